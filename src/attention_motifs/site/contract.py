@@ -1,0 +1,365 @@
+"""What the browser reads: the shape of every data file of an exported site.
+
+The dataclasses here are the one source. The export builds them and writes them as JSON, and
+`web/src/contract/generated.ts` is made from them (`python -m attention_motifs.site.typescript`),
+so that Python and TypeScript cannot drift apart: a test compares the file with the generator.
+
+Numbers that come by the thousand are not in JSON. They lie in binary files, little-endian, one
+`Column` after the other, each starting at a multiple of 4 bytes; a file is gzip-compressed when
+that pays, and the reader tells by the magic bytes (some hosts unpack `.gz` themselves, so every
+binary file is called `.bin`). Paths are relative to the folder `data/` of the site.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+SITE_SCHEMA = 1
+"""Version of these files; the pages refuse any other with a clear word."""
+
+Dtype = Literal["float16", "float32", "uint8", "uint16", "uint32", "int32"]
+Json = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class Column:
+    """A vector in a binary file."""
+
+    name: str
+    dtype: Dtype
+    offset: int
+    """Bytes from the start of the unpacked file."""
+    length: int
+    """Number of elements. NaN stands for a missing number."""
+    labels: list[str] | None = None
+    """Of a column of codes: what code 0, 1, ... mean. The largest code of the type is "none"."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of equal length in one binary file."""
+
+    file: str
+    bytes: int
+    """Size of the file as it lies on the host."""
+    n_rows: int
+    columns: list[Column]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model; its place in `Manifest.models` is its code. Heads of a model are contiguous rows."""
+
+    name: str
+    architecture: str
+    n_layers: int
+    n_heads: int
+    n_parameters: int
+    first_row: int
+    """Row of its head L0:H0; head L:H is row first_row + L * n_heads + H."""
+    bos: bool
+    """Whether its prompts begin with a BOS token."""
+    dtype: str
+    licence: str
+    source: str
+    revision: str | None
+    weights_sha256: str
+    added: bool
+    """Placed in the saved embedding later, not fitted on."""
+    family: str
+    """Models of one architecture and maker, for grouping; the architecture where not known."""
+    tokens: str
+    """JSON file: `Tokens` of this model."""
+    patterns: list[PatternChunk]
+
+
+@dataclass(frozen=True)
+class PatternChunk:
+    """Packed patterns of one layer on some prompts.
+
+    Unpacked: for each prompt of `prompts` in order, for each head of the layer in order, the
+    lower triangle row by row, n (n + 1) / 2 bytes of round(255 * sqrt(weight)).
+    """
+
+    layer: int
+    prompts: list[int]
+    """Indices into `Manifest.prompts`."""
+    file: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt. Its text is data, never markup."""
+
+    id: str
+    source: str
+    text: str
+    n_tokens: list[int]
+    """Per model."""
+    viewable: bool
+    """Whether patterns on it are in the site."""
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Tokens of the viewable prompts, for one model."""
+
+    prompts: list[int]
+    tokens: list[list[str]]
+
+
+@dataclass(frozen=True)
+class DistanceMetric:
+    """Distances of all heads by one metric."""
+
+    name: str
+    formula: str
+    """LaTeX."""
+    title: str
+    blind: str
+    """What the metric cannot see."""
+    rows: list[DistanceRows]
+    """float32 rows of the matrix, one file per model and layer."""
+    matrix: str | None
+    """uint16 codes of the whole matrix, H x H, for the heatmap; None where H is too large."""
+    scale: float
+    """Distance of one step of a code: distance = code * scale."""
+
+
+@dataclass(frozen=True)
+class DistanceRows:
+    """Rows of consecutive heads: (n_rows, H) float32."""
+
+    first_row: int
+    n_rows: int
+    file: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Coordinates of heads: columns x, y (and z), float32, of the rows of the scope."""
+
+    scope: str
+    """`all`, or the name of a model: then only its rows are there."""
+    metric: str
+    method: str
+    n_neighbors: int
+    n_components: int
+    trustworthiness: float | None
+    continuity: float | None
+    n_pieces: int
+    note: str
+    file: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Points:
+    """Every pattern as a point: row prompt * H + head, over all prompts.
+
+    Columns are files of their own, fetched when they become an axis or a colour.
+    """
+
+    n_prompts: int
+    n_components: int
+    variance: list[float]
+    """Share of variance per component."""
+    components: list[str]
+    """float16 files, one per component."""
+    features: list[PointFeature]
+    prompts: list[str]
+    """Per prompt: float32 file (H, n_components), for distances between patterns."""
+
+
+@dataclass(frozen=True)
+class PointFeature:
+    """A feature of every pattern, float16, in the order of `Points`."""
+
+    name: str
+    file: str
+
+
+@dataclass(frozen=True)
+class ClassTag:
+    """What one source says of one head."""
+
+    row: int
+    """Of the head."""
+    head_class: str
+    paper: str
+    url: str
+    evidence: str
+    note: str
+    conflict: str
+
+
+@dataclass(frozen=True)
+class HeadClass:
+    """A class of heads, from the literature or computed from a behaviour score."""
+
+    name: str
+    group: str
+    colour: str
+    description: str
+    kind: Literal["literature", "computed"]
+    rows: list[int]
+    """Heads of this atlas in the class; empty where it holds none."""
+    elsewhere: list[str]
+    """Heads of models that are not in this atlas."""
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """A stored clustering of the heads, and the tree it was cut from."""
+
+    method: str
+    metric: str
+    parameters: dict[str, Json]
+    labels: str
+    """int32 file, per head; -1 is unclustered."""
+    linkage: str | None
+    """float32 file (H - 1, 4), rows as scipy's: left, right, height, size; None without a tree."""
+    names: dict[str, str]
+    """Cluster number, as text, to the name that a person gave."""
+    jaccard: list[float | None]
+    """Per cluster: stability over resampled prompts."""
+    adjusted_rand_mean: float | None
+    adjusted_rand_spread: float | None
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A feature and what it is like over the patterns of this atlas."""
+
+    name: str
+    set: str
+    context: str
+    statistic: str
+    formula: str
+    """LaTeX."""
+    low: float | None
+    high: float | None
+    """Range that a causal pattern can give; None is unbounded."""
+    large: str
+    """What a pattern with a large value looks like, in words."""
+    source: str
+    cost: str
+    kept: bool
+    """Whether it varies, and so enters the embedding of its set."""
+    mean: float
+    deviation: float
+    histogram: list[int]
+    """Counts of equal bins between `histogram_low` and `histogram_high`; outliers in the ends."""
+    histogram_low: float
+    histogram_high: float
+    importance: list[float]
+    """Per component: squared loading times the component's share of variance; empty for sets
+    that are not in the embedding."""
+    examples: list[FeatureExample]
+
+
+@dataclass(frozen=True)
+class FeatureExample:
+    """A viewable pattern with a low, middle or high value of a feature."""
+
+    level: Literal["low", "middle", "high"]
+    row: int
+    prompt: int
+    value: float
+
+
+@dataclass(frozen=True)
+class Features:
+    """`features.json`."""
+
+    features: list[Feature]
+    correlation: str
+    """float16 file (F, F), correlation of the features over all patterns."""
+    head_means: str
+    """float32 file (H, F): mean over the prompts."""
+
+
+@dataclass(frozen=True)
+class EvaluationRow:
+    """One row of `motifs evaluate`."""
+
+    metric: str
+    model: str
+    name: str
+    kind: str
+    statistic: str
+    n_queries: int
+    n_heads: int
+    value: float | None
+    spread: float | None
+    null_mean: float | None
+    null_95: float | None
+    p: float | None
+    p_floor: float | None
+    q: float | None
+
+
+@dataclass(frozen=True)
+class Score:
+    """A behaviour score: columns `name` and `name spread` of the heads table."""
+
+    name: str
+    meaning: str
+    threshold: float | None
+    """From which a head is in the computed class; None where there is none."""
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file for other programs."""
+
+    file: str
+    title: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """`manifest.json`: small, fetched first, names everything else."""
+
+    schema: int
+    package_version: str
+    title: str
+    models: list[Model]
+    n_heads: int
+    n_patterns: int
+    settings: dict[str, Json]
+    """Of the atlas, in words that a reader knows: tokens, seed, BOS, components..."""
+    heads: Table
+    """Columns: model (codes), layer, index, depth, class_group (code of the head's first class
+    group, labels), one float16 column per score and its spread, one code column per clustering
+    called `cluster <method>`."""
+    scores: list[Score]
+    metrics: list[DistanceMetric]
+    projections: list[Projection]
+    points: Points
+    clusterings: list[Clustering]
+    prompts: str
+    """JSON file: list of `Prompt`."""
+    classes: str
+    """JSON file: list of `HeadClass`."""
+    tags: str
+    """JSON file: list of `ClassTag`."""
+    groups: dict[str, str]
+    """Class group to its colour, #RRGGBB."""
+    features: str
+    evaluation: str | None
+    """JSON file: list of `EvaluationRow`."""
+    ablations: str | None
+    """JSON file: `Ablations`."""
+    downloads: list[Download]
+
+
+@dataclass(frozen=True)
+class Ablations:
+    """`ablations.parquet`, column by column: all lists are of equal length."""
+
+    columns: dict[str, list[Json]]
