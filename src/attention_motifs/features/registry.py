@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # Name of a built-in set -> module and attribute of its `FeatureSet`.
 BUILT_IN_SETS = {
     "paper": "attention_motifs.features.paper:PAPER",
+    "extended": "attention_motifs.features.extended:EXTENDED",
     "experimental": "attention_motifs.features.experimental:EXPERIMENTAL",
 }
 USER_SET = "user"
