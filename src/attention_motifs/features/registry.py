@@ -116,7 +116,7 @@ def user_set(name: str) -> UserSet:
 def unknown(what: str, name: object, known: Iterable[str]) -> InputError:
     """An error for a name that is not there, offering the nearest or else all names."""
     known = list(known)
-    near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.6)
     offer = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(known[:8])}"
     return InputError(f"{what} {name!r} is unknown: {offer}")
 
