@@ -5,9 +5,11 @@ The dataclasses here are the one source. The export builds them and writes them 
 so that Python and TypeScript cannot drift apart: a test compares the file with the generator.
 
 Numbers that come by the thousand are not in JSON. They lie in binary files, little-endian, one
-`Column` after the other, each starting at a multiple of 4 bytes; a file is gzip-compressed when
-that pays, and the reader tells by the magic bytes (some hosts unpack `.gz` themselves, so every
-binary file is called `.bin`). Paths are relative to the folder `data/` of the site.
+`Column` after the other, each starting at a multiple of 4 bytes. Every file but `manifest.json`,
+JSON files too, is gzip-compressed when that pays, and the reader tells by the magic bytes (some
+hosts unpack `.gz` themselves, so these files are called `.bin` and `.json.bin`). Paths are
+relative to the folder `data/` of the site, and made of numbers and names of ours, never of names
+that models, metrics or prompts bring along.
 """
 
 from __future__ import annotations
@@ -76,26 +78,35 @@ class Model:
 
 @dataclass(frozen=True)
 class PatternChunk:
-    """Packed patterns of one layer on some prompts.
+    """Packed patterns of heads of one layer on some prompts; a layer has several where it is large.
 
-    Unpacked: for each prompt of `prompts` in order, for each head of the layer in order, the
-    lower triangle row by row, n (n + 1) / 2 bytes of round(255 * sqrt(weight)).
+    Unpacked: for each prompt of `prompts` in order, for each of the heads in order, the lower
+    triangle row by row, n (n + 1) / 2 bytes of round(255 * sqrt(weight)). n is
+    `Prompt.n_tokens` of the model, and so differs between prompts.
     """
 
     layer: int
+    first_head: int
+    n_heads: int
     prompts: list[int]
-    """Indices into `Manifest.prompts`."""
+    """Indices into the list of prompts."""
     file: str
     bytes: int
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt. Its text is data, never markup."""
+    """A prompt. Its text is data, never markup.
+
+    Control characters and those that turn the direction of writing are in it as they are.
+    """
 
     id: str
     source: str
     text: str
+    """Its beginning, at most 1,000 characters."""
+    cut: bool
+    """Whether the text goes on."""
     n_tokens: list[int]
     """Per model."""
     viewable: bool
@@ -107,7 +118,9 @@ class Tokens:
     """Tokens of the viewable prompts, for one model."""
 
     prompts: list[int]
+    """Indices into the list of prompts."""
     tokens: list[list[str]]
+    """Of each of these prompts. A token of more than 100 characters is cut, and ends in `…`."""
 
 
 @dataclass(frozen=True)
@@ -123,9 +136,14 @@ class DistanceMetric:
     rows: list[DistanceRows]
     """float32 rows of the matrix, one file per model and layer."""
     matrix: str | None
-    """uint16 codes of the whole matrix, H x H, for the heatmap; None where H is too large."""
+    """uint16 codes of the whole matrix, H x H, for the heatmap; None where H is over 4,096."""
     scale: float
-    """Distance of one step of a code: distance = code * scale."""
+    """Distance of one step of a code: distance = code * scale. Code 65535 is a missing number."""
+    quantiles: str
+    """float32 file (M, M, 5, 101): quantiles 0 to 100 % of the distances between different heads
+    of model a and of model b whose depths differ by 0 to 0.2, 0.2 to 0.4, ... 0.8 to 1 (NaN where
+    there is no such pair). Where a distance lies among them is its percentile among pairs as far
+    apart in depth: the null that a near pair has to beat."""
 
 
 @dataclass(frozen=True)
@@ -176,10 +194,12 @@ class Points:
 
 @dataclass(frozen=True)
 class PointFeature:
-    """A feature of every pattern, float16, in the order of `Points`."""
+    """A feature of every pattern, in the order of `Points`; NaN where it was not finite."""
 
     name: str
     file: str
+    dtype: Dtype
+    """float16, or float32 where rounding would show."""
 
 
 @dataclass(frozen=True)
@@ -248,15 +268,18 @@ class Feature:
     source: str
     cost: str
     kept: bool
-    """Whether it varies, and so enters the embedding of its set."""
+    """Whether it varies over the patterns; constant ones are left out of embeddings."""
     mean: float
     deviation: float
+    """Standard deviation over all patterns (ddof 0)."""
+    n_missing: int
+    """Patterns on which it was not finite."""
     histogram: list[int]
     """Counts of equal bins between `histogram_low` and `histogram_high`; outliers in the ends."""
     histogram_low: float
     histogram_high: float
     importance: list[float]
-    """Per component: squared loading times the component's share of variance; empty for sets
+    """Per component: squared loading times the component's share of variance; empty for features
     that are not in the embedding."""
     examples: list[FeatureExample]
 
@@ -273,7 +296,7 @@ class FeatureExample:
 
 @dataclass(frozen=True)
 class Features:
-    """`features.json`."""
+    """The features of all sets of the atlas, in the order of the rows and columns below."""
 
     features: list[Feature]
     correlation: str
@@ -326,6 +349,11 @@ class Manifest:
     """`manifest.json`: small, fetched first, names everything else."""
 
     schema: int
+    version: str
+    """Digest of all data files. Requests end in `?v=<version>`, so that no cache mixes two
+    exports."""
+    inputs: str
+    """Digest of what the site was made from; the export is skipped while it stays the same."""
     package_version: str
     title: str
     models: list[Model]
@@ -351,11 +379,15 @@ class Manifest:
     groups: dict[str, str]
     """Class group to its colour, #RRGGBB."""
     features: str
+    """JSON file: `Features`."""
     evaluation: str | None
     """JSON file: list of `EvaluationRow`."""
     ablations: str | None
     """JSON file: `Ablations`."""
     downloads: list[Download]
+    missing: dict[str, str]
+    """What this atlas does not hold (`projections`, `clusterings`, `scores`, `evaluation`,
+    `ablations`, `patterns`...) to what mends that, in words: shown in the empty state."""
 
 
 @dataclass(frozen=True)

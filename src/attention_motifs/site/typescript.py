@@ -1,0 +1,99 @@
+"""The contract in TypeScript: `web/src/contract/generated.ts`, made from `contract.py`.
+
+`python -m attention_motifs.site.typescript > web/src/contract/generated.ts` writes it anew.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+from collections.abc import Iterator
+
+from attention_motifs.site import contract
+
+_HEADER = """\
+// Made from src/attention_motifs/site/contract.py by
+//   python -m attention_motifs.site.typescript > web/src/contract/generated.ts
+// Change that file, not this one: a test compares the two.
+"""
+
+_SIMPLE = {"str": "string", "int": "number", "float": "number", "bool": "boolean", "None": "null"}
+
+
+def typescript(source: str | None = None) -> str:
+    """Return the TypeScript of a contract: constants, type aliases, and interfaces.
+
+    Args:
+        source: Python text of dataclasses, constants and aliases; by default `contract.py`.
+
+    Raises:
+        ValueError: if the contract uses a type that has no counterpart here.
+    """
+    tree = ast.parse(inspect.getsource(contract) if source is None else source)
+    parts = [_HEADER]
+    for node, comment in _with_comments(tree.body):
+        if isinstance(node, ast.ClassDef):
+            parts.append(_interface(node))
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name = node.targets[0].id
+            if isinstance(node.value, ast.Constant):
+                parts.append(f"{comment}export const {name} = {node.value.value!r} as const;\n")
+            else:
+                parts.append(f"{comment}export type {name} = {_type(node.value)};\n")
+    return "\n".join(parts)
+
+
+def _interface(node: ast.ClassDef) -> str:
+    lines = [f"{_comment(ast.get_docstring(node), '')}export interface {node.name} {{\n"]
+    for field, comment in _with_comments(node.body, "  "):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+            # A field with a default is written too, so none is optional to the reader.
+            lines.append(f"{comment}  readonly {field.target.id}: {_type(field.annotation)};\n")
+    return "".join([*lines, "}\n"])
+
+
+def _with_comments(body: list[ast.stmt], indent: str = "") -> Iterator[tuple[ast.stmt, str]]:
+    """Give each statement the string that stands below it, which is its documentation."""
+    for node, below in zip(body, [*body[1:], None], strict=True):
+        yield node, _comment(_text(below), indent)
+
+
+def _text(node: ast.stmt | None) -> str | None:
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        value = node.value.value
+        return inspect.cleandoc(value) if isinstance(value, str) else None
+    return None
+
+
+def _comment(text: str | None, indent: str) -> str:
+    if text is None:
+        return ""
+    lines = text.replace("*/", "* /").splitlines()
+    if len(lines) == 1:
+        return f"{indent}/** {lines[0]} */\n"
+    body = "".join(f"{indent} * {line}".rstrip() + "\n" for line in lines)
+    return f"{indent}/**\n{body}{indent} */\n"
+
+
+def _type(node: ast.expr) -> str:
+    if isinstance(node, ast.Name):
+        return _SIMPLE.get(node.id, node.id)
+    if isinstance(node, ast.Constant) and node.value is None:
+        return "null"
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        kinds = f"{_type(node.left)} | {_type(node.right)}".split(" | ")
+        return " | ".join(dict.fromkeys(kinds))
+    if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
+        arguments = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        if node.value.id == "list":
+            return f"ReadonlyArray<{_type(arguments[0])}>"
+        if node.value.id == "dict":
+            return f"Readonly<Record<{_type(arguments[0])}, {_type(arguments[1])}>>"
+        if node.value.id == "Literal":
+            return " | ".join(f'"{ast.literal_eval(item)}"' for item in arguments)
+    raise ValueError(f"line {node.lineno}: no TypeScript for {ast.unparse(node)}")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(typescript())

@@ -1,0 +1,352 @@
+// Made from src/attention_motifs/site/contract.py by
+//   python -m attention_motifs.site.typescript > web/src/contract/generated.ts
+// Change that file, not this one: a test compares the two.
+
+/** Version of these files; the pages refuse any other with a clear word. */
+export const SITE_SCHEMA = 1 as const;
+
+export type Dtype = "float16" | "float32" | "uint8" | "uint16" | "uint32" | "int32";
+
+export type Json = string | number | boolean | null;
+
+/** A vector in a binary file. */
+export interface Column {
+  readonly name: string;
+  readonly dtype: Dtype;
+  /** Bytes from the start of the unpacked file. */
+  readonly offset: number;
+  /** Number of elements. NaN stands for a missing number. */
+  readonly length: number;
+  /** Of a column of codes: what code 0, 1, ... mean. The largest code of the type is "none". */
+  readonly labels: ReadonlyArray<string> | null;
+}
+
+/** Columns of equal length in one binary file. */
+export interface Table {
+  readonly file: string;
+  /** Size of the file as it lies on the host. */
+  readonly bytes: number;
+  readonly n_rows: number;
+  readonly columns: ReadonlyArray<Column>;
+}
+
+/** A model; its place in `Manifest.models` is its code. Heads of a model are contiguous rows. */
+export interface Model {
+  readonly name: string;
+  readonly architecture: string;
+  readonly n_layers: number;
+  readonly n_heads: number;
+  readonly n_parameters: number;
+  /** Row of its head L0:H0; head L:H is row first_row + L * n_heads + H. */
+  readonly first_row: number;
+  /** Whether its prompts begin with a BOS token. */
+  readonly bos: boolean;
+  readonly dtype: string;
+  readonly licence: string;
+  readonly source: string;
+  readonly revision: string | null;
+  readonly weights_sha256: string;
+  /** Placed in the saved embedding later, not fitted on. */
+  readonly added: boolean;
+  /** Models of one architecture and maker, for grouping; the architecture where not known. */
+  readonly family: string;
+  /** JSON file: `Tokens` of this model. */
+  readonly tokens: string;
+  readonly patterns: ReadonlyArray<PatternChunk>;
+}
+
+/**
+ * Packed patterns of heads of one layer on some prompts; a layer has several where it is large.
+ *
+ * Unpacked: for each prompt of `prompts` in order, for each of the heads in order, the lower
+ * triangle row by row, n (n + 1) / 2 bytes of round(255 * sqrt(weight)). n is
+ * `Prompt.n_tokens` of the model, and so differs between prompts.
+ */
+export interface PatternChunk {
+  readonly layer: number;
+  readonly first_head: number;
+  readonly n_heads: number;
+  /** Indices into the list of prompts. */
+  readonly prompts: ReadonlyArray<number>;
+  readonly file: string;
+  readonly bytes: number;
+}
+
+/**
+ * A prompt. Its text is data, never markup.
+ *
+ * Control characters and those that turn the direction of writing are in it as they are.
+ */
+export interface Prompt {
+  readonly id: string;
+  readonly source: string;
+  /** Its beginning, at most 1,000 characters. */
+  readonly text: string;
+  /** Whether the text goes on. */
+  readonly cut: boolean;
+  /** Per model. */
+  readonly n_tokens: ReadonlyArray<number>;
+  /** Whether patterns on it are in the site. */
+  readonly viewable: boolean;
+}
+
+/** Tokens of the viewable prompts, for one model. */
+export interface Tokens {
+  /** Indices into the list of prompts. */
+  readonly prompts: ReadonlyArray<number>;
+  /** Of each of these prompts. A token of more than 100 characters is cut, and ends in `…`. */
+  readonly tokens: ReadonlyArray<ReadonlyArray<string>>;
+}
+
+/** Distances of all heads by one metric. */
+export interface DistanceMetric {
+  readonly name: string;
+  /** LaTeX. */
+  readonly formula: string;
+  readonly title: string;
+  /** What the metric cannot see. */
+  readonly blind: string;
+  /** float32 rows of the matrix, one file per model and layer. */
+  readonly rows: ReadonlyArray<DistanceRows>;
+  /** uint16 codes of the whole matrix, H x H, for the heatmap; None where H is over 4,096. */
+  readonly matrix: string | null;
+  /** Distance of one step of a code: distance = code * scale. Code 65535 is a missing number. */
+  readonly scale: number;
+  /**
+   * float32 file (M, M, 5, 101): quantiles 0 to 100 % of the distances between different heads
+   * of model a and of model b whose depths differ by 0 to 0.2, 0.2 to 0.4, ... 0.8 to 1 (NaN where
+   * there is no such pair). Where a distance lies among them is its percentile among pairs as far
+   * apart in depth: the null that a near pair has to beat.
+   */
+  readonly quantiles: string;
+}
+
+/** Rows of consecutive heads: (n_rows, H) float32. */
+export interface DistanceRows {
+  readonly first_row: number;
+  readonly n_rows: number;
+  readonly file: string;
+  readonly bytes: number;
+}
+
+/** Coordinates of heads: columns x, y (and z), float32, of the rows of the scope. */
+export interface Projection {
+  /** `all`, or the name of a model: then only its rows are there. */
+  readonly scope: string;
+  readonly metric: string;
+  readonly method: string;
+  readonly n_neighbors: number;
+  readonly n_components: number;
+  readonly trustworthiness: number | null;
+  readonly continuity: number | null;
+  readonly n_pieces: number;
+  readonly note: string;
+  readonly file: string;
+  readonly bytes: number;
+}
+
+/**
+ * Every pattern as a point: row prompt * H + head, over all prompts.
+ *
+ * Columns are files of their own, fetched when they become an axis or a colour.
+ */
+export interface Points {
+  readonly n_prompts: number;
+  readonly n_components: number;
+  /** Share of variance per component. */
+  readonly variance: ReadonlyArray<number>;
+  /** float16 files, one per component. */
+  readonly components: ReadonlyArray<string>;
+  readonly features: ReadonlyArray<PointFeature>;
+  /** Per prompt: float32 file (H, n_components), for distances between patterns. */
+  readonly prompts: ReadonlyArray<string>;
+}
+
+/** A feature of every pattern, in the order of `Points`; NaN where it was not finite. */
+export interface PointFeature {
+  readonly name: string;
+  readonly file: string;
+  /** float16, or float32 where rounding would show. */
+  readonly dtype: Dtype;
+}
+
+/** What one source says of one head. */
+export interface ClassTag {
+  /** Of the head. */
+  readonly row: number;
+  readonly head_class: string;
+  readonly paper: string;
+  readonly url: string;
+  readonly evidence: string;
+  readonly note: string;
+  readonly conflict: string;
+}
+
+/** A class of heads, from the literature or computed from a behaviour score. */
+export interface HeadClass {
+  readonly name: string;
+  readonly group: string;
+  readonly colour: string;
+  readonly description: string;
+  readonly kind: "literature" | "computed";
+  /** Heads of this atlas in the class; empty where it holds none. */
+  readonly rows: ReadonlyArray<number>;
+  /** Heads of models that are not in this atlas. */
+  readonly elsewhere: ReadonlyArray<string>;
+}
+
+/** A stored clustering of the heads, and the tree it was cut from. */
+export interface Clustering {
+  readonly method: string;
+  readonly metric: string;
+  readonly parameters: Readonly<Record<string, Json>>;
+  /** int32 file, per head; -1 is unclustered. */
+  readonly labels: string;
+  /** float32 file (H - 1, 4), rows as scipy's: left, right, height, size; None without a tree. */
+  readonly linkage: string | null;
+  /** Cluster number, as text, to the name that a person gave. */
+  readonly names: Readonly<Record<string, string>>;
+  /** Per cluster: stability over resampled prompts. */
+  readonly jaccard: ReadonlyArray<number | null>;
+  readonly adjusted_rand_mean: number | null;
+  readonly adjusted_rand_spread: number | null;
+}
+
+/** A feature and what it is like over the patterns of this atlas. */
+export interface Feature {
+  readonly name: string;
+  readonly set: string;
+  readonly context: string;
+  readonly statistic: string;
+  /** LaTeX. */
+  readonly formula: string;
+  readonly low: number | null;
+  /** Range that a causal pattern can give; None is unbounded. */
+  readonly high: number | null;
+  /** What a pattern with a large value looks like, in words. */
+  readonly large: string;
+  readonly source: string;
+  readonly cost: string;
+  /** Whether it varies over the patterns; constant ones are left out of embeddings. */
+  readonly kept: boolean;
+  readonly mean: number;
+  /** Standard deviation over all patterns (ddof 0). */
+  readonly deviation: number;
+  /** Patterns on which it was not finite. */
+  readonly n_missing: number;
+  /** Counts of equal bins between `histogram_low` and `histogram_high`; outliers in the ends. */
+  readonly histogram: ReadonlyArray<number>;
+  readonly histogram_low: number;
+  readonly histogram_high: number;
+  /**
+   * Per component: squared loading times the component's share of variance; empty for features
+   * that are not in the embedding.
+   */
+  readonly importance: ReadonlyArray<number>;
+  readonly examples: ReadonlyArray<FeatureExample>;
+}
+
+/** A viewable pattern with a low, middle or high value of a feature. */
+export interface FeatureExample {
+  readonly level: "low" | "middle" | "high";
+  readonly row: number;
+  readonly prompt: number;
+  readonly value: number;
+}
+
+/** The features of all sets of the atlas, in the order of the rows and columns below. */
+export interface Features {
+  readonly features: ReadonlyArray<Feature>;
+  /** float16 file (F, F), correlation of the features over all patterns. */
+  readonly correlation: string;
+  /** float32 file (H, F): mean over the prompts. */
+  readonly head_means: string;
+}
+
+/** One row of `motifs evaluate`. */
+export interface EvaluationRow {
+  readonly metric: string;
+  readonly model: string;
+  readonly name: string;
+  readonly kind: string;
+  readonly statistic: string;
+  readonly n_queries: number;
+  readonly n_heads: number;
+  readonly value: number | null;
+  readonly spread: number | null;
+  readonly null_mean: number | null;
+  readonly null_95: number | null;
+  readonly p: number | null;
+  readonly p_floor: number | null;
+  readonly q: number | null;
+}
+
+/** A behaviour score: columns `name` and `name spread` of the heads table. */
+export interface Score {
+  readonly name: string;
+  readonly meaning: string;
+  /** From which a head is in the computed class; None where there is none. */
+  readonly threshold: number | null;
+}
+
+/** A file for other programs. */
+export interface Download {
+  readonly file: string;
+  readonly title: string;
+  readonly bytes: number;
+}
+
+/** `manifest.json`: small, fetched first, names everything else. */
+export interface Manifest {
+  readonly schema: number;
+  /**
+   * Digest of all data files. Requests end in `?v=<version>`, so that no cache mixes two
+   * exports.
+   */
+  readonly version: string;
+  /** Digest of what the site was made from; the export is skipped while it stays the same. */
+  readonly inputs: string;
+  readonly package_version: string;
+  readonly title: string;
+  readonly models: ReadonlyArray<Model>;
+  readonly n_heads: number;
+  readonly n_patterns: number;
+  /** Of the atlas, in words that a reader knows: tokens, seed, BOS, components... */
+  readonly settings: Readonly<Record<string, Json>>;
+  /**
+   * Columns: model (codes), layer, index, depth, class_group (code of the head's first class
+   * group, labels), one float16 column per score and its spread, one code column per clustering
+   * called `cluster <method>`.
+   */
+  readonly heads: Table;
+  readonly scores: ReadonlyArray<Score>;
+  readonly metrics: ReadonlyArray<DistanceMetric>;
+  readonly projections: ReadonlyArray<Projection>;
+  readonly points: Points;
+  readonly clusterings: ReadonlyArray<Clustering>;
+  /** JSON file: list of `Prompt`. */
+  readonly prompts: string;
+  /** JSON file: list of `HeadClass`. */
+  readonly classes: string;
+  /** JSON file: list of `ClassTag`. */
+  readonly tags: string;
+  /** Class group to its colour, #RRGGBB. */
+  readonly groups: Readonly<Record<string, string>>;
+  /** JSON file: `Features`. */
+  readonly features: string;
+  /** JSON file: list of `EvaluationRow`. */
+  readonly evaluation: string | null;
+  /** JSON file: `Ablations`. */
+  readonly ablations: string | null;
+  readonly downloads: ReadonlyArray<Download>;
+  /**
+   * What this atlas does not hold (`projections`, `clusterings`, `scores`, `evaluation`,
+   * `ablations`, `patterns`...) to what mends that, in words: shown in the empty state.
+   */
+  readonly missing: Readonly<Record<string, string>>;
+}
+
+/** `ablations.parquet`, column by column: all lists are of equal length. */
+export interface Ablations {
+  readonly columns: Readonly<Record<string, ReadonlyArray<Json>>>;
+}
