@@ -18,12 +18,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from attention_motifs import cli
-from attention_motifs.atlas import Atlas, Configuration, pack_triangles, unpack_triangle
+from attention_motifs.atlas import Atlas, Configuration
 from attention_motifs.checking import check_atlas
 from attention_motifs.errors import AtlasError, HeadNotFoundError, InputError, ResourceError
 from attention_motifs.head import HeadId
 from attention_motifs.queries import near, unusual_features
 from attention_motifs.stages.run import build
+from attention_motifs.triangles import pack_triangles, unpack_triangle
 from conftest import Tiny, contents
 
 

@@ -8,9 +8,10 @@ import polars as pl
 import pytest
 
 from attention_motifs import files
-from attention_motifs.atlas import Atlas, pack_triangles
+from attention_motifs.atlas import Atlas
 from attention_motifs.checking import check_atlas
 from attention_motifs.stages.project import project
+from attention_motifs.triangles import pack_triangles
 from conftest import contents
 from synthetic_atlas import make_synthetic_atlas
 

@@ -34,12 +34,14 @@ STAGES: dict[str, float] = {
     "site": 9,
 }
 BASE = {
+    "ablation_table",
     "atlas",
     "errors",
     "files",
     "head",
     "neighbour_graph",
     "progress",
+    "triangles",
     "user_files",
 }
 # On top of all stages, each free to use those before it.

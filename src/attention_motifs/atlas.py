@@ -18,6 +18,7 @@ import numpy as np
 from attention_motifs import files
 from attention_motifs.errors import AtlasError, HeadNotFoundError, InputError
 from attention_motifs.head import HeadId, model_folder
+from attention_motifs.triangles import unpack_triangle
 
 if TYPE_CHECKING:
     import polars as pl
@@ -258,6 +259,16 @@ class Atlas:
         """What each metric is worth: one evaluation per metric."""
         return self.path / "evaluation.json"
 
+    @property
+    def ablations_path(self) -> Path:
+        """Effects of ablating heads; the columns are in `ablation_table`."""
+        return self.path / "ablations.parquet"
+
+    def ablation_part_path(self, model: str, inputs: str, part: int) -> Path:
+        """One part of what a run of `motifs ablate` measured, sequence by sequence."""
+        folder = self.path / "ablations" / model_folder(model) / inputs
+        return folder / f"part-{part:05d}.parquet"
+
     def distances_path(self, metric: str) -> Path:
         """Distance matrix of one metric, in the order of `heads`."""
         return self.path / "distances" / f"{metric}.npy"
@@ -403,6 +414,17 @@ class Atlas:
             self.projections_path, f"run `motifs project --atlas {self.path}`"
         )
 
+    @property
+    def ablations(self) -> pl.DataFrame:
+        """Effects of ablating heads; what the columns mean is in docs/ablation.md.
+
+        Raises:
+            AtlasError: if the stage `ablate` has not run, or the file is damaged.
+        """
+        from attention_motifs.ablation_table import read_table
+
+        return read_table(self.ablations_path, f"run `motifs ablate --atlas {self.path}`")
+
     def metrics(self) -> list[str]:
         """Metrics whose distance matrices are there."""
         return sorted(path.stem for path in (self.path / "distances").glob("*.npy"))
@@ -472,26 +494,3 @@ def _require_atlas(folder: Path) -> None:
             f"{folder}: holds no atlas (no atlas.json); make one with `motifs build` or "
             "`motifs demo`, or name another with --atlas"
         )
-
-
-def pack_triangles(
-    patterns: Float[np.ndarray, "*batch n n"],
-) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Lower triangles, row by row, as bytes of 255 times the square root of the entry.
-
-    The root keeps small weights visible: linear steps turn most entries to zero.
-    """
-    rows, columns = np.tril_indices(patterns.shape[-1])
-    entries = np.clip(patterns[..., rows, columns], 0.0, 1.0)
-    return np.asarray(np.rint(255.0 * np.sqrt(entries)).astype(np.uint8))
-
-
-def unpack_triangle(
-    packed: np.ndarray[Any, np.dtype[np.uint8]],
-) -> Float[np.ndarray, "*batch n n"]:
-    """Undo `pack_triangles`, up to its steps."""
-    n = (int(np.sqrt(8 * packed.shape[-1] + 1)) - 1) // 2
-    pattern = np.zeros((*packed.shape[:-1], n, n), dtype=np.float32)
-    rows, columns = np.tril_indices(n)
-    pattern[..., rows, columns] = (packed.astype(np.float32) / 255.0) ** 2
-    return pattern

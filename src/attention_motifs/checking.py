@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attention_motifs import files
-from attention_motifs.atlas import BLOCK_SIZE, Atlas, unpack_triangle
+from attention_motifs.atlas import BLOCK_SIZE, Atlas
 from attention_motifs.errors import AtlasError
 from attention_motifs.features import feature_names
 from attention_motifs.progress import Report, silent
+from attention_motifs.triangles import unpack_triangle
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attention_motifs import files
-from attention_motifs.atlas import BLOCK_SIZE, IMPORTED, Atlas, pack_triangles
+from attention_motifs.atlas import BLOCK_SIZE, IMPORTED, Atlas
 from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.features import compute_features, feature_names
 from attention_motifs.head import HeadId, model_folder
 from attention_motifs.progress import Report, silent
+from attention_motifs.triangles import pack_triangles
 
 if TYPE_CHECKING:
     import polars as pl
