@@ -1,0 +1,51 @@
+import type { Manifest } from "../contract/generated";
+import { loadManifest } from "../data/source";
+import { page as pageParam } from "../state/params";
+import { useResource } from "../state/resource";
+import { link } from "../state/url";
+import { Empty, Loaded } from "../views/states/view";
+import { Boundary } from "./boundary";
+import { Layout } from "./layout";
+import { PAGES, type PageEntry } from "./pages";
+
+/** The whole site: the manifest first, then the page that the address names. */
+export function App() {
+  const manifest = useResource(loadManifest, []);
+  return (
+    <Loaded resource={manifest} what="the atlas">
+      {(loaded) => (
+        <Layout manifest={loaded}>
+          <Page manifest={loaded} />
+        </Layout>
+      )}
+    </Loaded>
+  );
+}
+
+function Page({ manifest }: { manifest: Manifest }) {
+  const name = pageParam.value;
+  const entry = PAGES.find((one) => one.name === name);
+  if (!entry) {
+    return (
+      <Empty title="There is no such page">
+        <a href={link("home")}>Go to the start</a>
+      </Empty>
+    );
+  }
+  // The key makes a page start afresh, its error boundary too.
+  return <OpenPage key={entry.name} entry={entry} manifest={manifest} />;
+}
+
+function OpenPage({ entry, manifest }: { entry: PageEntry; manifest: Manifest }) {
+  const module = useResource(entry.load, [entry.name]);
+  document.title = entry.name === "home" ? manifest.title : `${entry.title} · ${manifest.title}`;
+  return (
+    <Loaded resource={module} what="the page">
+      {({ default: Component }) => (
+        <Boundary>
+          <Component manifest={manifest} />
+        </Boundary>
+      )}
+    </Loaded>
+  );
+}

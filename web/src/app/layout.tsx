@@ -1,0 +1,77 @@
+import type { ComponentChildren } from "preact";
+import { useState } from "preact/hooks";
+import type { Manifest } from "../contract/generated";
+import { head, page, theme } from "../state/params";
+import { dark } from "../state/theme";
+import { useResource } from "../state/resource";
+import { go, link } from "../state/url";
+import { HeadSearch, loadSearchData } from "./search";
+import { PAGES } from "./pages";
+
+interface Props {
+  manifest: Manifest;
+  children: ComponentChildren;
+}
+
+/** Header with search, navigation and theme, then the page. */
+export function Layout({ manifest, children }: Props) {
+  return (
+    <>
+      <a class="skip" href="#content">
+        Skip to the content
+      </a>
+      <header class="header">
+        <div class="header-row">
+          <a class="brand" href={link("home")}>
+            Attention motifs
+          </a>
+          {page.value === "home" ? <span class="grow" /> : <SearchBox manifest={manifest} />}
+          <ThemeSwitch />
+        </div>
+        <nav class="nav" aria-label="Pages">
+          {PAGES.filter((one) => one.nav).map((one) => (
+            <a
+              key={one.name}
+              href={link(one.name)}
+              aria-current={one.name === page.value ? "page" : undefined}
+            >
+              {one.title}
+            </a>
+          ))}
+        </nav>
+      </header>
+      <main id="content" class="content" tabIndex={-1}>
+        {children}
+      </main>
+    </>
+  );
+}
+
+function SearchBox({ manifest }: { manifest: Manifest }) {
+  const [asked, setAsked] = useState(false);
+  const data = useResource(() => loadSearchData(manifest, asked), [asked], { keep: true });
+  return (
+    <HeadSearch
+      manifest={manifest}
+      data={data.value ?? null}
+      label="Search for a head"
+      placeholder="Head, class or behaviour"
+      onFocus={() => setAsked(true)}
+      onPick={(name) => go(link("head", head.to(name)))}
+    />
+  );
+}
+
+function ThemeSwitch() {
+  const isDark = dark.value;
+  return (
+    <button
+      type="button"
+      class="quiet"
+      aria-pressed={isDark}
+      onClick={() => theme.set(isDark ? "light" : "dark")}
+    >
+      {isDark ? "Light" : "Dark"}
+    </button>
+  );
+}

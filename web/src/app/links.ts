@@ -1,0 +1,20 @@
+// Links within the site change the address without loading the page anew.
+
+import { go } from "../state/url";
+
+/** Handle clicks on all links of the form `?page=...`; modified clicks stay the browser's. */
+export function followLinks(): void {
+  document.addEventListener("click", (event) => {
+    if (event.defaultPrevented || event.button !== 0) return;
+    if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    const anchor = (event.target as Element | null)?.closest?.("a");
+    if (!anchor || anchor.target !== "" || anchor.hasAttribute("download")) return;
+    const url = new URL(anchor.href, document.baseURI);
+    const same = url.origin === location.origin && url.pathname === location.pathname;
+    if (!same || url.hash !== "") return;
+    event.preventDefault();
+    const before = new URLSearchParams(location.search).get("page");
+    go(url.search || "?");
+    if (new URLSearchParams(url.search).get("page") !== before) window.scrollTo(0, 0);
+  });
+}

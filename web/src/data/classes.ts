@@ -1,0 +1,59 @@
+// Classes of heads, from the literature and from behaviour scores.
+
+import type { ClassTag, HeadClass, Manifest } from "../contract/generated";
+import { json, once } from "./source";
+
+/** All classes. */
+export function loadClasses(manifest: Manifest): Promise<HeadClass[]> {
+  return json<HeadClass[]>(manifest.classes);
+}
+
+/** What the literature says, one entry per source and head. */
+export function loadTags(manifest: Manifest): Promise<ClassTag[]> {
+  return json<ClassTag[]>(manifest.tags);
+}
+
+/** Classes of one head, with what their sources say. */
+export interface TaggedClass {
+  class: HeadClass;
+  tags: ClassTag[];
+}
+
+/** Classes by head. Heads without a class are not in the map. */
+export function loadClassesByHead(manifest: Manifest): Promise<Map<number, TaggedClass[]>> {
+  return once("classes by head", async () => {
+    const [classes, tags] = await Promise.all([loadClasses(manifest), loadTags(manifest)]);
+    return classesByHead(classes, tags);
+  });
+}
+
+/** Gather classes and citations by head. */
+export function classesByHead(classes: HeadClass[], tags: ClassTag[]): Map<number, TaggedClass[]> {
+  const byHead = new Map<number, TaggedClass[]>();
+  const cited = groupTags(tags);
+  for (const one of classes) {
+    for (const row of one.rows) {
+      const list = byHead.get(row) ?? [];
+      list.push({ class: one, tags: cited.get(`${row} ${one.name}`) ?? [] });
+      byHead.set(row, list);
+    }
+  }
+  return byHead;
+}
+
+function groupTags(tags: ClassTag[]): Map<string, ClassTag[]> {
+  const groups = new Map<string, ClassTag[]>();
+  for (const tag of tags) {
+    const key = `${tag.row} ${tag.head_class}`;
+    const group = groups.get(key);
+    if (group) group.push(tag);
+    else groups.set(key, [tag]);
+  }
+  return groups;
+}
+
+/** Rows of the heads that are in at least one of the named classes; null for no names. */
+export function rowsOfClasses(classes: HeadClass[], names: string[]): Set<number> | null {
+  if (names.length === 0) return null;
+  return new Set(classes.filter((one) => names.includes(one.name)).flatMap((one) => one.rows));
+}

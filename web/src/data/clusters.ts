@@ -1,0 +1,27 @@
+// Stored clusterings of the heads and the trees they were cut from.
+
+import type { Clustering, Manifest } from "../contract/generated";
+import { floats, values } from "./source";
+
+/** Cluster number per head; -1 is unclustered. */
+export async function loadLabels(
+  manifest: Manifest,
+  clustering: Clustering,
+): Promise<Int32Array> {
+  return (await values(clustering.labels, "int32", manifest.n_heads)) as Int32Array;
+}
+
+/** Rows of the tree as scipy's: left, right, height, size; null without a tree. */
+export async function loadLinkage(
+  manifest: Manifest,
+  clustering: Clustering,
+): Promise<Float32Array | null> {
+  if (clustering.linkage === null) return null;
+  return floats(clustering.linkage, Math.max(0, manifest.n_heads - 1) * 4);
+}
+
+/** Name of a cluster: the one that a person gave, else its number. */
+export function clusterName(clustering: Clustering, cluster: number): string {
+  if (cluster < 0) return "unclustered";
+  return clustering.names[String(cluster)] ?? `cluster ${cluster}`;
+}

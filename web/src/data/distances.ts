@@ -1,0 +1,141 @@
+// Distances between heads: whole rows in float32, fetched by layer.
+
+import type { DistanceMetric, Manifest } from "../contract/generated";
+import { layerRows, modelOfRow, placeOfRow } from "./heads";
+import { DataError, floats, values } from "./source";
+
+/** A metric by its name; the first one if the name is empty or unknown. */
+export function metricOf(manifest: Manifest, name: string): DistanceMetric | null {
+  return manifest.metrics.find((metric) => metric.name === name) ?? manifest.metrics[0] ?? null;
+}
+
+/** Distances from some heads to all: `rows` in the order of the atlas, `values` row by row. */
+export interface DistanceBlock {
+  firstRow: number;
+  nRows: number;
+  nHeads: number;
+  values: Float32Array;
+}
+
+/** The block of rows that holds a head's row: with all heads of its layer. */
+export async function loadDistanceBlock(
+  manifest: Manifest,
+  metric: DistanceMetric,
+  row: number,
+): Promise<DistanceBlock> {
+  const rows = metric.rows.find((one) => row >= one.first_row && row < one.first_row + one.n_rows);
+  if (!rows) throw new DataError("manifest.json", `names no ${metric.name} distances of row ${row}`);
+  const size = rows.n_rows * manifest.n_heads;
+  return {
+    firstRow: rows.first_row,
+    nRows: rows.n_rows,
+    nHeads: manifest.n_heads,
+    values: await floats(rows.file, size),
+  };
+}
+
+/** Distances from one head to all heads; 0 to itself, NaN or infinite where not computed. */
+export function rowOf(block: DistanceBlock, row: number): Float32Array {
+  const start = (row - block.firstRow) * block.nHeads;
+  return block.values.subarray(start, start + block.nHeads);
+}
+
+/** Distances from one head to all heads. */
+export async function loadDistances(
+  manifest: Manifest,
+  metric: DistanceMetric,
+  row: number,
+): Promise<Float32Array> {
+  return rowOf(await loadDistanceBlock(manifest, metric, row), row);
+}
+
+/** Mean distance of several heads to all: for "find heads like these". NaN if any is missing. */
+export async function loadMeanDistances(
+  manifest: Manifest,
+  metric: DistanceMetric,
+  rows: number[],
+): Promise<Float32Array> {
+  const each = await Promise.all(rows.map((row) => loadDistances(manifest, metric, row)));
+  return meanOf(each, manifest.n_heads);
+}
+
+/** Mean of vectors of equal length; NaN of none. */
+export function meanOf(vectors: Float32Array[], length: number): Float32Array {
+  const mean = new Float32Array(length);
+  for (let i = 0; i < length; i++) {
+    let sum = 0;
+    for (const vector of vectors) sum += vector[i] ?? Number.NaN;
+    mean[i] = sum / vectors.length;
+  }
+  return mean;
+}
+
+/** Code of a distance that is missing. */
+export const MISSING_CODE = 0xffff;
+
+/** The whole matrix as codes, for the heatmap: distance = code * metric.scale. */
+export async function loadMatrix(
+  manifest: Manifest,
+  metric: DistanceMetric,
+): Promise<Uint16Array | null> {
+  if (!metric.matrix) return null;
+  return (await values(metric.matrix, "uint16", manifest.n_heads ** 2)) as Uint16Array;
+}
+
+/** Heads by distance, nearest first; ties in the order of the atlas. */
+export function ranking(distances: Float32Array, without: number[]): number[] {
+  const left = new Set(without);
+  const order: number[] = [];
+  for (let row = 0; row < distances.length; row++) {
+    if (!left.has(row) && Number.isFinite(distances[row])) order.push(row);
+  }
+  return order.sort((a, b) => (distances[a] as number) - (distances[b] as number) || a - b);
+}
+
+/** Rank of every head, 1 = nearest; 0 for heads left out. */
+export function ranks(order: number[], nHeads: number): Uint32Array {
+  const rank = new Uint32Array(nHeads);
+  order.forEach((row, place) => (rank[row] = place + 1));
+  return rank;
+}
+
+/**
+ * Where a distance lies among all other pairs of heads of the same two layers, 0 to 100.
+ *
+ * Share of the pairs that are nearer, ties counted half: 50 is what two heads of these layers
+ * are like by chance, small numbers are remarkably near. Null where there is no other pair.
+ */
+export function nullPercentile(
+  manifest: Manifest,
+  block: DistanceBlock,
+  head: number,
+  other: number,
+): number | null {
+  const here = layerOf(manifest, head);
+  const there = layerOf(manifest, other);
+  const distance = rowOf(block, head)[other] as number;
+  if (!Number.isFinite(distance)) return null;
+  const same = here.first === there.first;
+  let nearer = 0;
+  let equal = 0;
+  let pairs = 0;
+  for (let i = here.first; i < here.first + here.count; i++) {
+    const row = rowOf(block, i);
+    // Within one layer each pair is taken once, and no head is paired with itself.
+    const start = same ? i + 1 : there.first;
+    for (let j = start; j < there.first + there.count; j++) {
+      if ((i === head && j === other) || (same && i === other && j === head)) continue;
+      const value = row[j] as number;
+      if (!Number.isFinite(value)) continue;
+      pairs += 1;
+      if (value < distance) nearer += 1;
+      else if (value === distance) equal += 1;
+    }
+  }
+  return pairs === 0 ? null : (100 * (nearer + equal / 2)) / pairs;
+}
+
+function layerOf(manifest: Manifest, row: number): { first: number; count: number } {
+  const model = modelOfRow(manifest, row);
+  return layerRows(model, placeOfRow(model, row).layer);
+}

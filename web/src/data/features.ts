@@ -1,0 +1,67 @@
+// Features of patterns: what they are, and every head's mean.
+
+import type { Feature, Features, Manifest } from "../contract/generated";
+import { floats, json } from "./source";
+
+/** All features with their meaning, and the names of the files of numbers. */
+export function loadFeatures(manifest: Manifest): Promise<Features> {
+  return json<Features>(manifest.features);
+}
+
+/** Mean of every feature over the prompts: (H, F), head by head. */
+export async function loadHeadMeans(manifest: Manifest): Promise<Float32Array> {
+  const features = await loadFeatures(manifest);
+  return floats(features.head_means, manifest.n_heads * features.features.length);
+}
+
+/** Correlations of the features over all patterns: (F, F). */
+export async function loadCorrelation(manifest: Manifest): Promise<Float32Array> {
+  const features = await loadFeatures(manifest);
+  return floats(features.correlation, features.features.length ** 2, "float16");
+}
+
+/** A feature of one head beside all heads. */
+export interface FeatureOfHead {
+  feature: Feature;
+  mean: number;
+  /** Mean of the head less the mean of all heads, over the spread of the heads' means. */
+  z: number;
+  /** Share of heads with a smaller mean, 0 to 100. */
+  percentile: number;
+}
+
+/** All features of a head that are finite and vary, the most unusual first. */
+export function featuresOfHead(
+  features: Feature[],
+  means: Float32Array,
+  row: number,
+): FeatureOfHead[] {
+  const width = features.length;
+  const nHeads = width === 0 ? 0 : means.length / width;
+  const found: FeatureOfHead[] = [];
+  features.forEach((feature, place) => {
+    const own = means[row * width + place] as number;
+    let sum = 0;
+    let count = 0;
+    let below = 0;
+    for (let head = 0; head < nHeads; head++) {
+      const value = means[head * width + place] as number;
+      if (!Number.isFinite(value)) continue;
+      sum += value;
+      count += 1;
+      if (value < own) below += 1;
+    }
+    const centre = sum / count;
+    let squares = 0;
+    for (let head = 0; head < nHeads; head++) {
+      const value = means[head * width + place] as number;
+      if (Number.isFinite(value)) squares += (value - centre) ** 2;
+    }
+    // The spread of the sample of heads, as in Python (`ddof=0`).
+    const spread = Math.sqrt(squares / count);
+    // Rounding noise of a constant is no variation.
+    if (!Number.isFinite(own) || !(spread > 1e-9 * Math.max(1, Math.abs(centre)))) return;
+    found.push({ feature, mean: own, z: (own - centre) / spread, percentile: (100 * below) / count });
+  });
+  return found.sort((a, b) => Math.abs(b.z) - Math.abs(a.z));
+}

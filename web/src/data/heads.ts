@@ -1,0 +1,135 @@
+// The heads of the atlas: names, places, scores, clusters.
+
+import { decodeColumn, findColumn, labelOf, type Values } from "../contract/columns";
+import type { Column, Manifest, Model } from "../contract/generated";
+import { bytes, DataError, once } from "./source";
+
+/** A head's name in parts. */
+export interface HeadName {
+  model: string;
+  layer: number;
+  index: number;
+}
+
+// As in Python's `HeadId`: the last layer and index are the head's.
+const HEAD = /^(.+?)[:~.]L(\d{1,5})[:~.]?H(\d{1,5})$/;
+
+/** Read `model:L5:H3`, `model:L5H3`, `model~L5~H3` or `model.L5.H3`; null if it is none of these. */
+export function parseHead(text: string): HeadName | null {
+  const match = HEAD.exec(text.trim());
+  if (!match) return null;
+  return { model: match[1] as string, layer: Number(match[2]), index: Number(match[3]) };
+}
+
+/** The model that a row of the heads table belongs to. Rows of a model are contiguous. */
+export function modelOfRow(manifest: Manifest, row: number): Model {
+  const model = manifest.models.find((one) => row >= one.first_row && row < rowsEnd(one));
+  if (!model) throw new RangeError(`row ${row}: the atlas holds ${manifest.n_heads} heads`);
+  return model;
+}
+
+function rowsEnd(model: Model): number {
+  return model.first_row + model.n_layers * model.n_heads;
+}
+
+/** Layer and index of a row. */
+export function placeOfRow(model: Model, row: number): { layer: number; index: number } {
+  const within = row - model.first_row;
+  return { layer: Math.floor(within / model.n_heads), index: within % model.n_heads };
+}
+
+/** `model:L5:H3` of a row; needs no file but the manifest. */
+export function headName(manifest: Manifest, row: number): string {
+  const model = modelOfRow(manifest, row);
+  const { layer, index } = placeOfRow(model, row);
+  return `${model.name}:L${layer}:H${index}`;
+}
+
+/** Row of a head in any of the spellings, or null if this atlas does not hold it. */
+export function headRow(manifest: Manifest, text: string): number | null {
+  const name = parseHead(text);
+  const model = name && manifest.models.find((one) => one.name === name.model);
+  if (!name || !model || name.layer >= model.n_layers || name.index >= model.n_heads) return null;
+  return model.first_row + name.layer * model.n_heads + name.index;
+}
+
+/** Rows of one layer: first row and how many. */
+export function layerRows(model: Model, layer: number): { first: number; count: number } {
+  return { first: model.first_row + layer * model.n_heads, count: model.n_heads };
+}
+
+/** The heads table, decoded. Arrays have one entry per head, in the order of the atlas. */
+export interface Heads {
+  n: number;
+  /** Place in `manifest.models`. */
+  model: Values;
+  layer: Values;
+  index: Values;
+  /** 0 at the first layer, 1 at the last. */
+  depth: Values;
+  /** Any other column by its name: scores, `<score> spread`, `cluster <method>`, `class_group`. */
+  column(name: string): { values: Values; column: Column } | null;
+  /** Label of a head in a column of codes, or null for "none". */
+  label(name: string, row: number): string | null;
+}
+
+/** Load the heads table. */
+export function loadHeads(manifest: Manifest): Promise<Heads> {
+  return once("heads", async () => {
+    const table = manifest.heads;
+    const buffer = await bytes(table.file);
+    const decoded = new Map<string, Values>();
+    const column = (name: string) => {
+      const found = findColumn(table, name);
+      if (!found) return null;
+      let values = decoded.get(name);
+      if (!values) {
+        values = decodeColumn(buffer, found);
+        decoded.set(name, values);
+      }
+      return { values, column: found };
+    };
+    const needed = (name: string): Values => {
+      const found = column(name);
+      if (!found) throw new DataError(table.file, `has no column ${name}`);
+      return found.values;
+    };
+    return {
+      n: table.n_rows,
+      model: needed("model"),
+      layer: needed("layer"),
+      index: needed("index"),
+      depth: needed("depth"),
+      column,
+      label: (name, row) => {
+        const found = column(name);
+        return found ? labelOf(found.column, found.values[row] ?? Number.NaN) : null;
+      },
+    };
+  });
+}
+
+/** Which heads a page is asked to consider. */
+export interface HeadFilter {
+  /** Model names; empty is all. */
+  models: string[];
+  /** Layers, first and last included; null is all. */
+  layers: [number, number] | null;
+  /** Rows of the heads that are in the chosen classes; null is all. */
+  rows: Set<number> | null;
+}
+
+/** 1 for each head that passes. */
+export function passing(manifest: Manifest, filter: HeadFilter): Uint8Array {
+  const mask = new Uint8Array(manifest.n_heads);
+  for (const model of manifest.models) {
+    if (filter.models.length > 0 && !filter.models.includes(model.name)) continue;
+    for (let row = model.first_row; row < rowsEnd(model); row++) {
+      const { layer } = placeOfRow(model, row);
+      if (filter.layers && (layer < filter.layers[0] || layer > filter.layers[1])) continue;
+      if (filter.rows && !filter.rows.has(row)) continue;
+      mask[row] = 1;
+    }
+  }
+  return mask;
+}

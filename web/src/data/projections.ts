@@ -1,0 +1,42 @@
+// Heads placed in two or three dimensions.
+
+import type { Manifest, Projection } from "../contract/generated";
+import { floats } from "./source";
+
+/** A projection with its coordinates. */
+export interface Placed {
+  projection: Projection;
+  /** Rows of the atlas in the order of the coordinates. */
+  firstRow: number;
+  n: number;
+  x: Float32Array;
+  y: Float32Array;
+  /** Null in two dimensions. */
+  z: Float32Array | null;
+}
+
+/** Short name of a projection, unique within the site; what a link holds. */
+export function projectionId(projection: Projection): string {
+  const { scope, metric, method, n_neighbors, n_components } = projection;
+  return [method, metric, n_neighbors, `${n_components}d`, scope].join(",");
+}
+
+/** A projection by its short name. */
+export function findProjection(manifest: Manifest, id: string): Projection | null {
+  return manifest.projections.find((one) => projectionId(one) === id) ?? null;
+}
+
+/** Load coordinates: columns x, y (and z) one after the other. */
+export async function loadProjection(manifest: Manifest, projection: Projection): Promise<Placed> {
+  const model = manifest.models.find((one) => one.name === projection.scope);
+  const n = model ? model.n_layers * model.n_heads : manifest.n_heads;
+  const all = await floats(projection.file, n * projection.n_components);
+  return {
+    projection,
+    firstRow: model?.first_row ?? 0,
+    n,
+    x: all.subarray(0, n),
+    y: all.subarray(n, 2 * n),
+    z: projection.n_components > 2 ? all.subarray(2 * n, 3 * n) : null,
+  };
+}

@@ -1,0 +1,165 @@
+// The only file that fetches. Everything is memoised, so that asking twice costs nothing.
+
+import { decodeValues, type Values } from "../contract/columns";
+import { SITE_SCHEMA, type Dtype, type Manifest } from "../contract/generated";
+
+/** A data file that cannot be had or read: one line with the file, the reason and the mend. */
+export class DataError extends Error {
+  constructor(
+    readonly file: string,
+    reason: string,
+    readonly mend = "export the site again with `motifs site`",
+  ) {
+    super(`data/${file}: ${reason}; ${mend}`);
+    this.name = "DataError";
+  }
+}
+
+const MANIFEST = "manifest.json";
+
+/** Files that are kept once unpacked; beyond this the ones that were not used longest go. */
+const KEPT_BYTES = 512 * 1024 * 1024;
+
+interface Kept {
+  promise: Promise<ArrayBuffer>;
+  bytes: number;
+}
+
+const kept = new Map<string, Kept>();
+const parsed = new Map<string, Promise<unknown>>();
+let keptBytes = 0;
+
+/** Digest of the export, asked for with every file, so that no cache mixes two exports. */
+let version = "";
+
+function dataUrl(file: string): URL {
+  // Relative to the page: the same folder works from any host and subfolder.
+  const base = new URL("data/", document.baseURI);
+  const url = new URL(file.split("/").map(encodeURIComponent).join("/"), base);
+  if (!url.href.startsWith(base.href)) throw new DataError(file, "lies outside of the site");
+  if (version !== "") url.searchParams.set("v", version);
+  return url;
+}
+
+async function download(file: string): Promise<ArrayBuffer> {
+  let response: Response;
+  try {
+    // The manifest tells the version, so it alone is always asked for anew.
+    const cache = file === MANIFEST ? "no-cache" : "default";
+    response = await fetch(dataUrl(file), { cache });
+  } catch {
+    throw new DataError(file, "the server cannot be reached", "check that it still runs, then reload");
+  }
+  if (!response.ok) {
+    if (response.status === 404) throw new DataError(file, "is missing");
+    throw new DataError(file, `the server answered ${response.status}`, "reload, or look at its log");
+  }
+  return unpack(file, await response.arrayBuffer());
+}
+
+/** Unpack what is gzip-compressed, told by its first two bytes: some hosts unpack it themselves. */
+export async function unpack(file: string, buffer: ArrayBuffer): Promise<ArrayBuffer> {
+  const head = new Uint8Array(buffer, 0, Math.min(2, buffer.byteLength));
+  if (head[0] !== 0x1f || head[1] !== 0x8b) return buffer;
+  try {
+    const stream = new Blob([buffer]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return await new Response(stream).arrayBuffer();
+  } catch {
+    throw new DataError(file, "is cut off or damaged");
+  }
+}
+
+/** The unpacked bytes of a file. */
+export function bytes(file: string): Promise<ArrayBuffer> {
+  const known = kept.get(file);
+  if (known) {
+    kept.delete(file);
+    kept.set(file, known);
+    return known.promise;
+  }
+  const entry: Kept = { promise: download(file), bytes: 0 };
+  kept.set(file, entry);
+  entry.promise.then(
+    (buffer) => {
+      entry.bytes = buffer.byteLength;
+      keptBytes += entry.bytes;
+      forgetOldest(entry);
+    },
+    () => kept.delete(file), // so that a reload of the view tries again
+  );
+  return entry.promise;
+}
+
+function forgetOldest(newest: Kept): void {
+  for (const [file, entry] of kept) {
+    if (keptBytes <= KEPT_BYTES) return;
+    if (entry === newest || entry.bytes === 0) continue;
+    kept.delete(file);
+    keptBytes -= entry.bytes;
+  }
+}
+
+/** A whole file as numbers of one type; `length`, if given, is checked. */
+export async function values(file: string, dtype: Dtype, length?: number): Promise<Values> {
+  const buffer = await bytes(file);
+  try {
+    const all = decodeValues(buffer, dtype);
+    if (length !== undefined && all.length !== length) {
+      throw new RangeError(`holds ${all.length} values, not ${length}`);
+    }
+    return all;
+  } catch (error) {
+    throw new DataError(file, error instanceof Error ? error.message : "cannot be decoded");
+  }
+}
+
+/** A whole file of float32 or float16 numbers. */
+export async function floats(
+  file: string,
+  length?: number,
+  dtype: "float32" | "float16" = "float32",
+): Promise<Float32Array> {
+  return (await values(file, dtype, length)) as Float32Array;
+}
+
+/** A parsed JSON file, kept for as long as the page lives. */
+export function json<T>(file: string): Promise<T> {
+  return once(`json ${file}`, async () => {
+    const text = new TextDecoder().decode(await bytes(file));
+    try {
+      return JSON.parse(text) as T;
+    } catch {
+      throw new DataError(file, "is not JSON");
+    }
+  });
+}
+
+/** Do something once per key: the answer is shared, a failure is forgotten. */
+export function once<T>(key: string, work: () => Promise<T>): Promise<T> {
+  const known = parsed.get(key);
+  if (known) return known as Promise<T>;
+  const promise = work();
+  parsed.set(key, promise);
+  promise.catch(() => parsed.delete(key));
+  return promise;
+}
+
+/** The manifest, which names all other files. */
+export function loadManifest(): Promise<Manifest> {
+  return once("manifest", async () => {
+    const manifest = await json<Manifest>(MANIFEST);
+    if (manifest.schema !== SITE_SCHEMA) {
+      throw new DataError(
+        MANIFEST,
+        `has schema ${String(manifest.schema)}, these pages read schema ${SITE_SCHEMA}`,
+      );
+    }
+    version = manifest.version;
+    return manifest;
+  });
+}
+
+/** Address of a file for a download link. */
+export function fileUrl(file: string): string {
+  return dataUrl(file).href;
+}

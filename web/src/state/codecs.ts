@@ -1,0 +1,68 @@
+// How values are written in links. `read` gives undefined for what it cannot read.
+
+/** Text of a parameter to a value and back. */
+export interface Codec<T> {
+  read(text: string): T | undefined;
+  write(value: T): string;
+}
+
+/** Any text. */
+export const text: Codec<string> = { read: (value) => value, write: (value) => value };
+
+/** A whole number within bounds; numbers beyond are moved to the bound. */
+export function integer(low: number, high: number): Codec<number> {
+  return {
+    read: (value) => {
+      if (!/^-?\d{1,15}$/.test(value)) return undefined;
+      return Math.min(high, Math.max(low, Number(value)));
+    },
+    write: String,
+  };
+}
+
+/** A number within bounds, with six figures. */
+export function number(low: number, high: number): Codec<number> {
+  return {
+    read: (value) => {
+      const parsed = value.trim() === "" ? Number.NaN : Number(value);
+      return Number.isFinite(parsed) ? Math.min(high, Math.max(low, parsed)) : undefined;
+    },
+    write: (value) => String(Number(value.toPrecision(6))),
+  };
+}
+
+/** Yes or no. */
+export const flag: Codec<boolean> = {
+  read: (value) => (value === "1" ? true : value === "0" ? false : undefined),
+  write: (value) => (value ? "1" : "0"),
+};
+
+/** One of some words. */
+export function choice<const T extends string>(...words: T[]): Codec<T> {
+  return { read: (value) => words.find((word) => word === value), write: (value) => value };
+}
+
+/** Values with commas between; within a value `,` is written `%2C` and `%` is `%25`. */
+export function list<T>(item: Codec<T>, most = 2000): Codec<T[]> {
+  return {
+    read: (value) => {
+      if (value === "") return [];
+      const parts = value.split(",").slice(0, most);
+      const read = parts.map((part) => item.read(part.replace(/%2C/g, ",").replace(/%25/g, "%")));
+      return read.flatMap((one) => (one === undefined ? [] : [one]));
+    },
+    write: (values) => values.map((one) => item.write(one).replace(/%/g, "%25").replace(/,/g, "%2C")).join(","),
+  };
+}
+
+/** `3-7`, both included; null is "all" and written as the empty text. */
+export const range: Codec<[number, number] | null> = {
+  read: (value) => {
+    if (value === "") return null;
+    const match = /^(\d{1,5})-(\d{1,5})$/.exec(value);
+    if (!match) return undefined;
+    const [a, b] = [Number(match[1]), Number(match[2])];
+    return a <= b ? [a, b] : [b, a];
+  },
+  write: (value) => (value === null ? "" : `${value[0]}-${value[1]}`),
+};

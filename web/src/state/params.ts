@@ -1,0 +1,37 @@
+// Parameters that mean the same on every page. A page declares its own beside its code.
+
+import { choice, flag, integer, list, range, text } from "./codecs";
+import { param } from "./url";
+
+/** Which page is shown. */
+export const page = param("page", text, "home");
+/** One head, `model:L5:H3`. */
+export const head = param("head", text, "");
+/** Several heads. */
+export const heads = param("heads", list(text), []);
+/** Model names; empty is all. */
+export const models = param("models", list(text), []);
+/** First and last layer; null is all. */
+export const layers = param("layers", range, null);
+/** Names of classes; empty is all. */
+export const classes = param("classes", list(text), []);
+/** One prompt, by the beginning of its id. */
+export const prompt = param("prompt", text, "");
+/** Several prompts, by the beginning of their ids; empty is the page's own choice. */
+export const prompts = param("prompts", list(text), []);
+/** Name of a distance metric; empty is the first of the atlas. */
+export const metric = param("metric", text, "");
+/** Seed of every random choice on a page. */
+export const seed = param("seed", integer(0, 999_999), 0);
+/** What points or borders are coloured by. */
+export const colour = param("colour", text, "");
+/** How weights become brightness. */
+export const scale = param("scale", choice("linear", "sqrt", "log"), "sqrt");
+/** Colour map of patterns. */
+export const map = param("map", choice("viridis", "cividis", "magma", "greys"), "viridis");
+/** Whether the first column of patterns is hidden. */
+export const sink = param("sink", choice("shown", "hidden"), "shown");
+/** Light or dark; `auto` is what the system prefers. */
+export const theme = param("theme", choice("auto", "light", "dark"), "auto");
+/** Whether something is drawn large. */
+export const wide = param("wide", flag, false);

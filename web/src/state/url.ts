@@ -1,0 +1,118 @@
+// The whole state of a page lives in the query string, so that every view is a link.
+//
+// A parameter is declared once, with `param(name, codec, fallback)`; it reads like a signal
+// (`.value` subscribes the component) and writes to the address. Values equal to the fallback
+// are left out. The same name means the same on every page: shared ones are in params.ts.
+
+import { computed, signal, type ReadonlySignal } from "@preact/signals";
+import type { Codec } from "./codecs";
+
+const query = signal(window.location.search);
+
+window.addEventListener("popstate", () => {
+  query.value = window.location.search;
+});
+
+/** The parameters of the address as it is now; reading subscribes. */
+export const parameters: ReadonlySignal<URLSearchParams> = computed(
+  () => new URLSearchParams(query.value),
+);
+
+/** A parameter and the text it is set to; null takes it out. */
+export type Setting = readonly [name: string, text: string | null];
+
+/** Settings as a query string. `:`, `,`, `/` and `~` stay readable. */
+export function queryString(settings: Iterable<readonly [string, string]>): string {
+  const parts: string[] = [];
+  for (const [name, text] of settings) parts.push(`${encode(name)}=${encode(text)}`);
+  return parts.length === 0 ? "" : `?${parts.join("&")}`;
+}
+
+function encode(text: string): string {
+  return encodeURIComponent(text).replace(/%(3A|2C|2F)/g, (code) => decodeURIComponent(code));
+}
+
+/** Change parameters of the address: `push` can be undone with "back", `replace` cannot. */
+export function change(settings: Setting[], how: "push" | "replace" = "push"): void {
+  const next = new Map(parameters.peek());
+  for (const [name, text] of settings) {
+    if (text === null) next.delete(name);
+    else next.set(name, text);
+  }
+  go(queryString(next) || "?", how);
+}
+
+/** Go to a query string of this site. */
+export function go(search: string, how: "push" | "replace" = "push"): void {
+  if (search === window.location.search || (search === "?" && window.location.search === "")) return;
+  if (how === "push") window.history.pushState(null, "", search);
+  else window.history.replaceState(null, "", search);
+  query.value = window.location.search;
+}
+
+/** A parameter of the address. */
+export interface Param<T> {
+  readonly name: string;
+  readonly fallback: T;
+  /** Value now; reading it in a component or a computed signal subscribes. */
+  readonly value: T;
+  peek(): T;
+  /** Set as a step that "back" undoes. */
+  set(value: T): void;
+  /** Set while dragging, typing, hovering: without a step of its own. */
+  replace(value: T): void;
+  /** For links and for `change`. */
+  to(value: T): Setting;
+}
+
+/** Declare a parameter. */
+export function param<T>(name: string, codec: Codec<T>, fallback: T): Param<T> {
+  const text = computed(() => parameters.value.get(name));
+  const current = computed(() => read(text.value, codec, fallback));
+  const to = (value: T): Setting => {
+    const written = codec.write(value);
+    return [name, written === codec.write(fallback) ? null : written];
+  };
+  return {
+    name,
+    fallback,
+    get value() {
+      return current.value;
+    },
+    peek: () => current.peek(),
+    set: (value) => change([to(value)], "push"),
+    replace: (value) => change([to(value)], "replace"),
+    to,
+  };
+}
+
+function read<T>(text: string | null, codec: Codec<T>, fallback: T): T {
+  if (text === null) return fallback;
+  const value = codec.read(text);
+  // A link that cannot be read shows the page as it is by default, rather than nothing.
+  return value === undefined ? fallback : value;
+}
+
+/** Parameters that links keep when they lead to another page. */
+const KEPT = ["theme", "map"];
+
+/** Address of a page: `link("head", head.to("gpt2-small:L5:H3"))`. */
+export function link(page: string, ...settings: Setting[]): string {
+  const next = new Map<string, string>([["page", page]]);
+  for (const name of KEPT) {
+    const text = parameters.value.get(name);
+    if (text !== null) next.set(name, text);
+  }
+  for (const [name, text] of settings) if (text !== null) next.set(name, text);
+  return queryString(next);
+}
+
+/** Address of this page with some parameters changed. */
+export function here(...settings: Setting[]): string {
+  const next = new Map(parameters.value);
+  for (const [name, text] of settings) {
+    if (text === null) next.delete(name);
+    else next.set(name, text);
+  }
+  return queryString(next) || "?";
+}

@@ -1,0 +1,23 @@
+import "./view.css";
+import { classes } from "../../state/params";
+import { link } from "../../state/url";
+import type { ClassTagProps } from "./api";
+
+/** The class's name; a mark where sources disagree; citations on hover. */
+export function ClassTag({ class: one, tags = [] }: ClassTagProps) {
+  const conflict = tags.some((tag) => tag.conflict !== "");
+  const sources = tags.map((tag) =>
+    [`${tag.paper}: ${tag.evidence}`, tag.note, tag.conflict && `Conflict: ${tag.conflict}`]
+      .filter(Boolean)
+      .join(". "),
+  );
+  const title = [one.description, ...sources].filter(Boolean).join("\n\n");
+  return (
+    <a class="class-tag" href={link("classes", classes.to([one.name]))} title={title}>
+      <span class="class-tag-dot" style={{ background: one.colour }} aria-hidden="true" />
+      {one.name}
+      {one.kind === "computed" ? <span class="muted">computed</span> : null}
+      {conflict ? <span class="class-tag-conflict">disputed</span> : null}
+    </a>
+  );
+}

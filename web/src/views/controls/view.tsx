@@ -1,0 +1,122 @@
+import "./view.css";
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { CheckProps, ManyProps, NumberProps, SelectProps } from "./api";
+
+/** A labelled drop-down list. */
+export function Select<T extends string>({ label, value, options, onChange }: SelectProps<T>) {
+  return (
+    <label class="control">
+      <span>{label}</span>
+      <select value={value} onChange={(event) => onChange(event.currentTarget.value as T)}>
+        {options.map((one) => (
+          <option key={one.value} value={one.value} title={one.help}>
+            {one.title}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+/** A labelled field for a whole number; what is typed counts once it is within bounds. */
+export function NumberField({ label, value, low, high, step, onChange }: NumberProps) {
+  return (
+    <label class="control">
+      <span>{label}</span>
+      <input
+        type="number"
+        min={low}
+        max={high}
+        step={step ?? 1}
+        value={value}
+        onChange={(event) => {
+          const typed = Math.round(Number(event.currentTarget.value));
+          if (Number.isFinite(typed)) onChange(Math.min(high, Math.max(low, typed)));
+        }}
+      />
+    </label>
+  );
+}
+
+/** A labelled tick. */
+export function Check({ label, value, help, onChange }: CheckProps) {
+  return (
+    <label class="control" title={help}>
+      <input
+        type="checkbox"
+        checked={value}
+        onChange={(event) => onChange(event.currentTarget.checked)}
+      />
+      <span>{label}</span>
+    </label>
+  );
+}
+
+/** Several of a list; a field filters long ones. */
+export function Many({ label, values, options, onChange, none = "all" }: ManyProps) {
+  const details = useRef<HTMLDetailsElement>(null);
+  const [filter, setFilter] = useState("");
+  useCloseOutside(details);
+  const summary =
+    values.length === 0 ? none : values.length === 1 ? values[0] : `${values.length} chosen`;
+  const words = filter.toLowerCase();
+  const shown = options.filter((one) => one.title.toLowerCase().includes(words));
+  const toggle = (value: string) =>
+    onChange(values.includes(value) ? values.filter((one) => one !== value) : [...values, value]);
+  return (
+    <details class="control many" ref={details}>
+      <summary>
+        <span>{label}</span> <span class="many-value">{summary}</span>
+      </summary>
+      <div class="many-list">
+        <div class="many-head">
+          {options.length > 12 ? (
+            <input
+              type="search"
+              placeholder="Filter"
+              aria-label={`Filter ${label}`}
+              value={filter}
+              onInput={(event) => setFilter(event.currentTarget.value)}
+            />
+          ) : null}
+          <button type="button" disabled={values.length === 0} onClick={() => onChange([])}>
+            Clear
+          </button>
+        </div>
+        {shown.map((one) => (
+          <label key={one.value}>
+            <input
+              type="checkbox"
+              checked={values.includes(one.value)}
+              onChange={() => toggle(one.value)}
+            />
+            <span>{one.title}</span>
+            {one.count === undefined ? null : <span class="muted">{one.count}</span>}
+          </label>
+        ))}
+      </div>
+    </details>
+  );
+}
+
+/** Close a folded list by Escape or a click elsewhere. */
+function useCloseOutside(details: { current: HTMLDetailsElement | null }): void {
+  useEffect(() => {
+    const onPointer = (event: Event) => {
+      const element = details.current;
+      if (element?.open && !element.contains(event.target as Node)) element.open = false;
+    };
+    const onKey = (event: KeyboardEvent) => {
+      const element = details.current;
+      if (event.key !== "Escape" || !element?.open) return;
+      element.open = false;
+      element.querySelector("summary")?.focus();
+    };
+    document.addEventListener("pointerdown", onPointer);
+    document.addEventListener("keydown", onKey);
+    return () => {
+      document.removeEventListener("pointerdown", onPointer);
+      document.removeEventListener("keydown", onKey);
+    };
+  }, []);
+}

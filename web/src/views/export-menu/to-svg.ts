@@ -1,0 +1,164 @@
+// What an element looks like, as SVG: boxes as rectangles, text as text, canvases as images.
+//
+// One walk over the page serves every view, so that what is saved is what is seen. Everything is
+// made of nodes and text nodes, never of markup, since tokens and names may hold anything.
+
+import { canvasData } from "./redraw";
+import { copySvg } from "./copy-svg";
+import { addText } from "./text";
+
+const SVG = "http://www.w3.org/2000/svg";
+const SKIPPED = ":not(th) > button, input, select, textarea, script, style, [data-export=no], .visually-hidden";
+
+/** Where the walk is. */
+interface Walk {
+  /** Moves positions on the screen to positions in the picture. */
+  left: number;
+  top: number;
+  clips: number;
+}
+
+/** Make an element of SVG with attributes. */
+export function svgElement(name: string, attributes: Record<string, string | number>): SVGElement {
+  const element = document.createElementNS(SVG, name) as SVGElement;
+  for (const [key, value] of Object.entries(attributes)) {
+    element.setAttribute(key, typeof value === "number" ? String(round(value)) : value);
+  }
+  return element;
+}
+
+function round(value: number): number {
+  return Math.round(value * 100) / 100;
+}
+
+/** The picture of an element, with its whole content even where it scrolls. */
+export function toSvg(root: Element): SVGElement {
+  const box = root.getBoundingClientRect();
+  const width = Math.ceil(Math.max(box.width, root.scrollWidth));
+  const height = Math.ceil(Math.max(box.height, root.scrollHeight));
+  const svg = svgElement("svg", { width, height, viewBox: `0 0 ${width} ${height}` });
+  svg.setAttribute("xmlns", SVG);
+  svg.append(svgElement("rect", { width, height, fill: backgroundOf(root) }));
+  const walk = { left: box.left - root.scrollLeft, top: box.top - root.scrollTop, clips: 0 };
+  add(svg, root, walk, true);
+  return svg;
+}
+
+function backgroundOf(element: Element): string {
+  for (let at: Element | null = element; at; at = at.parentElement) {
+    const colour = getComputedStyle(at).backgroundColor;
+    if (visible(colour)) return colour;
+  }
+  return "#ffffff";
+}
+
+function visible(colour: string): boolean {
+  return colour !== "transparent" && !/^rgba\(.*, 0\)$/.test(colour) && !/\/ 0\)$/.test(colour);
+}
+
+function add(into: SVGElement, element: Element, walk: Walk, isRoot = false): void {
+  const style = getComputedStyle(element);
+  if (style.display === "none" || style.visibility === "hidden" || style.opacity === "0") return;
+  if (element.matches(SKIPPED)) return;
+  const box = element.getBoundingClientRect();
+  const x = box.left - walk.left;
+  const y = box.top - walk.top;
+  if (element instanceof HTMLCanvasElement) {
+    addImage(into, canvasData(element), x, y, box, style);
+    return;
+  }
+  if (element instanceof SVGSVGElement) {
+    into.append(copySvg(element, x, y, box));
+    return;
+  }
+  addBox(into, style, x, y, box);
+  const inside = isRoot ? into : clipped(into, style, x, y, box, walk);
+  for (const child of element.childNodes) {
+    if (child instanceof Text) addText(inside, child, style, walk.left, walk.top);
+    else if (child instanceof Element) add(inside, child, walk);
+  }
+}
+
+function addImage(
+  into: SVGElement,
+  href: string,
+  x: number,
+  y: number,
+  box: DOMRect,
+  style: CSSStyleDeclaration,
+): void {
+  if (href === "") return;
+  const { width, height } = box;
+  const image = svgElement("image", { x, y, width, height, preserveAspectRatio: "none", href });
+  // Chromium and Firefox read the style, Inkscape the attribute.
+  if (style.imageRendering === "pixelated") image.setAttribute("image-rendering", "pixelated");
+  into.append(image);
+}
+
+function addBox(
+  into: SVGElement,
+  style: CSSStyleDeclaration,
+  x: number,
+  y: number,
+  { width, height }: DOMRect,
+): void {
+  const rx = Number.parseFloat(style.borderTopLeftRadius) || 0;
+  if (visible(style.backgroundColor)) {
+    into.append(svgElement("rect", { x, y, width, height, rx, fill: style.backgroundColor }));
+  }
+  const sides = ["Top", "Right", "Bottom", "Left"] as const;
+  const borders = sides.map((side) => ({
+    width: style[`border${side}Style`] === "none" ? 0 : Number.parseFloat(style[`border${side}Width`]),
+    colour: style[`border${side}Color`],
+  }));
+  const [top, right, bottom, left] = borders as [Border, Border, Border, Border];
+  if (borders.every((one) => one.width === top.width && one.colour === top.colour)) {
+    if (top.width === 0 || !visible(top.colour)) return;
+    const half = top.width / 2;
+    into.append(
+      svgElement("rect", {
+        x: x + half,
+        y: y + half,
+        width: Math.max(0, width - top.width),
+        height: Math.max(0, height - top.width),
+        rx: Math.max(0, rx - half),
+        fill: "none",
+        stroke: top.colour,
+        "stroke-width": top.width,
+      }),
+    );
+    return;
+  }
+  const fill = (border: Border, bx: number, by: number, bw: number, bh: number) => {
+    if (border.width > 0 && visible(border.colour)) {
+      into.append(svgElement("rect", { x: bx, y: by, width: bw, height: bh, fill: border.colour }));
+    }
+  };
+  fill(top, x, y, width, top.width);
+  fill(bottom, x, y + height - bottom.width, width, bottom.width);
+  fill(left, x, y, left.width, height);
+  fill(right, x + width - right.width, y, right.width, height);
+}
+
+interface Border {
+  width: number;
+  colour: string;
+}
+
+/** A group that shows no more than the page does, where the page cuts or scrolls. */
+function clipped(
+  into: SVGElement,
+  style: CSSStyleDeclaration,
+  x: number,
+  y: number,
+  { width, height }: DOMRect,
+  walk: Walk,
+): SVGElement {
+  if (style.overflowX === "visible" && style.overflowY === "visible") return into;
+  const id = `clip${walk.clips++}`;
+  const clip = svgElement("clipPath", { id });
+  clip.append(svgElement("rect", { x, y, width, height }));
+  const group = svgElement("g", { "clip-path": `url(#${id})` });
+  into.append(clip, group);
+  return group;
+}

@@ -1,0 +1,47 @@
+import "./view.css";
+import { useState } from "preact/hooks";
+import type { ExportMenuProps } from "./api";
+import { fileName, pngBlob, saveBlob, svgText } from "./save";
+
+/** "Save as PNG, SVG, CSV". */
+export function ExportMenu({ target, name, data = [] }: ExportMenuProps) {
+  const [problem, setProblem] = useState("");
+  const save = async (extension: string, make: (element: Element) => Promise<Blob>) => {
+    const element = target();
+    if (!element) return;
+    try {
+      setProblem("");
+      saveBlob(await make(element), fileName(name, extension));
+    } catch {
+      setProblem("This is too large for one picture: show less, or save SVG.");
+    }
+  };
+  return (
+    <div class="export-menu" role="group" aria-label="Save as" data-export="no">
+      <span class="muted" aria-hidden="true">
+        Save
+      </span>
+      <button type="button" onClick={() => void save("png", pngBlob)}>
+        PNG
+      </button>
+      <button
+        type="button"
+        onClick={() =>
+          void save("svg", async (element) => new Blob([svgText(element)], { type: "image/svg+xml" }))
+        }
+      >
+        SVG
+      </button>
+      {data.map((one) => (
+        <button
+          key={one.title}
+          type="button"
+          onClick={() => saveBlob(new Blob([one.make()], { type: one.type }), fileName(name, one.extension))}
+        >
+          {one.title}
+        </button>
+      ))}
+      {problem ? <span role="alert">{problem}</span> : null}
+    </div>
+  );
+}

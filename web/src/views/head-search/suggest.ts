@@ -1,0 +1,78 @@
+// Which heads a text may mean: by name first, then by class, then by behaviour score.
+
+import type { Manifest } from "../../contract/generated";
+import { headName, headRow } from "../../data/heads";
+import type { SearchData, Suggestion } from "./api";
+
+/** Up to `most` heads for a text, the most likely first, none twice. */
+export function suggest(
+  manifest: Manifest,
+  data: SearchData | null,
+  text: string,
+  most = 12,
+): Suggestion[] {
+  const query = text.trim().toLowerCase();
+  if (query === "") return [];
+  const found = new Map<number, Suggestion>();
+  const add = (row: number, reason: string) => {
+    if (found.size < most && !found.has(row)) {
+      found.set(row, { row, head: headName(manifest, row), reason });
+    }
+  };
+  const exact = headRow(manifest, text);
+  if (exact !== null) add(exact, "");
+  for (const row of byName(manifest, query, most)) add(row, "");
+  if (data) {
+    for (const [row, reason] of byMeaning(manifest, data, query, most)) add(row, reason);
+  }
+  return [...found.values()];
+}
+
+/** Heads whose names hold all words of the query; `5.3` and `L5H3` mean layer 5, head 3. */
+function byName(manifest: Manifest, query: string, most: number): number[] {
+  const words = query.split(/\s+/);
+  const found: number[] = [];
+  for (const model of manifest.models) {
+    const name = model.name.toLowerCase();
+    for (let layer = 0; layer < model.n_layers; layer++) {
+      for (let index = 0; index < model.n_heads; index++) {
+        const place = `l${layer}:h${index}`;
+        const spelt = `${name}:${place} l${layer}h${index} ${layer}.${index}`;
+        if (words.every((word) => spelt.includes(word) && !isLoose(word, layer, index))) {
+          found.push(model.first_row + layer * model.n_heads + index);
+          if (found.length >= most) return found;
+        }
+      }
+    }
+  }
+  return found;
+}
+
+/** Whether a word names a layer and head, but others: `5.3` is part of `15.3`. */
+function isLoose(word: string, layer: number, index: number): boolean {
+  const place = /^l?(\d+)[.:]?h?(?<=[.h])(\d+)$/.exec(word);
+  return place !== null && (Number(place[1]) !== layer || Number(place[2]) !== index);
+}
+
+function* byMeaning(
+  manifest: Manifest,
+  data: SearchData,
+  query: string,
+  most: number,
+): Generator<[number, string]> {
+  const means = (text: string) => query.split(/\s+/).every((word) => text.includes(word));
+  for (const one of data.classes) {
+    if (!means(`${one.name} ${one.group}`.toLowerCase())) continue;
+    for (const row of one.rows) yield [row, one.name];
+  }
+  for (const score of manifest.scores) {
+    if (!means(`${score.name} score`.toLowerCase())) continue;
+    const values = data.heads.column(score.name)?.values;
+    if (!values) continue;
+    const order = Array.from(values.keys()).filter((row) => Number.isFinite(values[row]));
+    order.sort((a, b) => (values[b] as number) - (values[a] as number));
+    for (const row of order.slice(0, most)) {
+      yield [row, `${score.name} score ${(values[row] as number).toFixed(2)}`];
+    }
+  }
+}

@@ -1,0 +1,90 @@
+import "./view.css";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
+import type { HeadSearchProps } from "./api";
+import { suggest } from "./suggest";
+
+/** A combobox: type, arrows choose, Enter picks, Escape closes. */
+export function HeadSearch(props: HeadSearchProps) {
+  const { manifest, data, label, placeholder, initial, focus, onFocus, onPick } = props;
+  const [text, setText] = useState(initial ?? "");
+  const [open, setOpen] = useState(false);
+  const [active, setActive] = useState(0);
+  const id = useId();
+  const input = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    if (focus) input.current?.focus();
+  }, []);
+  const found = open ? suggest(manifest, data, text) : [];
+  const chosen = Math.min(active, found.length - 1);
+  const pick = (head: string) => {
+    setOpen(false);
+    setText("");
+    onPick(head);
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key === "Escape") setOpen(false);
+    else if (event.key === "Enter") {
+      const one = found[chosen];
+      if (one) pick(one.head);
+      event.preventDefault();
+    } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      event.preventDefault();
+      setOpen(true);
+      const step = event.key === "ArrowDown" ? 1 : -1;
+      if (found.length > 0) setActive((chosen + step + found.length) % found.length);
+    }
+  };
+  return (
+    <div class="head-search">
+      <input
+        ref={input}
+        type="search"
+        role="combobox"
+        list={undefined}
+        aria-label={label}
+        aria-expanded={open && found.length > 0}
+        aria-controls={`${id}-list`}
+        aria-autocomplete="list"
+        aria-activedescendant={found[chosen] ? `${id}-${chosen}` : undefined}
+        autocomplete="off"
+        spellcheck={false}
+        placeholder={placeholder ?? label}
+        value={text}
+        onInput={(event) => {
+          setText(event.currentTarget.value);
+          setActive(0);
+          setOpen(true);
+        }}
+        onFocus={() => {
+          onFocus?.();
+          setOpen(true);
+        }}
+        onBlur={() => setOpen(false)}
+        onKeyDown={onKeyDown}
+      />
+      <ul id={`${id}-list`} role="listbox" aria-label="Heads" hidden={found.length === 0}>
+        {found.map((one, place) => (
+          <li
+            key={one.row}
+            id={`${id}-${place}`}
+            role="option"
+            aria-selected={place === chosen}
+            // Before the field loses the focus, which closes the list.
+            onPointerDown={(event) => {
+              event.preventDefault();
+              pick(one.head);
+            }}
+          >
+            <span>{one.head}</span>
+            <span class="muted">{one.reason}</span>
+          </li>
+        ))}
+      </ul>
+      {open && text.trim() !== "" && found.length === 0 ? (
+        <div class="head-search-none" role="status">
+          No head of this atlas is called so. Write it as <code>model:L5:H3</code>.
+        </div>
+      ) : null}
+    </div>
+  );
+}
