@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -107,8 +108,45 @@ def _flush(path: Path) -> None:
 
 def remove_unfinished(folder: Path) -> None:
     """Delete what killed writers left behind; only for who holds the folder's lock."""
-    for path in folder.rglob(TEMPORARY_PREFIX + "*"):
+    for path in list(folder.rglob(TEMPORARY_PREFIX + "*")):
+        remove(path)
+
+
+def remove(path: Path) -> None:
+    """Delete a file, or a folder with all that is in it; nothing if there is none."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
         path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replaced_folder(target: Path) -> Iterator[Path]:
+    """Give a temporary folder to fill; it takes the place of `target` when the block ends well.
+
+    A process that is killed between the two renames leaves no folder, never half of one.
+
+    Raises:
+        ResourceError: if the disk is full or the folder cannot be written.
+    """
+    with writable_folder(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(
+            tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, suffix="-" + target.name, dir=target.parent)
+        )
+        old = temporary.with_name(temporary.name + "-old")
+        try:
+            temporary.chmod(0o777 & ~_umask())
+            yield temporary
+            for path in temporary.rglob("*"):
+                if path.is_file():
+                    _flush(path)
+            if target.exists():
+                target.rename(old)
+            temporary.rename(target)
+        finally:
+            remove(temporary)
+            remove(old)
 
 
 def damaged(path: Path, mend: str, error: Exception) -> AtlasError:
@@ -195,6 +233,21 @@ def parquet_metadata(path: Path, mend: str) -> dict[str, str]:
     return _read(path, mend, read)
 
 
+def parquet_columns(path: Path, mend: str) -> list[str]:
+    """Names of the columns of a Parquet file, without its data.
+
+    Raises:
+        AtlasError: if the file is missing or damaged.
+    """
+    import polars as pl
+
+    def read(p: Path) -> list[str]:
+        with _panics_are_errors():
+            return list(pl.read_parquet_schema(p))
+
+    return _read(path, mend, read)
+
+
 def write_array(path: Path, array: np.ndarray[Any, Any]) -> None:
     """Write an array of numbers as npy."""
     with atomic(path) as temporary, temporary.open("wb") as file:
@@ -241,6 +294,22 @@ def read_tensors(path: Path, mend: str) -> tuple[dict[str, np.ndarray[Any, Any]]
         with safe_open(p, framework="numpy") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return tensors, dict(file.metadata() or {})
+
+    return _read(path, mend, read)
+
+
+def read_tensor_part(path: Path, mend: str, name: str, index: int) -> np.ndarray[Any, Any]:
+    """Read `array[index]` of one array of a safetensors file, and nothing else of it.
+
+    Raises:
+        AtlasError: if the file is missing or damaged, or has no such array or index.
+    """
+    from safetensors import safe_open
+
+    def read(p: Path) -> np.ndarray[Any, Any]:
+        with safe_open(p, framework="numpy") as file:
+            part: np.ndarray[Any, Any] = file.get_slice(name)[index]
+            return part
 
     return _read(path, mend, read)
 

@@ -1,0 +1,252 @@
+"""`motifs site`: an atlas as a folder that any static host can serve."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from attention_motifs import __version__, files
+from attention_motifs.atlas import Atlas
+from attention_motifs.errors import AtlasError, InputError
+from attention_motifs.progress import Report, silent
+from attention_motifs.site import export_heads as of_heads
+from attention_motifs.site import export_stages as of_stages
+from attention_motifs.site.contract import SITE_SCHEMA, Json, Manifest
+from attention_motifs.site.export_distances import write_distances
+from attention_motifs.site.export_patterns import write_patterns
+from attention_motifs.site.export_points import write_points
+from attention_motifs.site.output import DataFolder, json_bytes
+
+ASSETS = Path(__file__).parent / "assets"
+"""The pages, as the front end's build left them: index.html and what it asks for."""
+
+EXPORT_VERSION = 1
+"""To be raised when the same atlas gives other files."""
+
+MANIFEST = Path("data") / "manifest.json"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A site on disk."""
+
+    path: Path
+    written: bool
+    """Whether its data was made now; False if it was there from the same inputs."""
+    has_pages: bool
+    """Whether it has pages; False in a source tree whose front end was not built."""
+    missing: dict[str, str]
+    """What the atlas does not hold, and what mends that."""
+
+
+def export_site(
+    atlas: Atlas, out: Path | None = None, *, force: bool = False, report: Report = silent
+) -> Exported:
+    """Write the explorer's pages and data; a site made from the same inputs is kept.
+
+    The data is made beside the old one and takes its place when it is complete. The same atlas
+    gives the same bytes.
+
+    Args:
+        atlas: with patterns and heads; what later stages have not made is left out.
+        out: folder of the site; by default `site/` in the atlas.
+        force: make the data again even if nothing changed.
+        report: shows progress.
+
+    Raises:
+        AtlasError: if there are no heads yet, or a file is damaged.
+        InputError: if `out` holds something that is no site.
+        ResourceError: if the folder cannot be written.
+    """
+    target = out or atlas.path / "site"
+    _check_target(target)
+    if not atlas.models:
+        raise AtlasError(f"{atlas.path}: has no patterns yet; {atlas.extract_command()}")
+    inputs = inputs_digest(atlas)
+    missing = missing_parts(atlas)
+    if not force and _inputs_of(target) == inputs:
+        return Exported(target, False, _refresh_pages(target), missing)
+    with files.replaced_folder(target) as temporary:
+        has_pages = _copy_pages(temporary)
+        data = DataFolder(temporary / "data")
+        manifest = _write_data(atlas, data, inputs, missing, report)
+        (temporary / MANIFEST).write_bytes(json_bytes(manifest))
+    return Exported(target, True, has_pages, missing)
+
+
+def _check_target(target: Path) -> None:
+    if target.exists() and not target.is_dir():
+        raise InputError(f"--out {target}: is a file; name a folder")
+    if target.is_dir() and any(target.iterdir()) and not (target / MANIFEST).is_file():
+        raise InputError(
+            f"--out {target}: holds something that is no site of ours, and would be replaced; "
+            "name a new folder"
+        )
+
+
+def _inputs_of(target: Path) -> str | None:
+    """Digest that a site was made from; None if there is none, or a damaged one."""
+    try:
+        manifest = files.read_json(target / MANIFEST, "")
+    except AtlasError:
+        return None
+    return manifest.get("inputs") if isinstance(manifest, dict) else None
+
+
+def inputs_digest(atlas: Atlas) -> str:
+    """Digest of all that a site shows.
+
+    Large files stand for themselves by the journal of the atlas; the others by their bytes.
+    """
+    manifest = atlas.manifest.to_json()
+    paths = [
+        atlas.heads_path,
+        atlas.prompts_path,
+        atlas.projections_path,
+        atlas.evaluation_path,
+        atlas.ablations_path,
+        *sorted((atlas.path / "clusters").glob("*.json")),
+        *(atlas.tokens_path(model) for model in atlas.models),
+    ]
+    read = {
+        str(path.relative_to(atlas.path)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in paths
+        if path.is_file()
+    }
+    made_by = [SITE_SCHEMA, EXPORT_VERSION, __version__]
+    return files.digest([made_by, manifest, atlas.metrics(), read])
+
+
+def missing_parts(atlas: Atlas) -> dict[str, str]:
+    """What the atlas does not hold, and the words that mend it."""
+    there = f"--atlas {atlas.path.name}"
+    columns = atlas.heads.columns
+    lacking = {
+        "patterns": (atlas.view_prompts(), "build the atlas with --n-view-prompts above 0"),
+        "points": ("embed" in atlas.manifest.stages, f"run `motifs embed {there}`"),
+        "metrics": (atlas.metrics(), f"run `motifs distances {there}`"),
+        "projections": (atlas.projections_path.is_file(), f"run `motifs project {there}`"),
+        "clusterings": (
+            any(name.startswith("cluster (") for name in columns),
+            f"run `motifs cluster {there}`",
+        ),
+        "scores": (of_heads.scores(atlas), f"run `motifs score {there}`"),
+        "evaluation": (atlas.evaluation_path.is_file(), f"run `motifs evaluate {there}`"),
+        "ablations": (atlas.ablations_path.is_file(), f"run `motifs ablate {there}`"),
+    }
+    words = ", then `motifs site` again"
+    return {name: mend + words for name, (have, mend) in lacking.items() if not have}
+
+
+def _write_data(
+    atlas: Atlas, out: DataFolder, inputs: str, missing: dict[str, str], report: Report
+) -> Manifest:
+    """Write every data file but the manifest, which is returned."""
+    tokens = of_heads.write_tokens(atlas, out)
+    patterns = write_patterns(atlas, out, report)
+    metrics = write_distances(atlas, out, report)
+    points, features = write_points(atlas, out, report)
+    projections = of_stages.write_projections(atlas, out)
+    clusterings = of_stages.write_clusterings(atlas, out)
+    tags = of_heads.tags(atlas)
+    classes = of_heads.classes(atlas, tags)
+    heads = of_heads.heads_table(atlas, classes, clusterings, out)
+    evaluation = of_stages.evaluation_rows(atlas)
+    ablations = of_stages.ablations(atlas)
+    downloads = of_stages.write_downloads(atlas, out)
+    written = {
+        "prompts.json.bin": of_heads.prompts(atlas),
+        "classes.json.bin": classes,
+        "tags.json.bin": tags,
+        "evaluation.json.bin": evaluation or None,
+        "ablations.json.bin": ablations,
+    }
+    for name, value in written.items():
+        if value is not None:
+            out.json(name, value)
+    return Manifest(
+        schema=SITE_SCHEMA,
+        version=out.version(),
+        inputs=inputs,
+        package_version=atlas.manifest.package_version,
+        title="Attention motifs: " + ", ".join(atlas.models),
+        models=of_heads.models(atlas, tokens, patterns),
+        n_heads=len(atlas.heads),
+        n_patterns=len(atlas.heads) * int(atlas.manifest.prompts["n"]),
+        settings=_settings(atlas),
+        heads=heads,
+        scores=of_heads.scores(atlas),
+        metrics=metrics,
+        projections=projections,
+        points=points,
+        clusterings=clusterings,
+        prompts="prompts.json.bin",
+        classes="classes.json.bin",
+        tags="tags.json.bin",
+        groups=of_heads.groups(),
+        features=features,
+        evaluation="evaluation.json.bin" if evaluation else None,
+        ablations="ablations.json.bin" if ablations else None,
+        downloads=downloads,
+        missing=missing,
+    )
+
+
+def _settings(atlas: Atlas) -> dict[str, Json]:
+    """How the atlas was made, for readers."""
+    configuration = asdict(atlas.manifest.configuration)
+    imputed = sum(sum(counts.values()) for counts in atlas.manifest.imputed.values())
+    return {
+        "prompts": f"{atlas.manifest.prompts['n']} of {configuration['prompts']}",
+        "prompts digest": atlas.manifest.prompts["sha256"],
+        "tokens per prompt, at most": configuration["max_tokens"],
+        "BOS policy": configuration["bos"],
+        "seed": configuration["seed"],
+        "feature sets": ", ".join(configuration["feature_sets"]),
+        "components": configuration["n_components"],
+        "length bins": ", ".join(map(str, configuration["length_bins"])) or "none",
+        "patterns kept for viewing": f"{len(atlas.view_prompts())} prompts",
+        "imputed values": imputed,
+        "atlas schema": atlas.manifest.schema_version,
+        "made by": f"attention-motifs {atlas.manifest.package_version}",
+    }
+
+
+# The pages
+
+
+def _pages() -> Iterator[Path]:
+    """Files of the built front end; none in a source tree that was never built."""
+    if (ASSETS / "index.html").is_file():
+        yield from sorted(path for path in ASSETS.rglob("*") if path.is_file())
+
+
+def _copy_pages(folder: Path) -> bool:
+    copied = False
+    for path in _pages():
+        target = folder / path.relative_to(ASSETS)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+        copied = True
+    return copied
+
+
+def _refresh_pages(folder: Path) -> bool:
+    """Bring the pages of a site up to date and leave its data; whether there are any.
+
+    Scripts have their digest in their names, so that those an open page may still ask for stay
+    until the next export; the first page is replaced last.
+    """
+    has_pages = False
+    for path in sorted(_pages(), key=lambda p: p.name == "index.html"):
+        has_pages = True
+        target = folder / path.relative_to(ASSETS)
+        data: Any = path.read_bytes()
+        if not target.is_file() or target.read_bytes() != data:
+            with files.atomic(target) as temporary:
+                temporary.write_bytes(data)
+    return has_pages or (folder / "index.html").is_file()

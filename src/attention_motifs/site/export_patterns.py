@@ -1,0 +1,90 @@
+"""Patterns for the browser: packed lower triangles, some heads and prompts to a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from attention_motifs import files
+from attention_motifs.atlas import Atlas
+from attention_motifs.errors import AtlasError
+from attention_motifs.progress import Report
+from attention_motifs.site.contract import PatternChunk
+from attention_motifs.site.output import DataFolder
+
+CHUNK_BYTES = 1 << 20
+"""Unpacked size up to which a layer is one file."""
+
+
+def write_patterns(atlas: Atlas, out: DataFolder, report: Report) -> dict[str, list[PatternChunk]]:
+    """Write the patterns kept for viewing; return the files of each model.
+
+    One layer of one prompt is in memory at a time, and the chunk that is written.
+
+    Raises:
+        AtlasError: if a file of patterns is missing or damaged.
+    """
+    written = {}
+    view = atlas.view_prompts()
+    for code, (model, info) in enumerate(atlas.manifest.models.items()):
+        n_layers, n_heads = int(info["n_layers"]), int(info["n_heads"])
+        lengths = atlas.tokens(model)["token_ids"].list.len().head(len(view)).to_list()
+        sizes = [n * (n + 1) // 2 for n in lengths]
+        described = []
+        with report(f"site: patterns of {model}", n_layers) as advance:
+            for layer in range(n_layers):
+                for number, (heads, prompts) in enumerate(chunks(sizes, n_heads)):
+                    file = f"patterns/{code}/{layer}-{number}.bin"
+                    data = b"".join(
+                        _triangles(atlas, model, view[i], layer, sizes[i])[
+                            heads.start : heads.stop
+                        ].tobytes()
+                        for i in prompts
+                    )
+                    n_bytes = out.write(file, data)
+                    described.append(
+                        PatternChunk(layer, heads.start, len(heads), list(prompts), file, n_bytes)
+                    )
+                advance(1)
+        written[model] = described
+    return written
+
+
+def chunks(sizes: Sequence[int], n_heads: int) -> Iterator[tuple[range, range]]:
+    """Divide a layer into heads and prompts whose patterns share a file.
+
+    A page shows few heads on all prompts: heads are parted first, and prompts only where one
+    head on all of them is more than a chunk.
+
+    Args:
+        sizes: bytes of a pattern on each prompt.
+        n_heads: of the layer.
+    """
+    total = sum(sizes)
+    if not sizes:
+        return
+    together = max(1, min(n_heads, CHUNK_BYTES // max(total, 1)))
+    n_groups = -(-n_heads // together)
+    for group in range(n_groups):
+        heads = range(group * n_heads // n_groups, (group + 1) * n_heads // n_groups)
+        start, size = 0, 0
+        for prompt, own in enumerate(sizes):
+            if prompt > start and (size + own) * len(heads) > CHUNK_BYTES:
+                yield heads, range(start, prompt)
+                start, size = prompt, 0
+            size += own
+        yield heads, range(start, len(sizes))
+
+
+def _triangles(
+    atlas: Atlas, model: str, prompt_id: str, layer: int, size: int
+) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
+    """Packed patterns of the heads of a layer on a viewable prompt."""
+    path = atlas.patterns_path(model, prompt_id)
+    mend = f"delete it and {atlas.extract_command(model)}"
+    packed = files.read_tensor_part(path, mend, "triangles", layer)
+    n_heads = int(atlas.manifest.models[model]["n_heads"])
+    if packed.dtype != np.uint8 or packed.shape != (n_heads, size):
+        raise AtlasError(f"{path}: not the patterns of {n_heads} heads; {mend}")
+    return packed

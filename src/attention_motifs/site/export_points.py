@@ -1,0 +1,299 @@
+"""Every pattern as a point: components and features, column by column, and what features are like.
+
+Features are read part by part, as many columns at a time as fit in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from attention_motifs.atlas import KEY_COLUMNS, Atlas
+from attention_motifs.embedding import FeatureMoments
+from attention_motifs.errors import InputError
+from attention_motifs.features import feature_sets, features_of
+from attention_motifs.files import parquet_columns
+from attention_motifs.progress import Report
+from attention_motifs.site.contract import (
+    Dtype,
+    Feature,
+    FeatureExample,
+    Features,
+    PointFeature,
+    Points,
+)
+from attention_motifs.site.output import DataFolder, finite
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from attention_motifs.features import Feature as Registered
+
+MEMORY = 256 << 20
+"""Bytes of feature columns held at a time."""
+
+N_BINS = 64
+N_EXAMPLES = 3
+"""Heads shown per level of a feature."""
+
+_TAIL = 0.005
+"""Share of patterns beyond each end of a histogram, which its end bins count."""
+
+_ROUNDING = 1e-3
+"""Largest error of float16, as a share of the histogram's range."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """What is written of one feature."""
+
+    point: PointFeature
+    feature: Feature
+
+
+def write_components(atlas: Atlas, out: DataFolder) -> tuple[list[str], list[str], list[float]]:
+    """Write the embedding by component and by prompt; return both lists of files, and shares."""
+    embedded = atlas.embedded()
+    shares = atlas.embedding().explained_variance_ratio[: embedded.shape[2]].tolist()
+    components, of_prompts = [], []
+    for c in range(embedded.shape[2]):
+        components.append(f"points/component-{c}.bin")
+        out.array(components[-1], embedded[:, :, c], "float16")
+    for p in range(embedded.shape[0]):
+        of_prompts.append(f"points/prompt-{p}.bin")
+        out.array(of_prompts[-1], embedded[p], "float32")
+    return components, of_prompts, shares
+
+
+def write_points(atlas: Atlas, out: DataFolder, report: Report) -> tuple[Points, str]:
+    """Write all points and features; return the entry of the manifest and the features' file.
+
+    Raises:
+        AtlasError: if a part of the features or the embedding is missing or damaged.
+    """
+    components: list[str] = []
+    of_prompts: list[str] = []
+    shares: list[float] = []
+    importance: dict[str, list[float]] = {}
+    if "embed" in atlas.manifest.stages:
+        components, of_prompts, shares = write_components(atlas, out)
+        embedding = atlas.embedding()
+        importance = {
+            name: column.tolist()
+            for name, column in zip(embedding.feature_names, embedding.importance().T, strict=True)
+        }
+    names = _columns(atlas)
+    means, correlation = _summed(atlas, names, report)
+    described = list(_each_feature(atlas, names, importance, out, report))
+    out.array("features/correlation.bin", correlation, "float16")
+    out.array("features/head-means.bin", means, "float32")
+    file = "features.json.bin"
+    out.json(
+        file,
+        Features([d.feature for d in described], "features/correlation.bin",
+                 "features/head-means.bin"),
+    )  # fmt: skip
+    points = Points(
+        n_prompts=int(atlas.manifest.prompts["n"]),
+        n_components=len(components),
+        variance=shares,
+        components=components,
+        features=[d.point for d in described],
+        prompts=of_prompts,
+    )
+    return points, file
+
+
+def _columns(atlas: Atlas) -> list[str]:
+    """Features that the parts of every model hold; a user's own set need not be registered."""
+    shared: list[str] | None = None
+    for model in atlas.models:
+        mend = f"delete it and {atlas.extract_command(model)}"
+        there = parquet_columns(atlas.part_path(model, 0), mend)
+        shared = there if shared is None else [name for name in shared if name in there]
+    return [name for name in shared or [] if name not in KEY_COLUMNS]
+
+
+def _registered(atlas: Atlas) -> dict[str, tuple[str, Registered]]:
+    """Known features by name, with their sets; the atlas's own sets go first."""
+    found: dict[str, tuple[str, Registered]] = {}
+    for name in (*atlas.manifest.configuration.feature_sets, *feature_sets()):
+        try:
+            for feature in features_of(name):
+                found.setdefault(feature.name, (name, feature))
+        except InputError:  # a single feature, or a user's set that this process does not know
+            continue
+    return found
+
+
+def _summed(
+    atlas: Atlas, names: Sequence[str], report: Report
+) -> tuple[Float[np.ndarray, "heads features"], Float[np.ndarray, "features features"]]:
+    """Mean of each head, and correlations over all patterns; NaN for what is never finite."""
+    moments = FeatureMoments(len(names))
+    means = []
+    with report("site: means of features", len(atlas.models) * atlas.n_blocks) as advance:
+        for model, info in atlas.manifest.models.items():
+            n_heads = int(info["n_layers"]) * int(info["n_heads"])
+            total, count = np.zeros((2, n_heads, len(names)))
+            for part in atlas.feature_parts(model, names):
+                rows = part.select(names).to_numpy().astype(np.float64)
+                moments.update(rows)
+                usable = np.isfinite(rows).reshape(-1, n_heads, len(names))
+                values = np.where(usable, rows.reshape(usable.shape), 0.0)
+                total += values.sum(axis=0)
+                count += usable.sum(axis=0)
+                advance(1)
+            means.append(np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0))
+    covariance = moments.covariance()
+    deviation = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    scale = np.outer(deviation, deviation)
+    correlation = np.divide(
+        covariance, scale, out=np.full_like(covariance, np.nan), where=scale > 0
+    )
+    return np.concatenate(means), np.clip(correlation, -1.0, 1.0)
+
+
+def _each_feature(
+    atlas: Atlas,
+    names: Sequence[str],
+    importance: dict[str, list[float]],
+    out: DataFolder,
+    report: Report,
+) -> Iterator[Described]:
+    known = _registered(atlas)
+    n_view = len(atlas.view_prompts())
+    with report("site: features of patterns", len(names)) as advance:
+        for number, (name, values) in enumerate(_feature_columns(atlas, names)):
+            low, high = histogram_range(values)
+            dtype = display_dtype(values, low, high)
+            point = PointFeature(name, f"points/feature-{number}.bin", dtype)
+            with np.errstate(over="ignore"):  # of values that are missing: infinite either way
+                out.array(point.file, np.where(np.isfinite(values), values, np.nan), dtype)
+            feature = describe(
+                name, known.get(name), values, n_view, importance.get(name, []), low, high
+            )
+            yield Described(point, feature)
+            advance(1)
+
+
+def _feature_columns(
+    atlas: Atlas, names: Sequence[str]
+) -> Iterator[tuple[str, Float[np.ndarray, "prompts heads"]]]:
+    """Columns one by one, read some at a time."""
+    n_prompts, n_heads = int(atlas.manifest.prompts["n"]), len(atlas.heads)
+    width = max(1, MEMORY // (4 * max(1, n_prompts * n_heads)))
+    for start in range(0, len(names), width):
+        some = list(names[start : start + width])
+        values = np.empty((len(some), n_prompts, n_heads), dtype=np.float32)
+        head = 0
+        for model, info in atlas.manifest.models.items():
+            own = int(info["n_layers"]) * int(info["n_heads"])
+            prompt = 0
+            for part in atlas.feature_parts(model, some):
+                n = len(part) // own
+                block = part.select(some).to_numpy().reshape(n, own, len(some))
+                values[:, prompt : prompt + n, head : head + own] = block.transpose(2, 0, 1)
+                prompt += n
+            head += own
+        yield from zip(some, values, strict=True)
+
+
+def histogram_range(values: Float[np.ndarray, "*any"]) -> tuple[float, float]:
+    """Ends of a histogram: all but the outermost half per cent on each side.
+
+    Equal values get a range about them; without any finite value it is 0 to 1.
+    """
+    there = values[np.isfinite(values)].astype(np.float64)
+    if not len(there):
+        return 0.0, 1.0
+    low, high = (float(x) for x in np.quantile(there, [_TAIL, 1 - _TAIL]))
+    if high <= low:
+        low, high = float(there.min()), float(there.max())
+    if high - low <= 1e-9 * max(1.0, abs(low)):
+        half = 0.5 * max(1e-6, abs(low))
+        return low - half, high + half
+    return low, high
+
+
+def display_dtype(values: Float[np.ndarray, "*any"], low: float, high: float) -> Dtype:
+    """float16 unless it overflows, or rounds by more than a thousandth of the range."""
+    there = values[np.isfinite(values)]
+    with np.errstate(over="ignore"):
+        rounded = there.astype(np.float16).astype(np.float32)
+    if not np.isfinite(rounded).all():
+        return "float32"
+    within = (there >= low) & (there <= high)
+    error = np.abs(there - rounded)[within].max(initial=0.0)
+    return "float16" if error <= _ROUNDING * (high - low) else "float32"
+
+
+def describe(
+    name: str,
+    known: tuple[str, Registered] | None,
+    values: Float[np.ndarray, "prompts heads"],
+    n_view: int,
+    importance: list[float],
+    low: float,
+    high: float,
+) -> Feature:
+    """What a feature is, and what it is like over the patterns of an atlas."""
+    there = values[np.isfinite(values)].astype(np.float64)
+    mean = float(there.mean()) if len(there) else 0.0
+    deviation = float(there.std()) if len(there) else 0.0
+    counts, _ = np.histogram(np.clip(there, low, high), N_BINS, (low, high))
+    context, _, statistic = name.rpartition(".")
+    of_set, entry = known if known is not None else ("user", None)
+    return Feature(
+        name=name,
+        set=of_set,
+        context=entry.context if entry else context,
+        statistic=entry.statistic if entry else statistic,
+        formula=entry.formula if entry else "",
+        low=finite(entry.range[0]) if entry else None,
+        high=finite(entry.range[1]) if entry else None,
+        large=entry.large if entry else "",
+        source=entry.source if entry else "",
+        cost=entry.cost if entry else "",
+        kept=deviation > 1e-9 * max(1.0, abs(mean)),
+        mean=mean,
+        deviation=deviation,
+        n_missing=int(values.size - len(there)),
+        histogram=counts.tolist(),
+        histogram_low=low,
+        histogram_high=high,
+        importance=importance,
+        examples=examples(values[:n_view]),
+    )
+
+
+def examples(values: Float[np.ndarray, "prompts heads"]) -> list[FeatureExample]:
+    """Viewable patterns with low, middle and high values, of different heads within a level.
+
+    Empty where the feature is the same on all of them.
+    """
+    usable = np.isfinite(values)
+    there = values[usable].astype(np.float64)
+    if not len(there) or there.min() == there.max():
+        return []
+    middle = float(np.median(there))
+    levels: tuple[tuple[Literal["low", "middle", "high"], Any], ...] = (
+        ("low", values),
+        ("middle", np.abs(values - middle)),
+        ("high", -values),
+    )
+    found = []
+    for level, key in levels:
+        order = np.argsort(np.where(usable, key, np.inf), axis=None, kind="stable")
+        heads: set[int] = set()
+        for flat in order[: usable.sum()].tolist():
+            prompt, row = divmod(flat, values.shape[1])
+            if row not in heads:
+                heads.add(row)
+                found.append(FeatureExample(level, row, prompt, float(values[prompt, row])))
+            if len(heads) == N_EXAMPLES:
+                break
+    return found

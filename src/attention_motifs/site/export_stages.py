@@ -1,0 +1,168 @@
+"""What later stages left in the atlas: projections, clusters, tables, downloads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attention_motifs import files
+from attention_motifs.atlas import Atlas
+from attention_motifs.clustering import carry_over, read_names
+from attention_motifs.errors import AtlasError
+from attention_motifs.site.contract import (
+    Ablations,
+    Clustering,
+    Download,
+    EvaluationRow,
+    Projection,
+)
+from attention_motifs.site.output import DataFolder, finite
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def write_projections(atlas: Atlas, out: DataFolder) -> list[Projection]:
+    """Write the coordinates of every projection; none if the stage has not run."""
+    if not atlas.projections_path.is_file():
+        return []
+    rows = {head: i for i, head in enumerate(atlas.heads["head"].to_list())}
+    model_of = atlas.heads["model"].to_numpy()
+    keys = ["scope", "metric", "method", "n_neighbors", "n_components"]
+    made: list[Projection] = []
+    for key, part in atlas.projections.group_by(keys, maintain_order=True):
+        scope, metric, method, n_neighbors, n_components = key
+        wanted = len(rows) if scope == "all" else int((model_of == scope).sum())
+        if len(part) != wanted or not set(part["head"]) <= rows.keys():
+            mend = f"run `motifs project --atlas {atlas.path} --force`"
+            raise AtlasError(f"{atlas.projections_path}: other heads than the atlas; {mend}")
+        part = part[np.argsort([rows[head] for head in part["head"]]).tolist()]
+        axes = [part[axis].fill_null(float("nan")).to_numpy() for axis in "xyz"[:n_components]]
+        file = f"projections/{len(made)}.bin"
+        n_bytes = out.array(file, np.stack(axes), "float32")
+        first = part.row(0, named=True)
+        made.append(
+            Projection(
+                scope=str(scope),
+                metric=str(metric),
+                method=str(method),
+                n_neighbors=int(n_neighbors),
+                n_components=int(n_components),
+                trustworthiness=finite(first["trustworthiness"]),
+                continuity=finite(first["continuity"]),
+                n_pieces=int(first["n_pieces"]),
+                note=str(first["note"]),
+                file=file,
+                bytes=n_bytes,
+            )
+        )
+    return made
+
+
+def write_clusterings(atlas: Atlas, out: DataFolder) -> list[Clustering]:
+    """Write the labels and trees of every clustering that is there."""
+    heads: list[str] = atlas.heads["head"].to_list()
+    names = read_names(atlas.cluster_names_path)
+    made: list[Clustering] = []
+    for column in atlas.heads.columns:
+        if not column.startswith("cluster (") or not column.endswith(")"):
+            continue
+        method = column.removeprefix("cluster (").removesuffix(")")
+        path = atlas.path / "clusters" / f"{method}.json"
+        mend = f"run `motifs cluster --atlas {atlas.path} --method {method}`"
+        told = files.read_json(path, mend)
+        labels = atlas.heads[column].fill_null(-1).to_numpy()
+        tree = told.get("linkage")
+        code = len(made)
+        file, linkage = f"clusters/{code}-labels.bin", f"clusters/{code}-linkage.bin"
+        out.array(file, labels, "int32")
+        if tree is not None:
+            out.array(linkage, np.array(tree, dtype=np.float64).reshape(-1, 4), "float32")
+        stability = told.get("stability") or {}
+        named = carry_over(names, heads, labels)
+        made.append(
+            Clustering(
+                method=method,
+                metric=str(told.get("metric") or ""),
+                parameters=told["parameters"],
+                labels=file,
+                linkage=None if tree is None else linkage,
+                names={str(number): name for number, name in sorted(named.names.items())},
+                jaccard=[finite(c.get("jaccard")) for c in told["clusters"]],
+                adjusted_rand_mean=finite(stability.get("adjusted_rand_mean")),
+                adjusted_rand_spread=finite(stability.get("adjusted_rand_spread")),
+            )
+        )
+    return made
+
+
+def evaluation_rows(atlas: Atlas) -> list[EvaluationRow]:
+    """The table of `motifs evaluate`, over all metrics; none if it has not run."""
+    if not atlas.evaluation_path.is_file():
+        return []
+    mend = f"delete it and run `motifs evaluate --atlas {atlas.path}`"
+    told = files.read_json(atlas.evaluation_path, mend)
+    names = [name for name in EvaluationRow.__dataclass_fields__ if name != "metric"]
+    try:
+        return [
+            EvaluationRow(metric=metric, **{name: row[name] for name in names})
+            for metric, one in told.items()
+            for row in one["rows"]
+        ]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise files.damaged(atlas.evaluation_path, mend, error) from error
+
+
+def ablations(atlas: Atlas) -> Ablations | None:
+    """The table of `motifs ablate`, or None if nothing was ablated."""
+    if not atlas.ablations_path.is_file():
+        return None
+    return Ablations({c.name: [_json(v) for v in c.to_list()] for c in atlas.ablations})
+
+
+def _json(value: Any) -> Any:
+    return finite(value) if isinstance(value, float) else value
+
+
+def write_downloads(atlas: Atlas, out: DataFolder) -> list[Download]:
+    """Write tables for other programs, as CSV and as Parquet or JSON."""
+    import polars as pl
+
+    tables: list[tuple[str, str, pl.DataFrame]] = [("heads", "Heads", atlas.heads)]
+    if atlas.projections_path.is_file():
+        tables.append(("projections", "Projections of heads", atlas.projections))
+    if rows := evaluation_rows(atlas):
+        schema = dict.fromkeys(EvaluationRow.__dataclass_fields__)
+        table = pl.DataFrame([vars(row) for row in rows], schema=schema, infer_schema_length=None)
+        tables.append(("evaluation", "Evaluation of metrics", table))
+    if atlas.ablations_path.is_file():
+        tables.append(("ablations", "Effects of ablations", atlas.ablations))
+    made = []
+    for name, title, table in tables:
+        for kind in ("CSV", "Parquet"):
+            file = f"downloads/{name}.{kind.lower()}"
+            made.append(
+                Download(file, f"{title} ({kind})", out.write_file(file, _writer(kind, table)))
+            )
+    if atlas.evaluation_path.is_file():
+        file = "downloads/evaluation.json"
+        data = atlas.evaluation_path.read_bytes()
+        made.append(
+            Download(file, "Evaluation of metrics (JSON)", out.write(file, data, compress=False))
+        )
+    return made
+
+
+def _writer(kind: str, table: pl.DataFrame) -> Any:
+    import polars as pl
+
+    def write(path: Path) -> None:
+        if kind == "Parquet":
+            files.write_parquet(path, table)
+            return
+        lists = [name for name, dtype in table.schema.items() if isinstance(dtype, pl.List)]
+        table.with_columns(pl.col(lists).list.join("; ")).write_csv(path)
+
+    return write

@@ -1,0 +1,351 @@
+"""The exported site holds what the atlas holds, in the shape of the contract."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import types
+import typing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from attention_motifs.atlas import Atlas
+from attention_motifs.errors import AtlasError, InputError
+from attention_motifs.site import contract
+from attention_motifs.site.export import export_site
+from attention_motifs.stages.cluster import cluster, name_cluster
+from attention_motifs.stages.evaluate import evaluate
+from attention_motifs.stages.project import project
+from exported_site import column, manifest_of, read_json, unpacked, values
+from synthetic_atlas import HOSTILE_TEXTS, make_synthetic_atlas
+
+
+@pytest.fixture(scope="module")
+def atlas(tmp_path_factory: pytest.TempPathFactory) -> Atlas:
+    """An atlas of two made-up models with all stages, and made-up scores."""
+    made = make_synthetic_atlas(tmp_path_factory.mktemp("atlas") / "atlas", n_layers=4, n_heads=3)
+    rng = np.random.default_rng(0)
+    scores = {
+        name: pl.Series(rng.random(len(made.heads)), dtype=pl.Float32)
+        for name in ("induction", "induction spread", "self", "self spread")
+    }
+    scores["self"][3] = None
+    made.write_heads(made.heads.with_columns(pl.Series(n, s) for n, s in scores.items()))
+    project(made, methods=["pca", "isomap"], n_neighbors=[4])
+    cluster(made, method="average", n_clusters=4, n_rounds=3)
+    cluster(made, method="hdbscan", n_rounds=0)
+    name_cluster(made, "average", 0, "first <b>cluster</b>")
+    cluster(made, method="average", n_clusters=4, n_rounds=3)
+    evaluate(made, n_permutations=20)
+    return made
+
+
+@pytest.fixture(scope="module")
+def site(atlas: Atlas, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("site") / "site"
+    export_site(atlas, out)
+    return out
+
+
+# The contract
+
+
+def check(value: Any, kind: Any, where: str) -> None:
+    """Hold a JSON value against a type of the contract."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if dataclasses.is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        assert isinstance(value, dict), where
+        assert set(value) == set(hints), where
+        for name, hint in hints.items():
+            check(value[name], hint, f"{where}.{name}")
+    elif origin is list:
+        assert isinstance(value, list), where
+        for i, item in enumerate(value):
+            check(item, arguments[0], f"{where}[{i}]")
+    elif origin is dict:
+        assert isinstance(value, dict), where
+        for name, item in value.items():
+            check(item, arguments[1], f"{where}[{name}]")
+    elif origin is typing.Literal:
+        assert value in arguments, where
+    elif origin in (typing.Union, types.UnionType):
+        assert any(fits(value, one) for one in arguments), f"{where}: {value!r} is no {kind}"
+    elif kind is float:
+        assert isinstance(value, float | int), where
+        assert not isinstance(value, bool), where
+    else:
+        assert type(value) is kind, where
+
+
+def fits(value: Any, kind: Any) -> bool:
+    try:
+        check(value, kind, "")
+    except AssertionError:
+        return False
+    return True
+
+
+def test_every_json_file_is_as_the_contract_says(site: Path) -> None:
+    manifest = manifest_of(site)
+    check(manifest, contract.Manifest, "manifest")
+    check(read_json(site, manifest["prompts"]), list[contract.Prompt], "prompts")
+    check(read_json(site, manifest["classes"]), list[contract.HeadClass], "classes")
+    check(read_json(site, manifest["tags"]), list[contract.ClassTag], "tags")
+    check(read_json(site, manifest["features"]), contract.Features, "features")
+    check(read_json(site, manifest["evaluation"]), list[contract.EvaluationRow], "evaluation")
+    for model in manifest["models"]:
+        check(read_json(site, model["tokens"]), contract.Tokens, "tokens")
+
+
+@pytest.mark.parametrize("value", [{"name": 1}, {"name": "a", "text": "b"}, "a", None])
+def test_the_check_of_the_contract_fails_where_it_should(value: Any) -> None:
+    with pytest.raises(AssertionError):
+        check(value, contract.Score, "score")
+
+
+def files_named(value: Any) -> set[str]:
+    """Every text in the manifest that names a file."""
+    if isinstance(value, dict):
+        return set().union(*(files_named(v) for v in value.values()), set())
+    if isinstance(value, list):
+        return set().union(*(files_named(v) for v in value), set())
+    endings = (".bin", ".csv", ".parquet", ".json")
+    return {value} if isinstance(value, str) and value.endswith(endings) else set()
+
+
+def test_files_are_those_named_and_named_are_those_there(site: Path) -> None:
+    manifest = manifest_of(site)
+    named = files_named(manifest) | files_named(read_json(site, manifest["features"]))
+    there = {p.relative_to(site / "data").as_posix() for p in (site / "data").rglob("*")
+             if p.is_file()}  # fmt: skip
+    assert there == named | {"manifest.json"}
+    for model in manifest["models"]:
+        for chunk in model["patterns"]:
+            assert (site / "data" / chunk["file"]).stat().st_size == chunk["bytes"]
+
+
+# What is in it
+
+
+def test_heads_lie_where_the_manifest_says(site: Path, atlas: Atlas) -> None:
+    manifest = manifest_of(site)
+    heads = []
+    for model in manifest["models"]:
+        assert model["first_row"] == len(heads)
+        heads += [
+            f"{model['name']}:L{layer}:H{index}"
+            for layer in range(model["n_layers"])
+            for index in range(model["n_heads"])
+        ]
+    assert heads == atlas.heads["head"].to_list()
+    table = manifest["heads"]
+    assert column(site, table, "layer").tolist() == atlas.heads["layer"].to_list()
+    assert column(site, table, "depth").tolist() == atlas.heads["depth"].to_list()
+    induction = column(site, table, "induction")
+    np.testing.assert_allclose(induction, atlas.heads["induction"].to_numpy(), atol=5e-4)
+    assert np.isnan(column(site, table, "self")[3])
+    assert np.isnan(column(site, table, "self")).sum() == 1
+
+
+def test_patterns_come_back_byte_for_byte(site: Path, atlas: Atlas) -> None:
+    manifest, view = manifest_of(site), atlas.view_prompts()
+    prompts = read_json(site, manifest["prompts"])
+    assert [p["viewable"] for p in prompts] == [i < len(view) for i in range(len(prompts))]
+    for code, model in enumerate(manifest["models"]):
+        seen = set()
+        for chunk in model["patterns"]:
+            data = np.frombuffer(unpacked(site / "data" / chunk["file"]), np.uint8)
+            at = 0
+            for prompt in chunk["prompts"]:
+                n = prompts[prompt]["n_tokens"][code]
+                size = n * (n + 1) // 2
+                for head in range(chunk["first_head"], chunk["first_head"] + chunk["n_heads"]):
+                    wanted = atlas.triangles(model["name"], view[prompt])[chunk["layer"], head]
+                    np.testing.assert_array_equal(data[at : at + size], wanted)
+                    seen.add((chunk["layer"], head, prompt))
+                    at += size
+            assert at == len(data)
+        assert len(seen) == model["n_layers"] * model["n_heads"] * len(view)
+
+
+def test_distances_are_exact_in_rows_and_near_in_the_matrix(site: Path, atlas: Atlas) -> None:
+    manifest, exact = manifest_of(site), np.asarray(atlas.distances("mean"))
+    metric = next(m for m in manifest["metrics"] if m["name"] == "mean")
+    n = manifest["n_heads"]
+    rows = [values(site, r["file"], "float32").reshape(r["n_rows"], n) for r in metric["rows"]]
+    starts = np.cumsum([0] + [len(r) for r in rows[:-1]]).tolist()
+    assert starts == [r["first_row"] for r in metric["rows"]]
+    np.testing.assert_array_equal(np.concatenate(rows), exact)
+    codes = values(site, metric["matrix"], "uint16").reshape(n, n)
+    assert codes.max() == 65534
+    np.testing.assert_allclose(codes * metric["scale"], exact, atol=metric["scale"] / 2 * 1.01)
+
+
+def test_points_are_prompt_by_prompt(site: Path, atlas: Atlas) -> None:
+    manifest = manifest_of(site)
+    points, embedded = manifest["points"], atlas.embedded()
+    assert points["n_prompts"] == len(embedded)
+    for c, file in enumerate(points["components"]):
+        half = values(site, file, "float16").reshape(embedded.shape[:2])
+        np.testing.assert_allclose(half, embedded[:, :, c], rtol=1e-3, atol=1e-3)
+    for p, file in enumerate(points["prompts"]):
+        np.testing.assert_array_equal(
+            values(site, file, "float32").reshape(embedded.shape[1:]), embedded[p]
+        )
+
+
+def table_of_features(atlas: Atlas, name: str) -> np.ndarray:
+    """A feature as (prompts, heads), read in the plain way."""
+    of_models = []
+    for model in atlas.models:
+        rows = pl.concat(list(atlas.feature_parts(model, [name])))
+        of_models.append(rows[name].to_numpy().reshape(len(atlas.prompts), -1))
+    return np.concatenate(of_models, axis=1)
+
+
+def test_features_are_those_of_the_parts(site: Path, atlas: Atlas) -> None:
+    manifest = manifest_of(site)
+    told = read_json(site, manifest["features"])
+    names = [f["name"] for f in told["features"]]
+    assert [f["name"] for f in manifest["points"]["features"]] == names
+    means = values(site, told["head_means"], "float32").reshape(-1, len(names))
+    importance = atlas.embedding().importance()
+    shape = (len(atlas.prompts), len(atlas.heads))
+    for i, (feature, point) in enumerate(
+        zip(told["features"], manifest["points"]["features"], strict=True)
+    ):
+        exact = table_of_features(atlas, feature["name"])
+        shown = values(site, point["file"], point["dtype"]).reshape(shape)
+        spread = feature["histogram_high"] - feature["histogram_low"]
+        assert (np.abs(shown - exact) <= 1e-3 * (spread + np.abs(exact))).all()
+        np.testing.assert_allclose(
+            feature["mean"], exact.mean(dtype=np.float64), rtol=1e-6, atol=1e-9
+        )
+        np.testing.assert_allclose(means[:, i], exact.mean(axis=0), rtol=1e-4, atol=1e-6)
+        assert sum(feature["histogram"]) == exact.size
+        assert feature["importance"] == importance[:, i].tolist()
+        for example in feature["examples"]:
+            assert example["value"] == exact[example["prompt"], example["row"]]
+            assert example["prompt"] < len(atlas.view_prompts())
+
+
+def test_correlations_are_numpys(site: Path, atlas: Atlas) -> None:
+    told = read_json(site, manifest_of(site)["features"])
+    names = [f["name"] for f in told["features"]]
+    shown = values(site, told["correlation"], "float16").reshape(len(names), len(names))
+    table = np.stack([table_of_features(atlas, name).ravel() for name in names]).astype(np.float64)
+    varied = table.std(axis=1) > 1e-6
+    np.testing.assert_allclose(shown[np.ix_(varied, varied)], np.corrcoef(table[varied]), atol=2e-3)
+
+
+def test_projections_are_in_the_order_of_the_heads(site: Path, atlas: Atlas) -> None:
+    manifest = manifest_of(site)
+    assert len(manifest["projections"]) == 4 * 3  # two methods, two dimensions; all and each model
+    for told in manifest["projections"]:
+        coordinates = values(site, told["file"], "float32").reshape(told["n_components"], -1)
+        keys = ("scope", "method", "n_components", "n_neighbors")
+        part = atlas.projections.filter(*(pl.col(k) == told[k] for k in keys))
+        heads = [h for h in atlas.heads["head"] if h in set(part["head"])]
+        xs = dict(part.select("head", "x").iter_rows())
+        assert coordinates[0].tolist() == [xs[head] for head in heads]
+
+
+def test_clusterings(site: Path, atlas: Atlas) -> None:
+    manifest = manifest_of(site)
+    by_method = {c["method"]: c for c in manifest["clusterings"]}
+    assert set(by_method) == {"average", "hdbscan"}
+    average = by_method["average"]
+    labels = values(site, average["labels"], "int32")
+    assert labels.tolist() == atlas.heads["cluster (average)"].to_list()
+    assert average["names"] == {"0": "first <b>cluster</b>"}
+    tree = values(site, average["linkage"], "float32").reshape(-1, 4)
+    stored = np.load(atlas.path / "clusters" / "linkage-average.npy")
+    np.testing.assert_allclose(tree, stored, rtol=1e-6)
+    assert len(average["jaccard"]) == labels.max() + 1
+    codes = column(site, manifest["heads"], "cluster hdbscan")
+    unclustered = atlas.heads["cluster (hdbscan)"].to_numpy() < 0
+    assert ((codes == 65535) == unclustered).all()
+
+
+def test_hostile_texts_are_data(site: Path) -> None:
+    prompts = read_json(site, "prompts.json.bin")
+    assert [p["text"] for p in prompts[: len(HOSTILE_TEXTS)]] == list(HOSTILE_TEXTS)
+    assert not any(p["cut"] for p in prompts)
+
+
+def test_downloads_are_the_tables(site: Path, atlas: Atlas) -> None:
+    downloads = site / "data" / "downloads"
+    assert pl.read_parquet(downloads / "heads.parquet").equals(atlas.heads)
+    assert pl.read_csv(downloads / "heads.csv")["head"].to_list() == atlas.heads["head"].to_list()
+    assert pl.read_parquet(downloads / "projections.parquet").equals(atlas.projections)
+    rows = json.loads((downloads / "evaluation.json").read_text())["mean"]["rows"]
+    assert len(pl.read_csv(downloads / "evaluation.csv")) == len(rows)
+
+
+# Files
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_the_same_atlas_gives_the_same_bytes(site: Path, atlas: Atlas, tmp_path: Path) -> None:
+    export_site(atlas, tmp_path / "again")
+    assert contents(tmp_path / "again") == contents(site)
+
+
+def test_an_unchanged_atlas_is_not_exported_again(atlas: Atlas, tmp_path: Path) -> None:
+    shutil.copytree(atlas.path, tmp_path / "atlas")
+    own = Atlas.open(tmp_path / "atlas")
+    assert export_site(own).written
+    manifest = own.path / "site" / "data" / "manifest.json"
+    before = manifest.stat().st_ino
+    assert not export_site(own).written
+    assert manifest.stat().st_ino == before
+    assert export_site(own, force=True).written
+    name_cluster(own, "average", 1, "another")
+    cluster(own, method="average", n_clusters=4, n_rounds=3)
+    assert export_site(own).written
+    names = manifest_of(own.path / "site")["clusterings"]
+    assert "another" in next(c for c in names if c["method"] == "average")["names"].values()
+
+
+def test_a_bare_atlas_gives_a_site_that_says_what_is_missing(tmp_path: Path) -> None:
+    bare = make_synthetic_atlas(tmp_path / "bare", n_models=1, n_prompts=3, n_tokens=6)
+    made = export_site(bare)
+    manifest = manifest_of(made.path)
+    check(manifest, contract.Manifest, "manifest")
+    assert set(manifest["missing"]) == {
+        "projections", "clusterings", "scores", "evaluation", "ablations",
+    }  # fmt: skip
+    assert "run `motifs project --atlas bare`" in manifest["missing"]["projections"]
+    assert manifest["projections"] == manifest["clusterings"] == manifest["scores"] == []
+    assert manifest["evaluation"] is None
+
+
+def test_a_folder_of_something_else_is_left_alone(atlas: Atlas, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(InputError, match="no site of ours"):
+        export_site(atlas, tmp_path)
+    with pytest.raises(InputError, match="is a file"):
+        export_site(atlas, tmp_path / "thesis.tex")
+    assert contents(tmp_path) == {"thesis.tex": b"years of work"}
+
+
+def test_a_damaged_atlas_leaves_the_old_site(atlas: Atlas, tmp_path: Path) -> None:
+    shutil.copytree(atlas.path, tmp_path / "atlas")
+    own = Atlas.open(tmp_path / "atlas")
+    export_site(own)
+    before = contents(own.path / "site")
+    broken = own.patterns_path(own.models[0], own.view_prompts()[1])
+    broken.write_bytes(broken.read_bytes()[:-5])
+    with pytest.raises(AtlasError, match=broken.name):
+        export_site(own, force=True)
+    assert contents(own.path / "site") == before
+    assert not list(own.path.glob(".unfinished-*"))
