@@ -1,0 +1,20 @@
+import type { BarsProps } from "./api";
+import { figure } from "./scale";
+
+/** Bars from 0, one a row, with names and figures as text of the page. */
+export function Bars({ bars, label, most, format = figure }: BarsProps) {
+  const top = most ?? Math.max(0, ...bars.map((bar) => bar.value).filter(Number.isFinite));
+  return (
+    <ol class="chart-bars" aria-label={label}>
+      {bars.map((bar) => (
+        <li key={bar.title}>
+          {bar.href ? <a href={bar.href}>{bar.title}</a> : <span>{bar.title}</span>}
+          <span class="chart-bars-track" aria-hidden="true">
+            <span style={{ width: `${top > 0 ? Math.min(100, Math.max(0, (100 * bar.value) / top)) : 0}%` }} />
+          </span>
+          <span class="number">{format(bar.value)}</span>
+        </li>
+      ))}
+    </ol>
+  );
+}

@@ -1,0 +1,98 @@
+// Scales, ticks and words of charts, apart from how they look.
+
+import { scaleLinear } from "d3-scale";
+import { generator } from "../../state/random";
+import type { Axis } from "./api";
+
+/** A number for people: three figures, without trailing zeros; a dash for none. */
+export function figure(value: number | null | undefined): string {
+  if (value === null || value === undefined || Number.isNaN(value)) return "–";
+  if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  const text =
+    size >= 1e6 || size < 1e-4
+      ? value.toExponential(2).replace(/\.?0+e/, "e")
+      : size >= 1000
+        ? Math.round(value).toLocaleString("en")
+        : String(Number(value.toPrecision(3)));
+  return text.replace(/^-/, "−");
+}
+
+/** Bytes for people. */
+export function byteSize(bytes: number): string {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let size = bytes;
+  let unit = 0;
+  while (size >= 1000 && unit < units.length - 1) {
+    size /= 1000;
+    unit += 1;
+  }
+  return `${size >= 100 || unit === 0 ? Math.round(size) : Number(size.toPrecision(2))} ${units[unit]}`;
+}
+
+/** Smallest and largest finite value, widened where all are equal; 0 to 1 of none. */
+export function extent(values: Iterable<number | null | undefined>): [number, number] {
+  let low = Number.POSITIVE_INFINITY;
+  let high = Number.NEGATIVE_INFINITY;
+  for (const value of values) {
+    if (value === null || value === undefined || !Number.isFinite(value)) continue;
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
+  if (low > high) return [0, 1];
+  if (low < high) return [low, high];
+  const half = low === 0 ? 1 : Math.abs(low) / 2;
+  return [low - half, high + half];
+}
+
+/** An axis on a screen. */
+export interface Placed {
+  at: (value: number) => number;
+  ticks: { at: number; text: string }[];
+}
+
+/** Place an axis between two positions; `count` is about how many ticks. */
+export function place(axis: Axis, from: number, to: number, count: number): Placed {
+  const scale = scaleLinear().domain(axis.domain).range([from, to]);
+  if (!axis.exact) scale.nice(count);
+  const format = scale.tickFormat(count);
+  return {
+    at: (value) => scale(value),
+    ticks: scale.ticks(count).map((tick) => ({ at: scale(tick), text: format(tick) })),
+  };
+}
+
+/** Middle value; NaN of none. */
+export function median(values: readonly number[]): number {
+  const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  if (sorted.length === 0) return Number.NaN;
+  if (sorted.length % 2 === 1) return sorted[middle] as number;
+  return ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
+}
+
+/** Displacements from -1 to 1 that keep equal dots apart, the same at every visit. */
+export function jitter(n: number): number[] {
+  const random = generator(n);
+  return Array.from({ length: n }, () => 2 * random() - 1);
+}
+
+/** Place of the dot nearest to a point and within reach; -1 if there is none. */
+export function nearest(
+  dots: readonly { x: number; y: number }[],
+  x: number,
+  y: number,
+  reach: number,
+): number {
+  let found = -1;
+  let best = reach * reach;
+  dots.forEach((dot, index) => {
+    const square = (dot.x - x) ** 2 + (dot.y - y) ** 2;
+    if (square <= best) {
+      best = square;
+      found = index;
+    }
+  });
+  return found;
+}
