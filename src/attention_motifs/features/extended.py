@@ -201,4 +201,5 @@ EXTENDED = FeatureSet(
     ),
     oracle="attention_motifs.features.extended_definitions:extended_features",
     cpu="attention_motifs.features.extended_kernels:extended_features",
+    torch="attention_motifs.features.extended_torch:extended_features",
 )

@@ -139,3 +139,47 @@ function layerOf(manifest: Manifest, row: number): { first: number; count: numbe
   const model = modelOfRow(manifest, row);
   return layerRows(model, placeOfRow(model, row).layer);
 }
+
+/** Bins of difference in depth that `quantiles` is counted in. */
+const DEPTH_BINS = 5;
+const QUANTILES = 101;
+
+/** Quantiles of the distances by models and difference in depth: (M, M, 5, 101). */
+export function loadQuantiles(manifest: Manifest, metric: DistanceMetric): Promise<Float32Array> {
+  return floats(metric.quantiles, manifest.models.length ** 2 * DEPTH_BINS * QUANTILES);
+}
+
+/**
+ * Where a distance lies among pairs of heads of the same two models that are as far apart in
+ * depth, 0 to 100; null where there is no such pair.
+ */
+export function depthPercentile(
+  manifest: Manifest,
+  quantiles: Float32Array,
+  head: number,
+  other: number,
+  distance: number,
+): number | null {
+  const [a, b] = [depthOf(manifest, head), depthOf(manifest, other)];
+  const bin = Math.min(DEPTH_BINS - 1, Math.floor(Math.abs(a.depth - b.depth) * DEPTH_BINS));
+  const start = ((a.model * manifest.models.length + b.model) * DEPTH_BINS + bin) * QUANTILES;
+  return percentileAmong(quantiles.subarray(start, start + QUANTILES), distance);
+}
+
+function depthOf(manifest: Manifest, row: number): { model: number; depth: number } {
+  const model = modelOfRow(manifest, row);
+  const depth = placeOfRow(model, row).layer / Math.max(1, model.n_layers - 1);
+  return { model: manifest.models.indexOf(model), depth };
+}
+
+/** Percentile of a value among rising quantiles 0 to 100 %, between them by straight lines. */
+export function percentileAmong(quantiles: Float32Array, value: number): number | null {
+  const last = quantiles.length - 1;
+  if (last < 1 || !Number.isFinite(value) || Number.isNaN(quantiles[0])) return null;
+  if (value < (quantiles[0] as number)) return 0;
+  if (value >= (quantiles[last] as number)) return 100;
+  let below = 0;
+  while ((quantiles[below + 1] as number) <= value) below++;
+  const [low, high] = [quantiles[below] as number, quantiles[below + 1] as number];
+  return (100 * (below + (value - low) / (high - low))) / last;
+}

@@ -66,3 +66,27 @@ export const range: Codec<[number, number] | null> = {
   },
   write: (value) => (value === null ? "" : `${value[0]}-${value[1]}`),
 };
+
+/** Heads with commas between; a head of the same model as the one before is written `L5:H3`. */
+export const headList: Codec<string[]> = {
+  read: (value) => {
+    let model = "";
+    const names = list(text).read(value) ?? [];
+    return names.flatMap((name) => {
+      const full = /^(.+?):(L\d+:H\d+)$/.exec(name);
+      if (full) model = full[1] as string;
+      else if (model === "" || !/^L\d+:H\d+$/.test(name)) return [];
+      return [full ? name : `${model}:${name}`];
+    });
+  },
+  write: (names) => {
+    let model = "";
+    const short = names.map((name) => {
+      const parts = /^(.+?):(L\d+:H\d+)$/.exec(name);
+      if (parts && parts[1] === model) return parts[2] as string;
+      model = parts?.[1] ?? "";
+      return name;
+    });
+    return list(text).write(short);
+  },
+};

@@ -1,6 +1,6 @@
 // Parameters that mean the same on every page. A page declares its own beside its code.
 
-import { choice, flag, integer, list, range, text } from "./codecs";
+import { choice, headList, integer, list, range, text } from "./codecs";
 import { param } from "./url";
 
 /** Which page is shown. */
@@ -8,7 +8,7 @@ export const page = param("page", text, "home");
 /** One head, `model:L5:H3`. */
 export const head = param("head", text, "");
 /** Several heads. */
-export const heads = param("heads", list(text), []);
+export const heads = param("heads", headList, []);
 /** Model names; empty is all. */
 export const models = param("models", list(text), []);
 /** First and last layer; null is all. */
@@ -33,5 +33,11 @@ export const map = param("map", choice("viridis", "cividis", "magma", "greys"), 
 export const sink = param("sink", choice("shown", "hidden"), "shown");
 /** Light or dark; `auto` is what the system prefers. */
 export const theme = param("theme", choice("auto", "light", "dark"), "auto");
-/** Whether something is drawn large. */
-export const wide = param("wide", flag, false);
+/** One feature, by its name. */
+export const feature = param("feature", text, "");
+/** Side of a pattern in a row or grid, in pixels. */
+export const size = param("size", integer(24, 512), 128);
+/** Order of a table or grid: a name, `-` in front for large to small. */
+export const sort = param("sort", text, "");
+/** Words that rows of a table must hold. */
+export const filter = param("filter", text, "");

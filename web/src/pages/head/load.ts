@@ -1,0 +1,55 @@
+// What the head page needs, fetched together.
+
+import type { DistanceMetric, Manifest } from "../../contract/generated";
+import { loadClassesByHead, type TaggedClass } from "../../data/classes";
+import {
+  loadDistanceBlock,
+  loadMeanDistances,
+  ranking,
+  ranks,
+  rowOf,
+  type DistanceBlock,
+} from "../../data/distances";
+
+/** Distances of the viewed heads to all, and how they rank. */
+export interface Neighbours {
+  /** The viewed head first, then those that were added to it. */
+  query: readonly number[];
+  distances: Float32Array;
+  order: number[];
+  ranks: Uint32Array;
+  /** Rows of the head's layer; null where several heads are asked for. */
+  block: DistanceBlock | null;
+}
+
+/** Load distances of one head, or mean distances of several. */
+export async function loadNeighbours(
+  manifest: Manifest,
+  metric: DistanceMetric,
+  query: readonly number[],
+): Promise<Neighbours> {
+  const first = query[0] as number;
+  const block = query.length === 1 ? await loadDistanceBlock(manifest, metric, first) : null;
+  const distances = block
+    ? rowOf(block, first)
+    : await loadMeanDistances(manifest, metric, [...query]);
+  const order = ranking(distances, [...query]);
+  return { query, distances, order, ranks: ranks(order, manifest.n_heads), block };
+}
+
+/** Heads that share a class with at least one of the viewed heads. */
+export function classMates(
+  byHead: ReadonlyMap<number, TaggedClass[]>,
+  query: readonly number[],
+): Set<number> {
+  const mates = new Set<number>();
+  for (const row of query) {
+    for (const tagged of byHead.get(row) ?? []) {
+      for (const mate of tagged.class.rows) mates.add(mate);
+    }
+  }
+  for (const row of query) mates.delete(row);
+  return mates;
+}
+
+export { loadClassesByHead };

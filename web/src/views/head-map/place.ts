@@ -1,0 +1,71 @@
+// Where points lie on the map, and which one is meant.
+
+/** Positions in pixels, x and y in turn; NaN where a coordinate is missing. */
+export function positions(
+  x: Float32Array,
+  y: Float32Array,
+  width: number,
+  height: number,
+  margin: number,
+): Float32Array {
+  const [left, right] = extent(x);
+  const [low, high] = extent(y);
+  // One unit is as long both ways: distances on the map mean the same in every direction.
+  const unit = Math.min(
+    (width - 2 * margin) / Math.max(right - left, 1e-12),
+    (height - 2 * margin) / Math.max(high - low, 1e-12),
+  );
+  const placed = new Float32Array(x.length * 2);
+  for (let i = 0; i < x.length; i++) {
+    placed[2 * i] = width / 2 + ((x[i] as number) - (left + right) / 2) * unit;
+    placed[2 * i + 1] = height / 2 - ((y[i] as number) - (low + high) / 2) * unit;
+  }
+  return placed;
+}
+
+function extent(values: Float32Array): [number, number] {
+  let low = Number.POSITIVE_INFINITY;
+  let high = Number.NEGATIVE_INFINITY;
+  for (const value of values) {
+    if (!Number.isFinite(value)) continue;
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
+  return low <= high ? [low, high] : [0, 0];
+}
+
+/** The point nearest to a place within a radius, or -1. */
+export function nearestPoint(placed: Float32Array, x: number, y: number, radius: number): number {
+  let best = -1;
+  let least = radius * radius;
+  for (let i = 0; 2 * i < placed.length; i++) {
+    const away = ((placed[2 * i] as number) - x) ** 2 + ((placed[2 * i + 1] as number) - y) ** 2;
+    if (away <= least) {
+      least = away;
+      best = i;
+    }
+  }
+  return best;
+}
+
+/** The nearest point in a direction of an arrow key, or the same point. */
+export function pointTowards(
+  placed: Float32Array,
+  from: number,
+  [dx, dy]: readonly [number, number],
+): number {
+  const [x, y] = [placed[2 * from] ?? 0, placed[2 * from + 1] ?? 0];
+  let best = from;
+  let least = Number.POSITIVE_INFINITY;
+  for (let i = 0; 2 * i < placed.length; i++) {
+    const [ax, ay] = [(placed[2 * i] as number) - x, (placed[2 * i + 1] as number) - y];
+    const along = ax * dx + ay * dy;
+    const across = Math.abs(ax * dy) + Math.abs(ay * dx);
+    if (i === from || !(along > 0) || across > along) continue;
+    if (along + across < least) {
+      least = along + across;
+      best = i;
+    }
+  }
+  return best;
+}

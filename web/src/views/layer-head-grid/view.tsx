@@ -1,0 +1,151 @@
+import "./view.css";
+import { useRef, useState } from "preact/hooks";
+import type { LayerHeadGridProps } from "./api";
+
+/** Room for the labels of layers, and for those of heads. */
+const LEFT = 30;
+const TOP = 16;
+
+type At = readonly [layer: number, index: number];
+
+/** One SVG rectangle per head; arrows move, Space picks. Layer 0 is on top. */
+export function LayerHeadGrid(props: LayerHeadGridProps) {
+  const { model, nLayers, nHeads, cell = 14, onPick, onPickMany, onHover } = props;
+  const [at, setAt] = useState<At>([0, 0]);
+  const [focused, setFocused] = useState(false);
+  const svg = useRef<SVGSVGElement>(null);
+  const width = LEFT + nHeads * cell + 1;
+  const height = TOP + nLayers * cell + 1;
+  const find = (event: MouseEvent): { layer: number; index: number } => {
+    const box = svg.current?.getBoundingClientRect();
+    const x = event.clientX - (box?.left ?? 0);
+    const y = event.clientY - (box?.top ?? 0);
+    return { layer: Math.floor((y - TOP) / cell), index: Math.floor((x - LEFT) / cell) };
+  };
+  const onClick = (event: MouseEvent) => {
+    const { layer, index } = find(event);
+    const inLayers = layer >= 0 && layer < nLayers;
+    const inHeads = index >= 0 && index < nHeads;
+    if (inLayers && inHeads) {
+      setAt([layer, index]);
+      onPick?.(layer, index, event.shiftKey);
+    } else if (inLayers) {
+      onPickMany?.(Array.from({ length: nHeads }, (_, head) => [layer, head] as const));
+    } else if (inHeads) {
+      onPickMany?.(Array.from({ length: nLayers }, (_, one) => [one, index] as const));
+    }
+  };
+  const onMove = (event: MouseEvent) => {
+    const { layer, index } = find(event);
+    const inside = layer >= 0 && layer < nLayers && index >= 0 && index < nHeads;
+    onHover?.(inside ? [layer, index] : null);
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    const step = STEPS[event.key];
+    if (step) {
+      event.preventDefault();
+      const next: At = [
+        Math.min(nLayers - 1, Math.max(0, at[0] + step[0])),
+        Math.min(nHeads - 1, Math.max(0, at[1] + step[1])),
+      ];
+      setAt(next);
+      onHover?.(next);
+    } else if (event.key === " " || event.key === "Enter") {
+      event.preventDefault();
+      onPick?.(at[0], at[1], event.shiftKey);
+    }
+  };
+  return (
+    <svg
+      ref={svg}
+      class="layer-head-grid"
+      width={width}
+      height={height}
+      viewBox={`0 0 ${width} ${height}`}
+      tabIndex={0}
+      role="application"
+      aria-roledescription="grid of heads"
+      aria-label={`Heads of ${model}, a row per layer. Now ${name(props, at)}. Arrows move, Space picks.`}
+      data-picks={onPick !== undefined}
+      onClick={onClick}
+      onMouseMove={onMove}
+      onMouseLeave={() => onHover?.(null)}
+      onKeyDown={onKeyDown}
+      onFocus={() => setFocused(true)}
+      onBlur={() => setFocused(false)}
+    >
+      <Labels nLayers={nLayers} nHeads={nHeads} cell={cell} />
+      <Cells {...props} cell={cell} />
+      {focused ? (
+        <rect
+          class="layer-head-grid-focus"
+          data-export="no"
+          x={LEFT + at[1] * cell}
+          y={TOP + at[0] * cell}
+          width={cell}
+          height={cell}
+        />
+      ) : null}
+    </svg>
+  );
+}
+
+const STEPS: Record<string, At> = {
+  ArrowUp: [-1, 0],
+  ArrowDown: [1, 0],
+  ArrowLeft: [0, -1],
+  ArrowRight: [0, 1],
+};
+
+function name({ model, describe }: LayerHeadGridProps, [layer, index]: At): string {
+  const words = describe?.(layer, index) ?? "";
+  return `${model}:L${layer}:H${index}${words ? `, ${words}` : ""}`;
+}
+
+function Labels({ nLayers, nHeads, cell }: { nLayers: number; nHeads: number; cell: number }) {
+  // As many labels as fit, at round numbers.
+  const every = (room: number) => [1, 2, 5, 10, 20, 50].find((step) => step * cell >= room) ?? 100;
+  const layerStep = every(12);
+  const headStep = every(18);
+  return (
+    <>
+      {range(nLayers, layerStep).map((layer) => (
+        <text key={`l${layer}`} x={LEFT - 5} y={TOP + (layer + 0.5) * cell} class="layer">
+          L{layer}
+        </text>
+      ))}
+      {range(nHeads, headStep).map((head) => (
+        <text key={`h${head}`} x={LEFT + (head + 0.5) * cell} y={TOP - 5} class="head">
+          H{head}
+        </text>
+      ))}
+    </>
+  );
+}
+
+function range(n: number, step: number): number[] {
+  return Array.from({ length: Math.ceil(n / step) }, (_, i) => i * step);
+}
+
+function Cells(props: LayerHeadGridProps & { cell: number }) {
+  const { nLayers, nHeads, cell, colour, selected } = props;
+  const cells = [];
+  for (let layer = 0; layer < nLayers; layer++) {
+    for (let index = 0; index < nHeads; index++) {
+      cells.push(
+        <rect
+          key={layer * nHeads + index}
+          x={LEFT + index * cell + 0.5}
+          y={TOP + layer * cell + 0.5}
+          width={cell - 1}
+          height={cell - 1}
+          fill={colour?.(layer, index)}
+          data-selected={selected?.(layer, index) ?? false}
+        >
+          <title>{name(props, [layer, index])}</title>
+        </rect>,
+      );
+    }
+  }
+  return <>{cells}</>;
+}

@@ -1,0 +1,49 @@
+import "./strip.css";
+import { useMemo } from "preact/hooks";
+import type { StripProps } from "./api";
+import { finiteExtent, histogram } from "./bins";
+
+const BINS = 48;
+
+/** A small histogram of all values with one of them marked. */
+export function Strip(props: StripProps) {
+  const { values, own, spread = 0, threshold, label, width, height = 22 } = props;
+  const [least, most] = useMemo(() => finiteExtent(values), [values]);
+  const low = props.low ?? least;
+  const high = props.high ?? most;
+  const counts = useMemo(() => histogram(values, low, high, BINS), [values, low, high]);
+  const top = Math.max(1, ...counts);
+  const x = (value: number) =>
+    high > low ? Math.min(width, Math.max(0, ((value - low) / (high - low)) * width)) : width / 2;
+  const step = width / BINS;
+  return (
+    <svg
+      class="strip"
+      width={width}
+      height={height}
+      viewBox={`0 0 ${width} ${height}`}
+      role="img"
+      aria-label={label}
+    >
+      {counts.map((count, bin) => {
+        // Square roots, so that a single head is seen beside a crowd.
+        const tall = count === 0 ? 0 : Math.max(1, Math.sqrt(count / top) * (height - 6));
+        return (
+          <rect key={bin} class="bar" x={bin * step} y={height - 3 - tall} width={step - 0.5} height={tall} />
+        );
+      })}
+      <line class="axis" x1={0} x2={width} y1={height - 2.5} y2={height - 2.5} />
+      {threshold === null || threshold === undefined ? null : (
+        <line class="threshold" x1={x(threshold)} x2={x(threshold)} y1={0} y2={height - 3} />
+      )}
+      {Number.isFinite(own) ? (
+        <>
+          {spread > 0 ? (
+            <line class="spread" x1={x(own - spread)} x2={x(own + spread)} y1={height - 2.5} y2={height - 2.5} />
+          ) : null}
+          <circle class="own" cx={x(own)} cy={height - 6} r={4} />
+        </>
+      ) : null}
+    </svg>
+  );
+}

@@ -1,0 +1,18 @@
+// Colours for categories and numbers outside of patterns. Class groups have their own in the manifest.
+
+import { interpolateCividis } from "d3-scale-chromatic";
+import { CATEGORIES, NONE } from "./api";
+
+/** Colour of a category by its number: the palette, then hues a golden angle apart. */
+export function categoryColour(place: number): string {
+  if (place < 0) return NONE;
+  const known = CATEGORIES[place];
+  if (known !== undefined) return known;
+  const hue = Math.round((place * 137.508) % 360);
+  return `hsl(${hue} 55% ${place % 2 === 0 ? 45 : 62}%)`;
+}
+
+/** Colour of a number from 0 to 1 (cividis); grey where it is missing. */
+export function numberColour(share: number): string {
+  return Number.isFinite(share) ? interpolateCividis(Math.min(1, Math.max(0, share))) : NONE;
+}

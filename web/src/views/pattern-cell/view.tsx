@@ -1,0 +1,57 @@
+import "./view.css";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { head as headParam, prompt as promptParam } from "../../state/params";
+import { useResource } from "../../state/resource";
+import { link } from "../../state/url";
+import { PatternCanvas } from "../pattern-canvas/view";
+import type { PatternCellProps } from "./api";
+
+/** Pixels before the edge of the screen at which a pattern is loaded. */
+const AHEAD = "400px";
+
+/** A pattern as a link; what is far from the screen holds no canvas. */
+export function PatternCell(props: PatternCellProps) {
+  const { head, row, prompt, promptId, size, load, border } = props;
+  const place = useRef<HTMLAnchorElement>(null);
+  const near = useNear(place);
+  const frame = border === undefined ? {} : { outline: `3px solid ${border}` };
+  return (
+    <a
+      ref={place}
+      class="pattern-cell"
+      href={link("pattern", headParam.to(head), promptParam.to(promptId))}
+      aria-label={`Pattern of ${head} on prompt ${promptId}`}
+      style={{ width: size, height: size, ...frame }}
+    >
+      {near ? <Content row={row} prompt={prompt} size={size} load={load} head={head} /> : null}
+    </a>
+  );
+}
+
+function Content(props: Pick<PatternCellProps, "row" | "prompt" | "size" | "load" | "head">) {
+  const { row, prompt, size, load, head } = props;
+  const pattern = useResource(() => load(row, prompt), [row, prompt]);
+  if (pattern.status === "failed") {
+    return (
+      <span class="pattern-cell-failed" title={pattern.error.message}>
+        not there
+      </span>
+    );
+  }
+  if (pattern.status === "loading") return null;
+  return <PatternCanvas pattern={pattern.value} size={size} label={`Attention of ${head}`} />;
+}
+
+function useNear(place: { current: Element | null }): boolean {
+  const [near, setNear] = useState(false);
+  useEffect(() => {
+    if (!place.current) return undefined;
+    const observer = new IntersectionObserver(
+      (entries) => setNear(entries.some((entry) => entry.isIntersecting)),
+      { rootMargin: AHEAD },
+    );
+    observer.observe(place.current);
+    return () => observer.disconnect();
+  }, []);
+  return near;
+}

@@ -1,0 +1,30 @@
+import type { ComponentChildren } from "preact";
+import type { Prompt } from "../../contract/generated";
+import type { Pattern } from "../../data/patterns";
+
+/** A head's row. */
+export interface RowHead {
+  row: number;
+  /** `model:L5:H3`. */
+  head: string;
+}
+
+/** Rows under a heading. */
+export interface RowGroup<T extends RowHead = RowHead> {
+  key: string;
+  title: string;
+  help?: string;
+  heads: readonly T[];
+  /** Shown where there are no heads. */
+  empty?: string;
+}
+
+/** Heads by prompts: a row per head, a column per prompt. */
+export interface PatternRowsProps<T extends RowHead> {
+  groups: readonly RowGroup<T>[];
+  prompts: readonly { place: number; prompt: Prompt }[];
+  size: number;
+  load: (row: number, prompt: number) => Promise<Pattern>;
+  /** What stands in front of a row. */
+  info: (head: T, group: RowGroup<T>) => ComponentChildren;
+}

@@ -1,0 +1,64 @@
+import "./view.css";
+import { shortId } from "../../data/prompts";
+import { PatternCell } from "../pattern-cell/view";
+import { PromptLabel } from "../prompt-label/view";
+import type { PatternRowsProps, RowGroup, RowHead } from "./api";
+
+/** A table of patterns; on narrow screens a head's name stands above its patterns. */
+export function PatternRows<T extends RowHead>(props: PatternRowsProps<T>) {
+  const { groups, prompts, size } = props;
+  return (
+    <div class="pattern-rows" role="table" aria-label="Patterns: a row per head, a column per prompt" style={{ "--columns": prompts.length }}>
+      <div class="pattern-rows-line pattern-rows-prompts" role="row">
+        <span class="pattern-rows-info muted" role="columnheader">
+          Prompts
+        </span>
+        {prompts.map(({ place, prompt }) => (
+          <div key={place} role="columnheader" style={{ width: size }}>
+            <PromptLabel prompt={prompt} length={70} />
+          </div>
+        ))}
+      </div>
+      {groups.map((group) => (
+        <Group key={group.key} {...props} group={group} />
+      ))}
+    </div>
+  );
+}
+
+function Group<T extends RowHead>(props: PatternRowsProps<T> & { group: RowGroup<T> }) {
+  const { group, prompts, size, load, info } = props;
+  if (group.heads.length === 0 && group.empty === undefined) return null;
+  return (
+    <div role="rowgroup">
+      <div role="row" class="pattern-rows-heading">
+        <div role="rowheader">
+          <h2>
+            {group.title}
+            {group.help ? <span class="muted"> {group.help}</span> : null}
+          </h2>
+        </div>
+      </div>
+      {group.heads.length === 0 ? <p class="muted">{group.empty}</p> : null}
+      {group.heads.map((one) => (
+        <div class="pattern-rows-line" role="row" key={one.row}>
+          <div class="pattern-rows-info" role="rowheader">
+            {info(one, group)}
+          </div>
+          {prompts.map(({ place, prompt }) => (
+            <div role="cell" key={place}>
+              <PatternCell
+                head={one.head}
+                row={one.row}
+                prompt={place}
+                promptId={shortId(prompt)}
+                size={size}
+                load={load}
+              />
+            </div>
+          ))}
+        </div>
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,55 @@
+import "./view.css";
+import { useId, useState } from "preact/hooks";
+import type { PromptLabelProps } from "./api";
+
+/** Characters of the text that the card shows. */
+const CARD = 500;
+
+/** The beginning of a prompt, with a card that holds more of it. */
+export function PromptLabel({ prompt, length = 60 }: PromptLabelProps) {
+  const [place, setPlace] = useState<{ left: number; top: number } | null>(null);
+  const id = useId();
+  const open = (event: { currentTarget: Element }) => setPlace(cardPlace(event.currentTarget));
+  const close = () => setPlace(null);
+  const line = promptLine(prompt.text, length);
+  return (
+    <span
+      class="prompt-label"
+      tabIndex={0}
+      aria-describedby={place ? id : undefined}
+      onPointerEnter={open}
+      onPointerLeave={close}
+      onFocus={open}
+      onBlur={close}
+      onKeyDown={(event) => {
+        if (event.key === "Escape") close();
+      }}
+    >
+      <bdi>{line}</bdi>
+      {place ? (
+        <span class="prompt-card" id={id} role="tooltip" data-export="no" style={place}>
+          <bdi class="prompt-card-text">
+            {prompt.text.slice(0, CARD)}
+            {prompt.text.length > CARD || prompt.cut ? "…" : ""}
+          </bdi>
+          <span class="muted">
+            {prompt.source} · {prompt.id}
+          </span>
+        </span>
+      ) : null}
+    </span>
+  );
+}
+
+/** Below a label, within the window. Fixed, so that no scrolling box cuts it. */
+function cardPlace(label: Element): { left: number; top: number } {
+  const box = label.getBoundingClientRect();
+  const width = Math.min(360, 0.8 * window.innerWidth);
+  return { left: Math.max(8, Math.min(box.left, window.innerWidth - width - 24)), top: box.bottom + 2 };
+}
+
+/** A text on one line, cut to a length. */
+export function promptLine(text: string, length: number): string {
+  const line = text.slice(0, 4 * length).replace(/\s+/g, " ").trim();
+  return line.length > length ? `${line.slice(0, length)}…` : line;
+}
