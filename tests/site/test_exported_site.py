@@ -187,6 +187,28 @@ def test_distances_are_exact_in_rows_and_near_in_the_matrix(site: Path, atlas: A
     np.testing.assert_allclose(codes * metric["scale"], exact, atol=metric["scale"] / 2 * 1.01)
 
 
+def test_quantiles_are_of_pairs_as_far_apart_in_depth(site: Path, atlas: Atlas) -> None:
+    manifest, exact = manifest_of(site), np.asarray(atlas.distances("mean"))
+    metric = next(m for m in manifest["metrics"] if m["name"] == "mean")
+    shown = values(site, metric["quantiles"], "float32").reshape(2, 2, 5, 101)
+    model = atlas.heads["model"].to_numpy()
+    depth = atlas.heads["depth"].to_numpy()
+    for a, first in enumerate(atlas.models):
+        for b, second in enumerate(atlas.models):
+            found: dict[int, list[float]] = {}
+            for i in np.flatnonzero(model == first):
+                for j in np.flatnonzero(model == second):
+                    if i != j:  # four layers: depths 0, 1/3, 2/3 and 1, none near an edge
+                        which = min(int(abs(depth[i] - depth[j]) * 5), 4)
+                        found.setdefault(which, []).append(exact[i, j])
+            for which in range(5):
+                if which in found:
+                    wanted = np.quantile(found[which], np.linspace(0, 1, 101))
+                    np.testing.assert_allclose(shown[a, b, which], wanted, rtol=1e-6)
+                else:
+                    assert np.isnan(shown[a, b, which]).all()
+
+
 def test_points_are_prompt_by_prompt(site: Path, atlas: Atlas) -> None:
     manifest = manifest_of(site)
     points, embedded = manifest["points"], atlas.embedded()

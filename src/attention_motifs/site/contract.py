@@ -139,6 +139,11 @@ class DistanceMetric:
     """uint16 codes of the whole matrix, H x H, for the heatmap; None where H is over 4,096."""
     scale: float
     """Distance of one step of a code: distance = code * scale. Code 65535 is a missing number."""
+    quantiles: str
+    """float32 file (M, M, 5, 101): quantiles 0 to 100 % of the distances between different heads
+    of model a and of model b whose depths differ by 0 to 0.2, 0.2 to 0.4, ... 0.8 to 1 (NaN where
+    there is no such pair). Where a distance lies among them is its percentile among pairs as far
+    apart in depth: the null that a near pair has to beat."""
 
 
 @dataclass(frozen=True)

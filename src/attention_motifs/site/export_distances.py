@@ -1,4 +1,4 @@
-"""Distances of heads for the browser: exact rows, and a coarse matrix for the heatmap."""
+"""Distances of heads for the browser: exact rows, a coarse matrix, and the null by depth."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ MATRIX_LIMIT = 4096
 """Heads up to which the whole matrix is written for the heatmap (32 MiB of codes)."""
 
 MISSING_CODE = 65535
+DEPTH_BINS = 5
+QUANTILES = 101
+_SAMPLE = 4_000_000
+"""Entries of a block of two models from which quantiles are taken; of larger ones, some rows."""
 
 _TITLES = {
     "mean": "Mean distance, prompt by prompt (Eq. 3)",
@@ -52,6 +56,7 @@ def write_distances(atlas: Atlas, out: DataFolder, report: Report) -> list[Dista
             if len(matrix) <= MATRIX_LIMIT:
                 whole = f"{folder}/matrix.bin"
                 out.array(whole, coded(matrix), "uint16")
+            out.array(f"{folder}/quantiles.bin", _quantiles(atlas, matrix), "float32")
             advance(1)
         described = get_metric(name) if name in known else None
         made.append(
@@ -63,6 +68,7 @@ def write_distances(atlas: Atlas, out: DataFolder, report: Report) -> list[Dista
                 rows=rows,
                 matrix=whole,
                 scale=code_step(matrix),
+                quantiles=f"{folder}/quantiles.bin",
             )
         )
     return made
@@ -91,3 +97,48 @@ def coded(
     values = np.asarray(matrix, dtype=np.float64) / code_step(matrix)
     steps = np.where(np.isfinite(values), np.clip(values, 0, MISSING_CODE - 1), MISSING_CODE)
     return np.rint(steps).astype(np.uint16)
+
+
+def _quantiles(
+    atlas: Atlas, matrix: Float[np.ndarray, "heads heads"]
+) -> Float[np.ndarray, "models models bins quantiles"]:
+    model_of = atlas.heads["model"].to_numpy()
+    depths = atlas.heads["depth"].to_numpy()
+    rows = [np.flatnonzero(model_of == model) for model in atlas.models]
+    return depth_quantiles(matrix, depths, rows)
+
+
+def depth_quantiles(
+    matrix: Float[np.ndarray, "heads heads"],
+    depths: Float[np.ndarray, " heads"],
+    rows_of_models: list[np.ndarray[Any, Any]],
+) -> Float[np.ndarray, "models models bins quantiles"]:
+    """Quantiles of the distances of two models' heads, by how far apart in depth they are.
+
+    Args:
+        matrix: distances, symmetric.
+        depths: of the heads, 0 to 1.
+        rows_of_models: rows of each model's heads.
+
+    Returns:
+        NaN where a bin holds no pair of different heads. Of a block of more than 4 million
+        entries, evenly chosen rows are taken.
+    """
+    n = len(rows_of_models)
+    result = np.full((n, n, DEPTH_BINS, QUANTILES), np.nan, dtype=np.float32)
+    grid = np.linspace(0, 1, QUANTILES)
+    for a, rows in enumerate(rows_of_models):
+        for b in range(a, n):
+            columns = rows_of_models[b]
+            step = max(1, -(-len(rows) * len(columns) // _SAMPLE))
+            some = rows[::step]
+            block = np.asarray(matrix[some][:, columns], dtype=np.float64)
+            apart = np.abs(depths[some][:, None] - depths[columns][None, :])
+            # A depth is a float32 fraction of layers: a hair below an edge belongs above it.
+            bins = np.minimum(np.floor(apart * DEPTH_BINS + 1e-4).astype(int), DEPTH_BINS - 1)
+            usable = np.isfinite(block) & (some[:, None] != columns[None, :])
+            for which in range(DEPTH_BINS):
+                values = block[usable & (bins == which)]
+                if len(values):
+                    result[a, b, which] = result[b, a, which] = np.quantile(values, grid)
+    return result

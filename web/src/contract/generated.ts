@@ -112,6 +112,13 @@ export interface DistanceMetric {
   readonly matrix: string | null;
   /** Distance of one step of a code: distance = code * scale. Code 65535 is a missing number. */
   readonly scale: number;
+  /**
+   * float32 file (M, M, 5, 101): quantiles 0 to 100 % of the distances between different heads
+   * of model a and of model b whose depths differ by 0 to 0.2, 0.2 to 0.4, ... 0.8 to 1 (NaN where
+   * there is no such pair). Where a distance lies among them is its percentile among pairs as far
+   * apart in depth: the null that a near pair has to beat.
+   */
+  readonly quantiles: string;
 }
 
 /** Rows of consecutive heads: (n_rows, H) float32. */

@@ -161,7 +161,9 @@ export function depthPercentile(
   distance: number,
 ): number | null {
   const [a, b] = [depthOf(manifest, head), depthOf(manifest, other)];
-  const bin = Math.min(DEPTH_BINS - 1, Math.floor(Math.abs(a.depth - b.depth) * DEPTH_BINS));
+  // As in Python: a difference a rounding below an edge belongs above it.
+  const apart = Math.floor(Math.abs(a.depth - b.depth) * DEPTH_BINS + 1e-4);
+  const bin = Math.min(DEPTH_BINS - 1, apart);
   const start = ((a.model * manifest.models.length + b.model) * DEPTH_BINS + bin) * QUANTILES;
   return percentileAmong(quantiles.subarray(start, start + QUANTILES), distance);
 }
