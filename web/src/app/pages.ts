@@ -13,4 +13,5 @@ export interface PageEntry {
 
 export const PAGES: PageEntry[] = [
   { name: "home", title: "Home", nav: true, load: () => import("../pages/home") },
+  { name: "head", title: "Head", nav: true, load: () => import("../pages/head") },
 ];

@@ -1,7 +1,7 @@
 // What the head page needs, fetched together.
 
 import type { DistanceMetric, Manifest } from "../../contract/generated";
-import { loadClassesByHead, type TaggedClass } from "../../data/classes";
+import type { TaggedClass } from "../../data/classes";
 import {
   loadDistanceBlock,
   loadMeanDistances,
@@ -52,4 +52,3 @@ export function classMates(
   return mates;
 }
 
-export { loadClassesByHead };

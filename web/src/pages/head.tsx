@@ -1,0 +1,142 @@
+import "./head/page.css";
+import { useRef } from "preact/hooks";
+import { loadClassesByHead } from "../data/classes";
+import { headName, headRow, modelOfRow, placeOfRow } from "../data/heads";
+import { loadPrompts, promptsById, viewablePrompts } from "../data/prompts";
+import { head, prompts as promptsParam, seed } from "../state/params";
+import { useResource } from "../state/resource";
+import { go, here, link } from "../state/url";
+import { Empty, Loaded } from "../views/states/view";
+import { choosePrompts } from "./head/choose";
+import { ClassList } from "./head/class-list";
+import { Controls } from "./head/controls";
+import { Features } from "./head/features";
+import { like, nPrompts } from "./head/params";
+import { Place } from "./head/place";
+import { Rows } from "./head/rows";
+import { Scores } from "./head/scores";
+import type { PageProps } from "./page";
+import type { Manifest } from "../contract/generated";
+
+/** One head: its patterns beside those of others, and what is known of it. */
+export default function HeadPage({ manifest }: PageProps) {
+  const row = headRow(manifest, head.value);
+  if (row === null) return <NoHead manifest={manifest} />;
+  return <OneHead manifest={manifest} row={row} />;
+}
+
+function NoHead({ manifest }: PageProps) {
+  const first = manifest.n_heads > 0 ? headName(manifest, 0) : "model:L0:H0";
+  return (
+    <Empty title={head.value === "" ? "No head is chosen" : `${head.value} is not in this atlas`}>
+      Type one in the field above, as <code>{first}</code>. This atlas holds{" "}
+      {manifest.models.map((one) => one.name).join(", ")}.
+    </Empty>
+  );
+}
+
+function OneHead({ manifest, row }: { manifest: Manifest; row: number }) {
+  const everything = useRef<HTMLDivElement>(null);
+  const known = useResource(async () => {
+    const [prompts, byHead] = await Promise.all([loadPrompts(manifest), loadClassesByHead(manifest)]);
+    return { prompts, byHead };
+  }, [manifest]);
+  const others = like.value.flatMap((name) => headRow(manifest, name) ?? []);
+  const query = [row, ...others.filter((one) => one !== row)];
+  const name = headName(manifest, row);
+  document.title = `${name} · ${manifest.title}`;
+  return (
+    <>
+      <Title manifest={manifest} row={row} />
+      <Loaded resource={known} what="prompts and classes">
+        {({ prompts, byHead }) => {
+          const viewable = viewablePrompts(prompts);
+          const chosen = choosePrompts(
+            promptsById(prompts, promptsParam.value).filter((one) => viewable.includes(one)),
+            viewable,
+            nPrompts.value,
+            seed.value,
+          );
+          return (
+            <>
+              <ClassList tagged={byHead.get(row) ?? []} />
+              <Alike manifest={manifest} query={query} />
+              <Controls manifest={manifest} prompts={prompts} viewable={viewable} />
+              <div class="head-page" ref={everything}>
+                <Rows
+                  manifest={manifest}
+                  query={query}
+                  byHead={byHead}
+                  prompts={chosen.flatMap((place) => {
+                    const prompt = prompts[place];
+                    return prompt ? [{ place, prompt }] : [];
+                  })}
+                />
+                <aside class="head-side">
+                  <Scores manifest={manifest} row={row} />
+                  <Place manifest={manifest} row={row} />
+                  <Features manifest={manifest} row={row} />
+                </aside>
+              </div>
+            </>
+          );
+        }}
+      </Loaded>
+    </>
+  );
+}
+
+/** The head's name, where it is, and its neighbours by place. */
+function Title({ manifest, row }: { manifest: Manifest; row: number }) {
+  const model = modelOfRow(manifest, row);
+  const { layer, index } = placeOfRow(model, row);
+  const to = (otherLayer: number, otherIndex: number) =>
+    here(head.to(`${model.name}:L${otherLayer}:H${otherIndex}`));
+  return (
+    <div class="head-title">
+      <h1>{headName(manifest, row)}</h1>
+      <p class="muted">
+        Layer {layer} of {model.n_layers}, head {index} of {model.n_heads}, counted from 0 ·{" "}
+        {model.architecture}
+        {model.bos ? ", prompts begin with BOS" : ", prompts have no BOS"}
+        {model.added ? " · placed in the saved embedding" : ""}
+        <nav class="head-steps" aria-label="Neighbouring heads" data-export="no">
+          {layer > 0 ? <a href={to(layer - 1, index)}>↑ L{layer - 1}</a> : null}
+          {layer + 1 < model.n_layers ? <a href={to(layer + 1, index)}>↓ L{layer + 1}</a> : null}
+          {index > 0 ? <a href={to(layer, index - 1)}>← H{index - 1}</a> : null}
+          {index + 1 < model.n_heads ? <a href={to(layer, index + 1)}>→ H{index + 1}</a> : null}
+        </nav>
+      </p>
+    </div>
+  );
+}
+
+/** The heads that others are compared with, where there are several. */
+function Alike({ manifest, query }: { manifest: Manifest; query: readonly number[] }) {
+  if (query.length < 2) return null;
+  const names = query.map((one) => headName(manifest, one));
+  return (
+    <div class="panel head-alike" role="status">
+      <strong>Heads like these {query.length}</strong>
+      <span class="muted">by mean distance:</span>
+      {names.map((one, place) => (
+        <span key={one} class="head-chip">
+          <a href={link("head", head.to(one))}>{one}</a>
+          {place === 0 ? null : (
+            <button
+              type="button"
+              class="quiet"
+              aria-label={`Take out ${one}`}
+              onClick={() => like.set(like.value.filter((name) => name !== one))}
+            >
+              ×
+            </button>
+          )}
+        </span>
+      ))}
+      <button type="button" onClick={() => go(here(like.to([])))}>
+        Only {names[0]}
+      </button>
+    </div>
+  );
+}

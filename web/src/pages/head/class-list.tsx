@@ -1,0 +1,40 @@
+import type { TaggedClass } from "../../data/classes";
+import { Citation } from "../../views/citation/view";
+import { ClassTag } from "../../views/class-tag/view";
+
+/** Classes of the head; folded out, what each source says and where sources disagree. */
+export function ClassList({ tagged }: { tagged: readonly TaggedClass[] }) {
+  if (tagged.length === 0) {
+    return <p class="muted">No source and no score of this atlas puts this head in a class.</p>;
+  }
+  const cited = tagged.flatMap(({ tags }) => tags);
+  return (
+    <div class="head-classes">
+      <div class="toolbar">
+        {tagged.map((one) => (
+          <span key={one.class.name}>
+            <ClassTag class={one.class} tags={one.tags} />{" "}
+            <span class="muted">{one.class.rows.length} heads</span>
+          </span>
+        ))}
+      </div>
+      {cited.length === 0 ? null : (
+        <details>
+          <summary>
+            {cited.length} {cited.length === 1 ? "source" : "sources"}
+          </summary>
+          <ul>
+            {cited.map((tag, place) => (
+              <li key={place}>
+                <strong>{tag.head_class}</strong>: <Citation title={tag.paper} url={tag.url} />
+                {tag.evidence ? `, ${tag.evidence}` : ""}
+                {tag.note ? `. ${tag.note}` : ""}
+                {tag.conflict ? <span class="head-conflict"> Disputed: {tag.conflict}</span> : null}
+              </li>
+            ))}
+          </ul>
+        </details>
+      )}
+    </div>
+  );
+}

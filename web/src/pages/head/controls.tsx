@@ -1,0 +1,98 @@
+import type { Manifest, Prompt } from "../../contract/generated";
+import { loadClasses } from "../../data/classes";
+import { metricOf } from "../../data/distances";
+import { shortId } from "../../data/prompts";
+import {
+  classes,
+  layers,
+  metric,
+  models,
+  prompts as promptsParam,
+  seed,
+  size,
+} from "../../state/params";
+import { useResource } from "../../state/resource";
+import { change } from "../../state/url";
+import { Many, NumberField, Select } from "../../views/controls/view";
+import { PatternStyleControls } from "../../views/pattern-style/view";
+import { promptLine } from "../../views/prompt-label/view";
+import { far, near, nPrompts, random, same } from "./params";
+
+interface Props {
+  manifest: Manifest;
+  prompts: readonly Prompt[];
+  viewable: readonly number[];
+}
+
+/** What is compared, how many of each, over which prompts. */
+export function Controls({ manifest, prompts, viewable }: Props) {
+  const known = useResource(() => loadClasses(manifest), [manifest]);
+  const deepest = Math.max(0, ...manifest.models.map((one) => one.n_layers - 1));
+  const [low, high] = layers.value ?? [0, deepest];
+  const setLayers = (a: number, b: number) =>
+    layers.set(a <= 0 && b >= deepest ? null : [Math.min(a, b), Math.max(a, b)]);
+  const current = metricOf(manifest, metric.value)?.name ?? "";
+  return (
+    <div class="head-controls panel">
+      <div class="toolbar">
+        <Select
+          label="Distance"
+          value={current}
+          options={manifest.metrics.map((one) => ({ value: one.name, title: one.title || one.name }))}
+          onChange={(value) => metric.set(value)}
+        />
+        <NumberField label="Nearest" value={near.value} low={0} high={200} onChange={near.set} />
+        <NumberField label="Farthest" value={far.value} low={0} high={200} onChange={far.set} />
+        <NumberField label="Same class" value={same.value} low={0} high={200} onChange={same.set} />
+        <NumberField label="Random" value={random.value} low={0} high={200} onChange={random.set} />
+      </div>
+      <div class="toolbar">
+        <Many
+          label="Models"
+          values={models.value}
+          options={manifest.models.map((one) => ({ value: one.name, title: one.name }))}
+          onChange={models.set}
+        />
+        <NumberField label="Layers" value={low} low={0} high={deepest} onChange={(one) => setLayers(one, high)} />
+        <NumberField label="to" value={high} low={0} high={deepest} onChange={(one) => setLayers(low, one)} />
+        <Many
+          label="Classes"
+          values={classes.value}
+          options={(known.value ?? [])
+            .filter((one) => one.rows.length > 0)
+            .map((one) => ({ value: one.name, title: one.name, count: one.rows.length }))}
+          onChange={classes.set}
+        />
+      </div>
+      <div class="toolbar">
+        <NumberField
+          label="Prompts"
+          value={promptsParam.value.length || nPrompts.value}
+          low={1}
+          high={Math.min(50, Math.max(1, viewable.length))}
+          onChange={(n) => change([nPrompts.to(n), promptsParam.to([])])}
+        />
+        <button
+          type="button"
+          onClick={() =>
+            change([seed.to(1 + Math.floor(Math.random() * 999_998)), promptsParam.to([])])
+          }
+        >
+          Shuffle
+        </button>
+        <Many
+          label="Choose"
+          none="any"
+          values={promptsParam.value}
+          options={viewable.flatMap((place) => {
+            const prompt = prompts[place];
+            return prompt ? [{ value: shortId(prompt), title: promptLine(prompt.text, 80) }] : [];
+          })}
+          onChange={promptsParam.set}
+        />
+        <NumberField label="Size" value={size.value} low={24} high={512} step={8} onChange={size.set} />
+        <PatternStyleControls />
+      </div>
+    </div>
+  );
+}

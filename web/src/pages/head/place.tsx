@@ -1,0 +1,84 @@
+import { useCallback } from "preact/hooks";
+import type { Manifest, Projection } from "../../contract/generated";
+import { loadClassesByHead } from "../../data/classes";
+import { loadDistances, metricOf, ranking } from "../../data/distances";
+import { headName } from "../../data/heads";
+import { loadProjection, projectionId } from "../../data/projections";
+import { head, metric } from "../../state/params";
+import { text } from "../../state/codecs";
+import { useResource } from "../../state/resource";
+import { go, here, link, param } from "../../state/url";
+import { Select } from "../../views/controls/view";
+import { HeadMap } from "../../views/head-map/view";
+import { NONE } from "../../views/palette/api";
+import { Empty, Loaded } from "../../views/states/view";
+
+/** Which projection is shown; empty is the first of all heads in two dimensions. */
+export const projection = param("projection", text, "");
+
+/** Where the head lies in a projection, with its ten nearest heads. */
+export function Place({ manifest, row }: { manifest: Manifest; row: number }) {
+  const options = manifest.projections.filter((one) => one.scope === "all");
+  const chosen =
+    options.find((one) => projectionId(one) === projection.value) ??
+    options.find((one) => one.n_components === 2) ??
+    options[0];
+  return (
+    <section>
+      <h2>Place among the heads</h2>
+      {chosen ? (
+        <>
+          <Select
+            label="Projection"
+            value={projectionId(chosen)}
+            options={options.map((one) => ({ value: projectionId(one), title: titleOf(one) }))}
+            onChange={(id) => projection.set(id)}
+          />
+          <Map manifest={manifest} row={row} chosen={chosen} />
+          <a href={link("heads-3d", head.to(headName(manifest, row)))}>Open in 3-D</a>
+        </>
+      ) : (
+        <Empty title="No projections">{manifest.missing["projections"]}</Empty>
+      )}
+    </section>
+  );
+}
+
+function titleOf(one: Projection): string {
+  const near = one.n_neighbors > 0 ? `, ${one.n_neighbors} neighbours` : "";
+  return `${one.method}${near}, ${one.n_components}-D, ${one.metric}`;
+}
+
+function Map({ manifest, row, chosen }: { manifest: Manifest; row: number; chosen: Projection }) {
+  const current = metricOf(manifest, metric.value);
+  const loaded = useResource(async () => {
+    const [placed, byHead, distances] = await Promise.all([
+      loadProjection(manifest, chosen),
+      loadClassesByHead(manifest),
+      current ? loadDistances(manifest, current, row) : null,
+    ]);
+    return { placed, byHead, near: distances ? ranking(distances, [row]).slice(0, 10) : [] };
+  }, [chosen, row, current]);
+  const byHead = loaded.value?.byHead;
+  const colour = useCallback(
+    (point: number) => byHead?.get(point)?.[0]?.class.colour ?? NONE,
+    [byHead],
+  );
+  return (
+    <Loaded resource={loaded} what="the projection" height={260}>
+      {({ placed, near }) => (
+        <HeadMap
+          x={placed.x}
+          y={placed.y}
+          colour={colour}
+          marked={[row, ...near]}
+          describe={(point) => headName(manifest, point)}
+          onPick={(point) => go(here(head.to(headName(manifest, point))))}
+          label={`${headName(manifest, row)} and its ten nearest heads among all heads`}
+          width={286}
+          height={240}
+        />
+      )}
+    </Loaded>
+  );
+}

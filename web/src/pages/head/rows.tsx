@@ -1,0 +1,162 @@
+import { useRef } from "preact/hooks";
+import type { Manifest, Prompt } from "../../contract/generated";
+import { loadClasses, rowsOfClasses, type TaggedClass } from "../../data/classes";
+import { depthPercentile, loadQuantiles, metricOf, nullPercentile } from "../../data/distances";
+import { headName, passing } from "../../data/heads";
+import { loadPattern } from "../../data/patterns";
+import { shortId } from "../../data/prompts";
+import { classes, heads, layers, metric, models, prompts as promptsParam, seed, size } from "../../state/params";
+import { useResource } from "../../state/resource";
+import { link } from "../../state/url";
+import { ExportMenu } from "../../views/export-menu/view";
+import { csv } from "../../views/export-menu/csv";
+import { PatternRows } from "../../views/pattern-rows/view";
+import type { RowGroup } from "../../views/pattern-rows/api";
+import { Empty, Loaded } from "../../views/states/view";
+import { chooseRows, type Shown } from "./choose";
+import { classMates, loadNeighbours, type Neighbours } from "./load";
+import { far, near, random, same } from "./params";
+import { RowInfo, type InfoRow } from "./row-info";
+
+interface Props {
+  manifest: Manifest;
+  query: readonly number[];
+  byHead: ReadonlyMap<number, TaggedClass[]>;
+  prompts: readonly { place: number; prompt: Prompt }[];
+}
+
+/** Quantiles of many models are large, and only refine what hover shows. */
+const MOST_MODELS = 24;
+
+/** The rows of patterns: this head, nearest, farthest, same class, random. */
+export function Rows(props: Props) {
+  const { manifest, query } = props;
+  const current = metricOf(manifest, metric.value);
+  const loaded = useResource(async () => {
+    if (!current) return null;
+    const [neighbours, known, quantiles] = await Promise.all([
+      loadNeighbours(manifest, current, query),
+      loadClasses(manifest),
+      manifest.models.length <= MOST_MODELS ? loadQuantiles(manifest, current) : null,
+    ]);
+    return { neighbours, known, quantiles };
+  }, [current, query.join()]);
+  if (!current) {
+    return <Empty title="This atlas holds no distances">{manifest.missing["distances"]}</Empty>;
+  }
+  return (
+    <Loaded resource={loaded} what="the distances" height={600}>
+      {(all) => {
+        if (all === null) return null;
+        const passes = passing(manifest, {
+          models: [...models.value],
+          layers: layers.value,
+          rows: rowsOfClasses(all.known, classes.value),
+        });
+        return <Ready {...props} {...all} passes={passes} />;
+      }}
+    </Loaded>
+  );
+}
+
+interface ReadyProps extends Props {
+  neighbours: Neighbours;
+  quantiles: Float32Array | null;
+  passes: Uint8Array;
+}
+
+function Ready(props: ReadyProps) {
+  const { manifest, query, byHead, prompts, neighbours, passes } = props;
+  const place = useRef<HTMLDivElement>(null);
+  const chosen = chooseRows({
+    order: neighbours.order,
+    distances: neighbours.distances,
+    ranks: neighbours.ranks,
+    passes,
+    mates: classMates(byHead, query),
+    counts: { near: near.value, far: far.value, same: same.value, random: random.value },
+    seed: seed.value,
+  });
+  const groups = groupsOf(props, chosen);
+  const names = [...new Set(groups.flatMap((group) => group.heads.map((one) => one.head)))];
+  const all = link(
+    "compare",
+    heads.to(names),
+    promptsParam.to(prompts.map(({ prompt }) => shortId(prompt))),
+  );
+  return (
+    <div class="head-rows">
+      <div class="toolbar head-rows-bar">
+        <a class="button" href={all}>
+          Compare all {names.length} heads
+        </a>
+        <ExportMenu
+          target={() => place.current}
+          name={`${names[0] ?? "head"}-rows`}
+          data={[
+            { title: "CSV", extension: "csv", type: "text/csv", make: () => table(manifest, neighbours) },
+          ]}
+        />
+      </div>
+      <div ref={place} class="head-rows-picture">
+        {prompts.length === 0 ? (
+          <Empty title="No patterns are in this site">{manifest.missing["patterns"]}</Empty>
+        ) : null}
+        <PatternRows
+          groups={groups}
+          prompts={prompts}
+          size={size.value}
+          load={(row, prompt) => loadPattern(manifest, row, prompt)}
+          info={(one, group) => (
+            <RowInfo one={one} total={neighbours.order.length} byHead={byHead} first={group.key === "this"} />
+          )}
+        />
+      </div>
+    </div>
+  );
+}
+
+function groupsOf(props: ReadyProps, chosen: ReturnType<typeof chooseRows>): RowGroup<InfoRow>[] {
+  const { manifest, query, neighbours, quantiles } = props;
+  const top = Math.max(...neighbours.order.slice(-1).map((row) => neighbours.distances[row] as number), 0);
+  const infos = (shown: readonly Shown[]): InfoRow[] =>
+    shown.map(({ row, distance, rank }) => ({
+      row,
+      head: headName(manifest, row),
+      distance,
+      rank,
+      share: top > 0 ? distance / top : 0,
+      percentile: neighbours.block
+        ? nullPercentile(manifest, neighbours.block, query[0] as number, row)
+        : null,
+      depth:
+        quantiles && query.length === 1
+          ? depthPercentile(manifest, quantiles, query[0] as number, row, distance)
+          : null,
+    }));
+  const none = "No head passes the filters.";
+  const own = query.map((row) => ({
+    row,
+    head: headName(manifest, row),
+    distance: 0,
+    rank: 0,
+    share: 0,
+    percentile: null,
+    depth: null,
+  }));
+  const wanted = (n: number, key: string, title: string, help: string, shown: readonly Shown[], empty = none) =>
+    n === 0 ? [] : [{ key, title, help, heads: infos(shown), empty }];
+  return [
+    { key: "this", title: query.length > 1 ? "These heads" : "This head", heads: own },
+    ...wanted(near.value, "near", "Nearest", "", chosen.near),
+    ...wanted(same.value, "same", "Same class", "at random among class mates", chosen.same, "No other head of the atlas that passes the filters shares a class with it."),
+    ...wanted(random.value, "random", "Random", "", chosen.random),
+    ...wanted(far.value, "far", "Farthest", "", chosen.far),
+  ];
+}
+
+/** All heads by distance, as CSV. */
+function table(manifest: Manifest, { order, distances, ranks }: Neighbours): string {
+  const rows = order.map((row) => [headName(manifest, row), distances[row] ?? null, ranks[row] ?? null]);
+  return csv(["head", "distance", "rank"], rows);
+}

@@ -1,0 +1,2 @@
+/** Controls of the shared parameters `scale`, `map` and `sink`; they take no properties. */
+export type PatternStyleControlsProps = Record<string, never>;
