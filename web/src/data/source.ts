@@ -43,10 +43,11 @@ function dataUrl(file: string): URL {
 
 async function download(file: string): Promise<ArrayBuffer> {
   let response: Response;
+  const url = dataUrl(file);
   try {
     // The manifest tells the version, so it alone is always asked for anew.
     const cache = file === MANIFEST ? "no-cache" : "default";
-    response = await fetch(dataUrl(file), { cache });
+    response = await fetch(url, { cache });
   } catch {
     throw new DataError(file, "the server cannot be reached", "check that it still runs, then reload");
   }

@@ -33,7 +33,9 @@ export function Controls({ manifest, prompts, viewable }: Props) {
     layers.set(a <= 0 && b >= deepest ? null : [Math.min(a, b), Math.max(a, b)]);
   const current = metricOf(manifest, metric.value)?.name ?? "";
   return (
-    <div class="head-controls panel">
+    <details class="panel" open={window.innerWidth > 640}>
+      <summary>What is shown</summary>
+      <div class="head-controls">
       <div class="toolbar">
         <Select
           label="Distance"
@@ -93,6 +95,7 @@ export function Controls({ manifest, prompts, viewable }: Props) {
         <NumberField label="Size" value={size.value} low={24} high={512} step={8} onChange={size.set} />
         <PatternStyleControls />
       </div>
-    </div>
+      </div>
+    </details>
   );
 }

@@ -21,7 +21,7 @@ export function Place({ manifest, row }: { manifest: Manifest; row: number }) {
   const options = manifest.projections.filter((one) => one.scope === "all");
   const chosen =
     options.find((one) => projectionId(one) === projection.value) ??
-    options.find((one) => one.n_components === 2) ??
+    mostTrustworthy(options.filter((one) => one.n_components === 2)) ??
     options[0];
   return (
     <section>
@@ -42,6 +42,12 @@ export function Place({ manifest, row }: { manifest: Manifest; row: number }) {
       )}
     </section>
   );
+}
+
+/** The projection that keeps most neighbours, by its trustworthiness. */
+function mostTrustworthy(options: readonly Projection[]): Projection | undefined {
+  const trust = (one: Projection) => one.trustworthiness ?? 0;
+  return [...options].sort((a, b) => trust(b) - trust(a))[0];
 }
 
 function titleOf(one: Projection): string {

@@ -47,7 +47,7 @@ export function RowInfo({ one, total, byHead, first }: Props) {
           </div>
           {one.percentile === null ? null : (
             <div class="muted" title={explain(one)}>
-              null {percent(one.percentile)}
+              null percentile {percent(one.percentile)}
             </div>
           )}
           <label class="row-like">

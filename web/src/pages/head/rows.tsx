@@ -25,7 +25,7 @@ interface Props {
   prompts: readonly { place: number; prompt: Prompt }[];
 }
 
-/** Quantiles of many models are large, and only refine what hover shows. */
+/** Quantiles of many models are large; they only refine what hover shows, so may be missing. */
 const MOST_MODELS = 24;
 
 /** The rows of patterns: this head, nearest, farthest, same class, random. */
@@ -37,7 +37,7 @@ export function Rows(props: Props) {
     const [neighbours, known, quantiles] = await Promise.all([
       loadNeighbours(manifest, current, query),
       loadClasses(manifest),
-      manifest.models.length <= MOST_MODELS ? loadQuantiles(manifest, current) : null,
+      manifest.models.length <= MOST_MODELS ? loadQuantiles(manifest, current).catch(() => null) : null,
     ]);
     return { neighbours, known, quantiles };
   }, [current, query.join()]);

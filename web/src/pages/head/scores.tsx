@@ -1,8 +1,8 @@
 import type { Manifest } from "../../contract/generated";
 import { loadHeads } from "../../data/heads";
 import { useResource } from "../../state/resource";
-import { Strip } from "../../views/chart/strip";
-import { percentileOf } from "../../views/chart/bins";
+import { Strip } from "../../views/own-value/strip";
+import { percentileOf } from "../../views/own-value/bins";
 import { Empty, Loaded } from "../../views/states/view";
 
 /** Behaviour scores of a head beside those of all heads. */

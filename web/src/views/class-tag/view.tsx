@@ -16,7 +16,7 @@ export function ClassTag({ class: one, tags = [] }: ClassTagProps) {
     <a class="class-tag" href={link("classes", classes.to([one.name]))} title={title}>
       <span class="class-tag-dot" style={{ background: one.colour }} aria-hidden="true" />
       {one.name}
-      {one.kind === "computed" ? <span class="muted">computed</span> : null}
+      {one.kind === "computed" && !one.name.includes("computed") ? <span class="muted">computed</span> : null}
       {conflict ? <span class="class-tag-conflict">disputed</span> : null}
     </a>
   );
