@@ -6,9 +6,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo test test-slow lint bench clean
+# Sources of the explorer's pages; the install builds them where they changed.
+WEB := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/tests/*')
 
-$(VENV)/installed: pyproject.toml constraints.txt
+.PHONY: demo test test-slow lint bench clean web
+
+$(VENV)/installed: pyproject.toml constraints.txt hatch_build.py $(WEB)
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --quiet torch==2.13.0
 	$(PIP) --quiet -e '.[all]'
@@ -21,9 +24,12 @@ $(VENV)/installed-dev: $(VENV)/installed
 demo: $(VENV)/installed ## install, fetch two small models, build an atlas, show look-alikes
 	$(BIN)/motifs demo
 
+web: ## build the explorer's pages if their sources changed
+	$(PYTHON) web/build_pages.py
+
 lint: $(VENV)/installed-dev
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks web hatch_build.py
+	$(BIN)/ruff format --check src tests benchmarks web hatch_build.py
 	$(BIN)/mypy
 
 test: lint ## what a contributor needs before a commit: lint, types and the quick tests

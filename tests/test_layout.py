@@ -60,8 +60,10 @@ HEAVY = {
     "safetensors",
     "scipy",
     "sklearn",
+    "starlette",
     "torch",
     "transformers",
+    "uvicorn",
 }
 
 

@@ -222,7 +222,9 @@ def _settings(atlas: Atlas) -> dict[str, Json]:
 def _pages() -> Iterator[Path]:
     """Files of the built front end; none in a source tree that was never built."""
     if (ASSETS / "index.html").is_file():
-        yield from sorted(path for path in ASSETS.rglob("*") if path.is_file())
+        for path in sorted(ASSETS.rglob("*")):
+            if path.is_file() and path.name != "sources.sha256":  # the build's own note
+                yield path
 
 
 def _copy_pages(folder: Path) -> bool:
