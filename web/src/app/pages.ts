@@ -14,4 +14,5 @@ export interface PageEntry {
 export const PAGES: PageEntry[] = [
   { name: "home", title: "Home", nav: true, load: () => import("../pages/home") },
   { name: "head", title: "Head", nav: true, load: () => import("../pages/head") },
+  { name: "features", title: "Features", nav: true, load: () => import("../pages/features") },
 ];

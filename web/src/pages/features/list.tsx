@@ -1,0 +1,65 @@
+import { useLayoutEffect, useRef } from "preact/hooks";
+import type { Feature } from "../../contract/generated";
+import { here } from "../../state/url";
+import { Select } from "../../views/controls/view";
+import { context, feature as featureParam, filter, other, set } from "./params";
+import { chosenFeatures, counted } from "./words";
+
+/** The features, to choose one from. */
+export function FeatureList({ features, shown }: { features: readonly Feature[]; shown: string }) {
+  const list = useRef<HTMLUListElement>(null);
+  // A link may open a feature far down the list; only the list is to scroll, not the page.
+  useLayoutEffect(() => {
+    const box = list.current;
+    const item = box?.querySelector<HTMLElement>("[aria-current]")?.parentElement;
+    if (!box || !item) return;
+    const top = item.getBoundingClientRect().top - box.getBoundingClientRect().top;
+    if (top < 0 || top > box.clientHeight - 24) box.scrollTop += top - box.clientHeight / 2;
+  }, [shown]);
+  const wanted = { filter: filter.value, set: set.value, context: context.value };
+  const chosen = chosenFeatures(features, wanted);
+  const inSet = features.filter((one) => wanted.set === "" || one.set === wanted.set);
+  return (
+    <nav class="features-list" aria-label="Features">
+      <input
+        type="search"
+        aria-label="Search features by name and meaning"
+        placeholder="Name or meaning"
+        value={wanted.filter}
+        onInput={(event) => filter.replace(event.currentTarget.value)}
+      />
+      <div class="toolbar">
+        <Select
+          label="Set"
+          value={wanted.set}
+          options={counted(features.map((one) => one.set))}
+          onChange={(next) => set.set(next)}
+        />
+        <Select
+          label="From"
+          value={wanted.context}
+          options={counted(inSet.map((one) => one.context))}
+          onChange={(next) => context.set(next)}
+        />
+      </div>
+      <p class="muted" role="status">
+        {chosen.length === features.length ? `${features.length} features` : `${chosen.length} of ${features.length}`}
+      </p>
+      <ul ref={list}>
+        {chosen.map((one) => (
+          <li key={one.name}>
+            <a
+              class="mono"
+              href={here(featureParam.to(one.name), other.to(""))}
+              aria-current={one.name === shown ? "true" : undefined}
+              title={one.large}
+            >
+              {one.name}
+            </a>
+            {one.kept ? null : <span class="muted"> constant</span>}
+          </li>
+        ))}
+      </ul>
+    </nav>
+  );
+}

@@ -1,0 +1,56 @@
+// What is said of features, apart from how it looks.
+
+import type { Feature } from "../../contract/generated";
+import { figure } from "../../views/chart/scale";
+
+/** The range that a causal pattern can give, in words. */
+export function rangeInWords({ low, high }: Pick<Feature, "low" | "high">): string {
+  if (low !== null && high !== null) return `${figure(low)} to ${figure(high)}`;
+  if (low !== null) return `${figure(low)} or more`;
+  if (high !== null) return `${figure(high)} or less`;
+  return "any number";
+}
+
+/** Importance over all components: share of the variance that the embedding keeps. */
+export function totalImportance(feature: Pick<Feature, "importance">): number {
+  return feature.importance.reduce((sum, one) => sum + one, 0);
+}
+
+/** Features whose name or words hold all words of a filter, of one set and context. */
+export function chosenFeatures(
+  features: readonly Feature[],
+  wanted: { filter: string; set: string; context: string },
+): Feature[] {
+  const words = wanted.filter.toLowerCase().split(/\s+/).filter(Boolean);
+  return features.filter((one) => {
+    if (wanted.set !== "" && one.set !== wanted.set) return false;
+    if (wanted.context !== "" && one.context !== wanted.context) return false;
+    const text = `${one.name} ${one.statistic} ${one.large}`.toLowerCase();
+    return words.every((word) => text.includes(word));
+  });
+}
+
+/** Places of the features most correlated with one, strongest first, itself left out. */
+export function mostCorrelated(correlation: Float32Array, n: number, place: number, most: number): number[] {
+  const size = (i: number) => Math.abs(correlation[place * n + i] as number);
+  return Array.from({ length: n }, (_, i) => i)
+    .filter((i) => i !== place && Number.isFinite(size(i)))
+    .sort((a, b) => size(b) - size(a))
+    .slice(0, most);
+}
+
+/** A signed number on a scale of six powers of ten below the largest: -1 to 1. */
+export function signedLog(value: number, most: number): number {
+  if (value === 0 || most <= 0) return 0;
+  return Math.sign(value) * Math.max(0, 1 + Math.log10(Math.abs(value) / most) / 6);
+}
+
+/** Titles of the features that can be chosen, and how many there are of each. */
+export function counted(values: readonly string[]): { value: string; title: string }[] {
+  const counts = new Map<string, number>();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  return [
+    { value: "", title: "all" },
+    ...[...counts].map(([value, count]) => ({ value, title: `${value} (${count})` })),
+  ];
+}
