@@ -1,4 +1,5 @@
 import "./styles.css";
+import "./pixels";
 import { render } from "preact";
 import { translateLegacy } from "../state/legacy";
 import { applyTheme } from "../state/theme";

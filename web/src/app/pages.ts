@@ -15,4 +15,5 @@ export const PAGES: PageEntry[] = [
   { name: "home", title: "Home", nav: true, load: () => import("../pages/home") },
   { name: "head", title: "Head", nav: true, load: () => import("../pages/head") },
   { name: "features", title: "Features", nav: true, load: () => import("../pages/features") },
+  { name: "distances", title: "Distances", nav: true, load: () => import("../pages/distances") },
 ];

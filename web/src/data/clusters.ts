@@ -3,6 +3,17 @@
 import type { Clustering, Manifest } from "../contract/generated";
 import { floats, values } from "./source";
 
+/** Short name of a clustering, unique within the site; what a link holds. */
+export function clusteringId({ method, metric }: Clustering): string {
+  return `${method},${metric}`;
+}
+
+/** A clustering by its short name; the first one if the name is empty or unknown. */
+export function clusteringOf(manifest: Manifest, id: string): Clustering | null {
+  const found = manifest.clusterings.find((one) => clusteringId(one) === id);
+  return found ?? manifest.clusterings[0] ?? null;
+}
+
 /** Cluster number per head; -1 is unclustered. */
 export async function loadLabels(
   manifest: Manifest,

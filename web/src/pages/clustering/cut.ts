@@ -1,0 +1,76 @@
+// Which clustering the pages look at and how its tree is cut: the same on every page.
+
+import type { Clustering, Manifest } from "../../contract/generated";
+import { clusteringOf, loadLabels, loadLinkage } from "../../data/clusters";
+import { cutTree, type Cut } from "../../data/tree";
+import { integer, text, type Codec } from "../../state/codecs";
+import { useResource, type Resource } from "../../state/resource";
+import { param } from "../../state/url";
+
+/** A cut as `n12` or `h3.25`; null is the stored one and written as the empty text. */
+export const cutCodec: Codec<Cut | null> = {
+  read: (value) => {
+    if (value === "") return null;
+    const match = /^([nh])(\d{1,9}(?:\.\d{1,9})?(?:e-?\d{1,3})?)$/.exec(value);
+    if (!match) return undefined;
+    return { by: match[1] === "n" ? "number" : "height", value: Number(match[2]) };
+  },
+  write: (cut) =>
+    cut === null ? "" : cut.by === "number" ? `n${Math.round(cut.value)}` : `h${Number(cut.value.toPrecision(6))}`,
+};
+
+/** Short name of a clustering; empty is the first. */
+export const clustering = param("clustering", text, "");
+/** How its tree is cut. */
+export const cut = param("cut", cutCodec, null);
+/** Heads in smaller clusters are unclustered; 0 is as stored. */
+export const minSize = param("min_size", integer(0, 9999), 0);
+
+/** A clustering as the link asks for it. */
+export interface CutClustering {
+  clustering: Clustering;
+  /** Null where the method has no tree. */
+  linkage: Float32Array | null;
+  labels: Int32Array;
+  /** Whether these are the stored labels: only then is their stability known. */
+  stored: boolean;
+}
+
+/** The clustering that the link asks for; null where the atlas holds none. */
+export function useClustering(manifest: Manifest): Resource<CutClustering | null> {
+  const chosen = clusteringOf(manifest, clustering.value);
+  const how = cut.value;
+  const least = minSize.value;
+  return useResource(
+    () => loadCut(manifest, chosen, how, least),
+    [chosen, cutCodec.write(how), least],
+    { keep: true },
+  );
+}
+
+async function loadCut(
+  manifest: Manifest,
+  chosen: Clustering | null,
+  how: Cut | null,
+  least: number,
+): Promise<CutClustering | null> {
+  if (!chosen) return null;
+  const [linkage, labels] = await Promise.all([
+    loadLinkage(manifest, chosen),
+    loadLabels(manifest, chosen),
+  ]);
+  if (!linkage || (how === null && least === 0)) {
+    return { clustering: chosen, linkage, labels, stored: true };
+  }
+  const made = cutTree(linkage, how ?? storedCut(chosen, labels), Math.max(1, least));
+  const stored = made.every((label, row) => label === labels[row]);
+  return { clustering: chosen, linkage, labels: made, stored };
+}
+
+/** The cut that the stored labels come from. */
+export function storedCut(chosen: Clustering, labels: Int32Array): Cut {
+  const { height, n_clusters: number } = chosen.parameters;
+  if (typeof height === "number") return { by: "height", value: height };
+  if (typeof number === "number") return { by: "number", value: number };
+  return { by: "number", value: new Set(labels).size };
+}

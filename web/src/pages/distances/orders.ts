@@ -1,0 +1,80 @@
+// Orders in which the heads stand on the axes, and how the axes are labelled.
+
+import type { Manifest } from "../../contract/generated";
+import { headName } from "../../data/heads";
+import { leafOrder } from "../../data/tree";
+import type { AxisGroup } from "../../views/heatmap/api";
+
+/** An order of the heads. */
+export interface Order {
+  /** Row of the head at each place. */
+  rows: Uint32Array;
+  groups: AxisGroup[];
+  inner: AxisGroup[];
+}
+
+/** By model and layer, as the atlas has them. */
+export function atlasOrder(manifest: Manifest): Order {
+  const rows = Uint32Array.from({ length: manifest.n_heads }, (_, row) => row);
+  const groups = manifest.models.map((model) => ({
+    start: model.first_row,
+    end: model.first_row + model.n_layers * model.n_heads,
+    label: model.name,
+  }));
+  const inner = manifest.models.flatMap((model) =>
+    Array.from({ length: model.n_layers }, (_, layer) => ({
+      start: model.first_row + layer * model.n_heads,
+      end: model.first_row + (layer + 1) * model.n_heads,
+      label: `L${layer}`,
+    })),
+  );
+  return { rows, groups, inner };
+}
+
+/** By cluster, largest first, the unclustered last; within one as the tree or the atlas has them. */
+export function clusterOrder(
+  labels: Int32Array,
+  linkage: Float32Array | null,
+  name: (cluster: number) => string,
+): Order {
+  const base = linkage ? leafOrder(linkage) : Uint32Array.from(labels.keys());
+  const key = (row: number) => {
+    const label = labels[row] as number;
+    return label < 0 ? Number.POSITIVE_INFINITY : label;
+  };
+  const places = Array.from(base.keys());
+  places.sort((a, b) => {
+    const [x, y] = [key(base[a] as number), key(base[b] as number)];
+    return x === y ? a - b : x - y;
+  });
+  const rows = Uint32Array.from(places, (place) => base[place] as number);
+  return { rows, groups: [], inner: runs(rows, labels, name) };
+}
+
+/** By the tree: heads that merge early stand side by side. */
+export function treeOrder(
+  labels: Int32Array,
+  linkage: Float32Array,
+  name: (cluster: number) => string,
+): Order {
+  const rows = leafOrder(linkage);
+  return { rows, groups: [], inner: runs(rows, labels, name) };
+}
+
+/** Stretches of heads of one cluster. */
+function runs(rows: Uint32Array, labels: Int32Array, name: (cluster: number) => string): AxisGroup[] {
+  const groups: AxisGroup[] = [];
+  for (let start = 0; start < rows.length; ) {
+    const label = labels[rows[start] as number] as number;
+    let end = start + 1;
+    while (end < rows.length && labels[rows[end] as number] === label) end++;
+    groups.push({ start, end, label: name(label) });
+    start = end;
+  }
+  return groups;
+}
+
+/** What stands at one place: layer and head, with the model where the groups do not tell it. */
+export function placeName(manifest: Manifest, order: Order, place: number): string {
+  return headName(manifest, order.rows[place] as number).replace(/^.*:(L\d+:H\d+)$/, "$1");
+}
