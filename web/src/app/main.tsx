@@ -1,5 +1,4 @@
 import "./styles.css";
-import "./pixels";
 import { render } from "preact";
 import { translateLegacy } from "../state/legacy";
 import { applyTheme } from "../state/theme";

@@ -143,8 +143,9 @@ function Matrix({ manifest, metric, matrix: given, clusters }: MatrixProps) {
           describe={describe}
           onOpen={(row, column) => go(link("compare", heads.to([...new Set([name(row), name(column)])])))}
           label={`Distances of ${matrix.n} heads by ${metric.name}`}
-        />
-        <ColourBar map={map.value} reversed={near.value} low={range.low} high={range.high} title={`${metric.name} distance`} />
+        >
+          <ColourBar map={map.value} reversed={near.value} low={range.low} high={range.high} title={`${metric.name} distance`} />
+        </Heatmap>
       </div>
     </>
   );

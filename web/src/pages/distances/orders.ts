@@ -48,7 +48,7 @@ export function clusterOrder(
     return x === y ? a - b : x - y;
   });
   const rows = Uint32Array.from(places, (place) => base[place] as number);
-  return { rows, groups: [], inner: runs(rows, labels, name) };
+  return { rows, groups: runs(rows, labels, name), inner: [] };
 }
 
 /** By the tree: heads that merge early stand side by side. */
@@ -58,7 +58,7 @@ export function treeOrder(
   name: (cluster: number) => string,
 ): Order {
   const rows = leafOrder(linkage);
-  return { rows, groups: [], inner: runs(rows, labels, name) };
+  return { rows, groups: runs(rows, labels, name), inner: [] };
 }
 
 /** Stretches of heads of one cluster. */

@@ -1,3 +1,4 @@
+import type { ComponentChildren } from "preact";
 import type { MapName } from "../pattern-canvas/api";
 import type { Frame } from "./frame";
 
@@ -45,4 +46,6 @@ export interface HeatmapProps {
   onOpen: (row: number, column: number) => void;
   /** What is shown, for screen readers. */
   label: string;
+  /** Beside the matrix: what the colours mean. */
+  children?: ComponentChildren;
 }

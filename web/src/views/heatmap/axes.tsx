@@ -10,6 +10,8 @@ const CHARACTER = 6.2;
 const APART = 13;
 
 interface AxesProps {
+  /** Places of an axis. */
+  n: number;
   frame: Frame;
   /** Of the matrix, in pixels. */
   side: number;
@@ -20,7 +22,7 @@ interface AxesProps {
 }
 
 /** Labels and lines of both axes, in an SVG that lies over the matrix. */
-export function Axes({ frame, side, groups, inner, placeLabel, children }: AxesProps) {
+export function Axes({ n, frame, side, groups, inner, placeLabel, children }: AxesProps) {
   const size = side + MARGIN;
   const cell = side / frame.cells;
   const lines = (first: number) =>
@@ -28,10 +30,10 @@ export function Axes({ frame, side, groups, inner, placeLabel, children }: AxesP
   return (
     <svg class="heatmap-axes" width={size} height={size} viewBox={`0 0 ${size} ${size}`} aria-hidden="true">
       <g transform={`translate(0 ${MARGIN})`}>
-        <Labels axis="left" {...{ frame, side, cell, groups, inner, placeLabel }} />
+        <Labels axis="left" {...{ n, frame, side, cell, groups, inner, placeLabel }} />
       </g>
       <g transform={`translate(${MARGIN} 0)`}>
-        <Labels axis="top" {...{ frame, side, cell, groups, inner, placeLabel }} />
+        <Labels axis="top" {...{ n, frame, side, cell, groups, inner, placeLabel }} />
       </g>
       <g transform={`translate(${MARGIN} ${MARGIN})`}>
         {lines(frame.left).map(({ start }) => (
@@ -83,7 +85,7 @@ function Labels(props: Omit<AxesProps, "children"> & { axis: "left" | "top"; cel
   const outer = visible(groups, frame, side, first);
   const inner =
     cell >= APART - 1
-      ? visible(places(first, frame.cells, placeLabel, groups), frame, side, first)
+      ? visible(places(first, frame.cells, placeLabel, props.n), frame, side, first)
       : visible(props.inner, frame, side, first);
   return (
     <>
@@ -117,11 +119,10 @@ function places(
   first: number,
   cells: number,
   label: (place: number) => string,
-  groups: readonly AxisGroup[],
+  n: number,
 ): AxisGroup[] {
-  const last = groups.reduce((end, one) => Math.max(end, one.end), 0);
   const start = Math.floor(first);
-  const end = Math.min(last, Math.ceil(first + cells));
+  const end = Math.min(n, Math.ceil(first + cells));
   return Array.from({ length: Math.max(0, end - start) }, (_, i) => ({
     start: start + i,
     end: start + i + 1,

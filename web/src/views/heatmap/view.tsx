@@ -9,6 +9,11 @@ import { heatmapPixels } from "./image";
 
 /** Largest side of the matrix in CSS pixels. */
 const LARGEST = 860;
+/** Height that the rest of a page takes, so that all of the matrix is seen at once. */
+const ABOVE = 312;
+
+const HELP =
+  "Point at a cell. Wheel, pinch, or + and − zoom; drag to move; click, or Enter, opens both heads.";
 
 interface Cell {
   row: number;
@@ -21,7 +26,7 @@ export function Heatmap(props: HeatmapProps) {
   const { n } = matrix;
   const { ref, width } = useWidth<HTMLDivElement>();
   const height = useViewportHeight();
-  const side = Math.max(0, Math.min(width - MARGIN, Math.max(320, height - 250), LARGEST));
+  const side = Math.max(0, Math.min(width - MARGIN, Math.max(320, height - ABOVE), LARGEST));
   const canvas = useRef<HTMLCanvasElement>(null);
   const [cell, setCell] = useState<Cell | null>(null);
   const open = (one: Cell) => onOpen(one.row, one.column);
@@ -70,13 +75,16 @@ export function Heatmap(props: HeatmapProps) {
           style={{ left: MARGIN, top: MARGIN, width: side, height: side }}
           onKeyDown={onKeyDown}
         />
-        <Axes {...props} side={side}>
+        <Axes {...props} n={n} side={side}>
           {cell ? <Marker cell={cell} frame={frame} side={side} /> : null}
         </Axes>
       </div>
-      <p class="heatmap-status" role="status" data-export="no">
-        {cell ? describe(cell.row, cell.column) : "Point at a cell. Wheel, pinch or + and − zoom; drag to move; click to compare."}
-      </p>
+      <div class="heatmap-aside">
+        {props.children}
+        <p class="heatmap-status" role="status" data-export="no">
+          {cell ? describe(cell.row, cell.column) : HELP}
+        </p>
+      </div>
     </div>
   );
 }
