@@ -16,4 +16,5 @@ export const PAGES: PageEntry[] = [
   { name: "head", title: "Head", nav: true, load: () => import("../pages/head") },
   { name: "features", title: "Features", nav: true, load: () => import("../pages/features") },
   { name: "distances", title: "Distances", nav: true, load: () => import("../pages/distances") },
+  { name: "pattern", title: "Pattern", nav: false, load: () => import("../pages/pattern") },
 ];

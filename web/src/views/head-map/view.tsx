@@ -48,10 +48,10 @@ export function HeadMap(props: HeadMapProps) {
   }, [placed, colour, marked, at, isDark]);
   const find = (event: MouseEvent) => nearestPoint(placed, event.offsetX, event.offsetY, REACH);
   return (
-    <div class="head-map" style={{ width }}>
+    <div class="head-map" style={{ width: `${width}px` }}>
       <canvas
         ref={canvas}
-        style={{ width, height, cursor: at >= 0 && onPick ? "pointer" : "default" }}
+        style={{ width: `${width}px`, height: `${height}px`, cursor: at >= 0 && onPick ? "pointer" : "default" }}
         tabIndex={0}
         role="img"
         aria-label={at >= 0 ? `${label}. Now ${describe(at)}` : `${label}. Arrows move.`}

@@ -31,7 +31,7 @@ export function PatternCanvas({ pattern, size, label, style }: PatternCanvasProp
       class="pattern-canvas"
       role="img"
       aria-label={label}
-      style={{ width: size, height: size }}
+      style={{ width: `${size}px`, height: `${size}px` }}
     />
   );
 }

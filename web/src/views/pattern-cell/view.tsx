@@ -21,7 +21,7 @@ export function PatternCell(props: PatternCellProps) {
       class="pattern-cell"
       href={link("pattern", headParam.to(head), promptParam.to(promptId))}
       aria-label={`Pattern of ${head} on prompt ${promptId}`}
-      style={{ width: size, height: size, ...frame }}
+      style={{ width: `${size}px`, height: `${size}px`, ...frame }}
     >
       {near ? <Content row={row} prompt={prompt} size={size} load={load} head={head} /> : null}
     </a>

@@ -14,7 +14,7 @@ export function PatternRows<T extends RowHead>(props: PatternRowsProps<T>) {
           Prompts
         </span>
         {prompts.map(({ place, prompt }) => (
-          <div key={place} role="columnheader" style={{ width: size }}>
+          <div key={place} role="columnheader" style={{ width: `${size}px` }}>
             <PromptLabel prompt={prompt} length={70} />
           </div>
         ))}

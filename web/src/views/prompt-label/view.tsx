@@ -2,12 +2,14 @@ import "./view.css";
 import { useId, useState } from "preact/hooks";
 import type { PromptLabelProps } from "./api";
 
+type Place = { left: string; top: string };
+
 /** Characters of the text that the card shows. */
 const CARD = 500;
 
 /** The beginning of a prompt, with a card that holds more of it. */
 export function PromptLabel({ prompt, length = 60 }: PromptLabelProps) {
-  const [place, setPlace] = useState<{ left: number; top: number } | null>(null);
+  const [place, setPlace] = useState<Place | null>(null);
   const id = useId();
   const open = (event: { currentTarget: Element }) => setPlace(cardPlace(event.currentTarget));
   const close = () => setPlace(null);
@@ -42,10 +44,11 @@ export function PromptLabel({ prompt, length = 60 }: PromptLabelProps) {
 }
 
 /** Below a label, within the window. Fixed, so that no scrolling box cuts it. */
-function cardPlace(label: Element): { left: number; top: number } {
+function cardPlace(label: Element): Place {
   const box = label.getBoundingClientRect();
   const width = Math.min(360, 0.8 * window.innerWidth);
-  return { left: Math.max(8, Math.min(box.left, window.innerWidth - width - 24)), top: box.bottom + 2 };
+  const left = Math.max(8, Math.min(box.left, window.innerWidth - width - 24));
+  return { left: `${left}px`, top: `${box.bottom + 2}px` };
 }
 
 /** A text on one line, cut to a length. */

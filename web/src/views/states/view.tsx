@@ -11,7 +11,7 @@ export function Loaded<T>({ resource, what, height, children }: LoadedProps<T>) 
 /** A line that says what is being loaded; it appears only if that takes a moment. */
 export function Loading({ what, height }: { what: string; height?: number }) {
   return (
-    <div class="state state-loading" role="status" style={height ? { minHeight: height } : {}}>
+    <div class="state state-loading" role="status" style={height ? { minHeight: `${height}px` } : {}}>
       <span class="state-spinner" aria-hidden="true" />
       Loading {what}…
     </div>

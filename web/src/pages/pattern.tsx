@@ -1,0 +1,121 @@
+import "./pattern/page.css";
+import type { Manifest, Prompt } from "../contract/generated";
+import { headName, headRow, modelOfRow, placeOfRow } from "../data/heads";
+import { loadPattern } from "../data/patterns";
+import { loadPrompts, loadTokens, promptsById, shortId, viewablePrompts } from "../data/prompts";
+import { head, prompt as promptParam } from "../state/params";
+import { useResource } from "../state/resource";
+import { here, link } from "../state/url";
+import { HeadLink } from "../views/head-link/view";
+import { promptLine } from "../views/prompt-label/view";
+import { Empty, Loaded } from "../views/states/view";
+import { PatternFeatures } from "./pattern/features";
+import { Inspect } from "./pattern/inspect";
+import { Neighbours } from "./pattern/neighbours";
+import type { PageProps } from "./page";
+
+/** One pattern with its tokens. */
+export default function PatternPage({ manifest }: PageProps) {
+  const prompts = useResource(() => loadPrompts(manifest), [manifest]);
+  return (
+    <Loaded resource={prompts} what="the prompts">
+      {(all) => <Choose manifest={manifest} prompts={all} />}
+    </Loaded>
+  );
+}
+
+function Choose({ manifest, prompts }: { manifest: Manifest; prompts: Prompt[] }) {
+  const row = headRow(manifest, head.value);
+  const viewable = viewablePrompts(prompts);
+  const place = promptParam.value === "" ? viewable[0] : promptsById(prompts, [promptParam.value])[0];
+  const prompt = place === undefined ? undefined : prompts[place];
+  if (row === null) {
+    return (
+      <Empty title={head.value === "" ? "No head is chosen" : `${head.value} is not in this atlas`}>
+        Search for a head above, open it, and click one of its patterns.
+      </Empty>
+    );
+  }
+  if (place === undefined || prompt === undefined || !prompt.viewable) {
+    return (
+      <Empty title="No pattern of this head on that prompt is in the site">
+        {manifest.missing["patterns"] ?? <>Choose another on the page of <HeadLink head={headName(manifest, row)} />.</>}
+      </Empty>
+    );
+  }
+  return <One manifest={manifest} row={row} place={place} prompts={prompts} viewable={viewable} />;
+}
+
+interface OneProps {
+  manifest: Manifest;
+  row: number;
+  place: number;
+  prompts: Prompt[];
+  viewable: readonly number[];
+}
+
+function One({ manifest, row, place, prompts, viewable }: OneProps) {
+  const model = modelOfRow(manifest, row);
+  const name = headName(manifest, row);
+  const prompt = prompts[place] as Prompt;
+  const loaded = useResource(async () => {
+    const [pattern, tokens] = await Promise.all([
+      loadPattern(manifest, row, place),
+      loadTokens(model, place),
+    ]);
+    return { pattern, tokens: tokens ?? [] };
+  }, [manifest, row, place]);
+  document.title = `${name}, a pattern · ${manifest.title}`;
+  return (
+    <>
+      <h1>
+        <HeadLink head={name} />
+      </h1>
+      <p class="pattern-prompt">
+        on <bdi title={prompt.text.slice(0, 1000)}>“{promptLine(prompt.text, 90)}”</bdi>{" "}
+        <span class="muted">
+          {prompt.source} · {shortId(prompt)}
+        </span>
+      </p>
+      <Steps manifest={manifest} row={row} place={place} prompts={prompts} viewable={viewable} />
+      <Loaded resource={loaded} what="the pattern" height={500}>
+        {({ pattern, tokens }) => (
+          <Inspect pattern={pattern} tokens={tokens} bos={model.bos} name={name} promptId={shortId(prompt)} />
+        )}
+      </Loaded>
+      <div class="pattern-more">
+        <PatternFeatures manifest={manifest} row={row} prompt={place} />
+        <Neighbours manifest={manifest} row={row} prompt={place} promptId={shortId(prompt)} />
+      </div>
+    </>
+  );
+}
+
+/** Other prompts of the head, other heads on the prompt. */
+function Steps({ manifest, row, place, prompts, viewable }: OneProps) {
+  const model = modelOfRow(manifest, row);
+  const { layer, index } = placeOfRow(model, row);
+  const at = viewable.indexOf(place);
+  const onPrompt = (other: number | undefined) => {
+    const found = other === undefined ? undefined : prompts[other];
+    return found ? here(promptParam.to(shortId(found))) : null;
+  };
+  const ofHead = (otherLayer: number, otherIndex: number) =>
+    otherLayer < 0 || otherIndex < 0 || otherLayer >= model.n_layers || otherIndex >= model.n_heads
+      ? null
+      : here(head.to(`${model.name}:L${otherLayer}:H${otherIndex}`));
+  const steps: [string, string | null][] = [
+    ["← prompt", onPrompt(viewable[at - 1])],
+    ["prompt →", onPrompt(viewable[at + 1])],
+    [`← H${index - 1}`, ofHead(layer, index - 1)],
+    [`H${index + 1} →`, ofHead(layer, index + 1)],
+    [`↑ L${layer - 1}`, ofHead(layer - 1, index)],
+    [`↓ L${layer + 1}`, ofHead(layer + 1, index)],
+  ];
+  return (
+    <nav class="toolbar pattern-steps" aria-label="Other patterns">
+      {steps.map(([title, to]) => (to === null ? null : <a key={title} href={to}>{title}</a>))}
+      <a href={link("head", head.to(headName(manifest, row)))}>all prompts of this head</a>
+    </nav>
+  );
+}

@@ -1,0 +1,83 @@
+import { useState } from "preact/hooks";
+import type { Manifest } from "../../contract/generated";
+import { featuresOfHead, loadFeatures, loadHeadMeans } from "../../data/features";
+import { loadPointFeature, pointOf } from "../../data/points";
+import { histogramPercentile } from "../../data/summary";
+import { feature as featureParam } from "../../state/params";
+import { useResource } from "../../state/resource";
+import { link } from "../../state/url";
+import { Loaded } from "../../views/states/view";
+
+/** Columns of features that are fetched without being asked for. */
+const FEW = 8;
+
+interface Props {
+  manifest: Manifest;
+  row: number;
+  prompt: number;
+}
+
+/** Values of features of this pattern, beside all patterns, in words. */
+export function PatternFeatures({ manifest, row, prompt }: Props) {
+  const [all, setAll] = useState(false);
+  const loaded = useResource(
+    async () => {
+      const [{ features }, means] = await Promise.all([loadFeatures(manifest), loadHeadMeans(manifest)]);
+      const stored = new Set(manifest.points.features.map((one) => one.name));
+      const found = featuresOfHead([...features], means, row).filter((one) => stored.has(one.feature.name));
+      const wanted = found.slice(0, all ? found.length : FEW);
+      const columns = await Promise.all(wanted.map((one) => loadPointFeature(manifest, one.feature.name)));
+      const point = pointOf(manifest, row, prompt);
+      const values = wanted.map(({ feature }, place) => ({ feature, value: columns[place]?.[point] ?? Number.NaN }));
+      return { values, total: found.length };
+    },
+    [manifest, row, prompt, all],
+    { keep: all },
+  );
+  return (
+    <section>
+      <h2>Its features</h2>
+      <p class="muted">Those in which the head is most unusual, on this pattern.</p>
+      <Loaded resource={loaded} what="the features" height={180}>
+        {({ values, total }) => (
+          <>
+            <ul class="pattern-features">
+              {values.map(({ feature, value }) => (
+                <li key={feature.name}>
+                  <a class="mono" href={link("features", featureParam.to(feature.name))}>
+                    {feature.name}
+                  </a>{" "}
+                  {Number.isFinite(value) ? (
+                    <>
+                      <strong>{value.toPrecision(3)}</strong>, above{" "}
+                      {histogramPercentile(
+                        feature.histogram,
+                        feature.histogram_low,
+                        feature.histogram_high,
+                        value,
+                      ).toFixed(0)}{" "}
+                      % of all patterns.
+                    </>
+                  ) : (
+                    "was not finite."
+                  )}{" "}
+                  <span class="muted">Large: {feature.large}.</span>
+                </li>
+              ))}
+            </ul>
+            {total > FEW ? (
+              <button type="button" onClick={() => setAll(!all)}>
+                {all ? "Fewer" : `All ${total} features (fetches ${size(manifest, total)})`}
+              </button>
+            ) : null}
+          </>
+        )}
+      </Loaded>
+    </section>
+  );
+}
+
+function size(manifest: Manifest, columns: number): string {
+  const megabytes = (2 * columns * manifest.points.n_prompts * manifest.n_heads) / 1e6;
+  return `up to ${megabytes.toPrecision(2)} MB`;
+}

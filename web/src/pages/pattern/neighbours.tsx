@@ -1,0 +1,55 @@
+import type { Manifest } from "../../contract/generated";
+import { ranking } from "../../data/distances";
+import { headName } from "../../data/heads";
+import { loadPattern } from "../../data/patterns";
+import { euclidean, loadPromptPoints } from "../../data/points";
+import { useResource } from "../../state/resource";
+import { HeadLink } from "../../views/head-link/view";
+import { PatternCell } from "../../views/pattern-cell/view";
+import { Loaded } from "../../views/states/view";
+
+const FEW = 10;
+
+interface Props {
+  manifest: Manifest;
+  row: number;
+  prompt: number;
+  promptId: string;
+}
+
+/** The patterns on the same prompt that are nearest in the embedding. */
+export function Neighbours({ manifest, row, prompt, promptId }: Props) {
+  const loaded = useResource(async () => {
+    const points = await loadPromptPoints(manifest, prompt);
+    const distances = euclidean(points, manifest.points.n_components, row);
+    return { distances, order: ranking(distances, [row]) };
+  }, [manifest, row, prompt]);
+  return (
+    <section>
+      <h2>Nearest patterns on this prompt</h2>
+      <p class="muted">By Euclidean distance in the pattern embedding, all heads of all models.</p>
+      <Loaded resource={loaded} what="the embedding" height={180}>
+        {({ distances, order }) => (
+          <div class="pattern-neighbours">
+            {order.slice(0, FEW).map((other) => (
+              <figure key={other}>
+                <PatternCell
+                  head={headName(manifest, other)}
+                  row={other}
+                  prompt={prompt}
+                  promptId={promptId}
+                  size={120}
+                  load={(one, on) => loadPattern(manifest, one, on)}
+                />
+                <figcaption>
+                  <HeadLink head={headName(manifest, other)} />
+                  <span class="muted">{(distances[other] as number).toPrecision(3)}</span>
+                </figcaption>
+              </figure>
+            ))}
+          </div>
+        )}
+      </Loaded>
+    </section>
+  );
+}

@@ -1,0 +1,45 @@
+// Walking over a pattern with the keyboard.
+
+import type { Cell } from "./api";
+
+/** Rows down and columns right for a key; the block of Home and End moves diagonally. */
+const STEPS: Record<string, readonly [query: number, key: number]> = {
+  ArrowUp: [-1, 0],
+  ArrowDown: [1, 0],
+  ArrowLeft: [0, -1],
+  ArrowRight: [0, 1],
+  Home: [-1, -1],
+  PageUp: [-1, 1],
+  End: [1, -1],
+  PageDown: [1, 1],
+};
+
+/** Whether a key moves. */
+export function moves(key: string): boolean {
+  return key in STEPS;
+}
+
+/**
+ * Where keys that are held together lead: two arrows make a diagonal step, Ctrl makes ten.
+ * Stays within the lower triangle.
+ */
+export function walk(from: Cell, held: ReadonlySet<string>, far: boolean, n: number): Cell {
+  let [down, right] = [0, 0];
+  for (const key of held) {
+    const step = STEPS[key];
+    if (!step) continue;
+    down += step[0];
+    right += step[1];
+  }
+  const length = far ? 10 : 1;
+  const query = Math.min(n - 1, Math.max(0, from.query + Math.sign(down) * length));
+  const key = Math.min(query, Math.max(0, from.key + Math.sign(right) * length));
+  return { query, key };
+}
+
+/** The cell at a place of the picture, or null above the diagonal and outside. */
+export function cellAt(x: number, y: number, size: number, n: number): Cell | null {
+  const query = Math.floor((y / size) * n);
+  const key = Math.floor((x / size) * n);
+  return query >= 0 && query < n && key >= 0 && key <= query ? { query, key } : null;
+}

@@ -1,0 +1,61 @@
+import "./view.css";
+import { useRef } from "preact/hooks";
+import { PatternCanvas } from "../pattern-canvas/view";
+import type { Cell, PatternMatrixProps } from "./api";
+import { cellAt, moves, walk } from "./keys";
+
+/** The pattern with a cross on the active cell. */
+export function PatternMatrix(props: PatternMatrixProps) {
+  const { pattern, size, locked, active, describe, label, onHover, onLock, onMove } = props;
+  const held = useRef(new Set<string>());
+  const find = (event: MouseEvent): Cell | null => {
+    const box = (event.currentTarget as Element).getBoundingClientRect();
+    return cellAt(event.clientX - box.left, event.clientY - box.top, size, pattern.n);
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key === "Escape") onLock(null);
+    else if ((event.key === "Enter" || event.key === " ") && active) {
+      event.preventDefault();
+      onLock(locked ? null : active);
+    } else if (moves(event.key)) {
+      event.preventDefault();
+      held.current.add(event.key);
+      const from = locked ?? active ?? { query: pattern.n - 1, key: 0 };
+      onMove(walk(from, held.current, event.ctrlKey, pattern.n));
+    }
+  };
+  return (
+    <div
+      class="pattern-matrix"
+      style={{ width: `${size}px`, height: `${size}px` }}
+      tabIndex={0}
+      role="application"
+      aria-label={`${label}. Click or Enter locks a cell, arrows move, with Ctrl by ten, Escape leaves.`}
+      onPointerMove={(event) => onHover(find(event))}
+      onPointerLeave={() => onHover(null)}
+      onClick={(event) => onLock(find(event))}
+      onKeyDown={onKeyDown}
+      onKeyUp={(event) => held.current.delete(event.key)}
+      onBlur={() => held.current.clear()}
+    >
+      <PatternCanvas pattern={pattern} size={size} label={label} />
+      {active ? <Cross cell={active} n={pattern.n} size={size} locked={locked !== null} /> : null}
+      <span class="visually-hidden" aria-live="polite">
+        {describe}
+      </span>
+    </div>
+  );
+}
+
+function Cross({ cell, n, size, locked }: { cell: Cell; n: number; size: number; locked: boolean }) {
+  const step = size / n;
+  const [x, y] = [cell.key * step, cell.query * step];
+  const side = Math.max(step, 3);
+  return (
+    <svg class="pattern-matrix-cross" viewBox={`0 0 ${size} ${size}`} width={size} height={size} data-locked={locked} aria-hidden="true">
+      <rect class="band" x={0} y={y} width={(cell.query + 1) * step} height={Math.max(step, 1)} />
+      <rect class="band" x={x} y={x} width={Math.max(step, 1)} height={size - x} />
+      <rect class="cell" x={x - (side - step) / 2} y={y - (side - step) / 2} width={side} height={side} />
+    </svg>
+  );
+}

@@ -1,0 +1,17 @@
+/** The tokens of a prompt as running text. */
+export interface TokenTextProps {
+  tokens: readonly string[];
+  /** Shade of each token, 0 to 1. */
+  shades: ArrayLike<number>;
+  query: number | null;
+  keyToken: number | null;
+  /** The first token is a mark that was put before the text. */
+  bos: boolean;
+  /** Words for a token's weight, shown on hover. */
+  describe: (token: number) => string;
+  onHover: (token: number | null) => void;
+  /** Click, or Left and Right. */
+  onKeyToken: (token: number) => void;
+  /** Right-click, or Shift with Left and Right. */
+  onQueryToken: (token: number) => void;
+}
