@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
 from attention_motifs.atlas import Atlas
 from attention_motifs.cli import options as o
 from attention_motifs.cli.app import app
 from attention_motifs.cli.console import print_error, print_line, report
+
+if TYPE_CHECKING:
+    from attention_motifs.site.export import Exported
 
 
 @app.command()
@@ -20,18 +28,71 @@ def site(
       motifs site --atlas my-atlas
       motifs site --out public/ && python -m http.server --directory public
     """
-    from attention_motifs.site.export import export_site
-
-    folder = o.find_atlas(atlas)
-    with Atlas.lock(folder):
-        made = export_site(Atlas.open(folder), out, force=force, report=report)
+    made = _export(o.find_atlas(atlas), out, force)
     for what, mend in made.missing.items():
         print_line(f"Not in it yet: {what} ({mend}).")
-    if not made.has_pages:
-        print_error(
-            f"{made.path}: has data and no pages, since the front end was not built; "
-            "run `make web`, then `motifs site` again",
-            start="warning: ",
-        )
     done = "Written" if made.written else "Up to date"
-    print_line(f"{done}: {made.path}. See it: python -m http.server --directory {made.path}")
+    print_line(f"{done}: {made.path}")
+    if made.has_pages:
+        print_line(f"See it: python -m http.server --directory {made.path}, or motifs serve")
+    else:
+        print_error(f"{made.path}: {_NO_PAGES}", start="warning: ")
+
+
+_NO_PAGES = (
+    "has data and no pages, since the front end was not built; run `make web`, then `motifs site`"
+)
+
+
+def _export(folder: Path, out: Path | None, force: bool) -> Exported:
+    from attention_motifs.site.export import export_site, is_current
+
+    there = Atlas.open(folder)
+    if not force and is_current(there, out):  # an atlas that only is read needs no lock
+        return export_site(there, out, report=report)
+    with Atlas.lock(folder):
+        return export_site(Atlas.open(folder), out, force=force, report=report)
+
+
+@app.command()
+def serve(
+    atlas: o.AtlasOption = None,
+    port: Annotated[int, typer.Option("--port", help="Port; 0 takes a free one.")] = 8377,
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen on; by default this machine alone.")
+    ] = "127.0.0.1",
+    name: Annotated[
+        list[str] | None,
+        typer.Option("--name", help="Other host name that requests may use; repeatable."),
+    ] = None,
+    open_browser: Annotated[bool, typer.Option("--open", help="Open the browser.")] = False,
+) -> None:
+    """Show the explorer in a browser; the site is written first where it is out of date.
+
+    Examples:
+      motifs serve --atlas my-atlas --open
+      motifs serve --host 0.0.0.0 --name lab.example.org
+    """
+    from attention_motifs.errors import ResourceError
+    from attention_motifs.site.server import bind, is_loopback, make_server
+
+    made = _export(o.find_atlas(atlas), None, False)
+    if not made.has_pages:
+        raise ResourceError(f"{made.path}: {_NO_PAGES}")
+    with bind(host, port) as opened:
+        number = opened.getsockname()[1]
+        shown = f"[{host}]" if ":" in host else host
+        if not is_loopback(host):
+            print_error(
+                f"--host {host}: everyone who reaches this machine can read the atlas, its "
+                "prompts included",
+                start="warning: ",
+            )
+            shown = "localhost" if host in ("0.0.0.0", "::") else shown  # noqa: S104
+        print_line(f"The explorer: http://{shown}:{number}/ (Ctrl-C ends it)")
+        if open_browser:
+            import webbrowser
+
+            opened.listen()  # so that the browser's first request waits and is not refused
+            webbrowser.open(f"http://{shown}:{number}/")
+        make_server(made.path, host, name or ()).run(sockets=[opened])

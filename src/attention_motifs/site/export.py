@@ -78,6 +78,12 @@ def export_site(
     return Exported(target, True, has_pages, missing)
 
 
+def is_current(atlas: Atlas, out: Path | None = None) -> bool:
+    """Whether the data of a site is there and was made from the atlas as it is."""
+    target = out or atlas.path / "site"
+    return bool(atlas.models) and _inputs_of(target) == inputs_digest(atlas)
+
+
 def _check_target(target: Path) -> None:
     if target.exists() and not target.is_dir():
         raise InputError(f"--out {target}: is a file; name a folder")
