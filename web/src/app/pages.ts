@@ -17,4 +17,5 @@ export const PAGES: PageEntry[] = [
   { name: "features", title: "Features", nav: true, load: () => import("../pages/features") },
   { name: "distances", title: "Distances", nav: true, load: () => import("../pages/distances") },
   { name: "pattern", title: "Pattern", nav: false, load: () => import("../pages/pattern") },
+  { name: "classes", title: "Classes", nav: true, load: () => import("../pages/classes") },
 ];

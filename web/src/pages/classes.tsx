@@ -1,0 +1,153 @@
+import "./classes/page.css";
+import { useMemo, useRef } from "preact/hooks";
+import type { ClassTag, HeadClass, Manifest } from "../contract/generated";
+import { loadClasses, loadTags } from "../data/classes";
+import { loadHeads, type Heads } from "../data/heads";
+import { choice, flag, text } from "../state/codecs";
+import { classes as classesParam, filter, models as modelsParam } from "../state/params";
+import { useResource } from "../state/resource";
+import { change, param } from "../state/url";
+import { Check, Many, Select } from "../views/controls/view";
+import { ExportMenu } from "../views/export-menu/view";
+import { Empty, Loaded } from "../views/states/view";
+import { Cards } from "./classes/cards";
+import { chooseClasses, papersByClass } from "./classes/choose";
+import { Grids } from "./classes/grids";
+import { OpenClass } from "./classes/open";
+import type { PageProps } from "./page";
+
+const paper = param("paper", text, "");
+const kind = param("kind", choice("any", "literature", "computed"), "any");
+const present = param("present", flag, false);
+
+/** Classes of heads: of the literature, and computed from behaviour scores. */
+export default function Classes({ manifest }: PageProps) {
+  const data = useResource(async () => {
+    const [classes, tags, heads] = await Promise.all([
+      loadClasses(manifest),
+      loadTags(manifest),
+      loadHeads(manifest),
+    ]);
+    return { classes, tags, heads };
+  }, [manifest]);
+  return (
+    <>
+      <h1>Classes</h1>
+      <p class="muted">
+        What heads are known for: classes of the literature with their sources, and classes computed
+        from behaviour scores on repeated random tokens.
+      </p>
+      <Loaded resource={data} what="the classes" height={400}>
+        {(loaded) => <Content manifest={manifest} {...loaded} />}
+      </Loaded>
+    </>
+  );
+}
+
+interface ContentProps {
+  manifest: Manifest;
+  classes: readonly HeadClass[];
+  tags: readonly ClassTag[];
+  heads: Heads;
+}
+
+function Content({ manifest, classes, tags, heads }: ContentProps) {
+  const grids = useRef<HTMLElement>(null);
+  const papers = useMemo(() => papersByClass(tags), [tags]);
+  const wanted = modelsParam.value;
+  const models = manifest.models.filter((one) => wanted.length === 0 || wanted.includes(one.name));
+  const chosen = chooseClasses(classes, papers, {
+    words: filter.value,
+    paper: paper.value,
+    kind: kind.value,
+    present: present.value,
+  });
+  const open = classes.filter((one) => classesParam.value.includes(one.name));
+  const coloured = open.length > 0 ? open : chosen;
+  return (
+    <>
+      <Controls manifest={manifest} classes={classes} papers={papers} />
+      {open.map((one) => (
+        <OpenClass key={one.name} {...{ manifest, class: one, tags, models, heads }} />
+      ))}
+      <div class="class-columns">
+        <section ref={grids} class="class-maps" aria-label="Heads coloured by class">
+          <div class="toolbar class-heading">
+            <h2>{open.length > 0 ? `Heads in ${open.map((one) => one.name).join(", ")}` : "Heads by class"}</h2>
+            <ExportMenu target={() => grids.current} name="heads by class" />
+          </div>
+          <Grids manifest={manifest} models={models} classes={coloured} />
+        </section>
+        <section class="class-list" aria-label="Classes">
+          <div class="toolbar class-heading">
+            <h2>{chosen.length === classes.length ? chosen.length : `${chosen.length} of ${classes.length}`} classes</h2>
+          </div>
+          {chosen.length === 0 ? (
+            <Empty title="No class passes">
+              <button
+                type="button"
+                onClick={() => change([filter.to(""), paper.to(""), kind.to("any"), present.to(false)])}
+              >
+                Clear the filters
+              </button>
+            </Empty>
+          ) : (
+            <Cards classes={chosen} tags={tags} papers={papers} />
+          )}
+        </section>
+      </div>
+    </>
+  );
+}
+
+function Controls(props: {
+  manifest: Manifest;
+  classes: readonly HeadClass[];
+  papers: ReadonlyMap<string, ReadonlyMap<string, string>>;
+}) {
+  const { manifest, classes, papers } = props;
+  const titles = [...new Set([...papers.values()].flatMap((one) => [...one.keys()]))].sort();
+  return (
+    <div class="toolbar class-toolbar">
+      <input
+        type="search"
+        placeholder="Search classes"
+        aria-label="Search classes"
+        value={filter.value}
+        onInput={(event) => filter.replace(event.currentTarget.value)}
+      />
+      <Select
+        label="Kind"
+        value={kind.value}
+        options={[
+          { value: "any", title: "any" },
+          { value: "literature", title: "literature" },
+          { value: "computed", title: "computed" },
+        ]}
+        onChange={(value) => kind.set(value)}
+      />
+      {titles.length > 0 ? (
+        <Select
+          label="Paper"
+          value={paper.value}
+          options={[{ value: "", title: "any" }, ...titles.map((title) => ({ value: title, title }))]}
+          onChange={(value) => paper.set(value)}
+        />
+      ) : null}
+      <Many
+        label="Models"
+        values={modelsParam.value}
+        options={manifest.models.map((one) => ({ value: one.name, title: one.name }))}
+        onChange={(values) => modelsParam.set(values)}
+      />
+      <Many
+        label="Open"
+        none="none"
+        values={classesParam.value}
+        options={classes.map((one) => ({ value: one.name, title: one.name, count: one.rows.length }))}
+        onChange={(values) => classesParam.set(values)}
+      />
+      <Check label="with heads here" value={present.value} onChange={(value) => present.set(value)} />
+    </div>
+  );
+}

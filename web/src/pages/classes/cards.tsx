@@ -1,0 +1,61 @@
+import type { ClassTag, HeadClass } from "../../contract/generated";
+import { classes as classesParam } from "../../state/params";
+import { here } from "../../state/url";
+import { Citation } from "../../views/citation/view";
+import { conflictsOf } from "./choose";
+
+interface CardsProps {
+  classes: readonly HeadClass[];
+  tags: readonly ClassTag[];
+  papers: ReadonlyMap<string, ReadonlyMap<string, string>>;
+}
+
+/** A card per class, which opens its heads. */
+export function Cards({ classes, tags, papers }: CardsProps) {
+  const open = classesParam.value;
+  return (
+    <ul class="class-cards">
+      {classes.map((one) => (
+        <li key={one.name} class="panel class-card" data-open={open.includes(one.name)}>
+          <h3>
+            <span class="class-card-dot" style={{ background: one.colour }} aria-hidden="true" />
+            <a href={here(classesParam.to([one.name]))}>{one.name}</a>
+          </h3>
+          <p>{one.description}</p>
+          <p class="muted class-card-facts">
+            {heads(one)} · group {one.group} · {one.kind === "computed" ? "computed from a score" : "from the literature"}
+          </p>
+          <Papers papers={papers.get(one.name)} />
+          <Conflicts n={conflictsOf(tags, one.name).length} />
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function heads({ rows, elsewhere }: HeadClass): string {
+  const here = rows.length === 1 ? "1 head" : `${rows.length} heads`;
+  return elsewhere.length === 0 ? here : `${here} here, ${elsewhere.length} in other models`;
+}
+
+function Papers({ papers }: { papers: ReadonlyMap<string, string> | undefined }) {
+  if (!papers || papers.size === 0) return null;
+  return (
+    <ul class="class-card-papers">
+      {[...papers].map(([title, url]) => (
+        <li key={title}>
+          <Citation title={title} url={url} />
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Conflicts({ n }: { n: number }) {
+  if (n === 0) return null;
+  return (
+    <p class="class-card-conflict">
+      Sources disagree on {n} {n === 1 ? "head" : "heads"}.
+    </p>
+  );
+}

@@ -1,0 +1,66 @@
+import { useMemo } from "preact/hooks";
+import type { HeadClass, Manifest, Model } from "../../contract/generated";
+import { headName } from "../../data/heads";
+import { head } from "../../state/params";
+import { go, link } from "../../state/url";
+import { LayerHeadGrid } from "../../views/layer-head-grid/view";
+import { Legend } from "../../views/legend/view";
+import { byHead } from "./choose";
+
+interface GridsProps {
+  manifest: Manifest;
+  models: readonly Model[];
+  classes: readonly HeadClass[];
+}
+
+/** All heads of every model, coloured by the group of their first class. */
+export function Grids({ manifest, models, classes }: GridsProps) {
+  const known = useMemo(() => byHead(classes), [classes]);
+  const shown = new Set(models.map((model) => model.name));
+  const counts = new Map<string, number>();
+  for (const [row, list] of known) {
+    if (!shown.has(modelName(manifest, row))) continue;
+    for (const group of new Set(list.map((one) => one.group))) {
+      counts.set(group, (counts.get(group) ?? 0) + 1);
+    }
+  }
+  const entries = [...counts].map(([group, count]) => ({
+    key: group,
+    title: group,
+    colour: manifest.groups[group] ?? "#888888",
+    count,
+  }));
+  return (
+    <>
+      {entries.length === 0 ? (
+        <p class="muted">No head of these models is in these classes.</p>
+      ) : (
+        <Legend label="Groups of classes, with their heads" entries={entries} />
+      )}
+      <div class="class-grids">
+        {models.map((model) => {
+          const row = (layer: number, index: number) => model.first_row + layer * model.n_heads + index;
+          return (
+            <figure key={model.name}>
+              <figcaption>{model.name}</figcaption>
+              <LayerHeadGrid
+                model={model.name}
+                nLayers={model.n_layers}
+                nHeads={model.n_heads}
+                colour={(layer, index) => known.get(row(layer, index))?.[0]?.colour}
+                describe={(layer, index) =>
+                  (known.get(row(layer, index)) ?? []).map((one) => one.name).join(", ") || "no class"
+                }
+                onPick={(layer, index) => go(link("head", head.to(headName(manifest, row(layer, index)))))}
+              />
+            </figure>
+          );
+        })}
+      </div>
+    </>
+  );
+}
+
+function modelName(manifest: Manifest, row: number): string {
+  return headName(manifest, row).replace(/:L\d+:H\d+$/, "");
+}

@@ -1,0 +1,156 @@
+import { useRef } from "preact/hooks";
+import type { ClassTag, HeadClass, Manifest, Model } from "../../contract/generated";
+import { headName, type Heads } from "../../data/heads";
+import { classes as classesParam, heads as headsParam, sort } from "../../state/params";
+import { here, link } from "../../state/url";
+import { Citation } from "../../views/citation/view";
+import { csv } from "../../views/export-menu/csv";
+import { ExportMenu } from "../../views/export-menu/view";
+import { HeadLink } from "../../views/head-link/view";
+import type { TableColumn } from "../../views/table/api";
+import { Table } from "../../views/table/view";
+
+/** Heads that "Compare" takes along. */
+const COMPARED = 24;
+
+/** What is said of one head: a row of the table. */
+interface Entry {
+  row: number;
+  head: string;
+  tags: ClassTag[];
+  score: number | null;
+}
+
+interface OpenProps {
+  manifest: Manifest;
+  class: HeadClass;
+  tags: readonly ClassTag[];
+  models: readonly Model[];
+  heads: Heads;
+}
+
+/** A class and its heads. */
+export function OpenClass({ manifest, class: one, tags, models, heads }: OpenProps) {
+  const target = useRef<HTMLElement>(null);
+  const score = manifest.scores.find((known) => one.kind === "computed" && one.name === `${known.name} (computed)`);
+  const values = score ? heads.column(score.name)?.values : undefined;
+  const entries = one.rows
+    .filter((row) => models.some((model) => isOf(model, row)))
+    .map((row): Entry => ({
+      row,
+      head: headName(manifest, row),
+      tags: tags.filter((tag) => tag.row === row && tag.head_class === one.name),
+      score: values?.[row] ?? null,
+    }));
+  const columns = columnsOf(score?.name ?? null, entries);
+  const others = classesParam.value.filter((name) => name !== one.name);
+  const table = () =>
+    csv(
+      columns.map((column) => column.title),
+      entries.map((entry) => columns.map((column) => column.value(entry))),
+    );
+  return (
+    <section class="class-open" ref={target} aria-label={one.name}>
+      <div class="toolbar class-heading">
+        <h2>
+          <span class="class-card-dot" style={{ background: one.colour }} aria-hidden="true" />
+          {one.name}
+        </h2>
+        <a class="button" data-export="no" href={here(classesParam.to(others))}>
+          Close
+        </a>
+        {entries.length > 1 ? (
+          <a
+            class="button"
+            data-export="no"
+            href={link("compare", headsParam.to(entries.slice(0, COMPARED).map((entry) => entry.head)))}
+          >
+            Compare {entries.length > COMPARED ? `the first ${COMPARED}` : "their patterns"}
+          </a>
+        ) : null}
+        <ExportMenu
+          target={() => target.current}
+          name={`class ${one.name}`}
+          data={[{ title: "CSV", extension: "csv", type: "text/csv", make: table }]}
+        />
+      </div>
+      <p>
+        {one.description}. <span class="muted">Group {one.group}.</span>
+      </p>
+      {entries.length > 0 ? (
+        <Table
+          rows={entries}
+          columns={columns}
+          rowKey={(entry) => entry.row}
+          label={`Heads of the class ${one.name}`}
+          sort={sort.value}
+          onSort={(next) => sort.set(next)}
+          most={50}
+        />
+      ) : (
+        <p class="muted">No head of these models is in this class.</p>
+      )}
+      {one.elsewhere.length > 0 ? (
+        <details class="class-elsewhere">
+          <summary>
+            {one.elsewhere.length} {one.elsewhere.length === 1 ? "head" : "heads"} in models that are not in this atlas
+          </summary>
+          <p class="mono">{one.elsewhere.join(", ")}</p>
+        </details>
+      ) : null}
+    </section>
+  );
+}
+
+function isOf(model: Model, row: number): boolean {
+  return row >= model.first_row && row < model.first_row + model.n_layers * model.n_heads;
+}
+
+function columnsOf(score: string | null, entries: readonly Entry[]): TableColumn<Entry>[] {
+  const join = (entry: Entry, part: (tag: ClassTag) => string) =>
+    [...new Set(entry.tags.map(part).filter(Boolean))].join("; ");
+  const columns: TableColumn<Entry>[] = [
+    { name: "head", title: "Head", value: (entry) => entry.head, cell: (entry) => <HeadLink head={entry.head} /> },
+  ];
+  if (score !== null) {
+    columns.push({
+      name: "score",
+      title: `${score} score`,
+      numeric: true,
+      value: (entry) => entry.score,
+      cell: (entry) => entry.score?.toFixed(3) ?? "–",
+    });
+  }
+  if (entries.every((entry) => entry.tags.length === 0)) return columns;
+  columns.push(
+    {
+      name: "paper",
+      title: "Source",
+      value: (entry) => join(entry, (tag) => tag.paper),
+      cell: (entry) => <Sources tags={entry.tags} />,
+    },
+    { name: "evidence", title: "Evidence", value: (entry) => join(entry, (tag) => tag.evidence) },
+    { name: "note", title: "Note", value: (entry) => join(entry, (tag) => tag.note) },
+    {
+      name: "conflict",
+      title: "Conflict",
+      value: (entry) => join(entry, (tag) => tag.conflict),
+      cell: (entry) => <span class="class-card-conflict">{join(entry, (tag) => tag.conflict)}</span>,
+    },
+  );
+  return columns;
+}
+
+function Sources({ tags }: { tags: readonly ClassTag[] }) {
+  const papers = new Map(tags.map((tag) => [tag.paper, tag.url]));
+  return (
+    <>
+      {[...papers].map(([title, url], place) => (
+        <span key={title}>
+          {place > 0 ? "; " : ""}
+          <Citation title={title} url={url} />
+        </span>
+      ))}
+    </>
+  );
+}
