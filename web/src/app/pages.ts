@@ -14,6 +14,7 @@ export interface PageEntry {
 export const PAGES: PageEntry[] = [
   { name: "home", title: "Home", nav: true, load: () => import("../pages/home") },
   { name: "head", title: "Head", nav: true, load: () => import("../pages/head") },
+  { name: "compare", title: "Compare", nav: true, load: () => import("../pages/compare") },
   { name: "features", title: "Features", nav: true, load: () => import("../pages/features") },
   { name: "distances", title: "Distances", nav: true, load: () => import("../pages/distances") },
   { name: "pattern", title: "Pattern", nav: false, load: () => import("../pages/pattern") },

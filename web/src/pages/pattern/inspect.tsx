@@ -94,9 +94,7 @@ export function Inspect({ pattern, tokens, bos, name, promptId }: Props) {
             onQueryToken={(place) => cell.set({ query: place, key: Math.min(place, active?.key ?? 0) })}
           />
           <Words pattern={pattern} />
-        </div>
-        <div class="pattern-lens-box">
-          {active ? <PatternLens pattern={pattern} at={active} token={token} /> : <p class="muted">Around the cell: hover one.</p>}
+          {active ? <PatternLens pattern={pattern} at={active} token={token} /> : null}
         </div>
       </div>
     </section>
@@ -144,7 +142,7 @@ function describe(pattern: Pattern, at: Cell, token: (place: number) => string):
   for (let key = 0; key <= at.query; key++) if (weightAt(pattern, at.query, key) > weight) larger++;
   const back = at.query - at.key;
   const distance = back === 0 ? "itself" : `${back} back`;
-  return `Query ${at.query} ‘${token(at.query)}’ puts ${percent(weight)} on key ${at.key} ‘${token(at.key)}’ (${distance}), its ${ordinal(larger + 1)} largest of ${at.query + 1}.`;
+  return `Query ${at.query} ‘${token(at.query)}’ puts ${percent(weight)} on key ${at.key} ‘${token(at.key)}’ (${distance}), its ${larger === 0 ? "" : `${ordinal(larger + 1)} `}largest of ${at.query + 1}.`;
 }
 
 function ordinal(n: number): string {

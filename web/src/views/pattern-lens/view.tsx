@@ -4,8 +4,8 @@ import { brightness, colourAt } from "../pattern-canvas/colour-map";
 import { linkedStyle } from "../pattern-canvas/view";
 import type { PatternLensProps } from "./api";
 
-const CELL = 15;
-const ROOM = 96;
+const CELL = 14;
+const ROOM = 84;
 
 /** A window of cells around one, moved inwards at the edges. */
 export function PatternLens({ pattern, at, token, reach = 9 }: PatternLensProps) {
@@ -40,12 +40,12 @@ export function PatternLens({ pattern, at, token, reach = 9 }: PatternLensProps)
       {cells}
       {places.map((i) => (
         <text key={`q${i}`} class="query" x={ROOM - 4} y={ROOM + (i + 0.5) * CELL} data-on={top + i === at.query}>
-          {token(top + i)}
+          {token(top + i).slice(0, 12)}
         </text>
       ))}
       {places.map((i) => (
         <text key={`k${i}`} class="key" transform={`translate(${ROOM + (i + 0.5) * CELL} ${ROOM - 4}) rotate(-90)`} data-on={left + i === at.key}>
-          {token(left + i)}
+          {token(left + i).slice(0, 12)}
         </text>
       ))}
     </svg>

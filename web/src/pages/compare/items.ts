@@ -1,0 +1,58 @@
+// Which images are shown, in which order and colours. Pure.
+
+import { categoryColour, numberColour } from "../../views/palette/palette";
+
+/** One image. */
+export interface Item {
+  row: number;
+  head: string;
+  model: string;
+  /** Place of the model in the atlas. */
+  modelPlace: number;
+  layer: number;
+  /** Number of the head in its layer. */
+  index: number;
+  /** Place of the prompt. */
+  prompt: number;
+  promptId: string;
+}
+
+export type Key = "model" | "layer" | "index" | "prompt";
+
+/** What a caption filters by: `layer:5`. */
+export function filterOf(item: Item, key: Key): string {
+  return `${key}:${key === "prompt" ? item.promptId : item[key]}`;
+}
+
+/** Items that agree with a filter of each kind: two layers mean either, a layer and a model both. */
+export function filtered(items: readonly Item[], filters: readonly string[]): Item[] {
+  const keys = [...new Set(filters.map((one) => one.slice(0, one.indexOf(":")) as Key))];
+  return items.filter((item) => keys.every((key) => filters.includes(filterOf(item, key))));
+}
+
+/** Sort by one key; the others decide between equals, in the order model, layer, head, prompt. */
+export function sorted(items: readonly Item[], by: Key | "head"): Item[] {
+  const value = (item: Item, key: Key) => (key === "model" ? item.modelPlace : item[key]);
+  const keys: Key[] = ["model", "layer", "index", "prompt"];
+  if (by !== "head") keys.unshift(by);
+  return [...items].sort((a, b) => {
+    for (const key of keys) {
+      const difference = value(a, key) - value(b, key);
+      if (difference !== 0) return difference;
+    }
+    return 0;
+  });
+}
+
+/** Colour of an item's frame; undefined for none. */
+export function frameColour(
+  item: Item,
+  by: Key | "none",
+  promptOrder: readonly number[],
+  deepest: number,
+): string | undefined {
+  if (by === "none") return undefined;
+  if (by === "layer") return numberColour(item.layer / Math.max(1, deepest));
+  if (by === "model") return categoryColour(item.modelPlace);
+  return categoryColour(by === "prompt" ? promptOrder.indexOf(item.prompt) : item.index);
+}
