@@ -19,4 +19,6 @@ export const PAGES: PageEntry[] = [
   { name: "distances", title: "Distances", nav: true, load: () => import("../pages/distances") },
   { name: "pattern", title: "Pattern", nav: false, load: () => import("../pages/pattern") },
   { name: "classes", title: "Classes", nav: true, load: () => import("../pages/classes") },
+  { name: "patterns-3d", title: "Patterns in 3-D", nav: true, load: () => import("../pages/patterns-3d") },
+  { name: "heads-3d", title: "Heads in 3-D", nav: true, load: () => import("../pages/heads-3d") },
 ];

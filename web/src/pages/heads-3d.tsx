@@ -1,0 +1,164 @@
+import { useMemo } from "preact/hooks";
+import type { Manifest } from "../contract/generated";
+import { headName, headRow } from "../data/heads";
+import { findProjection, loadProjection, projectionId } from "../data/projections";
+import { classes, colour, head as headParam, heads as headsParam, layers, models } from "../state/params";
+import { useResource } from "../state/resource";
+import { change, go, link } from "../state/url";
+import { Select } from "../views/controls/view";
+import type { PointAxis } from "../views/points-3d/api";
+import { Empty, Loaded } from "../views/states/view";
+import { filteredHeads, loadBase, type Base } from "./points/base";
+import { ColumnSelect, FlatCheck, HeadFilters, PointStyling } from "./points/bar";
+import { headColumns, type PointColumn } from "./points/columns";
+import { chosenAxes, loadAxes } from "./points/axes";
+import * as params from "./points/params";
+import { Plot } from "./points/plot";
+import { HeadPreview } from "./points/preview";
+import type { PageProps } from "./page";
+
+/** Every head as a point. */
+export default function Heads3d({ manifest }: PageProps) {
+  const base = useResource(() => loadBase(manifest), [manifest]);
+  return (
+    <>
+      <h1>Heads in 3-D</h1>
+      <Loaded resource={base} what="the heads" height={500}>
+        {(loaded) => <Body manifest={manifest} base={loaded} />}
+      </Loaded>
+    </>
+  );
+}
+
+/** The projection of the link; none if it asks for axes, the first in 3-D if it asks for nothing. */
+function projectionNow(manifest: Manifest) {
+  const asked = params.projection.value;
+  if (asked !== "") return findProjection(manifest, asked);
+  if (params.x.value !== "" || params.y.value !== "") return null;
+  return manifest.projections.find((one) => one.n_components === 3) ?? manifest.projections[0] ?? null;
+}
+
+async function projectionAxes(manifest: Manifest, id: string): Promise<PointAxis[]> {
+  const projection = findProjection(manifest, id);
+  if (!projection) throw new Error(`This atlas has no projection ${id}.`);
+  const placed = await loadProjection(manifest, projection);
+  return [placed.x, placed.y, placed.z].flatMap((column, k) => {
+    if (!column) return [];
+    const values = new Float32Array(manifest.n_heads).fill(Number.NaN);
+    values.set(column, placed.firstRow);
+    return [{ title: `${projection.method} ${k + 1}`, values, unit: "projection" }];
+  });
+}
+
+function Body({ manifest, base }: { manifest: Manifest; base: Base }) {
+  const columns = useMemo(() => headColumns(manifest, base.heads), [manifest, base]);
+  const projection = projectionNow(manifest);
+  const id = projection ? projectionId(projection) : "";
+  const unknown = params.projection.value !== "" && !projection;
+  const ids = chosenAxes(columns, "component");
+  const colourId = columns.find((one) => one.id === colour.value)?.id ?? columns[0]?.id ?? "";
+  const axes = useResource(
+    () => (id === "" ? loadAxes(columns, ids) : projectionAxes(manifest, id)),
+    [columns, id, ids.join()],
+    { keep: true },
+  );
+  const colouring = useResource(
+    async () => ({ id: colourId, colouring: await (columns.find((one) => one.id === colourId) as PointColumn).load() }),
+    [columns, colourId],
+    { keep: true },
+  );
+  const filter = { models: models.value, layers: layers.value, classes: classes.value };
+  const passing = useMemo(() => filteredHeads(manifest, base, filter), [manifest, base, JSON.stringify(filter)]);
+  const named = [headParam.value, ...headsParam.value].filter(Boolean);
+  const labels = useMemo(
+    () =>
+      [...new Set(named)].flatMap((name) => {
+        const row = headRow(manifest, name);
+        return row === null ? [] : [{ point: row, label: headName(manifest, row) }];
+      }),
+    [manifest, named.join("\n")],
+  );
+  if (columns.length === 0) return <Empty title="This atlas holds no heads" />;
+  const open = (row: number) => go(link("head", headParam.to(headName(manifest, row))));
+  return (
+    <>
+      <p class="muted">
+        Each point is a head; near points pay attention alike. Hover shows patterns, a click opens the head.{" "}
+        <a href={link("projections")}>All projections</a>
+      </p>
+      {unknown ? <p role="alert">This atlas has no projection “{params.projection.value}”: axes are shown instead.</p> : null}
+      <div class="toolbar points-bar">
+        <Select
+          label="Place by"
+          value={id}
+          options={[{ value: "", title: "axes of your choice" }, ...manifest.projections.map((one) => ({ value: projectionId(one), title: titleOf(one) }))]}
+          onChange={(next) =>
+            change([
+              params.projection.to(next),
+              params.view.to(""),
+              ...(next === "" ? [params.x.to("component 1"), params.y.to("component 2"), params.z.to("component 3")] : [params.x.to(""), params.y.to(""), params.z.to("")]),
+            ])
+          }
+        />
+        {id === "" ? <AxisSelects columns={columns} ids={ids} /> : null}
+        <ColumnSelect label="Colour" value={colourId} columns={columns} onChange={(next) => params.colourBy(next)} />
+        <HeadFilters manifest={manifest} base={base} />
+        <FlatCheck />
+        <PointStyling />
+        <a href={link("heads-3d")}>Reset all</a>
+      </div>
+      {projection?.note ? <p class="muted">{projection.note}</p> : null}
+      <Loaded resource={axes} what="the places of the heads" height={500}>
+        {(placed) => (
+          <Loaded resource={colouring} what="the colours" height={500}>
+            {(coloured) => (
+              <Plot
+                n={manifest.n_heads}
+                axes={placed}
+                colouring={coloured.colouring}
+                colourId={coloured.id}
+                columns={columns}
+                passing={passing}
+                labels={labels}
+                label={projection ? `Heads, ${titleOf(projection)}` : "Heads"}
+                fileName="heads"
+                preview={(row, said) => <HeadPreview manifest={manifest} base={base} said={said} row={row} />}
+                onOpen={open}
+                onClick={open}
+                naming={{ titles: ["head"], of: (row) => [headName(manifest, row)] }}
+                actions={(rows) => <Actions manifest={manifest} rows={rows} />}
+              />
+            )}
+          </Loaded>
+        )}
+      </Loaded>
+    </>
+  );
+}
+
+function titleOf(one: Manifest["projections"][number]): string {
+  const neighbours = one.n_neighbors > 0 ? `, ${one.n_neighbors} neighbours` : "";
+  return `${one.method} ${one.n_components}-D${neighbours}, ${one.metric}, ${one.scope}`;
+}
+
+function AxisSelects({ columns, ids }: { columns: readonly PointColumn[]; ids: readonly string[] }) {
+  const numeric = columns.filter((one) => one.numeric);
+  return (
+    <>
+      <ColumnSelect label="x" value={ids[0] ?? ""} columns={numeric} onChange={params.x.set} />
+      <ColumnSelect label="y" value={ids[1] ?? ""} columns={numeric} onChange={params.y.set} />
+      <ColumnSelect label="z" value={ids[2] ?? "none"} columns={numeric} none="none" onChange={params.z.set} />
+    </>
+  );
+}
+
+/** Where selected heads can be taken. */
+function Actions({ manifest, rows }: { manifest: Manifest; rows: Uint32Array }) {
+  const names = [...rows].map((row) => headName(manifest, row));
+  return (
+    <>
+      <a href={link("compare", headsParam.to(names))}>Compare them</a>
+      {names.length === 1 ? <a href={link("head", headParam.to(names[0] as string))}>Open the head</a> : null}
+    </>
+  );
+}

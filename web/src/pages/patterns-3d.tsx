@@ -1,0 +1,117 @@
+import { useMemo } from "preact/hooks";
+import type { Manifest } from "../contract/generated";
+import { headName, headRow } from "../data/heads";
+import { ofPoint, pointOf } from "../data/points";
+import { promptsById, shortId } from "../data/prompts";
+import { classes, colour, head as headParam, layers, models, prompt as promptParam } from "../state/params";
+import { useResource } from "../state/resource";
+import { go, link } from "../state/url";
+import { Empty, Loaded } from "../views/states/view";
+import { chosenAxes, loadAxes } from "./points/axes";
+import { filteredHeads, loadBase, perPattern, type Base } from "./points/base";
+import { ColumnSelect, FlatCheck, HeadFilters, PointStyling } from "./points/bar";
+import { patternColumns, type PointColumn } from "./points/columns";
+import * as params from "./points/params";
+import { Plot } from "./points/plot";
+import { patternLink, PatternPreview } from "./points/preview";
+import type { PageProps } from "./page";
+
+/** Every pattern as a point. */
+export default function Patterns3d({ manifest }: PageProps) {
+  const base = useResource(() => loadBase(manifest), [manifest]);
+  return (
+    <>
+      <h1>Patterns in 3-D</h1>
+      <Loaded resource={base} what="the patterns" height={500}>
+        {(loaded) => <Body manifest={manifest} base={loaded} />}
+      </Loaded>
+    </>
+  );
+}
+
+function Body({ manifest, base }: { manifest: Manifest; base: Base }) {
+  const columns = useMemo(() => patternColumns(manifest, base.heads, base.prompts), [manifest, base]);
+  const n = manifest.points.n_prompts * manifest.n_heads;
+  const ids = chosenAxes(columns, "component");
+  const colourId = columns.find((one) => one.id === colour.value)?.id ?? columns[0]?.id ?? "";
+  const axes = useResource(() => loadAxes(columns, ids), [columns, ids.join()], { keep: true });
+  const colouring = useResource(
+    async () => ({ id: colourId, colouring: await (columns.find((one) => one.id === colourId) as PointColumn).load() }),
+    [columns, colourId],
+    { keep: true },
+  );
+  const filter = { models: models.value, layers: layers.value, classes: classes.value };
+  const passing = useMemo(
+    () => perPattern(filteredHeads(manifest, base, filter), manifest.points.n_prompts),
+    [manifest, base, JSON.stringify(filter)],
+  );
+  const labels = useMemo(
+    () => namedPatterns(manifest, base, headParam.value, promptParam.value),
+    [manifest, base, headParam.value, promptParam.value],
+  );
+  if (n === 0 || manifest.points.components.length < 2) {
+    return <Empty title="This atlas holds no embedded patterns">{manifest.missing["points"]}</Empty>;
+  }
+  const numeric = columns.filter((one) => one.numeric);
+  return (
+    <>
+      <p class="muted">
+        Each point is the pattern of one head on one prompt. Hover shows it; a click keeps it, a right click or Enter opens it.
+      </p>
+      <div class="toolbar points-bar">
+        <ColumnSelect label="x" value={ids[0] ?? ""} columns={numeric} onChange={params.x.set} />
+        <ColumnSelect label="y" value={ids[1] ?? ""} columns={numeric} onChange={params.y.set} />
+        <ColumnSelect label="z" value={ids[2] ?? "none"} columns={numeric} none="none" onChange={params.z.set} />
+        <ColumnSelect label="Colour" value={colourId} columns={columns} onChange={(next) => params.colourBy(next)} />
+        <HeadFilters manifest={manifest} base={base} />
+        <FlatCheck />
+        <PointStyling />
+        <a href={link("patterns-3d")}>Reset all</a>
+      </div>
+      <Loaded resource={axes} what="the places of the patterns" height={500}>
+        {(placed) => (
+          <Loaded resource={colouring} what="the colours" height={500}>
+            {(coloured) => (
+              <Plot
+                n={n}
+                axes={placed}
+                colouring={coloured.colouring}
+                colourId={coloured.id}
+                columns={columns}
+                passing={passing}
+                labels={labels}
+                label="Attention patterns"
+                fileName="patterns"
+                preview={(point, said) => <PatternPreview manifest={manifest} base={base} said={said} point={point} />}
+                onOpen={(point) => {
+                  const { head, prompt } = ofPoint(manifest, point);
+                  go(patternLink(manifest, base, head, prompt));
+                }}
+                naming={{
+                  titles: ["head", "prompt"],
+                  of: (point) => {
+                    const { head, prompt } = ofPoint(manifest, point);
+                    return [headName(manifest, head), base.prompts[prompt]?.id ?? prompt];
+                  },
+                }}
+              />
+            )}
+          </Loaded>
+        )}
+      </Loaded>
+    </>
+  );
+}
+
+/** The pattern that the link names by head and prompt; all of the head's without a prompt. */
+function namedPatterns(manifest: Manifest, base: Base, name: string, id: string) {
+  const row = name === "" ? null : headRow(manifest, name);
+  if (row === null) return [];
+  const [only] = promptsById(base.prompts, [id]);
+  const prompts = only === undefined ? base.prompts.map((_, i) => i) : [only];
+  return prompts.map((prompt, i) => ({
+    point: pointOf(manifest, row, prompt),
+    // One name for all of a head's patterns: they would cover each other.
+    label: i > 0 ? "" : only === undefined || !base.prompts[only] ? headName(manifest, row) : `${headName(manifest, row)} on ${shortId(base.prompts[only])}`,
+  }));
+}

@@ -1,0 +1,29 @@
+// Axes that the link asks for.
+
+import type { PointAxis } from "../../views/points-3d/api";
+import type { PointColumn } from "./columns";
+import { x, y, z } from "./params";
+
+/** Columns of the axes, two or three; what the link leaves out or misspells is filled in. */
+export function chosenAxes(columns: readonly PointColumn[], word: string): string[] {
+  const numeric = columns.filter((one) => one.numeric);
+  const known = (id: string) => numeric.some((one) => one.id === id);
+  const fallback = (k: number) => {
+    const wanted = `${word} ${k + 1}`;
+    return known(wanted) ? wanted : (numeric[k]?.id ?? "none");
+  };
+  const ids = [x.value, y.value, z.value].map((id, k) => (known(id) || (k === 2 && id === "none") ? id : fallback(k)));
+  return ids.filter((id) => id !== "none");
+}
+
+/** Load the columns of the axes. */
+export async function loadAxes(columns: readonly PointColumn[], ids: readonly string[]): Promise<PointAxis[]> {
+  return Promise.all(
+    ids.map(async (id) => {
+      const column = columns.find((one) => one.id === id) as PointColumn;
+      const colouring = await column.load();
+      if (colouring.kind !== "amounts") throw new Error(`${column.title} cannot be an axis.`);
+      return { title: column.title, values: colouring.values, unit: column.unit };
+    }),
+  );
+}

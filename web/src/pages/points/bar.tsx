@@ -1,0 +1,132 @@
+import type { ComponentChildren } from "preact";
+import type { Manifest } from "../../contract/generated";
+import { classes, layers, models } from "../../state/params";
+import { Check, Many } from "../../views/controls/view";
+import type { Base } from "./base";
+import type { PointColumn } from "./columns";
+import * as params from "./params";
+import "./points.css";
+
+interface ColumnSelectProps {
+  label: string;
+  value: string;
+  columns: readonly PointColumn[];
+  /** "no third axis". */
+  none?: string;
+  onChange: (id: string) => void;
+}
+
+/** A choice of a column, by groups. */
+export function ColumnSelect({ label, value, columns, none, onChange }: ColumnSelectProps) {
+  const groups = [...new Set(columns.map((one) => one.group))];
+  return (
+    <label class="control">
+      <span>{label}</span>
+      <select value={value} onChange={(event) => onChange(event.currentTarget.value)}>
+        {none === undefined ? null : <option value="none">{none}</option>}
+        {groups.map((group) => (
+          <optgroup key={group} label={group}>
+            {columns
+              .filter((one) => one.group === group)
+              .map((one) => (
+                <option key={one.id} value={one.id}>
+                  {one.title}
+                </option>
+              ))}
+          </optgroup>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+/** Which heads are shown. */
+export function HeadFilters({ manifest, base }: { manifest: Manifest; base: Base }) {
+  const deepest = Math.max(...manifest.models.map((one) => one.n_layers)) - 1;
+  const [from, to] = layers.value ?? [0, deepest];
+  const set = (low: number, high: number) => layers.set(low <= 0 && high >= deepest ? null : [low, high]);
+  const field = (title: string, value: number, change: (value: number) => void) => (
+    <input
+      type="number"
+      aria-label={title}
+      min={0}
+      max={deepest}
+      value={value}
+      onChange={(event) => {
+        const typed = Math.round(Number(event.currentTarget.value));
+        if (Number.isFinite(typed)) change(Math.min(deepest, Math.max(0, typed)));
+      }}
+    />
+  );
+  return (
+    <>
+      {manifest.models.length > 1 ? (
+        <Many
+          label="Models"
+          values={models.value}
+          options={manifest.models.map((one) => ({ value: one.name, title: one.name }))}
+          onChange={models.set}
+        />
+      ) : null}
+      <span class="control layers">
+        <span>Layers</span>
+        {field("First layer", from, (value) => set(value, Math.max(value, to)))}–
+        {field("Last layer", to, (value) => set(Math.min(from, value), value))}
+      </span>
+      <Many
+        label="Classes"
+        values={classes.value}
+        options={base.classes
+          .filter((one) => one.rows.length > 0)
+          .map((one) => ({ value: one.name, title: one.name, count: one.rows.length }))}
+        onChange={classes.set}
+      />
+    </>
+  );
+}
+
+const SLIDERS = [
+  { param: params.size, title: "Size", low: 1, high: 24, step: 0.5 },
+  { param: params.opacity, title: "Opacity", low: 0.02, high: 1, step: 0.02 },
+  { param: params.restSize, title: "Size, not selected", low: 1, high: 24, step: 0.5 },
+  { param: params.restOpacity, title: "Opacity, not selected", low: 0, high: 1, step: 0.02 },
+] as const;
+
+/** How points are drawn. */
+export function PointStyling({ children }: { children?: ComponentChildren }) {
+  return (
+    <details class="control many">
+      <summary>
+        <span>Points</span> <span class="many-value">size and opacity</span>
+      </summary>
+      <div class="many-list">
+        {SLIDERS.map(({ param, title, low, high, step }) => (
+          <label key={title} class="points-style">
+            <span>{title}</span>
+            <input
+              type="range"
+              min={low}
+              max={high}
+              step={step}
+              value={param.value}
+              onInput={(event) => param.replace(Number(event.currentTarget.value))}
+            />
+            <span class="number">{param.value}</span>
+          </label>
+        ))}
+        {children}
+      </div>
+    </details>
+  );
+}
+
+/** Whether the picture is flat. */
+export function FlatCheck() {
+  return (
+    <Check
+      label="2-D"
+      value={params.dimensions.value === "2"}
+      onChange={(flat) => params.dimensions.set(flat ? "2" : "3")}
+    />
+  );
+}

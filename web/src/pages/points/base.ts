@@ -1,0 +1,51 @@
+// What both pages of points load first.
+
+import type { HeadClass, Manifest, Prompt } from "../../contract/generated";
+import { loadClasses, loadClassesByHead, rowsOfClasses, type TaggedClass } from "../../data/classes";
+import { loadHeads, passing, type Heads } from "../../data/heads";
+import { loadPrompts } from "../../data/prompts";
+
+export interface Base {
+  heads: Heads;
+  prompts: Prompt[];
+  classes: HeadClass[];
+  byHead: Map<number, TaggedClass[]>;
+}
+
+export async function loadBase(manifest: Manifest): Promise<Base> {
+  const [heads, prompts, classes, byHead] = await Promise.all([
+    loadHeads(manifest),
+    loadPrompts(manifest),
+    loadClasses(manifest),
+    loadClassesByHead(manifest),
+  ]);
+  return { heads, prompts, classes, byHead };
+}
+
+/** 1 for each head that the filters let through; null for no filter. */
+export function filteredHeads(
+  manifest: Manifest,
+  base: Base,
+  filter: { models: string[]; layers: [number, number] | null; classes: string[] },
+): Uint8Array | null {
+  if (filter.models.length === 0 && !filter.layers && filter.classes.length === 0) return null;
+  return passing(manifest, {
+    models: filter.models,
+    layers: filter.layers,
+    rows: rowsOfClasses(base.classes, filter.classes),
+  });
+}
+
+/** Both of two masks; null shows all. */
+export function both(a: Uint8Array | null, b: Uint8Array | null): Uint8Array | null {
+  if (!a || !b) return a ?? b;
+  return a.map((one, i) => one & (b[i] as number));
+}
+
+/** A mask of heads for all patterns. */
+export function perPattern(mask: Uint8Array | null, nPrompts: number): Uint8Array | null {
+  if (!mask) return null;
+  const all = new Uint8Array(mask.length * nPrompts);
+  for (let i = 0; i < nPrompts; i++) all.set(mask, i * mask.length);
+  return all;
+}

@@ -1,0 +1,60 @@
+// A selection as text for a link: gaps between the numbers of the points, as bytes in base 64.
+
+/** Longest text; some servers refuse longer addresses. */
+export const MOST = 6000;
+
+/** Selected points as text; null if it is too long for a link. */
+export function writePicked(mask: Uint8Array | null): string | null {
+  if (!mask) return "";
+  let bytes = "";
+  let last = -1;
+  for (let point = 0; point < mask.length; point++) {
+    if (mask[point] === 0) continue;
+    let gap = point - last - 1;
+    last = point;
+    // Seven bits to a byte, the highest tells that more follow.
+    for (; gap >= 128; gap = Math.floor(gap / 128)) bytes += String.fromCharCode(128 | (gap % 128));
+    bytes += String.fromCharCode(gap);
+    if (bytes.length > MOST) return null;
+  }
+  const text = btoa(bytes).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+  return text.length > MOST ? null : text;
+}
+
+/** Read what `writePicked` wrote; points beyond the last are left out; null for none. */
+export function readPicked(text: string, n: number): Uint8Array | null {
+  if (text === "" || !/^[\w-]+$/.test(text)) return null;
+  let bytes: string;
+  try {
+    bytes = atob(text.replace(/-/g, "+").replace(/_/g, "/"));
+  } catch {
+    return null;
+  }
+  const mask = new Uint8Array(n);
+  let at = -1;
+  let gap = 0;
+  let unit = 1;
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes.charCodeAt(i);
+    gap += (byte % 128) * unit;
+    if (byte >= 128) {
+      unit *= 128;
+      continue;
+    }
+    at += gap + 1;
+    if (at >= n) break;
+    mask[at] = 1;
+    gap = 0;
+    unit = 1;
+  }
+  return mask.includes(1) ? mask : null;
+}
+
+/** Numbers of the points of a mask. */
+export function pointsOf(mask: Uint8Array): Uint32Array {
+  const points: number[] = [];
+  mask.forEach((one, point) => {
+    if (one) points.push(point);
+  });
+  return Uint32Array.from(points);
+}

@@ -1,0 +1,193 @@
+// The picture with its legend and selection: the same on both pages of points.
+
+import { useMemo, useRef } from "preact/hooks";
+import type { ComponentChildren } from "preact";
+import { colour } from "../../state/params";
+import { csv } from "../../views/export-menu/csv";
+import { ExportMenu } from "../../views/export-menu/view";
+import type { PointAxis, PointKey, PointLabel } from "../../views/points-3d/api";
+import { colourPoints, countCategories, legendPasses, type Colouring } from "../../views/points-3d/colours";
+import { Legend, short } from "../../views/points-3d/legend";
+import { Points3d } from "../../views/points-3d/view";
+import { both } from "./base";
+import { cycled, type PointColumn } from "./columns";
+import * as params from "./params";
+import { pointsOf } from "./picked";
+import { useSelection } from "./selection";
+
+interface PlotProps {
+  n: number;
+  axes: readonly PointAxis[];
+  colouring: Colouring;
+  /** Column that it is coloured by now. */
+  colourId: string;
+  columns: readonly PointColumn[];
+  /** 1 for each point that the filters let through; null is all. */
+  passing: Uint8Array | null;
+  labels: readonly PointLabel[];
+  label: string;
+  fileName: string;
+  preview: (point: number, said: string) => ComponentChildren;
+  onOpen: (point: number) => void;
+  onClick?: (point: number) => void;
+  /** Titles and values that name a point in a table. */
+  naming: { titles: readonly string[]; of: (point: number) => readonly (string | number)[] };
+  /** Links that take the selection elsewhere. */
+  actions?: (points: Uint32Array) => ComponentChildren;
+}
+
+/** Most selected points that links are offered for. */
+const ACTIONS = 64;
+
+/** What the colour says of a point, in words. */
+export function sayColour(colouring: Colouring, point: number): string {
+  if (colouring.kind === "amounts") return `${colouring.title} ${short(colouring.values[point] ?? null)}`;
+  return `${colouring.title}: ${colouring.labels[colouring.codes[point] ?? -1] ?? colouring.none}`;
+}
+
+export function Plot(props: PlotProps) {
+  const { n, axes, colouring, colourId, columns, passing } = props;
+  const frame = useRef<HTMLDivElement>(null);
+  const selection = useSelection(n);
+  const filter = { hidden: params.hidden.value, low: params.low.value, high: params.high.value };
+  const colours = useMemo(() => colourPoints(colouring, n), [colouring, n]);
+  const shown = useMemo(
+    () => both(passing, legendPasses(colouring, filter, n)),
+    [passing, colouring, n, filter.hidden.join("\n"), filter.low, filter.high],
+  );
+  const counts = useMemo(
+    () => (colouring.kind === "categories" ? countCategories(colouring, passing, n) : []),
+    [colouring, passing, n],
+  );
+  const cycle = (by: 1 | -1) => params.colourBy(cycled(columns, colourId, by));
+  const flat = params.dimensions.value === "2";
+  const keys: PointKey[] = [
+    { key: "c", title: "colour by the next column", run: () => cycle(1) },
+    { key: "C", title: "colour by the column before", run: () => cycle(-1) },
+    {
+      key: "v",
+      title: "select all of this point's category",
+      run: (point) => point !== null && selection.change(alike(colouring, point, shown, n), "replace"),
+    },
+  ];
+  const listed = () => selection.mask ?? shown ?? new Uint8Array(n).fill(1);
+  const table = () => {
+    const titles = [...props.naming.titles, ...axes.map((one) => one.title), colouring.title];
+    const rows = [...pointsOf(listed())].map((point) => [
+      ...props.naming.of(point),
+      ...axes.map((one) => one.values[point] ?? null),
+      colouring.kind === "amounts" ? (colouring.values[point] ?? null) : (colouring.labels[colouring.codes[point] ?? -1] ?? null),
+    ]);
+    return { titles, rows };
+  };
+  const points = selection.mask && selection.count <= ACTIONS ? pointsOf(selection.mask) : null;
+  return (
+    <>
+      <div ref={frame} class="points-picture">
+        <Points3d
+          axes={axes}
+          colours={colours}
+          shown={shown}
+          selected={selection.mask}
+          labels={props.labels}
+          style={{
+            size: params.size.value,
+            opacity: params.opacity.value,
+            restSize: params.restSize.value,
+            restOpacity: params.restOpacity.value,
+          }}
+          flat={flat}
+          height="max(400px, calc(100vh - 330px))"
+          label={props.label}
+          camera={params.view.value}
+          onCamera={params.view.replace}
+          onFlat={(next) => params.dimensions.set(next ? "2" : "3")}
+          preview={(point) => props.preview(point, sayColour(colouring, point))}
+          onOpen={props.onOpen}
+          {...(props.onClick ? { onClick: props.onClick } : {})}
+          onSelect={selection.change}
+          keys={keys}
+        >
+          <Legend
+            key={colourId}
+            colouring={colouring}
+            counts={counts}
+            filter={filter}
+            onFilter={(next) => {
+              if (next.hidden !== filter.hidden) params.hidden.set([...next.hidden]);
+              if (next.low !== filter.low) params.low.set(next.low);
+              if (next.high !== filter.high) params.high.set(next.high);
+            }}
+            onCycle={cycle}
+          />
+        </Points3d>
+        <p class="points-caption muted">
+          {props.label}, by {axes.map((one) => one.title).join(" × ")}. {describe(n, shown, axes)}
+        </p>
+      </div>
+      <div class="points-status">
+        {selection.count > 0 ? (
+          <>
+            <strong>{selection.count.toLocaleString("en")} selected</strong>
+            <button type="button" onClick={() => selection.change(new Uint32Array(), "replace")}>
+              Select nothing
+            </button>
+            {selection.linked ? null : <span class="muted">too many for the link: save them as CSV or JSON</span>}
+            {points ? props.actions?.(points) : null}
+          </>
+        ) : (
+          <span class="muted">Nothing selected: CSV and JSON hold all points shown.</span>
+        )}
+        <ExportMenu
+          target={() => frame.current}
+          name={`${props.fileName} by ${colour.value || colourId}`}
+          data={[
+            {
+              title: "CSV",
+              extension: "csv",
+              type: "text/csv",
+              make: () => {
+                const { titles, rows } = table();
+                return csv(titles, rows);
+              },
+            },
+            {
+              title: "JSON",
+              extension: "json",
+              type: "application/json",
+              make: () => {
+                const { titles, rows } = table();
+                return JSON.stringify({ columns: titles, rows });
+              },
+            },
+          ]}
+        />
+      </div>
+    </>
+  );
+}
+
+/** Points that are shown and of the same category; for amounts, within a twentieth of the range. */
+function alike(colouring: Colouring, point: number, shown: Uint8Array | null, n: number): Uint32Array {
+  const found: number[] = [];
+  const near =
+    colouring.kind === "categories"
+      ? (i: number) => colouring.codes[i] === colouring.codes[point]
+      : (i: number) =>
+          Math.abs((colouring.values[i] ?? Number.NaN) - (colouring.values[point] ?? Number.NaN)) <=
+          (colouring.high - colouring.low) / 20;
+  for (let i = 0; i < n; i++) if ((!shown || shown[i]) && near(i)) found.push(i);
+  return Uint32Array.from(found);
+}
+
+function describe(n: number, shown: Uint8Array | null, axes: readonly PointAxis[]): string {
+  let count = 0;
+  let missing = 0;
+  for (let i = 0; i < n; i++) {
+    if (shown && shown[i] === 0) continue;
+    if (axes.every((axis) => Number.isFinite(axis.values[i]))) count += 1;
+    else missing += 1;
+  }
+  const all = `${count.toLocaleString("en")} of ${n.toLocaleString("en")} points`;
+  return missing === 0 ? `${all}.` : `${all}; ${missing.toLocaleString("en")} have no place on these axes.`;
+}

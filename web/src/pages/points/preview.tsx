@@ -1,0 +1,106 @@
+import { useEffect, useState } from "preact/hooks";
+import type { Manifest } from "../../contract/generated";
+import { headName } from "../../data/heads";
+import { loadPattern } from "../../data/patterns";
+import { ofPoint } from "../../data/points";
+import { shortId, viewablePrompts } from "../../data/prompts";
+import { head as headParam, prompt as promptParam } from "../../state/params";
+import { useResource } from "../../state/resource";
+import { link } from "../../state/url";
+import { ClassTag } from "../../views/class-tag/view";
+import { HeadLink } from "../../views/head-link/view";
+import { PromptLabel } from "../../views/prompt-label/view";
+import { PatternCanvas } from "../../views/pattern-canvas/view";
+import { Failed } from "../../views/states/view";
+import type { Base } from "./base";
+import "./points.css";
+
+interface PreviewProps {
+  manifest: Manifest;
+  base: Base;
+  /** What the colour says of it: "layer 5". */
+  said: string;
+}
+
+/** Address of the page of a pattern. */
+export function patternLink(manifest: Manifest, base: Base, row: number, prompt: number): string {
+  const id = base.prompts[prompt] ? shortId(base.prompts[prompt]) : "";
+  return link("pattern", headParam.to(headName(manifest, row)), promptParam.to(id));
+}
+
+/** The value once it has been the same for a moment: what the cursor rushes over is not loaded. */
+function useSettled<T>(value: T, milliseconds: number): T {
+  const [settled, setSettled] = useState(value);
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(value), milliseconds);
+    return () => clearTimeout(timer);
+  }, [value, milliseconds]);
+  return settled;
+}
+
+/** A pattern as it is. */
+export function PatternPreview({ manifest, base, said, point }: PreviewProps & { point: number }) {
+  const { head, prompt } = ofPoint(manifest, point);
+  const name = headName(manifest, head);
+  const on = base.prompts[prompt];
+  return (
+    <div class="points-preview">
+      <strong>
+        <HeadLink head={name} />
+      </strong>
+      {on ? (
+        <div>
+          <PromptLabel prompt={on} length={44} />
+        </div>
+      ) : null}
+      <div class="muted">{said}</div>
+      {on?.viewable ? (
+        <a href={patternLink(manifest, base, head, prompt)} aria-label={`Open the pattern of ${name}`}>
+          <Picture manifest={manifest} head={head} prompt={prompt} size={200} />
+        </a>
+      ) : (
+        <div class="muted">The pattern on this prompt is not kept for viewing.</div>
+      )}
+    </div>
+  );
+}
+
+/** A head with its classes and some of its patterns. */
+export function HeadPreview({ manifest, base, said, row }: PreviewProps & { row: number }) {
+  const classes = base.byHead.get(row) ?? [];
+  const prompts = viewablePrompts(base.prompts).slice(0, 4);
+  return (
+    <div class="points-preview">
+      <strong>
+        <HeadLink head={headName(manifest, row)} />
+      </strong>
+      <div class="points-preview-tags">
+        {classes.map((one) => (
+          <ClassTag key={one.class.name} class={one.class} tags={one.tags} />
+        ))}
+      </div>
+      <div class="muted">{said}</div>
+      <div class="points-preview-patterns">
+        {prompts.map((prompt) => (
+          <a key={prompt} href={patternLink(manifest, base, row, prompt)} aria-label={`Open the pattern on prompt ${prompt + 1}`}>
+            <Picture manifest={manifest} head={row} prompt={prompt} size={72} />
+          </a>
+        ))}
+      </div>
+    </div>
+  );
+}
+
+function Picture({ manifest, head, prompt, size }: { manifest: Manifest; head: number; prompt: number; size: number }) {
+  const wanted = useSettled(`${head} ${prompt}`, 90);
+  const pattern = useResource(async () => {
+    const [row, on] = wanted.split(" ").map(Number) as [number, number];
+    return loadPattern(manifest, row, on);
+  }, [wanted]);
+  if (pattern.status === "failed") return <Failed error={pattern.error} />;
+  const value = pattern.value;
+  if (!value || value.head !== head || value.prompt !== prompt) {
+    return <span class="points-preview-wait" style={{ width: `${size}px`, height: `${size}px` }} />;
+  }
+  return <PatternCanvas pattern={value} size={size} label={`attention of ${headName(manifest, head)}`} />;
+}

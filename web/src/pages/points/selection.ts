@@ -1,0 +1,39 @@
+// The selection: in the link while it fits, else in the page alone.
+
+import { useMemo } from "preact/hooks";
+import { signal } from "@preact/signals";
+import type { SelectHow } from "../../views/points-3d/api";
+import { merge } from "../../views/points-3d/select";
+import { picked } from "./params";
+import { readPicked, writePicked } from "./picked";
+
+/** Stands in the link for a selection that does not fit. */
+const LARGE = "large";
+
+const large = signal<{ n: number; mask: Uint8Array } | null>(null);
+
+export interface Selection {
+  mask: Uint8Array | null;
+  count: number;
+  /** Whether the link holds it. */
+  linked: boolean;
+  change: (points: Uint32Array, how: SelectHow) => void;
+}
+
+/** The selection among n points. */
+export function useSelection(n: number): Selection {
+  const text = picked.value;
+  const kept = large.value;
+  const mask = useMemo(() => {
+    if (text === LARGE) return kept?.n === n ? kept.mask : null;
+    return readPicked(text, n);
+  }, [text, kept, n]);
+  const count = useMemo(() => (mask ? mask.reduce((sum, one) => sum + one, 0) : 0), [mask]);
+  const change = (points: Uint32Array, how: SelectHow) => {
+    const next = merge(mask, points, how, n);
+    const written = writePicked(next);
+    large.value = written === null && next ? { n, mask: next } : null;
+    picked.set(written ?? LARGE);
+  };
+  return { mask, count, linked: text !== LARGE, change };
+}

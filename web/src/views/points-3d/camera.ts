@@ -1,0 +1,98 @@
+// Where the eye is, and how it moves. Plain functions from one place to the next.
+
+import { Quaternion, Vector3 } from "three";
+
+/** Looking from `target + turn * (0, 0, distance)` to `target`. */
+export interface CameraState {
+  target: Vector3;
+  turn: Quaternion;
+  distance: number;
+}
+
+/** Height of the field of view, in degrees. */
+export const FIELD = 45;
+
+const NEAREST = 0.01;
+const FARTHEST = 40;
+
+/** How far half of the view reaches up at the target, in units of the box. */
+export function halfHeight(state: CameraState): number {
+  return state.distance * Math.tan((FIELD * Math.PI) / 360);
+}
+
+/** The whole box, seen a little from above and the side; from the front in two dimensions. */
+export function startCamera(flat: boolean, aspect: number): CameraState {
+  const fit = Math.max(1, 1 / Math.max(0.2, aspect));
+  if (flat) return { target: new Vector3(), turn: new Quaternion(), distance: 2.6 * fit };
+  const turn = new Quaternion()
+    .setFromAxisAngle(new Vector3(0, 1, 0), 0.5)
+    .multiply(new Quaternion().setFromAxisAngle(new Vector3(1, 0, 0), -0.35));
+  return { target: new Vector3(), turn, distance: 3 * fit };
+}
+
+/** As text for a link: target, turn, distance. */
+export function writeCamera({ target, turn, distance }: CameraState): string {
+  const numbers = [...target.toArray(), ...turn.toArray(), distance];
+  return numbers.map((one) => String(Number(one.toFixed(4)))).join(",");
+}
+
+/** Read what `writeCamera` wrote; null if it is anything else. */
+export function readCamera(text: string): CameraState | null {
+  const numbers = text.split(",").map((one) => (one.trim() === "" ? Number.NaN : Number(one)));
+  if (numbers.length !== 8 || !numbers.every((one) => Number.isFinite(one) && Math.abs(one) < 1e4)) return null;
+  const [tx, ty, tz, x, y, z, w, distance] = numbers as [number, number, number, number, number, number, number, number];
+  const turn = new Quaternion(x, y, z, w);
+  if (turn.length() < 0.1) return null;
+  return { target: new Vector3(tx, ty, tz), turn: turn.normalize(), distance: bounded(distance) };
+}
+
+function bounded(distance: number): number {
+  return Math.min(FARTHEST, Math.max(NEAREST, distance));
+}
+
+/** Place of the eye. */
+export function eye({ target, turn, distance }: CameraState): Vector3 {
+  return new Vector3(0, 0, distance).applyQuaternion(turn).add(target);
+}
+
+function turned(turn: Quaternion, right: number, up: number, roll: number): Quaternion {
+  const about = (x: number, y: number, z: number, angle: number) =>
+    new Quaternion().setFromAxisAngle(new Vector3(x, y, z), angle);
+  return turn
+    .clone()
+    .multiply(about(0, 1, 0, right))
+    .multiply(about(1, 0, 0, up))
+    .multiply(about(0, 0, 1, roll))
+    .normalize();
+}
+
+/** Turn about the target; angles in radians. */
+export function orbit(state: CameraState, right: number, up: number, roll = 0): CameraState {
+  return { ...state, turn: turned(state.turn, right, up, roll) };
+}
+
+/** Turn the eye in its place. */
+export function look(state: CameraState, right: number, up: number): CameraState {
+  const from = eye(state);
+  const turn = turned(state.turn, right, up, 0);
+  const target = from.sub(new Vector3(0, 0, state.distance).applyQuaternion(turn));
+  return { ...state, turn, target };
+}
+
+/** Move eye and target together, in units of the box along the eye's own directions. */
+export function fly(state: CameraState, right: number, up: number, forward: number): CameraState {
+  const step = new Vector3(right, up, -forward).applyQuaternion(state.turn);
+  return { ...state, target: state.target.clone().add(step) };
+}
+
+/**
+ * Come nearer (factor below 1) or go away.
+ *
+ * @param at where the cursor is, from -1 to 1 to the right and up, times the half height: what is
+ *   there stays there
+ */
+export function zoom(state: CameraState, factor: number, at: readonly [number, number] = [0, 0]): CameraState {
+  const distance = bounded(state.distance * factor);
+  const kept = 1 - distance / state.distance;
+  return { ...fly(state, at[0] * kept, at[1] * kept, 0), distance };
+}

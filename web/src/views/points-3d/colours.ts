@@ -1,0 +1,124 @@
+// Colours of points: by category or by amount.
+
+import { NONE } from "../palette/api";
+import { categoryColour, numberColour } from "../palette/palette";
+import { rgb } from "../pattern-canvas/colour-map";
+import { bulk } from "./place";
+
+/** Points in categories; codes beyond the labels are "none". */
+export interface Categories {
+  kind: "categories";
+  title: string;
+  /** Per point. */
+  codes: ArrayLike<number>;
+  labels: readonly string[];
+  /** Of each label, `#RRGGBB`. */
+  colours: readonly string[];
+  /** What "none" is called. */
+  none: string;
+}
+
+/** Points with a number each; NaN is missing. */
+export interface Amounts {
+  kind: "amounts";
+  title: string;
+  values: Float32Array;
+  /** Ends of the colours; beyond them the colour stays that of the end. */
+  low: number;
+  high: number;
+}
+
+export type Colouring = Categories | Amounts;
+
+/** As many colours as wanted. */
+export function palette(n: number): string[] {
+  return Array.from({ length: n }, (_, i) => categoryColour(i));
+}
+
+/** Red, green, blue of a colour as the palettes write it, `hsl(120 50% 40%)` too. */
+export function bytesOf(css: string): [number, number, number] {
+  const hsl = /^hsl\(([\d.]+) ([\d.]+)% ([\d.]+)%\)$/.exec(css);
+  if (!hsl) return rgb(css);
+  const [hue, saturation, light] = [Number(hsl[1]), Number(hsl[2]) / 100, Number(hsl[3]) / 100];
+  const reach = saturation * Math.min(light, 1 - light);
+  const channel = (at: number) => {
+    const k = (at + hue / 30) % 12;
+    return Math.round(255 * (light - reach * Math.max(-1, Math.min(k - 3, 9 - k, 1))));
+  };
+  return [channel(0), channel(8), channel(4)];
+}
+
+/** Amounts whose colours span the bulk of the values. */
+export function amounts(title: string, values: Float32Array): Amounts {
+  const [low, high] = bulk(values);
+  return { kind: "amounts", title, values, low, high };
+}
+
+/** Red, green, blue of every point. */
+export function colourPoints(colouring: Colouring, n: number): Uint8Array {
+  const bytes = new Uint8Array(3 * n);
+  const table = (colours: readonly string[]) => Uint8Array.from(colours.flatMap((one) => bytesOf(one)));
+  const none = table([NONE]);
+  if (colouring.kind === "categories") {
+    const colours = table(colouring.colours);
+    for (let i = 0; i < n; i++) {
+      const at = 3 * (colouring.codes[i] as number);
+      const known = at >= 0 && at < colours.length;
+      for (let k = 0; k < 3; k++) bytes[3 * i + k] = (known ? colours[at + k] : none[k]) as number;
+    }
+    return bytes;
+  }
+  const steps = 256;
+  const colours = table(Array.from({ length: steps }, (_, i) => numberColour(i / (steps - 1))));
+  const { values, low, high } = colouring;
+  const scale = high > low ? (steps - 1) / (high - low) : 0;
+  for (let i = 0; i < n; i++) {
+    const value = values[i] as number;
+    const known = Number.isFinite(value);
+    const at = 3 * Math.round(Math.min(steps - 1, Math.max(0, (value - low) * scale)));
+    for (let k = 0; k < 3; k++) bytes[3 * i + k] = (known ? colours[at + k] : none[k]) as number;
+  }
+  return bytes;
+}
+
+/** What the legend lets through. */
+export interface LegendFilter {
+  /** Labels that are hidden; the empty text is "none". */
+  hidden: readonly string[];
+  /** Least and largest amount; null is open. */
+  low: number | null;
+  high: number | null;
+}
+
+/** 1 for each point that the legend lets through; null if all are. */
+export function legendPasses(colouring: Colouring, filter: LegendFilter, n: number): Uint8Array | null {
+  const mask = new Uint8Array(n).fill(1);
+  if (colouring.kind === "categories") {
+    if (filter.hidden.length === 0) return null;
+    const hidden = new Set(filter.hidden);
+    const shown = Uint8Array.from(colouring.labels, (label) => (hidden.has(label) ? 0 : 1));
+    const none = hidden.has("") ? 0 : 1;
+    for (let i = 0; i < n; i++) mask[i] = shown[colouring.codes[i] as number] ?? none;
+    return mask;
+  }
+  const { low, high } = filter;
+  if (low === null && high === null) return null;
+  for (let i = 0; i < n; i++) {
+    const value = colouring.values[i] as number;
+    // A missing value is neither above nor below: it is hidden as soon as one is asked for.
+    if (!(value >= (low ?? Number.NEGATIVE_INFINITY) && value <= (high ?? Number.POSITIVE_INFINITY))) mask[i] = 0;
+  }
+  return mask;
+}
+
+/** Points per label; the last count is "none". */
+export function countCategories(colouring: Categories, shown: Uint8Array | null, n: number): number[] {
+  const counts = new Array<number>(colouring.labels.length + 1).fill(0);
+  for (let i = 0; i < n; i++) {
+    if (shown && shown[i] === 0) continue;
+    const code = colouring.codes[i] as number;
+    const at = code >= 0 && code < colouring.labels.length ? code : colouring.labels.length;
+    counts[at] = (counts[at] as number) + 1;
+  }
+  return counts;
+}

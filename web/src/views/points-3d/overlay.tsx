@@ -1,0 +1,142 @@
+import { useMemo } from "preact/hooks";
+import type { ReadonlySignal } from "@preact/signals";
+import { ticks } from "d3-array";
+import { scaleLinear } from "d3-scale";
+import type { PointAxis, PointLabel } from "./api";
+import type { EngineFrame } from "./engine";
+import type { Placed } from "./place";
+import { project, type Spot } from "./select";
+
+interface OverlayProps {
+  frame: ReadonlySignal<EngineFrame | null>;
+  placed: Placed;
+  axes: readonly PointAxis[];
+  flat: boolean;
+  labels: readonly PointLabel[];
+  outline: readonly Spot[] | null;
+  orientation: boolean;
+  compact: boolean;
+}
+
+/** Most labels that are written; more would cover each other. */
+const LABELS = 40;
+
+/** Drawn over the points: ticks, names, the outline of a selection, which way is which. */
+export function Overlay(props: OverlayProps) {
+  const view = props.frame.value;
+  if (!view) return null;
+  const { width, height } = view.eye;
+  return (
+    <svg class="points-3d-overlay" width={width} height={height} viewBox={`0 0 ${width} ${height}`} aria-hidden="true">
+      {props.flat && !props.compact ? <Ticks {...props} view={view} /> : null}
+      {!props.flat && props.orientation ? <Orientation {...props} view={view} /> : null}
+      <Names {...props} view={view} />
+      {props.outline && props.outline.length > 1 ? (
+        <polygon class="points-3d-outline" points={props.outline.map((spot) => spot.join(",")).join(" ")} />
+      ) : null}
+    </svg>
+  );
+}
+
+type Part = OverlayProps & { view: EngineFrame };
+
+function Names({ labels, placed, view }: Part) {
+  return (
+    <>
+      {labels.slice(0, LABELS).map(({ point, label }) => {
+        if (!placed.finite[point]) return null;
+        const [x, y, z] = [...placed.positions.subarray(3 * point, 3 * point + 3)] as [number, number, number];
+        const spot = project(view.eye, x, y, z);
+        if (!spot) return null;
+        const left = spot[0] > view.eye.width * 0.7;
+        return (
+          <text
+            key={point}
+            class="points-3d-name"
+            x={spot[0] + (left ? -9 : 9)}
+            y={spot[1] + 4}
+            text-anchor={left ? "end" : "start"}
+          >
+            {label}
+          </text>
+        );
+      })}
+    </>
+  );
+}
+
+/** Ticks of a picture in two dimensions, along the lower and left edge. */
+function Ticks({ axes, placed, view }: Part) {
+  const { width, height } = view.eye;
+  const right = (view.halfHeight * width) / height;
+  const ends = (k: number, half: number): [number, number] => {
+    const middle = view.target[k] as number;
+    const value = (at: number) => at / (placed.scale[k] as number) + (placed.centre[k] as number);
+    return [value(middle - half), value(middle + half)];
+  };
+  const x = scaleLinear().domain(ends(0, right)).range([0, width]);
+  const y = scaleLinear().domain(ends(1, view.halfHeight)).range([height, 0]);
+  const xs = ticks(...(x.domain() as [number, number]), Math.max(2, width / 110));
+  const ys = ticks(...(y.domain() as [number, number]), Math.max(2, height / 70));
+  const [formatX, formatY] = [x.tickFormat(width / 110), y.tickFormat(height / 70)];
+  return (
+    <g class="points-3d-ticks">
+      {xs.filter((one) => x(one) > 60 && x(one) < width - 20).map((one) => (
+        <g key={`x${one}`}>
+          <line x1={x(one)} x2={x(one)} y1={height} y2={height - 5} />
+          <text x={x(one)} y={height - 8} text-anchor="middle">
+            {formatX(one)}
+          </text>
+        </g>
+      ))}
+      {ys.filter((one) => y(one) > 40 && y(one) < height - 26).map((one) => (
+        <g key={`y${one}`}>
+          <line x1={0} x2={5} y1={y(one)} y2={y(one)} />
+          <text x={8} y={y(one) + 4}>
+            {formatY(one)}
+          </text>
+        </g>
+      ))}
+      <text class="points-3d-axis" x={width / 2} y={height - 24} text-anchor="middle">
+        {axes[0]?.title}
+      </text>
+      <text class="points-3d-axis" x={46} y={height / 2} text-anchor="middle" transform={`rotate(-90 46 ${height / 2})`}>
+        {axes[1]?.title}
+      </text>
+    </g>
+  );
+}
+
+/** Directions of the axes as they are seen now. */
+function Orientation({ axes, view, compact }: Part) {
+  const size = compact ? 26 : 40;
+  const [cx, cy] = compact ? [38, view.eye.height - 38] : [84, view.eye.height - 62];
+  const arrows = useMemo(() => arms(view.turn), [view.turn]);
+  return (
+    <g class="points-3d-orientation">
+      <circle cx={cx} cy={cy} r={size} />
+      {axes.slice(0, 3).map((axis, k) => {
+        const [x, y, z] = arrows[k] as [number, number, number];
+        const [ex, ey] = [cx + x * size * 0.8, cy - y * size * 0.8];
+        return (
+          <g key={k} opacity={z < -0.2 ? 0.55 : 1}>
+            <line x1={cx} y1={cy} x2={ex} y2={ey} data-axis={k} />
+            <text x={cx + x * size * 1.15} y={cy - y * size * 1.15 + 4} text-anchor={x < -0.2 ? "end" : x > 0.2 ? "start" : "middle"}>
+              {compact ? "xyz"[k] : axis.title.replace(/ \(.*\)$/, "")}
+            </text>
+          </g>
+        );
+      })}
+    </g>
+  );
+}
+
+/** The world's axes in the eye's directions: right, up, towards the eye. */
+function arms(turn: readonly number[]): [number, number, number][] {
+  const [x, y, z, w] = [-(turn[0] ?? 0), -(turn[1] ?? 0), -(turn[2] ?? 0), turn[3] ?? 1];
+  return [
+    [1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y)],
+    [2 * (x * y - w * z), 1 - 2 * (x * x + z * z), 2 * (y * z + w * x)],
+    [2 * (x * z + w * y), 2 * (y * z - w * x), 1 - 2 * (x * x + y * y)],
+  ];
+}

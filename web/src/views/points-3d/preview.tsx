@@ -1,0 +1,50 @@
+import type { ComponentChildren } from "preact";
+import type { ReadonlySignal } from "@preact/signals";
+import type { EngineFrame } from "./engine";
+import type { Spot } from "./select";
+
+/** The point under the cursor. */
+export interface Hovered {
+  point: number;
+  spot: Spot;
+  /** Stays until the next click. */
+  pinned: boolean;
+}
+
+interface PreviewProps {
+  hovered: Hovered;
+  frame: ReadonlySignal<EngineFrame | null>;
+  onClose: () => void;
+  children: ComponentChildren;
+}
+
+/** A card beside the point; on narrow pictures along the lower edge. */
+export function Preview({ hovered, frame, onClose, children }: PreviewProps) {
+  const { spot, pinned } = hovered;
+  const { width, height } = frame.value?.eye ?? { width: 0, height: 0 };
+  const [x, y] = [Math.min(width, Math.max(0, spot[0])), Math.min(height, Math.max(0, spot[1]))];
+  const side = x > width / 2 ? { right: `${width - x + 16}px` } : { left: `${x + 16}px` };
+  const edge = y > height / 2 ? { bottom: `${Math.max(4, height - y - 12)}px` } : { top: `${Math.max(4, y - 12)}px` };
+  return (
+    <>
+      <svg class="points-3d-overlay" width={width} height={height} aria-hidden="true" data-export="no">
+        <circle class="points-3d-cursor" cx={spot[0]} cy={spot[1]} r={8} />
+      </svg>
+      <div
+        class="points-3d-preview"
+        role="status"
+        data-pinned={pinned}
+        data-export="no"
+        style={width < 560 ? {} : { ...side, ...edge }}
+        data-narrow={width < 560}
+      >
+        {pinned ? (
+          <button type="button" class="quiet points-3d-close" aria-label="Close the preview" onClick={onClose}>
+            ✕
+          </button>
+        ) : null}
+        {children}
+      </div>
+    </>
+  );
+}

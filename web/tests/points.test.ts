@@ -1,0 +1,272 @@
+import { describe, expect, it } from "vitest";
+import { meanOverPrompts } from "../src/pages/points/columns";
+import { pointsOf, readPicked, writePicked } from "../src/pages/points/picked";
+import { eye, fly, orbit, look, readCamera, startCamera, writeCamera, zoom } from "../src/views/points-3d/camera";
+import { amounts, colourPoints, countCategories, bytesOf, legendPasses, palette, type Categories } from "../src/views/points-3d/colours";
+import { keyOf, stepFrom } from "../src/views/points-3d/keys";
+import { looks } from "../src/views/points-3d/looks";
+import { createPace } from "../src/views/points-3d/pace";
+import { decodePick, nearestPick, SIDE } from "../src/views/points-3d/pick";
+import { NONE } from "../src/views/palette/api";
+import { bulk, place } from "../src/views/points-3d/place";
+import { inside, merge, pointsInside, project, rectangle, type Spot } from "../src/views/points-3d/select";
+import { generator } from "../src/state/random";
+
+/** As the picking shader writes the number of a point. */
+function code(point: number): [number, number, number] {
+  const id = point + 1;
+  return [id & 255, (id >> 8) & 255, (id >> 16) & 255];
+}
+
+describe("picking", () => {
+  it("decodes what the shader writes", () => {
+    for (const point of [0, 1, 254, 255, 256, 65_534, 65_535, 65_536, 1_000_000, 16_777_213]) {
+      expect(decodePick(...code(point))).toBe(point);
+    }
+    expect(decodePick(0, 0, 0)).toBe(-1);
+  });
+
+  it("takes the pixel nearest to the cursor, and nothing beyond its reach", () => {
+    const pixels = new Uint8Array(SIDE * SIDE * 4);
+    const middle = (SIDE - 1) / 2;
+    const put = (x: number, y: number, point: number) => pixels.set(code(point), (y * SIDE + x) * 4);
+    expect(nearestPick(pixels)).toBeNull();
+    put(0, 0, 7); // the corner is farther away than the reach
+    expect(nearestPick(pixels)).toBeNull();
+    put(0, middle, 8);
+    expect(nearestPick(pixels)).toBe(8);
+    put(middle + 2, middle + 2, 300_000);
+    expect(nearestPick(pixels)).toBe(300_000);
+    put(middle, middle, 9);
+    expect(nearestPick(pixels)).toBe(9);
+  });
+});
+
+describe("outlines", () => {
+  it("tell inside from outside, where the outline turns inwards too", () => {
+    const horseshoe: Spot[] = [[0, 0], [10, 0], [10, 10], [7, 10], [7, 3], [3, 3], [3, 10], [0, 10]];
+    expect(inside(horseshoe, 1, 9)).toBe(true);
+    expect(inside(horseshoe, 5, 1)).toBe(true);
+    expect(inside(horseshoe, 5, 7)).toBe(false);
+    expect(inside(horseshoe, 11, 1)).toBe(false);
+    expect(inside([], 0, 0)).toBe(false);
+    expect(inside([[1, 1]], 1, 1)).toBe(false);
+  });
+
+  it("agree with the bounds for rectangles", () => {
+    const random = generator(3);
+    const box = rectangle([8, 6], [2, 1]);
+    for (let i = 0; i < 500; i++) {
+      const [x, y] = [random() * 10, random() * 10];
+      expect(inside(box, x, y)).toBe(x > 2 && x < 8 && y > 1 && y < 6);
+    }
+  });
+
+  it("find shown points where they are on the screen", () => {
+    // Clip space is the box itself: x to the right, y up.
+    const matrix = [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1];
+    const view = { matrix, width: 200, height: 100 };
+    expect(project(view, 0, 0, 0)).toEqual([100, 50]);
+    expect(project(view, -1, 1, 0)).toEqual([0, 0]);
+    const positions = Float32Array.from([0, 0, 0, 0.9, 0.9, 0, 0.01, 0.01, 0]);
+    const states = Uint8Array.from([1, 1, 0]);
+    expect([...pointsInside(positions, states, view, rectangle([90, 40], [110, 60]))]).toEqual([0]);
+    const behind = [...matrix.slice(0, 15), -1];
+    expect(project({ ...view, matrix: behind }, 0, 0, 0)).toBeNull();
+  });
+
+  it("add to and take from a selection", () => {
+    const first = merge(null, Uint32Array.of(1, 2), "replace", 4);
+    expect([...(first as Uint8Array)]).toEqual([0, 1, 1, 0]);
+    expect([...(merge(first, Uint32Array.of(3), "add", 4) as Uint8Array)]).toEqual([0, 1, 1, 1]);
+    expect([...(merge(first, Uint32Array.of(1), "remove", 4) as Uint8Array)]).toEqual([0, 0, 1, 0]);
+    expect(merge(first, new Uint32Array(), "replace", 4)).toBeNull();
+    expect([...(first as Uint8Array)]).toEqual([0, 1, 1, 0]);
+  });
+});
+
+describe("selections in links", () => {
+  it("come back as they were", () => {
+    const random = generator(1);
+    for (const [n, share] of [[1, 1], [10, 0.5], [1000, 0.3], [300_000, 0.002], [1_000_000, 0.0002]] as const) {
+      const mask = Uint8Array.from({ length: n }, () => (random() < share ? 1 : 0));
+      const text = writePicked(mask);
+      expect(text).toMatch(/^[\w-]*$/);
+      const back = readPicked(text as string, n);
+      if (!mask.includes(1)) expect(back).toBeNull();
+      else expect(pointsOf(back as Uint8Array)).toEqual(pointsOf(mask));
+    }
+  });
+
+  it("say when they are too long, and forgive nonsense", () => {
+    expect(writePicked(new Uint8Array(100_000).fill(1))).toBeNull();
+    expect(writePicked(null)).toBe("");
+    for (const text of ["", "!", "a", "large", "____", "<script>"]) {
+      const mask = readPicked(text, 5);
+      expect(mask === null || mask.length === 5).toBe(true);
+    }
+  });
+});
+
+describe("colours", () => {
+  const three: Categories = {
+    kind: "categories",
+    title: "model",
+    codes: Uint8Array.from([0, 1, 255]),
+    labels: ["a", "b"],
+    colours: ["#102030", "#ff0001"],
+    none: "no model",
+  };
+
+  it("of categories are the legend's bytes, grey for none", () => {
+    const grey = [1, 3, 5].map((at) => Number.parseInt(NONE.slice(at, at + 2), 16));
+    expect([...colourPoints(three, 3)]).toEqual([16, 32, 48, 255, 0, 1, ...grey]);
+    expect(countCategories(three, null, 3)).toEqual([1, 1, 1]);
+    expect(countCategories(three, Uint8Array.of(1, 0, 1), 3)).toEqual([1, 0, 1]);
+  });
+
+  it("of amounts grow lighter, grey where missing, the same where constant", () => {
+    const values = Float32Array.from([0, 0.5, 1, Number.NaN]);
+    const bytes = colourPoints(amounts("score", values), 4);
+    const light = (i: number) => (bytes[3 * i] as number) * 0.3 + (bytes[3 * i + 1] as number) * 0.6 + (bytes[3 * i + 2] as number) * 0.1;
+    expect(light(0)).toBeLessThan(light(1));
+    expect(light(1)).toBeLessThan(light(2));
+    expect(bytes[9]).toBe(Number.parseInt(NONE.slice(1, 3), 16));
+    expect(new Set(colourPoints(amounts("x", new Float32Array(4).fill(2)), 4)).size).toBeLessThanOrEqual(3);
+  });
+
+  it("filter by label and by amount", () => {
+    const all = { hidden: [], low: null, high: null };
+    expect(legendPasses(three, all, 3)).toBeNull();
+    expect([...(legendPasses(three, { ...all, hidden: ["b"] }, 3) as Uint8Array)]).toEqual([1, 0, 1]);
+    expect([...(legendPasses(three, { ...all, hidden: ["", "a"] }, 3) as Uint8Array)]).toEqual([0, 1, 0]);
+    const some = amounts("x", Float32Array.from([1, 2, Number.NaN, 4]));
+    expect([...(legendPasses(some, { ...all, low: 2 }, 4) as Uint8Array)]).toEqual([0, 1, 0, 1]);
+    expect([...(legendPasses(some, { ...all, low: 2, high: 3 }, 4) as Uint8Array)]).toEqual([0, 1, 0, 0]);
+  });
+
+  it("are as many as wanted", () => {
+    expect(palette(40)).toHaveLength(40);
+    expect(new Set(palette(15)).size).toBe(15);
+    expect(bytesOf("hsl(120 100% 25%)")).toEqual([0, 128, 0]);
+    expect(bytesOf("hsl(210 50% 40%)")).toEqual([51, 102, 153]);
+    expect(bytesOf("#0072b2")).toEqual([0, 114, 178]);
+  });
+
+  it("go with the state of each point", () => {
+    const look = looks(Uint8Array.from([1, 2, 3, 4, 5, 6, 7, 8, 9]), {
+      finite: Uint8Array.of(1, 1, 0),
+      shown: Uint8Array.of(1, 0, 1),
+      selected: Uint8Array.of(1, 1, 1),
+      named: [1, 2],
+    });
+    expect([...look]).toEqual([1, 2, 3, 2, 4, 5, 6, 3, 7, 8, 9, 0]);
+  });
+});
+
+describe("placing", () => {
+  const axis = (values: number[], unit: string) => ({ title: unit, unit, values: Float32Array.from(values) });
+
+  it("keeps proportions within a unit and stretches across units", () => {
+    const same = place([axis([0, 10], "c"), axis([0, 2], "c")]);
+    expect([...same.positions].map((one) => Math.round(one * 100) / 100)).toEqual([-1, -0.2, 0, 1, 0.2, 0]);
+    const other = place([axis([0, 10], "c"), axis([0, 2], "d")]);
+    expect([...other.positions]).toEqual([-1, -1, 0, 1, 1, 0]);
+  });
+
+  it("marks what has no place and survives degenerate axes", () => {
+    const placed = place([axis([1, Number.NaN, 1], "c"), axis([3, 3, 3], "d")]);
+    expect([...placed.finite]).toEqual([1, 0, 1]);
+    expect([...placed.positions].every(Number.isFinite)).toBe(true);
+    expect(place([axis([], "c"), axis([], "c")]).n).toBe(0);
+    expect(bulk(Float32Array.from([Number.NaN]))).toEqual([0, 0]);
+  });
+
+  it("does not let one outlier shrink the rest", () => {
+    const values = Float32Array.from({ length: 10_000 }, (_, i) => i / 10_000);
+    values[17] = 1e6;
+    expect(bulk(values)[1]).toBeLessThan(1.1);
+  });
+
+  it("averages over prompts without what is missing", () => {
+    const means = meanOverPrompts(Float32Array.from([1, 2, 3, Number.NaN, Number.NaN, 5]), 3);
+    expect([...means]).toEqual([1, 2, 4]);
+  });
+});
+
+describe("the eye", () => {
+  const start = startCamera(false, 1.6);
+
+  it("is restored from a link", () => {
+    const moved = zoom(fly(orbit(start, 0.3, -0.2, 0.1), 0.1, 0.2, 0.3), 0.7);
+    const back = readCamera(writeCamera(moved));
+    expect(back?.turn.angleTo(moved.turn)).toBeLessThan(1e-3);
+    expect(back?.target.distanceTo(moved.target)).toBeLessThan(1e-3);
+    expect(back?.distance).toBeCloseTo(moved.distance, 3);
+    for (const text of ["", "1,2", "0,0,0,0,0,0,0,1", "a,b,c,d,e,f,g,h", ",,,,,,,", "1e9,0,0,0,0,0,1,2"]) {
+      expect(readCamera(text)).toBeNull();
+    }
+  });
+
+  it("keeps its distance when it orbits and its place when it looks", () => {
+    const orbited = orbit(start, 1, 0.5);
+    expect(orbited.target).toEqual(start.target);
+    expect(eye(orbited).distanceTo(orbited.target)).toBeCloseTo(start.distance, 9);
+    const looked = look(start, 0.4, 0.1);
+    expect(eye(looked).distanceTo(eye(start))).toBeCloseTo(0, 9);
+    expect(looked.target.distanceTo(start.target)).toBeGreaterThan(0.1);
+  });
+
+  it("zooms to what is under the cursor, within bounds", () => {
+    const flat = startCamera(true, 1);
+    const zoomed = zoom(flat, 0.5, [1, 0]);
+    expect(zoomed.target.x).toBeCloseTo(0.5);
+    expect(zoom(flat, 1e9).distance).toBeLessThan(100);
+    expect(zoom(flat, 0).distance).toBeGreaterThan(0);
+  });
+});
+
+describe("keys", () => {
+  it("keep Shift + N apart", () => {
+    expect([keyOf({ key: "L" }), keyOf({ key: "N" }), keyOf({ key: "Enter" })]).toEqual(["l", "N", "Enter"]);
+  });
+
+  it("step over hidden points, around the end, within the selection", () => {
+    const look = Uint8Array.from([1, 0, 2, 1].flatMap((state) => [0, 0, 0, state]));
+    expect(stepFrom(-1, 1, look, false)).toBe(0);
+    expect(stepFrom(-1, -1, look, false)).toBe(3);
+    expect(stepFrom(0, 1, look, false)).toBe(2);
+    expect(stepFrom(3, 1, look, false)).toBe(0);
+    expect(stepFrom(0, 1, look, true)).toBe(2);
+    expect(stepFrom(0, 1, new Uint8Array(8), false)).toBeNull();
+  });
+});
+
+describe("the pace", () => {
+  it("lowers the resolution while frames are slow and raises it again", () => {
+    let clock = 0;
+    const pace = createPace(() => clock, () => 2);
+    const run = (gap: number, frames: number) => {
+      for (let i = 0; i < frames; i++) {
+        clock += gap;
+        pace.frame(gap / 2);
+      }
+    };
+    run(16, 20);
+    expect(pace.ratio()).toBe(2);
+    run(150, 20);
+    expect(pace.ratio()).toBe(0.5);
+    run(12, 60);
+    expect(pace.ratio()).toBe(2);
+  });
+
+  it("does not take a rest for a slow frame", () => {
+    let clock = 0;
+    const pace = createPace(() => clock, () => 1);
+    for (let i = 0; i < 20; i++) {
+      clock += 2000;
+      pace.frame(5);
+    }
+    expect(pace.ratio()).toBe(1);
+  });
+});
