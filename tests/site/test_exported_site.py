@@ -306,8 +306,12 @@ def test_downloads_are_the_tables(site: Path, atlas: Atlas) -> None:
     assert pl.read_parquet(downloads / "heads.parquet").equals(atlas.heads)
     assert pl.read_csv(downloads / "heads.csv")["head"].to_list() == atlas.heads["head"].to_list()
     assert pl.read_parquet(downloads / "projections.parquet").equals(atlas.projections)
-    rows = json.loads((downloads / "evaluation.json").read_text())["mean"]["rows"]
-    assert len(pl.read_csv(downloads / "evaluation.csv")) == len(rows)
+    mean = json.loads((downloads / "evaluation.json").read_text())["mean"]
+    table = pl.read_csv(downloads / "evaluation.csv")
+    assert len(table) == len(mean["rows"]) + len(mean["too_few"])
+    unscored = table.filter(pl.col("statistic") == "too few heads")
+    assert sorted(unscored["name"]) == sorted(one["name"] for one in mean["too_few"])
+    assert unscored["value"].null_count() == len(unscored)
 
 
 # Files

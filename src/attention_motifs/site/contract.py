@@ -314,6 +314,7 @@ class EvaluationRow:
     name: str
     kind: str
     statistic: str
+    """`too few heads` where the class is too small to be scored: then there are no numbers."""
     n_queries: int
     n_heads: int
     value: float | None

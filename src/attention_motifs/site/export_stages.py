@@ -99,17 +99,21 @@ def write_clusterings(atlas: Atlas, out: DataFolder) -> list[Clustering]:
 
 
 def evaluation_rows(atlas: Atlas) -> list[EvaluationRow]:
-    """The table of `motifs evaluate`, over all metrics; none if it has not run."""
+    """The table of `motifs evaluate`, over all metrics; none if it has not run.
+
+    What had too few heads to be scored is in it, without numbers: nothing is hidden.
+    """
     if not atlas.evaluation_path.is_file():
         return []
     mend = f"delete it and run `motifs evaluate --atlas {atlas.path}`"
     told = files.read_json(atlas.evaluation_path, mend)
     names = [name for name in EvaluationRow.__dataclass_fields__ if name != "metric"]
+    unscored = dict.fromkeys(names) | {"statistic": "too few heads"}
     try:
         return [
-            EvaluationRow(metric=metric, **{name: row[name] for name in names})
+            EvaluationRow(metric=metric, **{name: (unscored | row)[name] for name in names})
             for metric, one in told.items()
-            for row in one["rows"]
+            for row in (*one["rows"], *one["too_few"])
         ]
     except (AttributeError, KeyError, TypeError) as error:
         raise files.damaged(atlas.evaluation_path, mend, error) from error

@@ -21,4 +21,5 @@ export const PAGES: PageEntry[] = [
   { name: "classes", title: "Classes", nav: true, load: () => import("../pages/classes") },
   { name: "patterns-3d", title: "Patterns in 3-D", nav: true, load: () => import("../pages/patterns-3d") },
   { name: "heads-3d", title: "Heads in 3-D", nav: true, load: () => import("../pages/heads-3d") },
+  { name: "evaluation", title: "Evaluation", nav: true, load: () => import("../pages/evaluation") },
 ];

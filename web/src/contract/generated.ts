@@ -269,6 +269,7 @@ export interface EvaluationRow {
   readonly model: string;
   readonly name: string;
   readonly kind: string;
+  /** `too few heads` where the class is too small to be scored: then there are no numbers. */
   readonly statistic: string;
   readonly n_queries: number;
   readonly n_heads: number;

@@ -1,0 +1,129 @@
+import "./evaluation/evaluation.css";
+import { useRef } from "preact/hooks";
+import type { EvaluationRow } from "../contract/generated";
+import { metricOf } from "../data/distances";
+import { loadEvaluation } from "../data/evaluation";
+import { filter, metric, models } from "../state/params";
+import { useResource } from "../state/resource";
+import { Many, Select } from "../views/controls/view";
+import { csv } from "../views/export-menu/csv";
+import { ExportMenu } from "../views/export-menu/view";
+import { Empty, Loaded } from "../views/states/view";
+import { kinds, layout, statistics } from "./evaluation/params";
+import { Reading } from "./evaluation/reading";
+import { choices, domains, KINDS, wantedRows } from "./evaluation/rows";
+import { MetricsBeside, OneMetric } from "./evaluation/tables";
+import type { PageProps } from "./page";
+
+/** What the distances between heads are worth: the table of `motifs evaluate`. */
+export default function EvaluationPage({ manifest }: PageProps) {
+  const rows = useResource(() => loadEvaluation(manifest), [manifest]);
+  return (
+    <>
+      <h1>Evaluation</h1>
+      <p class="muted">
+        Do heads that do the same thing lie near one another, beyond what their layers alone bring about?
+      </p>
+      <Loaded resource={rows} what="the evaluation" height={400}>
+        {(all) =>
+          all === null || all.length === 0 ? (
+            <Empty title="This atlas was not evaluated">
+              {manifest.missing["evaluation"] ?? "Run `motifs evaluate`, then export the site again."}
+            </Empty>
+          ) : (
+            <Evaluation rows={all} fallback={metricOf(manifest, "")?.name ?? ""} />
+          )
+        }
+      </Loaded>
+    </>
+  );
+}
+
+function Evaluation({ rows, fallback }: { rows: readonly EvaluationRow[]; fallback: string }) {
+  const target = useRef<HTMLDivElement>(null);
+  const metrics = choices(rows.map((row) => row.metric)).map((one) => one.value);
+  const evaluated = (name: string) => metrics.includes(name);
+  const shown = [metric.value, fallback].find(evaluated) ?? (metrics[0] as string);
+  const beside = layout.value === "beside";
+  const wanted = { models: models.value, kinds: kinds.value, statistics: statistics.value };
+  const ofMetric = beside ? rows : rows.filter((row) => row.metric === shown);
+  const chosen = wantedRows(ofMetric, wanted);
+  const axes = domains(rows);
+  const data = { title: "CSV", extension: "csv", type: "text/csv", make: () => table(chosen) };
+  return (
+    <>
+      <Reading />
+      <div class="toolbar evaluation-controls">
+        <Select
+          label="Metric"
+          value={beside ? "" : shown}
+          options={[
+            ...metrics.map((name) => ({ value: name, title: name })),
+            ...(metrics.length > 1 ? [{ value: "", title: "all, side by side" }] : []),
+          ]}
+          onChange={(next) => {
+            if (next === "") return layout.set("beside");
+            layout.replace("one");
+            metric.set(next);
+          }}
+        />
+        <Many label="Model" values={models.value} options={choices(ofMetric.map((row) => row.model))} onChange={(next) => models.set(next)} />
+        <Many
+          label="Kind"
+          values={kinds.value}
+          options={choices(ofMetric.map((row) => row.kind)).map((one) => ({ ...one, title: KINDS[one.value] ?? one.value }))}
+          onChange={(next) => kinds.set(next)}
+        />
+        <Many label="Statistic" values={statistics.value} options={choices(ofMetric.map((row) => row.statistic))} onChange={(next) => statistics.set(next)} />
+        <ExportMenu target={() => target.current} name={`evaluation-${beside ? "all" : shown}`} data={[data]} />
+      </div>
+      {evaluated(metric.value) || metric.value === "" ? null : (
+        <p role="status">
+          <bdi>{metric.value}</bdi> was not evaluated; {shown} is shown.
+        </p>
+      )}
+      <div ref={target} class="evaluation-table">
+        {chosen.length === 0 ? (
+          <Empty title="No row passes these filters">
+            <button
+              type="button"
+              onClick={() => {
+                for (const one of [models, kinds, statistics]) one.replace([]);
+                filter.replace("");
+              }}
+            >
+              Show all
+            </button>
+          </Empty>
+        ) : beside ? (
+          <MetricsBeside rows={chosen} metrics={metrics} domains={axes} />
+        ) : (
+          <OneMetric rows={chosen} domains={axes} />
+        )}
+      </div>
+    </>
+  );
+}
+
+function table(rows: readonly EvaluationRow[]): string {
+  const titles = [
+    "metric",
+    "model",
+    "name",
+    "kind",
+    "statistic",
+    "n_queries",
+    "n_heads",
+    "value",
+    "spread",
+    "null_mean",
+    "null_95",
+    "p",
+    "p_floor",
+    "q",
+  ] as const;
+  return csv(
+    titles,
+    rows.map((row) => titles.map((name) => row[name])),
+  );
+}

@@ -1,0 +1,47 @@
+import type { EvaluationRow } from "../../contract/generated";
+import { classes } from "../../state/params";
+import { link } from "../../state/url";
+import { figure, Interval } from "../../views/chart/view";
+import { verdict } from "./rows";
+
+/** The value beside what its layers alone would give. */
+export function Beside({ row, domain }: { row: EvaluationRow; domain: readonly [number, number] }) {
+  if (row.value === null) return <span class="muted">–</span>;
+  const { value, spread, null_mean, null_95, q } = row;
+  const label = [
+    `${row.statistic} ${figure(value)}`,
+    null_mean === null ? "" : `null mean ${figure(null_mean)}`,
+    null_95 === null ? "" : `null 95 % ${figure(null_95)}`,
+    verdict(row),
+  ];
+  return (
+    <Interval
+      value={value}
+      interval={spread === null ? null : [value - spread, value + spread]}
+      band={null_mean !== null && null_95 !== null ? [null_mean, null_95] : null}
+      middle={null_mean}
+      width={130}
+      strong={q !== null && q <= 0.05}
+      domain={domain}
+      {...(domain[0] < 0 ? { line: 0 } : {})}
+      label={label.filter(Boolean).join(", ")}
+    />
+  );
+}
+
+/** The class or score that is asked for; classes link to their page. */
+export function Name({ row }: { row: Pick<EvaluationRow, "name" | "kind"> }) {
+  const isClass = row.kind === "literature" || row.kind === "computed";
+  return isClass ? <a href={link("classes", classes.to([row.name]))}>{row.name}</a> : <>{row.name}</>;
+}
+
+/** A p with its floor where that is why it is not small. */
+export function Chance({ value, row }: { value: number | null; row: EvaluationRow }) {
+  const bounded = value !== null && value > 0.05 && row.p_floor !== null && row.p_floor > 0.05;
+  return (
+    <span class={bounded ? "muted" : undefined} title={bounded ? "No smaller p can be expected of so small a class" : undefined}>
+      {figure(value)}
+      {bounded ? "*" : ""}
+    </span>
+  );
+}

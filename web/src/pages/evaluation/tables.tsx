@@ -1,0 +1,168 @@
+import type { EvaluationRow } from "../../contract/generated";
+import { filter, sort } from "../../state/params";
+import { figure } from "../../views/chart/view";
+import type { TableColumn } from "../../views/table/api";
+import { Table } from "../../views/table/view";
+import { Beside, Chance, Name } from "./cells";
+import { questions, STATISTICS, verdict, type Question } from "./rows";
+
+type Domains = ReadonlyMap<string, readonly [number, number]>;
+type Asked = Pick<EvaluationRow, "model" | "name" | "kind" | "statistic" | "n_queries" | "n_heads">;
+
+const UNIT = [0, 1] as const;
+
+/** What is asked: first what a narrow screen has room for. */
+function asked<Row extends Asked>(): TableColumn<Row>[] {
+  return [
+    {
+      name: "name",
+      title: "What",
+      value: (row) => row.name,
+      cell: (row) => (
+        <span class="evaluation-name">
+          <Name row={row} />
+        </span>
+      ),
+    },
+    {
+      name: "statistic",
+      title: "Statistic",
+      value: (row) => row.statistic,
+      cell: (row) => <abbr class="evaluation-statistic" title={STATISTICS[row.statistic]}>{row.statistic}</abbr>,
+    },
+  ];
+}
+
+/** Of which model. */
+function ofModel<Row extends Asked>(): TableColumn<Row> {
+  return {
+    name: "model",
+    title: "Model",
+    value: (row) => row.model,
+    cell: (row) => <ModelCell model={row.model} />,
+  };
+}
+
+/** A pair of models on two lines. */
+function ModelCell({ model }: { model: string }) {
+  const [from = "", ...to] = model.split(" -> ");
+  return (
+    <span class="evaluation-model">
+      <span>{from}</span>
+      {to.length > 0 ? <span>{`-> ${to.join(" -> ")}`}</span> : null}
+    </span>
+  );
+}
+
+/** Of how many, and of what kind. */
+function counts<Row extends Asked>(): TableColumn<Row>[] {
+  return [
+    { name: "queries", title: "Ask", numeric: true, value: (row) => row.n_queries, cell: (row) => figure(row.n_queries), help: "heads (or patterns, or pairs) that ask" },
+    { name: "heads", title: "Heads", numeric: true, value: (row) => row.n_heads, help: "heads that can be found" },
+    { name: "kind", title: "Kind", value: (row) => row.kind },
+  ];
+}
+
+/** All figures of one metric. */
+export function OneMetric({ rows, domains }: { rows: readonly EvaluationRow[]; domains: Domains }) {
+  const number = (name: keyof EvaluationRow & string, title: string, help: string): TableColumn<EvaluationRow> => ({
+    name,
+    title,
+    help,
+    numeric: true,
+    value: (row) => row[name] as number | null,
+    cell: (row) =>
+      name === "p" || name === "q" ? <Chance value={row[name]} row={row} /> : figure(row[name] as number | null),
+  });
+  const columns: TableColumn<EvaluationRow>[] = [
+    ...asked<EvaluationRow>(),
+    {
+      name: "excess",
+      title: "Against the null",
+      help: "dot: value; grey tick and band: mean and 95 % of the null; sorted by value less null mean",
+      value: (row) => (row.value === null || row.null_mean === null ? null : row.value - row.null_mean),
+      cell: (row) => <Beside row={row} domain={domains.get(row.statistic) ?? UNIT} />,
+    },
+    number("value", "Value", "the statistic"),
+    ofModel(),
+    number("null_mean", "Null mean", "mean over heads drawn from the same layers; plain chance where there is no test"),
+    number("null_95", "Null 95 %", "95 % of the draws are no larger"),
+    number("p", "p", "one-sided, against the null that keeps layers"),
+    number("q", "q", "p corrected over all rows of this statistic and metric"),
+    number("p_floor", "p floor", "no p below this can be expected"),
+    { name: "verdict", title: "Verdict", value: verdict, cell: (row) => <span class="muted">{verdict(row)}</span> },
+    number("spread", "Spread", "standard deviation over random splits"),
+    ...counts<EvaluationRow>(),
+  ];
+  return (
+    <Table
+      rows={rows}
+      columns={columns}
+      rowKey={(row) => JSON.stringify([row.model, row.name, row.kind, row.statistic])}
+      label="rows of the evaluation"
+      sort={sort.value}
+      onSort={(next) => sort.set(next)}
+      filter={filter.value}
+      onFilter={(next) => filter.replace(next)}
+    />
+  );
+}
+
+interface BesideProps {
+  rows: readonly EvaluationRow[];
+  metrics: readonly string[];
+  domains: Domains;
+}
+
+/** The same questions put to all metrics. */
+export function MetricsBeside({ rows, metrics, domains }: BesideProps) {
+  const columns: TableColumn<Question>[] = [
+    ...asked<Question>(),
+    ofModel(),
+    ...metrics.map((metric): TableColumn<Question> => ({
+      name: `value ${metric}`,
+      title: metric,
+      help: `value by ${metric}, with mean and 95 % of its null; q in brackets`,
+      numeric: true,
+      value: (one) => one.by.get(metric)?.value ?? null,
+      cell: (one) => {
+        const row = one.by.get(metric);
+        if (!row || row.value === null) return <span class="muted">–</span>;
+        return (
+          <span class="evaluation-beside">
+            <Beside row={row} domain={domains.get(row.statistic) ?? UNIT} />
+            <span class={best(one, metrics) === metric ? "evaluation-best" : undefined}>{figure(row.value)}</span>
+            <span class="muted">{row.q === null ? "" : `(${figure(row.q)})`}</span>
+          </span>
+        );
+      },
+    })),
+    ...counts<Question>(),
+  ];
+  return (
+    <Table
+      rows={questions(rows)}
+      columns={columns}
+      rowKey={(one) => one.key}
+      label="questions put to every metric"
+      sort={sort.value}
+      onSort={(next) => sort.set(next)}
+      filter={filter.value}
+      onFilter={(next) => filter.replace(next)}
+    />
+  );
+}
+
+/** The metric with the largest value, where several were asked. */
+function best(one: Question, metrics: readonly string[]): string {
+  let found = "";
+  let top = Number.NEGATIVE_INFINITY;
+  for (const metric of one.by.size > 1 ? metrics : []) {
+    const value = one.by.get(metric)?.value ?? Number.NEGATIVE_INFINITY;
+    if (value > top) {
+      top = value;
+      found = metric;
+    }
+  }
+  return found;
+}

@@ -1,0 +1,45 @@
+import { describe, expect, it } from "vitest";
+import type { EvaluationRow } from "../src/contract/generated";
+import { choices, domains, questions, verdict, wantedRows } from "../src/pages/evaluation/rows";
+
+function row(changes: Partial<EvaluationRow>): EvaluationRow {
+  return {
+    metric: "mean", model: "a", name: "induction", kind: "computed", statistic: "MAP", n_queries: 3, n_heads: 3,
+    value: 0.5, spread: null, null_mean: 0.2, null_95: 0.4, p: 0.001, p_floor: 0.001, q: 0.002, ...changes,
+  };
+}
+
+describe("rows of the evaluation", () => {
+  it("empty lists of filters let everything through", () => {
+    const rows = [row({}), row({ model: "a -> b" }), row({ kind: "score" })];
+    const none = { models: [], kinds: [], statistics: [] };
+    expect(wantedRows(rows, none)).toHaveLength(3);
+    expect(wantedRows(rows, { ...none, models: ["a"] })).toHaveLength(2);
+    expect(wantedRows(rows, { ...none, kinds: ["score"], models: ["a -> b"] })).toHaveLength(0);
+    expect(choices(rows.map((one) => one.model))).toEqual([
+      { value: "a", title: "a", count: 2 },
+      { value: "a -> b", title: "a -> b", count: 1 },
+    ]);
+  });
+
+  it("metrics are put beside one another by question", () => {
+    const all = questions([row({}), row({ metric: "cosine", value: 0.7 }), row({ statistic: "AUROC" })]);
+    expect(all).toHaveLength(2);
+    expect(all[0]?.by.get("cosine")?.value).toBe(0.7);
+    expect(all[1]?.by.get("cosine")).toBeUndefined();
+  });
+
+  it("an axis reaches below 0 where a row of the statistic does", () => {
+    const axes = domains([row({}), row({ statistic: "Spearman@5" }), row({ statistic: "Spearman@5", null_mean: -0.1 }), row({ statistic: "Spearman@5" })]);
+    expect(axes.get("MAP")).toEqual([0, 1]);
+    expect(axes.get("Spearman@5")).toEqual([-1, 1]);
+  });
+
+  it("verdicts tell a class that is too small from one that fails", () => {
+    expect(verdict(row({}))).toBe("beyond its layers");
+    expect(verdict(row({ p: 0.3, q: 0.4 }))).toBe("not beyond its layers");
+    expect(verdict(row({ p: 0.3, q: 0.4, p_floor: 0.25 }))).toBe("too small to tell");
+    expect(verdict(row({ p: null, q: null }))).toBe("no test");
+    expect(verdict(row({ value: null }))).toBe("undefined");
+  });
+});
