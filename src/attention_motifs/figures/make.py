@@ -80,7 +80,7 @@ def make_figures(
         (
             f"distance_heatmap_{metric}",
             lambda: distance_heatmap(atlas, metric),
-            lambda: _distance_numbers(atlas, metric),
+            lambda: distance_numbers(atlas, metric),
         ),
     ]
     if atlas.view_prompts():
@@ -88,7 +88,7 @@ def make_figures(
             (
                 "pattern_sheet",
                 lambda: pattern_sheet(atlas, chosen),
-                lambda: _pattern_numbers(atlas, chosen),
+                lambda: pattern_numbers(atlas, chosen),
             )
         )
     paths = []
@@ -130,7 +130,7 @@ def typical_heads(atlas: Atlas, n: int = N_TYPICAL, metric: str = "mean") -> lis
     return [str(atlas.heads["head"][i]) for i in sorted(medoids)]
 
 
-def _distance_numbers(atlas: Atlas, metric: str) -> pl.DataFrame:
+def distance_numbers(atlas: Atlas, metric: str) -> pl.DataFrame:
     """Heads in the order of the heatmap, each with its distances where they are not too many."""
     import polars as pl
 
@@ -142,7 +142,7 @@ def _distance_numbers(atlas: Atlas, metric: str) -> pl.DataFrame:
     return order.hstack(pl.DataFrame(matrix, schema=order["head"].to_list(), orient="row"))
 
 
-def _pattern_numbers(atlas: Atlas, heads: Sequence[str | HeadId]) -> pl.DataFrame:
+def pattern_numbers(atlas: Atlas, heads: Sequence[str | HeadId]) -> pl.DataFrame:
     """One row per head, prompt and query token; columns k0, k1, ... are the key tokens."""
     import polars as pl
 

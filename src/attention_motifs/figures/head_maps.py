@@ -1,0 +1,163 @@
+"""Heads as points: stored projections coloured by known class (the paper's figures 7, 14, 15)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attention_motifs.errors import AtlasError
+from attention_motifs.figures.head_groups import UNKNOWN, head_groups
+from attention_motifs.figures.style import (
+    PAGE_WIDTH,
+    SMALL,
+    legend_below,
+    legend_height,
+    styled,
+)
+
+if TYPE_CHECKING:
+    import polars as pl
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from attention_motifs.atlas import Atlas
+    from attention_motifs.figures.head_groups import HeadGroups
+
+ALL_MODELS = "all"
+METHODS = ("isomap", "umap", "tsne")
+"""Columns of figures 14 and 15."""
+_TITLES = {"isomap": "Isomap", "umap": "UMAP", "tsne": "t-SNE", "pca": "PCA"}
+
+
+def head_map_table(
+    atlas: Atlas,
+    scope: str,
+    methods: Sequence[str] = METHODS,
+    n_neighbors: Sequence[int] | None = None,
+) -> pl.DataFrame:
+    """Positions of heads in the plane, with their labels and the worth of each projection.
+
+    Args:
+        atlas: with the stage `project` done.
+        scope: a model, or `all`.
+        methods: of `projection.PROJECTIONS`.
+        n_neighbors: neighbourhood sizes; by default all that are stored.
+
+    Raises:
+        AtlasError: if there is no such projection; the command that makes it is named.
+    """
+    import polars as pl
+
+    wanted = (
+        (pl.col("scope") == scope) & (pl.col("n_components") == 2) & pl.col("method").is_in(methods)
+    )
+    if n_neighbors is not None:
+        wanted &= pl.col("n_neighbors").is_in(list(n_neighbors))
+    table = atlas.projections.filter(wanted)
+    if scope == ALL_MODELS and not len(table):  # an atlas of one model has its projections once
+        table = atlas.projections.filter(wanted | (pl.col("scope") == atlas.models[0]))
+    if not len(table):
+        raise AtlasError(
+            f"{atlas.path}: has no 2-D projection of {scope} by {', '.join(methods)}; "
+            f"run `motifs project --atlas {atlas.path}`"
+        )
+    labels = dict(zip(atlas.heads["head"].to_list(), head_groups(atlas).labels, strict=True))
+    return table.with_columns(
+        pl.col("head").replace_strict(labels, return_dtype=pl.String).alias("label")
+    ).select(
+        "head", "label", "scope", "metric", "method", "n_neighbors", "x", "y",
+        "trustworthiness", "continuity",
+    )  # fmt: skip
+
+
+@styled
+def head_maps(
+    atlas: Atlas,
+    scopes: Sequence[str],
+    methods: Sequence[str] = METHODS,
+    n_neighbors: Sequence[int] | None = None,
+) -> Figure:
+    """Draw heads in the plane: a row per scope and neighbourhood size, a column per method.
+
+    With one method the scopes stand side by side (figure 7). T and C under a panel are its
+    trustworthiness and continuity: how far it can be believed.
+
+    Raises:
+        AtlasError: as `head_map_table`.
+    """
+    from matplotlib.figure import Figure
+
+    groups = head_groups(atlas)
+    tables = [head_map_table(atlas, scope, methods, n_neighbors) for scope in scopes]
+    sizes = sorted({k for table in tables for k in table["n_neighbors"].to_list()})
+    by_scope = len(methods) == 1
+    rows = sizes if not by_scope else [sizes[0]]
+    columns: list[Any] = list(scopes) if by_scope else list(methods)
+    panel = PAGE_WIDTH / max(len(columns), 2)
+    legend = list(groups.colours)
+    height = 0.86 * panel * len(rows) + 0.2 + legend_height(legend, PAGE_WIDTH)
+    figure = Figure(figsize=(panel * len(columns), height), layout="constrained")
+    grid = figure.subplots(len(rows), len(columns), squeeze=False)
+    for i, k in enumerate(rows):
+        for j, column in enumerate(columns):
+            table = tables[j] if by_scope else tables[0]
+            method = methods[0] if by_scope else column
+            _panel(grid[i][j], _one(table, method, k), groups)
+            if i == 0:
+                grid[i][j].set_title(_scope_title(column) if by_scope else _TITLES[method])
+            if j == 0:
+                grid[i][j].set_ylabel(f"{k} neighbours")
+    legend_below(figure, [_dot(name, groups.colours[name]) for name in legend], legend)
+    return figure
+
+
+def _one(table: pl.DataFrame, method: str, k: int) -> pl.DataFrame:
+    """One projection; a method without neighbours is stored under 0."""
+    import polars as pl
+
+    own = table.filter(pl.col("method") == method)
+    exact = own.filter(pl.col("n_neighbors") == k)
+    return exact if len(exact) else own.filter(pl.col("n_neighbors") == 0)
+
+
+def _scope_title(scope: str) -> str:
+    return "all models" if scope == ALL_MODELS else scope
+
+
+def _panel(axes: Axes, table: pl.DataFrame, groups: HeadGroups) -> None:
+    axes.set(xticks=[], yticks=[])
+    for spine in ("top", "right"):
+        axes.spines[spine].set_visible(True)
+    if not len(table):
+        axes.set_xlabel("not computed", fontsize=SMALL)
+        return
+    labels, x, y = (table[c].to_numpy() for c in ("label", "x", "y"))
+    for name in (UNKNOWN, *(n for n in groups.colours if n != UNKNOWN)):
+        rows: Any = labels == name
+        known = name != UNKNOWN
+        axes.scatter(
+            x[rows],
+            y[rows],
+            s=11 if known else 4,
+            c=groups.colours[name],
+            alpha=1.0 if known else 0.45,
+            marker=_marker(name),
+            linewidths=0,
+        )
+    worth = [table[c][0] for c in ("trustworthiness", "continuity")]
+    said = [f"{letter} {value:.2f}" for letter, value in zip("TC", worth, strict=True)
+            if value is not None and np.isfinite(value)]  # fmt: skip
+    axes.set_xlabel("   ".join(said), fontsize=SMALL)
+
+
+def _marker(name: str) -> str:
+    """Diamonds for classes computed from behaviour, dots for the literature's."""
+    return "D" if name.endswith("(computed)") else "o"
+
+
+def _dot(name: str, colour: str) -> Any:
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], color=colour, marker=_marker(name), markersize=4, linestyle="none")
