@@ -1,0 +1,164 @@
+"""A real browser on a site exported from a real atlas of the two packaged models.
+
+The browser is the system's Chromium, driven by Playwright. Without one the tests are skipped;
+with `MOTIFS_REQUIRE_BROWSER=1`, as in `.ci/run`, they fail instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--enable-unsafe-swiftshader",
+)
+N_PROMPTS = 12
+
+
+def find_browser() -> str:
+    """Path of a browser; skips, or fails where one is required."""
+    for name in BROWSERS:
+        if path := shutil.which(name):
+            return path
+    word = f"no browser ({', '.join(BROWSERS)}): apt-get install chromium"
+    if os.environ.get("MOTIFS_REQUIRE_BROWSER") == "1":
+        pytest.fail(word)
+    pytest.skip(word)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = find_browser()
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo on fewer prompts: a real atlas with its exported site."""
+    find_browser()
+    from attention_motifs.cli.demonstration import run_demo
+
+    path = tmp_path_factory.mktemp("browser") / "sub folder" / "demo-atlas"
+    run_demo(path, N_PROMPTS, "cpu")
+    return path
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def running(command: list[str], port: int, cwd: Path) -> Iterator[None]:
+    """Run a server until it answers, then until the block ends."""
+    process = subprocess.Popen(command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        for _ in range(300):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            if process.poll() is not None:
+                break
+            time.sleep(0.1)
+        assert process.poll() is None, (process.stderr and process.stderr.read().decode()) or ""
+        yield
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture(scope="session", params=["motifs serve", "http.server"])
+def address(request: pytest.FixtureRequest, demo: Path) -> Iterator[str]:
+    """The site as our server serves it, and as a plain server does from two folders above."""
+    port = free_port()
+    if request.param == "http.server":
+        arguments = ["-m", "http.server", str(port), "--bind", "127.0.0.1"]
+        where, base = demo.parent.parent, f"http://127.0.0.1:{port}/sub%20folder/demo-atlas/site/"
+    else:
+        code = "from attention_motifs.cli import main; main()"
+        arguments = ["-c", code, "serve", "--atlas", str(demo), "--port", str(port)]
+        where, base = demo.parent, f"http://127.0.0.1:{port}/"
+    with running([sys.executable, *arguments], port, where):
+        yield base
+
+
+@dataclass
+class Visit:
+    """A page of the browser, with everything that must not happen on it."""
+
+    page: Page
+    base: str
+    wrong: list[str] = field(default_factory=list)
+
+    def open(self, query: str = "") -> None:
+        """Open an address of the site and wait until nothing loads any more."""
+        self.page.goto(self.base + query)
+        self.settle()
+
+    def settle(self) -> None:
+        self.page.wait_for_load_state("networkidle")
+        self.page.wait_for_function("document.querySelector('#app')?.textContent.length > 20")
+        self.page.wait_for_function("!document.querySelector('[aria-busy=\"true\"]')")
+
+
+@pytest.fixture
+def visit(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[Visit]:
+    size = getattr(request, "param", (1280, 800))
+    context = browser.new_context(
+        viewport={"width": size[0], "height": size[1]}, accept_downloads=True
+    )
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    made = Visit(page, address)
+    host = urlsplit(address).netloc
+    page.on("pageerror", lambda error: made.wrong.append(f"error: {error}"))
+    page.on(
+        "console",
+        lambda message: (
+            made.wrong.append(f"console: {message.text} {message.location}")
+            if message.type in {"error", "warning"} and "GPU stall" not in message.text
+            else None
+        ),
+    )
+
+    def requested(url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"data", "blob"} and parts.netloc != host:
+            made.wrong.append(f"request off the host: {url}")
+
+    page.on("request", lambda sent: requested(sent.url))
+    page.on(
+        "response",
+        lambda got: made.wrong.append(f"{got.status}: {got.url}") if got.status >= 400 else None,
+    )
+    yield made
+    context.close()
