@@ -1,0 +1,3 @@
+export const LAYERS: readonly string[];
+export function importsOf(text: string): string[];
+export function problem(importer: string, imported: string): string | null;

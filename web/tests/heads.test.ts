@@ -1,0 +1,38 @@
+import { describe, expect, it } from "vitest";
+import { headName, headRow, parseHead, passing } from "../src/data/heads";
+import { suggest } from "../src/views/head-search/suggest";
+import { manifest } from "./manifest";
+
+describe("heads", () => {
+  it("are read in every spelling, and written in one", () => {
+    const parts = { model: "gpt2-small", layer: 5, index: 3 };
+    for (const text of ["gpt2-small:L5:H3", "gpt2-small:L5H3", "gpt2-small~L5~H3", "gpt2-small.L5.H3"]) {
+      expect(parseHead(text)).toEqual(parts);
+    }
+    expect(parseHead("org/m.L1.H1:L2:H3")).toEqual({ model: "org/m.L1.H1", layer: 2, index: 3 });
+    for (const text of ["", "gpt2", "L5:H3", "gpt2:L5:H", "gpt2:L123456:H1"]) expect(parseHead(text)).toBeNull();
+  });
+
+  it("have rows and names that agree", () => {
+    for (let row = 0; row < manifest.n_heads; row++) {
+      expect(headRow(manifest, headName(manifest, row))).toBe(row);
+    }
+    expect(headName(manifest, 8)).toBe("org/other-1.5:L2:H0");
+    expect(headRow(manifest, "small:L2:H0")).toBeNull();
+    expect(headRow(manifest, "small:L0:H3")).toBeNull();
+  });
+
+  it("pass filters by model, layer and class", () => {
+    const all = { models: [], layers: null, rows: null };
+    expect([...passing(manifest, all)]).toEqual([1, 1, 1, 1, 1, 1, 1, 1, 1]);
+    expect([...passing(manifest, { ...all, models: ["small"], layers: [1, 9] })]).toEqual([0, 0, 0, 1, 1, 1, 0, 0, 0]);
+    expect([...passing(manifest, { ...all, rows: new Set([2, 8]) })]).toEqual([0, 0, 1, 0, 0, 0, 0, 0, 1]);
+  });
+
+  it("are completed by name and place", () => {
+    expect(suggest(manifest, null, "small:L1:H2").map((one) => one.head)).toEqual(["small:L1:H2"]);
+    expect(suggest(manifest, null, "1.0").map((one) => one.head)).toEqual(["small:L1:H0", "org/other-1.5:L1:H0"]);
+    expect(suggest(manifest, null, "OTHER l2").map((one) => one.head)).toEqual(["org/other-1.5:L2:H0"]);
+    expect(suggest(manifest, null, "<script>")).toEqual([]);
+  });
+});

@@ -1,0 +1,31 @@
+// A made-up atlas for tests: two models of different shapes.
+
+import type { Manifest, Model } from "../src/contract/generated";
+
+function model(name: string, first_row: number, n_layers: number, n_heads: number): Model {
+  return {
+    name,
+    architecture: "made-up",
+    n_layers,
+    n_heads,
+    n_parameters: 1,
+    first_row,
+    bos: false,
+    dtype: "float32",
+    licence: "",
+    source: "",
+    revision: null,
+    weights_sha256: "",
+    added: false,
+    family: "",
+    tokens: "",
+    patterns: [],
+  };
+}
+
+export const manifest = {
+  models: [model("small", 0, 2, 3), model("org/other-1.5", 6, 3, 1)],
+  n_heads: 9,
+  metrics: [],
+  scores: [],
+} as unknown as Manifest;

@@ -1,0 +1,105 @@
+import { beforeAll, describe, expect, it, vi } from "vitest";
+
+/** As much of a window as the state of the address needs. */
+const history: string[] = [];
+const location = { search: "?page=head&n=5&keep=1" };
+vi.stubGlobal("window", {
+  location,
+  addEventListener: () => undefined,
+  history: {
+    pushState: (_: unknown, __: string, search: string) => {
+      history.push(`push ${search}`);
+      location.search = search === "?" ? "" : search;
+    },
+    replaceState: (_: unknown, __: string, search: string) => {
+      history.push(`replace ${search}`);
+      location.search = search === "?" ? "" : search;
+    },
+  },
+});
+
+type Url = typeof import("../src/state/url");
+type Codecs = typeof import("../src/state/codecs");
+let url: Url;
+let codecs: Codecs;
+
+beforeAll(async () => {
+  url = await import("../src/state/url");
+  codecs = await import("../src/state/codecs");
+});
+
+describe("the address", () => {
+  it("holds parameters, and leaves out what is the default", () => {
+    const n = url.param("n", codecs.integer(0, 9), 3);
+    expect(n.value).toBe(5);
+    n.set(7);
+    expect(history.at(-1)).toBe("push ?page=head&n=7&keep=1");
+    expect(n.value).toBe(7);
+    n.replace(3);
+    expect(history.at(-1)).toBe("replace ?page=head&keep=1");
+    expect(n.value).toBe(3);
+    const steps = history.length;
+    n.set(3);
+    expect(history.length).toBe(steps);
+  });
+
+  it("keeps what cannot be read at the default", () => {
+    location.search = "?page=head&keep=1";
+    url.go("?page=head&n=many");
+    expect(url.param("n", codecs.integer(0, 9), 3).value).toBe(3);
+  });
+
+  it("makes links that read well and carry hostile names unharmed", () => {
+    const head = url.param("head", codecs.text, "");
+    expect(url.link("head", head.to("org/m:L5:H3"))).toBe("?page=head&head=org/m:L5:H3");
+    const hostile = `"><script>&x=1#?%\u202e`;
+    const search = url.link("head", head.to(hostile));
+    expect(new URLSearchParams(search).get("head")).toBe(hostile);
+    expect(search).not.toContain("<");
+  });
+
+  it("writes heads of one model short, and reads them back", () => {
+    const names = ["a:L0:H1", "a:L2:H3", "org/b,c:L1:H1", "org/b,c:L1:H2", "a:L0:H1"];
+    const text = codecs.headList.write(names);
+    expect(text).toBe("a:L0:H1,L2:H3,org/b%2Cc:L1:H1,L1:H2,a:L0:H1");
+    expect(codecs.headList.read(text)).toEqual(names);
+    expect(codecs.headList.read("L1:H1,nothing,a:L0:H0")).toEqual(["a:L0:H0"]);
+  });
+
+  it("understands links of the paper's site", async () => {
+    const { translateLegacy } = await import("../src/state/legacy");
+    expect(translateLegacy("?page=head&head=a:L0:H0")).toBeNull();
+    const translated = translateLegacy("?head_viewing=gpt2-small~L5~H5&n_prompts=4&table.n_nearby=7&table.n_share_class=2&unknown=1");
+    expect(translated).toBe("?page=head&head=gpt2-small:L5:H5&n_prompts=4&near=7&same=2");
+  });
+});
+
+describe("tables and exports", () => {
+  it("sort numbers and texts, missing ones last either way", async () => {
+    const { arrange, nextSort } = await import("../src/views/table/order");
+    const columns = [
+      { name: "n", title: "n", numeric: true, value: (row: [string, number | null]) => row[1] },
+      { name: "t", title: "t", value: (row: [string, number | null]) => row[0] },
+    ];
+    const rows: [string, number | null][] = [["L10", 2], ["L2", null], ["x", 1]];
+    expect(arrange(rows, columns, "n", "").map((row) => row[0])).toEqual(["x", "L10", "L2"]);
+    expect(arrange(rows, columns, "-n", "").map((row) => row[0])).toEqual(["L10", "x", "L2"]);
+    expect(arrange(rows, columns, "t", "l").map((row) => row[0])).toEqual(["L2", "L10"]);
+    expect(nextSort("", columns[0] as (typeof columns)[0])).toBe("-n");
+  });
+
+  it("CSV quotes, and disarms formulas", async () => {
+    const { csv } = await import("../src/views/export-menu/csv");
+    expect(csv(["a", "b"], [['=1+1', 'x"y'], [Number.NaN, -2]])).toBe(`a,b\r\n'=1+1,"x""y"\r\n,-2\r\n`);
+  });
+
+  it("only web addresses become links, names become plain files", async () => {
+    const { webAddress } = await import("../src/views/citation/view");
+    expect(webAddress("javascript:alert(1)")).toBeNull();
+    expect(webAddress("data:text/html,x")).toBeNull();
+    expect(webAddress("https://arxiv.org/abs/1")).toBe("https://arxiv.org/abs/1");
+    const { fileName } = await import("../src/views/export-menu/save");
+    expect(fileName("../../org/m:L5:H3", "png")).toBe("org-m-L5-H3.png");
+    expect(fileName("\u202e", "svg")).toBe("view.svg");
+  });
+});
