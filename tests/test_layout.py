@@ -45,10 +45,10 @@ BASE = {
     "user_files",
 }
 # On top of all stages, each free to use those before it.
-TOP = ("queries", "checking", "stages", "cli")
+TOP = ("queries", "head_export", "checking", "stages", "cli")
 
-# `atlas.near` and `atlas.embedding` load what they need when they are called.
-LAZY = {("atlas", "queries"), ("atlas", "embedding")}
+# `atlas.near`, `atlas.head` and `atlas.embedding` load what they need when they are called.
+LAZY = {("atlas", "queries"), ("atlas", "head_export"), ("atlas", "embedding")}
 
 HEAVY = {
     "datasets",

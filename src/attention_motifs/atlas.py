@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, UInt8
 
     from attention_motifs.embedding import PatternEmbedding
+    from attention_motifs.head_export import HeadRecord
     from attention_motifs.queries import NearHead
 
 SCHEMA_VERSION = 1
@@ -351,9 +352,8 @@ class Atlas:
         """
         wanted = None if columns is None else [*KEY_COLUMNS, *columns]
         for block in range(self.n_blocks):
-            path = self.part_path(model, block)
             mend = f"delete it and {self.extract_command(model)}"
-            yield files.read_parquet(path, mend, wanted)
+            yield files.read_parquet(self.part_path(model, block), mend, wanted)
 
     def embedding(self) -> PatternEmbedding:
         """Return the fitted embedding.
@@ -377,8 +377,7 @@ class Atlas:
         mend = f"run `motifs embed --atlas {self.path} --force`"
         if not self.models:
             raise AtlasError(f"{self.path}: has no patterns yet; {self.extract_command()}")
-        n_prompts = int(self.manifest.prompts["n"])
-        clouds = []
+        n_prompts, clouds = int(self.manifest.prompts["n"]), []
         for model in models or self.models:
             table = files.read_parquet(self.embedded_path(model), mend)
             values = table.drop("head", "prompt_id", strict=False).to_numpy()
@@ -475,9 +474,8 @@ class Atlas:
 
     def view_prompts(self) -> list[str]:
         """Ids of the prompts whose patterns are kept."""
-        n_view = self.manifest.configuration.n_view_prompts
         ids: list[str] = self.prompts["prompt_id"].to_list()
-        return ids[:n_view]
+        return ids[: self.manifest.configuration.n_view_prompts]
 
     def near(
         self, head: str | HeadId, n: int = 10, metric: str = "mean", **filters: Any
@@ -486,6 +484,12 @@ class Atlas:
         from attention_motifs import queries
 
         return queries.near(self, head, n=n, metric=metric, **filters)
+
+    def head(self, head: str | HeadId, **options: Any) -> HeadRecord:
+        """All that the atlas knows of a head, to be shown; see `attention_motifs.head_export`."""
+        from attention_motifs.head_export import head_record
+
+        return head_record(self, head, **options)
 
 
 def _require_atlas(folder: Path) -> None:

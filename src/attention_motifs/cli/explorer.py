@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.cli import options as o
 from attention_motifs.cli.app import app
-from attention_motifs.cli.console import print_error, print_line, report
+from attention_motifs.cli.console import print_error, print_json, print_line, report
 
 if TYPE_CHECKING:
     from attention_motifs.site.export import Exported
@@ -95,4 +96,62 @@ def serve(
 
             opened.listen()  # so that the browser's first request waits and is not refused
             webbrowser.open(f"http://{shown}:{number}/")
-        make_server(made.path, host, name or ()).run(sockets=[opened])
+        with contextlib.suppress(KeyboardInterrupt):  # the way to end it
+            make_server(made.path, host, name or ()).run(sockets=[opened])
+
+
+@app.command()
+def export(
+    head: o.HeadArgument,
+    atlas: o.AtlasOption = None,
+    html: Annotated[
+        bool, typer.Option("--html", help="One page that needs no other file.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="What is known of the head.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Distances to all other heads.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="File to write; else JSON and CSV are printed."),
+    ] = None,
+    n: Annotated[int, typer.Option("-n", help="Neighbours shown.")] = 5,
+    n_prompts: Annotated[int, typer.Option("--n-prompts", help="Prompts shown.")] = 4,
+    metric: o.MetricsOption = None,
+) -> None:
+    """Write one head: a self-contained page, JSON, or a table of distances.
+
+    Examples:
+      motifs export gpt2-small:L5:H1 --html
+      motifs export gpt2-small:L5:H1 --csv --metric cosine --out distances.csv
+    """
+    from attention_motifs import files
+    from attention_motifs.errors import InputError
+    from attention_motifs.head import model_folder
+    from attention_motifs.head_export import head_record, page
+
+    if [html, json, csv].count(True) != 1:
+        raise InputError("choose one of --html, --json and --csv")
+    there = Atlas.open(o.find_atlas(atlas))
+    metrics = tuple(metric) if metric else None
+    record = head_record(there, head, n=n, n_prompts=n_prompts, metrics=metrics)
+    if html:
+        place = f"L{record.layer}-H{record.index}"
+        target = out or Path(f"{model_folder(record.model)}-{place}.html")
+        text = page(record)
+    elif json and out is None:
+        print_json(record.to_json())
+        return
+    elif csv and out is None:
+        print(record.to_csv(), end="")
+        return
+    else:
+        target = out or Path()
+        text = _json_text(record.to_json()) if json else record.to_csv()
+    with files.atomic(target) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    print_line(f"Written: {target}")
+
+
+def _json_text(value: Any) -> str:
+    from json import dumps
+
+    return dumps(value, indent=1, ensure_ascii=False) + "\n"
