@@ -22,4 +22,5 @@ export const PAGES: PageEntry[] = [
   { name: "patterns-3d", title: "Patterns in 3-D", nav: true, load: () => import("../pages/patterns-3d") },
   { name: "heads-3d", title: "Heads in 3-D", nav: true, load: () => import("../pages/heads-3d") },
   { name: "evaluation", title: "Evaluation", nav: true, load: () => import("../pages/evaluation") },
+  { name: "about", title: "About", nav: true, load: () => import("../pages/about") },
 ];

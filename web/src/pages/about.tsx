@@ -1,0 +1,53 @@
+import "./about/about.css";
+import { useRef } from "preact/hooks";
+import { ExportMenu } from "../views/export-menu/view";
+import { Atlas, Downloads, Models } from "./about/atlas";
+import { Cite } from "./about/cite";
+import { Differences, Method } from "./about/method";
+import type { PageProps } from "./page";
+
+/** The method, what this atlas was made with, and how to cite. */
+export default function AboutPage({ manifest }: PageProps) {
+  const target = useRef<HTMLDivElement>(null);
+  return (
+    <div class="about" ref={target}>
+      <div class="toolbar about-title">
+        <h1>About</h1>
+        <ExportMenu target={() => target.current} name="about" />
+      </div>
+      <p>
+        Attention patterns recur across prompts and models: diagonals, first-token sinks, vertical bars,
+        bands, induction stripes. This site shows which attention heads have patterns like those of
+        another. It follows <cite>Motifs in Attention Patterns of Large Language Models</cite> (Ivanitskiy,
+        Diniz Behn, Wu Fung, 2025), and names where it differs.
+      </p>
+      <nav class="about-contents" aria-label="On this page">
+        {CONTENTS.map(([id, title]) => (
+          <button
+            key={id}
+            type="button"
+            onClick={() => document.getElementById(id)?.scrollIntoView({ block: "start" })}
+          >
+            {title}
+          </button>
+        ))}
+      </nav>
+      <Method manifest={manifest} />
+      <Differences />
+      <Atlas manifest={manifest} />
+      <Models manifest={manifest} />
+      <Cite version={manifest.package_version} />
+      <Downloads manifest={manifest} />
+    </div>
+  );
+}
+
+// Buttons, since the address holds the state of the page in its query.
+const CONTENTS = [
+  ["method", "Method"],
+  ["differences", "Differences from the paper"],
+  ["atlas", "This atlas"],
+  ["models", "Models and licences"],
+  ["cite", "How to cite"],
+  ["downloads", "Downloads"],
+] as const;

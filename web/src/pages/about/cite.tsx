@@ -1,0 +1,39 @@
+import { useState } from "preact/hooks";
+import { saveBlob } from "../../views/export-menu/save";
+import { softwareBibtex, PAPER } from "./bibtex";
+
+/** How to cite the paper and this software. */
+export function Cite({ version }: { version: string }) {
+  const software = softwareBibtex(version);
+  const [said, setSaid] = useState("");
+  const copy = () =>
+    navigator.clipboard.writeText(`${PAPER}\n\n${software}\n`).then(
+      () => setSaid("Copied."),
+      () => setSaid("The browser does not allow it: select the text, or save it."),
+    );
+  return (
+    <section aria-labelledby="cite">
+      <h2 id="cite">How to cite</h2>
+      <p>The method is the paper's; this software and its atlas are cited beside it.</p>
+      <pre class="about-bibtex" tabIndex={0} aria-label="BibTeX">
+        {PAPER}
+        {"\n\n"}
+        {software}
+      </pre>
+      <div class="toolbar">
+        <button type="button" onClick={() => void copy()}>
+          Copy
+        </button>
+        <button
+          type="button"
+          onClick={() => saveBlob(new Blob([`${PAPER}\n\n${software}\n`], { type: "text/plain" }), "attention-motifs.bib")}
+        >
+          Save as .bib
+        </button>
+        <span class="muted" role="status">
+          {said}
+        </span>
+      </div>
+    </section>
+  );
+}

@@ -1,0 +1,128 @@
+import type { Manifest } from "../../contract/generated";
+import { metricOf } from "../../data/distances";
+import { link } from "../../state/url";
+import { Formula } from "../../views/formula/view";
+
+/** The method in a page. */
+export function Method({ manifest }: { manifest: Manifest }) {
+  const { n_components, n_prompts, variance } = manifest.points;
+  const kept = Math.round(100 * variance.reduce((sum, one) => sum + one, 0));
+  const standard = metricOf(manifest, "");
+  return (
+    <section aria-labelledby="method">
+      <h2 id="method">Method</h2>
+      <h3>Patterns</h3>
+      <p>
+        A head <Formula latex="h" /> given a prompt <Formula latex="s" /> of <Formula latex="n" /> tokens
+        produces a pattern <Formula latex="A\in[0,1]^{n\times n}" />: rows are queries, columns are keys,
+        and nothing is above the diagonal. Rows sum to 1, or to less in models whose softmax has a sink of
+        its own. Here: {manifest.n_heads.toLocaleString("en")} heads on {n_prompts.toLocaleString("en")} prompts.
+      </p>
+      <h3>Features</h3>
+      <p>
+        A pattern becomes a row of numbers with a meaning: statistics of its diagonal, of its first
+        column, and of the entries of its Gram matrices, among others. The{" "}
+        <a href={link("features")}>features</a> are listed with their formulas.
+      </p>
+      <h3>Embedding</h3>
+      <p>
+        Features that do not vary are dropped, the others are standardised over all patterns of the atlas,
+        and the first {n_components} principal components are kept:{" "}
+        <Formula latex={`E(A)\\in\\mathbb{R}^{${n_components}}`} />, here {kept} % of the variance. Values
+        that are not finite are replaced by the mean of their feature and counted.
+      </p>
+      <h3>Distance of heads</h3>
+      <p>Equation 3 of the paper, the mean over the prompts that both heads saw:</p>
+      <Formula
+        display
+        latex="D_{ij}=\frac{1}{|\mathcal{D}|}\sum_{s}\lVert E(h_i(s))-E(h_j(s))\rVert_2"
+      />
+      {manifest.metrics.map((metric) => (
+        <p key={metric.name}>
+          <a href={link("distances", ["metric", metric.name])}>
+            <code>{metric.name}</code>
+          </a>
+          {metric.name === standard?.name ? " (shown first)" : ""}: {metric.title}. Cannot see:{" "}
+          {metric.blind.replace(/\.$/, "")}.
+        </p>
+      ))}
+      <h3>What it is not</h3>
+      <p>
+        It looks at patterns alone: two heads can look alike and write different things into the residual
+        stream. The <a href={link("ablation")}>ablation</a> page asks what happens without them.
+        Distances can only be compared within one atlas: same prompts, same number of tokens, same
+        embedding. What they are worth is on the <a href={link("evaluation")}>evaluation</a> page.
+      </p>
+    </section>
+  );
+}
+
+const DIFFERENCES: readonly (readonly [string, string, string, string])[] = [
+  [
+    "number of features",
+    "92, after a filter of its own",
+    "94; those that are constant are dropped when fitting",
+    "the filter is not described",
+  ],
+  [
+    "skew Gram matrix",
+    "its text: S(A)S(A)ᵀ; its public code: S(A)ᵀS(A)",
+    "the text's",
+    "the text explains why it sees bands; the code's is another feature",
+  ],
+  [
+    "logarithm",
+    "ln(A + 10⁻⁹) in the public code",
+    "ln A, with A between 10⁻⁹ and 1 − 10⁻⁶",
+    "at A = 1 the code's value is 0 in float32 and 10⁻⁹ in float64, which flips cosines",
+  ],
+  [
+    "entries outside of [0, 1]",
+    "not said",
+    "moved to the bound before the histogram",
+    "rounding puts cosines above 1; dropping them is a silent error",
+  ],
+  [
+    "models and prompts",
+    "six models, 128 texts of pile-10k",
+    "any; by default two packaged models and 256 built-in texts",
+    "runs where no model hub can be reached",
+  ],
+  [
+    "BOS",
+    "put before every prompt",
+    "as the model was trained, unless told otherwise",
+    "with and without BOS one model is nearly two",
+  ],
+];
+
+/** Where this software does otherwise than the paper. */
+export function Differences() {
+  return (
+    <section aria-labelledby="differences">
+      <h2 id="differences">Differences from the paper</h2>
+      <div class="about-scroll" tabIndex={0} role="region" aria-labelledby="differences">
+        <table class="about-table">
+          <thead>
+            <tr>
+              <th scope="col" />
+              <th scope="col">The paper</th>
+              <th scope="col">Here</th>
+              <th scope="col">Why</th>
+            </tr>
+          </thead>
+          <tbody>
+            {DIFFERENCES.map(([what, paper, here, why]) => (
+              <tr key={what}>
+                <th scope="row">{what}</th>
+                <td>{paper}</td>
+                <td>{here}</td>
+                <td class="muted">{why}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  );
+}
