@@ -10,6 +10,9 @@ import { decodePick, nearestPick, SIDE } from "../src/views/points-3d/pick";
 import { NONE } from "../src/views/palette/api";
 import { bulk, place } from "../src/views/points-3d/place";
 import { inside, merge, pointsInside, project, rectangle, type Spot } from "../src/views/points-3d/select";
+import type { Projection } from "../src/contract/generated";
+import { best, EVERY, projectionPasses, projectionTables } from "../src/pages/projections/groups";
+import { dots, thumbnailPixels } from "../src/views/point-thumbnail/draw";
 import { generator } from "../src/state/random";
 
 /** As the picking shader writes the number of a point. */
@@ -268,5 +271,49 @@ describe("the pace", () => {
       pace.frame(5);
     }
     expect(pace.ratio()).toBe(1);
+  });
+});
+
+describe("projections", () => {
+  const one = (method: string, n_neighbors: number, n_components: number, trustworthiness: number | null, scope = "all") =>
+    ({ scope, metric: "mean", method, n_neighbors, n_components, trustworthiness, continuity: 0.5, n_pieces: 1, note: "", file: "", bytes: 0 }) as Projection;
+  const all = [one("umap", 8, 2, 0.9), one("pca", 0, 2, 0.8), one("umap", 4, 2, 0.95), one("umap", 8, 3, null), one("pca", 0, 2, 0.7, "gpt2")];
+
+  it("are tables by scope, method and dimension", () => {
+    const [first, second] = projectionTables(all);
+    expect(first?.neighbours).toEqual([4, 8, 0]);
+    expect(first?.rows.map((row) => [row.method, row.dimensions, ...row.cells.map((cell) => all.indexOf(cell as Projection))])).toEqual([
+      ["umap", 2, 2, 0, -1],
+      ["pca", 2, -1, -1, 1],
+      ["umap", 3, -1, 3, -1],
+    ]);
+    expect(second?.scope).toBe("gpt2");
+    expect(projectionTables([])).toEqual([]);
+  });
+
+  it("are filtered, and the best are found per dimension", () => {
+    const filter = { scope: "all", methods: ["pca"], metrics: [], dimensions: 2 };
+    expect(all.filter((each) => projectionPasses(each, filter))).toEqual([all[1]]);
+    expect(all.filter((each) => projectionPasses(each, { ...filter, scope: EVERY }))).toHaveLength(2);
+    expect(best(all, "trustworthiness").has(all[2] as Projection)).toBe(true);
+    expect(best(all, "trustworthiness").has(all[3] as Projection)).toBe(false);
+    expect(best(all.slice(0, 3), "continuity").size).toBe(3);
+  });
+
+  it("are drawn within the picture, the nearest last", () => {
+    const random = generator(5);
+    const column = () => Float32Array.from({ length: 50 }, () => random() * 7 - 2);
+    for (const z of [null, column()]) {
+      const drawn = dots(column(), column(), z);
+      expect(drawn.points).toHaveLength(50);
+      for (const value of [...drawn.left, ...drawn.top]) expect(value >= 0 && value <= 1).toBe(true);
+    }
+    expect(dots(Float32Array.of(1, Number.NaN), Float32Array.of(1, 1), null).points).toHaveLength(1);
+    expect(dots(new Float32Array(), new Float32Array(), null).points).toHaveLength(0);
+    const pixels = thumbnailPixels(dots(Float32Array.of(0, 1), Float32Array.of(0, 1), null), Uint8Array.of(9, 8, 7, 1, 2, 3), 20, 2);
+    // Up is up: the second point is at the upper right.
+    const at = 4 * (1 * 20 + 19);
+    expect([...pixels.slice(at, at + 4)]).toEqual([1, 2, 3, 255]);
+    expect(pixels.filter((_, i) => i % 4 === 3 && pixels[i] === 255)).toHaveLength(8);
   });
 });

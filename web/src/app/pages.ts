@@ -23,4 +23,5 @@ export const PAGES: PageEntry[] = [
   { name: "heads-3d", title: "Heads in 3-D", nav: true, load: () => import("../pages/heads-3d") },
   { name: "evaluation", title: "Evaluation", nav: true, load: () => import("../pages/evaluation") },
   { name: "about", title: "About", nav: true, load: () => import("../pages/about") },
+  { name: "projections", title: "Projections", nav: true, load: () => import("../pages/projections") },
 ];

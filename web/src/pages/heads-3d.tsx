@@ -9,7 +9,7 @@ import { Select } from "../views/controls/view";
 import type { PointAxis } from "../views/points-3d/api";
 import { Empty, Loaded } from "../views/states/view";
 import { filteredHeads, loadBase, type Base } from "./points/base";
-import { ColumnSelect, FlatCheck, HeadFilters, PointStyling } from "./points/bar";
+import { Bar, ColumnSelect, FlatCheck, HeadFilters, PointStyling } from "./points/bar";
 import { headColumns, type PointColumn } from "./points/columns";
 import { chosenAxes, loadAxes } from "./points/axes";
 import * as params from "./points/params";
@@ -87,7 +87,7 @@ function Body({ manifest, base }: { manifest: Manifest; base: Base }) {
         <a href={link("projections")}>All projections</a>
       </p>
       {unknown ? <p role="alert">This atlas has no projection “{params.projection.value}”: axes are shown instead.</p> : null}
-      <div class="toolbar points-bar">
+      <Bar>
         <Select
           label="Place by"
           value={id}
@@ -106,7 +106,7 @@ function Body({ manifest, base }: { manifest: Manifest; base: Base }) {
         <FlatCheck />
         <PointStyling />
         <a href={link("heads-3d")}>Reset all</a>
-      </div>
+      </Bar>
       {projection?.note ? <p class="muted">{projection.note}</p> : null}
       <Loaded resource={axes} what="the places of the heads" height={500}>
         {(placed) => (

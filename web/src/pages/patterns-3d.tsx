@@ -6,10 +6,11 @@ import { promptsById, shortId } from "../data/prompts";
 import { classes, colour, head as headParam, layers, models, prompt as promptParam } from "../state/params";
 import { useResource } from "../state/resource";
 import { go, link } from "../state/url";
+import { Check } from "../views/controls/view";
 import { Empty, Loaded } from "../views/states/view";
 import { chosenAxes, loadAxes } from "./points/axes";
-import { filteredHeads, loadBase, perPattern, type Base } from "./points/base";
-import { ColumnSelect, FlatCheck, HeadFilters, PointStyling } from "./points/bar";
+import { both, filteredHeads, loadBase, perPattern, perPrompt, type Base } from "./points/base";
+import { Bar, ColumnSelect, FlatCheck, HeadFilters, PointStyling } from "./points/bar";
 import { patternColumns, type PointColumn } from "./points/columns";
 import * as params from "./points/params";
 import { Plot } from "./points/plot";
@@ -42,8 +43,12 @@ function Body({ manifest, base }: { manifest: Manifest; base: Base }) {
   );
   const filter = { models: models.value, layers: layers.value, classes: classes.value };
   const passing = useMemo(
-    () => perPattern(filteredHeads(manifest, base, filter), manifest.points.n_prompts),
-    [manifest, base, JSON.stringify(filter)],
+    () =>
+      both(
+        perPattern(filteredHeads(manifest, base, filter), manifest.points.n_prompts),
+        params.kept.value ? perPrompt(base.prompts, manifest.n_heads) : null,
+      ),
+    [manifest, base, JSON.stringify(filter), params.kept.value],
   );
   const labels = useMemo(
     () => namedPatterns(manifest, base, headParam.value, promptParam.value),
@@ -58,16 +63,17 @@ function Body({ manifest, base }: { manifest: Manifest; base: Base }) {
       <p class="muted">
         Each point is the pattern of one head on one prompt. Hover shows it; a click keeps it, a right click or Enter opens it.
       </p>
-      <div class="toolbar points-bar">
+      <Bar>
         <ColumnSelect label="x" value={ids[0] ?? ""} columns={numeric} onChange={params.x.set} />
         <ColumnSelect label="y" value={ids[1] ?? ""} columns={numeric} onChange={params.y.set} />
         <ColumnSelect label="z" value={ids[2] ?? "none"} columns={numeric} none="none" onChange={params.z.set} />
         <ColumnSelect label="Colour" value={colourId} columns={columns} onChange={(next) => params.colourBy(next)} />
         <HeadFilters manifest={manifest} base={base} />
         <FlatCheck />
+        <Check label="Viewable" help="Only patterns that are kept for viewing" value={params.kept.value} onChange={params.kept.set} />
         <PointStyling />
         <a href={link("patterns-3d")}>Reset all</a>
-      </div>
+      </Bar>
       <Loaded resource={axes} what="the places of the patterns" height={500}>
         {(placed) => (
           <Loaded resource={colouring} what="the colours" height={500}>

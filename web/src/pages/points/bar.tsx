@@ -1,4 +1,5 @@
 import type { ComponentChildren } from "preact";
+import { useState } from "preact/hooks";
 import type { Manifest } from "../../contract/generated";
 import { classes, layers, models } from "../../state/params";
 import { Check, Many } from "../../views/controls/view";
@@ -14,6 +15,17 @@ interface ColumnSelectProps {
   /** "no third axis". */
   none?: string;
   onChange: (id: string) => void;
+}
+
+/** Controls above the picture, folded away where there is little room. */
+export function Bar({ children }: { children: ComponentChildren }) {
+  const [open] = useState(!window.matchMedia("(max-width: 640px)").matches);
+  return (
+    <details class="points-fold" open={open}>
+      <summary>Axes, colour, filters</summary>
+      <div class="toolbar points-bar">{children}</div>
+    </details>
+  );
 }
 
 /** A choice of a column, by groups. */

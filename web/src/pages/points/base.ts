@@ -42,6 +42,13 @@ export function both(a: Uint8Array | null, b: Uint8Array | null): Uint8Array | n
   return a.map((one, i) => one & (b[i] as number));
 }
 
+/** 1 for each pattern on a prompt whose patterns can be seen. */
+export function perPrompt(prompts: readonly Prompt[], nHeads: number): Uint8Array {
+  const all = new Uint8Array(prompts.length * nHeads);
+  prompts.forEach((prompt, i) => prompt.viewable && all.fill(1, i * nHeads, (i + 1) * nHeads));
+  return all;
+}
+
 /** A mask of heads for all patterns. */
 export function perPattern(mask: Uint8Array | null, nPrompts: number): Uint8Array | null {
   if (!mask) return null;

@@ -1,6 +1,6 @@
 // Parameters of the pages of points.
 
-import { choice, list, number, text, type Codec } from "../../state/codecs";
+import { choice, flag, list, number, text, type Codec } from "../../state/codecs";
 import { change, param, type Setting } from "../../state/url";
 import { colour } from "../../state/params";
 
@@ -29,6 +29,8 @@ export const opacity = param("opacity", number(0.02, 1), 1);
 /** Of the points outside of the selection. */
 export const restSize = param("rest-size", number(1, 24), 3);
 export const restOpacity = param("rest", number(0, 1), 0.25);
+/** Only patterns that can be seen. */
+export const kept = param("kept", flag, false);
 /** Selected points, as `writePicked` writes them. */
 export const picked = param("picked", text, "");
 

@@ -59,7 +59,10 @@ export function PatternPreview({ manifest, base, said, point }: PreviewProps & {
           <Picture manifest={manifest} head={head} prompt={prompt} size={200} />
         </a>
       ) : (
-        <div class="muted">The pattern on this prompt is not kept for viewing.</div>
+        <>
+          <div class="muted">The pattern on this prompt is not kept; the head on other prompts:</div>
+          <Pictures manifest={manifest} base={base} row={head} most={3} />
+        </>
       )}
     </div>
   );
@@ -68,7 +71,6 @@ export function PatternPreview({ manifest, base, said, point }: PreviewProps & {
 /** A head with its classes and some of its patterns. */
 export function HeadPreview({ manifest, base, said, row }: PreviewProps & { row: number }) {
   const classes = base.byHead.get(row) ?? [];
-  const prompts = viewablePrompts(base.prompts).slice(0, 4);
   return (
     <div class="points-preview">
       <strong>
@@ -80,13 +82,22 @@ export function HeadPreview({ manifest, base, said, row }: PreviewProps & { row:
         ))}
       </div>
       <div class="muted">{said}</div>
-      <div class="points-preview-patterns">
-        {prompts.map((prompt) => (
+      <Pictures manifest={manifest} base={base} row={row} most={4} />
+    </div>
+  );
+}
+
+/** Patterns of a head on the first prompts that can be seen. */
+function Pictures({ manifest, base, row, most }: { manifest: Manifest; base: Base; row: number; most: number }) {
+  return (
+    <div class="points-preview-patterns">
+      {viewablePrompts(base.prompts)
+        .slice(0, most)
+        .map((prompt) => (
           <a key={prompt} href={patternLink(manifest, base, row, prompt)} aria-label={`Open the pattern on prompt ${prompt + 1}`}>
             <Picture manifest={manifest} head={row} prompt={prompt} size={72} />
           </a>
         ))}
-      </div>
     </div>
   );
 }

@@ -1,8 +1,8 @@
 // Colours of points: by category or by amount.
 
 import { NONE } from "../palette/api";
-import { categoryColour, numberColour } from "../palette/palette";
-import { rgb } from "../pattern-canvas/colour-map";
+import { categoryColour } from "../palette/palette";
+import { colourAt, rgb } from "../pattern-canvas/colour-map";
 import { bulk } from "./place";
 
 /** Points in categories; codes beyond the labels are "none". */
@@ -54,6 +54,17 @@ export function amounts(title: string, values: Float32Array): Amounts {
   return { kind: "amounts", title, values, low, high };
 }
 
+/** The map of amounts stops short of its lightest yellow, which vanishes on white. */
+const LIGHTEST = 0.93;
+
+/**
+ * Colour of a share from 0 to 1 of the way from low to high: viridis, since the middle of cividis is
+ * the grey of missing values.
+ */
+export function amountColour(share: number): string {
+  return colourAt("viridis", Math.min(1, Math.max(0, share)) * LIGHTEST);
+}
+
 /** Red, green, blue of every point. */
 export function colourPoints(colouring: Colouring, n: number): Uint8Array {
   const bytes = new Uint8Array(3 * n);
@@ -69,7 +80,7 @@ export function colourPoints(colouring: Colouring, n: number): Uint8Array {
     return bytes;
   }
   const steps = 256;
-  const colours = table(Array.from({ length: steps }, (_, i) => numberColour(i / (steps - 1))));
+  const colours = table(Array.from({ length: steps }, (_, i) => amountColour(i / (steps - 1))));
   const { values, low, high } = colouring;
   const scale = high > low ? (steps - 1) / (high - low) : 0;
   for (let i = 0; i < n; i++) {

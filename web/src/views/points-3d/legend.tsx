@@ -1,7 +1,6 @@
 import { useState } from "preact/hooks";
 import { NONE } from "../palette/api";
-import { numberColour } from "../palette/palette";
-import type { Categories, Colouring, LegendFilter } from "./colours";
+import { amountColour, type Categories, type Colouring, type LegendFilter } from "./colours";
 
 export interface LegendProps {
   colouring: Colouring;
@@ -111,7 +110,7 @@ function Ramp({ low, high, filter, onFilter }: LegendProps & { low: number; high
     <>
       <svg class="points-legend-ramp" viewBox="0 0 120 10" preserveAspectRatio="none" aria-hidden="true">
         {STOPS.map((stop, i) => (
-          <rect key={stop} x={i * 10} y={0} width={10.3} height={10} fill={numberColour(stop)} />
+          <rect key={stop} x={i * 10} y={0} width={10.3} height={10} fill={amountColour(stop)} />
         ))}
       </svg>
       <div class="points-legend-ends number">

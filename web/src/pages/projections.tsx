@@ -1,0 +1,194 @@
+import "./projections/projections.css";
+import { useMemo, useRef } from "preact/hooks";
+import type { Manifest, Projection } from "../contract/generated";
+import { loadHeads, type Heads } from "../data/heads";
+import { choice, list, text } from "../state/codecs";
+import { colour } from "../state/params";
+import { useResource } from "../state/resource";
+import { param } from "../state/url";
+import { Many, Select } from "../views/controls/view";
+import { csv } from "../views/export-menu/csv";
+import { ExportMenu } from "../views/export-menu/view";
+import { colourPoints, type Colouring } from "../views/points-3d/colours";
+import { short } from "../views/points-3d/legend";
+import { Empty, Loaded } from "../views/states/view";
+import type { PageProps } from "./page";
+import { ColumnSelect } from "./points/bar";
+import { headColumns, type PointColumn } from "./points/columns";
+import { ProjectionCard } from "./projections/card";
+import { best, EVERY, projectionPasses, projectionTables, type ProjectionTable } from "./projections/groups";
+
+/** Heads of which models were placed together; empty is the first of the atlas. */
+const scope = param("scope", text, "");
+const methods = param("methods", list(text), []);
+const metrics = param("metrics", list(text), []);
+const dimensions = param("dims", choice("all", "2", "3"), "all");
+
+/** Every stored projection as a small picture. */
+export default function Projections({ manifest }: PageProps) {
+  const heads = useResource(() => loadHeads(manifest), [manifest]);
+  return (
+    <>
+      <h1>Projections</h1>
+      {manifest.projections.length === 0 ? (
+        <Empty title="This atlas holds no projections">{manifest.missing["projections"]}</Empty>
+      ) : (
+        <Loaded resource={heads} what="the heads" height={400}>
+          {(loaded) => <Body manifest={manifest} heads={loaded} />}
+        </Loaded>
+      )}
+    </>
+  );
+}
+
+function Body({ manifest, heads }: { manifest: Manifest; heads: Heads }) {
+  const frame = useRef<HTMLDivElement>(null);
+  const all = manifest.projections;
+  const columns = useMemo(() => headColumns(manifest, heads), [manifest, heads]);
+  const colourId = columns.find((one) => one.id === colour.value)?.id ?? columns[0]?.id ?? "";
+  const coloured = useResource(
+    async () => {
+      const colouring = await (columns.find((one) => one.id === colourId) as PointColumn).load();
+      return { colouring, bytes: colourPoints(colouring, manifest.n_heads) };
+    },
+    [columns, colourId],
+    { keep: true },
+  );
+  const scopes = [...new Set(all.map((one) => one.scope))];
+  const scopeNow = scope.value === EVERY || scopes.includes(scope.value) ? scope.value : (scopes[0] ?? "");
+  const filter = {
+    scope: scopeNow,
+    methods: methods.value,
+    metrics: metrics.value,
+    dimensions: dimensions.value === "all" ? null : Number(dimensions.value),
+  };
+  const shown = all.filter((one) => projectionPasses(one, filter));
+  const names = (of: (one: Projection) => string) => [...new Set(all.map(of))].map((value) => ({ value, title: value }));
+  return (
+    <>
+      <p class="muted">
+        A click opens a projection. T, trustworthiness: neighbours in the picture are neighbours in truth. C, continuity: true neighbours stay near.
+        Both are at most 1; the best of each dimension are bold.
+      </p>
+      <div class="toolbar">
+        <Select
+          label="Heads of"
+          value={scopeNow}
+          options={[...scopes.map((value) => ({ value, title: value === "all" ? "all models" : value })), { value: EVERY, title: EVERY }]}
+          onChange={(value) => scope.set(value === scopes[0] ? "" : value)}
+        />
+        <Many label="Methods" values={methods.value} options={names((one) => one.method)} onChange={methods.set} />
+        {names((one) => one.metric).length > 1 ? (
+          <Many label="Metrics" values={metrics.value} options={names((one) => one.metric)} onChange={metrics.set} />
+        ) : null}
+        <Select
+          label="Dimensions"
+          value={dimensions.value}
+          options={[
+            { value: "all", title: "2 and 3" },
+            { value: "2", title: "2" },
+            { value: "3", title: "3" },
+          ]}
+          onChange={dimensions.set}
+        />
+        <ColumnSelect label="Colour" value={colourId} columns={columns} onChange={colour.set} />
+        <ExportMenu target={() => frame.current} name="projections" data={[{ title: "CSV", extension: "csv", type: "text/csv", make: () => asCsv(shown) }]} />
+      </div>
+      {shown.length === 0 ? (
+        <Empty title="No projection passes the filters" />
+      ) : (
+        <Loaded resource={coloured} what="the colours" height={400}>
+          {({ colouring, bytes }) => (
+            <div ref={frame}>
+              <Key colouring={colouring} />
+              {projectionTables(shown).map((table) => (
+                <Table key={table.scope} manifest={manifest} table={table} colours={bytes} colourId={colourId} />
+              ))}
+            </div>
+          )}
+        </Loaded>
+      )}
+    </>
+  );
+}
+
+function Table({ manifest, table, colours, colourId }: { manifest: Manifest; table: ProjectionTable; colours: Uint8Array; colourId: string }) {
+  // Over the whole scope, so that filters do not change what is called the best.
+  const within = manifest.projections.filter((one) => one.scope === table.scope);
+  const [trusted, continuous] = [best(within, "trustworthiness"), best(within, "continuity")];
+  const several = new Set(table.rows.map((row) => row.metric)).size > 1;
+  return (
+    <section>
+      <h2>{table.scope === "all" ? "Heads of all models" : table.scope}</h2>
+      <div class="projection-scroll">
+        <table class="projection-table">
+          <thead>
+            <tr>
+              <th>method</th>
+              {table.neighbours.map((n) => (
+                <th key={n} scope="col">
+                  {n > 0 ? `${n} neighbours` : "all heads at once"}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {table.rows.map((row) => (
+              <tr key={`${row.method} ${row.metric} ${row.dimensions}`}>
+                <th scope="row">
+                  {row.method} {row.dimensions}-D{several ? <small>{row.metric}</small> : null}
+                </th>
+                {row.cells.map((projection, i) => (
+                  <td key={table.neighbours[i]}>
+                    {projection ? (
+                      <ProjectionCard
+                        manifest={manifest}
+                        projection={projection}
+                        colours={colours}
+                        colourId={colourId}
+                        mostTrustworthy={trusted.has(projection)}
+                        mostContinuous={continuous.has(projection)}
+                      />
+                    ) : null}
+                  </td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  );
+}
+
+/** Most categories that are written out. */
+const CATEGORIES = 20;
+
+/** What the colours mean. */
+function Key({ colouring }: { colouring: Colouring }) {
+  if (colouring.kind === "amounts") {
+    return (
+      <p class="muted">
+        {colouring.title} from {short(colouring.low)} (dark) to {short(colouring.high)} (light)
+      </p>
+    );
+  }
+  return (
+    <div class="projection-key">
+      {colouring.labels.slice(0, CATEGORIES).map((label, i) => (
+        <span key={label}>
+          <i style={{ background: colouring.colours[i] ?? "" }} aria-hidden="true" />
+          <bdi>{label}</bdi>
+        </span>
+      ))}
+      {colouring.labels.length > CATEGORIES ? <span class="muted">and {colouring.labels.length - CATEGORIES} more</span> : null}
+    </div>
+  );
+}
+
+function asCsv(projections: readonly Projection[]): string {
+  return csv(
+    ["scope", "metric", "method", "neighbours", "dimensions", "trustworthiness", "continuity", "pieces", "note"],
+    projections.map((one) => [one.scope, one.metric, one.method, one.n_neighbors, one.n_components, one.trustworthiness, one.continuity, one.n_pieces, one.note]),
+  );
+}

@@ -1,0 +1,71 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { Manifest, Projection } from "../../contract/generated";
+import { loadProjection, projectionId } from "../../data/projections";
+import { colour } from "../../state/params";
+import { useResource } from "../../state/resource";
+import { link } from "../../state/url";
+import { PointThumbnail } from "../../views/point-thumbnail/view";
+import * as params from "../points/params";
+
+interface CardProps {
+  manifest: Manifest;
+  projection: Projection;
+  /** Red, green, blue of every head. */
+  colours: Uint8Array;
+  colourId: string;
+  mostTrustworthy: boolean;
+  mostContinuous: boolean;
+}
+
+/** A projection as a picture that opens it; it is loaded once it comes near the window. */
+export function ProjectionCard({ manifest, projection, colours, colourId, mostTrustworthy, mostContinuous }: CardProps) {
+  const anchor = useRef<HTMLAnchorElement>(null);
+  const [near, setNear] = useState(false);
+  useEffect(() => {
+    const element = anchor.current;
+    if (!element || near) return;
+    const observer = new IntersectionObserver((entries) => entries.some((one) => one.isIntersecting) && setNear(true), {
+      rootMargin: "300px",
+    });
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [near]);
+  const placed = useResource(async () => (near ? loadProjection(manifest, projection) : null), [near, projection]);
+  const { method, n_neighbors, n_components, trustworthiness, continuity, note, scope } = projection;
+  const words = `${method}, ${n_neighbors > 0 ? `${n_neighbors} neighbours, ` : ""}${n_components}-D, ${scope}`;
+  const value = placed.value;
+  const flat = n_components > 2 ? [] : [params.dimensions.to("2")];
+  return (
+    <a
+      ref={anchor}
+      class="projection-card"
+      href={link("heads-3d", params.projection.to(projectionId(projection)), colour.to(colourId), ...flat)}
+      title={[words, placed.status === "failed" ? placed.error.message : note].filter(Boolean).join("\n")}
+    >
+      {value ? (
+        <PointThumbnail
+          x={value.x}
+          y={value.y}
+          z={value.z}
+          colours={colours.subarray(3 * value.firstRow)}
+          size={120}
+          label={words}
+        />
+      ) : (
+        <span class="projection-wait muted">{placed.status === "failed" ? "cannot be read" : ""}</span>
+      )}
+      <span class="projection-numbers number">
+        <span data-best={mostTrustworthy} title="trustworthiness">
+          T {share(trustworthiness)}
+        </span>
+        <span data-best={mostContinuous} title="continuity">
+          C {share(continuity)}
+        </span>
+      </span>
+    </a>
+  );
+}
+
+function share(value: number | null): string {
+  return value === null ? "–" : value.toFixed(3);
+}

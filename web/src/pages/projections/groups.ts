@@ -1,0 +1,70 @@
+// The stored projections as tables: one per scope, a row per method, metric and dimension, a
+// column per number of neighbours.
+
+import type { Projection } from "../../contract/generated";
+
+export interface ProjectionRow {
+  method: string;
+  metric: string;
+  dimensions: number;
+  /** In the order of `ProjectionTable.neighbours`; null where there is none. */
+  cells: (Projection | null)[];
+}
+
+export interface ProjectionTable {
+  scope: string;
+  neighbours: number[];
+  rows: ProjectionRow[];
+}
+
+/** What is shown; empty lists are all. */
+export interface ProjectionFilter {
+  scope: string;
+  methods: readonly string[];
+  metrics: readonly string[];
+  dimensions: number | null;
+}
+
+/** Names of the scope in which all heads are. */
+export const EVERY = "every scope";
+
+/** Whether a projection passes. */
+export function projectionPasses(one: Projection, filter: ProjectionFilter): boolean {
+  return (
+    (filter.scope === EVERY || one.scope === filter.scope) &&
+    (filter.methods.length === 0 || filter.methods.includes(one.method)) &&
+    (filter.metrics.length === 0 || filter.metrics.includes(one.metric)) &&
+    (filter.dimensions === null || one.n_components === filter.dimensions)
+  );
+}
+
+/** Arrange projections; methods without neighbours (0) come last, in a column of their own. */
+export function projectionTables(projections: readonly Projection[]): ProjectionTable[] {
+  const scopes = [...new Set(projections.map((one) => one.scope))];
+  return scopes.map((scope) => {
+    const within = projections.filter((one) => one.scope === scope);
+    const neighbours = [...new Set(within.map((one) => one.n_neighbors))].sort((a, b) => (a || 1e9) - (b || 1e9));
+    const rows = new Map<string, ProjectionRow>();
+    for (const one of within) {
+      const key = [one.method, one.metric, one.n_components].join("\n");
+      let row = rows.get(key);
+      if (!row) {
+        row = { method: one.method, metric: one.metric, dimensions: one.n_components, cells: neighbours.map(() => null) };
+        rows.set(key, row);
+      }
+      row.cells[neighbours.indexOf(one.n_neighbors)] = one;
+    }
+    return { scope, neighbours, rows: [...rows.values()] };
+  });
+}
+
+/** Of each dimension the projection that keeps most neighbours; ties keep all. */
+export function best(projections: readonly Projection[], measure: "trustworthiness" | "continuity"): Set<Projection> {
+  const found = new Set<Projection>();
+  for (const dimensions of new Set(projections.map((one) => one.n_components))) {
+    const same = projections.filter((one) => one.n_components === dimensions);
+    const top = Math.max(...same.map((one) => one[measure] ?? Number.NEGATIVE_INFINITY));
+    for (const one of same) if (one[measure] === top) found.add(one);
+  }
+  return found;
+}
