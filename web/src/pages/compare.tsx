@@ -1,4 +1,5 @@
 import "./compare/page.css";
+import { useState } from "preact/hooks";
 import type { Manifest, Prompt } from "../contract/generated";
 import { headRow, modelOfRow, placeOfRow } from "../data/heads";
 import { loadPrompts, promptsById, shortId, viewablePrompts } from "../data/prompts";
@@ -28,6 +29,8 @@ function Ready({ manifest, prompts }: { manifest: Manifest; prompts: Prompt[] })
   const asked = promptsById(prompts, promptsParam.value).filter((one) => viewable.includes(one));
   const places = asked.length > 0 ? asked : viewable.slice(0, 1);
   const rows = [...new Set(heads.value.flatMap((name) => headRow(manifest, name) ?? []))];
+  // Only at the start: the grids must not fold away under the first click.
+  const [empty] = useState(rows.length === 0);
   const items = rows.flatMap((row) => places.map((prompt) => itemOf(manifest, prompts, row, prompt)));
   return (
     <>
@@ -43,7 +46,7 @@ function Ready({ manifest, prompts }: { manifest: Manifest; prompts: Prompt[] })
           Clear all
         </button>
       </div>
-      <details class="panel" open={rows.length === 0}>
+      <details class="panel" open={empty}>
         <summary>Heads</summary>
         <PickHeads manifest={manifest} rows={rows} />
       </details>
