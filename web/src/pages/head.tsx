@@ -6,6 +6,7 @@ import { loadPrompts, promptsById, viewablePrompts } from "../data/prompts";
 import { head, prompts as promptsParam, seed } from "../state/params";
 import { useResource } from "../state/resource";
 import { go, here, link } from "../state/url";
+import { ExportMenu } from "../views/export-menu/view";
 import { Empty, Loaded } from "../views/states/view";
 import { choosePrompts } from "./head/choose";
 import { ClassList } from "./head/class-list";
@@ -36,7 +37,7 @@ function NoHead({ manifest }: PageProps) {
 }
 
 function OneHead({ manifest, row }: { manifest: Manifest; row: number }) {
-  const everything = useRef<HTMLDivElement>(null);
+  const side = useRef<HTMLElement>(null);
   const known = useResource(async () => {
     const [prompts, byHead] = await Promise.all([loadPrompts(manifest), loadClassesByHead(manifest)]);
     return { prompts, byHead };
@@ -62,7 +63,7 @@ function OneHead({ manifest, row }: { manifest: Manifest; row: number }) {
               <ClassList tagged={byHead.get(row) ?? []} />
               <Alike manifest={manifest} query={query} />
               <Controls manifest={manifest} prompts={prompts} viewable={viewable} />
-              <div class="head-page" ref={everything}>
+              <div class="head-page">
                 <Rows
                   manifest={manifest}
                   query={query}
@@ -72,7 +73,8 @@ function OneHead({ manifest, row }: { manifest: Manifest; row: number }) {
                     return prompt ? [{ place, prompt }] : [];
                   })}
                 />
-                <aside class="head-side">
+                <aside class="head-side" ref={side} aria-label="What is known of this head">
+                  <ExportMenu target={() => side.current} name={`${name}-profile`} />
                   <Scores manifest={manifest} row={row} />
                   <Place manifest={manifest} row={row} />
                   <Features manifest={manifest} row={row} />

@@ -1,4 +1,5 @@
 import "./home/page.css";
+import { useRef } from "preact/hooks";
 import type { Manifest } from "../contract/generated";
 import { loadClasses } from "../data/classes";
 import { headName, loadHeads, type Heads } from "../data/heads";
@@ -7,6 +8,7 @@ import { classes as classesParam, head } from "../state/params";
 import { useResource } from "../state/resource";
 import { go, link } from "../state/url";
 import { HeadSearch } from "../views/head-search/view";
+import { ExportMenu } from "../views/export-menu/view";
 import { HeadLink } from "../views/head-link/view";
 import { Loaded } from "../views/states/view";
 import type { PageProps } from "./page";
@@ -17,8 +19,9 @@ export default function Home({ manifest }: PageProps) {
     const [classes, heads] = await Promise.all([loadClasses(manifest), loadHeads(manifest)]);
     return { classes, heads };
   }, [manifest]);
+  const place = useRef<HTMLDivElement>(null);
   return (
-    <div class="home">
+    <div class="home" ref={place}>
       <h1>Which attention heads do something like this one?</h1>
       <p class="home-lead">
         Attention patterns of {manifest.n_heads.toLocaleString("en")} heads in {manifest.models.length}{" "}
@@ -63,6 +66,7 @@ export default function Home({ manifest }: PageProps) {
       </div>
       <Models manifest={manifest} />
       <Made manifest={manifest} />
+      <ExportMenu target={() => place.current} name="atlas" />
     </div>
   );
 }

@@ -3,7 +3,7 @@ import type { Manifest, Projection } from "../../contract/generated";
 import { loadClassesByHead } from "../../data/classes";
 import { loadDistances, metricOf, ranking } from "../../data/distances";
 import { headName } from "../../data/heads";
-import { loadProjection, projectionId } from "../../data/projections";
+import { loadProjection, projectionId, type Placed } from "../../data/projections";
 import { head, metric } from "../../state/params";
 import { text } from "../../state/codecs";
 import { useResource } from "../../state/resource";
@@ -13,7 +13,7 @@ import { HeadMap } from "../../views/head-map/view";
 import { NONE } from "../../views/palette/api";
 import { Empty, Loaded } from "../../views/states/view";
 
-/** Which projection is shown; empty is the first of all heads in two dimensions. */
+/** Which projection is shown; empty is the one in three dimensions that keeps most neighbours. */
 export const projection = param("projection", text, "");
 
 /** Where the head lies in a projection, with its ten nearest heads. */
@@ -21,8 +21,8 @@ export function Place({ manifest, row }: { manifest: Manifest; row: number }) {
   const options = manifest.projections.filter((one) => one.scope === "all");
   const chosen =
     options.find((one) => projectionId(one) === projection.value) ??
-    mostTrustworthy(options.filter((one) => one.n_components === 2)) ??
-    options[0];
+    mostTrustworthy(options.filter((one) => one.n_components === 3)) ??
+    mostTrustworthy(options);
   return (
     <section>
       <h2>Place among the heads</h2>
@@ -35,7 +35,7 @@ export function Place({ manifest, row }: { manifest: Manifest; row: number }) {
             onChange={(id) => projection.set(id)}
           />
           <Map manifest={manifest} row={row} chosen={chosen} />
-          <a href={link("heads-3d", head.to(headName(manifest, row)))}>Open in 3-D</a>
+          <a href={link("heads-3d", head.to(headName(manifest, row)))}>Open large</a>
         </>
       ) : (
         <Empty title="No projections">{manifest.missing["projections"]}</Empty>
@@ -72,7 +72,16 @@ function Map({ manifest, row, chosen }: { manifest: Manifest; row: number; chose
   );
   return (
     <Loaded resource={loaded} what="the projection" height={260}>
-      {({ placed, near }) => (
+      {({ placed, near }) =>
+        placed.z ? (
+          <InSpace
+            placed={placed}
+            marked={[row, ...near]}
+            colour={colour}
+            describe={(point) => headName(manifest, point)}
+            onPick={(point) => go(here(head.to(headName(manifest, point))))}
+          />
+        ) : (
         <HeadMap
           x={placed.x}
           y={placed.y}
@@ -84,7 +93,26 @@ function Map({ manifest, row, chosen }: { manifest: Manifest; row: number; chose
           width={286}
           height={240}
         />
-      )}
+        )
+      }
+    </Loaded>
+  );
+}
+
+interface InSpaceProps {
+  placed: Placed;
+  marked: readonly number[];
+  colour: (point: number) => string;
+  describe: (point: number) => string;
+  onPick: (point: number) => void;
+}
+
+/** In three dimensions; the code for that is fetched when it is needed. */
+function InSpace(props: InSpaceProps) {
+  const module = useResource(() => import("./place-3d"), []);
+  return (
+    <Loaded resource={module} what="the view" height={260}>
+      {({ Place3d }) => <Place3d {...props} />}
     </Loaded>
   );
 }

@@ -50,7 +50,7 @@ export function RowInfo({ one, total, byHead, first }: Props) {
               null percentile {percent(one.percentile)}
             </div>
           )}
-          <label class="row-like">
+          <label class="row-like" data-export="no">
             <input
               type="checkbox"
               checked={like.value.includes(one.head)}

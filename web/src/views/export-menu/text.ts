@@ -55,11 +55,33 @@ function lines(node: Text): Line[] {
   for (const word of node.data.matchAll(/\S+/g)) {
     range.setStart(node, word.index);
     range.setEnd(node, word.index + word[0].length);
-    const box = range.getClientRects()[0];
+    const boxes = range.getClientRects();
+    if (boxes.length > 1) {
+      for (const piece of pieces(node, word.index, word[0], range)) found.push(piece);
+      continue;
+    }
+    const box = boxes[0];
     if (!box || box.width === 0) continue;
     const last = found.at(-1);
     if (last && Math.abs(last.box.top - box.top) < 2) last.text += ` ${word[0]}`;
     else found.push({ text: word[0], box });
+  }
+  return found;
+}
+
+/** Cut a word that the page breaks, as at a hyphen, where its characters change lines. */
+function pieces(node: Text, start: number, word: string, range: Range): Line[] {
+  const found: Line[] = [];
+  let at = start;
+  for (const character of word) {
+    range.setStart(node, at);
+    at += character.length;
+    range.setEnd(node, at);
+    const box = range.getClientRects()[0];
+    if (!box) continue;
+    const last = found.at(-1);
+    if (last && Math.abs(last.box.top - box.top) < 2) last.text += character;
+    else found.push({ text: character, box });
   }
   return found;
 }
