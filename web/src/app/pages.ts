@@ -24,4 +24,5 @@ export const PAGES: PageEntry[] = [
   { name: "evaluation", title: "Evaluation", nav: true, load: () => import("../pages/evaluation") },
   { name: "about", title: "About", nav: true, load: () => import("../pages/about") },
   { name: "projections", title: "Projections", nav: true, load: () => import("../pages/projections") },
+  { name: "clusters", title: "Clusters", nav: true, load: () => import("../pages/clusters") },
 ];

@@ -3,21 +3,10 @@
 import type { Clustering, Manifest } from "../../contract/generated";
 import { clusteringOf, loadLabels, loadLinkage } from "../../data/clusters";
 import { cutTree, type Cut } from "../../data/tree";
-import { integer, text, type Codec } from "../../state/codecs";
+import { integer, text } from "../../state/codecs";
 import { useResource, type Resource } from "../../state/resource";
 import { param } from "../../state/url";
-
-/** A cut as `n12` or `h3.25`; null is the stored one and written as the empty text. */
-export const cutCodec: Codec<Cut | null> = {
-  read: (value) => {
-    if (value === "") return null;
-    const match = /^([nh])(\d{1,9}(?:\.\d{1,9})?(?:e-?\d{1,3})?)$/.exec(value);
-    if (!match) return undefined;
-    return { by: match[1] === "n" ? "number" : "height", value: Number(match[2]) };
-  },
-  write: (cut) =>
-    cut === null ? "" : cut.by === "number" ? `n${Math.round(cut.value)}` : `h${Number(cut.value.toPrecision(6))}`,
-};
+import { cutCodec } from "./codec";
 
 /** Short name of a clustering; empty is the first. */
 export const clustering = param("clustering", text, "");

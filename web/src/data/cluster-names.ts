@@ -1,0 +1,153 @@
+// Names that a person gives to clusters, in the form of an atlas's `clusters/names.json`.
+//
+// A name is kept with the heads that were in its cluster when it was given; what a cut calls its
+// clusters is worked out from the overlap each time, exactly as Python's `carry_over` does.
+
+import { assign } from "./assignment";
+import { parseHead } from "./heads";
+
+/** Version of the file. */
+export const NAMES_SCHEMA = 1;
+/** Overlaps below this count as none. */
+export const THRESHOLD = 0.3;
+const LONGEST = 80;
+
+/** A name, and what it was given to. */
+export interface ClusterName {
+  name: string;
+  note: string;
+  /** Models whose heads were clustered then, sorted. */
+  models: string[];
+  /** Heads of the cluster when it was named, sorted. */
+  members: string[];
+}
+
+/** Which name each cluster of a cut inherits. */
+export interface NamedClusters {
+  /** Cluster number to its name. */
+  names: Map<number, ClusterName>;
+  /** Names that found no cluster. */
+  unassigned: ClusterName[];
+}
+
+/** A name as it is kept, or null if it is not one line of 1 to 80 characters. */
+export function checkedName(text: string): string | null {
+  const name = text.trim();
+  const printable = !/[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u.test(name);
+  return name !== "" && [...name].length <= LONGEST && printable ? name : null;
+}
+
+/**
+ * Read the file.
+ *
+ * @throws Error, in one line, if it is not as `writeNames` writes it.
+ */
+export function readNames(text: string): ClusterName[] {
+  let file: unknown;
+  try {
+    file = JSON.parse(text);
+  } catch {
+    throw new Error("this is not JSON; give a names.json as this page saves it");
+  }
+  const { schema, names } = (file ?? {}) as { schema?: unknown; names?: unknown };
+  if (schema !== NAMES_SCHEMA || !Array.isArray(names)) {
+    throw new Error(`this has no "schema": ${NAMES_SCHEMA} with "names"; give a names.json`);
+  }
+  return names.map((entry: unknown, place) => readName((entry ?? {}) as Record<string, unknown>, place));
+}
+
+function readName(entry: Record<string, unknown>, place: number): ClusterName {
+  const texts = (value: unknown): string[] =>
+    Array.isArray(value) && value.every((one) => typeof one === "string") ? (value as string[]) : [];
+  const name = typeof entry["name"] === "string" ? checkedName(entry["name"]) : null;
+  const members = texts(entry["members"]);
+  if (name === null) throw new Error(`names[${place}]: give a name of 1 to ${LONGEST} characters`);
+  const parsed = members.map(parseHead);
+  if (members.length === 0 || parsed.some((one) => one === null)) {
+    throw new Error(`names[${place}]: "members" has to list heads such as gpt2-small:L5:H1`);
+  }
+  const models = [...texts(entry["models"]), ...parsed.flatMap((one) => (one ? [one.model] : []))];
+  return {
+    name,
+    note: typeof entry["note"] === "string" ? entry["note"] : "",
+    models: sortedSet(models),
+    members: sortedSet(parsed.flatMap((one) => (one ? [`${one.model}:L${one.layer}:H${one.index}`] : []))),
+  };
+}
+
+/** The file as text. */
+export function writeNames(names: readonly ClusterName[]): string {
+  const entries = names.map(({ name, members, models, note }) => ({ name, members, models, note }));
+  return `${JSON.stringify({ schema: NAMES_SCHEMA, names: entries }, null, 2)}\n`;
+}
+
+/** Code-point order, as Python sorts. */
+function sortedSet(texts: readonly string[]): string[] {
+  return [...new Set(texts)].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+}
+
+/**
+ * Give the clusters of a cut the names that fit best: paired one to one so that the sum of their
+ * Jaccard indices is largest. Only heads that both could hold count.
+ *
+ * @param heads names of the heads, in the order of the labels
+ */
+export function carryOver(
+  names: readonly ClusterName[],
+  heads: readonly string[],
+  labels: Int32Array,
+): NamedClusters {
+  const nClusters = labels.reduce((most, label) => Math.max(most, label), -1) + 1;
+  const overlaps = names.map((name) =>
+    overlapsOf(name, heads, labels, nClusters).map((one) => (one < THRESHOLD ? 0 : one)),
+  );
+  const columns = assign(overlaps, nClusters);
+  const found: NamedClusters = { names: new Map(), unassigned: [] };
+  names.forEach((name, row) => {
+    const cluster = columns[row] ?? -1;
+    if (cluster >= 0 && (overlaps[row]?.[cluster] ?? 0) > 0) found.names.set(cluster, name);
+    else found.unassigned.push(name);
+  });
+  return found;
+}
+
+function overlapsOf(
+  name: ClusterName,
+  heads: readonly string[],
+  labels: Int32Array,
+  nClusters: number,
+): number[] {
+  const members = new Set(name.members);
+  const models = new Set(name.models);
+  const both = new Array<number>(nClusters).fill(0);
+  const sizes = new Array<number>(nClusters).fill(0);
+  let named = 0;
+  heads.forEach((head, row) => {
+    const isNamed = members.has(head);
+    if (isNamed) named += 1;
+    const label = labels[row] as number;
+    if (label < 0 || !models.has(head.slice(0, head.lastIndexOf(":L")))) return;
+    sizes[label] = (sizes[label] as number) + 1;
+    if (isNamed) both[label] = (both[label] as number) + 1;
+  });
+  return both.map((shared, label) => {
+    const either = named + (sizes[label] as number) - shared;
+    return either > 0 ? shared / either : 0;
+  });
+}
+
+/** Name a cluster, in place of the name it inherited or of the one of that spelling. */
+export function nameCluster(
+  names: readonly ClusterName[],
+  heads: readonly string[],
+  labels: Int32Array,
+  cluster: number,
+  name: string,
+  note: string,
+): ClusterName[] {
+  const inherited = carryOver(names, heads, labels).names.get(cluster)?.name;
+  const kept = names.filter((one) => one.name !== name && one.name !== inherited);
+  const members = sortedSet(heads.filter((_, row) => labels[row] === cluster));
+  const models = sortedSet(heads.map((head) => head.slice(0, head.lastIndexOf(":L"))));
+  return [...kept, { name, note, models, members }];
+}

@@ -1,0 +1,84 @@
+import "./controls.css";
+import type { Manifest } from "../../contract/generated";
+import { clusteringId } from "../../data/clusters";
+import { heightOf, heightOfCut, leavesOf, type Cut } from "../../data/tree";
+import { change, type Setting } from "../../state/url";
+import { NumberField, Select } from "../../views/controls/view";
+import { clustering, cut, minSize, storedCut, type CutClustering } from "./cut";
+
+interface Props {
+  manifest: Manifest;
+  clusters: CutClustering;
+  /** What else changes with the clusters: a selection by their numbers. */
+  also?: readonly Setting[];
+}
+
+/** Which clustering, and where its tree is cut. */
+export function CutControls({ manifest, clusters, also = [] }: Props) {
+  const { clustering: chosen, linkage, labels, stored } = clusters;
+  const found = labels.reduce((most, label) => Math.max(most, label), -1) + 1;
+  const how = cut.value ?? storedCut(chosen, labels);
+  const set = (next: Cut, push = true) => change([cut.to(next), ...also], push ? "push" : "replace");
+  return (
+    <>
+      <Select
+        label="Clustering"
+        value={clusteringId(chosen)}
+        options={manifest.clusterings.map((one) => ({
+          value: clusteringId(one),
+          title: `${one.method} (${one.metric})`,
+        }))}
+        onChange={(value) => change([clustering.to(value), cut.to(null), minSize.to(0), ...also])}
+      />
+      {linkage && linkage.length > 0 ? (
+        <>
+          <NumberField
+            label="Clusters"
+            value={how.by === "number" ? how.value : found}
+            low={1}
+            high={leavesOf(linkage)}
+            onChange={(value) => set({ by: "number", value })}
+          />
+          <HeightSlider linkage={linkage} how={how} onChange={(value) => set({ by: "height", value }, false)} />
+          <NumberField
+            label="Smallest"
+            value={Math.max(1, minSize.value)}
+            low={1}
+            high={labels.length}
+            onChange={(value) => change([minSize.to(value === 1 ? 0 : value), ...also])}
+          />
+          <button
+            type="button"
+            disabled={stored && cut.value === null && minSize.value === 0}
+            onClick={() => change([cut.to(null), minSize.to(0), ...also])}
+          >
+            As stored
+          </button>
+        </>
+      ) : (
+        <span class="muted">{chosen.method} has no tree to cut</span>
+      )}
+    </>
+  );
+}
+
+function HeightSlider(props: { linkage: Float32Array; how: Cut; onChange: (height: number) => void }) {
+  const { linkage, how, onChange } = props;
+  const most = heightOf(linkage, linkage.length / 4 - 1);
+  const height = heightOfCut(linkage, how);
+  return (
+    <label class="control cut-height">
+      <span>Height</span>
+      <input
+        type="range"
+        min={0}
+        max={most}
+        step={most / 500 || 1}
+        value={Math.min(most, height)}
+        aria-valuetext={height.toPrecision(3)}
+        onInput={(event) => onChange(Number(event.currentTarget.value))}
+      />
+      <output>{Number(height.toPrecision(3))}</output>
+    </label>
+  );
+}

@@ -1,0 +1,175 @@
+import "./clusters/page.css";
+import { useMemo, useRef } from "preact/hooks";
+import type { HeadClass, Manifest, Prompt } from "../contract/generated";
+import { loadClasses } from "../data/classes";
+import { writeNames } from "../data/cluster-names";
+import { headName, headRow, loadHeads, type Heads } from "../data/heads";
+import { loadPrompts, viewablePrompts } from "../data/prompts";
+import { heightOfCut } from "../data/tree";
+import { heads as headsParam } from "../state/params";
+import { useResource } from "../state/resource";
+import { stored } from "../state/stored";
+import { link } from "../state/url";
+import { useWidth } from "../state/width";
+import { Dendrogram } from "../views/dendrogram/view";
+import { csv } from "../views/export-menu/csv";
+import { ExportMenu } from "../views/export-menu/view";
+import { Empty, Loaded } from "../views/states/view";
+import { CutControls } from "./clustering/controls";
+import { clustering, cut, minSize, storedCut, useClustering, type CutClustering } from "./clustering/cut";
+import { Maps } from "./clusters/maps";
+import { keptNames, makeView, namesKey, type View } from "./clusters/model";
+import { Names } from "./clusters/names";
+import { picked } from "./clusters/params";
+import { Selected } from "./clusters/selected";
+import { selectedRows, toggled } from "./clusters/selection";
+import { ClusterTable, columnsOf } from "./clusters/table";
+import type { PageProps } from "./page";
+
+/** Clusters of heads: the cut, the tree, the maps, the names. */
+export default function Clusters({ manifest }: PageProps) {
+  const clusters = useClustering(manifest);
+  const data = useResource(async () => {
+    const [heads, classes, prompts] = await Promise.all([
+      loadHeads(manifest),
+      loadClasses(manifest),
+      loadPrompts(manifest),
+    ]);
+    return { heads, classes, prompts };
+  }, [manifest]);
+  return (
+    <>
+      <h1>Clusters</h1>
+      <Loaded resource={clusters} what="the clusters" height={500}>
+        {(found) =>
+          found ? (
+            <Loaded resource={data} what="the heads" height={500}>
+              {(loaded) => <Content manifest={manifest} clusters={found} {...loaded} />}
+            </Loaded>
+          ) : (
+            <Empty title="This atlas holds no clusters">
+              {manifest.missing["clusterings"] ?? "Run `motifs cluster`, then `motifs site` again."}
+            </Empty>
+          )
+        }
+      </Loaded>
+    </>
+  );
+}
+
+interface ContentProps {
+  manifest: Manifest;
+  clusters: CutClustering;
+  heads: Heads;
+  classes: readonly HeadClass[];
+  prompts: readonly Prompt[];
+}
+
+function Content({ manifest, clusters, heads, classes, prompts }: ContentProps) {
+  const figure = useRef<HTMLDivElement>(null);
+  const kept = stored(namesKey(manifest));
+  const known = useMemo(() => keptNames(kept.value), [kept.value]);
+  const names = useMemo(
+    () => Array.from({ length: manifest.n_heads }, (_, row) => headName(manifest, row)),
+    [manifest],
+  );
+  const view = useMemo(
+    () => makeView({ manifest, cut: clusters, heads, classes, names }, known),
+    [manifest, clusters, heads, classes, names, known],
+  );
+  const picks = picked.value;
+  const single = headsParam.value;
+  const rows = useMemo(() => {
+    const found = single.flatMap((name) => headRow(manifest, name) ?? []);
+    return selectedRows(found, picks, clusters.labels, clusters.linkage);
+  }, [single, picks, clusters]);
+  const selected = useMemo(() => new Set(rows), [rows]);
+  const viewable = useMemo(() => viewablePrompts([...prompts]), [prompts]);
+  const last = picks.findLast((one) => one.kind === "cluster")?.number ?? 0;
+  return (
+    <>
+      <div class="toolbar cluster-heading">
+        <CutControls manifest={manifest} clusters={clusters} also={[picked.to([])]} />
+        <ExportMenu target={() => figure.current} name={`clusters ${clusters.clustering.method}`} data={[tableData(view)]} />
+      </div>
+      <div ref={figure}>
+        <Summary view={view} />
+        {clusters.linkage && clusters.linkage.length > 0 ? (
+          <Tree view={view} linkage={clusters.linkage} selected={selected} />
+        ) : null}
+        <div class="cluster-columns">
+          <div>
+            <Maps view={view} selected={selected} />
+          </div>
+          <div class="cluster-table">
+            <ClusterTable view={view} />
+          </div>
+        </div>
+      </div>
+      <Selected view={view} rows={rows} prompts={prompts} viewable={viewable} />
+      <Names view={view} known={known} cluster={last} onChange={(next) => kept.set(writeNames(next))} />
+    </>
+  );
+}
+
+/** How many clusters, and how far they can be trusted. */
+function Summary({ view }: { view: View }) {
+  const { cut: found, parts } = view;
+  const clusters = parts.filter((part) => part.cluster >= 0);
+  const left = parts.find((part) => part.cluster < 0)?.rows.length ?? 0;
+  const { adjusted_rand_mean: mean, adjusted_rand_spread: spread } = found.clustering;
+  return (
+    <p>
+      {clusters.length} {clusters.length === 1 ? "cluster" : "clusters"} of {found.labels.length - left} heads
+      {left > 0 ? `, ${left} unclustered` : ""}.{" "}
+      {found.stored && mean !== null
+        ? `Adjusted Rand index with clusterings on resampled prompts: ${mean.toFixed(2)}${spread === null ? "" : ` ± ${spread.toFixed(2)}`}. `
+        : found.stored
+          ? ""
+          : "Cut in the browser: its stability is not known. "}
+      <a data-export="no" href={link("cluster-trends", clustering.to(clustering.value), cut.to(cut.value), minSize.to(minSize.value))}>
+        Trends over depth
+      </a>
+    </p>
+  );
+}
+
+function Tree(props: { view: View; linkage: Float32Array; selected: ReadonlySet<number> }) {
+  const { view, linkage, selected } = props;
+  const { ref, width } = useWidth<HTMLDivElement>();
+  const how = cut.value ?? storedCut(view.cut.clustering, view.cut.labels);
+  return (
+    <div ref={ref} class="cluster-tree">
+      {width > 0 ? (
+        <Dendrogram
+          linkage={linkage}
+          cutHeight={heightOfCut(linkage, how)}
+          labels={view.cut.labels}
+          colour={view.colour}
+          selected={selected}
+          leafName={(leaf) => view.names[leaf] ?? ""}
+          onPick={(node) => picked.set(toggled(picked.peek(), { kind: "branch", number: node }))}
+          width={width}
+          height={190}
+          label={`Tree of ${view.names.length} heads`}
+        />
+      ) : null}
+    </div>
+  );
+}
+
+/** The table of clusters as CSV. */
+function tableData(view: View) {
+  const columns = columnsOf(view);
+  const titles = ["Name", ...columns.map((column) => column.title)];
+  return {
+    title: "CSV",
+    extension: "csv",
+    type: "text/csv",
+    make: () =>
+      csv(
+        titles,
+        view.parts.map((part) => [view.title(part.cluster), ...columns.map((column) => column.value(part))]),
+      ),
+  };
+}

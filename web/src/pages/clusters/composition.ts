@@ -1,0 +1,80 @@
+// What clusters are made of: models, depth, classes.
+
+/** A cluster and its heads. */
+export interface ClusterParts {
+  /** -1 gathers the unclustered. */
+  cluster: number;
+  rows: number[];
+  /** Heads per model, in the order of the manifest. */
+  models: number[];
+  /** Heads in the first, middle and last third of their models. */
+  thirds: [number, number, number];
+  meanDepth: number;
+  /** Classes with their heads in the cluster and their lift, most heads first. */
+  classes: { name: string; heads: number; lift: number }[];
+}
+
+interface Heads {
+  model: ArrayLike<number>;
+  depth: ArrayLike<number>;
+}
+
+/**
+ * Count heads by cluster; the unclustered come last.
+ *
+ * @param classes rows of the heads in each class
+ */
+export function compositions(
+  labels: Int32Array,
+  heads: Heads,
+  nModels: number,
+  classes: readonly { name: string; rows: readonly number[] }[],
+): ClusterParts[] {
+  const byLabel = new Map<number, number[]>();
+  labels.forEach((label, row) => {
+    const rows = byLabel.get(label);
+    if (rows) rows.push(row);
+    else byLabel.set(label, [row]);
+  });
+  const order = [...byLabel.keys()].sort((a, b) => Number(a < 0) - Number(b < 0) || a - b);
+  return order.map((cluster) => {
+    const rows = byLabel.get(cluster) ?? [];
+    const models = new Array<number>(nModels).fill(0);
+    const thirds: [number, number, number] = [0, 0, 0];
+    let depths = 0;
+    for (const row of rows) {
+      const model = heads.model[row] as number;
+      models[model] = (models[model] ?? 0) + 1;
+      const depth = heads.depth[row] as number;
+      thirds[third(depth)] += 1;
+      depths += depth;
+    }
+    return {
+      cluster,
+      rows,
+      models,
+      thirds,
+      meanDepth: depths / rows.length,
+      classes: classesOf(labels, cluster, rows.length, classes),
+    };
+  });
+}
+
+/** 0, 1 or 2 for the third of the model that a depth from 0 to 1 lies in. */
+export function third(depth: number): 0 | 1 | 2 {
+  return Math.min(2, Math.floor(3 * depth)) as 0 | 1 | 2;
+}
+
+function classesOf(
+  labels: Int32Array,
+  cluster: number,
+  size: number,
+  classes: readonly { name: string; rows: readonly number[] }[],
+): ClusterParts["classes"] {
+  const found = classes.flatMap(({ name, rows }) => {
+    const shared = rows.reduce((n, row) => n + Number(labels[row] === cluster), 0);
+    // 1: as many as a draw at random would hold.
+    return shared === 0 ? [] : [{ name, heads: shared, lift: (shared * labels.length) / (size * rows.length) }];
+  });
+  return found.sort((a, b) => b.heads - a.heads || (a.name < b.name ? -1 : 1));
+}
