@@ -51,7 +51,7 @@ def check_close(got: np.ndarray, patterns: np.ndarray, tolerance: float) -> None
 @given(pattern_batches())
 @settings(max_examples=50, deadline=None)
 def test_the_kernels_agree_with_the_oracle(patterns: np.ndarray) -> None:
-    check_close(extended_kernels.extended_features(patterns), patterns, 1e-5)
+    check_close(extended_kernels.extended_features(patterns), patterns, 3e-5)
     wide = extended_torch.extended_features(torch.from_numpy(patterns).double())
     check_close(wide.numpy(), patterns, 1e-9)
     check_close(
@@ -62,17 +62,17 @@ def test_the_kernels_agree_with_the_oracle(patterns: np.ndarray) -> None:
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 6, 7, 31, 32, 33, 97])
 def test_degenerate_patterns_agree_and_are_finite(n: int) -> None:
     patterns = np.stack(list(degenerate_patterns(n).values()))
-    check_close(extended_kernels.extended_features(patterns), patterns, 1e-5)
+    check_close(extended_kernels.extended_features(patterns), patterns, 3e-5)
     narrow = extended_torch.extended_features(torch.from_numpy(patterns))
     assert narrow.dtype == torch.float32
-    check_close(narrow.numpy(), patterns, 1e-5)
+    check_close(narrow.numpy(), patterns, 3e-5)
 
 
 @pytest.mark.parametrize("name", ["n24", "n48"])
 def test_real_patterns_agree(name: str) -> None:
     with np.load(DATA, allow_pickle=False) as file:
         patterns = file[name]
-    check_close(compute_features(patterns, "extended"), patterns, 1e-5)
+    check_close(compute_features(patterns, "extended"), patterns, 3e-5)
     check_close(
         extended_torch.extended_features(torch.from_numpy(patterns)).numpy(), patterns, 1e-5
     )
@@ -83,7 +83,7 @@ def test_real_patterns_agree(name: str) -> None:
 def test_values_lie_in_the_documented_ranges(patterns: np.ndarray) -> None:
     for column, entry in zip(oracle(patterns).T, features_of("extended"), strict=True):
         low, high = entry.range
-        assert low <= column.min() <= column.max() <= high + 1e-6, entry.name
+        assert low - 1e-6 <= column.min() <= column.max() <= high + 1e-6, entry.name
 
 
 # Through `compute_features`.
@@ -92,7 +92,7 @@ def test_values_lie_in_the_documented_ranges(patterns: np.ndarray) -> None:
 def test_the_set_is_listed_and_off_by_default() -> None:
     assert "extended" in feature_sets()
     assert feature_names("extended") == NAMES
-    assert len(NAMES) == len(set(NAMES)) == 58
+    assert len(NAMES) == len(set(NAMES)) == 85
     assert not set(feature_names()) & set(NAMES)
 
 
@@ -103,7 +103,7 @@ def test_every_feature_is_described() -> None:
         assert len(entry.large) > 10, entry.name
         assert "{x}" not in entry.large
         assert entry.source
-        assert entry.cost == "O(n^2)"
+        assert entry.cost == ("O(n^3)" if "alike" in entry.context else "O(n^2)")
 
 
 def test_describing_the_set_loads_neither_torch_nor_numba() -> None:
@@ -119,7 +119,7 @@ def test_compute_features_takes_arrays_and_tensors() -> None:
     patterns = np.stack([softmax_pattern(rng, 20) for _ in range(4)])
     array = compute_features(patterns, "extended")
     assert array.dtype == np.float32
-    assert array.shape == (4, 58)
+    assert array.shape == (4, 85)
     tensor = compute_features(torch.from_numpy(patterns), "extended")
     assert np.array_equal(tensor.numpy(), array)
     wide = compute_features(patterns.astype(np.float64), "extended")
@@ -250,7 +250,8 @@ def test_the_share_of_weight_does_not_depend_on_the_sink() -> None:
     halved[:, 0] += 0.5
     before, after = named(pattern), named(halved)
     for name in NAMES:
-        if name.endswith(".share") or name.startswith(("place", "continuity", "keys")):
+        kinds = ("place", "continuity", "keys", "queries", "together.self", "run.self")
+        if name.endswith(".share") or name.startswith(kinds):
             assert after[name] == pytest.approx(before[name]), name
     assert after["entropy.without_sink"] == pytest.approx(before["entropy.without_sink"])
     assert after["sink.mean"] == pytest.approx(0.5 + before["sink.mean"] / 2)
@@ -264,3 +265,105 @@ def test_uniform_attention_has_the_largest_entropy() -> None:
 def test_of_equal_weights_the_nearest_is_the_place() -> None:
     values = named(np.tri(9) / np.arange(1, 10)[:, None])
     assert values["place.self"] == 1
+
+
+# What goes on, and what is alike.
+
+
+def test_roots_let_small_weights_speak() -> None:
+    """Two weights in a row of the diagonal, one small: 2 sqrt(1 * 0.01) over 1 + 0.01."""
+    pattern = np.zeros((12, 12))
+    pattern[9, 2], pattern[10, 3] = 1, 0.01
+    values = named(pattern)
+    assert values["continuity.diagonal.far"] == pytest.approx(0.01 / 1.0001)
+    assert values["continuity_root.diagonal.far"] == pytest.approx(0.1 / 1.01)
+
+
+@pytest.mark.parametrize(
+    ("step", "where"),
+    [("diagonal", (10, 3)), ("column", (10, 2)), ("row", (9, 3)), ("anti", (10, 1))],
+)
+def test_each_step_is_seen_by_its_own_feature(step: str, where: tuple[int, int]) -> None:
+    pattern = np.zeros((12, 12))
+    pattern[9, 2] = pattern[where] = 0.5
+    values = named(pattern)
+    for other in definitions.STEPS:
+        expected = 0.5 if other == step else 0
+        assert values[f"continuity_root.{other}.far"] == pytest.approx(expected)
+        assert values[f"continuity_root.{other}.near"] == 0
+
+
+def test_continuity_does_not_cross_from_near_to_far() -> None:
+    pattern = np.zeros((12, 12))
+    pattern[8, 4] = pattern[9, 4] = pattern[8, 3] = 0.5  # 4 back, and its followers 5 back
+    values = named(pattern)
+    for step in ("column", "row", "anti"):
+        assert values[f"continuity_root.{step}.near"] == 0
+
+
+def test_of_induction_the_token_after_the_query_is_attended_like_the_key() -> None:
+    """By hand: keys k and k + n of which both are attended to, by the queries that follow."""
+    n = 8
+    pattern = np.zeros((3 * n, 3 * n))
+    for i in range(n, 3 * n):
+        pattern[i, i - n + 1] = 0.5  # the key after the token's last occurrence
+        if i >= 2 * n:
+            pattern[i, i - 2 * n + 1] = 0.5  # and after the one before
+    values = named(pattern)
+    assert values["keys_alike.after"] > max(values["keys_alike.same"], values["keys_alike.before"])
+    assert values["keys_alike.after_excess"] > 0.15
+    assert values["keys_alike.same_excess"] < 0.05
+
+
+def brute_alike(B: np.ndarray) -> list[float]:
+    """The sums as the page states them, entry by entry."""
+    n = len(B)
+    off = B * (1 - np.eye(n))
+
+    def cosine(x: np.ndarray, y: np.ndarray) -> float:
+        norms = np.linalg.norm(x) * np.linalg.norm(y)
+        return float(x @ y / norms) if norms > 0 else 0.0
+
+    far = [(i, j) for i in range(n) for j in range(i - 4)]
+    weight = sum(B[i, j] for i, j in far)
+    keys, queries = [], []
+    for s in (-1, 0, 1):
+        keys.append(
+            sum(B[i, j] * cosine(off[:, i + s], off[:, j]) for i, j in far if i + s < n) / weight
+        )
+        queries.append(
+            sum(B[i, j] * cosine(off[i] ** 0.5, off[j + s] ** 0.5) for i, j in far if j + s >= 0)
+            / weight
+        )
+    level = np.mean([cosine(off[:, i], off[:, j]) for i, j in far])
+    rows = np.mean([cosine(off[i] ** 0.5, off[j] ** 0.5) for i, j in far])
+    return [*keys, *(k - level for k in keys), *(q - rows for q in queries)]
+
+
+@pytest.mark.parametrize("n", [7, 8, 20, 33])
+def test_likeness_is_what_the_page_states(n: int) -> None:
+    B = softmax_pattern(np.random.default_rng(n), n).astype(np.float64)
+    B[:, 0] = 0
+    assert definitions.alike_features(B) == pytest.approx(brute_alike(B))
+
+
+def test_what_occurs_together() -> None:
+    n = 40
+    rng = np.random.default_rng(0)
+    share = rng.uniform(size=n)
+    pattern = np.diag(share)
+    pattern[:, 0] = 1 - share
+    pattern[0, 0] = 1
+    values = named(pattern)
+    assert values["together.sink_self"] == pytest.approx(-1)
+    assert values["together.self_far"] == values["together.previous_far"] == 0
+    assert values["run.sink"] == pytest.approx(values["run.self"])
+    assert abs(values["run.sink"]) < 0.5
+    pattern = np.diag(np.linspace(0.1, 0.9, n))
+    assert named(pattern)["run.self"] == pytest.approx(1)
+
+
+def test_long_patterns_keep_their_precision() -> None:
+    rng = np.random.default_rng(3)
+    patterns = np.stack([softmax_pattern(rng, 300, s) for s in (0.5, 3.0)])
+    check_close(extended_kernels.extended_features(patterns), patterns, 3e-5)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from attention_motifs.errors import InputError
 from attention_motifs.features import compute, compute_features, definitions
 from attention_motifs.features.registry import selected
-from attention_motifs.features.torch_kernels import paper_features
+from attention_motifs.features.torch_kernels import paper_features, skew_col_features
 from features.patterns import (
     degenerate_patterns,
     needs_reference,
@@ -94,3 +94,26 @@ def test_cuda_agrees_with_the_oracle() -> None:
     got = compute_features(torch.from_numpy(patterns).cuda())
     assert got.is_cuda
     assert (relative_error(got.cpu().numpy(), oracle(patterns)) < 1e-5).mean() > 0.98
+
+
+def test_the_authors_product_agrees_on_all_paths() -> None:
+    rng = np.random.default_rng(4)
+    for n in (1, 2, 3, 33):
+        patterns = np.stack(
+            [softmax_pattern(rng, n) for _ in range(4)] + list(degenerate_patterns(n).values())
+        )
+        expected = compute_features(patterns.astype(np.float64), "skew_col")
+        wide = skew_col_features(torch.from_numpy(patterns).double()).numpy()
+        assert (relative_error(wide, expected) < 1e-7).mean() > 0.85  # edges of bins
+        for got in (
+            compute_features(patterns, "skew_col"),
+            skew_col_features(torch.from_numpy(patterns)).numpy(),
+        ):
+            assert np.isfinite(got).all()
+            assert (relative_error(got, expected) < 1e-5).mean() > 0.85
+        assert relative_error(wide[:4], expected[:4]).max() < 1e-7
+    row = definitions.histogram_statistics(patterns[0].astype(np.float64), "gram.skew_col")
+    assert np.array_equal(row, expected[0])
+    assert not np.allclose(
+        row, definitions.histogram_statistics(patterns[0].astype(np.float64), "gram.skew")
+    )

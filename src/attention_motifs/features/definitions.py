@@ -188,3 +188,8 @@ def paper_features(A: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "94"]:
     for context in HISTOGRAM_CONTEXTS:
         values += histogram_statistics(A, context)
     return np.array(values)
+
+
+def skew_col_features(A: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "11"]:
+    """The `skew_col` set of one causal pattern: the histogram of S(A)^T S(A)."""
+    return np.array(histogram_statistics(np.asarray(A, dtype=np.float64), "gram.skew_col"))

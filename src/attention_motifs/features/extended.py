@@ -10,10 +10,15 @@ column (the sink), and means and spreads run over all queries but the first.
 from __future__ import annotations
 
 from attention_motifs.features.extended_definitions import (
+    ALIKE,
     BANDS,
+    COMPANIONS,
     NEAR,
+    PAIRS,
     PEAKED,
     QUANTILES,
+    REGIONS,
+    STEPS,
     band_name,
 )
 from attention_motifs.features.registry import Feature, FeatureSet
@@ -97,16 +102,6 @@ def _band_features(first: int, last: int | None) -> list[Feature]:
 _PLACE = r"\quad d_i=i-\arg\max_j B_{ij}\ (\text{the nearest of equals})"
 _LOG_PLACE = r"\quad x_i=\log_2(1+d_i)\text{ of rows with weight}," + _PLACE
 _ENTROPY = r"H_i=-\sum_j p_{ij}\log_2p_{ij},\ p_{ij}=\frac{%s_{ij}}{\sum_k %s_{ik}}"  # of W or of B
-_DIAGONAL, _COLUMN = "B_{i+1,j+1}", "B_{i+1,j}"
-_NEARBY, _FAR = rf"{{d}}\le {NEAR}", f"{{d}}>{NEAR}"
-
-
-def _continuity(follower: str, region: str) -> str:
-    here = region.format(d="i-j")
-    both = region.format(d="i+1-j") if follower == _COLUMN and region == _NEARBY else here
-    return rf"\frac{{\sum_{{{both}}}B_{{ij}}{follower}}}{{\sum_{{{here}}}B_{{ij}}^2}}"
-
-
 # Feature -> (formula, range, what large looks like).
 _SINGLE: dict[str, tuple[str, tuple[float, float], str]] = {
     "place.self": (
@@ -154,27 +149,133 @@ _SINGLE: dict[str, tuple[str, tuple[float, float], str]] = {
         UNIT,
         "one key other than the first receives all the weight",
     ),
-    "continuity.diagonal.near": (
-        _continuity(_DIAGONAL, _NEARBY),
-        UNIT,
+}
+
+# Step -> (the entry that follows, near and far in words).
+_GOES_ON = {
+    "diagonal": (
+        "{X}_{{i+1,j+1}}",
         f"weights up to {NEAR} tokens back stay at the same distance from query to query",
-    ),
-    "continuity.diagonal.far": (
-        _continuity(_DIAGONAL, _FAR),
-        UNIT,
         f"weights more than {NEAR} tokens back run on along the diagonal, as induction stripes do",
     ),
-    "continuity.column.near": (
-        _continuity(_COLUMN, _NEARBY),
-        UNIT,
+    "column": (
+        "{X}_{{i+1,j}}",
         f"a key up to {NEAR} tokens back is still attended to by the next query",
-    ),
-    "continuity.column.far": (
-        _continuity(_COLUMN, _FAR),
-        UNIT,
         f"a key more than {NEAR} tokens back is still attended to by the next query: vertical bars",
     ),
+    "row": (
+        "{X}_{{i,j+1}}",
+        f"queries attend to neighbouring keys, up to {NEAR} tokens back, at once",
+        f"queries attend to neighbouring keys, more than {NEAR} tokens back, at once",
+    ),
+    "anti": (
+        "{X}_{{i+1,j-1}}",
+        f"weights up to {NEAR} tokens back move one key back as the query moves on",
+        f"weights more than {NEAR} tokens back move one key back as the query moves on",
+    ),
 }
+_REGION = {
+    "near": rf"X_{{ij}}=B_{{ij}}\text{{ where }}0\le i-j\le {NEAR}\text{{, else }}0",
+    "far": rf"X_{{ij}}=B_{{ij}}\text{{ where }}i-j>{NEAR}\text{{, else }}0",
+}
+
+
+def _continuity_feature(step: str, region: str, root: bool) -> Feature:
+    follower, *words = _GOES_ON[step]
+    after = follower.format(X="X")
+    formula = (
+        rf"\frac{{\sum_{{ij}}\sqrt{{X_{{ij}}{after}}}}}{{\sum_{{ij}}X_{{ij}}}}"
+        if root
+        else rf"\frac{{\sum_{{ij}}X_{{ij}}{after}}}{{\sum_{{ij}}X_{{ij}}^2}}"
+    )
+    context = f"{'continuity_root' if root else 'continuity'}.{step}"
+    return Feature(
+        name=f"{context}.{region}",
+        context=context,
+        statistic=region,
+        formula=rf"{formula},\quad {_REGION[region]}",
+        range=UNIT,
+        large=words[REGIONS.index(region)] + (", small weights too" if root else ""),
+        source=SOURCE,
+    )
+
+
+_F = rf"F_{{lk}}=B_{{lk}}\text{{ where }}l-k>{NEAR}"
+_COLUMNS = r"C_{kl}=\cos\left(\text{columns }k,l\text{ of }B\text{ without its diagonal}\right)"
+_ROWS = r"G_{kl}=\cos\left(\text{rows }k,l\text{ of }\sqrt{B}\text{ without its diagonal}\right)"
+_OVER = {
+    "keys_alike": rf"\operatorname{{mean}}_{{l-k>{NEAR}}}C_{{lk}}",
+    "queries_alike": rf"\operatorname{{mean}}_{{l-k>{NEAR}}}G_{{lk}}",
+}
+_ALIKE_WORDS = {
+    ("keys_alike", "before"): "the token before the query's",
+    ("keys_alike", "same"): "the query's own token, as duplicate-token heads do",
+    ("keys_alike", "after"): "the token after the query's, as induction heads do",
+    ("queries_alike", "before"): "the token after one that looked where the query looks, as "
+    "induction heads do",
+    ("queries_alike", "same"): "a token that looked where the query looks",
+    ("queries_alike", "after"): "the token before one that looked where the query looks",
+}
+
+
+def _alike_feature(context: str, statistic: str) -> Feature:
+    neighbour, _, excess = statistic.partition("_")
+    shift = {"before": "-1", "same": "", "after": "+1"}[neighbour]
+    of_keys = context == "keys_alike"
+    entry = f"C_{{l{shift},k}}" if of_keys else f"G_{{l,k{shift}}}"
+    mean = rf"\frac{{\sum_{{lk}}F_{{lk}}{entry}}}{{\sum_{{lk}}F_{{lk}}}}"
+    less = f"-{_OVER[context]}" if excess else ""
+    words = _ALIKE_WORDS[context, neighbour]
+    target = f"far keys that are attended to by the same queries as {words}" if of_keys else words
+    return Feature(
+        name=f"{context}.{statistic}",
+        context=context,
+        statistic=statistic,
+        formula=rf"{mean}{less},\quad {_F},\quad {_COLUMNS if of_keys else _ROWS}",
+        range=(-1.0, 1.0) if excess else UNIT,
+        large=f"queries attend to {target}" + (", more than to others" if excess else ""),
+        source=SOURCE,
+        cost="O(n^3)",
+    )
+
+
+_COMPANIONS = {
+    "sink": (r"x^{\text{sink}}_i=W_{i0}", "on the first token"),
+    "self": (r"x^{\text{self}}_i=B_{ii}", "on the query itself"),
+    "previous": (r"x^{\text{previous}}_i=B_{i,i-1}", "on the previous token"),
+    "far": (
+        rf"x^{{\text{{far}}}}_i=\max_{{i-j>{NEAR}}}B_{{ij}}",
+        f"on one key more than {NEAR} tokens back",
+    ),
+}
+
+
+def _together_feature(x: str, y: str) -> Feature:
+    (first, words), (second, other) = _COMPANIONS[x], _COMPANIONS[y]
+    return Feature(
+        name=f"together.{x}_{y}",
+        context="together",
+        statistic=f"{x}_{y}",
+        formula=rf"\operatorname{{corr}}_{{i\ge2}}\left(x^{{\text{{{x}}}}},x^{{\text{{{y}}}}}\right)"
+        rf",\quad {first},\quad {second}",
+        range=(-1.0, 1.0),
+        large=f"queries with much weight {words} have much {other} too",
+        source=SOURCE,
+    )
+
+
+def _run_feature(x: str) -> Feature:
+    formula, words = _COMPANIONS[x]
+    return Feature(
+        name=f"run.{x}",
+        context="run",
+        statistic=x,
+        formula=rf"\operatorname{{corr}}_{{i\ge2}}\left(x^{{\text{{{x}}}}}_i,"
+        rf"x^{{\text{{{x}}}}}_{{i+1}}\right),\quad {formula}",
+        range=(-1.0, 1.0),
+        large=f"the weight {words} changes slowly from query to query",
+        source=SOURCE,
+    )
 
 
 def _single_feature(name: str) -> Feature:
@@ -198,6 +299,11 @@ EXTENDED = FeatureSet(
             f"a query's largest weight more than {NEAR} tokens back, the first token aside,",
         ),
         *(_single_feature(name) for name in _SINGLE),
+        *(_continuity_feature(s, r, root=False) for s in ("diagonal", "column") for r in REGIONS),
+        *(_continuity_feature(s, r, root=True) for s in STEPS for r in REGIONS),
+        *(_alike_feature(c, s) for c, statistics in ALIKE.items() for s in statistics),
+        *(_together_feature(x, y) for x, y in PAIRS),
+        *(_run_feature(x) for x in COMPANIONS),
     ),
     oracle="attention_motifs.features.extended_definitions:extended_features",
     cpu="attention_motifs.features.extended_kernels:extended_features",

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from attention_motifs.features.definitions import is_constant, lag1_autocorrelation, row_cosines
+
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Float, Int
 
 # Distances from the query to the key, first and last of each band.
 BANDS: tuple[tuple[int, int | None], ...] = (
@@ -44,6 +46,16 @@ BAND_STATISTICS = ("mean", "spread", "share")
 SPREAD_STATISTICS = ("mean", "spread", *(f"q{round(100 * q)}" for q in QUANTILES))
 PEAK_STATISTICS = (*SPREAD_STATISTICS, *(f"above_{round(100 * level)}" for level in PEAKED))
 PLACE_STATISTICS = ("self", "previous", "second", "farther", "log_mean", "log_spread")
+REGIONS = ("near", "far")
+# Steps from an entry to the one that goes on: rows, columns.
+STEPS = {"diagonal": (1, 1), "column": (1, 0), "row": (0, 1), "anti": (1, -1)}
+NEIGHBOURS = ("before", "same", "after")  # the token at -1, 0, 1 from another
+ALIKE = {
+    "keys_alike": (*NEIGHBOURS, *(f"{s}_excess" for s in NEIGHBOURS)),
+    "queries_alike": tuple(f"{s}_excess" for s in NEIGHBOURS),
+}
+COMPANIONS = ("sink", "self", "previous", "far")
+PAIRS = tuple((x, y) for i, x in enumerate(COMPANIONS) for y in COMPANIONS[i + 1 :])
 NAMES = (
     *(f"{context}.{s}" for context in BAND_CONTEXTS for s in BAND_STATISTICS),
     *(f"sink.{s}" for s in SPREAD_STATISTICS),
@@ -53,10 +65,11 @@ NAMES = (
     "entropy.all",
     "entropy.without_sink",
     "keys.concentration",
-    "continuity.diagonal.near",
-    "continuity.diagonal.far",
-    "continuity.column.near",
-    "continuity.column.far",
+    *(f"continuity.{step}.{region}" for step in ("diagonal", "column") for region in REGIONS),
+    *(f"continuity_root.{step}.{region}" for step in STEPS for region in REGIONS),
+    *(f"{context}.{s}" for context, statistics in ALIKE.items() for s in statistics),
+    *(f"together.{x}_{y}" for x, y in PAIRS),
+    *(f"run.{x}" for x in COMPANIONS),
 )
 
 
@@ -146,26 +159,123 @@ def concentration(B: Float[np.ndarray, "n n"]) -> float:
     return float(((received / total) ** 2).sum()) if total > NO_WEIGHT else 0.0
 
 
-def continuity_features(B: Float[np.ndarray, "n n"]) -> list[float]:
-    """How far weights go on along the diagonal and along the column; near, then far, of each.
+def distances(n: int) -> Int[np.ndarray, "n n"]:
+    """How far key j lies before query i, at entry (i, j)."""
+    token = np.arange(n)
+    distance: Int[np.ndarray, "n n"] = token[:, None] - token[None, :]
+    return distance
 
-    Sum of products of an entry and the one that follows it, over the sum of squares; entries and
-    followers of a near or far sum are both near or both far.
+
+def regions(B: Float[np.ndarray, "n n"]) -> list[Float[np.ndarray, "n n"]]:
+    """The near part of a pattern (up to `NEAR` tokens back) and the far part, else 0."""
+    distance = distances(len(B))
+    return [np.where(part, B, 0.0) for part in (distance <= NEAR, distance > NEAR)]
+
+
+def followers(
+    X: Float[np.ndarray, "n n"], step: tuple[int, int]
+) -> tuple[Float[np.ndarray, "m k"], Float[np.ndarray, "m k"]]:
+    """The entries that have one at `step` from them inside the matrix, and those."""
+    n = len(X)
+    down, right = step
+    here, there = slice(max(0, -right), n - max(0, right)), slice(max(0, right), n + min(0, right))
+    return X[: n - down, here], X[down:, there]
+
+
+def continuity_features(B: Float[np.ndarray, "n n"]) -> list[float]:
+    """How far weights go on along the diagonal, the column, the row and the antidiagonal.
+
+    Sum of products of an entry and the one that follows it, over the sum of squares; then of the
+    square roots of both, which lets small weights speak, over the sum. Entries and followers of
+    a near or far sum are both near or both far.
     """
-    n = len(B)
-    distance = np.arange(n)[:, None] - np.arange(n)[None, :]
     values = []
-    for steps in ((1, 1), (1, 0)):
-        for region in ((distance >= 0) & (distance <= NEAR), distance > NEAR):
-            part = np.where(region, B, 0.0)
-            following = part[steps[0] :, steps[1] :]
-            products = float((part[: n - steps[0], : n - steps[1]] * following).sum())
-            squares = float((part**2).sum())
-            values.append(products / squares if squares > NO_WEIGHT**2 else 0.0)
+    for X, least, steps in (
+        (B, NO_WEIGHT**2, ("diagonal", "column")),
+        (np.sqrt(B), NO_WEIGHT, tuple(STEPS)),
+    ):
+        for step in steps:
+            for part in regions(X):
+                here, there = followers(part, STEPS[step])
+                squares = float((part**2).sum())
+                values.append(float((here * there).sum()) / squares if squares > least else 0.0)
     return values
 
 
-def extended_features(A: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "58"]:
+def similarities(X: Float[np.ndarray, "n m"], least: float) -> Float[np.ndarray, "n n"]:
+    """Cosines of every two rows; 0 with a norm up to `least`, and of a row with itself."""
+    cosines = row_cosines(X * (np.linalg.norm(X, axis=1, keepdims=True) > least))
+    np.fill_diagonal(cosines, 0.0)
+    return cosines
+
+
+def weighted_neighbours(
+    F: Float[np.ndarray, "n n"], C: Float[np.ndarray, "n n"], of_query: bool
+) -> tuple[list[float], float]:
+    """Means of similarities C over the far weights F, and the plain mean over all far places.
+
+    Of weight F[l, k] the similarity is C[l + s, k] if `of_query`, else C[l, k + s], for s = -1, 0
+    and 1; 0 beyond the last token.
+    """
+    n = len(F)
+    wide = np.pad(C, 1)
+    means = []
+    for s in (-1, 0, 1):
+        rows, columns = (s, 0) if of_query else (0, s)
+        moved = wide[1 + rows : 1 + rows + n, 1 + columns : 1 + columns + n]
+        means.append(float((F * moved).sum()) / float(F.sum()))
+    return means, float(C[distances(n) > NEAR].mean())
+
+
+def alike_features(B: Float[np.ndarray, "n n"]) -> list[float]:
+    """Whether far weights join keys that are attended alike, and queries that look alike.
+
+    Keys are alike by the cosine of their columns, without the diagonal (attention of tokens to
+    themselves would make all keys alike): the key attended to and the query's own token, or the
+    ones before and after that. Queries are alike by the Bhattacharyya coefficient of their rows:
+    the query, and the key attended to or the tokens before and after that. An excess is over the
+    mean of all such pairs. All are 0 where no weight is far.
+    """
+    _, F = regions(B)
+    if float(F.sum()) <= NO_WEIGHT:
+        return [0.0] * sum(len(statistics) for statistics in ALIKE.values())
+    off = B - np.diag(np.diagonal(B))
+    keys, level = weighted_neighbours(F, similarities(off.T, NO_WEIGHT), of_query=True)
+    values = [*keys, *(value - level for value in keys)]
+    rows = similarities(np.sqrt(off), NO_WEIGHT**0.5)
+    queries, level = weighted_neighbours(F, rows, of_query=False)
+    return [*values, *(value - level for value in queries)]
+
+
+def correlation(x: Float[np.ndarray, " m"], y: Float[np.ndarray, " m"]) -> float:
+    """Pearson correlation; 0 where either is constant or there are fewer than two values."""
+    if len(x) < 2 or is_constant(x) or is_constant(y):
+        return 0.0
+    return float(np.corrcoef(x, y)[0, 1])
+
+
+def companion_features(W: Float[np.ndarray, "n n"], B: Float[np.ndarray, "n n"]) -> list[float]:
+    """Which kinds of attention occur together, and which go on from query to query.
+
+    Of each query but the first two: the weight on the first token, on itself, on the previous
+    token, and the largest weight that is far, none of which is the first token's.
+    """
+    n = len(W)
+    if n < 3:
+        return [0.0] * (len(PAIRS) + len(COMPANIONS))
+    _, F = regions(B)
+    x = dict(
+        zip(
+            COMPANIONS,
+            (W[2:, 0], B.diagonal()[2:], B.diagonal(-1)[1:], F[2:].max(axis=1)),
+            strict=True,
+        )
+    )
+    together = [correlation(x[a], x[b]) for a, b in PAIRS]
+    return [*together, *(lag1_autocorrelation(x[name]) for name in COMPANIONS)]
+
+
+def extended_features(A: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "85"]:
     """The `extended` set of one causal pattern, in float64 and in the order of `NAMES`.
 
     Negative entries count as 0. Rows may sum to any number. Of a pattern of one token all are 0.
@@ -185,5 +295,7 @@ def extended_features(A: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "58"]:
             *entropy_features(W),
             concentration(B),
             *continuity_features(B),
+            *alike_features(B),
+            *companion_features(W, B),
         ]
     )

@@ -1,49 +1,51 @@
-"""The set `extended` on the CPU: `extended_definitions`, compiled, one pass over each pattern."""
+"""The set `extended` on the CPU: `extended_definitions`, compiled, one pattern at a time."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from attention_motifs.features.compiled import compiled
+from attention_motifs.features.extended_alike import (
+    ALIKE_FEATURES,
+    AlikeWork,
+    alike_features,
+    alike_work,
+)
 from attention_motifs.features.extended_definitions import (
-    BANDS,
+    COMPANIONS,
     NAMES,
     NEAR,
     NO_WEIGHT,
     PEAK_PLACES,
+    PEAK_STATISTICS,
     PEAKED,
     QUANTILES,
+    REGIONS,
+    SPREAD_STATISTICS,
+    STEPS,
 )
+from attention_motifs.features.extended_lanes import (
+    COLUMN,
+    DIAGONAL,
+    ROOT_ANTI,
+    ROOT_DIAGONAL,
+    SQUARES,
+    WEIGHT,
+)
+from attention_motifs.features.extended_scan import FIRST, Scan, scan, scan_work
+from attention_motifs.features.statistic_kernels import correlation, lag1_autocorrelation
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-FIRST = np.array([first for first, _ in BANDS])
-LAST = np.array([np.iinfo(np.int64).max if last is None else last for _, last in BANDS])
 LEVELS = np.array(PEAKED)
 PARTS = np.array(QUANTILES)
-SUMS = len(BANDS)
-
-
-class RowWork(NamedTuple):
-    """What is kept of each row of one pattern of n tokens, and of each key."""
-
-    bands: Float[np.ndarray, "9 n"]
-    sink: Float[np.ndarray, " n"]
-    peak: Float[np.ndarray, " n"]
-    far_peak: Float[np.ndarray, " n"]
-    place: Float[np.ndarray, " n"]
-    received: Float[np.ndarray, " n"]
-    row: Float[np.ndarray, " n"]
-    before: Float[np.ndarray, " n"]
-    scratch: Float[np.ndarray, " n"]
-
-
-def row_work(n: int) -> RowWork:
-    """Workspace for patterns of n tokens."""
-    return RowWork(np.empty((len(BANDS), n)), *np.empty((8, n)))
+KINDS = len(COMPANIONS)
+SPREADS = len(SPREAD_STATISTICS)
+PEAKS = len(PEAK_STATISTICS)
+CONTINUITIES = len(REGIONS) * (2 + len(STEPS))
 
 
 @compiled
@@ -94,112 +96,103 @@ def _peaks(
 
 
 @compiled
-def _entropy(total: float, logs: float, keys: int) -> float:
-    """Entropy over `keys` keys from the sum of the weights and that of w log2 w, 0 to 1."""
-    if keys < 2 or total <= NO_WEIGHT:
-        return 0.0
-    return float(max(0.0, (np.log2(total) - logs / total) / np.log2(keys)))
+def _bands(whole: float, work: Scan, out: Float[np.ndarray, " s"]) -> None:
+    n = len(work.B)
+    for band in range(len(FIRST)):
+        masses = work.bands[band, min(n, FIRST[band] + 1) :]
+        _mean_and_spread(masses, out[3 * band : 3 * band + 2])
+        out[3 * band + 2] = masses.sum() / whole if whole > NO_WEIGHT else 0.0
+
+
+@compiled
+def _places(
+    place: Float[np.ndarray, " m"], scratch: Float[np.ndarray, " m"], out: Float[np.ndarray, "6"]
+) -> None:
+    """`definitions.place_features`, of distances of which -1 is none."""
+    out[:] = 0.0
+    known = 0
+    for d in place:
+        if d >= 0:
+            out[min(int(d), PEAK_PLACES)] += 1.0
+            scratch[known] = np.log2(1.0 + d)
+            known += 1
+    for d in range(PEAK_PLACES + 1):
+        out[d] /= max(1, len(place))
+    _mean_and_spread(scratch[:known], out[PEAK_PLACES + 1 :])
+
+
+@compiled
+def _continuity(work: Scan, out: Float[np.ndarray, "12"]) -> None:
+    at = 0
+    for first, last, over, least in (
+        (DIAGONAL, COLUMN, SQUARES, NO_WEIGHT * NO_WEIGHT),
+        (ROOT_DIAGONAL, ROOT_ANTI, WEIGHT, NO_WEIGHT),
+    ):
+        for step in range(first, last + 1):
+            for region in range(2):
+                whole = work.sums[over, region]
+                out[at] = work.sums[step, region] / whole if whole > least else 0.0
+                at += 1
+
+
+@compiled
+def _companions(work: Scan, out: Float[np.ndarray, "10"]) -> None:
+    out[:] = 0.0
+    n = len(work.B)
+    if n < 3:
+        return
+    kinds = (work.sink[2:], work.itself[2:], work.previous[2:], work.far_peak[2:])
+    at = 0
+    for i in range(KINDS):
+        for j in range(i + 1, KINDS):
+            out[at] = correlation(kinds[i], kinds[j])
+            at += 1
+    for i in range(KINDS):
+        out[at + i] = lag1_autocorrelation(kinds[i])
 
 
 @compiled
 def _extended_rows(
-    patterns: Float[np.ndarray, "b n n"], work: RowWork, out: Float[np.ndarray, "b 58"]
+    patterns: Float[np.ndarray, "b n n"],
+    work: Scan,
+    alike: AlikeWork,
+    values: Float[np.ndarray, "85"],
+    scratch: Float[np.ndarray, " n"],
+    out: Float[np.ndarray, "b 85"],
 ) -> None:
     count, n, _ = patterns.shape
-    values = np.empty(len(NAMES))
+    m, start = n - 1, min(n, NEAR + 2)
     for p in range(count):
-        A = patterns[p]
-        work.received[:] = 0.0
-        work.before[:] = 0.0
-        whole = entropy = entropy_inner = 0.0
-        squares_near = squares_far = 0.0
-        diagonal_near = diagonal_far = column_near = column_far = 0.0
-        for i in range(1, n):
-            row, before = work.row, work.before
-            sink = max(0.0, np.float64(A[i, 0]))
-            total = logs = peak = far_peak = 0.0
-            place = -1
-            row[0] = 0.0
-            for j in range(i, 0, -1):
-                w = max(0.0, np.float64(A[i, j]))
-                row[j] = w
-                total += w
-                work.received[j] += w
-                if w > 0.0:
-                    logs += w * np.log2(w)
-                if w > peak:
-                    peak = w
-                    place = i - j
-                if i - j > NEAR:
-                    far_peak = max(far_peak, w)
-                    squares_far += w * w
-                    diagonal_far += w * before[j - 1]
-                    if i - j > NEAR + 1:
-                        column_far += w * before[j]
-                else:
-                    squares_near += w * w
-                    diagonal_near += w * before[j - 1]
-                    if i > j:
-                        column_near += w * before[j]
-            for band in range(len(FIRST)):
-                mass = 0.0
-                for j in range(max(1, i - LAST[band]), i - FIRST[band] + 1):
-                    mass += row[j]
-                work.bands[band, i] = mass
-            whole += total
-            work.sink[i] = sink
-            work.peak[i] = peak
-            work.far_peak[i] = far_peak
-            work.place[i] = place if peak > NO_WEIGHT else -1
-            entropy_inner += _entropy(total, logs, i)
-            if sink > 0.0:
-                logs += sink * np.log2(sink)
-            entropy += _entropy(total + sink, logs, i + 1)
-            for j in range(i + 1):
-                before[j] = row[j]
-        at = 0
-        for band in range(len(FIRST)):
-            masses = work.bands[band, min(n, FIRST[band] + 1) :]
-            _mean_and_spread(masses, values[at : at + 2])
-            values[at + 2] = masses.sum() / whole if whole > NO_WEIGHT else 0.0
-            at += 3
-        m = n - 1
-        _spread(work.sink[1:], work.scratch[:m], values[at : at + 4])
-        at += 4
-        _peaks(work.peak[1:], work.scratch[:m], values[at : at + 7])
-        at += 7
-        start = min(n, NEAR + 2)
-        _peaks(work.far_peak[start:], work.scratch[: n - start], values[at : at + 7])
-        at += 7
-        for d in range(PEAK_PLACES + 1):
-            values[at + d] = 0.0
-        known = 0
-        for i in range(1, n):
-            if work.place[i] >= 0:
-                values[at + min(int(work.place[i]), PEAK_PLACES)] += 1.0 / m
-                work.scratch[known] = np.log2(1.0 + work.place[i])
-                known += 1
-        at += PEAK_PLACES + 1
-        _mean_and_spread(work.scratch[:known], values[at : at + 2])
-        at += 2
-        values[at] = entropy / max(1, n - 1)
-        values[at + 1] = entropy_inner / max(1, n - 2)
-        at += 2
+        whole = scan(patterns[p], work)
+        _bands(whole, work, values)
+        at = 3 * len(FIRST)
+        _spread(work.sink[1:], scratch[:m], values[at:])
+        at += SPREADS
+        _peaks(work.peak[1:], scratch[:m], values[at:])
+        at += PEAKS
+        _peaks(work.far_peak[start:], scratch[: n - start], values[at:])
+        at += PEAKS
+        _places(work.place[1:], scratch[:m], values[at : at + PEAK_PLACES + 3])
+        at += PEAK_PLACES + 3
+        values[at] = work.entropy[1:].sum() / max(1, n - 1)
+        values[at + 1] = work.entropy_inner[2:].sum() / max(1, n - 2)
         squared = 0.0
         for j in range(1, n):
-            squared += work.received[j] * work.received[j]
-        values[at] = squared / (whole * whole) if whole > NO_WEIGHT else 0.0
-        least = NO_WEIGHT * NO_WEIGHT
-        values[at + 1] = diagonal_near / squares_near if squares_near > least else 0.0
-        values[at + 2] = diagonal_far / squares_far if squares_far > least else 0.0
-        values[at + 3] = column_near / squares_near if squares_near > least else 0.0
-        values[at + 4] = column_far / squares_far if squares_far > least else 0.0
-        for f in range(len(NAMES)):
+            squared += np.float64(work.received[j]) ** 2
+        values[at + 2] = squared / (whole * whole) if whole > NO_WEIGHT else 0.0
+        at += 3
+        _continuity(work, values[at:])
+        at += CONTINUITIES
+        alike_features(work, alike, values[at : at + ALIKE_FEATURES])
+        _companions(work, values[at + ALIKE_FEATURES :])
+        for f in range(len(values)):
             out[p, f] = values[f]
 
 
-def extended_features(patterns: Float[np.ndarray, "b n n"]) -> Float[np.ndarray, "b 58"]:
+def extended_features(patterns: Float[np.ndarray, "b n n"]) -> Float[np.ndarray, "b 85"]:
     """The `extended` set of contiguous float32 patterns, all finite and causal."""
     out = np.empty((len(patterns), len(NAMES)), np.float32)
-    _extended_rows(patterns, row_work(patterns.shape[1]), out)
+    n = patterns.shape[1]
+    values, scratch = np.empty(len(NAMES)), np.empty(n)
+    _extended_rows(patterns, scan_work(n), alike_work(n), values, scratch, out)
     return out

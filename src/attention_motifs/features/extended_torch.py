@@ -9,18 +9,26 @@ from __future__ import annotations
 import torch
 
 from attention_motifs.features.extended_definitions import (
+    ALIKE,
     BANDS,
+    COMPANIONS,
     NEAR,
     NO_WEIGHT,
+    PAIRS,
     PEAK_PLACES,
     PEAKED,
     QUANTILES,
 )
-from attention_motifs.features.torch_kernels import aligned
+from attention_motifs.features.torch_kernels import (
+    aligned,
+    correlation,
+    full_precision,
+    lag1_autocorrelation,
+)
 
 
 def extended_features(patterns: torch.Tensor) -> torch.Tensor:
-    """The `extended` set of causal, finite patterns: (B, n, n) -> (B, 58).
+    """The `extended` set of causal, finite patterns: (B, n, n) -> (B, 85).
 
     float32 or float64 in, the same out and on the same device.
     """
@@ -30,6 +38,7 @@ def extended_features(patterns: torch.Tensor) -> torch.Tensor:
     B[:, :, 0] = 0
     received = B.sum(dim=1).double()
     logs = torch.special.xlogy(B, B).sum(dim=2).double()
+    alike = _alike(B)
     S = aligned(B)  # [b, i, d] is the weight of query i at distance d
     del B
     row = S.sum(dim=2).double()
@@ -46,6 +55,8 @@ def extended_features(patterns: torch.Tensor) -> torch.Tensor:
         _entropies(row, logs, sink),
         _share(received.square().sum(dim=1), total.square(), NO_WEIGHT**2)[:, None],
         _continuity(S),
+        alike,
+        _companions(sink, S, far_peak.double()),
     ]
     return torch.cat(columns, dim=1).to(patterns.dtype)
 
@@ -120,19 +131,60 @@ def _entropies(row: torch.Tensor, logs: torch.Tensor, sink: torch.Tensor) -> tor
 
 
 def _continuity(S: torch.Tensor) -> torch.Tensor:
-    """Along the diagonal distances stay equal; along the column they grow by one."""
-    squares = [part.square().sum(dim=(1, 2)) for part in (S[:, :, : NEAR + 1], S[:, :, NEAR + 1 :])]
-    before, after = S[:, :-1], S[:, 1:]
-    near, far = slice(NEAR + 1), slice(NEAR + 1, None)
-    products = [(before[:, :, part] * after[:, :, part]).sum(dim=(1, 2)) for part in (near, far)]
-    products += [
-        (before[:, :, :-1][:, :, :NEAR] * after[:, :, 1 : NEAR + 1]).sum(dim=(1, 2)),
-        (before[:, :, NEAR + 1 : -1] * after[:, :, NEAR + 2 :]).sum(dim=(1, 2)),
-    ]
-    return torch.stack(
-        [
-            _share(product.double(), square.double(), NO_WEIGHT**2)
-            for product, square in zip(products, 2 * squares, strict=True)
-        ],
-        dim=1,
-    )
+    """Products with what follows along the diagonal, the column, the row, the antidiagonal.
+
+    From there to there the distance stays, grows by one, falls by one, grows by two.
+    """
+    last = S.shape[2]
+    quotients = []
+    for X, least, steps in ((S, NO_WEIGHT**2, 2), (S.sqrt(), NO_WEIGHT, 4)):
+        squares = X.square().sum(dim=1).double()
+        for rows, farther in ((1, 0), (1, 1), (0, -1), (1, 2))[:steps]:
+            for first, end in ((0, min(NEAR + 1, last)), (NEAR + 1, last)):
+                before = X[:, : last - rows, max(first, first - farther) : end - max(0, farther)]
+                after = X[:, rows:, max(first, first + farther) : end + min(0, farther)]
+                product = (before * after).sum(dim=(1, 2)).double()
+                quotients.append(_share(product, squares[:, first:end].sum(dim=1), least))
+    return torch.stack(quotients, dim=1)
+
+
+def _alike(B: torch.Tensor) -> torch.Tensor:
+    """Similarities of keys and of queries, over the far weights and over all far places."""
+    n = B.shape[-1]
+    if n < NEAR + 2:
+        return B.new_zeros(len(B), sum(map(len, ALIKE.values())))
+    F = B.tril(-NEAR - 1)
+    weight = F.sum(dim=(1, 2)).double()
+    pairs = (n - NEAR) * (n - NEAR - 1) // 2
+    off = B.tril(-1)
+    values = []
+    for X, least, of_keys in ((off.mT, NO_WEIGHT, True), (off.sqrt(), NO_WEIGHT**0.5, False)):
+        norm = torch.linalg.vector_norm(X, dim=2, keepdim=True)
+        unit = torch.where(norm > least, X / norm.clamp(min=least), 0.0)
+        with full_precision():
+            C = unit @ unit.mT
+        C.diagonal(dim1=1, dim2=2).zero_()
+        mean = C.tril(-NEAR - 1).sum(dim=(1, 2)).double() / pairs
+        C, weights = (C, F) if of_keys else (C.mT, F.mT)  # moved along dimension 1 of both
+        means = [
+            _share((weights[:, 1:] * C[:, :-1]).sum(dim=(1, 2)).double(), weight, NO_WEIGHT),
+            _share((weights * C).sum(dim=(1, 2)).double(), weight, NO_WEIGHT),
+            _share((weights[:, :-1] * C[:, 1:]).sum(dim=(1, 2)).double(), weight, NO_WEIGHT),
+        ]
+        excess = [torch.where(weight > NO_WEIGHT, value - mean, 0.0) for value in means]
+        values += [*means, *excess] if of_keys else excess
+    return torch.stack(values, dim=1)
+
+
+def _companions(sink: torch.Tensor, S: torch.Tensor, far_peak: torch.Tensor) -> torch.Tensor:
+    """Correlations of the kinds of attention, and of each with itself one query later."""
+    n = S.shape[1]
+    if n < 3:
+        return S.new_zeros(len(S), len(PAIRS) + len(COMPANIONS))
+    # No key is far from the queries before NEAR + 2.
+    far = torch.nn.functional.pad(far_peak, (n - far_peak.shape[1], 0))
+    vectors = (sink, S[:, :, 0].double(), S[:, :, 1].double(), far)
+    kinds = {name: x[:, 2:] for name, x in zip(COMPANIONS, vectors, strict=True)}
+    together = [correlation(kinds[x], kinds[y]) for x, y in PAIRS]
+    runs = [lag1_autocorrelation(x) for x in kinds.values()]
+    return torch.stack([*together, *runs], dim=1)

@@ -1,4 +1,7 @@
-"""The set `paper` on the CPU: one pass over each pattern, with workspace for one pattern."""
+"""The sets `paper` and `skew_col` on the CPU: one pass over each pattern.
+
+The workspace is for one pattern.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from attention_motifs.features.definitions import (
 )
 from attention_motifs.features.gram_kernels import (
     LOG_LOW,
+    OFFSET_COLUMNS,
     OFFSETS,
     GramWork,
     count_gram,
@@ -106,4 +110,25 @@ def paper_features(patterns: Float[np.ndarray, "b n n"]) -> Float[np.ndarray, "b
     out = np.empty((len(patterns), SIZE), np.float32)
     n = patterns.shape[1]
     _paper_rows(patterns, gram_work(n), vector_work(n), vector_work(HISTOGRAM_BINS), out)
+    return out
+
+
+@compiled
+def _skew_col_rows(
+    patterns: Float[np.ndarray, "b n n"],
+    gram: GramWork,
+    bins: VectorWork,
+    out: Float[np.ndarray, "b 11"],
+) -> None:
+    count, n, _ = patterns.shape
+    for p in range(count):
+        pack(patterns[p], OFFSET_COLUMNS, gram)
+        count_gram(n, False, np.float32(0.0), gram)
+        histogram_statistics(gram.counts, n * float(n), bins, out[p])
+
+
+def skew_col_features(patterns: Float[np.ndarray, "b n n"]) -> Float[np.ndarray, "b 11"]:
+    """The `skew_col` set of contiguous float32 patterns, all finite and causal."""
+    out = np.empty((len(patterns), STEP), np.float32)
+    _skew_col_rows(patterns, gram_work(patterns.shape[1]), vector_work(HISTOGRAM_BINS), out)
     return out

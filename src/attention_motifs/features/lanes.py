@@ -36,6 +36,7 @@ def splat(vector: ir.VectorType, value: float) -> ir.Constant:
 
 
 ZERO, ONE = splat(FLOATS, 0.0), splat(FLOATS, 1.0)
+SMALLEST = splat(FLOATS, float(np.finfo(np.float32).tiny))
 LOW, LOG_HIGH = splat(FLOATS, LOG_CLIP[0]), splat(FLOATS, np.log(LOG_CLIP[1]))
 ROOT_HALF_BITS, MANTISSA_BITS = splat(INTS, 0x3F3504F3), splat(INTS, 0x007FFFFF)
 LN2_HIGH, LN2_LOW = splat(FLOATS, 0.693359375), splat(FLOATS, -2.12194440e-4)
@@ -122,13 +123,17 @@ class Lanes:
         return self.b.and_(self.b.icmp_signed("<=", k, row), self.b.icmp_signed("<", row, n))
 
     def clipped_log(self, x: Any) -> Any:
-        """ln(clip(x, 1e-9, 1 - 1e-6)), within two units of the last place.
+        """ln(clip(x, 1e-9, 1 - 1e-6)), within two units of the last place."""
+        return self.smaller(self.log(self.larger(x, LOW)), LOG_HIGH)
+
+    def log(self, x: Any) -> Any:
+        """ln(x) of positive normal numbers, within two units of the last place.
 
         With x = 2^e (1 + f), sqrt(1/2) <= 1 + f < sqrt(2), and the polynomial of Cephes' logf
         in f, which keeps its relative precision near x = 1.
         """
         b = self.b
-        bits = b.sub(b.bitcast(self.larger(x, LOW), INTS), ROOT_HALF_BITS)
+        bits = b.sub(b.bitcast(x, INTS), ROOT_HALF_BITS)
         e = b.sitofp(b.ashr(bits, splat(INTS, 23)), FLOATS)
         mantissa = b.add(b.and_(bits, MANTISSA_BITS), ROOT_HALF_BITS)
         f = b.fsub(b.bitcast(mantissa, FLOATS), ONE)
@@ -138,7 +143,7 @@ class Lanes:
         square = b.fmul(f, f)
         y = self.fma(e, LN2_LOW, b.fmul(b.fmul(y, f), square))
         y = self.fma(square, splat(FLOATS, -0.5), y)
-        return self.smaller(self.fma(e, LN2_HIGH, b.fadd(f, y)), LOG_HIGH)
+        return self.fma(e, LN2_HIGH, b.fadd(f, y))
 
     def loop(
         self, count: Any, start: list[Any], body: Callable[[Any, list[Any]], list[Any]]

@@ -154,7 +154,7 @@ def _count_block(
     tail: Any, scale: Any, mask: Any, planes: Any,
 ) -> None:  # fmt: skip
     b = code.b
-    sums = _products(code, b.gep(M, [i_panel]), b.gep(M, [j_panel]), b.add(j, INDEX(WIDTH)))
+    sums = products_of_block(code, b.gep(M, [i_panel]), b.gep(M, [j_panel]), b.add(j, INDEX(WIDTH)))
     added = b.gep(tail, [b.add(i_panel, b.mul(j, INDEX(WIDTH)))])
     row_scale = code.load(scale, i)
     words = []
@@ -167,7 +167,7 @@ def _count_block(
     _add_words(code, words, planes)
 
 
-def _products(code: Lanes, rows: Any, columns: Any, depth: Any) -> list[Any]:
+def products_of_block(code: Lanes, rows: Any, columns: Any, depth: Any) -> list[Any]:
     """WIDTH vectors: entry (lane, c) of a block of M M^T, summed over the first columns of M."""
     b = code.b
 

@@ -1,7 +1,8 @@
 """The feature set `paper`: the 94 statistics of the paper's section 2.2, described.
 
 Each feature is a statistic of a vector; the vectors are the diagonal, the first column, and
-density histograms of six Gram matrices. The formulas are those of `features.definitions`.
+density histograms of six Gram matrices. The formulas are those of `features.definitions`. The set
+`skew_col` is of one more Gram matrix, which the authors' public code has in place of `gram.skew`.
 """
 
 from __future__ import annotations
@@ -173,6 +174,11 @@ _GRAMS = {
         "the overlaps of two rows aligned at their query (diagonal bands: queries attend at "
         "the same distances)",
     ),
+    "gram.skew_col": (
+        r"G=S(A)^\top S(A)",
+        "the overlaps of two columns aligned at their query (distances: the same queries attend "
+        "at both)",
+    ),
     "log.gram.row": (
         r"G=\cos(L),\ " + _LOG,
         "the cosines of two rows of logarithms (queries rank all keys alike, faint ones too)",
@@ -204,7 +210,7 @@ def _vector_feature(context: str, name: str) -> Feature:
     )
 
 
-def _histogram_feature(context: str, name: str) -> Feature:
+def _histogram_feature(context: str, name: str, source: str = SOURCE) -> Feature:
     gram, words = _GRAMS[context]
     statistic = STATISTICS[name]
     return Feature(
@@ -214,7 +220,7 @@ def _histogram_feature(context: str, name: str) -> Feature:
         formula=rf"{statistic.formula},\quad {_HISTOGRAM},\quad {gram}",
         range=statistic.histogram_range,
         large=statistic.histogram_large.format(x=words),
-        source=SOURCE,
+        source=source,
         cost="O(n^3)",
     )
 
@@ -228,4 +234,15 @@ PAPER = FeatureSet(
     oracle="attention_motifs.features.definitions:paper_features",
     cpu="attention_motifs.features.kernels:paper_features",
     torch="attention_motifs.features.torch_kernels:paper_features",
+)
+
+SKEW_COL = FeatureSet(
+    name="skew_col",
+    features=tuple(
+        _histogram_feature("gram.skew_col", s, "the authors' public code, beside the paper's text")
+        for s in HISTOGRAM_STATISTICS
+    ),
+    oracle="attention_motifs.features.definitions:skew_col_features",
+    cpu="attention_motifs.features.kernels:skew_col_features",
+    torch="attention_motifs.features.torch_kernels:skew_col_features",
 )

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 BUILT_IN_SETS = {
     "paper": "attention_motifs.features.paper:PAPER",
     "extended": "attention_motifs.features.extended:EXTENDED",
+    "skew_col": "attention_motifs.features.paper:SKEW_COL",
     "experimental": "attention_motifs.features.experimental:EXPERIMENTAL",
 }
 USER_SET = "user"

@@ -135,26 +135,35 @@ def _entropy(
 
 
 @compiled
-def _autocorrelation(x: Float[np.ndarray, " n"], low: float, high: float) -> float:
-    """Pearson correlation of x[:-1] and x[1:]; `low` and `high` bound x[1:-1]."""
-    n = len(x)
-    if (
-        n < 3
-        or _constant(min(low, x[0]), max(high, x[0]))
-        or _constant(min(low, x[n - 1]), max(high, x[n - 1]))
-    ):
+def correlation(x: Float[np.ndarray, " m"], y: Float[np.ndarray, " m"]) -> float:
+    """Pearson correlation; 0 where either is constant or there are fewer than two values."""
+    m = len(x)
+    if m < 2:
         return 0.0
-    middle = 0.0
-    for i in range(1, n - 1):
-        middle += x[i]
-    before, after = (middle + x[0]) / (n - 1), (middle + x[n - 1]) / (n - 1)
+    x_low = x_high = x[0]
+    y_low = y_high = y[0]
+    x_total = y_total = 0.0
+    for i in range(m):
+        x_low, x_high = min(x_low, x[i]), max(x_high, x[i])
+        y_low, y_high = min(y_low, y[i]), max(y_high, y[i])
+        x_total += x[i]
+        y_total += y[i]
+    if _constant(x_low, x_high) or _constant(y_low, y_high):
+        return 0.0
+    x_mean, y_mean = x_total / m, y_total / m
     both = first = second = 0.0
-    for i in range(n - 1):
-        a, b = x[i] - before, x[i + 1] - after
+    for i in range(m):
+        a, b = x[i] - x_mean, y[i] - y_mean
         both += a * b
         first += a * a
         second += b * b
     return float(max(-1.0, min(1.0, both / np.sqrt(first * second))))
+
+
+@compiled
+def lag1_autocorrelation(x: Float[np.ndarray, " n"]) -> float:
+    """Pearson correlation of x[:-1] and x[1:], 0 where either is constant."""
+    return correlation(x[:-1], x[1:])
 
 
 @compiled
@@ -163,14 +172,12 @@ def vector_statistics(work: VectorWork) -> None:
     x, out = work.vector, work.statistics
     n = len(x)
     total = energy = 0.0
-    inner_low, inner_high = np.inf, -np.inf
-    for i in range(1, n - 1):
-        inner_low, inner_high = min(inner_low, x[i]), max(inner_high, x[i])
+    low, high = x[0], x[0]
     for i in range(n):
+        low, high = min(low, x[i]), max(high, x[i])
         total += x[i]
         energy += x[i] * x[i]
         work.scratch[i] = x[i]
-    low, high = min(inner_low, x[0], x[n - 1]), max(inner_high, x[0], x[n - 1])
     mean = total / n
     for s in range(COUNT):
         out[s] = 0.0
@@ -183,7 +190,7 @@ def vector_statistics(work: VectorWork) -> None:
     if _constant(low, high):
         return
     out[ENTROPY] = _entropy(x, low, high, work.bins)
-    out[AUTOCORRELATION] = _autocorrelation(x, inner_low, inner_high)
+    out[AUTOCORRELATION] = lag1_autocorrelation(x)
     _deviation_statistics(work, mean)
 
 

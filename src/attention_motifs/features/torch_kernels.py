@@ -1,4 +1,4 @@
-"""The set `paper` in batched torch operations, for patterns that already lie on a GPU.
+"""The sets `paper` and `skew_col` in batched torch operations, for patterns on a GPU.
 
 Matrix products and logarithms run in the type of the patterns, statistics in float64 on vectors
 that are short. Nothing leaves the device.
@@ -25,7 +25,7 @@ OF_HISTOGRAM = [VECTOR_STATISTICS.index(name) for name in HISTOGRAM_STATISTICS]
 
 
 @contextmanager
-def _full_precision() -> Iterator[None]:
+def full_precision() -> Iterator[None]:
     """Products in the full precision of their type: TF32 would move counts between bins."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
@@ -45,10 +45,17 @@ def paper_features(patterns: torch.Tensor) -> torch.Tensor:
     columns = [vector_statistics(vector) for vector in vectors]
     A = patterns.tril()
     L = A.clamp(min=LOG_CLIP[0]).log().clamp(max=math.log(LOG_CLIP[1]))
-    with _full_precision():
+    with full_precision():
         columns += [_histogram_statistics(X @ X.mT) for X in (A, A.mT, aligned(A))]
         columns += [_histogram_statistics(_cosines(X)) for X in (L, L.mT, aligned(L))]
     return torch.cat(columns, dim=1).to(patterns.dtype)
+
+
+def skew_col_features(patterns: torch.Tensor) -> torch.Tensor:
+    """The `skew_col` set of causal, finite patterns: (B, n, n) -> (B, 11)."""
+    S = aligned(patterns.tril())
+    with full_precision():
+        return _histogram_statistics(S.mT @ S).to(patterns.dtype)
 
 
 def aligned(A: torch.Tensor) -> torch.Tensor:
@@ -100,7 +107,7 @@ def vector_statistics(x: torch.Tensor) -> torch.Tensor:
         "skewness": moment[3] / moment[2] ** 1.5,
         "kurtosis": moment[4] / moment[2].square() - 3,
         "entropy": _entropy(x),
-        "autocorr_lag1": _autocorrelation(x),
+        "autocorr_lag1": lag1_autocorrelation(x),
         "psd_total_power": (_power_weights(n, x.device) * deviation.square()).sum(dim=1),
         "linreg.slope": slope,
         "linreg.r2": slope.square() * (spread / n) / moment[2],
@@ -146,16 +153,19 @@ def _entropy(x: torch.Tensor) -> torch.Tensor:
     return bits.neg()
 
 
-def _autocorrelation(x: torch.Tensor) -> torch.Tensor:
+def lag1_autocorrelation(x: torch.Tensor) -> torch.Tensor:
     """Pearson correlation of x[:-1] and x[1:] of each row, 0 where either is constant."""
     if x.shape[1] < 3:
         return torch.zeros_like(x[:, 0])
-    first, second = x[:, :-1], x[:, 1:]
-    constant = is_constant(first) | is_constant(second)
-    first, second = (part - part.mean(dim=1, keepdim=True) for part in (first, second))
-    norm = (first.square().sum(dim=1) * second.square().sum(dim=1)).sqrt()
-    correlation = ((first * second).sum(dim=1) / norm).clamp(-1, 1)
-    return correlation.masked_fill(constant, 0)
+    return correlation(x[:, :-1], x[:, 1:])
+
+
+def correlation(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Pearson correlation of rows, 0 where either is constant."""
+    constant = is_constant(x) | is_constant(y)
+    x, y = (part - part.mean(dim=1, keepdim=True) for part in (x, y))
+    norm = (x.square().sum(dim=1) * y.square().sum(dim=1)).sqrt()
+    return ((x * y).sum(dim=1) / norm).clamp(-1, 1).masked_fill(constant, 0)
 
 
 def _power_weights(n: int, device: torch.device) -> torch.Tensor:
