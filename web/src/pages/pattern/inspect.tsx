@@ -88,7 +88,7 @@ export function Inspect({ pattern, tokens, bos, name, promptId }: Props) {
             query={active?.query ?? null}
             keyToken={active?.key ?? null}
             bos={bos}
-            describe={(place) => (active ? weightWords(pattern, active, place) : `token ${place}`)}
+            follow={locked?.query ?? null}
             onHover={(place) => setHovered(place === null ? null : strongest(pattern, place))}
             onKeyToken={(place) => cell.set({ query: Math.max(place, active?.query ?? n - 1), key: place })}
             onQueryToken={(place) => cell.set({ query: place, key: Math.min(place, active?.key ?? 0) })}
@@ -128,12 +128,6 @@ function shadesOf(pattern: Pattern, active: Cell | null): Float32Array {
 
 function percent(weight: number): string {
   return `${(100 * weight).toFixed(weight < 0.1 ? 2 : 1)} %`;
-}
-
-function weightWords(pattern: Pattern, active: Cell, place: number): string {
-  const [query, key] = shade.value === "query" ? [active.query, place] : [place, active.key];
-  if (key > query) return `token ${place}, after the query`;
-  return `token ${place}: ${percent(weightAt(pattern, query, key))} of query ${query} on key ${key}`;
 }
 
 function describe(pattern: Pattern, at: Cell, token: (place: number) => string): string {

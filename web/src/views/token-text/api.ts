@@ -7,8 +7,8 @@ export interface TokenTextProps {
   keyToken: number | null;
   /** The first token is a mark that was put before the text. */
   bos: boolean;
-  /** Words for a token's weight, shown on hover. */
-  describe: (token: number) => string;
+  /** A token that is kept in sight; null lets the reader scroll. */
+  follow: number | null;
   onHover: (token: number | null) => void;
   /** Click, or Left and Right. */
   onKeyToken: (token: number) => void;

@@ -1,4 +1,5 @@
 import "./view.css";
+import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import type { TokenTextProps } from "./api";
 
 /** Characters of a token that are shown: some prompts hold tokens without end. */
@@ -21,11 +22,38 @@ function tokenAt(event: Event): number | null {
   return place === null || place === undefined ? null : Number(place);
 }
 
-/** Tokens, shaded. One listener serves all of them. */
+/**
+ * Tokens, shaded. One listener serves all of them, and shades are set on the elements: a
+ * thousand tokens must follow the pointer.
+ */
 export function TokenText(props: TokenTextProps) {
-  const { tokens, shades, query, keyToken, bos, describe, onHover, onKeyToken, onQueryToken } = props;
+  const { tokens, shades, query, keyToken, bos, follow, onHover, onKeyToken, onQueryToken } = props;
+  const box = useRef<HTMLDivElement>(null);
+  const spans = useMemo(
+    () =>
+      tokens.map((token, place) => (
+        <bdi key={place} class="token" data-token={place}>
+          {bos && place === 0 ? <b>BOS</b> : tokenShown(token)}
+        </bdi>
+      )),
+    [tokens, bos],
+  );
+  useLayoutEffect(() => {
+    for (const [place, child] of [...(box.current?.children ?? [])].entries()) {
+      const element = child as HTMLElement;
+      const shade = (shades[place] ?? 0).toFixed(3);
+      if (element.style.getPropertyValue("--shade") !== shade) element.style.setProperty("--shade", shade);
+      element.toggleAttribute("data-query", place === query);
+      element.toggleAttribute("data-key", place === keyToken);
+    }
+  }, [spans, shades, query, keyToken]);
+  useLayoutEffect(() => {
+    const element = follow === null ? undefined : box.current?.children[follow];
+    if (element instanceof HTMLElement) reveal(box.current as HTMLElement, element);
+  }, [follow]);
   return (
     <div
+      ref={box}
       class="token-text"
       tabIndex={0}
       role="group"
@@ -52,19 +80,14 @@ export function TokenText(props: TokenTextProps) {
         else onKeyToken(to);
       }}
     >
-      {tokens.map((token, place) => (
-        <bdi
-          key={place}
-          class="token"
-          data-token={place}
-          data-query={place === query ? "" : undefined}
-          data-key={place === keyToken ? "" : undefined}
-          title={describe(place)}
-          style={{ "--shade": (shades[place] ?? 0).toFixed(3) }}
-        >
-          {bos && place === 0 ? <b>BOS</b> : tokenShown(token)}
-        </bdi>
-      ))}
+      {spans}
     </div>
   );
+}
+
+/** Scroll a box, and nothing else, until an element in it is seen. */
+function reveal(box: HTMLElement, element: HTMLElement): void {
+  const [outer, inner] = [box.getBoundingClientRect(), element.getBoundingClientRect()];
+  if (inner.top < outer.top) box.scrollTop -= outer.top - inner.top + 20;
+  else if (inner.bottom > outer.bottom) box.scrollTop += inner.bottom - outer.bottom + 20;
 }
