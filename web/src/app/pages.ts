@@ -25,4 +25,5 @@ export const PAGES: PageEntry[] = [
   { name: "about", title: "About", nav: true, load: () => import("../pages/about") },
   { name: "projections", title: "Projections", nav: true, load: () => import("../pages/projections") },
   { name: "clusters", title: "Clusters", nav: true, load: () => import("../pages/clusters") },
+  { name: "cluster-trends", title: "Cluster trends", nav: true, load: () => import("../pages/cluster-trends") },
 ];

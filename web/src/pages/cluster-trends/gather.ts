@@ -1,0 +1,85 @@
+// The trends that the link asks for.
+
+import { categoryColour } from "../../views/palette/palette";
+import type { View } from "../clusters/model";
+import { lineStyle, type Across, type LineStyle } from "./panel";
+import { sizeTrends, trends, type Group, type Point, type Trend } from "./trends";
+
+/** What is asked for. */
+export interface Asked {
+  over: "depth" | "size";
+  by: "model" | "family";
+  bins: number;
+  nClusters: number;
+  /** Names of models; empty is all. */
+  models: readonly string[];
+}
+
+/** What the panels and the table show. */
+export interface Gathered {
+  trends: Trend[];
+  styles: LineStyle[];
+  across: Across;
+  rows: { cluster: number; group: string; point: Point }[];
+}
+
+/** Follow the largest clusters. */
+export function gather(view: View, asked: Asked): Gathered {
+  const { manifest, cut, heads, parts } = view;
+  const models = manifest.models.filter((one) => asked.models.length === 0 || asked.models.includes(one.name));
+  const found = parts.filter((part) => part.cluster >= 0).length;
+  const n = Math.min(asked.nClusters, found);
+  const families = [...new Set(models.map((one) => one.family))];
+  const names = asked.over === "size" || asked.by === "family" ? families : models.map((one) => one.name);
+  const across: Across =
+    asked.over === "depth"
+      ? { kind: "share", title: "depth" }
+      : {
+          kind: "size",
+          low: Math.min(...models.map((one) => one.n_parameters).filter((one) => one > 0)),
+          high: Math.max(...models.map((one) => one.n_parameters)),
+        };
+  const followed =
+    asked.over === "depth"
+      ? trends(cut.labels, heads.depth, groupsOf(view, models, asked.by, names), n, asked.bins, depthWords)
+      : sizeTrends(
+          cut.labels,
+          models.map((one) => ({
+            name: one.name,
+            family: one.family,
+            parameters: one.n_parameters,
+            firstRow: one.first_row,
+            nHeads: one.n_layers * one.n_heads,
+          })),
+          names,
+          n,
+        );
+  return {
+    trends: followed,
+    styles: names.map((name, place) => lineStyle(name, place, categoryColour)),
+    across,
+    rows: followed.flatMap(({ cluster, lines }) =>
+      lines.flatMap((line, place) => line.map((point) => ({ cluster, group: names[place] as string, point }))),
+    ),
+  };
+}
+
+function groupsOf(
+  view: View,
+  models: View["manifest"]["models"],
+  by: "model" | "family",
+  names: readonly string[],
+): Group[] {
+  return names.map((name) => {
+    const heads = new Uint8Array(view.manifest.n_heads);
+    for (const model of models) {
+      if ((by === "model" ? model.name : model.family) !== name) continue;
+      heads.fill(1, model.first_row, model.first_row + model.n_layers * model.n_heads);
+    }
+    return { name, heads };
+  });
+}
+
+function depthWords(low: number, high: number): string {
+  return `${low.toFixed(2)} to ${high.toFixed(2)}`;
+}

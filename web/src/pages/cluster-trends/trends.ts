@@ -1,0 +1,112 @@
+// Shares of clusters over depth and model size.
+
+/** A group of heads whose share is followed: a model, or the models of a family. */
+export interface Group {
+  name: string;
+  /** 1 for each head that belongs to it. */
+  heads: Uint8Array;
+}
+
+/** A point: heads of a cluster among the heads of a group at a depth or of a size. */
+export interface Point {
+  /** Place on the axis: middle of the bin, or parameters. */
+  x: number;
+  /** Heads of the cluster, and all. */
+  heads: number;
+  of: number;
+  /** heads / of, 0 to 1. */
+  share: number;
+  /** What x stands for, in words. */
+  where: string;
+}
+
+/** A cluster's points per group, in the order of the groups. */
+export interface Trend {
+  cluster: number;
+  lines: Point[][];
+}
+
+/** Bin of a number from 0 to 1: equal bins, the last one closed. */
+export function binOf(value: number, bins: number): number {
+  return Math.min(bins - 1, Math.max(0, Math.floor(value * bins)));
+}
+
+/**
+ * Share of each cluster in every bin of a quantity; bins without a head of the group are left out.
+ *
+ * @param labels -1 is unclustered: counted among all, not followed
+ * @param values of every head, 0 to 1; heads with a missing one are left out
+ * @param nClusters clusters that are followed: 0 to nClusters - 1
+ */
+export function trends(
+  labels: Int32Array,
+  values: ArrayLike<number>,
+  groups: readonly Group[],
+  nClusters: number,
+  bins: number,
+  where: (low: number, high: number) => string,
+): Trend[] {
+  const totals = groups.map(() => new Uint32Array(bins));
+  const counts = groups.map(() => new Uint32Array(bins * nClusters));
+  labels.forEach((label, row) => {
+    const value = values[row] as number;
+    if (!Number.isFinite(value)) return;
+    const bin = binOf(value, bins);
+    groups.forEach(({ heads }, place) => {
+      if (!heads[row]) return;
+      const total = totals[place] as Uint32Array;
+      const count = counts[place] as Uint32Array;
+      total[bin] = (total[bin] as number) + 1;
+      if (label >= 0 && label < nClusters) count[label * bins + bin] = (count[label * bins + bin] as number) + 1;
+    });
+  });
+  return Array.from({ length: nClusters }, (_, cluster) => ({
+    cluster,
+    lines: groups.map((_, place) =>
+      Array.from({ length: bins }, (_, bin) => bin).flatMap((bin) => {
+        const of = totals[place]?.[bin] ?? 0;
+        const heads = counts[place]?.[cluster * bins + bin] ?? 0;
+        if (of === 0) return [];
+        return [{ x: (bin + 0.5) / bins, heads, of, share: heads / of, where: where(bin / bins, (bin + 1) / bins) }];
+      }),
+    ),
+  }));
+}
+
+/** A model for the trend over size. */
+export interface Sized {
+  name: string;
+  family: string;
+  parameters: number;
+  firstRow: number;
+  nHeads: number;
+}
+
+/** Share of each cluster among all heads of each model; a line per family, small to large. */
+export function sizeTrends(
+  labels: Int32Array,
+  models: readonly Sized[],
+  families: readonly string[],
+  nClusters: number,
+): Trend[] {
+  return Array.from({ length: nClusters }, (_, cluster) => ({
+    cluster,
+    lines: families.map((family) =>
+      models
+        .filter((model) => model.family === family && model.parameters > 0)
+        .sort((a, b) => a.parameters - b.parameters)
+        .map(({ name, parameters, firstRow, nHeads }) => {
+          let heads = 0;
+          for (let row = firstRow; row < firstRow + nHeads; row++) heads += Number(labels[row] === cluster);
+          return { x: parameters, heads, of: nHeads, share: nHeads === 0 ? 0 : heads / nHeads, where: name };
+        }),
+    ),
+  }));
+}
+
+/** Largest share of some trends, at least a little above 0. */
+export function largestShare(shown: readonly Trend[]): number {
+  let most = 0;
+  for (const { lines } of shown) for (const line of lines) for (const point of line) most = Math.max(most, point.share);
+  return most === 0 ? 1 : most;
+}
