@@ -62,6 +62,10 @@ def build(
     device: o.DeviceOption = "auto",
     seed: o.SeedOption = 0,
     n_view_prompts: o.ViewOption = 8,
+    explorer: Annotated[
+        bool,
+        typer.Option("--site/--no-site", help="Project, cluster, evaluate, and write the site."),
+    ] = True,
 ) -> None:
     """Build an atlas of your models on your prompts; run again, it does what is missing.
 
@@ -70,17 +74,23 @@ def build(
       motifs build --model mine=./my-finetune --prompts texts.jsonl --n-prompts 64
       motifs build --model smollm2-135m-instruct --features paper --max-tokens 256
     """
+    from attention_motifs.cli.explorer import print_page
     from attention_motifs.stages import run
     from attention_motifs.stages.distances import STANDARD_METRICS
+    from attention_motifs.stages.explore import explore
 
     configuration = _configuration(
         model, prompts, n_prompts, seed, max_tokens, bos, dtype, features, n_components,
         length_bins, n_view_prompts,
     )  # fmt: skip
     folder = atlas or o.DEFAULT_ATLAS
-    run.build(
+    made = run.build(
         folder, configuration, metrics=metric or STANDARD_METRICS, device=device, report=report
     )
+    if explorer:
+        with Atlas.lock(folder):
+            site = explore(made, report=report)
+        print_page(folder, site)
     print_line(f"The atlas is in {folder}. Ask it: motifs near HEAD --atlas {folder}")
 
 

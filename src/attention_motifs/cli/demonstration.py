@@ -6,6 +6,7 @@ from pathlib import Path
 
 from attention_motifs.atlas import Atlas, Configuration
 from attention_motifs.cli.console import print_line, print_table, report
+from attention_motifs.cli.explorer import print_page
 
 DEMO_MODELS = ("smollm2-135m-instruct", "gemma-3-270m")
 
@@ -15,6 +16,7 @@ def run_demo(path: Path, n_prompts: int, device: str) -> None:
     from attention_motifs.extraction import known_models, pull_model
     from attention_motifs.figures import make_figures
     from attention_motifs.stages import run
+    from attention_motifs.stages.explore import explore
     from attention_motifs.stages.score import score
 
     cached = {m.name for m in known_models() if m.cached}
@@ -32,7 +34,10 @@ def run_demo(path: Path, n_prompts: int, device: str) -> None:
         heads=[head, *(found.head for found in atlas.near(head, n=5))],
         report=report,
     )
+    with Atlas.lock(path):
+        site = explore(atlas, report=report)
     _tell(atlas, head, paths)
+    print_page(path, site)
 
 
 def most_inductive_head(atlas: Atlas, model: str) -> str:

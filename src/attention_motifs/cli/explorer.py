@@ -40,6 +40,15 @@ def site(
         print_error(f"{made.path}: {_NO_PAGES}", start="warning: ")
 
 
+def print_page(atlas: Path, site: Exported) -> None:
+    """Name the page to open, at the end of a run."""
+    if not site.has_pages:
+        print_error(f"{site.path}: {_NO_PAGES}", start="warning: ")
+        return
+    print_line(f"Explore it in a browser: motifs serve --atlas {atlas} --open")
+    print_line(f"  or any static host: python -m http.server --directory {site.path}")
+
+
 _NO_PAGES = (
     "has data and no pages, since the front end was not built; run `make web`, then `motifs site`"
 )

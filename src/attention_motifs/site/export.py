@@ -127,8 +127,8 @@ def inputs_digest(atlas: Atlas) -> str:
     return files.digest([made_by, manifest, atlas.metrics(), read])
 
 
-def missing_parts(atlas: Atlas) -> dict[str, str]:
-    """What the atlas does not hold, and the words that mend it."""
+def missing_parts(atlas: Atlas, stale: tuple[str, ...] = ()) -> dict[str, str]:
+    """What the atlas does not hold, or only `stale`, and the words that mend it."""
     there = f"--atlas {atlas.path.name}"
     columns = atlas.heads.columns
     lacking = {
@@ -145,7 +145,9 @@ def missing_parts(atlas: Atlas) -> dict[str, str]:
         "ablations": (atlas.ablations_path.is_file(), f"run `motifs ablate {there}`"),
     }
     words = ", then `motifs site` again"
-    return {name: mend + words for name, (have, mend) in lacking.items() if not have}
+    return {
+        name: mend + words for name, (have, mend) in lacking.items() if not have or name in stale
+    }
 
 
 def _write_data(
@@ -157,6 +159,8 @@ def _write_data(
     metrics = write_distances(atlas, out, report)
     points, features = write_points(atlas, out, report)
     projections = of_stages.write_projections(atlas, out)
+    if not projections:
+        missing = missing_parts(atlas, stale=("projections",))
     clusterings = of_stages.write_clusterings(atlas, out)
     tags = of_heads.tags(atlas)
     classes = of_heads.classes(atlas, tags)

@@ -10,7 +10,6 @@ import numpy as np
 from attention_motifs import files
 from attention_motifs.atlas import Atlas
 from attention_motifs.clustering import carry_over, read_names
-from attention_motifs.errors import AtlasError
 from attention_motifs.site.contract import (
     Ablations,
     Clustering,
@@ -25,7 +24,10 @@ if TYPE_CHECKING:
 
 
 def write_projections(atlas: Atlas, out: DataFolder) -> list[Projection]:
-    """Write the coordinates of every projection; none if the stage has not run."""
+    """Write the coordinates of every projection of the heads that are there.
+
+    None if the stage has not run, or only before a model was added.
+    """
     if not atlas.projections_path.is_file():
         return []
     rows = {head: i for i, head in enumerate(atlas.heads["head"].to_list())}
@@ -36,8 +38,7 @@ def write_projections(atlas: Atlas, out: DataFolder) -> list[Projection]:
         scope, metric, method, n_neighbors, n_components = key
         wanted = len(rows) if scope == "all" else int((model_of == scope).sum())
         if len(part) != wanted or not set(part["head"]) <= rows.keys():
-            mend = f"run `motifs project --atlas {atlas.path} --force`"
-            raise AtlasError(f"{atlas.projections_path}: other heads than the atlas; {mend}")
+            continue  # made before a model was added
         part = part[np.argsort([rows[head] for head in part["head"]]).tolist()]
         axes = [part[axis].fill_null(float("nan")).to_numpy() for axis in "xyz"[:n_components]]
         file = f"projections/{len(made)}.bin"
@@ -75,6 +76,8 @@ def write_clusterings(atlas: Atlas, out: DataFolder) -> list[Clustering]:
         told = files.read_json(path, mend)
         labels = atlas.heads[column].fill_null(-1).to_numpy()
         tree = told.get("linkage")
+        if tree is not None and len(tree) != len(heads) - 1:
+            tree = None  # made before a model was added, whose heads are unclustered
         code = len(made)
         file, linkage = f"clusters/{code}-labels.bin", f"clusters/{code}-linkage.bin"
         out.array(file, labels, "int32")
