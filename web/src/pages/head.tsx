@@ -7,6 +7,7 @@ import { head, prompts as promptsParam, seed } from "../state/params";
 import { useResource } from "../state/resource";
 import { go, here, link } from "../state/url";
 import { ExportMenu } from "../views/export-menu/view";
+import { WhenNear } from "../views/near/view";
 import { Empty, Loaded } from "../views/states/view";
 import { choosePrompts } from "./head/choose";
 import { ClassList } from "./head/class-list";
@@ -76,8 +77,8 @@ function OneHead({ manifest, row }: { manifest: Manifest; row: number }) {
                 <aside class="head-side" ref={side} aria-label="What is known of this head">
                   <ExportMenu target={() => side.current} name={`${name}-profile`} />
                   <Scores manifest={manifest} row={row} />
-                  <Place manifest={manifest} row={row} />
-                  <Features manifest={manifest} row={row} />
+                  <WhenNear height={320}>{() => <Place manifest={manifest} row={row} />}</WhenNear>
+                  <WhenNear height={400}>{() => <Features manifest={manifest} row={row} />}</WhenNear>
                 </aside>
               </div>
             </>

@@ -8,6 +8,7 @@ import { useResource } from "../state/resource";
 import { here, link } from "../state/url";
 import { HeadLink } from "../views/head-link/view";
 import { promptLine } from "../views/prompt-label/view";
+import { WhenNear } from "../views/near/view";
 import { Empty, Loaded } from "../views/states/view";
 import { PatternFeatures } from "./pattern/features";
 import { Inspect } from "./pattern/inspect";
@@ -84,8 +85,12 @@ function One({ manifest, row, place, prompts, viewable }: OneProps) {
         )}
       </Loaded>
       <div class="pattern-more">
-        <PatternFeatures manifest={manifest} row={row} prompt={place} />
-        <Neighbours manifest={manifest} row={row} prompt={place} promptId={shortId(prompt)} />
+        <WhenNear height={320} ahead={300}>
+          {() => <PatternFeatures manifest={manifest} row={row} prompt={place} />}
+        </WhenNear>
+        <WhenNear height={320} ahead={300}>
+          {() => <Neighbours manifest={manifest} row={row} prompt={place} promptId={shortId(prompt)} />}
+        </WhenNear>
       </div>
     </>
   );

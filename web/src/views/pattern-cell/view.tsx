@@ -1,19 +1,20 @@
 import "./view.css";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useRef } from "preact/hooks";
 import { head as headParam, prompt as promptParam } from "../../state/params";
 import { useResource } from "../../state/resource";
 import { link } from "../../state/url";
+import { useNear } from "../near/view";
 import { PatternCanvas } from "../pattern-canvas/view";
 import type { PatternCellProps } from "./api";
 
 /** Pixels before the edge of the screen at which a pattern is loaded. */
-const AHEAD = "400px";
+const AHEAD = 400;
 
 /** A pattern as a link; what is far from the screen holds no canvas. */
 export function PatternCell(props: PatternCellProps) {
   const { head, row, prompt, promptId, size, load, border } = props;
   const place = useRef<HTMLAnchorElement>(null);
-  const near = useNear(place);
+  const near = useNear(place, AHEAD);
   const frame = border === undefined ? {} : { outline: `3px solid ${border}` };
   return (
     <a
@@ -40,18 +41,4 @@ function Content(props: Pick<PatternCellProps, "row" | "prompt" | "size" | "load
   }
   if (pattern.status === "loading") return null;
   return <PatternCanvas pattern={pattern.value} size={size} label={`Attention of ${head}`} />;
-}
-
-function useNear(place: { current: Element | null }): boolean {
-  const [near, setNear] = useState(false);
-  useEffect(() => {
-    if (!place.current) return undefined;
-    const observer = new IntersectionObserver(
-      (entries) => setNear(entries.some((entry) => entry.isIntersecting)),
-      { rootMargin: AHEAD },
-    );
-    observer.observe(place.current);
-    return () => observer.disconnect();
-  }, []);
-  return near;
 }
