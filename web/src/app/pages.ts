@@ -25,5 +25,6 @@ export const PAGES: PageEntry[] = [
   { name: "cluster-trends", title: "Cluster trends", nav: true, load: () => import("../pages/cluster-trends") },
   { name: "features", title: "Features", nav: true, load: () => import("../pages/features") },
   { name: "evaluation", title: "Evaluation", nav: true, load: () => import("../pages/evaluation") },
+  { name: "ablation", title: "Ablation", nav: true, load: () => import("../pages/ablation") },
   { name: "about", title: "About", nav: true, load: () => import("../pages/about") },
 ];

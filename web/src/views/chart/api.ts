@@ -52,6 +52,8 @@ export interface Datum {
   colour?: string;
   /** Grey and hollow: a control. */
   muted?: boolean;
+  /** Large: what the others are compared with. */
+  strong?: boolean;
 }
 
 /** Values of several groups, a row of dots each, with the median as a line. */

@@ -42,7 +42,7 @@ export function Dots({ dots, width, height, label }: Props) {
       {looks.map((look) => (
         <path
           key={look.key}
-          class={look.muted ? "chart-dots chart-dots-muted" : "chart-dots"}
+          class={`chart-dots ${look.muted ? "chart-dots-muted" : look.strong ? "chart-dots-strong" : ""}`}
           d={look.path}
           style={look.colour && !look.muted ? { stroke: look.colour } : {}}
         />
@@ -90,19 +90,21 @@ interface Look {
   key: string;
   colour: string;
   muted: boolean;
+  strong: boolean;
   path: string;
 }
 
 /** Dots of one colour as one path of lines without length, whose round ends are the dots. */
 export function groupByLook(dots: readonly PlacedDot[]): Look[] {
   const looks = new Map<string, Look>();
-  for (const { x, y, colour = "", muted = false } of dots) {
+  for (const { x, y, colour = "", muted = false, strong = false } of dots) {
     if (!Number.isFinite(x) || !Number.isFinite(y)) continue;
-    const key = muted ? "muted" : colour;
-    const look = looks.get(key) ?? { key, colour, muted, path: "" };
+    const key = muted ? "muted" : `${colour} ${strong}`;
+    const look = looks.get(key) ?? { key, colour, muted, strong, path: "" };
     looks.set(key, look);
     look.path += `M${x.toFixed(1)} ${y.toFixed(1)}h0`;
   }
-  // Controls lie behind.
-  return [...looks.values()].sort((a, b) => Number(b.muted) - Number(a.muted));
+  // Controls lie behind, what is compared with them in front.
+  const depth = (look: Look) => Number(look.strong) - Number(look.muted);
+  return [...looks.values()].sort((a, b) => depth(a) - depth(b));
 }

@@ -8,7 +8,7 @@ import { useWidth } from "./width";
 /** Two numbers of every item against each other. */
 export function Scatter({ dots, x, y, label, height = 340 }: ScatterProps) {
   const { ref, width } = useWidth();
-  const frame = { left: 58, top: 24, right: width - 12, bottom: height - 36 };
+  const frame = { left: 58, top: 24, right: width - 20, bottom: height - 36 };
   const across = place(x, frame.left, frame.right, width < 520 ? 4 : 8);
   const up = place(y, frame.bottom, frame.top, 6);
   const placed = useMemo(

@@ -14,8 +14,8 @@ export function Strip({ groups, axis, label }: StripProps) {
   // Names stand beside the rows where there is room for them, else above.
   const narrow = width < NARROW;
   const row = narrow ? ROW + 16 : ROW;
-  const left = narrow ? 6 : Math.min(240, Math.round(width * 0.3));
-  const frame = { left, top: 4, right: width - 10, bottom: 4 + row * groups.length };
+  const left = narrow ? 16 : Math.min(330, Math.round(width * 0.34));
+  const frame = { left, top: 4, right: width - 20, bottom: 4 + row * groups.length };
   const x = place(axis, left, frame.right, narrow ? 4 : 8);
   const middle = (index: number) => frame.top + row * index + (narrow ? 16 : 0) + ROW / 2;
   const dots = useMemo(
@@ -25,7 +25,7 @@ export function Strip({ groups, axis, label }: StripProps) {
         return group.dots.map((dot, i) => ({
           ...dot,
           x: x.at(dot.value),
-          y: middle(index) + (moved[i] as number) * (group.dots.length > 1 ? 11 : 0),
+          y: middle(index) + (moved[i] as number) * (group.dots.length > 1 && !dot.strong ? 11 : 0),
         }));
       }),
     [groups, width, axis.domain[0], axis.domain[1]],
@@ -40,7 +40,9 @@ export function Strip({ groups, axis, label }: StripProps) {
         ))}
         <Dots dots={dots} width={width} height={frame.bottom} label={label} />
         {groups.map((group, index) => {
-          const centre = median(group.dots.filter((dot) => !dot.muted).map((dot) => dot.value));
+          const own = group.dots.filter((dot) => !dot.muted).map((dot) => dot.value);
+          // A single dot is its own median; a line would hide it.
+          const centre = own.length > 1 ? median(own) : Number.NaN;
           return (
             <g key={group.name}>
               {Number.isFinite(centre) ? (

@@ -1,0 +1,114 @@
+// The table of `motifs ablate`, row by row. docs/ablation.md tells what the columns are.
+
+import type { Ablations, Manifest } from "../contract/generated";
+import { loadAblations } from "./evaluation";
+import { DataError, once } from "./source";
+
+/** What a row is about. */
+export type AblationKind = "head" | "set" | "control" | "group" | "distance";
+
+/** One thing that was measured or tested. Numbers that were not measured are null. */
+export interface AblationRow {
+  /** Place in the table. */
+  place: number;
+  /** `sweep`, or what was asked for. */
+  experiment: string;
+  kind: AblationKind;
+  model: string;
+  /** The head, the set that was ablated together, or the anchor. */
+  name: string;
+  heads: readonly string[];
+  n_heads: number | null;
+  method: string;
+  measure: string;
+  design: string;
+  /** Of the distances; empty where there are none. */
+  metric: string;
+  anchor: string;
+  clean: number | null;
+  ablated: number | null;
+  /** Ablated less clean; for `distance`, Spearman's rho. */
+  effect: number | null;
+  ci_low: number | null;
+  ci_high: number | null;
+  control_effect: number | null;
+  control_low: number | null;
+  control_high: number | null;
+  excess: number | null;
+  excess_low: number | null;
+  excess_high: number | null;
+  standardised: number | null;
+  p: number | null;
+  q: number | null;
+  n_tested: number | null;
+  p_floor: number | null;
+  test: string;
+  n_controls: number | null;
+  n_sequences: number | null;
+  n_positions: number | null;
+}
+
+const TEXTS = ["experiment", "kind", "model", "name", "method", "measure", "design", "metric", "anchor", "test"] as const;
+const NUMBERS = [
+  "n_heads",
+  "clean",
+  "ablated",
+  "effect",
+  "ci_low",
+  "ci_high",
+  "control_effect",
+  "control_low",
+  "control_high",
+  "excess",
+  "excess_low",
+  "excess_high",
+  "standardised",
+  "p",
+  "q",
+  "n_tested",
+  "p_floor",
+  "n_controls",
+  "n_sequences",
+  "n_positions",
+] as const;
+
+/** All rows, or null if nothing was ablated. */
+export function loadAblationRows(manifest: Manifest): Promise<AblationRow[] | null> {
+  return once("ablation rows", async () => {
+    const table = await loadAblations(manifest);
+    return table === null ? null : ablationRows(table, manifest.ablations ?? "");
+  });
+}
+
+/** Turn columns into rows; a column that is missing is an error that names it. */
+export function ablationRows(table: Ablations, file = "ablations"): AblationRow[] {
+  const columns = table.columns as Readonly<Record<string, readonly unknown[]>>;
+  const needed = (name: string): readonly unknown[] => {
+    const column = columns[name];
+    if (!column) throw new DataError(file, `has no column ${name}`, "run `motifs ablate`, then `motifs site` again");
+    return column;
+  };
+  const texts = TEXTS.map((name) => [name, needed(name)] as const);
+  const numbers = NUMBERS.map((name) => [name, needed(name)] as const);
+  const heads = needed("heads");
+  return needed("kind").map((_, place) => {
+    const row: Record<string, unknown> = { place, heads: Array.isArray(heads[place]) ? heads[place] : [] };
+    for (const [name, column] of texts) row[name] = typeof column[place] === "string" ? column[place] : "";
+    for (const [name, column] of numbers) row[name] = typeof column[place] === "number" ? column[place] : null;
+    return row as unknown as AblationRow;
+  });
+}
+
+/** A measure on a design, as one word for links: `loss, repeated`. */
+export function measureId(row: Pick<AblationRow, "measure" | "design">): string {
+  return `${row.measure}, ${row.design}`;
+}
+
+/** Rows in which a head was ablated alone: of sweeps, and of runs on this head only. */
+export function rowsOfHead(rows: readonly AblationRow[], head: string): AblationRow[] {
+  return rows.filter(
+    (row) =>
+      (row.kind === "head" && row.name === head) ||
+      (row.kind === "set" && row.heads.length === 1 && row.heads[0] === head),
+  );
+}

@@ -1,0 +1,89 @@
+import type { Manifest } from "../../contract/generated";
+import type { AblationRow } from "../../data/ablations";
+import type { Loaded as Everything } from "./load";
+import { classes as classesParam, head as headParam } from "../../state/params";
+import { link } from "../../state/url";
+import { Strip } from "../../views/chart/view";
+import { effectDomain, effectInWords, effectTitle } from "../../views/head-effects/words";
+import { Empty } from "../../views/states/view";
+import { headGroups, measuredGroups, setsWithControls } from "./groups";
+
+interface Props {
+  manifest: Manifest;
+  rows: readonly AblationRow[];
+  all: Everything;
+  by: string;
+}
+
+/** Effects of single heads, by class or cluster. */
+export function SingleHeads({ manifest, rows, all, by }: Props) {
+  const single = rows.filter((row) => row.kind === "head");
+  const first = single[0];
+  if (!first) {
+    return (
+      <Empty title="No head was ablated alone by this method and measure">
+        Run <code>motifs ablate --sweep MODEL</code>, then <code>motifs site</code> again.
+      </Empty>
+    );
+  }
+  const severalModels = new Set(single.map((row) => row.model)).size > 1 && by !== "model" && by !== "layer";
+  const groups = measuredGroups(manifest, headGroups(manifest, by, all.heads, all.classes), rows);
+  return (
+    <Strip
+      label={`${effectTitle(first)} by ${by}`}
+      axis={{ title: effectTitle(first), domain: effectDomain(single), line: 0 }}
+      groups={groups.map((one) => ({
+        name: severalModels ? `${one.name} · ${one.model}` : one.name,
+        note: String(one.rows.length),
+        ...(by === "class" && one.name !== "no class" ? { href: link("classes", classesParam.to([one.name])) } : {}),
+        ...band(one.tested),
+        dots: one.rows.map((row) => ({
+          value: row.effect as number,
+          title: `${row.name}: ${effectInWords(row)}`,
+          href: link("head", headParam.to(row.name)),
+        })),
+      }))}
+    />
+  );
+}
+
+/** Sets of heads that were ablated together, with their controls in grey. */
+export function Sets({ rows }: { rows: readonly AblationRow[] }) {
+  const sets = setsWithControls(rows).filter((one) => one.set.effect !== null);
+  const first = sets[0];
+  if (!first) {
+    return (
+      <Empty title="No set of heads was ablated together by this method and measure">
+        Run <code>motifs ablate --class NAME --model MODEL</code> or <code>motifs ablate --near HEAD</code>, then{" "}
+        <code>motifs site</code> again.
+      </Empty>
+    );
+  }
+  return (
+    <Strip
+      label={`${effectTitle(first.set)} of sets and their controls`}
+      axis={{
+        title: effectTitle(first.set),
+        domain: effectDomain(sets.flatMap((one) => [one.set, ...one.controls])),
+        line: 0,
+      }}
+      groups={sets.map(({ set, controls }) => ({
+        name: `${set.name} · ${set.model}`,
+        note: set.n_heads === null ? "" : String(set.n_heads),
+        ...band(set),
+        dots: [
+          ...controls
+            .filter((one) => one.effect !== null)
+            .map((one) => ({ value: one.effect as number, muted: true, title: `control of ${one.n_heads ?? "?"} heads: ${effectInWords(one)}` })),
+          { value: set.effect as number, strong: true, title: `${set.name}: ${effectInWords(set)}` },
+        ],
+      }))}
+    />
+  );
+}
+
+function band(row: AblationRow | null): { band?: [number, number] } {
+  return row && row.control_low !== null && row.control_high !== null
+    ? { band: [row.control_low, row.control_high] }
+    : {};
+}

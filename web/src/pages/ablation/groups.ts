@@ -1,0 +1,124 @@
+// Heads in groups, and sets beside their controls.
+
+import type { AblationRow } from "../../data/ablations";
+import type { HeadClass, Manifest } from "../../contract/generated";
+import { clusterName } from "../../data/clusters";
+import { headName, placeOfRow, type Heads } from "../../data/heads";
+
+/** Heads of one class, cluster, model or layer. */
+export interface HeadGroup {
+  name: string;
+  /** What `motifs ablate` calls it. */
+  asked: string;
+  /** Rows of the atlas. */
+  heads: readonly number[];
+}
+
+/** Groups of heads; those without a class or cluster come last. */
+export function headGroups(manifest: Manifest, by: string, heads: Heads, classes: readonly HeadClass[]): HeadGroup[] {
+  if (by === "class") {
+    const named = classes.filter((one) => one.rows.length > 0).map((one) => ({ name: one.name, asked: one.name, heads: one.rows }));
+    const inSome = new Set(named.flatMap((one) => [...one.heads]));
+    return [...named, { name: "no class", asked: "", heads: allRows(manifest).filter((row) => !inSome.has(row)) }];
+  }
+  if (by === "model" || by === "layer") {
+    return manifest.models.flatMap((model) => {
+      const rows = Array.from({ length: model.n_layers * model.n_heads }, (_, i) => model.first_row + i);
+      if (by === "model") return [{ name: model.name, asked: model.name, heads: rows }];
+      return Array.from({ length: model.n_layers }, (_, layer) => ({
+        name: `${model.name}:L${layer}`,
+        asked: "",
+        heads: rows.filter((row) => placeOfRow(model, row).layer === layer),
+      }));
+    });
+  }
+  return clusterGroups(manifest, heads, by);
+}
+
+function clusterGroups(manifest: Manifest, heads: Heads, method: string): HeadGroup[] {
+  const found = heads.column(`cluster ${method}`);
+  const clustering = manifest.clusterings.find((one) => one.method === method);
+  if (!found || !clustering) return [];
+  const groups = new Map<number, number[]>();
+  for (let row = 0; row < heads.n; row++) {
+    const code = found.values[row] as number;
+    // The largest code of a column is "none".
+    const cluster = code === 0xffff || code < 0 ? UNCLUSTERED : code;
+    groups.set(cluster, [...(groups.get(cluster) ?? []), row]);
+  }
+  return [...groups]
+    .sort(([a], [b]) => a - b)
+    .map(([cluster, rows]) => ({
+      name: clusterName(clustering, cluster === UNCLUSTERED ? -1 : cluster),
+      asked: cluster === UNCLUSTERED ? "" : `${method}:${cluster}`,
+      heads: rows,
+    }));
+}
+
+/** Sorts last. */
+const UNCLUSTERED = Number.POSITIVE_INFINITY;
+
+function allRows(manifest: Manifest): number[] {
+  return Array.from({ length: manifest.n_heads }, (_, row) => row);
+}
+
+/** Effects of ablating single heads, by head name. */
+export function effectsByHead(rows: readonly AblationRow[]): Map<string, AblationRow> {
+  return new Map(rows.filter((row) => row.kind === "head" && row.effect !== null).map((row) => [row.name, row]));
+}
+
+/** A group with the rows of its heads that were ablated, of one model. */
+export interface MeasuredGroup {
+  name: string;
+  model: string;
+  rows: AblationRow[];
+  /** Mean over the group, tested against controls, where the table has it. */
+  tested: AblationRow | null;
+}
+
+/**
+ * Groups with effects, model by model, since controls are drawn within one; those of which no head
+ * was ablated are left out.
+ */
+export function measuredGroups(manifest: Manifest, groups: readonly HeadGroup[], rows: readonly AblationRow[]): MeasuredGroup[] {
+  const effects = effectsByHead(rows);
+  return groups.flatMap(({ name, asked, heads }) => {
+    const ablated = heads.flatMap((row) => effects.get(headName(manifest, row)) ?? []);
+    return manifest.models.flatMap(({ name: model }) => {
+      const own = ablated.filter((row) => row.model === model);
+      const tested = rows.find((row) => row.kind === "group" && asked !== "" && row.name === asked && row.model === model) ?? null;
+      return own.length === 0 ? [] : [{ name, model, rows: own, tested }];
+    });
+  });
+}
+
+/** A set that was ablated together, beside its controls. */
+export interface SetWithControls {
+  set: AblationRow;
+  controls: AblationRow[];
+}
+
+/** Sets with the controls of the same experiment, model and name. */
+export function setsWithControls(rows: readonly AblationRow[]): SetWithControls[] {
+  const key = (row: AblationRow) => JSON.stringify([row.experiment, row.model, row.name]);
+  const controls = new Map<string, AblationRow[]>();
+  for (const row of rows) {
+    if (row.kind !== "control") continue;
+    const list = controls.get(key(row));
+    if (list) list.push(row);
+    else controls.set(key(row), [row]);
+  }
+  return rows.filter((row) => row.kind === "set").map((set) => ({ set, controls: controls.get(key(set)) ?? [] }));
+}
+
+/** The anchor that the scatter begins with: one that was tested, else the head with the largest effect. */
+export function firstAnchor(rows: readonly AblationRow[]): string {
+  const tested = rows.find((row) => row.kind === "distance" && row.anchor !== "");
+  if (tested) return tested.anchor;
+  let best: AblationRow | null = null;
+  for (const row of rows) {
+    if (row.kind !== "head" || row.effect === null) continue;
+    if (best === null || Math.abs(row.effect) > Math.abs(best.effect as number)) best = row;
+  }
+  return best?.name ?? "";
+}
