@@ -301,6 +301,33 @@ def test_hostile_texts_are_data(site: Path) -> None:
     assert not any(p["cut"] for p in prompts)
 
 
+def test_tokens_and_texts_without_end_are_cut(atlas: Atlas, tmp_path: Path) -> None:
+    shutil.copytree(atlas.path, tmp_path / "atlas")
+    own = Atlas.open(tmp_path / "atlas")
+    hostile = ["x" * 100_000, "</script><script>alert(1)</script>", "\"'`", "\u202egpj", "\ufeff"]
+    path, table = own.tokens_path(own.models[0]), own.tokens(own.models[0])
+    lists = table["tokens"].to_list()
+    lists[0][: len(hostile)] = hostile
+    table.with_columns(pl.Series("tokens", lists)).write_parquet(path)
+    texts = own.prompts["text"].to_list()
+    texts[1] = "y" * 100_000
+    own.prompts.with_columns(pl.Series("text", texts)).write_parquet(own.prompts_path)
+    out = tmp_path / "site"
+    export_site(own, out)
+    tokens = read_json(out, manifest_of(out)["models"][0]["tokens"])["tokens"][0]
+    assert tokens[0] == "x" * 99 + "…"
+    assert tokens[1:5] == hostile[1:]
+    prompt = read_json(out, "prompts.json.bin")[1]
+    assert (prompt["text"], prompt["cut"]) == ("y" * 1000, True)
+
+
+def test_half_a_character_is_still_json() -> None:
+    from attention_motifs.site.output import json_bytes
+
+    text = "\ud800 \U0001f600 \udc00"
+    assert json.loads(json_bytes({"a": text}).decode("utf-8")) == {"a": text}
+
+
 def test_downloads_are_the_tables(site: Path, atlas: Atlas) -> None:
     downloads = site / "data" / "downloads"
     assert pl.read_parquet(downloads / "heads.parquet").equals(atlas.heads)
