@@ -2,6 +2,9 @@ import "./view.css";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { CheckProps, ManyProps, NumberProps, SelectProps } from "./api";
 
+/** Lines of a folded list; the rest is found by its field. */
+const MOST = 200;
+
 /** A labelled drop-down list. */
 export function Select<T extends string>({ label, value, options, onChange }: SelectProps<T>) {
   return (
@@ -60,7 +63,8 @@ export function Many({ label, values, options, onChange, none = "all" }: ManyPro
   const summary =
     values.length === 0 ? none : values.length === 1 ? values[0] : `${values.length} chosen`;
   const words = filter.toLowerCase();
-  const shown = options.filter((one) => one.title.toLowerCase().includes(words));
+  const matching = options.filter((one) => one.title.toLowerCase().includes(words));
+  const shown = matching.slice(0, MOST);
   const toggle = (value: string) =>
     onChange(values.includes(value) ? values.filter((one) => one !== value) : [...values, value]);
   return (
@@ -94,6 +98,9 @@ export function Many({ label, values, options, onChange, none = "all" }: ManyPro
             {one.count === undefined ? null : <span class="muted">{one.count}</span>}
           </label>
         ))}
+        {matching.length > MOST ? (
+          <p class="muted">{matching.length - MOST} more: type to find them.</p>
+        ) : null}
       </div>
     </details>
   );
