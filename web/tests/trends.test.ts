@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { binOf, largestShare, sizeTrends, trends } from "../src/pages/cluster-trends/trends";
+import { binOf, largestShare, rankShares, sizeTrends, trends } from "../src/pages/cluster-trends/trends";
 
 const labels = Int32Array.from([0, 0, 1, -1, 1, 0]);
 const depth = [0, 0.5, 1, 0, 1, Number.NaN];
@@ -22,6 +22,10 @@ describe("trends of clusters", () => {
   });
   it("have closed last bins", () => {
     expect([0, 0.49, 0.5, 1].map((value) => binOf(value, 2))).toEqual([0, 0, 1, 1]);
+  });
+  it("rank heads, equal ones alike", () => {
+    expect([...rankShares([3, 1, Number.NaN, 1, 9])]).toEqual([0.625, 0.25, Number.NaN, 0.25, 0.875]);
+    expect([...rankShares([])]).toEqual([]);
   });
   it("over size go from small models to large ones of a family", () => {
     const models = [

@@ -2,24 +2,24 @@ import "./cluster-trends/page.css";
 import { useMemo, useRef } from "preact/hooks";
 import type { Manifest } from "../contract/generated";
 import { headName, loadHeads, type Heads } from "../data/heads";
-import { models as modelsParam, sort } from "../state/params";
+import { feature as featureParam, models as modelsParam, sort } from "../state/params";
 import { useResource } from "../state/resource";
 import { stored } from "../state/stored";
 import { link } from "../state/url";
-import { Check, Many, NumberField, Select } from "../views/controls/view";
-import { csv } from "../views/export-menu/csv";
 import { ExportMenu } from "../views/export-menu/view";
 import { Legend } from "../views/legend/view";
 import { Empty, Loaded } from "../views/states/view";
-import type { TableColumn } from "../views/table/api";
 import { Table } from "../views/table/view";
 import { CutControls } from "./clustering/controls";
 import { clustering, cut, minSize, useClustering, type CutClustering } from "./clustering/cut";
 import { keptNames, makeView, namesKey, type View } from "./clusters/model";
 import { picked } from "./clusters/params";
+import { Controls } from "./cluster-trends/controls";
 import { gather, type Gathered } from "./cluster-trends/gather";
 import { LinePanel, StackPanel } from "./cluster-trends/panel";
 import { bins, by, nClusters, over, own, panels } from "./cluster-trends/params";
+import { columnsOf, table } from "./cluster-trends/numbers";
+import { loadRanked, type Choice } from "./cluster-trends/ranked";
 import { largestShare } from "./cluster-trends/trends";
 import type { PageProps } from "./page";
 
@@ -27,18 +27,26 @@ import type { PageProps } from "./page";
 export default function ClusterTrends({ manifest }: PageProps) {
   const clusters = useClustering(manifest);
   const heads = useResource(() => loadHeads(manifest), [manifest]);
+  const ranked = useResource(
+    async () => (over.value === "feature" ? loadRanked(manifest, featureParam.value) : null),
+    [over.value, featureParam.value],
+  );
   return (
     <>
       <h1>Cluster trends</h1>
       <p class="muted">
         Share of the heads that each cluster holds, over the depth of the models (0 is the first layer, 1
-        the last) or over their size.
+        the last), over a feature such as an entropy, or over their size.
       </p>
       <Loaded resource={clusters} what="the clusters" height={400}>
         {(found) =>
           found ? (
             <Loaded resource={heads} what="the heads" height={400}>
-              {(loaded) => <Content manifest={manifest} clusters={found} heads={loaded} />}
+              {(loaded) => (
+                <Loaded resource={ranked} what="the features" height={400}>
+                  {(choice) => <Content manifest={manifest} clusters={found} heads={loaded} choice={choice} />}
+                </Loaded>
+              )}
             </Loaded>
           ) : (
             <Empty title="This atlas holds no clusters">
@@ -51,7 +59,14 @@ export default function ClusterTrends({ manifest }: PageProps) {
   );
 }
 
-function Content({ manifest, clusters, heads }: { manifest: Manifest; clusters: CutClustering; heads: Heads }) {
+interface ContentProps {
+  manifest: Manifest;
+  clusters: CutClustering;
+  heads: Heads;
+  choice: Choice | null;
+}
+
+function Content({ manifest, clusters, heads, choice }: ContentProps) {
   const figure = useRef<HTMLDivElement>(null);
   const kept = stored(namesKey(manifest)).value;
   const view = useMemo(() => {
@@ -60,6 +75,7 @@ function Content({ manifest, clusters, heads }: { manifest: Manifest; clusters: 
   }, [manifest, clusters, heads, kept]);
   const asked = {
     over: over.value,
+    ranked: over.value === "feature" ? (choice?.ranked ?? null) : null,
     by: by.value,
     bins: bins.value,
     nClusters: nClusters.value,
@@ -71,7 +87,7 @@ function Content({ manifest, clusters, heads }: { manifest: Manifest; clusters: 
       <div class="toolbar trend-toolbar">
         <CutControls manifest={manifest} clusters={clusters} />
       </div>
-      <Controls manifest={manifest} />
+      <Controls manifest={manifest} choice={choice} />
       <div class="toolbar trend-toolbar">
         <ExportMenu
           target={() => figure.current}
@@ -86,7 +102,7 @@ function Content({ manifest, clusters, heads }: { manifest: Manifest; clusters: 
         <summary>The numbers as a table</summary>
         <Table
           rows={found.rows}
-          columns={columnsOf(view, found)}
+          columns={columnsOf(view)}
           rowKey={(row) => `${row.cluster} ${row.group} ${row.point.where}`}
           label="Shares of clusters"
           sort={sort.value}
@@ -98,57 +114,10 @@ function Content({ manifest, clusters, heads }: { manifest: Manifest; clusters: 
   );
 }
 
-function Controls({ manifest }: { manifest: Manifest }) {
-  return (
-    <div class="toolbar trend-toolbar">
-      <Select
-        label="Over"
-        value={over.value}
-        options={[
-          { value: "depth", title: "depth" },
-          { value: "size", title: "model size" },
-        ]}
-        onChange={(value) => over.set(value)}
-      />
-      {over.value === "depth" ? (
-        <>
-          <Select
-            label="By"
-            value={by.value}
-            options={[
-              { value: "model", title: "model" },
-              { value: "family", title: "family" },
-            ]}
-            onChange={(value) => by.set(value)}
-          />
-          <Select
-            label="A panel per"
-            value={panels.value}
-            options={[
-              { value: "clusters", title: "cluster" },
-              { value: "groups", title: by.value },
-            ]}
-            onChange={(value) => panels.set(value)}
-          />
-          <NumberField label="Bins" value={bins.value} low={2} high={24} onChange={(value) => bins.set(value)} />
-        </>
-      ) : null}
-      <NumberField label="Largest clusters" value={nClusters.value} low={1} high={200} onChange={(value) => nClusters.set(value)} />
-      <Many
-        label="Models"
-        values={modelsParam.value}
-        options={manifest.models.map((one) => ({ value: one.name, title: one.name }))}
-        onChange={(values) => modelsParam.set(values)}
-      />
-      <Check label="own scale" help="Each panel's axis goes to its own largest share" value={own.value} onChange={(value) => own.set(value)} />
-    </div>
-  );
-}
-
 function Panels({ view, found }: { view: View; found: Gathered }) {
   const { trends, styles, across } = found;
   if (trends.length === 0 || styles.length === 0) return <Empty title="No cluster to follow" />;
-  if (over.value === "depth" && panels.value === "groups") return <Stacks view={view} found={found} />;
+  if (over.value !== "size" && panels.value === "groups") return <Stacks view={view} found={found} />;
   const together = largestShare(trends);
   return (
     <>
@@ -220,37 +189,12 @@ function Stacks({ view, found }: { view: View; found: Gathered }) {
               title={view.title}
               bins={bins.value}
               across={across}
-              label={`Shares of clusters in ${style.name} over depth; the numbers are in the table below`}
+              label={`Shares of clusters in ${style.name} over ${over.value}; the numbers are in the table below`}
             />
           </figure>
         ))}
       </div>
-      <p class="muted trend-axis">Across: depth. Up: share of the heads; what is left empty is in other clusters or none.</p>
+      <p class="muted trend-axis">Across: {across.kind === "share" ? across.title : "parameters"}. Up: share of the heads; what is left empty is in other clusters or none.</p>
     </>
-  );
-}
-
-function columnsOf(view: View, found: Gathered): TableColumn<Gathered["rows"][number]>[] {
-  return [
-    { name: "cluster", title: "Cluster", value: (row) => view.title(row.cluster) },
-    { name: "group", title: over.value === "size" ? "Family" : by.value === "model" ? "Model" : "Family", value: (row) => row.group },
-    { name: "where", title: found.across.kind === "share" ? "Depth" : "Model", value: (row) => row.point.where },
-    { name: "heads", title: "Heads", numeric: true, value: (row) => row.point.heads },
-    { name: "of", title: "Of", numeric: true, value: (row) => row.point.of },
-    {
-      name: "share",
-      title: "Share",
-      numeric: true,
-      value: (row) => Number(row.point.share.toFixed(4)),
-      cell: (row) => `${(100 * row.point.share).toFixed(0)} %`,
-    },
-  ];
-}
-
-function table(view: View, found: Gathered): string {
-  const columns = columnsOf(view, found);
-  return csv(
-    columns.map((column) => column.title),
-    found.rows.map((row) => columns.map((column) => column.value(row))),
   );
 }

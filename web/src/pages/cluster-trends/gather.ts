@@ -3,16 +3,24 @@
 import { categoryColour } from "../../views/palette/palette";
 import type { View } from "../clusters/model";
 import { lineStyle, type Across, type LineStyle } from "./panel";
-import { sizeTrends, trends, type Group, type Point, type Trend } from "./trends";
+import { rankShares, sizeTrends, trends, type Group, type Point, type Trend } from "./trends";
 
 /** What is asked for. */
 export interface Asked {
-  over: "depth" | "size";
+  over: "depth" | "feature" | "size";
+  /** The feature that heads are ranked by, with its mean of every head; null for other trends. */
+  ranked: Ranked | null;
   by: "model" | "family";
   bins: number;
   nClusters: number;
   /** Names of models; empty is all. */
   models: readonly string[];
+}
+
+/** A feature's mean of every head. */
+export interface Ranked {
+  name: string;
+  means: Float32Array;
 }
 
 /** What the panels and the table show. */
@@ -32,16 +40,17 @@ export function gather(view: View, asked: Asked): Gathered {
   const families = [...new Set(models.map((one) => one.family))];
   const names = asked.over === "size" || asked.by === "family" ? families : models.map((one) => one.name);
   const across: Across =
-    asked.over === "depth"
-      ? { kind: "share", title: "depth" }
+    asked.over !== "size"
+      ? { kind: "share", title: asked.ranked ? `heads ranked by ${asked.ranked.name}, 1 is the largest` : "depth" }
       : {
           kind: "size",
           low: Math.min(...models.map((one) => one.n_parameters).filter((one) => one > 0)),
           high: Math.max(...models.map((one) => one.n_parameters)),
         };
+  const along = asked.ranked ? rankShares(asked.ranked.means) : heads.depth;
   const followed =
-    asked.over === "depth"
-      ? trends(cut.labels, heads.depth, groupsOf(view, models, asked.by, names), n, asked.bins, depthWords)
+    asked.over !== "size"
+      ? trends(cut.labels, along, groupsOf(view, models, asked.by, names), n, asked.bins, words)
       : sizeTrends(
           cut.labels,
           models.map((one) => ({
@@ -80,6 +89,6 @@ function groupsOf(
   });
 }
 
-function depthWords(low: number, high: number): string {
+function words(low: number, high: number): string {
   return `${low.toFixed(2)} to ${high.toFixed(2)}`;
 }

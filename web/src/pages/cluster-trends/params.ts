@@ -2,7 +2,7 @@ import { choice, flag, integer } from "../../state/codecs";
 import { param } from "../../state/url";
 
 /** What shares are followed over. */
-export const over = param("over", choice("depth", "size"), "depth");
+export const over = param("over", choice("depth", "feature", "size"), "depth");
 /** What a line is. */
 export const by = param("by", choice("model", "family"), "model");
 /** A panel per cluster, or one per model or family. */

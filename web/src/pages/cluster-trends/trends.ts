@@ -104,6 +104,20 @@ export function sizeTrends(
   }));
 }
 
+/** Place of each number among all, 0 to 1: the mean place of equal ones; missing stay missing. */
+export function rankShares(values: ArrayLike<number>): Float64Array {
+  const known = Array.from(values, (value, row) => ({ value, row })).filter((one) => Number.isFinite(one.value));
+  known.sort((a, b) => a.value - b.value);
+  const shares = new Float64Array(values.length).fill(Number.NaN);
+  for (let start = 0; start < known.length; ) {
+    let end = start + 1;
+    while (end < known.length && known[end]?.value === known[start]?.value) end++;
+    for (let i = start; i < end; i++) shares[known[i]?.row as number] = (start + end) / 2 / known.length;
+    start = end;
+  }
+  return shares;
+}
+
 /** Largest share of some trends, at least a little above 0. */
 export function largestShare(shown: readonly Trend[]): number {
   let most = 0;

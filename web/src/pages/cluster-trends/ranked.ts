@@ -1,0 +1,22 @@
+// The feature that heads are ranked by.
+
+import type { Manifest } from "../../contract/generated";
+import { loadFeatures, loadHeadMeans } from "../../data/features";
+import type { Ranked } from "./gather";
+
+/** The features to choose from, and the chosen one's means. */
+export interface Choice {
+  names: string[];
+  ranked: Ranked;
+}
+
+/** Load a feature's means; the first entropy if there is none of that name. */
+export async function loadRanked(manifest: Manifest, name: string): Promise<Choice | null> {
+  const [{ features }, means] = await Promise.all([loadFeatures(manifest), loadHeadMeans(manifest)]);
+  const names = features.map((one) => one.name);
+  const entropy = names.findIndex((one) => one.includes("entropy"));
+  const place = names.includes(name) ? names.indexOf(name) : Math.max(0, entropy);
+  if (names.length === 0) return null;
+  const own = Float32Array.from({ length: manifest.n_heads }, (_, row) => means[row * names.length + place] as number);
+  return { names, ranked: { name: names[place] as string, means: own } };
+}
