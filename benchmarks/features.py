@@ -3,12 +3,18 @@
 For each length n, random causal patterns go through
 
 - `compute_features(patterns, SET)` for every built-in set, on all cores and (`paper`) on one,
-- six dense float32 n x n x n products per pattern, by torch and by numpy, on all cores, and
+- six dense float32 n x n x n products per pattern, on all cores: by torch, by numpy, and by numpy
+  with a thread of Python for each core and one thread of BLAS in each, and
 - the definitions in plain numpy and scipy (the float64 oracle), in two processes.
 
 Rounds are interleaved, so that other load meets all of them alike; a ratio is the median over the
-rounds of the ratio within a round. Where there is a CUDA device, the torch kernels are measured
-against moving the patterns once through its memory. Prints tables and writes JSON.
+rounds of the ratio within a round, and of the products the fastest kind counts. On a busy machine
+threads of BLAS wait for one another: the ratio with one thread each, and the ratios of the fastest
+rounds, say more there. Prints tables, names the BLAS, and writes JSON. For patterns on a GPU see
+`features_gpu.py`.
+
+Where OPENBLAS_CORETYPE or OPENBLAS_L2_SIZE is set, BLAS may run kernels for another processor:
+unset them for a fair comparison (`env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE python ...`).
 
     python benchmarks/features.py
     python benchmarks/features.py --lengths 64 128 --rounds 3      # a quick look
@@ -26,7 +32,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -37,6 +43,8 @@ PRODUCTS = 6
 PLAIN_PROCESSES = 2
 # The bars that were set for the ratios: features over products, plain over features.
 MOST_OF_PRODUCTS = {128: 1.0, 256: 1.0, 512: 1.0}
+MOST_OF_PAPER = {128: 1.5, 256: 1.5, 512: 1.5}  # extended over paper
+KINDS_OF_PRODUCTS = ("torch", "numpy", "numpy, threads")
 LEAST_OF_PLAIN = {64: 30.0, 128: 30.0, 512: 7.0}
 
 Runs = dict[str, Callable[[], object]]
@@ -61,14 +69,35 @@ def main() -> None:
     result = {
         "machine": f"{platform.machine()}, {os.cpu_count()} processors",
         "rounds": arguments.rounds,
+        "blas": blas(),
         "cpu": on_cpu(arguments),
         "agreement": agreement(),
         "first_call_seconds": first_calls(),
-        "cuda": on_cuda(arguments),
     }
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(f"written to {arguments.out}")
+
+
+def blas() -> list[str]:
+    """The linear algebra libraries of numpy and torch, with the kernels that they chose."""
+    import torch
+    from threadpoolctl import threadpool_info
+
+    found = [
+        f"{library['internal_api']} {library['version']} ({library.get('architecture', 'unknown')})"
+        for library in threadpool_info()
+        if library["user_api"] == "blas"
+    ]
+    kind = "MKL" if torch.backends.mkl.is_available() else "not MKL"
+    found.append(f"torch {torch.__version__}: {kind}, {torch.backends.cpu.get_cpu_capability()}")
+    found += [
+        f"{name}={os.environ[name]} is set: unset it for a fair comparison"
+        for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+        if name in os.environ
+    ]
+    print("; ".join(found))
+    return found
 
 
 def random_patterns(count: int, n: int) -> np.ndarray:
@@ -115,8 +144,10 @@ def on_cpu(arguments: argparse.Namespace) -> list[dict[str, Any]]:
 def one_length(n: int, arguments: argparse.Namespace, pool: ProcessPoolExecutor) -> dict[str, Any]:
     """Times and ratios for one length."""
     import torch
+    from threadpoolctl import threadpool_limits
 
     from attention_motifs.features import compute_features
+    from attention_motifs.features.compute import available_cores
     from attention_motifs.features.registry import BUILT_IN_SETS
 
     count = max(8, arguments.entries // n**2)
@@ -134,11 +165,30 @@ def one_length(n: int, arguments: argparse.Namespace, pool: ProcessPoolExecutor)
         for _ in range(PRODUCTS):
             np.matmul(patterns, patterns, out=product.numpy())
 
+    cores = available_cores()
+    shares = list(
+        zip(np.array_split(patterns, cores), np.array_split(product.numpy(), cores), strict=True)
+    )
+
+    def by_threads() -> None:
+        def work(share: tuple[np.ndarray, np.ndarray]) -> None:
+            for _ in range(PRODUCTS):
+                np.matmul(share[0], share[0], out=share[1])
+
+        with threadpool_limits(1, "blas"), ThreadPoolExecutor(cores) as threads:
+            list(threads.map(work, shares))
+
+    def by_one_thread() -> None:
+        with threadpool_limits(1, "blas"):
+            by_numpy()
+
     runs: Runs = {
         **{name: lambda s=name: compute_features(patterns, s) for name in BUILT_IN_SETS},
         "paper, one thread": lambda: compute_features(patterns, threads=1),
         "six products, torch": by_torch,
         "six products, numpy": by_numpy,
+        "six products, numpy, threads": by_threads,
+        "six products, one thread": by_one_thread,
         "plain": lambda: list(pool.map(plain, parts)),
     }
     rounds = [
@@ -156,22 +206,26 @@ def one_length(n: int, arguments: argparse.Namespace, pool: ProcessPoolExecutor)
 
 
 def ratios_of(rounds: list[dict[str, float]]) -> dict[str, float]:
-    """The medians of the ratios within each round; of both products the faster counts."""
+    """The medians of the ratios within each round; of the products the fastest kind counts."""
 
-    def median(ratio: Callable[[dict[str, float]], float]) -> float:
-        return statistics.median(ratio(row) for row in rounds)
+    def median(over: str, under: str) -> float:
+        return statistics.median(row[over] / row[under] for row in rounds)
 
-    products = min(
-        ("six products, torch", "six products, numpy"),
-        key=lambda name: statistics.median(row[name] for row in rounds),
-    )
+    def best(name: str) -> float:
+        return min(row[name] for row in rounds)
+
+    kinds = [f"six products, {kind}" for kind in KINDS_OF_PRODUCTS]
+    products = min(kinds, key=lambda name: statistics.median(row[name] for row in rounds))
     ratios = {
-        "paper / six products": median(lambda row: row["paper"] / row[products]),
-        "plain / paper": median(lambda row: row["plain"] / row["paper"]),
-        "one thread / all": median(lambda row: row["paper, one thread"] / row["paper"]),
+        "paper / six products": median("paper", products),
+        "the same, fastest rounds": best("paper") / min(map(best, kinds)),
+        "one thread each": median("paper, one thread", "six products, one thread"),
+        "one each, fastest rounds": best("paper, one thread") / best("six products, one thread"),
+        "plain / paper": median("plain", "paper"),
+        "one thread / all": median("paper, one thread", "paper"),
     }
-    others = [name for name in ("extended", "experimental") if name in rounds[0]]
-    return ratios | {f"{s} / paper": median(lambda row, s=s: row[s] / row["paper"]) for s in others}
+    others = ("extended", "skew_col", "experimental")
+    return ratios | {f"{name} / paper": median(name, "paper") for name in others}
 
 
 def bar_of(name: str, value: float, n: int) -> str:
@@ -179,6 +233,8 @@ def bar_of(name: str, value: float, n: int) -> str:
     if name == "paper / six products" and n in MOST_OF_PRODUCTS:
         met = value <= MOST_OF_PRODUCTS[n]
         return f"(at most {MOST_OF_PRODUCTS[n]}: {'met' if met else 'NOT MET'})"
+    if name == "extended / paper" and n in MOST_OF_PAPER:
+        return f"(at most {MOST_OF_PAPER[n]}: {'met' if value <= MOST_OF_PAPER[n] else 'NOT MET'})"
     if name == "plain / paper" and n in LEAST_OF_PLAIN:
         return (
             f"(at least {LEAST_OF_PLAIN[n]}: {'met' if value >= LEAST_OF_PLAIN[n] else 'NOT MET'})"
@@ -225,40 +281,6 @@ def first_calls() -> dict[str, float]:
     for name, value in seconds.items():
         print(f"  {name:28} {value:12.2f}")
     return seconds
-
-
-def on_cuda(arguments: argparse.Namespace) -> list[dict[str, Any]] | None:
-    """The torch kernels on a CUDA device, against copying the patterns within its memory."""
-    import torch
-
-    from attention_motifs.features import compute_features
-
-    if not torch.cuda.is_available():
-        print("no CUDA device here")
-        return None
-    results = []
-    print(f"{torch.cuda.get_device_name()}: microseconds per pattern")
-    for n in arguments.lengths:
-        count = max(8, 4 * arguments.entries // n**2)
-        patterns = torch.from_numpy(random_patterns(count, n)).cuda()
-        moved = torch.empty_like(patterns)
-
-        def features(p: torch.Tensor = patterns) -> None:
-            compute_features(p)
-            torch.cuda.synchronize()
-
-        def move(p: torch.Tensor = patterns, out: torch.Tensor = moved) -> None:
-            out.copy_(p)
-            torch.cuda.synchronize()
-
-        rounds = interleaved({"paper": features, "moved once": move}, arguments.rounds)
-        medians = {
-            name: statistics.median(r[name] for r in rounds) / count * 1e6 for name in rounds[0]
-        }
-        ratio = statistics.median(r["paper"] / r["moved once"] for r in rounds)
-        print(f"  n = {n}: paper {medians['paper']:.2f}, ratio to moving once {ratio:.1f}")
-        results.append({"n": n, "microseconds_per_pattern": medians, "ratio": ratio})
-    return results
 
 
 if __name__ == "__main__":

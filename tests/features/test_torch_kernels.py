@@ -6,8 +6,14 @@ import torch
 from hypothesis import given, settings
 
 from attention_motifs.errors import InputError
-from attention_motifs.features import compute, compute_features, definitions
-from attention_motifs.features.registry import selected
+from attention_motifs.features import (
+    compute,
+    compute_features,
+    definitions,
+    feature,
+    features_of,
+)
+from attention_motifs.features.registry import BUILT_IN_SETS, built_in_set, forget, selected
 from attention_motifs.features.torch_kernels import paper_features, skew_col_features
 from features.patterns import (
     degenerate_patterns,
@@ -78,13 +84,45 @@ def test_the_device_path_gives_the_rows_of_the_cpu_path(monkeypatch: pytest.Monk
     patterns[3, 4, 4] = torch.nan
     columns = selected(["gram.row.hist.rms", "diag.mean"])
     monkeypatch.setattr(compute, "DEVICE_CHUNK_BYTES", 2 * 12 * 12 * 4)
-    got = compute._on_device(patterns, columns)
+    got = compute.rows_on_device(patterns, columns)
     expected = compute_features(patterns, ["gram.row.hist.rms", "diag.mean"])
     torch.testing.assert_close(got, expected, equal_nan=True, rtol=1e-5, atol=1e-6)
-    assert compute._on_device(patterns[:0], columns).shape == (0, 2)
+    assert compute.rows_on_device(patterns[:0], columns).shape == (0, 2)
     patterns[4, 0, 1] = 0.5
     with pytest.raises(InputError, match="pattern 4"):
-        compute._on_device(patterns, columns)
+        compute.rows_on_device(patterns, columns)
+
+
+def test_the_device_path_takes_all_sets_and_features_of_the_users_own() -> None:
+    rng = np.random.default_rng(5)
+    patterns = torch.from_numpy(np.stack([softmax_pattern(rng, 12) for _ in range(5)]))
+
+    @feature("trace_of", set="of_this_test")
+    def trace(A: np.ndarray) -> float:
+        return float(np.trace(A))
+
+    try:
+        wanted = ["of_this_test", *BUILT_IN_SETS]
+        got = compute.rows_on_device(patterns, selected(wanted))
+        torch.testing.assert_close(got, compute_features(patterns, wanted), rtol=1e-3, atol=1e-4)
+        assert got[:, 0].numpy() == pytest.approx(patterns.diagonal(dim1=1, dim2=2).sum(dim=1))
+    finally:
+        forget("of_this_test")
+
+
+def test_no_torch_kernel_reads_a_value_on_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would make a GPU wait: values, copies or branches that depend on the patterns."""
+    rng = np.random.default_rng(6)
+    patterns = torch.from_numpy(np.stack([softmax_pattern(rng, 20) for _ in range(3)]))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a value of the patterns was read")
+
+    for name in ("item", "tolist", "cpu", "numpy", "__bool__", "__float__", "__int__", "nonzero"):
+        monkeypatch.setattr(torch.Tensor, name, refuse)
+    for name in BUILT_IN_SETS:
+        rows = built_in_set(name).function("torch")(patterns)
+        assert rows.shape == (3, len(features_of(name)))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")

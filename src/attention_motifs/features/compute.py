@@ -233,18 +233,18 @@ def _user_rows(
 def _compute_tensor(patterns: torch.Tensor, columns: Columns, threads: int) -> torch.Tensor:
     import torch
 
-    sets = {set_name for _, set_name in columns}
-    on_device = patterns.is_cuda and all(
-        name in BUILT_IN_SETS and built_in_set(name).torch for name in sets
-    )
-    if on_device:
-        return _on_device(patterns, columns)
+    if patterns.is_cuda:
+        return rows_on_device(patterns, columns)
     rows = torch.from_numpy(_in_chunks(_TensorSource(patterns), columns, threads))
     return rows.to(patterns.device)
 
 
-def _on_device(patterns: torch.Tensor, columns: Columns) -> torch.Tensor:
-    """Rows of patterns on an accelerator: nothing but one flag leaves it."""
+def rows_on_device(patterns: torch.Tensor, columns: Columns) -> torch.Tensor:
+    """Rows of patterns by the torch kernels, where the patterns lie.
+
+    On a GPU one flag leaves it, whether a pattern has weight above its diagonal; and the patterns
+    only if features of the user's own are asked for, which run in main memory.
+    """
     import torch
 
     wide = torch.float64 if patterns.dtype == torch.float64 else torch.float32
@@ -260,9 +260,13 @@ def _on_device(patterns: torch.Tensor, columns: Columns) -> torch.Tensor:
         above[part] = (chunk.triu(1).abs().amax(dim=(1, 2)) > CAUSAL_TOLERANCE) & finite
         chunk = torch.where(finite[:, None, None], chunk, 0.0)
         for set_name, (positions, names) in groups.items():
-            index = {f.name: i for i, f in enumerate(built_in_set(set_name).features)}
-            rows = built_in_set(set_name).function("torch")(chunk)
-            rows = rows[:, [index[name] for name in names]]
+            if set_name in BUILT_IN_SETS:
+                index = {f.name: i for i, f in enumerate(built_in_set(set_name).features)}
+                rows = built_in_set(set_name).function("torch")(chunk)
+                rows = rows[:, [index[name] for name in names]]
+            else:
+                rows = torch.from_numpy(_user_rows(chunk.cpu().numpy(), set_name, names))
+                rows = rows.to(patterns.device, wide)
             out[part, positions] = torch.where(finite[:, None], rows, torch.nan)
     for i in torch.nonzero(above).flatten().tolist()[:1]:
         raise not_causal(i)

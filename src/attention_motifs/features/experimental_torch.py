@@ -6,6 +6,8 @@ to the 1e6 of `ESCAPE_FLOOR`. `experimental_definitions` has the definitions.
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from attention_motifs.features.definitions import VECTOR_STATISTICS
@@ -91,7 +93,7 @@ def _spectrum(power: torch.Tensor, n: int) -> torch.Tensor:
     centroid = (share * frequency[1:]).sum(dim=1)
     entropy = peak = torch.zeros_like(centroid)
     if share.shape[1] > 1:
-        flat = torch.tensor(share.shape[1], dtype=power.dtype).log().item()
+        flat = math.log(share.shape[1])
         entropy = -torch.special.xlogy(share, share).sum(dim=1) / flat
     if share.shape[1] > 0:
         peak = share.amax(dim=1)

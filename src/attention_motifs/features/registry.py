@@ -68,17 +68,17 @@ class FeatureSet:
         oracle: (n, n) float64 -> (F,) float64, the definition.
         cpu: (b, n, n) contiguous float32, finite and causal -> (b, F) float32; must release
             the interpreter lock, since it is called from several threads.
-        torch: (B, n, n) tensor of float32 or float64 -> (B, F) on the same device, or None.
+        torch: (B, n, n) tensor of float32 or float64 -> (B, F) on the same device.
     """
 
     name: str
     features: tuple[Feature, ...]
     oracle: str
     cpu: str
-    torch: str | None = None
+    torch: str
 
     def function(self, kind: str) -> Callable[..., Any]:
-        """The function of a kind: `oracle`, `cpu`, or `torch` where the set has one."""
+        """The function of a kind: `oracle`, `cpu` or `torch`."""
         module, _, name = str(getattr(self, kind)).partition(":")
         return getattr(import_module(module), name)  # type: ignore[no-any-return]
 
