@@ -246,31 +246,26 @@ describe("keys", () => {
 });
 
 describe("the pace", () => {
-  it("lowers the resolution while frames are slow and raises it again", () => {
-    let clock = 0;
-    const pace = createPace(() => clock, () => 2);
-    const run = (gap: number, frames: number) => {
-      for (let i = 0; i < frames; i++) {
-        clock += gap;
-        pace.frame(gap / 2);
-      }
+  it("draws less while frames are slow, pixels first, and all again", () => {
+    const pace = createPace(() => 2);
+    const run = (milliseconds: number, frames: number) => {
+      for (let i = 0; i < frames; i++) pace.note(milliseconds);
     };
     run(16, 20);
-    expect(pace.ratio()).toBe(2);
+    expect([pace.ratio(), pace.points(), pace.coarse()]).toEqual([2, 1, false]);
+    run(150, 3);
+    expect(pace.ratio()).toBeLessThan(1);
+    expect(pace.points()).toBe(1);
     run(150, 20);
     expect(pace.ratio()).toBe(0.5);
-    run(12, 60);
-    expect(pace.ratio()).toBe(2);
-  });
-
-  it("does not take a rest for a slow frame", () => {
-    let clock = 0;
-    const pace = createPace(() => clock, () => 1);
-    for (let i = 0; i < 20; i++) {
-      clock += 2000;
-      pace.frame(5);
-    }
-    expect(pace.ratio()).toBe(1);
+    expect(pace.points()).toBe(0.05);
+    expect(pace.coarse()).toBe(true);
+    expect(Math.round(pace.milliseconds())).toBe(150);
+    // In between it stays as it is.
+    run(40, 50);
+    expect(pace.ratio()).toBe(0.5);
+    run(12, 200);
+    expect([pace.ratio(), pace.points(), pace.coarse()]).toEqual([2, 1, false]);
   });
 });
 

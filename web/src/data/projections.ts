@@ -26,6 +26,12 @@ export function findProjection(manifest: Manifest, id: string): Projection | nul
   return manifest.projections.find((one) => projectionId(one) === id) ?? null;
 }
 
+/** The projection that keeps most neighbours; undefined of none. */
+export function mostTrustworthy(projections: readonly Projection[]): Projection | undefined {
+  const trust = (one: Projection) => one.trustworthiness ?? 0;
+  return [...projections].sort((a, b) => trust(b) - trust(a))[0];
+}
+
 /** Load coordinates: columns x, y (and z) one after the other. */
 export async function loadProjection(manifest: Manifest, projection: Projection): Promise<Placed> {
   const model = manifest.models.find((one) => one.name === projection.scope);

@@ -1,7 +1,7 @@
 import { useMemo } from "preact/hooks";
 import type { Manifest } from "../contract/generated";
 import { headName, headRow } from "../data/heads";
-import { findProjection, loadProjection, projectionId } from "../data/projections";
+import { findProjection, loadProjection, mostTrustworthy, projectionId } from "../data/projections";
 import { classes, colour, head as headParam, heads as headsParam, layers, models } from "../state/params";
 import { useResource } from "../state/resource";
 import { change, go, link } from "../state/url";
@@ -30,12 +30,13 @@ export default function Heads3d({ manifest }: PageProps) {
   );
 }
 
-/** The projection of the link; none if it asks for axes, the first in 3-D if it asks for nothing. */
+/** The projection of the link; none if it asks for axes, the most trustworthy in 3-D if it asks for nothing. */
 function projectionNow(manifest: Manifest) {
   const asked = params.projection.value;
   if (asked !== "") return findProjection(manifest, asked);
   if (params.x.value !== "" || params.y.value !== "") return null;
-  return manifest.projections.find((one) => one.n_components === 3) ?? manifest.projections[0] ?? null;
+  const ofAll = manifest.projections.filter((one) => one.scope === "all");
+  return mostTrustworthy(ofAll.filter((one) => one.n_components === 3)) ?? mostTrustworthy(ofAll) ?? null;
 }
 
 async function projectionAxes(manifest: Manifest, id: string): Promise<PointAxis[]> {

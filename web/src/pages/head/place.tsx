@@ -3,7 +3,7 @@ import type { Manifest, Projection } from "../../contract/generated";
 import { loadClassesByHead } from "../../data/classes";
 import { loadDistances, metricOf, ranking } from "../../data/distances";
 import { headName } from "../../data/heads";
-import { loadProjection, projectionId, type Placed } from "../../data/projections";
+import { loadProjection, mostTrustworthy, projectionId, type Placed } from "../../data/projections";
 import { head, metric } from "../../state/params";
 import { text } from "../../state/codecs";
 import { useResource } from "../../state/resource";
@@ -42,12 +42,6 @@ export function Place({ manifest, row }: { manifest: Manifest; row: number }) {
       )}
     </section>
   );
-}
-
-/** The projection that keeps most neighbours, by its trustworthiness. */
-function mostTrustworthy(options: readonly Projection[]): Projection | undefined {
-  const trust = (one: Projection) => one.trustworthiness ?? 0;
-  return [...options].sort((a, b) => trust(b) - trust(a))[0];
 }
 
 function titleOf(one: Projection): string {

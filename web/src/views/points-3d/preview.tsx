@@ -1,4 +1,5 @@
 import type { ComponentChildren } from "preact";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { ReadonlySignal } from "@preact/signals";
 import type { EngineFrame } from "./engine";
 import type { Spot } from "./select";
@@ -23,14 +24,25 @@ export function Preview({ hovered, frame, onClose, children }: PreviewProps) {
   const { spot, pinned } = hovered;
   const { width, height } = frame.value?.eye ?? { width: 0, height: 0 };
   const [x, y] = [Math.min(width, Math.max(0, spot[0])), Math.min(height, Math.max(0, spot[1]))];
+  const card = useRef<HTMLDivElement>(null);
+  const [tall, setTall] = useState(0);
+  // What it shows may arrive later and make it taller.
+  useLayoutEffect(() => {
+    const element = card.current;
+    if (!element) return;
+    const observer = new ResizeObserver(() => setTall(element.offsetHeight));
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
   const side = x > width / 2 ? { right: `${width - x + 16}px` } : { left: `${x + 16}px` };
-  const edge = y > height / 2 ? { bottom: `${Math.max(4, height - y - 12)}px` } : { top: `${Math.max(4, y - 12)}px` };
+  const edge = { top: `${Math.max(4, Math.min(y - 24, height - tall - 4))}px` };
   return (
     <>
       <svg class="points-3d-overlay" width={width} height={height} aria-hidden="true" data-export="no">
         <circle class="points-3d-cursor" cx={spot[0]} cy={spot[1]} r={8} />
       </svg>
       <div
+        ref={card}
         class="points-3d-preview"
         role="status"
         data-pinned={pinned}

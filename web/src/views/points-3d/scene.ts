@@ -78,34 +78,54 @@ export function createScene(canvas: HTMLCanvasElement, onFrame: () => void): Poi
   let selecting = false;
   let waiting = 0;
   let settling = 0;
+  let asked = false;
+  let coarse = false;
+  let started = 0;
+  let fence: WebGLSync | null = null;
+  const gl = renderer.getContext() as WebGL2RenderingContext;
 
   const pass = (part: number, clearDepth: boolean) => {
     uniforms.part.value = part;
     if (clearDepth) renderer.clearDepth();
     renderer.render(scene, camera);
   };
-  const paint = (ratio: number) => {
-    const start = performance.now();
+  const paint = (ratio: number, share: number) => {
     if (renderer.getPixelRatio() !== ratio) renderer.setPixelRatio(ratio);
     uniforms.ratio.value = ratio;
     renderer.setRenderTarget(null);
     renderer.clear();
     if (geometry.getAttribute("look")) {
+      geometry.setDrawRange(0, Math.ceil(share * geometry.getAttribute("position").count));
       pass(selecting ? PART.rest : PART.all, false);
       if (selecting) pass(PART.chosen, true);
     }
     onFrame();
-    return performance.now() - start;
   };
+  /** One frame at a time: those that pile up in the card would come late. */
   const frame = () => {
     waiting = 0;
-    const coarse = pace.frame(paint(pace.ratio()));
-    // Once it rests, the picture is drawn in full.
-    window.clearTimeout(settling);
-    settling = window.setTimeout(() => {
-      pace.rest();
-      if (coarse) paint(pace.full());
-    }, 180);
+    if (fence) {
+      if (gl.clientWaitSync(fence, 0, 0) === gl.TIMEOUT_EXPIRED) {
+        waiting = requestAnimationFrame(frame);
+        return;
+      }
+      gl.deleteSync(fence);
+      fence = null;
+      pace.note(performance.now() - started);
+    }
+    if (!asked) {
+      // Once it rests, the picture is drawn in full.
+      if (coarse) settling = window.setTimeout(() => paint(pace.full(), 1), 200);
+      coarse = false;
+      return;
+    }
+    asked = false;
+    started = performance.now();
+    coarse = pace.coarse();
+    paint(pace.ratio(), pace.points());
+    fence = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
+    gl.flush();
+    waiting = requestAnimationFrame(frame);
   };
   return {
     setPoints: ({ positions }) => {
@@ -142,13 +162,16 @@ export function createScene(canvas: HTMLCanvasElement, onFrame: () => void): Poi
       renderer.setSize(size.width, size.height, false);
     },
     ask: () => {
+      asked = true;
+      window.clearTimeout(settling);
       if (waiting === 0) waiting = requestAnimationFrame(frame);
     },
-    draw: () => void paint(pace.full()),
+    draw: () => paint(pace.full(), 1),
     pick: (x, y) => {
       if (!geometry.getAttribute("look")) return null;
       camera.setViewOffset(size.width, size.height, Math.round(x) - REACH, Math.round(y) - REACH, SIDE, SIDE);
       uniforms.ratio.value = 1;
+      geometry.setDrawRange(0, Infinity);
       points.material = picking;
       renderer.setRenderTarget(target);
       renderer.clear();

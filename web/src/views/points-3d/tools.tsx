@@ -3,6 +3,7 @@ import type { ReadonlySignal } from "@preact/signals";
 import type { PointTool, PointTurning } from "./api";
 import type { EngineFrame } from "./engine";
 import type { SceneStatistics } from "./scene";
+import { STATE } from "./shaders";
 
 interface ToolsProps {
   tool: PointTool;
@@ -63,7 +64,7 @@ export function Statistics({ frame, look, read }: StatisticsProps) {
     let chosen = 0;
     for (let i = 3; i < look.length; i += 4) {
       if ((look[i] as number) > 0) shown += 1;
-      if ((look[i] as number) > 1) chosen += 1;
+      if (look[i] === STATE.chosen) chosen += 1;
     }
     return { shown, chosen, all: look.length / 4 };
   }, [look]);
