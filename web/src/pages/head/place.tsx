@@ -35,7 +35,7 @@ export function Place({ manifest, row }: { manifest: Manifest; row: number }) {
             onChange={(id) => projection.set(id)}
           />
           <Map manifest={manifest} row={row} chosen={chosen} />
-          <a href={link("heads-3d", head.to(headName(manifest, row)))}>Open large</a>
+          <a href={link("heads-3d", head.to(headName(manifest, row)), projection.to(projectionId(chosen)))}>Open large</a>
         </>
       ) : (
         <Empty title="No projections">{manifest.missing["projections"]}</Empty>
