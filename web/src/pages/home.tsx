@@ -13,6 +13,15 @@ import { HeadLink } from "../views/head-link/view";
 import { Loaded } from "../views/states/view";
 import type { PageProps } from "./page";
 
+const WAYS = [
+  ["compare", "Compare", "patterns of any heads on any prompts, side by side"],
+  ["heads-3d", "Heads in 3-D", "every head as a point: near points look alike"],
+  ["patterns-3d", "Patterns in 3-D", "every pattern as a point"],
+  ["distances", "Distances", "all heads against all heads"],
+  ["clusters", "Clusters", "groups of heads that look alike, over the layers"],
+  ["features", "Features", "what is measured of a pattern, with examples"],
+] as const;
+
 /** What this atlas holds, and ways in. */
 export default function Home({ manifest }: PageProps) {
   const data = useResource(async () => {
@@ -64,6 +73,16 @@ export default function Home({ manifest }: PageProps) {
           </Loaded>
         </section>
       </div>
+      <section>
+        <h2>Ways in</h2>
+        <ul class="home-ways">
+          {WAYS.map(([page, title, words]) => (
+            <li key={page}>
+              <a href={link(page)}>{title}</a> <span class="muted">{words}</span>
+            </li>
+          ))}
+        </ul>
+      </section>
       <Models manifest={manifest} />
       <Made manifest={manifest} />
       <ExportMenu target={() => place.current} name="atlas" />
