@@ -19,6 +19,7 @@ from attention_motifs.extraction import architectures, tap
 from attention_motifs.extraction.cache import cache_folder
 from attention_motifs.extraction.causal_check import causal_check
 from attention_motifs.extraction.convert import RECORD, quiet_transformers
+from attention_motifs.extraction.language_head import LanguageHead, without_head
 from attention_motifs.extraction.packaged import converted_folder, sha256_of
 from attention_motifs.extraction.sources import ModelReference, local_folder, resolve
 from attention_motifs.progress import Report, silent
@@ -66,12 +67,14 @@ class ModelInfo:
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model in memory, in evaluation mode, without its language-model head."""
+    """A model in memory, in evaluation mode."""
 
     model: Any
     """transformers' base model."""
     tokenizer: Any
     info: ModelInfo
+    head: LanguageHead | None = None
+    """From hidden states to logits, where it was asked for."""
 
 
 def load_model(
@@ -79,6 +82,7 @@ def load_model(
     *,
     device: str = "auto",
     dtype: str = "float32",
+    language_head: bool = False,
     report: Report = silent,
 ) -> LoadedModel:
     """Load a model by name, hub id, folder, GGUF file or NAME=PATH, and check it.
@@ -87,6 +91,7 @@ def load_model(
         wanted: see `resolve`.
         device: `auto` (CUDA if there is any, else the CPU), or a device of torch.
         dtype: `float32`, `bfloat16` or `float16`.
+        language_head: load the language-model head too, which patterns do not need.
         report: shows progress of fetching.
 
     Raises:
@@ -108,11 +113,18 @@ def load_model(
     architectures.check_configuration(reference.name, config)
     _require_memory(reference.name, folder, dtype, place)
     with report(f"load {reference.name}", 1):
-        return _load(reference, folder, config.get_text_config(decoder=True), dtype, place)
+        return _load(
+            reference, folder, config.get_text_config(decoder=True), dtype, place, language_head
+        )
 
 
 def _load(
-    reference: ModelReference, folder: Path, config: Any, dtype: str, device: torch.device
+    reference: ModelReference,
+    folder: Path,
+    config: Any,
+    dtype: str,
+    device: torch.device,
+    language_head: bool,
 ) -> LoadedModel:
     n_layers, n_heads = architectures.layers_and_heads(reference.name, config)
     record = _record(folder)
@@ -136,11 +148,15 @@ def _load(
     refusals = []
     for way in architectures.taps_to_try(config.model_type):
         try:
-            model = _weights(reference, folder, way, dtype, device)
+            whole = _weights(reference, folder, way, dtype, device, language_head)
+            model, head = without_head(whole) if language_head else (whole, None)
+            # Models that see and hear as well carry their text model inside.
+            model = getattr(model, "language_model", model)
             loaded = LoadedModel(
                 model,
                 tokenizer,
                 replace(info, tap=way, n_parameters=sum(p.numel() for p in model.parameters())),
+                head,
             )
             _check_once(loaded)
         except ModelError as error:
@@ -156,13 +172,14 @@ def _weights(
     way: architectures.Tap,
     dtype: str,
     device: torch.device,
+    language_head: bool,
 ) -> Any:
-    from transformers import AutoModel
+    from transformers import AutoModel, AutoModelForCausalLM
 
     tap.register()
     try:
         with quiet_transformers():
-            model, told = AutoModel.from_pretrained(
+            model, told = (AutoModelForCausalLM if language_head else AutoModel).from_pretrained(
                 folder,
                 output_loading_info=True,
                 dtype=_DTYPES[dtype],
@@ -178,8 +195,6 @@ def _weights(
             f"{reference.name}: {len(missing)} weights are missing in {reference.location}, first "
             f"{missing[0]}; the files are incomplete"
         )
-    # Models that see and hear as well carry their text model inside.
-    model = getattr(model, "language_model", model)
     return model.eval().requires_grad_(False).to(device)
 
 

@@ -4,6 +4,9 @@ Two ways. Through transformers' attention interface, an attention function of ou
 every layer; it computes what the architecture's eager attention computes. Architectures that do
 not honour the interface run with their own eager attention, and forward hooks on the attention
 modules take the weights from their outputs. Either way one layer's weights live at a time.
+
+The heads' outputs, before the output projection mixes them, can be seen and replaced in the same
+place; where the interface is not honoured, they are what comes into the output projection.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 from attention_motifs.errors import ModelError
 
@@ -26,8 +30,15 @@ INTERFACE = "attention_motifs"
 """The name under which our attention function is registered with transformers."""
 
 LayerSink = Callable[[int, Tensor], Any]
-"""Takes a layer and its patterns (B, H, n, n). What it returns is looked at by the causal check
-alone: a tensor returned there takes the place of the patterns in the forward pass."""
+"""Takes a layer and its patterns (B, H, n, n). A tensor that it returns takes the place of the
+patterns in the forward pass, but only through the attention interface."""
+
+OutputSink = Callable[[int, Tensor], Any]
+"""Takes a layer and its heads' outputs (B, n, H, d), which it may keep or change in place. A tensor
+that it returns takes their place in the forward pass."""
+
+OUTPUT_PROJECTIONS = ("o_proj", "out_proj", "c_proj", "dense", "wo")
+"""What architectures call the matrix that mixes the heads' outputs."""
 
 _active = threading.local()
 
@@ -88,7 +99,8 @@ def tapped_attention(
     output = torch.matmul(
         weights.view(batch, key.shape[1], groups * n_queries, n_keys), value
     ).view(batch, n_heads, n_queries, value.shape[-1])
-    return output.transpose(1, 2).contiguous(), None
+    output = output.transpose(1, 2).contiguous()
+    return _hand_on_output(int(module.layer_idx), output), None  # type: ignore[arg-type]
 
 
 def _softmax(scores: Tensor, sinks: Tensor | None) -> Tensor:
@@ -106,13 +118,19 @@ def _hand_on(layer: int, weights: Tensor) -> Tensor | None:
     return returned if isinstance(returned, Tensor) else None
 
 
+def _hand_on_output(layer: int, output: Tensor) -> Tensor:
+    sink: OutputSink | None = getattr(_active, "output_sink", None)
+    returned = None if sink is None else sink(layer, output)
+    return returned if isinstance(returned, Tensor) else output
+
+
 @contextlib.contextmanager
-def _sending_to(sink: LayerSink) -> Iterator[None]:
-    _active.sink = sink
+def _sending_to(sink: LayerSink, output_sink: OutputSink | None) -> Iterator[None]:
+    _active.sink, _active.output_sink = sink, output_sink
     try:
         yield
     finally:
-        _active.sink = None
+        _active.sink = _active.output_sink = None
 
 
 class _Enough(Exception):  # noqa: N818 - not an error: the layers wanted have been seen
@@ -125,6 +143,10 @@ def run_tapped(
     sink: LayerSink,
     attention_mask: Tensor | None = None,
     stop_after_layer: int | None = None,
+    *,
+    output_sink: OutputSink | None = None,
+    held: Callable[[int], Tensor] | None = None,
+    first_layer: int = 0,
 ) -> Tensor | None:
     """Run the model without its language-model head, handing each layer's patterns to `sink`.
 
@@ -135,6 +157,11 @@ def run_tapped(
             dtype on its device; it must copy what it wants to keep.
         attention_mask: (B, n), 0 where the batch is padded (on the right).
         stop_after_layer: leave the pass after this layer.
+        output_sink: called once per layer, in order, with what each head hands to the output
+            projection; by default nobody looks.
+        held: gives the patterns (B, H, n, n) that take the place of a layer's own; the sink is
+            handed these.
+        first_layer: of those that the pass runs, where layers before it were put out of action.
 
     Returns:
         The last hidden states (B, n, width), or None if stopped early.
@@ -146,7 +173,9 @@ def run_tapped(
 
     def watched(layer: int, weights: Tensor) -> Any:
         seen.append(layer)
-        returned = sink(layer, weights)
+        kept = weights if held is None else held(layer).to(weights)
+        returned = sink(layer, kept)
+        returned = returned if isinstance(returned, Tensor) else kept
         if layer == stop_after_layer:
             raise _Enough
         return returned
@@ -162,18 +191,22 @@ def run_tapped(
     try:
         with torch.inference_mode():
             if loaded.info.tap == "attention interface":
-                with _sending_to(watched):
+                with _sending_to(watched, output_sink):
                     hidden = loaded.model(**inputs)[0]
             else:
-                with _hooked(loaded, watched):
+                with (
+                    _hooked(loaded, watched),
+                    _outputs_hooked(loaded, output_sink),
+                    _softmax_held(loaded, held),
+                ):
                     hidden = loaded.model(**inputs, output_attentions=True)[0]
     except _Enough:
         return None
-    if seen != list(range(loaded.info.n_layers)):
+    if seen != list(range(first_layer, loaded.info.n_layers)):
         raise ModelError(
             f"{loaded.info.name}: attention weights came from layers {seen}, not from each of "
-            f"{loaded.info.n_layers} once; the architecture {loaded.info.architecture} cannot be "
-            "tapped"
+            f"{loaded.info.n_layers - first_layer} once; the architecture "
+            f"{loaded.info.architecture} cannot be tapped"
         )
     return hidden  # type: ignore[no-any-return]
 
@@ -198,6 +231,93 @@ def _hooked(loaded: LoadedModel, sink: LayerSink) -> Iterator[None]:
         return hook
 
     handles = [m.register_forward_hook(hook_of(i)) for i, m in enumerate(modules)]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+class _HeldSoftmax(TorchFunctionMode):
+    """Gives patterns in place of what the softmax over them would."""
+
+    def __init__(self, patterns: Tensor) -> None:
+        super().__init__()
+        self.patterns = patterns
+        self.used = False
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:  # shapes are those of the function called
+        result = func(*args, **(kwargs or {}))
+        is_softmax = getattr(func, "__name__", "") == "softmax"
+        if is_softmax and result.shape[-2:] == self.patterns.shape[-2:]:
+            self.used = True
+            return self.patterns.to(result).reshape(result.shape)
+        return result
+
+
+@contextlib.contextmanager
+def _softmax_held(loaded: LoadedModel, held: Callable[[int], Tensor] | None) -> Iterator[None]:
+    """Hold the patterns of architectures that do not honour the interface, at their softmax."""
+    if held is None:
+        yield
+        return
+
+    def with_held(layer: int, forward: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*arguments: Any, **named: Any) -> Any:
+            with _HeldSoftmax(held(layer)) as mode:
+                result = forward(*arguments, **named)
+            if not mode.used:
+                raise ModelError(
+                    f"{loaded.info.name}: layer {layer} takes no softmax that could be held; its "
+                    f"architecture {loaded.info.architecture} cannot be run with held patterns"
+                )
+            return result
+
+        return run
+
+    modules = attention_modules(loaded.model, loaded.info.n_layers)
+    with contextlib.ExitStack() as stack:
+        for layer, module in enumerate(modules):
+            stack.enter_context(forward_replaced(module, with_held(layer, module.forward)))
+        yield
+
+
+@contextlib.contextmanager
+def forward_replaced(module: torch.nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
+    """Let a module run another function in place of its own `forward`, for a while."""
+    before = vars(module).get("forward")
+    module.forward = forward
+    try:
+        yield
+    finally:
+        if before is None:
+            del module.forward  # the class's own comes to light again
+        else:
+            module.forward = before
+
+
+@contextlib.contextmanager
+def _outputs_hooked(loaded: LoadedModel, sink: OutputSink | None) -> Iterator[None]:
+    """Let the sink see and replace what comes into the output projections."""
+    if sink is None:
+        yield
+        return
+    modules = output_projections(loaded.model, loaded.info.n_layers)
+    n_heads = loaded.info.n_heads
+
+    def hook_of(layer: int) -> Callable[..., Any]:
+        def hook(_module: torch.nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            joined, *rest = inputs
+            output = joined.reshape(*joined.shape[:2], n_heads, -1).clone()
+            returned = sink(layer, output)
+            output = returned if isinstance(returned, Tensor) else output
+            return (output.reshape(joined.shape), *rest)
+
+        return hook
+
+    handles = [m.register_forward_pre_hook(hook_of(i)) for i, m in enumerate(modules)]
     try:
         yield
     finally:
@@ -235,3 +355,22 @@ def attention_modules(model: torch.nn.Module, n_layers: int) -> list[torch.nn.Mo
             "layers; this architecture is not known (docs/models.md says how to add it)"
         )
     return list(found.values())
+
+
+def output_projections(model: torch.nn.Module, n_layers: int) -> list[torch.nn.Module]:
+    """Find the module of each layer that mixes the heads' outputs, in order.
+
+    Raises:
+        ModelError: if an attention module has none by a name that is known.
+    """
+    found = []
+    for attention in attention_modules(model, n_layers):
+        named = {name.rpartition(".")[2]: m for name, m in attention.named_modules() if name}
+        wanted = [named[name] for name in OUTPUT_PROJECTIONS if name in named]
+        if len(wanted) != 1:
+            raise ModelError(
+                f"{type(attention).__name__}: its output projection is not known (none or several "
+                f"of {', '.join(OUTPUT_PROJECTIONS)}); its heads cannot be ablated"
+            )
+        found.append(wanted[0])
+    return found

@@ -1,0 +1,97 @@
+"""Stage 8: what heads do: scores on repeated random tokens, and what goes when they go.
+
+The names below are loaded when first used, since torch takes seconds.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from attention_motifs.behaviour.ablation import (
+        METHODS,
+        NEEDS_CALIBRATION,
+        Ablation,
+        Calibration,
+        calibrate,
+        replay_ablated,
+        run_ablated,
+    )
+    from attention_motifs.behaviour.copying import copying_scores
+    from attention_motifs.behaviour.designs import (
+        DESIGN_NAMES,
+        Design,
+        long_design,
+        prompts_design,
+        repeated_design,
+    )
+    from attention_motifs.behaviour.measures import MEASURES, measures_on
+    from attention_motifs.behaviour.scores import (
+        BEHAVIOURS,
+        CLASS_THRESHOLDS,
+        DESIGNS,
+        N_SEQUENCES,
+        BehaviourScores,
+        behaviour_scores,
+        common_tokens,
+        computed_classes,
+        repeated_sequences,
+        score_patterns,
+    )
+    from attention_motifs.behaviour.sweep import SweepPlan, memory_needed, measure_block
+
+_NAMES = {
+    "ablation": (
+        "METHODS", "NEEDS_CALIBRATION", "Ablation", "Calibration", "calibrate", "replay_ablated",
+        "run_ablated",
+    ),
+    "copying": ("copying_scores",),
+    "designs": ("DESIGN_NAMES", "Design", "long_design", "prompts_design", "repeated_design"),
+    "measures": ("MEASURES", "measures_on"),
+    "scores": (
+        "BEHAVIOURS", "CLASS_THRESHOLDS", "DESIGNS", "N_SEQUENCES", "BehaviourScores",
+        "behaviour_scores", "common_tokens", "computed_classes", "repeated_sequences",
+        "score_patterns",
+    ),
+    "sweep": ("SweepPlan", "measure_block", "memory_needed"),
+}  # fmt: skip
+_WHERE = {name: module for module, names in _NAMES.items() for name in names}
+
+__all__ = [
+    "BEHAVIOURS",
+    "CLASS_THRESHOLDS",
+    "DESIGNS",
+    "DESIGN_NAMES",
+    "MEASURES",
+    "METHODS",
+    "NEEDS_CALIBRATION",
+    "N_SEQUENCES",
+    "Ablation",
+    "BehaviourScores",
+    "Calibration",
+    "Design",
+    "SweepPlan",
+    "behaviour_scores",
+    "calibrate",
+    "common_tokens",
+    "computed_classes",
+    "copying_scores",
+    "long_design",
+    "measure_block",
+    "measures_on",
+    "memory_needed",
+    "prompts_design",
+    "repeated_design",
+    "repeated_sequences",
+    "replay_ablated",
+    "run_ablated",
+    "score_patterns",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a name when it is first asked for."""
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)

@@ -1,0 +1,132 @@
+"""What is measured with and without heads: losses, divergence, prefix matching of later heads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+    from attention_motifs.behaviour.designs import Design
+    from attention_motifs.extraction.language_head import LanguageHead
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One thing that is measured."""
+
+    designs: tuple[str, ...]
+    worse: int
+    """1 where a larger value is worse for the model, -1 where a smaller one is."""
+    meaning: str
+
+
+MEASURES = {
+    "loss": Measure(("prompts", "repeated"), 1, "next-token loss, nats"),
+    "kl": Measure(
+        ("prompts", "repeated"),
+        1,
+        "Kullback-Leibler divergence of the prediction from the clean one, nats",
+    ),
+    "prefix matching": Measure(
+        ("repeated",),
+        -1,
+        "attention that the induction heads of later layers pay to the tokens after earlier "
+        "occurrences of this one",
+    ),
+    "prefix matching (literal)": Measure(
+        ("repeated",), -1, "the same for the tokens before earlier occurrences"
+    ),
+    "in-context learning": Measure(
+        ("long",), 1, "mean loss over tokens 450 to 550 less mean loss over tokens 40 to 60, nats"
+    ),
+}
+
+LOGIT_BYTES = 64 * 2**20
+"""Logits computed at a time, unless the rows of one position are wider."""
+
+
+def measures_on(design: str) -> list[str]:
+    """Names of what is measured on a design."""
+    return [name for name, measure in MEASURES.items() if design in measure.designs]
+
+
+def losses_and_divergence(
+    head: LanguageHead,
+    hidden: Float[Tensor, "ablations sequences looked_at width"],
+    clean: Float[Tensor, "sequences looked_at width"],
+    targets: Int[Tensor, "sequences looked_at"],
+    logit_bytes: int = LOGIT_BYTES,
+) -> tuple[
+    Float[Tensor, "ablations sequences looked_at"], Float[Tensor, "ablations sequences looked_at"]
+]:
+    """Loss of the target, and divergence of the prediction from the clean one, in nats.
+
+    Logits are computed for a few positions at a time, the clean ones once for all ablations. KL is
+    the sum over words of p ln(p / q), p being clean: rounding can leave 1e-6 of either sign.
+
+    Args:
+        head: from hidden states to logits.
+        hidden: last hidden states of the ablated runs.
+        clean: those of the clean run.
+        targets: the tokens to be predicted.
+        logit_bytes: how much of the logits may be there at a time.
+
+    Returns:
+        Losses and divergences, float32.
+    """
+    n_ablations, n_sequences, n_positions, _ = hidden.shape
+    per_position = (n_ablations + 1) * n_sequences * head.n_words * 4
+    step = max(1, logit_bytes // per_position)
+    losses, divergences = [], []
+    for start in range(0, n_positions, step):
+        part = slice(start, start + step)
+        clean_logits = head(clean[:, part])
+        p = torch.softmax(clean_logits, dim=-1)
+        entropy_part = (p * clean_logits).sum(dim=-1) - torch.logsumexp(clean_logits, dim=-1)
+        del clean_logits
+        logits = head(hidden[:, :, part].flatten(0, 1)).unflatten(0, (n_ablations, n_sequences))
+        normaliser = torch.logsumexp(logits, dim=-1)
+        wanted = targets[:, part].expand(n_ablations, -1, -1)[..., None]
+        losses.append(normaliser - logits.gather(-1, wanted)[..., 0])
+        expected = torch.einsum("bnv,abnv->abn", p, logits)
+        divergences.append(entropy_part - expected + normaliser)
+    return torch.cat(losses, dim=-1), torch.cat(divergences, dim=-1)
+
+
+class PrefixMatching:
+    """Reads the prefix matching of chosen heads off the patterns, while the model runs."""
+
+    def __init__(self, design: Design, heads: Sequence[tuple[int, int]]) -> None:
+        """Watch heads, given by layer and index, on the repetitions of a design."""
+        queries, earlier = design.pairs
+        self._n_queries = max(1, len(np.unique(queries)))
+        after, before = earlier + 1, earlier - 1
+        # What followed may be the token itself, and what came before may not be there.
+        self._after = torch.from_numpy(np.stack([queries, after])[:, after < queries])
+        self._before = torch.from_numpy(np.stack([queries, before])[:, before >= 0])
+        self.heads = tuple(sorted(heads)) if len(queries) else ()
+        self._seen: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+
+    def __call__(self, layer: int, patterns: Float[Tensor, "rows heads n n"]) -> None:
+        """Take one layer's patterns; those that are not watched are passed over."""
+        for head in self.heads:
+            if head[0] == layer:
+                own = patterns[:, head[1]]
+                self._seen[head] = (self._mass(own, self._after), self._mass(own, self._before))
+
+    def of(
+        self, heads: Sequence[tuple[int, int]]
+    ) -> tuple[Float[Tensor, "heads rows"], Float[Tensor, "heads rows"]]:
+        """Attention to the tokens after and before earlier occurrences, of heads seen last."""
+        after, before = zip(*(self._seen[head] for head in heads), strict=True)
+        return torch.stack(after), torch.stack(before)
+
+    def _mass(self, own: Tensor, pairs: Tensor) -> Tensor:
+        return own[:, pairs[0], pairs[1]].float().sum(dim=-1) / self._n_queries
