@@ -13,64 +13,7 @@ from torch import Tensor
 from attention_motifs.errors import ModelError
 from attention_motifs.extraction import LoadedModel, load_model, run_tapped
 from attention_motifs.extraction.architectures import TESTED
-from tiny_models import make_tiny_model
-
-SIZES: dict[str, Any] = {
-    "vocab_size": 64, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3,
-    "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8,
-    "max_position_embeddings": 64, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1,
-}  # fmt: skip
-
-# Only what a family calls by another name, or what makes it special.
-FAMILIES: dict[str, dict[str, Any]] = {
-    "gpt2": {"n_inner": 48},
-    "gpt_neox": {},
-    "llama": {},
-    "gemma": {},
-    "gemma2": {"sliding_window": 5, "attn_logit_softcapping": 3.0},
-    "gemma3_text": {"sliding_window": 5,
-                    "layer_types": ["sliding_attention", "sliding_attention", "full_attention"]},
-    "qwen2": {},
-    "qwen3": {},
-    "mistral": {"sliding_window": 5},
-    "phi": {},
-    "opt": {"ffn_dim": 48, "word_embed_proj_dim": 32},
-    "gpt_oss": {"num_local_experts": 2, "num_experts_per_tok": 1, "sliding_window": 5,
-                "layer_types": ["sliding_attention", "full_attention", "sliding_attention"]},
-    "gpt_neo": {"num_layers": 3, "attention_types": [[["global", "local", "global"], 1]],
-                "window_size": 5},
-    "bloom": {"n_layer": 3, "n_head": 4},
-    "falcon": {"new_decoder_architecture": True, "num_kv_heads": 2},
-    "gptj": {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 64, "rotary_dim": 4},
-}  # fmt: skip
-
-
-def save_family(folder: Path, family: str) -> Path:
-    """Write a model of random weights of a family, with the tokenizer of the tiny models."""
-    from transformers import AutoConfig, AutoModel
-
-    make_tiny_model(folder)
-    for stale in folder.glob("*.safetensors"):
-        stale.unlink()
-    settings = {**SIZES, **FAMILIES[family]}
-    if family in {"gptj", "bloom"}:
-        for name in ("num_hidden_layers", "num_attention_heads", "max_position_embeddings"):
-            settings.pop(name)
-    if family == "falcon":
-        settings.pop("head_dim")  # it derives its own
-    if family == "gpt_neo":
-        settings.pop("num_hidden_layers")
-        settings["num_heads"] = settings.pop("num_attention_heads")
-    settings["initializer_range"] = 0.4
-    config = AutoConfig.for_model(family, **settings)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(3)
-        model = AutoModel.from_config(config)
-        for name, parameter in model.named_parameters():
-            if name.endswith("sinks"):
-                parameter.data.normal_()
-    model.save_pretrained(folder)
-    return folder
+from tiny_models import FAMILIES, make_tiny_model, save_family
 
 
 @pytest.fixture(scope="module", params=list(FAMILIES))
@@ -165,7 +108,7 @@ def test_weights_that_are_missing_are_noticed(tmp_path: Path, own_cache: Path) -
     folder = save_family(tmp_path / "m", "llama")
     path = folder / "model.safetensors"
     weights = load_file(path)
-    del weights["layers.1.self_attn.q_proj.weight"]
+    del weights["model.layers.1.self_attn.q_proj.weight"]
     save_file(weights, path, metadata={"format": "pt"})
     with pytest.raises(ModelError, match="1 weights are missing"):
         load_model(f"m={folder}")

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         repeated_sequences,
         score_patterns,
     )
-    from attention_motifs.behaviour.sweep import SweepPlan, memory_needed, measure_block
+    from attention_motifs.behaviour.sweep import SweepPlan, measure_block, memory_needed
 
 _NAMES = {
     "ablation": (

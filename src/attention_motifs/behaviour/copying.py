@@ -84,7 +84,7 @@ def contributions(
     for head in range(outputs.shape[2]):
         alone[head, :, :, head] = outputs[:, :, head]
     nothing = torch.zeros_like(outputs[:1, :1].flatten(2))
-    parts = projection(alone.flatten(3)) - projection(nothing)
+    parts: Tensor = projection(alone.flatten(3)) - projection(nothing)
     module = decoder_layers(loaded)[layer]
     if hasattr(module, "post_feedforward_layernorm"):  # Gemma 2 and 3, OLMo 2: after, not before
         norm: Any = module.post_attention_layernorm

@@ -91,7 +91,8 @@ def losses_and_divergence(
         p = torch.softmax(clean_logits, dim=-1)
         entropy_part = (p * clean_logits).sum(dim=-1) - torch.logsumexp(clean_logits, dim=-1)
         del clean_logits
-        logits = head(hidden[:, :, part].flatten(0, 1)).unflatten(0, (n_ablations, n_sequences))
+        logits = head(hidden[:, :, part].flatten(0, 1))
+        logits = logits.view(n_ablations, n_sequences, *logits.shape[1:])
         normaliser = torch.logsumexp(logits, dim=-1)
         wanted = targets[:, part].expand(n_ablations, -1, -1)[..., None]
         losses.append(normaliser - logits.gather(-1, wanted)[..., 0])

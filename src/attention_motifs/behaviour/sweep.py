@@ -163,7 +163,7 @@ def _batches(ablations: Sequence[Ablation], n_copies: int) -> Iterator[list[int]
 
 
 def _copies(design: Design, n_sequences: int) -> int:
-    return max(1, PASS_TOKENS // (n_sequences * design.token_ids.shape[1]))
+    return max(1, PASS_TOKENS // (n_sequences * int(design.token_ids.shape[1])))
 
 
 def _numbers(tensor: Tensor) -> np.ndarray:
@@ -193,4 +193,4 @@ def memory_needed(loaded: LoadedModel, plan: SweepPlan) -> int:
     passing = rows * (n * (6 * width + 2 * of_heads + 3 * inner) + 3 * patterns)
     words = loaded.head.n_words if loaded.head else int(config.vocab_size)
     logits = 3 * max(LOGIT_BYTES, (rows + n_sequences) * words * 4)
-    return (n_sequences * kept + passing) * size + logits
+    return int((n_sequences * kept + passing) * size + logits)
