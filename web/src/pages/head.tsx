@@ -12,6 +12,7 @@ import { Empty, Loaded } from "../views/states/view";
 import { choosePrompts } from "./head/choose";
 import { ClassList } from "./head/class-list";
 import { Controls } from "./head/controls";
+import { Effects } from "./head/effects";
 import { Features } from "./head/features";
 import { like, nPrompts } from "./head/params";
 import { Place } from "./head/place";
@@ -77,6 +78,7 @@ function OneHead({ manifest, row }: { manifest: Manifest; row: number }) {
                 <aside class="head-side" ref={side} aria-label="What is known of this head">
                   <ExportMenu target={() => side.current} name={`${name}-profile`} />
                   <Scores manifest={manifest} row={row} />
+                  <Effects manifest={manifest} row={row} />
                   <WhenNear height={320}>{() => <Place manifest={manifest} row={row} />}</WhenNear>
                   <WhenNear height={400}>{() => <Features manifest={manifest} row={row} />}</WhenNear>
                 </aside>

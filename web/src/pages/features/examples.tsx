@@ -1,13 +1,17 @@
-import type { Feature, Manifest } from "../../contract/generated";
+import type { Feature, FeatureExample, Manifest, Prompt } from "../../contract/generated";
 import { headName } from "../../data/heads";
 import { loadPattern } from "../../data/patterns";
 import { loadPrompts, shortId } from "../../data/prompts";
+import { head as headParam, prompt as promptParam } from "../../state/params";
 import { useResource } from "../../state/resource";
+import { link } from "../../state/url";
 import { figure } from "../../views/chart/scale";
 import { HeadLink } from "../../views/head-link/view";
-import { PatternCell } from "../../views/pattern-cell/view";
+import { PatternCanvas } from "../../views/pattern-canvas/view";
 import { Empty, Loaded } from "../../views/states/view";
 
+/** Side of a pattern in pixels. */
+const SIZE = 104;
 const LEVELS = ["low", "middle", "high"] as const;
 
 /** Patterns that the site holds, by how large the feature is on them. */
@@ -26,21 +30,13 @@ export function Examples({ manifest, feature }: { manifest: Manifest; feature: F
               <div class="features-row">
                 {feature.examples
                   .filter((one) => one.level === level)
-                  .map(({ row, prompt, value }) => (
-                    <figure key={`${row} ${prompt}`}>
-                      <PatternCell
-                        head={headName(manifest, row)}
-                        row={row}
-                        prompt={prompt}
-                        promptId={all[prompt] ? shortId(all[prompt]) : ""}
-                        size={104}
-                        load={(head, which) => loadPattern(manifest, head, which)}
-                      />
-                      <figcaption>
-                        <strong class="number">{figure(value)}</strong>
-                        <HeadLink head={headName(manifest, row)} />
-                      </figcaption>
-                    </figure>
+                  .map((one) => (
+                    <Example
+                      key={`${one.row} ${one.prompt}`}
+                      manifest={manifest}
+                      example={one}
+                      promptId={idOf(all[one.prompt])}
+                    />
                   ))}
               </div>
             </section>
@@ -48,5 +44,32 @@ export function Examples({ manifest, feature }: { manifest: Manifest; feature: F
         </div>
       )}
     </Loaded>
+  );
+}
+
+function idOf(prompt: Prompt | undefined): string {
+  return prompt ? shortId(prompt) : "";
+}
+
+/** All nine are drawn, seen or not, so that a saved picture holds them. */
+function Example(props: { manifest: Manifest; example: FeatureExample; promptId: string }) {
+  const { manifest, example, promptId } = props;
+  const { row, prompt, value } = example;
+  const head = headName(manifest, row);
+  const pattern = useResource(() => loadPattern(manifest, row, prompt), [manifest, row, prompt]);
+  return (
+    <figure>
+      <a class="features-pattern" href={link("pattern", headParam.to(head), promptParam.to(promptId))}>
+        {pattern.status === "ready" ? (
+          <PatternCanvas pattern={pattern.value} size={SIZE} label={`Attention of ${head} on prompt ${promptId}`} />
+        ) : pattern.status === "failed" ? (
+          <span class="muted">{pattern.error.message}</span>
+        ) : null}
+      </a>
+      <figcaption>
+        <strong class="number">{figure(value)}</strong>
+        <HeadLink head={head} />
+      </figcaption>
+    </figure>
   );
 }

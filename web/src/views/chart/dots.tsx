@@ -17,6 +17,8 @@ interface Props {
 }
 
 const REACH = 14;
+/** Width of a letter of the words at a dot; a little more than the mean, so that none leaves its box. */
+const LETTER = 6.7;
 
 /** Dots, and what the one under the pointer or the keyboard is. To be put last in an `svg`. */
 export function Dots({ dots, width, height, label }: Props) {
@@ -69,9 +71,9 @@ export function Dots({ dots, width, height, label }: Props) {
 function Tip({ dot, width }: { dot: PlacedDot; width: number }) {
   const right = dot.x > width / 2;
   // Words do not leave the chart: long ones are cut, the whole is in the live region.
-  const room = Math.floor(((right ? dot.x : width - dot.x) - 14) / 6.2);
+  const room = Math.floor(((right ? dot.x : width - dot.x) - 14) / LETTER);
   const shown = dot.title.length > room ? `${dot.title.slice(0, Math.max(4, room - 1))}…` : dot.title;
-  const wide = 6.2 * shown.length + 12;
+  const wide = LETTER * shown.length + 12;
   const left = Math.max(0, right ? dot.x - 8 - wide : dot.x + 8);
   const top = Math.max(2, dot.y - 26);
   return (
