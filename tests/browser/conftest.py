@@ -1,7 +1,8 @@
 """A real browser on a site exported from a real atlas of the two packaged models.
 
 The browser is the system's Chromium, driven by Playwright. Without one the tests are skipped;
-with `MOTIFS_REQUIRE_BROWSER=1`, as in `.ci/run`, they fail instead.
+with `MOTIFS_REQUIRE_BROWSER=1`, as in `.ci/run`, they fail instead. `MOTIFS_DEMO_ATLAS=PATH` uses
+a demo atlas that is there, which saves building one.
 """
 
 from __future__ import annotations
@@ -67,7 +68,10 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from attention_motifs.cli.demonstration import run_demo
 
     path = tmp_path_factory.mktemp("browser") / "sub folder" / "demo-atlas"
-    run_demo(path, N_PROMPTS, "cpu")
+    if there := os.environ.get("MOTIFS_DEMO_ATLAS"):
+        shutil.copytree(there, path)
+    else:
+        run_demo(path, N_PROMPTS, "cpu")
     return path
 
 
@@ -80,7 +84,10 @@ def free_port() -> int:
 @contextlib.contextmanager
 def running(command: list[str], port: int, cwd: Path) -> Iterator[None]:
     """Run a server until it answers, then until the block ends."""
-    process = subprocess.Popen(command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    # Not to a pipe: a server that logs its requests would stand still when the pipe is full.
+    process = subprocess.Popen(
+        command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         for _ in range(300):
             with socket.socket() as probe:
@@ -89,26 +96,30 @@ def running(command: list[str], port: int, cwd: Path) -> Iterator[None]:
             if process.poll() is not None:
                 break
             time.sleep(0.1)
-        assert process.poll() is None, (process.stderr and process.stderr.read().decode()) or ""
+        assert process.poll() is None, f"did not start: {command}"
         yield
     finally:
         process.terminate()
         process.wait(10)
 
 
-@pytest.fixture(scope="session", params=["motifs serve", "http.server"])
-def address(request: pytest.FixtureRequest, demo: Path) -> Iterator[str]:
-    """The site as our server serves it, and as a plain server does from two folders above."""
+@pytest.fixture(scope="session")
+def served(demo: Path) -> Iterator[str]:
+    """Address of the site as our own server serves it."""
     port = free_port()
-    if request.param == "http.server":
-        arguments = ["-m", "http.server", str(port), "--bind", "127.0.0.1"]
-        where, base = demo.parent.parent, f"http://127.0.0.1:{port}/sub%20folder/demo-atlas/site/"
-    else:
-        code = "from attention_motifs.cli import main; main()"
-        arguments = ["-c", code, "serve", "--atlas", str(demo), "--port", str(port)]
-        where, base = demo.parent, f"http://127.0.0.1:{port}/"
-    with running([sys.executable, *arguments], port, where):
-        yield base
+    code = "from attention_motifs.cli import main; main()"
+    command = [sys.executable, "-c", code, "serve", "--atlas", str(demo), "--port", str(port)]
+    with running(command, port, demo.parent):
+        yield f"http://127.0.0.1:{port}/"
+
+
+@pytest.fixture(scope="session")
+def plain(demo: Path) -> Iterator[str]:
+    """Address of the site two folders below the root of a plain static server."""
+    port = free_port()
+    command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
+    with running(command, port, demo.parent.parent):
+        yield f"http://127.0.0.1:{port}/sub%20folder/demo-atlas/site/"
 
 
 @dataclass
@@ -131,8 +142,22 @@ class Visit:
 
 
 @pytest.fixture
-def visit(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[Visit]:
-    size = getattr(request, "param", (1280, 800))
+def visit(browser: Browser, served: str, request: pytest.FixtureRequest) -> Iterator[Visit]:
+    with visiting(browser, served, getattr(request, "param", (1280, 800))) as made:
+        yield made
+
+
+@pytest.fixture
+def plain_visit(browser: Browser, plain: str) -> Iterator[Visit]:
+    with visiting(browser, plain) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def visiting(
+    browser: Browser, address: str, size: tuple[int, int] = (1280, 800)
+) -> Iterator[Visit]:
+    """Open an empty page that notes errors, warnings, failed answers and foreign requests."""
     context = browser.new_context(
         viewport={"width": size[0], "height": size[1]}, accept_downloads=True
     )

@@ -50,6 +50,14 @@ def test_a_page_opens_without_an_error_and_fits(visit: Visit, page: str) -> None
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_a_page_opens_from_a_plain_server_in_a_subfolder(plain_visit: Visit, page: str) -> None:
+    plain_visit.open(query(page))
+    assert plain_visit.page.locator("main h1").count() == 1
+    assert plain_visit.page.locator("[role=alert]").all_inner_texts() == []
+    assert plain_visit.wrong == []
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_a_page_opens_in_the_dark(visit: Visit, page: str) -> None:
     visit.open(query(page) + "&theme=dark")
     colour = visit.page.evaluate("getComputedStyle(document.body).backgroundColor")
