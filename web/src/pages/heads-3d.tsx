@@ -10,7 +10,7 @@ import type { PointAxis } from "../views/points-3d/api";
 import { Empty, Loaded } from "../views/states/view";
 import { filteredHeads, loadBase, type Base } from "./points/base";
 import { Bar, ColumnSelect, FlatCheck, HeadFilters, PointStyling } from "./points/bar";
-import { headColumns, type PointColumn } from "./points/columns";
+import { colourColumn, headColumns, type PointColumn } from "./points/columns";
 import { chosenAxes, loadAxes } from "./points/axes";
 import * as params from "./points/params";
 import { Plot } from "./points/plot";
@@ -57,7 +57,7 @@ function Body({ manifest, base }: { manifest: Manifest; base: Base }) {
   const id = projection ? projectionId(projection) : "";
   const unknown = params.projection.value !== "" && !projection;
   const ids = chosenAxes(columns, "component");
-  const colourId = columns.find((one) => one.id === colour.value)?.id ?? columns[0]?.id ?? "";
+  const colourId = colourColumn(columns, colour.value, true);
   const axes = useResource(
     () => (id === "" ? loadAxes(columns, ids) : projectionAxes(manifest, id)),
     [columns, id, ids.join()],

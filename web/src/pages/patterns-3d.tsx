@@ -11,7 +11,7 @@ import { Empty, Loaded } from "../views/states/view";
 import { chosenAxes, loadAxes } from "./points/axes";
 import { both, filteredHeads, loadBase, perPattern, perPrompt, type Base } from "./points/base";
 import { Bar, ColumnSelect, FlatCheck, HeadFilters, PointStyling } from "./points/bar";
-import { patternColumns, type PointColumn } from "./points/columns";
+import { colourColumn, patternColumns, type PointColumn } from "./points/columns";
 import * as params from "./points/params";
 import { Plot } from "./points/plot";
 import { patternLink, PatternPreview } from "./points/preview";
@@ -34,7 +34,7 @@ function Body({ manifest, base }: { manifest: Manifest; base: Base }) {
   const columns = useMemo(() => patternColumns(manifest, base.heads, base.prompts), [manifest, base]);
   const n = manifest.points.n_prompts * manifest.n_heads;
   const ids = chosenAxes(columns, "component");
-  const colourId = columns.find((one) => one.id === colour.value)?.id ?? columns[0]?.id ?? "";
+  const colourId = colourColumn(columns, colour.value, false);
   const axes = useResource(() => loadAxes(columns, ids), [columns, ids.join()], { keep: true });
   const colouring = useResource(
     async () => ({ id: colourId, colouring: await (columns.find((one) => one.id === colourId) as PointColumn).load() }),

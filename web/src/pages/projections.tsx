@@ -14,7 +14,7 @@ import { short } from "../views/points-3d/legend";
 import { Empty, Loaded } from "../views/states/view";
 import type { PageProps } from "./page";
 import { ColumnSelect } from "./points/bar";
-import { headColumns, type PointColumn } from "./points/columns";
+import { colourColumn, headColumns, type PointColumn } from "./points/columns";
 import { ProjectionCard } from "./projections/card";
 import { best, EVERY, projectionPasses, projectionTables, type ProjectionTable } from "./projections/groups";
 
@@ -45,7 +45,7 @@ function Body({ manifest, heads }: { manifest: Manifest; heads: Heads }) {
   const frame = useRef<HTMLDivElement>(null);
   const all = manifest.projections;
   const columns = useMemo(() => headColumns(manifest, heads), [manifest, heads]);
-  const colourId = columns.find((one) => one.id === colour.value)?.id ?? columns[0]?.id ?? "";
+  const colourId = colourColumn(columns, colour.value, true);
   const coloured = useResource(
     async () => {
       const colouring = await (columns.find((one) => one.id === colourId) as PointColumn).load();

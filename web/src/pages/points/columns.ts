@@ -193,6 +193,13 @@ export function meanOverPrompts(all: Float32Array, nHeads: number): Float32Array
   return Float32Array.from(sums, (sum, head) => sum / (counts[head] as number));
 }
 
+/** Column that the link colours by; else by class where heads have one, else the first. */
+export function colourColumn(columns: readonly PointColumn[], asked: string, byClass: boolean): string {
+  const known = (id: string) => columns.some((one) => one.id === id);
+  if (known(asked)) return asked;
+  return byClass && known("class") ? "class" : (columns[0]?.id ?? "");
+}
+
 /** The next or previous column to colour by, around the ends. */
 export function cycled(columns: readonly PointColumn[], id: string, by: number): string {
   const at = columns.findIndex((one) => one.id === id);

@@ -122,7 +122,7 @@ export function Plot(props: PlotProps) {
           />
         </Points3d>
         <p class="points-caption muted">
-          {props.label}, by {axes.map((one) => one.title).join(" × ")}. {describe(n, shown, axes)}
+          {props.label}, by {axes.slice(0, flat ? 2 : 3).map((one) => one.title).join(" × ")}. {describe(n, shown, axes)}
         </p>
       </div>
       <div class="points-status">

@@ -58,7 +58,9 @@ export interface PointScene {
  * @throws Error if the browser has no WebGL 2
  */
 export function createScene(canvas: HTMLCanvasElement, onFrame: () => void): PointScene {
-  const renderer = new WebGLRenderer({ canvas, alpha: true, antialias: false, powerPreference: "high-performance" });
+  const gl = canvas.getContext("webgl2", { alpha: true, antialias: false, powerPreference: "high-performance" });
+  if (!gl) throw new Error("no WebGL 2");
+  const renderer = new WebGLRenderer({ canvas, context: gl });
   renderer.setClearColor(new Color(0, 0, 0), 0);
   renderer.autoClear = false;
   const uniforms = pointUniforms();
@@ -82,7 +84,6 @@ export function createScene(canvas: HTMLCanvasElement, onFrame: () => void): Poi
   let coarse = false;
   let started = 0;
   let fence: WebGLSync | null = null;
-  const gl = renderer.getContext() as WebGL2RenderingContext;
 
   const pass = (part: number, clearDepth: boolean) => {
     uniforms.part.value = part;

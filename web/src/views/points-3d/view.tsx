@@ -85,6 +85,9 @@ export function Points3d(props: Points3dProps) {
           setProblem("This browser has no WebGL 2, or has switched it off.");
           return;
         }
+        canvas.current.addEventListener("webglcontextlost", () => {
+          if (!ended) setProblem("The graphics card has stopped drawing: reload the page.");
+        });
         drawBeforeExport(canvas.current, () => engine.current?.draw());
         setReady(true);
       },
@@ -160,7 +163,7 @@ export function Points3d(props: Points3dProps) {
   }
   const height = props.height ?? (compact ? "240px" : "min(74vh, 900px)");
   return (
-    <div class="points-3d" data-compact={compact} data-tool={tool} style={{ height }}>
+    <div class="points-3d" data-compact={compact} data-flat={flat} data-tool={tool} style={{ height }}>
       <canvas
         ref={canvas}
         class="points-3d-canvas"
