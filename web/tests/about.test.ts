@@ -1,4 +1,6 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { DIFFERENCES } from "../src/pages/about/differences";
 import { PAPER, softwareBibtex } from "../src/pages/about/bibtex";
 
 describe("BibTeX", () => {
@@ -10,5 +12,16 @@ describe("BibTeX", () => {
       expect(entry).not.toContain("\\");
     }
     expect(softwareBibtex("0.1.0+g12")).toContain("version = {0.1.0+g12}");
+  });
+});
+
+describe("differences from the paper", () => {
+  it("are those that the documentation names, in its order", () => {
+    const text = readFileSync(new URL("../../docs/mathematics.md", import.meta.url), "utf8");
+    const section = text.split("## Differences from the paper")[1]?.split("\n## ")[0] ?? "";
+    const rows = [...section.matchAll(/^\| ([^|]+?) \|/gm)].map((match) => match[1]);
+    const named = rows.filter((name) => !/^-+$/.test(name ?? ""));
+    expect(named.length).toBeGreaterThan(3);
+    expect(DIFFERENCES.map(([what]) => what)).toEqual(named);
   });
 });

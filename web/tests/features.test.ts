@@ -10,6 +10,7 @@ describe("features", () => {
     expect(rangeInWords({ low: 0, high: 1 })).toBe("0 to 1");
     expect(rangeInWords({ low: 0, high: null })).toBe("0 or more");
     expect(rangeInWords({ low: null, high: 2 })).toBe("2 or less");
+    expect(rangeInWords({ low: 1, high: 1 })).toBe("1");
     expect(rangeInWords({ low: null, high: null })).toBe("any number");
   });
 

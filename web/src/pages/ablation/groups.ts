@@ -44,7 +44,9 @@ function clusterGroups(manifest: Manifest, heads: Heads, method: string): HeadGr
     const code = found.values[row] as number;
     // The largest code of a column is "none".
     const cluster = code === 0xffff || code < 0 ? UNCLUSTERED : code;
-    groups.set(cluster, [...(groups.get(cluster) ?? []), row]);
+    const rows = groups.get(cluster);
+    if (rows) rows.push(row);
+    else groups.set(cluster, [row]);
   }
   return [...groups]
     .sort(([a], [b]) => a - b)

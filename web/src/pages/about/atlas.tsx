@@ -1,6 +1,7 @@
 import type { Manifest } from "../../contract/generated";
 import { fileUrl } from "../../data/source";
 import { byteSize } from "../../views/chart/view";
+import { Mend } from "../../views/states/view";
 
 /** What this atlas was made with. */
 export function Atlas({ manifest }: { manifest: Manifest }) {
@@ -30,7 +31,9 @@ export function Atlas({ manifest }: { manifest: Manifest }) {
             {missing.map(([name, mend]) => (
               <div key={name}>
                 <dt>{name}</dt>
-                <dd>{mend}</dd>
+                <dd>
+                  <Mend text={mend} />
+                </dd>
               </div>
             ))}
           </dl>

@@ -33,7 +33,7 @@ export interface Wanted {
   statistics: readonly string[];
 }
 
-/** Rows that are wanted. A pair `A -> B` belongs to both models and to itself. */
+/** Rows that are wanted. A pair `A -> B` is chosen by that name, as a model is by its own. */
 export function wantedRows<Row extends Pick<EvaluationRow, "model" | "kind" | "statistic">>(
   rows: readonly Row[],
   wanted: Wanted,

@@ -96,7 +96,7 @@ function Values({ feature }: { feature: Feature }) {
 }
 
 function Importance({ feature, manifest }: { feature: Feature; manifest: Manifest }) {
-  if (feature.importance.length === 0) {
+  if (feature.importance.length === 0 || !feature.kept) {
     return (
       <Empty title="Not in the embedding">
         {feature.kept ? "The embedding was fitted on other feature sets." : "It does not vary over the patterns."}

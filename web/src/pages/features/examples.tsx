@@ -18,7 +18,7 @@ const LEVELS = ["low", "middle", "high"] as const;
 export function Examples({ manifest, feature }: { manifest: Manifest; feature: Feature }) {
   const prompts = useResource(() => loadPrompts(manifest), [manifest]);
   if (feature.examples.length === 0) {
-    return <Empty title="No patterns to show">{manifest.missing["patterns"] ?? "Its values are all missing."}</Empty>;
+    return <Empty title="No patterns to show">{why(manifest, feature)}</Empty>;
   }
   return (
     <Loaded resource={prompts} what="the prompts" height={190}>
@@ -45,6 +45,11 @@ export function Examples({ manifest, feature }: { manifest: Manifest; feature: F
       )}
     </Loaded>
   );
+}
+
+function why(manifest: Manifest, feature: Feature): string {
+  if (manifest.missing["patterns"] !== undefined) return manifest.missing["patterns"];
+  return feature.kept ? "Its values are all missing." : "It is the same on all patterns.";
 }
 
 function idOf(prompt: Prompt | undefined): string {

@@ -5,6 +5,7 @@ import { figure } from "../../views/chart/scale";
 
 /** The range that a causal pattern can give, in words. */
 export function rangeInWords({ low, high }: Pick<Feature, "low" | "high">): string {
+  if (low !== null && low === high) return figure(low);
   if (low !== null && high !== null) return `${figure(low)} to ${figure(high)}`;
   if (low !== null) return `${figure(low)} or more`;
   if (high !== null) return `${figure(high)} or less`;

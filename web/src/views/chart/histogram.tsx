@@ -9,7 +9,7 @@ export function Histogram(props: HistogramProps) {
   const { ref, width } = useWidth();
   const most = Math.max(1, ...counts);
   const total = counts.reduce((sum, count) => sum + count, 0);
-  const frame = { left: 4, top: 16, right: width - 12, bottom: height - 36 };
+  const frame = { left: 14, top: 16, right: width - 14, bottom: height - 36 };
   // A constant has no width: its one bar stands in the middle.
   const domain: [number, number] = high > low ? [low, high] : [low - 0.5, low + 0.5];
   const axis = { title, domain, exact: true };

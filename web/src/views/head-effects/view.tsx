@@ -13,7 +13,11 @@ export function HeadEffects({ head, rows }: HeadEffectsProps) {
   const own = rowsOfHead(rows, head);
   const tests = own.find((row) => row.n_tested !== null)?.n_tested;
   if (own.length === 0) {
-    return <Empty title="This head was not ablated">{`Run \`motifs ablate ${head}\`, then \`motifs site\` again.`}</Empty>;
+    return (
+      <Empty title="This head was not ablated">
+        {`Run \`motifs ablate ${head}\`, then \`motifs site\` again.`}
+      </Empty>
+    );
   }
   return (
     <div class="head-effects">

@@ -14,8 +14,13 @@ export interface LoadedProps<T> {
 /** There is nothing to show, and why. */
 export interface EmptyProps {
   title: string;
-  /** What to do about it. */
+  /** What to do about it. Text is shown as `Mend` shows it. */
   children?: ComponentChildren;
+}
+
+/** What to do about what is not there, with commands between backticks. */
+export interface MendProps {
+  text: string;
 }
 
 /** Something failed. `DataError` names the file and the mend. */

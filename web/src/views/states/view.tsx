@@ -1,4 +1,5 @@
 import "./view.css";
+import { Mend } from "./mend";
 import type { EmptyProps, FailedProps, LoadedProps } from "./api";
 
 /** Loading, failed, or the thing itself. */
@@ -23,7 +24,9 @@ export function Empty({ title, children }: EmptyProps) {
   return (
     <div class="state state-empty">
       <strong>{title}</strong>
-      {children === undefined ? null : <div>{children}</div>}
+      {children === undefined ? null : (
+        <div>{typeof children === "string" ? <Mend text={children} /> : children}</div>
+      )}
     </div>
   );
 }
@@ -40,3 +43,5 @@ export function Failed({ error }: FailedProps) {
     </div>
   );
 }
+
+export { Mend };
