@@ -67,10 +67,14 @@ function Content({ manifest, classes, tags, heads }: ContentProps) {
   return (
     <>
       <Controls manifest={manifest} classes={classes} papers={papers} />
-      {open.map((one) => (
-        <OpenClass key={one.name} {...{ manifest, class: one, tags, models, heads }} />
-      ))}
-      <div class="class-columns">
+      <div class="class-columns" data-open={open.length > 0}>
+        {open.length > 0 ? (
+          <div class="class-opened">
+            {open.map((one) => (
+              <OpenClass key={one.name} {...{ manifest, class: one, tags, models, heads }} />
+            ))}
+          </div>
+        ) : null}
         <section ref={grids} class="class-maps" aria-label="Heads coloured by class">
           <div class="toolbar class-heading">
             <h2>{open.length > 0 ? `Heads in ${open.map((one) => one.name).join(", ")}` : "Heads by class"}</h2>

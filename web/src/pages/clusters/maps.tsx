@@ -1,4 +1,4 @@
-import { useState } from "preact/hooks";
+import { useSignal, type ReadonlySignal } from "@preact/signals";
 import { heads as headsParam } from "../../state/params";
 import { LayerHeadGrid } from "../../views/layer-head-grid/view";
 import type { View } from "./model";
@@ -8,7 +8,8 @@ import { toggled } from "./selection";
 /** A layer-by-head grid per model, coloured by cluster. */
 export function Maps({ view, selected }: { view: View; selected: ReadonlySet<number> }) {
   const { manifest, cut, names } = view;
-  const [hovered, setHovered] = useState<number | null>(null);
+  // A signal, so that pointing redraws the line of words and not the cells.
+  const hovered = useSignal<number | null>(null);
   const describe = (row: number) => view.title(cut.labels[row] as number);
   const pick = (row: number, shift: boolean) => {
     const label = cut.labels[row] as number;
@@ -39,17 +40,24 @@ export function Maps({ view, selected }: { view: View; selected: ReadonlySet<num
                 selected={(layer, index) => selected.has(row(layer, index))}
                 describe={(layer, index) => describe(row(layer, index))}
                 onPick={(layer, index, shift) => pick(row(layer, index), shift)}
-                onHover={(at) => setHovered(at ? row(at[0], at[1]) : null)}
+                onHover={(at) => {
+                  hovered.value = at ? row(at[0], at[1]) : null;
+                }}
               />
             </figure>
           );
         })}
       </div>
-      <p class="muted cluster-hint" role="status" data-export="no">
-        {hovered === null
-          ? "Click selects a head, Shift-click its cluster."
-          : `${names[hovered]}: ${describe(hovered)}`}
-      </p>
+      <Hint hovered={hovered} words={(row) => `${names[row]}: ${describe(row)}`} />
     </>
+  );
+}
+
+function Hint(props: { hovered: ReadonlySignal<number | null>; words: (row: number) => string }) {
+  const row = props.hovered.value;
+  return (
+    <p class="muted cluster-hint" role="status" data-export="no">
+      {row === null ? "Click selects a head, Shift-click its cluster." : props.words(row)}
+    </p>
   );
 }
