@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Ablations, HeadClass, Manifest } from "../src/contract/generated";
 import { ablationRows, measureId, rowsOfHead, type AblationRow } from "../src/data/ablations";
 import type { Heads } from "../src/data/heads";
-import { firstAnchor, headGroups, measuredGroups, setsWithControls } from "../src/pages/ablation/groups";
+import { firstAnchor, headGroups, measuredGroups, setsWithControls, testedGroups } from "../src/pages/ablation/groups";
 import { effectDomain, effectInWords, effectRank, effectTitle, measureTitle } from "../src/views/head-effects/words";
 
 const TEXT = ["experiment", "kind", "model", "name", "method", "measure", "design", "metric", "anchor", "test"];
@@ -82,8 +82,8 @@ describe("groups of ablated heads", () => {
     const values = Uint16Array.from([1, 0, 1, 0xffff, 0]);
     const labelled = { ...heads, column: () => ({ values, column: { labels: null } }) } as unknown as Heads;
     expect(headGroups(clustered, "average", labelled, []).map((one) => [one.name, one.asked, one.heads])).toEqual([
-      ["cluster 0", "average:0", [1, 4]],
-      ["stripes", "average:1", [0, 2]],
+      ["cluster 0", "cluster 0 (average)", [1, 4]],
+      ["stripes", "cluster 1 (average)", [0, 2]],
       ["unclustered", "", [3]],
     ]);
   });
@@ -100,6 +100,15 @@ describe("groups of ablated heads", () => {
       ["induction", "m", 1, null],
       ["induction", "k", 1, 0.01],
     ]);
+  });
+
+  it("tested groups are those of the table, with the effects of their heads", () => {
+    const near = "5 nearest of m:L0:H0 by mean";
+    const all = rows({ name: "m:L0:H1", effect: 1 }, { name: near, kind: "group", heads: ["m:L0:H1", "m:L1:H0"], p: 0.2 });
+    const [only, ...others] = testedGroups(all);
+    expect(others).toEqual([]);
+    expect(only).toMatchObject({ name: near, model: "m", tested: { p: 0.2 } });
+    expect(only?.rows.map((row) => row.name)).toEqual(["m:L0:H1"]);
   });
 
   it("controls belong to the set of the same experiment, model and name", () => {

@@ -61,6 +61,7 @@ function Ablation({ manifest, all, rows }: Props) {
   );
   const groups = [
     ...["class", "model", "layer"].map((name) => ({ value: name, title: name })),
+    { value: "tested", title: "tested group" },
     ...manifest.clusterings.map((one) => ({ value: one.method, title: `cluster (${one.method})` })),
   ];
   const grouped = groups.some((one) => one.value === group.value) ? group.value : "class";

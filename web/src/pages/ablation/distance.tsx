@@ -44,7 +44,7 @@ export function DistanceAgainstEffect({ manifest, rows, all }: Props) {
   return (
     <section aria-labelledby="distance-title">
       <h2 id="distance-title">Distance against effect</h2>
-      <p class="muted">If distance says what heads do, heads near the anchor have effects like its own.</p>
+      <p class="muted">If heads that look alike do the same job, the effect depends on the distance to the anchor.</p>
       <div class="toolbar">
         <Select
           label="Metric"
@@ -90,7 +90,7 @@ function spearman(row: AblationRow | undefined): string {
   return (
     `Spearman's rank correlation ${effectInWords(row)} over ${row.n_heads ?? "?"} heads, ` +
     `against ${figure(row.control_effect)} when effects are permuted within layers: p ${figure(row.p)}, ` +
-    `q ${figure(row.q)} over ${row.n_tested?.toLocaleString("en") ?? "?"} tests.`
+    `q ${figure(row.q)} over ${row.n_tested?.toLocaleString("en") ?? "?"} tests${row.test ? ` (${row.test})` : ""}.`
   );
 }
 

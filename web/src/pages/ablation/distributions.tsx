@@ -3,10 +3,10 @@ import type { AblationRow } from "../../data/ablations";
 import type { Loaded as Everything } from "./load";
 import { classes as classesParam, head as headParam } from "../../state/params";
 import { link } from "../../state/url";
-import { Strip } from "../../views/chart/view";
+import { figure, Strip } from "../../views/chart/view";
 import { effectDomain, effectInWords, effectTitle } from "../../views/head-effects/words";
 import { Empty } from "../../views/states/view";
-import { headGroups, measuredGroups, setsWithControls } from "./groups";
+import { headGroups, measuredGroups, setsWithControls, testedGroups } from "./groups";
 
 interface Props {
   manifest: Manifest;
@@ -27,14 +27,16 @@ export function SingleHeads({ manifest, rows, all, by }: Props) {
     );
   }
   const severalModels = new Set(single.map((row) => row.model)).size > 1 && by !== "model" && by !== "layer";
-  const groups = measuredGroups(manifest, headGroups(manifest, by, all.heads, all.classes), rows);
+  const groups =
+    by === "tested" ? testedGroups(rows) : measuredGroups(manifest, headGroups(manifest, by, all.heads, all.classes), rows);
+  if (groups.length === 0) return <Empty title="No group was tested by this method and measure" />;
   return (
     <Strip
       label={`${effectTitle(first)} by ${by}`}
       axis={{ title: effectTitle(first), domain: effectDomain(single), line: 0 }}
       groups={groups.map((one) => ({
         name: severalModels ? `${one.name} · ${one.model}` : one.name,
-        note: String(one.rows.length),
+        note: one.tested?.q == null ? String(one.rows.length) : `${one.rows.length}, q ${figure(one.tested.q)}`,
         ...(by === "class" && one.name !== "no class" ? { href: link("classes", classesParam.to([one.name])) } : {}),
         ...band(one.tested),
         dots: one.rows.map((row) => ({

@@ -52,7 +52,7 @@ function clusterGroups(manifest: Manifest, heads: Heads, method: string): HeadGr
     .sort(([a], [b]) => a - b)
     .map(([cluster, rows]) => ({
       name: clusterName(clustering, cluster === UNCLUSTERED ? -1 : cluster),
-      asked: cluster === UNCLUSTERED ? "" : `${method}:${cluster}`,
+      asked: cluster === UNCLUSTERED ? "" : `cluster ${cluster} (${method})`,
       heads: rows,
     }));
 }
@@ -92,6 +92,19 @@ export function measuredGroups(manifest: Manifest, groups: readonly HeadGroup[],
       return own.length === 0 ? [] : [{ name, model, rows: own, tested }];
     });
   });
+}
+
+/** The groups that the table tests, classes and nearest heads alike, with the rows of their heads. */
+export function testedGroups(rows: readonly AblationRow[]): MeasuredGroup[] {
+  const effects = effectsByHead(rows);
+  return rows
+    .filter((row) => row.kind === "group")
+    .map((tested) => ({
+      name: tested.name,
+      model: tested.model,
+      rows: tested.heads.flatMap((head) => effects.get(head) ?? []),
+      tested,
+    }));
 }
 
 /** A set that was ablated together, beside its controls. */

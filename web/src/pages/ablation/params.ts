@@ -5,7 +5,7 @@ import { param } from "../../state/url";
 export const method = param("method", text, "");
 /** A measure on a design, `loss, repeated`; empty is the first of the table. */
 export const measure = param("measure", text, "");
-/** What heads are grouped by: `class`, `model`, `layer`, or the name of a clustering. */
+/** What heads are grouped by: `class`, `model`, `layer`, `tested`, or the name of a clustering. */
 export const group = param("group", text, "class");
 /** Kinds of rows in the table; empty is all but controls. */
 export const kinds = param("kinds", list(text), []);
