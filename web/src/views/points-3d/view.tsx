@@ -102,7 +102,9 @@ export function Points3d(props: Points3dProps) {
   useEffect(() => engine.current?.setFlat(flat), [ready, flat]);
   useEffect(() => {
     const camera = props.camera ?? "";
-    if (engine.current && (camera !== wrote.current || camera === "")) engine.current.setCamera(camera);
+    if (!engine.current) return;
+    // What the picture wrote itself is not read back: it would stop a movement.
+    if (camera !== wrote.current || camera === "") engine.current.setCamera(camera);
     wrote.current = camera;
   }, [ready, props.camera]);
   useEffect(() => {
