@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { byteSize, extent, figure, jitter, median, nearest, place } from "../src/views/chart/scale";
+import { byteSize, extent, figure, jitter, median, nearest, place, shorten } from "../src/views/chart/scale";
 
 describe("figures", () => {
   it("have three digits, a true minus and no trailing zeros", () => {
@@ -12,6 +12,13 @@ describe("figures", () => {
     expect(figure(null)).toBe("–");
     expect(figure(Number.NaN)).toBe("–");
     expect(figure(Number.NEGATIVE_INFINITY)).toBe("−∞");
+  });
+
+  it("long names lose their middle", () => {
+    expect(shorten("abcdef", 6)).toBe("abcdef");
+    expect(shorten("abcdefgh", 6)).toBe("abc…gh");
+    expect(shorten("abcdefgh", 2)).toBe("a…");
+    expect(shorten("abcdefgh", 7)).toHaveLength(7);
   });
 
   it("sizes in bytes", () => {

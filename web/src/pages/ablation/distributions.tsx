@@ -35,7 +35,7 @@ export function SingleHeads({ manifest, rows, all, by }: Props) {
       label={`${effectTitle(first)} by ${by}`}
       axis={{ title: effectTitle(first), domain: effectDomain(single), line: 0 }}
       groups={groups.map((one) => ({
-        name: severalModels ? `${one.name} · ${one.model}` : one.name,
+        name: severalModels ? withModel(one.name, one.model) : one.name,
         note: one.tested?.q == null ? String(one.rows.length) : `${one.rows.length}, q ${figure(one.tested.q)}`,
         ...(by === "class" && one.name !== "no class" ? { href: link("classes", classesParam.to([one.name])) } : {}),
         ...band(one.tested),
@@ -70,7 +70,7 @@ export function Sets({ rows }: { rows: readonly AblationRow[] }) {
         line: 0,
       }}
       groups={sets.map(({ set, controls }) => ({
-        name: `${set.name} · ${set.model}`,
+        name: withModel(set.name, set.model),
         note: set.n_heads === null ? "" : String(set.n_heads),
         ...band(set),
         dots: [
@@ -82,6 +82,11 @@ export function Sets({ rows }: { rows: readonly AblationRow[] }) {
       }))}
     />
   );
+}
+
+/** Names of heads hold their model; names of classes and clusters do not. */
+function withModel(name: string, model: string): string {
+  return name.includes(`${model}:`) ? name : `${name} · ${model}`;
 }
 
 function band(row: AblationRow | null): { band?: [number, number] } {

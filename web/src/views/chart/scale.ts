@@ -19,6 +19,13 @@ export function figure(value: number | null | undefined): string {
   return text.replace(/^-/, "−");
 }
 
+/** A text cut in its middle: names differ in their beginnings and ends. */
+export function shorten(text: string, most: number): string {
+  if (text.length <= most) return text;
+  const end = Math.floor((most - 1) / 2);
+  return `${text.slice(0, most - 1 - end)}…${end > 0 ? text.slice(-end) : ""}`;
+}
+
 /** Bytes for people. */
 export function byteSize(bytes: number): string {
   const units = ["B", "kB", "MB", "GB", "TB"];

@@ -2,7 +2,7 @@ import { useMemo } from "preact/hooks";
 import type { StripProps } from "./api";
 import { BottomAxis } from "./axes";
 import { Dots, type PlacedDot } from "./dots";
-import { jitter, median, place } from "./scale";
+import { jitter, median, place, shorten } from "./scale";
 import { useWidth } from "./width";
 
 const ROW = 34;
@@ -98,7 +98,7 @@ function GroupName(props: {
 }) {
   const { name, note = "", href, x, y, anchor, room } = props;
   const letters = Math.max(6, Math.floor(room / 6.6) - (note ? note.length + 1 : 0));
-  const shown = name.length > letters ? `${name.slice(0, letters - 1)}…` : name;
+  const shown = shorten(name, letters);
   const text = (
     <text class="chart-name" x={x} y={y} text-anchor={anchor}>
       {shown}
