@@ -39,6 +39,15 @@ describe("assignment", () => {
   });
 });
 
+describe("assignment of few to many", () => {
+  it("takes no longer for many columns than it must", () => {
+    expect(assign([], 20_000)).toEqual([]);
+    const one = Array.from({ length: 20_000 }, (_, i) => i);
+    expect(assign([one], 20_000)).toEqual([19_999]);
+    expect(assign(one.map((i) => [i]), 1).indexOf(0)).toBe(19_999);
+  });
+});
+
 const heads = ["a:L0:H0", "a:L0:H1", "a:L1:H0", "a:L1:H1", "org/b:L0:H0"];
 const labels = Int32Array.from([0, 0, 0, 1, 1]);
 

@@ -1,18 +1,26 @@
-// Pairing of rows and columns so that the sum is largest (Kuhn, 1955; in O(n^3) by Munkres).
+// Pairing of rows and columns so that the sum is largest (Kuhn, 1955, as Munkres and Jonker and
+// Volgenant made it fast): O(k^2 m) for k rows and m columns, the fewer of the two as rows.
 
 /** Column of each row, or -1; `weights[row][column]`, at most one row per column. */
 export function assign(weights: readonly (readonly number[])[], nColumns: number): number[] {
   const nRows = weights.length;
-  const n = Math.max(nRows, nColumns);
-  // A square problem of costs; what is added costs nothing. Arrays count from 1.
-  const cost = (i: number, j: number) => -(weights[i - 1]?.[j - 1] ?? 0);
+  if (nRows <= nColumns) return pair(nRows, nColumns, (row, column) => weights[row]?.[column] ?? 0);
+  const rows = pair(nColumns, nRows, (column, row) => weights[row]?.[column] ?? 0);
+  const columns = new Array<number>(nRows).fill(-1);
+  rows.forEach((row, column) => (columns[row] = column));
+  return columns;
+}
+
+/** Column of every row, for no more rows than columns. */
+function pair(n: number, m: number, weight: (row: number, column: number) => number): number[] {
+  // Potentials of rows and columns, and the row of each column; all count from 1, 0 is none.
   const u = new Float64Array(n + 1);
-  const v = new Float64Array(n + 1);
-  const rowOf = new Int32Array(n + 1);
+  const v = new Float64Array(m + 1);
+  const rowOf = new Int32Array(m + 1);
   for (let i = 1; i <= n; i++) {
-    const way = new Int32Array(n + 1);
-    const least = new Float64Array(n + 1).fill(Number.POSITIVE_INFINITY);
-    const used = new Uint8Array(n + 1);
+    const way = new Int32Array(m + 1);
+    const least = new Float64Array(m + 1).fill(Number.POSITIVE_INFINITY);
+    const used = new Uint8Array(m + 1);
     rowOf[0] = i;
     let at = 0;
     do {
@@ -20,9 +28,9 @@ export function assign(weights: readonly (readonly number[])[], nColumns: number
       const row = rowOf[at] as number;
       let delta = Number.POSITIVE_INFINITY;
       let next = 0;
-      for (let j = 1; j <= n; j++) {
+      for (let j = 1; j <= m; j++) {
         if (used[j]) continue;
-        const reduced = cost(row, j) - (u[row] as number) - (v[j] as number);
+        const reduced = -weight(row - 1, j - 1) - (u[row] as number) - (v[j] as number);
         if (reduced < (least[j] as number)) {
           least[j] = reduced;
           way[j] = at;
@@ -32,7 +40,7 @@ export function assign(weights: readonly (readonly number[])[], nColumns: number
           next = j;
         }
       }
-      for (let j = 0; j <= n; j++) {
+      for (let j = 0; j <= m; j++) {
         if (used[j]) {
           u[rowOf[j] as number] = (u[rowOf[j] as number] as number) + delta;
           v[j] = (v[j] as number) - delta;
@@ -46,10 +54,7 @@ export function assign(weights: readonly (readonly number[])[], nColumns: number
       at = previous;
     }
   }
-  const columns = new Array<number>(nRows).fill(-1);
-  for (let j = 1; j <= nColumns; j++) {
-    const row = (rowOf[j] as number) - 1;
-    if (row >= 0 && row < nRows) columns[row] = j - 1;
-  }
+  const columns = new Array<number>(n).fill(-1);
+  for (let j = 1; j <= m; j++) if ((rowOf[j] as number) > 0) columns[(rowOf[j] as number) - 1] = j - 1;
   return columns;
 }

@@ -36,6 +36,7 @@ export function compositions(
     if (rows) rows.push(row);
     else byLabel.set(label, [row]);
   });
+  const inClasses = classes.map(({ name, rows }) => ({ name, size: rows.length, counts: counted(rows, labels) }));
   const order = [...byLabel.keys()].sort((a, b) => Number(a < 0) - Number(b < 0) || a - b);
   return order.map((cluster) => {
     const rows = byLabel.get(cluster) ?? [];
@@ -55,7 +56,7 @@ export function compositions(
       models,
       thirds,
       meanDepth: depths / rows.length,
-      classes: classesOf(labels, cluster, rows.length, classes),
+      classes: classesOf(cluster, rows.length, labels.length, inClasses),
     };
   });
 }
@@ -65,16 +66,26 @@ export function third(depth: number): 0 | 1 | 2 {
   return Math.min(2, Math.floor(3 * depth)) as 0 | 1 | 2;
 }
 
+/** Heads per cluster. */
+function counted(rows: readonly number[], labels: Int32Array): Map<number, number> {
+  const counts = new Map<number, number>();
+  for (const row of rows) {
+    const label = labels[row] as number;
+    counts.set(label, (counts.get(label) ?? 0) + 1);
+  }
+  return counts;
+}
+
 function classesOf(
-  labels: Int32Array,
   cluster: number,
   size: number,
-  classes: readonly { name: string; rows: readonly number[] }[],
+  nHeads: number,
+  classes: readonly { name: string; size: number; counts: ReadonlyMap<number, number> }[],
 ): ClusterParts["classes"] {
-  const found = classes.flatMap(({ name, rows }) => {
-    const shared = rows.reduce((n, row) => n + Number(labels[row] === cluster), 0);
+  const found = classes.flatMap(({ name, size: all, counts }) => {
+    const shared = counts.get(cluster) ?? 0;
     // 1: as many as a draw at random would hold.
-    return shared === 0 ? [] : [{ name, heads: shared, lift: (shared * labels.length) / (size * rows.length) }];
+    return shared === 0 ? [] : [{ name, heads: shared, lift: (shared * nHeads) / (size * all) }];
   });
   return found.sort((a, b) => b.heads - a.heads || (a.name < b.name ? -1 : 1));
 }

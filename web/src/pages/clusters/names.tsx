@@ -4,6 +4,9 @@ import { saveBlob } from "../../views/export-menu/save";
 import { Select } from "../../views/controls/view";
 import type { View } from "./model";
 
+/** Clusters offered for naming, largest first; others are reached by selecting them. */
+const OFFERED = 200;
+
 interface Props {
   view: View;
   known: readonly ClusterName[];
@@ -80,7 +83,7 @@ function NameForm({ view, known, cluster, onChange }: Props) {
       <Select
         label="Cluster"
         value={String(number)}
-        options={clusters.map((one) => ({
+        options={clusters.filter((one) => one.cluster < OFFERED || one.cluster === number).map((one) => ({
           value: String(one.cluster),
           title: `${view.title(one.cluster)} (${one.rows.length})`,
         }))}
