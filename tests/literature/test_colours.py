@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from attention_motifs.literature import UNKNOWN_COLOUR, group_colours
+from attention_motifs.literature import COMPUTED_COLOURS, UNKNOWN_COLOUR, group_colours
 
 # Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB.
 SEEN_BY = {
@@ -69,8 +69,8 @@ def test_the_measure_knows_a_pair_that_one_eye_confuses() -> None:
 def test_groups_are_told_apart_and_from_the_unknown(
     eyes: str, apart: float, from_grey: float
 ) -> None:
-    colours = list(group_colours().values())
-    assert len(set(colours)) == len(colours) == 12
+    colours = [*group_colours().values(), *COMPUTED_COLOURS.values()]
+    assert len(set(colours)) == len(colours) == 14
     assert nearest_two(eyes, colours) >= apart
     assert min(nearest_two(eyes, [c, UNKNOWN_COLOUR]) for c in colours) >= from_grey
 
@@ -79,7 +79,7 @@ def test_groups_are_told_apart_and_from_the_unknown(
 def test_no_colour_sinks_into_the_page(background: str) -> None:
     """Contrast of WCAG 2: (L1 + 0.05) / (L2 + 0.05) of the relative luminances."""
     page = float(TO_XYZ[1] @ linear(background))
-    for group, colour in group_colours().items():
+    for group, colour in {**group_colours(), **COMPUTED_COLOURS}.items():
         own = float(TO_XYZ[1] @ linear(colour))
         contrast = (max(page, own) + 0.05) / (min(page, own) + 0.05)
         assert contrast >= 1.4, (group, background)

@@ -9,15 +9,13 @@ import numpy as np
 
 from attention_motifs.behaviour import CLASS_THRESHOLDS
 from attention_motifs.figures.style import GREY
-from attention_motifs.literature import group_colours
+from attention_motifs.literature import COMPUTED_COLOURS, group_colours
 from attention_motifs.literature.records import load_known_heads
 
 if TYPE_CHECKING:
     from attention_motifs.atlas import Atlas
 
 UNKNOWN = "not known"
-_COMPUTED_ONLY = {"first-token sink": "#999933", "self": "#117733"}
-"""Behaviours that the literature has no class group for (Tol's muted scheme)."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ def head_groups(atlas: Atlas) -> HeadGroups:
     Raises:
         AtlasError: if the heads table is missing or damaged.
     """
-    known, colours = load_known_heads().classes, {**group_colours(), **_COMPUTED_ONLY}
+    known, colours = load_known_heads().classes, {**group_colours(), **COMPUTED_COLOURS}
     heads = atlas.heads
     measured = [name for name in CLASS_THRESHOLDS if name in heads.columns]
     scores = np.zeros((len(heads), len(measured)))

@@ -12,6 +12,7 @@ from attention_motifs.literature.records import (
     load_known_heads,
 )
 from attention_motifs.literature.tables import (
+    COMPUTED_COLOURS,
     UNKNOWN_COLOUR,
     class_colours,
     class_table,
@@ -22,6 +23,7 @@ from attention_motifs.literature.tables import (
 )
 
 __all__ = [
+    "COMPUTED_COLOURS",
     "UNKNOWN_COLOUR",
     "Assignment",
     "HeadClass",

@@ -16,6 +16,10 @@ UNKNOWN_COLOUR = "#BBBBBB"
 """Heads of no known class (the grey of Paul Tol's bright scheme)."""
 
 
+COMPUTED_COLOURS = {"first-token sink": "#332288", "self": "#117733"}
+"""Behaviours that no group of the literature covers (Tol's muted scheme)."""
+
+
 def known_heads(model: str | None = None, extra: Path | None = None) -> pl.DataFrame:
     """What the literature says, one row for each source's word on a head.
 

@@ -9,7 +9,12 @@ import numpy as np
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.behaviour import BEHAVIOURS, CLASS_THRESHOLDS, computed_classes
-from attention_motifs.literature import group_colours, known_heads, load_known_heads
+from attention_motifs.literature import (
+    COMPUTED_COLOURS,
+    group_colours,
+    known_heads,
+    load_known_heads,
+)
 from attention_motifs.site.contract import (
     ClassTag,
     Clustering,
@@ -31,9 +36,6 @@ LONGEST_TOKEN = 100
 
 SPREAD = " spread"
 """Ending of the column that holds a score's standard deviation over sequences."""
-
-# Colours of the groups of computed classes that the literature's groups do not cover.
-_COMPUTED_COLOURS = {"first-token sink": "#332288", "self": "#117733"}
 
 _SIZE = re.compile(r"\d+(\.\d+)?[kmbt]|small|medium|large|xl|base|mini|tiny", re.IGNORECASE)
 
@@ -191,7 +193,7 @@ def classes(atlas: Atlas, tagged: list[ClassTag]) -> list[HeadClass]:
 
 def groups() -> dict[str, str]:
     """Colour of each class group: the literature's, then those of computed classes alone."""
-    return {**group_colours(), **_COMPUTED_COLOURS}
+    return {**group_colours(), **COMPUTED_COLOURS}
 
 
 def heads_table(
