@@ -28,11 +28,17 @@ web: ## build the explorer's pages if their sources changed
 	$(PYTHON) web/build_pages.py
 
 lint: $(VENV)/installed-dev
-	$(BIN)/ruff check src tests benchmarks web hatch_build.py
-	$(BIN)/ruff format --check src tests benchmarks web hatch_build.py
+	$(BIN)/ruff check src tests benchmarks docs web hatch_build.py
+	$(BIN)/ruff format --check src tests benchmarks docs web hatch_build.py
 	$(BIN)/mypy
 
-test: lint ## what a contributor needs before a commit: lint, types and the quick tests
+# Checked anew only when a source of the pages, a test of them or a pin changed.
+web/node_modules/checked: $(shell find web -type f -not -path '*/node_modules/*')
+	cd web && npm ci --ignore-scripts --no-audit --no-fund --fetch-retries 1
+	cd web && npm run lint && npm test
+	@touch $@
+
+test: lint web/node_modules/checked ## what a contributor needs before a commit: lint, types and the quick tests
 	$(PYTEST) -n 2 --dist loadfile -m "not slow"
 
 test-slow: $(VENV)/installed-dev ## tests that take minutes: kills at random moments, the demo
