@@ -4,6 +4,7 @@ import { headName } from "../../data/heads";
 import { head } from "../../state/params";
 import { go, link } from "../../state/url";
 import { LayerHeadGrid } from "../../views/layer-head-grid/view";
+import { cellSide } from "../clustering/cell";
 import { Legend } from "../../views/legend/view";
 import { byHead } from "./choose";
 
@@ -47,6 +48,7 @@ export function Grids({ manifest, models, classes }: GridsProps) {
                 model={model.name}
                 nLayers={model.n_layers}
                 nHeads={model.n_heads}
+                cell={cellSide(manifest)}
                 colour={(layer, index) => known.get(row(layer, index))?.[0]?.colour}
                 describe={(layer, index) =>
                   (known.get(row(layer, index)) ?? []).map((one) => one.name).join(", ") || "no class"

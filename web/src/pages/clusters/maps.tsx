@@ -1,6 +1,7 @@
 import { useSignal, type ReadonlySignal } from "@preact/signals";
 import { heads as headsParam } from "../../state/params";
 import { LayerHeadGrid } from "../../views/layer-head-grid/view";
+import { cellSide } from "../clustering/cell";
 import type { View } from "./model";
 import { picked } from "./params";
 import { toggled } from "./selection";
@@ -33,6 +34,7 @@ export function Maps({ view, selected }: { view: View; selected: ReadonlySet<num
                 model={model.name}
                 nLayers={model.n_layers}
                 nHeads={model.n_heads}
+                cell={cellSide(manifest)}
                 colour={(layer, index) => {
                   const label = cut.labels[row(layer, index)] as number;
                   return label < 0 ? undefined : view.colour(label);

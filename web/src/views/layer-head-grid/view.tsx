@@ -106,7 +106,7 @@ function Labels({ nLayers, nHeads, cell }: { nLayers: number; nHeads: number; ce
   // As many labels as fit, at round numbers.
   const every = (room: number) => [1, 2, 5, 10, 20, 50].find((step) => step * cell >= room) ?? 100;
   const layerStep = every(12);
-  const headStep = every(18);
+  const headStep = every(nHeads > 10 ? 24 : 18);
   return (
     <>
       {range(nLayers, layerStep).map((layer) => (
