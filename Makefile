@@ -28,8 +28,8 @@ web: ## build the explorer's pages if their sources changed
 	$(PYTHON) web/build_pages.py
 
 lint: $(VENV)/installed-dev
-	$(BIN)/ruff check src tests benchmarks docs web hatch_build.py
-	$(BIN)/ruff format --check src tests benchmarks docs web hatch_build.py
+	$(BIN)/ruff check src tests benchmarks docs/screenshots.py web hatch_build.py
+	$(BIN)/ruff format --check src tests benchmarks docs/screenshots.py web hatch_build.py
 	$(BIN)/mypy
 
 # Checked anew only when a source of the pages, a test of them or a pin changed.
