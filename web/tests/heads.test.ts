@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { headName, headRow, parseHead, passing } from "../src/data/heads";
+import { highestRow, reason } from "../src/pages/head/unknown";
 import { suggest } from "../src/views/head-search/suggest";
 import { manifest } from "./manifest";
 
@@ -20,6 +21,15 @@ describe("heads", () => {
     expect(headName(manifest, 8)).toBe("org/other-1.5:L2:H0");
     expect(headRow(manifest, "small:L2:H0")).toBeNull();
     expect(headRow(manifest, "small:L0:H3")).toBeNull();
+  });
+
+  it("that are not there are explained, and the highest of each model offered", () => {
+    expect(reason(manifest, "induction")).toContain("model:L5:H3");
+    expect(reason(manifest, "gpt9:L0:H0")).toBe("It holds small, org/other-1.5.");
+    expect(reason(manifest, "small:L2:H0")).toBe("small has layers 0 to 1 with heads 0 to 2.");
+    const scores = [0.1, Number.NaN, 0.3, 0.2, 0, 0.3, Number.NaN, Number.NaN, Number.NaN];
+    expect(manifest.models.map((model) => highestRow(scores, model))).toEqual([2, null]);
+    expect(highestRow([], manifest.models[0] as (typeof manifest.models)[0])).toBeNull();
   });
 
   it("pass filters by model, layer and class", () => {

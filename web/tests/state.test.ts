@@ -72,6 +72,17 @@ describe("the address", () => {
     const translated = translateLegacy("?head_viewing=gpt2-small~L5~H5&n_prompts=4&table.n_nearby=7&table.n_share_class=2&unknown=1");
     expect(translated).toBe("?page=head&head=gpt2-small:L5:H5&n_prompts=4&near=7&same=2");
   });
+
+  it("understands the paper's grid, single pattern and class", async () => {
+    const { translateLegacy } = await import("../src/state/legacy");
+    const read = (search: string) => new URLSearchParams(translateLegacy(search) ?? "");
+    const grid = read("?models=a~b&prompts=11~22&heads-a=L0H1~L2H3&heads-b=L4H5");
+    expect(Object.fromEntries(grid)).toEqual({ page: "compare", heads: "a:L0:H1,L2:H3,b:L4:H5", prompts: "11,22" });
+    expect(Object.fromEntries(read("?prompt=1f&head=a.L5.H6"))).toEqual({ page: "pattern", head: "a:L5:H6", prompt: "1f" });
+    const classed = read("?classification_mode=true&current_classification=name%20mover&head_viewing=a~L0~H0");
+    expect(Object.fromEntries(classed)).toEqual({ page: "classes", classes: "name mover" });
+    expect(translateLegacy("?theme=dark")).toBeNull();
+  });
 });
 
 describe("tables and exports", () => {

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { Manifest } from "../contract/generated";
 import { head, page, theme } from "../state/params";
 import { dark } from "../state/theme";
@@ -28,22 +28,30 @@ export function Layout({ manifest, children }: Props) {
           {page.value === "home" ? <span class="grow" /> : <SearchBox manifest={manifest} />}
           <ThemeSwitch />
         </div>
-        <nav class="nav" aria-label="Pages">
-          {PAGES.filter((one) => one.nav).map((one) => (
-            <a
-              key={one.name}
-              href={link(one.name)}
-              aria-current={one.name === page.value ? "page" : undefined}
-            >
-              {one.title}
-            </a>
-          ))}
-        </nav>
+        <Navigation />
       </header>
       <main id="content" class="content" tabIndex={-1}>
         {children}
       </main>
     </>
+  );
+}
+
+/** All pages; on a narrow screen the open one is brought into sight. */
+function Navigation() {
+  const nav = useRef<HTMLElement>(null);
+  useEffect(() => {
+    const open = nav.current?.querySelector<HTMLElement>("[aria-current]");
+    if (nav.current && open) nav.current.scrollLeft = open.offsetLeft - (nav.current.clientWidth - open.offsetWidth) / 2;
+  }, [page.value]);
+  return (
+    <nav class="nav" aria-label="Pages" ref={nav}>
+      {PAGES.filter((one) => one.nav).map((one) => (
+        <a key={one.name} href={link(one.name)} aria-current={one.name === page.value ? "page" : undefined}>
+          {one.title}
+        </a>
+      ))}
+    </nav>
   );
 }
 

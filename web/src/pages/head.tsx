@@ -8,7 +8,7 @@ import { useResource } from "../state/resource";
 import { go, here, link } from "../state/url";
 import { ExportMenu } from "../views/export-menu/view";
 import { WhenNear } from "../views/near/view";
-import { Empty, Loaded } from "../views/states/view";
+import { Loaded } from "../views/states/view";
 import { choosePrompts } from "./head/choose";
 import { ClassList } from "./head/class-list";
 import { Controls } from "./head/controls";
@@ -18,24 +18,15 @@ import { like, nPrompts } from "./head/params";
 import { Place } from "./head/place";
 import { Rows } from "./head/rows";
 import { Scores } from "./head/scores";
+import { Suggested } from "./head/suggested";
 import type { PageProps } from "./page";
 import type { Manifest } from "../contract/generated";
 
 /** One head: its patterns beside those of others, and what is known of it. */
 export default function HeadPage({ manifest }: PageProps) {
   const row = headRow(manifest, head.value);
-  if (row === null) return <NoHead manifest={manifest} />;
+  if (row === null) return <Suggested manifest={manifest} />;
   return <OneHead manifest={manifest} row={row} />;
-}
-
-function NoHead({ manifest }: PageProps) {
-  const first = manifest.n_heads > 0 ? headName(manifest, 0) : "model:L0:H0";
-  return (
-    <Empty title={head.value === "" ? "No head is chosen" : `${head.value} is not in this atlas`}>
-      Type one in the field above, as <code>{first}</code>. This atlas holds{" "}
-      {manifest.models.map((one) => one.name).join(", ")}.
-    </Empty>
-  );
 }
 
 function OneHead({ manifest, row }: { manifest: Manifest; row: number }) {
@@ -81,6 +72,9 @@ function OneHead({ manifest, row }: { manifest: Manifest; row: number }) {
                   <Effects manifest={manifest} row={row} />
                   <WhenNear height={320}>{() => <Place manifest={manifest} row={row} />}</WhenNear>
                   <WhenNear height={400}>{() => <Features manifest={manifest} row={row} />}</WhenNear>
+                  <p class="muted" data-export="no">
+                    This page in one file that needs no server: <code>motifs export {name} --html</code>
+                  </p>
                 </aside>
               </div>
             </>

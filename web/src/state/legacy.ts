@@ -1,5 +1,7 @@
-// Links of the paper's own site, turned into ours.
+// Links of the paper's own site, turned into ours: its pages of a head and of a class, its grid of
+// patterns and its single pattern. Several values are written with `~` between them.
 
+import { headList } from "./codecs";
 import type { Setting } from "./url";
 import { queryString } from "./url";
 
@@ -20,15 +22,44 @@ function colons(text: string): string {
 /** Our query string for one of the paper's site; null if it is not one of its links. */
 export function translateLegacy(search: string): string | null {
   const old = new URLSearchParams(search);
-  if (!old.has("head_viewing")) return null;
-  const settings: Setting[] = [
-    ["page", "head"],
-    ["head", colons(old.get("head_viewing") ?? "")],
-  ];
-  for (const [name, renamed] of Object.entries(RENAMED)) {
-    const text = old.get(name);
-    if (text !== null) settings.push([renamed, text.replaceAll("~", ",")]);
-  }
-  const known = settings.filter((one): one is [string, string] => one[1] !== null);
-  return queryString(known);
+  // Ours always name their page; theirs never do.
+  if (old.has("page")) return null;
+  const settings = ofHead(old) ?? ofClass(old) ?? ofGrid(old) ?? ofPattern(old);
+  return settings && queryString(settings.filter((one): one is [string, string] => one[1] !== null));
+}
+
+function ofHead(old: URLSearchParams): Setting[] | null {
+  const head = old.get("head_viewing");
+  // The page of a class keeps the head that was seen before.
+  if (head === null || old.get("classification_mode") === "true") return null;
+  return [["page", "head"], ["head", colons(head)], ...renamed(old)];
+}
+
+function renamed(old: URLSearchParams): Setting[] {
+  return Object.entries(RENAMED).map(([name, ours]) => [ours, commas(old.get(name))]);
+}
+
+function ofClass(old: URLSearchParams): Setting[] | null {
+  const name = old.get("current_classification");
+  return name === null || name === "" ? null : [["page", "classes"], ["classes", name]];
+}
+
+/** `models=a~b&prompts=...&heads-a=L0H1~L2H3`: the grid of patterns. */
+function ofGrid(old: URLSearchParams): Setting[] | null {
+  const names = [...old].flatMap(([name, text]) =>
+    name.startsWith("heads-") ? text.split("~").map((one) => colons(`${name.slice(6)}:${one}`)) : [],
+  );
+  if (names.length === 0) return null;
+  return [["page", "compare"], ["heads", headList.write(names)], ["prompts", commas(old.get("prompts"))]];
+}
+
+/** `prompt=...&head=a.L0.H1`: one pattern. */
+function ofPattern(old: URLSearchParams): Setting[] | null {
+  const [head, prompt] = [old.get("head"), old.get("prompt")];
+  if (head === null || prompt === null) return null;
+  return [["page", "pattern"], ["head", colons(head)], ["prompt", prompt]];
+}
+
+function commas(text: string | null): string | null {
+  return text === null ? null : text.replaceAll("~", ",");
 }

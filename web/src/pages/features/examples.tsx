@@ -64,7 +64,11 @@ function Example(props: { manifest: Manifest; example: FeatureExample; promptId:
   const pattern = useResource(() => loadPattern(manifest, row, prompt), [manifest, row, prompt]);
   return (
     <figure>
-      <a class="features-pattern" href={link("pattern", headParam.to(head), promptParam.to(promptId))}>
+      <a
+        class="features-pattern"
+        href={link("pattern", headParam.to(head), promptParam.to(promptId))}
+        aria-label={`Pattern of ${head} on prompt ${promptId}`}
+      >
         {pattern.status === "ready" ? (
           <PatternCanvas pattern={pattern.value} size={SIZE} label={`Attention of ${head} on prompt ${promptId}`} />
         ) : pattern.status === "failed" ? (

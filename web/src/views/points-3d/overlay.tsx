@@ -110,7 +110,9 @@ function Ticks({ axes, placed, view }: Part) {
 /** Directions of the axes as they are seen now. */
 function Orientation({ axes, view, compact }: Part) {
   const size = compact ? 26 : 40;
-  const [cx, cy] = compact ? [38, view.eye.height - 38] : [112, view.eye.height - 62];
+  // In a narrow picture the buttons take the lower edge: the ball is above them.
+  const lift = view.eye.width < 560 ? 122 : 62;
+  const [cx, cy] = compact ? [38, view.eye.height - 38] : [112, view.eye.height - lift];
   const arrows = useMemo(() => arms(view.turn), [view.turn]);
   return (
     <g class="points-3d-orientation">

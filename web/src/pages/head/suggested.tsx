@@ -1,0 +1,82 @@
+import type { Manifest } from "../../contract/generated";
+import { headName, loadHeads, type Heads } from "../../data/heads";
+import { head } from "../../state/params";
+import { useResource } from "../../state/resource";
+import { HeadLink } from "../../views/head-link/view";
+import { Loaded } from "../../views/states/view";
+import { highestRow, reason } from "./unknown";
+
+/** In place of a head: what is wrong with the name, and heads to begin with. */
+export function Suggested({ manifest }: { manifest: Manifest }) {
+  const heads = useResource(() => loadHeads(manifest), [manifest]);
+  return (
+    <>
+      <h1>{head.value === "" ? "Choose a head" : `${head.value} is not in this atlas`}</h1>
+      <p>
+        {head.value === "" ? "" : `${reason(manifest, head.value)} `}
+        Type a name, class or behaviour in the field above, or begin with the head of the highest score
+        of each model:
+      </p>
+      <Loaded resource={heads} what="the scores" height={160}>
+        {(loaded) => <Highest manifest={manifest} heads={loaded} />}
+      </Loaded>
+    </>
+  );
+}
+
+function Highest({ manifest, heads }: { manifest: Manifest; heads: Heads }) {
+  if (manifest.scores.length === 0) {
+    return (
+      <ul>
+        {manifest.models.map((model) => (
+          <li key={model.name}>
+            <HeadLink head={headName(manifest, model.first_row)} />
+          </li>
+        ))}
+      </ul>
+    );
+  }
+  return (
+    <div class="head-suggested" role="region" tabIndex={0} aria-label="Heads to begin with">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Score</th>
+            {manifest.models.map((model) => (
+              <th key={model.name} scope="col">
+                {model.name}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {manifest.scores.map((score) => {
+            const values = heads.column(score.name)?.values ?? [];
+            return (
+              <tr key={score.name}>
+                <th scope="row" title={score.meaning}>
+                  {score.name}
+                </th>
+                {manifest.models.map((model) => {
+                  const row = highestRow(values, model);
+                  return (
+                    <td key={model.name}>
+                      {row === null ? (
+                        "–"
+                      ) : (
+                        <>
+                          <HeadLink head={headName(manifest, row)} short />{" "}
+                          <span class="muted">{(values[row] as number).toFixed(2)}</span>
+                        </>
+                      )}
+                    </td>
+                  );
+                })}
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+    </div>
+  );
+}

@@ -1,0 +1,23 @@
+// What to say, and offer, where a name means no head of the atlas.
+
+import type { Manifest, Model } from "../../contract/generated";
+import { parseHead } from "../../data/heads";
+
+/** Why a name means no head of the atlas. */
+export function reason(manifest: Manifest, text: string): string {
+  const name = parseHead(text);
+  if (!name) return "Names are written model:L5:H3.";
+  const model = manifest.models.find((one) => one.name === name.model);
+  if (!model) return `It holds ${manifest.models.map((one) => one.name).join(", ")}.`;
+  return `${model.name} has layers 0 to ${model.n_layers - 1} with heads 0 to ${model.n_heads - 1}.`;
+}
+
+/** Row of the model's head with the largest finite value; null of none. */
+export function highestRow(values: ArrayLike<number>, model: Model): number | null {
+  let best: number | null = null;
+  for (let row = model.first_row; row < model.first_row + model.n_layers * model.n_heads; row++) {
+    const value = values[row] ?? Number.NaN;
+    if (Number.isFinite(value) && (best === null || value > (values[best] as number))) best = row;
+  }
+  return best;
+}
