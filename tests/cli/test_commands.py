@@ -44,6 +44,7 @@ def every_command() -> list[tuple[str, click.Command]]:
 
 
 EXPECTED = {
+    "ablate",
     "demo", "build", "extract", "embed", "distances", "project", "cluster", "score", "evaluate",
     "figures", "near", "show", "complementary", "classes", "features", "models list",
     "models pull", "add", "import-pattern-lens", "info", "check",

@@ -182,7 +182,7 @@ def test_settings_that_cannot_work(
         load_model(tiny.model("a"), dtype="int3")
     with pytest.raises(InputError, match="not to be had"):
         load_model(tiny.model("a"), device="nowhere")
-    monkeypatch.setattr(loading_module, "_free_memory", lambda _device: 1000)
+    monkeypatch.setattr(loading_module, "free_memory", lambda _device: 1000)
     with pytest.raises(ResourceError, match="memory are free"):
         load_model(tiny.model("a"))
 

@@ -240,7 +240,7 @@ def _require_memory(name: str, folder: Path, dtype: str, device: torch.device) -
     stored = sum(p.stat().st_size for p in folder.glob("*.safetensors"))
     stored_bits = _stored_bits(folder)
     needed = stored * torch.finfo(_DTYPES[dtype]).bits // stored_bits
-    free = _free_memory(device)
+    free = free_memory(device)
     if free is not None and needed > free:
         raise ResourceError(
             f"{name}: its weights take {needed / 1e9:.1f} GB as {dtype} and {free / 1e9:.1f} GB of "
@@ -260,7 +260,7 @@ def _stored_bits(folder: Path) -> int:
     return 32
 
 
-def _free_memory(device: torch.device) -> int | None:
+def free_memory(device: torch.device) -> int | None:
     """Bytes of memory free on the device; None where the system does not tell."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from attention_motifs.behaviour import BehaviourScores
+    from attention_motifs.extraction import LoadedModel
 
 SPREAD = " spread"
 """Ending of the columns that hold the standard deviation over sequences."""
@@ -55,7 +56,7 @@ def score(
         )
         if atlas.is_finished(f"score:{model}", inputs) and _has_scores(atlas, model) and not force:
             continue
-        wanted = _wanted(atlas, model) if asked in atlas.models else asked
+        wanted = None if asked in atlas.models else asked
         scores = _score_model(atlas, model, wanted, seed, device, report)
         atlas.write_heads(_with_scores(atlas.heads, scores))
         atlas.finish(f"score:{model}", inputs)
@@ -93,18 +94,46 @@ def _wanted(atlas: Atlas, model: str) -> str:
 
 
 def _score_model(
-    atlas: Atlas, model: str, wanted: str, seed: int, device: str, report: Report
+    atlas: Atlas, model: str, wanted: str | None, seed: int, device: str, report: Report
 ) -> BehaviourScores:
     from attention_motifs.behaviour import behaviour_scores
-    from attention_motifs.extraction import first_token, load_model
+    from attention_motifs.extraction import first_token
 
-    configuration = atlas.manifest.configuration
-    loaded = load_model(wanted, device=device, dtype=configuration.dtype, report=report)
-    if loaded.info.weights_sha256 != atlas.manifest.models[model]["weights_sha256"]:
-        raise InputError(f"{wanted}: has other weights than those {atlas.path} was made with")
-    return behaviour_scores(
-        loaded, first=first_token(loaded, configuration.bos), seed=seed, report=report
+    loaded = load_scored_model(atlas, model, wanted, device, report)
+    first = first_token(loaded, atlas.manifest.configuration.bos)
+    return behaviour_scores(loaded, first=first, seed=seed, report=report)
+
+
+def load_scored_model(
+    atlas: Atlas,
+    model: str,
+    wanted: str | None,
+    device: str,
+    report: Report,
+    *,
+    language_head: bool = False,
+) -> LoadedModel:
+    """Load a model of the atlas again, the same weights, from where it was or from `wanted`.
+
+    Raises:
+        InputError: if it is not in the atlas, has other weights, or where it lies is not known.
+        ModelError, ResourceError: if it cannot be loaded.
+    """
+    from attention_motifs.extraction import load_model
+
+    if model not in atlas.models:
+        raise InputError(f"model {model!r} is not in this atlas; it has {', '.join(atlas.models)}")
+    asked = wanted or _wanted(atlas, model)
+    loaded = load_model(
+        asked,
+        device=device,
+        dtype=atlas.manifest.configuration.dtype,
+        language_head=language_head,
+        report=report,
     )
+    if loaded.info.weights_sha256 != atlas.manifest.models[model]["weights_sha256"]:
+        raise InputError(f"{asked}: has other weights than those {atlas.path} was made with")
+    return loaded
 
 
 def _with_scores(heads: pl.DataFrame, scores: BehaviourScores) -> pl.DataFrame:

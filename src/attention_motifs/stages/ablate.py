@@ -1,0 +1,404 @@
+"""What ablating heads does, into `ablations.parquet`: the stage `ablate`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attention_motifs import files
+from attention_motifs.ablation_table import table_of
+from attention_motifs.atlas import Atlas
+from attention_motifs.errors import InputError, ResourceError
+from attention_motifs.head import HeadId
+from attention_motifs.progress import Report, silent
+from attention_motifs.stages import ablation_rows as rows_of
+from attention_motifs.stages.ablation_targets import Target, classes_of, near_heads, strongest_heads
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from attention_motifs.behaviour import Ablation, Design
+    from attention_motifs.extraction import LoadedModel
+
+N_SEQUENCES = 12
+N_CONTROLS = 99
+N_NEAREST = 5
+_VERSION = 1
+_PART_ABLATIONS = 128
+"""Ablations per part: what is redone after a stop."""
+MIN_CALIBRATION, MAX_CALIBRATION = 1, 32
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to ablate and what on; with the same atlas, equal settings give equal rows."""
+
+    methods: tuple[str, ...] = ("mean",)
+    n_sequences: int = N_SEQUENCES
+    """Of each design."""
+    n_controls: int = N_CONTROLS
+    designs: tuple[str, ...] = ("prompts", "repeated")
+    seed: int = 0
+    device: str = "auto"
+
+
+def ablate(
+    atlas: Atlas,
+    target: Target,
+    settings: Settings | None = None,
+    *,
+    model: str | None = None,
+    report: Report = silent,
+) -> pl.DataFrame:
+    """Ablate a set of heads together, and layer-matched random sets beside it.
+
+    Args:
+        atlas: which the rows are written to, in place of those of the same experiment.
+        target: the heads.
+        settings: by default `Settings()`.
+        model: where a local model lies, as NAME=PATH; by default as the atlas remembers.
+        report: shows progress.
+
+    Returns:
+        The rows of this experiment.
+
+    Raises:
+        InputError: if a setting is not usable, or the atlas has too few prompts of full length.
+        ModelError, ResourceError: if the model cannot be loaded, ablated, or will not fit.
+    """
+    from attention_motifs.behaviour import Ablation
+    from attention_motifs.evaluation.effects import control_sets
+    from attention_motifs.evaluation.null import generator
+
+    chosen = _checked(settings)
+    run = _Run(atlas, target.model, chosen, model, report)
+    index = {head: i for i, head in enumerate(run.heads)}
+    members = np.array([index[head] for head in target.heads])
+    rng = generator(chosen.seed, "controls", target.name)
+    sets = control_sets(members, run.layers, chosen.n_controls, rng)
+    controls = [tuple(run.heads[i] for i in one) for one in sets]
+    ablations = tuple(
+        Ablation(tuple((head.layer, head.index) for head in one))
+        for one in (target.heads, *controls)
+    )
+    rows: list[dict[str, Any]] = []
+    for measured in run.measure(ablations, target.name):
+        if np.isfinite(measured.effects).all():
+            rows += rows_of.set_rows(measured, target, controls)
+    return _write(atlas, rows)
+
+
+def sweep(
+    atlas: Atlas,
+    model: str,
+    settings: Settings | None = None,
+    *,
+    wanted: str | None = None,
+    report: Report = silent,
+) -> pl.DataFrame:
+    """Ablate every head of a model alone; compare classes and look-alikes with their layers.
+
+    Groups are the classes with two heads or more, and the five nearest of the strongest head of
+    each computed class, by every metric of the atlas; for these heads distance is also held
+    against effect.
+
+    Args:
+        atlas: with the behaviour scores of the model.
+        model: its name in the atlas.
+        settings: by default `Settings()`.
+        wanted: where a local model lies, as NAME=PATH.
+        report: shows progress.
+
+    Raises:
+        InputError: as `ablate`, or if the atlas does not hold the model.
+        ModelError, ResourceError: as `ablate`.
+    """
+    from attention_motifs.behaviour import Ablation
+
+    run = _Run(atlas, model, _checked(settings), wanted, report)
+    ablations = tuple(Ablation(((head.layer, head.index),)) for head in run.heads)
+    anchors = sorted(set(strongest_heads(atlas, model).values()))
+    metrics = atlas.metrics()
+    groups = classes_of(atlas, model)
+    groups += [near_heads(atlas, a, N_NEAREST, metric) for a in anchors for metric in metrics]
+    own = np.array([atlas.head_index(head) for head in run.heads])
+    rows: list[dict[str, Any]] = []
+    for measured in run.measure(ablations, "sweep"):
+        found = [
+            row
+            for row in rows_of.head_rows(measured, run.heads)
+            if row["effect"] == row["effect"]  # nothing to measure in the last layers
+        ]
+        found += [
+            row
+            for target in groups
+            if (row := rows_of.group_row(measured, run.heads, run.layers, target))
+        ]
+        for anchor in anchors:
+            for metric in metrics:
+                distances = np.asarray(atlas.distances(metric))[atlas.head_index(anchor)][own]
+                found.append(
+                    rows_of.distance_row(
+                        measured, run.heads, run.layers, distances.astype(float), anchor, metric
+                    )
+                )
+        rows += found
+    return _write(atlas, rows)
+
+
+class _Run:
+    """One model, loaded with its language-model head, and its designs."""
+
+    def __init__(
+        self, atlas: Atlas, model: str, settings: Settings, wanted: str | None, report: Report
+    ) -> None:
+        from attention_motifs.stages.score import load_scored_model
+
+        self.atlas, self.model, self.settings, self.report = atlas, model, settings, report
+        self.loaded: LoadedModel = load_scored_model(
+            atlas, model, wanted, settings.device, report, language_head=True
+        )
+        info = self.loaded.info
+        self.heads = [
+            HeadId(model, layer, i) for layer in range(info.n_layers) for i in range(info.n_heads)
+        ]
+        self.layers = np.array([head.layer for head in self.heads])
+        self.designs, self.calibration_ids = _designs(atlas, self.loaded, settings)
+
+    def measure(self, ablations: tuple[Ablation, ...], experiment: str) -> list[Any]:
+        """Measure by every method on every design; parts that are there are read."""
+        import torch
+
+        from attention_motifs.behaviour import NEEDS_CALIBRATION, SweepPlan, calibrate
+        from attention_motifs.behaviour.sweep import donors_for
+        from attention_motifs.evaluation.null import generator
+
+        info = self.loaded.info
+        calibration = None
+        if set(self.settings.methods) & set(NEEDS_CALIBRATION):
+            with self.report(f"mean outputs of the heads of {info.name}", 1):
+                calibration = calibrate(self.loaded, torch.from_numpy(self.calibration_ids))
+        watched = self._induction_heads()
+        results: list[Any] = []
+        for method in self.settings.methods:
+            for design in self.designs:
+                donors = None
+                if method == "resample":
+                    rng = generator(self.settings.seed, "donors", design.name)
+                    donors = donors_for(len(design.token_ids), rng)
+                plan = SweepPlan(design, ablations, method, watched, calibration, donors)
+                values = self._parts(plan)
+                constant = {
+                    "experiment": experiment,
+                    "model": self.model,
+                    "method": method,
+                    "design": design.name,
+                    "n_sequences": len(design.token_ids),
+                    "n_positions": len(design.positions),
+                    "seed": self.settings.seed,
+                }
+                results += [
+                    rows_of.Measured(name, clean, ablated, constant)
+                    for name, (clean, ablated) in values.items()
+                    if np.isfinite(ablated).any()
+                ]
+        return results
+
+    def _induction_heads(self) -> tuple[tuple[int, int], ...]:
+        import polars as pl
+
+        from attention_motifs.behaviour import CLASS_THRESHOLDS
+
+        own = self.atlas.heads.filter(pl.col("model") == self.model)
+        if "induction" not in own.columns or own["induction"].null_count():
+            raise InputError(
+                f"{self.model}: its behaviour is not scored yet; run "
+                f"`motifs score --atlas {self.atlas.path}`"
+            )
+        strong = own.filter(pl.col("induction") >= CLASS_THRESHOLDS["induction"])
+        return tuple(strong.select("layer", "index").iter_rows())
+
+    def _parts(self, plan: Any) -> dict[str, tuple[Any, Any]]:
+        from attention_motifs.behaviour.sweep import BLOCK_SEQUENCES
+
+        design, n = plan.design, len(plan.ablations)
+        inputs = self._digest(plan)
+        needed = _require_memory(self.loaded, plan)
+        blocks = [
+            range(s, min(s + BLOCK_SEQUENCES, len(design.token_ids)))
+            for s in range(0, len(design.token_ids), BLOCK_SEQUENCES)
+        ]
+        spans = [slice(s, min(s + _PART_ABLATIONS, n)) for s in range(0, n, _PART_ABLATIONS)]
+        values: dict[str, Any] = {}
+        title = (
+            f"ablate {self.model} ({plan.method}, {design.name}, {n} ablations; needs "
+            f"{needed / 2**20:.0f} MiB beside the model)"
+        )
+        with self.report(title, n * len(blocks)) as advance:
+            for b, block in enumerate(blocks):
+                for s, span in enumerate(spans):
+                    path = self.atlas.ablation_part_path(self.model, inputs, b * len(spans) + s)
+                    part = self._part(path, plan, block, span, advance)
+                    for name, both in part.items():
+                        whole = values.setdefault(
+                            name, np.full((2, n, len(design.token_ids)), np.nan)
+                        )
+                        whole[:, span, block.start : block.stop] = both
+        return {name: (both[0], both[1]) for name, both in values.items()}
+
+    def _part(
+        self, path: Any, plan: Any, block: range, span: slice, advance: Callable[[int], None]
+    ) -> dict[str, Any]:
+        """Read one part, or measure and write it."""
+        from dataclasses import replace
+
+        import polars as pl
+
+        from attention_motifs.behaviour import measure_block, measures_on
+
+        names = measures_on(plan.design.name)
+        shape = (2, span.stop - span.start, len(block))
+        if path.is_file():
+            table = files.read_parquet(path, "delete it and run the same command again", names)
+            advance(shape[1])
+            return {name: table[name].to_numpy().reshape(shape) for name in names}
+        some = replace(plan, ablations=plan.ablations[span])
+        check = span.start == 0 and block.start == 0
+        found = measure_block(self.loaded, some, block, check=check, advance=advance)
+        columns = {name: np.stack(found[name]).reshape(-1) for name in names}
+        files.write_parquet(path, pl.DataFrame(columns))
+        return {name: np.stack(found[name]) for name in names}
+
+    def _digest(self, plan: Any) -> str:
+        info = self.loaded.info
+        return files.digest(
+            {
+                "version": _VERSION,
+                "weights": info.weights_sha256,
+                "dtype": info.dtype,
+                "method": plan.method,
+                "design": plan.design.name,
+                "tokens": plan.design.token_ids.tolist(),
+                "positions": plan.design.positions.tolist(),
+                "donors": None if plan.donors is None else plan.donors.tolist(),
+                "ablations": [ablation.heads for ablation in plan.ablations],
+                "induction": plan.induction_heads,
+                "calibration": self.calibration_ids.tolist(),
+            }
+        )
+
+
+def _checked(settings: Settings | None) -> Settings:
+    from attention_motifs.behaviour import DESIGN_NAMES, METHODS
+
+    chosen = settings or Settings()
+    for word, names, known in (
+        ("--method", chosen.methods, METHODS),
+        ("--design", chosen.designs, DESIGN_NAMES),
+    ):
+        for name in names:
+            if name not in known:
+                raise InputError(f"{word} {name!r}: choose {', '.join(known)}")
+    if chosen.n_sequences < 2 or chosen.n_controls < 1:
+        raise InputError(
+            f"--sequences {chosen.n_sequences}, --controls {chosen.n_controls}: at least 2 and 1 "
+            "are needed"
+        )
+    return chosen
+
+
+def _designs(
+    atlas: Atlas, loaded: LoadedModel, settings: Settings
+) -> tuple[list[Design], np.ndarray[Any, Any]]:
+    """Sequences to measure on, and other prompts to calibrate on."""
+    from attention_motifs import behaviour as b
+    from attention_motifs.evaluation.null import generator
+    from attention_motifs.extraction import first_token
+
+    table = atlas.tokens(loaded.info.name)
+    rows: list[list[int]] = table["token_ids"].to_list()
+    longest = max(len(row) for row in rows)
+    full = [row for row in rows if len(row) == longest]
+    order = generator(settings.seed, "prompts").permutation(len(full))
+    n = min(settings.n_sequences, len(full) - MIN_CALIBRATION)
+    if n < 2:
+        raise InputError(
+            f"{atlas.path}: {len(full)} prompts have the full {longest} tokens, 3 or more are "
+            "needed to ablate; build with more or longer prompts"
+        )
+    chosen = [full[i] for i in order]
+    first = first_token(loaded, atlas.manifest.configuration.bos)
+    designs = []
+    for name in settings.designs:
+        if name == "prompts":
+            designs.append(b.prompts_design(chosen[:n]))
+        elif name == "repeated":
+            rng = generator(settings.seed, "repeated")
+            words = b.common_tokens(loaded)
+            designs.append(b.repeated_design(words, first, settings.n_sequences, rng))
+        else:
+            designs.append(b.long_design(_long_texts(atlas, loaded, first, settings)))
+        _require_context(loaded, designs[-1])
+    return designs, np.array(chosen[n : n + MAX_CALIBRATION], dtype=np.int64)
+
+
+def _long_texts(
+    atlas: Atlas, loaded: LoadedModel, first: int | None, settings: Settings
+) -> list[list[int]]:
+    """Texts of the atlas long enough by themselves: joined ones would not be one context."""
+    from attention_motifs.behaviour.designs import LONG
+
+    found = []
+    for text in atlas.prompts["text"].to_list():
+        ids = loaded.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+        row = ([] if first is None else [first]) + list(ids)
+        if len(row) >= LONG:
+            found.append(row)
+    if len(found) < 2:
+        raise InputError(
+            f"{atlas.path}: {len(found)} of its texts have the {LONG} tokens that --design long "
+            "needs, 2 or more are needed; leave it out, or build with longer texts"
+        )
+    return found[: settings.n_sequences]
+
+
+def _require_context(loaded: LoadedModel, design: Design) -> None:
+    n = int(design.token_ids.shape[1])
+    context = getattr(loaded.model.config, "max_position_embeddings", None)
+    if isinstance(context, int) and context < n:
+        raise InputError(
+            f"{loaded.info.name}: its context is {context} tokens, --design {design.name} needs {n}"
+        )
+
+
+def _require_memory(loaded: LoadedModel, plan: Any) -> int:
+    from attention_motifs.behaviour import memory_needed
+    from attention_motifs.extraction.loading import free_memory
+
+    needed = memory_needed(loaded, plan)
+    free = free_memory(loaded.model.device)
+    if free is not None and needed > free:
+        raise ResourceError(
+            f"{loaded.info.name}: ablating it takes {needed / 1e9:.1f} GB beside the model and "
+            f"{free / 1e9:.1f} GB are free; use another --device, or a smaller model"
+        )
+    return needed
+
+
+def _write(atlas: Atlas, rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
+    """Put rows in place of those of the same experiment, model and method; correct all p anew."""
+    import polars as pl
+
+    new = table_of(rows)
+    keys = ["experiment", "model", "method"]
+    if atlas.ablations_path.is_file():
+        kept = atlas.ablations.join(new.select(keys).unique(), on=keys, how="anti")
+        table = pl.concat([kept, new])
+    else:
+        table = new
+    table = rows_of.corrected(table)
+    files.write_parquet(atlas.ablations_path, table)
+    return table.join(new.select(keys).unique(), on=keys, how="semi")

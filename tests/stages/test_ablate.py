@@ -1,0 +1,172 @@
+"""The stage `ablate` on an atlas of tiny models."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from attention_motifs.ablation_table import schema
+from attention_motifs.atlas import Atlas
+from attention_motifs.behaviour import CLASS_THRESHOLDS
+from attention_motifs.cli import main
+from attention_motifs.errors import InputError
+from attention_motifs.stages import ablate as stage
+from attention_motifs.stages.ablate import Settings, ablate, sweep
+from attention_motifs.stages.ablation_targets import (
+    class_heads,
+    cluster_heads,
+    named_heads,
+    near_heads,
+)
+from attention_motifs.stages.score import score
+
+FEW = Settings(n_sequences=5, n_controls=4, methods=("mean", "resample"))
+
+
+@pytest.fixture(scope="module")
+def swept(built: Atlas, tmp_path_factory: pytest.TempPathFactory) -> Atlas:
+    """The two models scored, `b` swept; its strongest head by induction is in the class."""
+    path = tmp_path_factory.mktemp("swept") / "atlas"
+    shutil.copytree(built.path, path)
+    atlas = Atlas.open(path)
+    score(atlas)
+    with pytest.MonkeyPatch.context() as patch:
+        own = atlas.heads.filter(pl.col("model") == "b")["induction"].to_numpy()
+        patch.setitem(CLASS_THRESHOLDS, "induction", float(np.sort(own)[-4]))
+        sweep(atlas, "b", FEW)
+    return atlas
+
+
+def test_a_sweep_has_every_head_with_intervals_tests_and_their_number(swept: Atlas) -> None:
+    table = swept.ablations
+    assert dict(table.schema) == schema()
+    heads = table.filter(pl.col("kind") == "head", pl.col("measure") == "loss")
+    assert len(heads) == 9 * 2 * 2  # heads, methods, designs
+    assert heads["p"].null_count() == 0
+    assert (heads["ci_low"] <= heads["effect"]).all()
+    assert (heads["effect"] <= heads["ci_high"]).all()
+    assert np.allclose(heads["ablated"] - heads["clean"], heads["effect"])
+    tested = table["p"].is_not_null().sum()
+    assert set(table["n_tested"].to_list()) == {tested}
+    assert (table.filter(pl.col("p").is_not_null())["q"] >= table["p"].drop_nulls()).all()
+    assert (table.filter(pl.col("measure") == "kl")["effect"] > -1e-4).all()
+
+
+def test_groups_are_means_of_their_heads_beside_their_layers(swept: Atlas) -> None:
+    table = swept.ablations.filter(pl.col("method") == "mean", pl.col("measure") == "loss")
+    table = table.filter(pl.col("design") == "repeated")
+    alone = dict(table.filter(pl.col("kind") == "head").select("name", "effect").iter_rows())
+    groups = table.filter(pl.col("kind") == "group")
+    assert {"mean", "cosine"} <= set(groups["metric"].to_list())
+    for row in groups.iter_rows(named=True):
+        assert row["effect"] == pytest.approx(np.mean([alone[h] for h in row["heads"]]))
+        assert row["excess"] == pytest.approx(row["effect"] - row["control_effect"])
+        assert 0 < row["p"] <= 1
+    distances = table.filter(pl.col("kind") == "distance")
+    assert set(distances["metric"].to_list()) == {"mean", "cosine"}
+    assert (distances["effect"].abs() <= 1).all()
+
+
+def test_a_set_of_one_head_agrees_with_the_sweep_and_has_its_controls(
+    swept: Atlas, tmp_path: Path
+) -> None:
+    shutil.copytree(swept.path, tmp_path / "atlas")
+    atlas = Atlas.open(tmp_path / "atlas")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(CLASS_THRESHOLDS, "induction", 2.0)
+        rows = ablate(atlas, named_heads(atlas, ["b:L1:H2"]), FEW)
+    keys = ["method", "measure", "design", "effect"]
+    alone = swept.ablations.filter(pl.col("kind") == "head", pl.col("name") == "b:L1:H2")
+    for row in rows.filter(pl.col("kind") == "set").select(keys).iter_rows():
+        of = alone.filter(*(pl.col(k) == v for k, v in zip(keys[:3], row[:3], strict=True)))
+        assert row[3] == pytest.approx(of["effect"][0], abs=1e-5)
+    controls = rows.filter(pl.col("control"), pl.col("measure") == "loss")
+    assert set(controls["name"].to_list()) == {"b:L1:H2"}
+    assert {h for of in controls["heads"].to_list() for h in of} == {"b:L1:H0", "b:L1:H1"}
+    assert controls["p"].null_count() == len(controls)
+    assert len(atlas.ablations) == len(swept.ablations) + len(rows)
+    ablate(atlas, named_heads(atlas, ["b:L1:H2"]), Settings(**{**vars(FEW), "methods": ("mean",)}))
+    assert len(atlas.ablations) <= len(swept.ablations) + len(rows), "replaced, not repeated"
+
+
+def test_a_stopped_run_goes_on_and_gives_the_same_rows(
+    swept: Atlas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from attention_motifs import behaviour
+
+    shutil.copytree(swept.path, tmp_path / "atlas")
+    atlas = Atlas.open(tmp_path / "atlas")
+    shutil.rmtree(atlas.path / "ablations")
+    atlas.ablations_path.unlink()
+    monkeypatch.setattr(stage, "_PART_ABLATIONS", 2)
+    own, calls = behaviour.measure_block, []
+
+    def stopping(*arguments: Any, **named: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return own(*arguments, **named)
+
+    monkeypatch.setattr(behaviour, "measure_block", stopping, raising=False)
+    target = named_heads(atlas, ["b:L0:H0", "b:L1:H1"])
+    with pytest.raises(KeyboardInterrupt):
+        ablate(atlas, target, FEW)
+    assert len(list((atlas.path / "ablations").rglob("part-*"))) == 3
+    resumed = ablate(atlas, target, FEW)
+    n_calls = len(calls)
+    shutil.rmtree(atlas.path / "ablations")
+    again = ablate(atlas, target, FEW)
+    assert len(calls) - n_calls == n_calls - 1
+    assert again.equals(resumed)
+
+
+def test_targets_and_their_mistakes(swept: Atlas) -> None:
+    near = near_heads(swept, "b:L2:H0", 3, "cosine")
+    found = [n.head for n in swept.near("b:L2:H0", n=3, metric="cosine", scope="within")]
+    assert sorted(str(h) for h in near.heads) == sorted(found)
+    assert near.name == "3 nearest of b:L2:H0 by cosine"
+    for call, told in (
+        (lambda: named_heads(swept, ["a:L0:H0", "b:L0:H0"]), "of one model"),
+        (lambda: class_heads(swept, "nothing", "a"), "--class 'nothing'"),
+        (lambda: cluster_heads(swept, "average", "a"), "write METHOD:NUMBER"),
+        (lambda: cluster_heads(swept, "average:1", "a"), "no clusters by average yet"),
+        (lambda: sweep(swept, "b", Settings(methods=("meen",))), "--method 'meen': choose mean"),
+        (lambda: sweep(swept, "b", Settings(n_sequences=1)), "at least 2 and 1"),
+        (lambda: sweep(swept, "b", Settings(designs=("long",))), "--design long needs"),
+        (lambda: sweep(swept, "x"), "model 'x' is not in this atlas"),
+    ):
+        with pytest.raises(InputError, match=told):
+            call()
+
+
+def test_behaviour_must_be_scored_before(copy: Atlas) -> None:
+    with pytest.raises(InputError, match="b: its behaviour is not scored yet; run `motifs score"):
+        ablate(copy, named_heads(copy, ["b:L0:H0"]), FEW)
+
+
+def test_the_command_prints_effects_and_how_many_were_tested(
+    swept: Atlas,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(swept.path, tmp_path / "atlas")
+    words = ["ablate", "--near", "b:L2:H0", "-n", "2", "--sequences", "4", "--controls", "3"]
+    monkeypatch.setattr("sys.argv", ["motifs", *words, "--atlas", str(tmp_path / "atlas")])
+    with pytest.raises(SystemExit) as left:
+        main()
+    shown = capsys.readouterr()
+    assert not left.value.code, shown.err
+    assert "2 nearest of b:L2:H0 by mean" in shown.out
+    assert "p-values in the file" in shown.out
+    assert "MiB beside the model" in shown.err
+    monkeypatch.setattr("sys.argv", ["motifs", "ablate", "--atlas", str(tmp_path / "atlas")])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 2
+    assert "name heads, or one of --sweep" in capsys.readouterr().err
