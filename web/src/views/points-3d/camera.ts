@@ -27,7 +27,7 @@ export function startCamera(flat: boolean, aspect: number): CameraState {
   const turn = new Quaternion()
     .setFromAxisAngle(new Vector3(0, 1, 0), 0.5)
     .multiply(new Quaternion().setFromAxisAngle(new Vector3(1, 0, 0), -0.35));
-  return { target: new Vector3(), turn, distance: 3 * fit };
+  return { target: new Vector3(), turn, distance: 3.3 * fit };
 }
 
 /** As text for a link: target, turn, distance. */

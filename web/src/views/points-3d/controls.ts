@@ -12,7 +12,8 @@ export interface ControlHost {
   tool(): PointTool;
   turning(): PointTurning;
   hover(spot: Spot | null): void;
-  click(spot: Spot, touch: boolean): void;
+  /** @param only keep the preview, do nothing else: a tap or a middle click */
+  click(spot: Spot, only: boolean): void;
   open(spot: Spot): void;
   /** An outline is being drawn; null when it is done or given up. */
   outline(corners: Spot[] | null): void;
@@ -104,6 +105,7 @@ export function attachControls(element: HTMLElement, host: ControlHost): () => v
       host.select(corners, { shift: event.shiftKey, alt: event.altKey });
     } else if (wasOne && !moved && event.type === "pointerup") {
       if (button === 0) host.click(spot, event.pointerType === "touch");
+      else if (button === 1) host.click(spot, true);
       else if (button === 2) host.open(spot);
     }
     if (fingers.size === 0) {
@@ -118,6 +120,8 @@ export function attachControls(element: HTMLElement, host: ControlHost): () => v
     host.move(zoom(host.camera(), factor, away(spotOf(event))));
   };
   const leave = () => host.hover(null);
+  // Or the middle button would begin to scroll.
+  const press = (event: MouseEvent) => event.button === 1 && event.preventDefault();
   const menu = (event: Event) => event.preventDefault();
   const double = (event: MouseEvent) => host.open(spotOf(event));
 
@@ -129,6 +133,7 @@ export function attachControls(element: HTMLElement, host: ControlHost): () => v
     ["pointerleave", leave],
     ["wheel", wheel],
     ["contextmenu", menu],
+    ["mousedown", press],
     ["dblclick", double],
   ];
   for (const [name, listener] of listeners) {

@@ -9,7 +9,7 @@ export interface ViewActions {
   flat: () => void;
   reset: () => void;
   zoom: (factor: number) => void;
-  toggle: (panel: "help" | "orientation" | "statistics") => void;
+  toggle: (panel: "help" | "orientation" | "statistics" | "legend") => void;
   step: (by: number) => void;
   pin: () => void;
   open: () => void;
@@ -35,6 +35,7 @@ export function viewKeys(actions: ViewActions): Record<string, () => void> {
     h: help,
     "?": help,
     o: () => actions.toggle("orientation"),
+    k: () => actions.toggle("legend"),
     i: () => actions.toggle("statistics"),
     n: () => actions.step(1),
     N: () => actions.step(-1),

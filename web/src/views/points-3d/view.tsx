@@ -32,7 +32,7 @@ export function Points3d(props: Points3dProps) {
   const [outline, setOutline] = useState<Spot[] | null>(null);
   const [tool, setTool] = useState<PointTool>("move");
   const [turning, setTurning] = useState<PointTurning>("orbit");
-  const [open, setOpen] = useState({ help: false, orientation: true, statistics: false });
+  const [open, setOpen] = useState({ help: false, orientation: true, statistics: false, legend: true });
   const flat = axes.length < 3 || props.flat === true;
   const isDark = dark.value;
   const style = { ...STYLE, ...props.style };
@@ -200,7 +200,7 @@ export function Points3d(props: Points3dProps) {
           }}
         />
       )}
-      {props.children ? <div class="points-3d-legend">{props.children}</div> : null}
+      {props.children && open.legend ? <div class="points-3d-legend">{props.children}</div> : null}
       {hovered && props.preview ? (
         <Preview hovered={hovered} frame={frame} onClose={() => show(null)}>
           {props.preview(hovered.point)}
