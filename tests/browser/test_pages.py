@@ -152,6 +152,31 @@ def test_links_of_the_papers_site_are_understood(visit: Visit) -> None:
     assert visit.wrong == []
 
 
+@pytest.mark.parametrize(
+    ("link", "ours", "words"),
+    [
+        ("?models=a&heads-smollm2-135m-instruct=L18H6~L5H5", "page=compare", "2 heads on 1 prompt"),
+        # Prompts of the paper are not the demo's: that is told, with the way to others.
+        ("?prompt=none&head=smollm2-135m-instruct.L18.H6", "page=pattern", HEAD),
+        ("?classification_mode=true&current_classification=induction", "page=classes", "Classes"),
+    ],
+)
+def test_links_of_its_other_pages_are_understood(
+    visit: Visit, link: str, ours: str, words: str
+) -> None:
+    visit.open(link)
+    assert ours in visit.page.url
+    assert words in visit.page.locator("main").inner_text()
+    assert visit.wrong == []
+
+
+def test_without_a_head_the_highest_are_offered(visit: Visit) -> None:
+    visit.open("?page=head")
+    visit.page.locator(".head-suggested a").first.click()
+    assert re.search(r":L\d+:H\d+$", visit.page.locator("main h1").inner_text())
+    assert visit.wrong == []
+
+
 def test_a_head_that_is_not_there_is_told_in_words(visit: Visit) -> None:
     visit.open("?page=head&head=<script>alert(1)</script>:L1:H1")
     assert visit.page.locator("main").inner_text().strip()
@@ -190,6 +215,18 @@ def test_pictures_are_exported_and_open_again(visit: Visit, page: str, tmp_path:
             with Image.open(path) as picture:
                 assert min(picture.size) > 50
     assert visit.wrong == []
+
+
+def test_a_saved_picture_holds_what_is_below_the_window(visit: Visit, tmp_path: Path) -> None:
+    visit.open(query("head"))
+    cells = visit.page.locator(".pattern-cell")
+    cells.first.wait_for()
+    assert visit.page.locator(".pattern-cell canvas").count() < cells.count()
+    with visit.page.expect_download() as waiting:
+        visit.page.locator("main").get_by_role("button", name="SVG").first.click()
+    waiting.value.save_as(tmp_path / "head.svg")
+    root = ET.parse(tmp_path / "head.svg").getroot()  # noqa: S314 - our own file
+    assert len(root.findall(".//{http://www.w3.org/2000/svg}image")) == cells.count()
 
 
 def test_page_policy_forbids_inline_scripts_and_other_hosts(visit: Visit) -> None:

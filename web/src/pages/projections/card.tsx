@@ -1,11 +1,15 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useRef } from "preact/hooks";
 import type { Manifest, Projection } from "../../contract/generated";
 import { loadProjection, projectionId } from "../../data/projections";
 import { colour } from "../../state/params";
 import { useResource } from "../../state/resource";
 import { link } from "../../state/url";
+import { useNear } from "../../views/near/view";
 import { PointThumbnail } from "../../views/point-thumbnail/view";
 import * as params from "../points/params";
+
+/** Pixels before the edge of the screen at which a projection is loaded. */
+const AHEAD = 300;
 
 interface CardProps {
   manifest: Manifest;
@@ -20,16 +24,9 @@ interface CardProps {
 /** A projection as a picture that opens it; it is loaded once it comes near the window. */
 export function ProjectionCard({ manifest, projection, colours, colourId, mostTrustworthy, mostContinuous }: CardProps) {
   const anchor = useRef<HTMLAnchorElement>(null);
-  const [near, setNear] = useState(false);
-  useEffect(() => {
-    const element = anchor.current;
-    if (!element || near) return;
-    const observer = new IntersectionObserver((entries) => entries.some((one) => one.isIntersecting) && setNear(true), {
-      rootMargin: "300px",
-    });
-    observer.observe(element);
-    return () => observer.disconnect();
-  }, [near]);
+  const asked = useRef(false);
+  asked.current = useNear(anchor, AHEAD) || asked.current;
+  const near = asked.current;
   const placed = useResource(async () => (near ? loadProjection(manifest, projection) : null), [near, projection]);
   const { method, n_neighbors, n_components, trustworthiness, continuity, note, scope } = projection;
   const words = `${method}, ${n_neighbors > 0 ? `${n_neighbors} neighbours, ` : ""}${n_components}-D, ${scope}`;
@@ -52,7 +49,9 @@ export function ProjectionCard({ manifest, projection, colours, colourId, mostTr
           label={words}
         />
       ) : (
-        <span class="projection-wait muted">{placed.status === "failed" ? "cannot be read" : ""}</span>
+        <span class="projection-wait muted" data-waiting={near && placed.status !== "failed" ? "true" : undefined}>
+          {placed.status === "failed" ? "cannot be read" : ""}
+        </span>
       )}
       <span class="projection-numbers number">
         <span data-best={mostTrustworthy} title="trustworthiness">

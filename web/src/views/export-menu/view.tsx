@@ -1,19 +1,24 @@
 import "./view.css";
 import { useState } from "preact/hooks";
 import type { ExportMenuProps } from "./api";
+import { whole } from "../near/saving";
 import { fileName, pngBlob, saveBlob, svgText } from "./save";
 
 /** "Save as PNG, SVG, CSV". */
 export function ExportMenu({ target, name, data = [] }: ExportMenuProps) {
   const [problem, setProblem] = useState("");
+  const [busy, setBusy] = useState(false);
   const save = async (extension: string, make: (element: Element) => Promise<Blob>) => {
     const element = target();
-    if (!element) return;
+    if (!element || busy) return;
+    setBusy(true);
     try {
       setProblem("");
-      saveBlob(await make(element), fileName(name, extension));
+      saveBlob(await whole(element, () => make(element)), fileName(name, extension));
     } catch {
       setProblem("This is too large for one picture: show less, or save SVG.");
+    } finally {
+      setBusy(false);
     }
   };
   return (
@@ -41,6 +46,7 @@ export function ExportMenu({ target, name, data = [] }: ExportMenuProps) {
           {one.title}
         </button>
       ))}
+      {busy ? <span class="muted" role="status">saving…</span> : null}
       {problem ? <span role="alert">{problem}</span> : null}
     </div>
   );

@@ -1,7 +1,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { WhenNearProps } from "./api";
+import { saved } from "./saving";
 
-/** Whether an element is on the screen or near it. */
+/** Whether an element is on the screen or near it, or part of a picture that is being saved. */
 export function useNear(place: { current: Element | null }, ahead: number): boolean {
   const [near, setNear] = useState(false);
   useEffect(() => {
@@ -13,7 +14,7 @@ export function useNear(place: { current: Element | null }, ahead: number): bool
     observer.observe(place.current);
     return () => observer.disconnect();
   }, []);
-  return near;
+  return near || saved.value?.contains(place.current) === true;
 }
 
 /** Makes its content once it comes near, and keeps it from then on. */

@@ -39,6 +39,6 @@ function Content(props: Pick<PatternCellProps, "row" | "prompt" | "size" | "load
       </span>
     );
   }
-  if (pattern.status === "loading") return null;
+  if (pattern.status === "loading") return <span data-waiting="true" />;
   return <PatternCanvas pattern={pattern.value} size={size} label={`Attention of ${head}`} />;
 }
