@@ -138,6 +138,9 @@ KINDS: dict[str, tuple[str, Callable[[Atlas], Any]]] = {
     "embedding arrays": ("embedding.safetensors", lambda a: a.embedding()),
     "embedding": ("embedding.json", lambda a: unusual_features(a, "a:L0:H0")),
     "embedded": ("embedded/a.parquet", lambda a: near(a, "a:L0:H0", metric="energy")),
+    "recommended arrays": ("recommended.safetensors", lambda a: a.recommended()),
+    "recommended": ("recommended.json", lambda a: a.recommended_clouds()),
+    "recommended clouds": ("recommended/b.parquet", lambda a: a.recommended_clouds()),
     "distances": ("distances/cosine.npy", lambda a: near(a, "a:L0:H0", metric="cosine")),
 }
 
@@ -389,7 +392,7 @@ def test_a_lock_makes_no_folder_unless_asked(tmp_path: Path) -> None:
 def tiny_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("disk")
     mount = shutil.which("mount")
-    command = [str(mount), "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(folder)]
+    command = [str(mount), "-t", "tmpfs", "-o", "size=700k", "tmpfs", str(folder)]
     if mount is None or subprocess.run(command, capture_output=True).returncode:
         pytest.skip("needs the right to mount a file system")
     yield folder
@@ -400,7 +403,7 @@ def test_a_run_on_a_disk_that_is_really_full_goes_on_when_there_is_space(
     tiny_disk: Path, built: Atlas, tiny: Tiny
 ) -> None:
     ballast = tiny_disk / "ballast"
-    for kilobytes in (260, 180, 100):
+    for kilobytes in (660, 500, 350):
         ballast.write_bytes(b"x" * kilobytes * 1024)
         with pytest.raises(ResourceError, match="no space left on the disk") as caught:
             build(tiny_disk / "atlas", tiny.configuration())

@@ -82,6 +82,12 @@ def test_prompts_in_another_order_are_noticed_everywhere(atlas: Atlas) -> None:
             "not what the saved embedding gives; run `motifs embed",
         ),
         ("embedded/org__synthetic-1.parquet", lambda t: t.head(9), "rows are missing"),
+        (
+            "recommended/synthetic-0.parquet",
+            lambda t: t.with_columns(pl.col("w3").reverse()),
+            "not what the saved preset gives; run `motifs embed",
+        ),
+        ("recommended/org__synthetic-1.parquet", lambda t: t.head(9), "rows are missing"),
     ],
 )
 def test_tables_that_do_not_fit_together_are_named_with_the_mend(

@@ -24,6 +24,7 @@ STAGES: dict[str, float] = {
     "extraction": 2,
     "features": 3,
     "embedding": 4,
+    "recommended": 4.5,
     "distances": 5,
     "projection": 6,
     "clustering": 6,
@@ -39,6 +40,7 @@ BASE = {
     "errors",
     "files",
     "head",
+    "manifest",
     "neighbour_graph",
     "progress",
     "triangles",
@@ -47,8 +49,13 @@ BASE = {
 # On top of all stages, each free to use those before it.
 TOP = ("queries", "head_export", "checking", "stages", "cli")
 
+<<<<<<< HEAD
 # `atlas.near`, `atlas.head` and `atlas.embedding` load what they need when they are called.
 LAZY = {("atlas", "queries"), ("atlas", "head_export"), ("atlas", "embedding")}
+=======
+# `atlas.near`, `atlas.embedding` and `atlas.recommended` load what they need when they are called.
+LAZY = {("atlas", "queries"), ("atlas", "embedding"), ("atlas", "recommended")}
+>>>>>>> dedcbfd (Metric recommended: ranked and whitened features extended, cosine of whole clouds)
 
 HEAVY = {
     "datasets",

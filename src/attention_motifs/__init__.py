@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from attention_motifs.atlas import Atlas, Configuration
+    from attention_motifs.atlas import Atlas
     from attention_motifs.distances import head_distances, metric_names
     from attention_motifs.embedding import PatternEmbedding
     from attention_motifs.errors import MotifsError
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from attention_motifs.features import compute_features, feature, feature_names, feature_sets
     from attention_motifs.head import HeadId
     from attention_motifs.literature import known_heads
+    from attention_motifs.manifest import Configuration
     from attention_motifs.prompts import Prompt, load_prompts
+    from attention_motifs.recommended import RecommendedEmbedding
     from attention_motifs.stages.run import add, build
 
 try:
@@ -28,12 +30,13 @@ except PackageNotFoundError:  # running from a source tree that was never instal
 
 _WHERE = {
     "Atlas": "atlas",
-    "Configuration": "atlas",
+    "Configuration": "manifest",
     "HeadId": "head",
     "MotifsError": "errors",
     "PatternBatch": "extraction",
     "PatternEmbedding": "embedding",
     "Prompt": "prompts",
+    "RecommendedEmbedding": "recommended",
     "add": "stages.run",
     "build": "stages.run",
     "compute_features": "features",
@@ -56,6 +59,7 @@ __all__ = [
     "PatternBatch",
     "PatternEmbedding",
     "Prompt",
+    "RecommendedEmbedding",
     "__version__",
     "add",
     "build",

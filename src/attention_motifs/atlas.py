@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ import numpy as np
 from attention_motifs import files
 from attention_motifs.errors import AtlasError, HeadNotFoundError, InputError
 from attention_motifs.head import HeadId, model_folder
+from attention_motifs.manifest import SCHEMA_VERSION, Manifest
+from attention_motifs.manifest import Configuration as Configuration
 from attention_motifs.triangles import unpack_triangle
 
 if TYPE_CHECKING:
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
     from attention_motifs.embedding import PatternEmbedding
     from attention_motifs.head_export import HeadRecord
     from attention_motifs.queries import NearHead
+    from attention_motifs.recommended import RecommendedEmbedding
 
-SCHEMA_VERSION = 1
 BLOCK_SIZE = 16
 """Prompts per part: the unit that is complete or absent, and is redone after a kill."""
 
@@ -39,57 +41,6 @@ HEAD_COLUMNS = ("head", "model", "layer", "index", "depth", "classes")
 """Of the heads table; later stages add more."""
 
 KEY_COLUMNS = ("head", "prompt_id", "n_tokens")
-
-
-@dataclass(frozen=True)
-class Configuration:
-    """What an atlas was asked to hold; fixed when it is made."""
-
-    models: tuple[str, ...]
-    """As the user named them, in order: the models the embedding is fitted on."""
-    prompts: str = "builtin"
-    n_prompts: int | None = None
-    seed: int = 0
-    max_tokens: int = 128
-    bos: str = "auto"
-    dtype: str = "float32"
-    feature_sets: tuple[str, ...] = ("paper",)
-    n_components: int = 16
-    length_bins: tuple[int, ...] = ()
-    n_view_prompts: int = 8
-    """Prompts, the first of the list, whose patterns are kept for viewing."""
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Configuration:
-        """Read what `asdict` wrote, lists back to tuples."""
-        known = {f.name for f in fields(cls)}
-        arguments: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in value.items() if k in known
-        }
-        return cls(**arguments)
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """`atlas.json`. It holds no times and no machine's paths: equal runs write equal files."""
-
-    configuration: Configuration
-    package_version: str
-    prompts: Mapping[str, Any]
-    """`n` and `sha256` of the prompts."""
-    models: Mapping[str, Mapping[str, Any]]
-    """Per model, in the order of the heads: its `ModelInfo`, and `added` if placed later."""
-    imputed: Mapping[str, Mapping[str, int]]
-    """Per model: how many values of which feature were not finite."""
-    stages: Mapping[str, str]
-    """Journal: the digest of the inputs that each finished stage was computed from."""
-    schema_version: int = SCHEMA_VERSION
-
-    def to_json(self) -> dict[str, Any]:
-        """As a JSON object; the order of the models is kept in a list of its own."""
-        value = asdict(self)
-        value["model_order"] = list(self.models)
-        return value
 
 
 class Atlas:
@@ -228,6 +179,15 @@ class Atlas:
     def embedding_path(self) -> Path:
         """The embedding, without the endings of its two files."""
         return self.path / "embedding"
+
+    @property
+    def recommended_path(self) -> Path:
+        """The preset `recommended`, without the endings of its two files."""
+        return self.path / "recommended"
+
+    def recommended_clouds_path(self, model: str) -> Path:
+        """Patterns of one model in the space of the preset `recommended`."""
+        return self.path / "recommended" / f"{model_folder(model)}.parquet"
 
     def tokens_path(self, model: str) -> Path:
         """Table of prompt_id, token_ids, tokens of one model."""
@@ -374,17 +334,52 @@ class Atlas:
         Raises:
             AtlasError: if the stage `embed` has not run, or a file is damaged.
         """
+        return self._clouds(self.embedded_path, models)
+
+    def recommended(self) -> RecommendedEmbedding:
+        """Return the fitted preset `recommended` (docs/recommended.md).
+
+        Raises:
+            AtlasError: if the atlas lacks the features `extended`, the stage `embed` has not run
+                since they came, or a file is damaged.
+        """
+        from attention_motifs.recommended import FEATURE_SET, RecommendedEmbedding
+
+        if FEATURE_SET not in self.manifest.configuration.feature_sets:
+            embed = f"`motifs embed --atlas {self.path}`"
+            raise AtlasError(
+                f"{self.path}: has no features of the set {FEATURE_SET!r}, which the metric "
+                f"'recommended' needs; {self.extract_command(sets=[FEATURE_SET])}, then {embed}"
+            )
+        mend = f"run `motifs embed --atlas {self.path} --force`"
+        return RecommendedEmbedding.load(self.recommended_path, mend)
+
+    def recommended_clouds(
+        self, models: Sequence[str] | None = None
+    ) -> Float[np.ndarray, "prompts heads features"]:
+        """Head clouds in the space of the preset `recommended`, float32.
+
+        Raises:
+            AtlasError: as `recommended`.
+        """
+        self.recommended()
+        return self._clouds(self.recommended_clouds_path, models)
+
+    def _clouds(
+        self, path: Callable[[str], Path], models: Sequence[str] | None
+    ) -> Float[np.ndarray, "prompts heads columns"]:
+        """Patterns of all heads, or of some models, from a table per model."""
         mend = f"run `motifs embed --atlas {self.path} --force`"
         if not self.models:
             raise AtlasError(f"{self.path}: has no patterns yet; {self.extract_command()}")
         n_prompts, clouds = int(self.manifest.prompts["n"]), []
         for model in models or self.models:
-            table = files.read_parquet(self.embedded_path(model), mend)
+            table = files.read_parquet(path(model), mend)
             values = table.drop("head", "prompt_id", strict=False).to_numpy()
             info = self.manifest.models[model]
             n_heads = int(info["n_layers"]) * int(info["n_heads"])
             if len(values) != n_prompts * n_heads:
-                raise AtlasError(f"{self.embedded_path(model)}: rows are missing; {mend}")
+                raise AtlasError(f"{path(model)}: rows are missing; {mend}")
             clouds.append(values.reshape(n_prompts, n_heads, values.shape[1]))
         return np.concatenate(clouds, axis=1)
 
@@ -462,15 +457,21 @@ class Atlas:
             )
         return packed
 
-    def extract_command(self, model: str | None = None) -> str:
-        """Return the words that tell how to make what was extracted (of one model) again."""
+    def extract_command(self, model: str | None = None, sets: Sequence[str] = ()) -> str:
+        """Return the words that tell how to make what was extracted (of one model) again.
+
+        Args:
+            model: by default all.
+            sets: feature sets that the atlas is to gain.
+        """
         info = self.manifest.models.get(model or "", {})
+        more = "".join(f" --features {name}" for name in sets)
         if info.get("added"):
             wanted = info.get("wanted") or f"{model}=PATH"
             return f"run `motifs add {wanted} --atlas {self.path}`"
         if self.manifest.configuration.prompts == IMPORTED:
-            return f"run `motifs import-pattern-lens DIR --atlas {self.path}`"
-        return f"run `motifs extract --atlas {self.path}`"
+            return f"run `motifs import-pattern-lens DIR{more} --atlas {self.path}`"
+        return f"run `motifs extract{more} --atlas {self.path}`"
 
     def view_prompts(self) -> list[str]:
         """Ids of the prompts whose patterns are kept."""

@@ -12,6 +12,7 @@ from attention_motifs.atlas import BLOCK_SIZE, Atlas
 from attention_motifs.errors import AtlasError
 from attention_motifs.features import feature_names
 from attention_motifs.progress import Report, silent
+from attention_motifs.queries import by_prompt
 from attention_motifs.triangles import unpack_triangle
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ def check_atlas(atlas: Atlas, report: Report = silent) -> list[str]:
             lambda model=model: _check_patterns(atlas, model),  # type: ignore[misc]
             lambda model=model: _check_embedded(atlas, model),  # type: ignore[misc]
         ]
+        if "recommended" in atlas.manifest.stages:
+            steps.append(lambda model=model: _check_recommended(atlas, model))  # type: ignore[misc]
     steps += [lambda metric=metric: _check_distances(atlas, metric) for metric in atlas.metrics()]  # type: ignore[misc]
     steps.append(lambda: _check_later(atlas))
     findings: list[str] = []
@@ -119,6 +122,23 @@ def _check_embedded(atlas: Atlas, model: str) -> Iterator[str]:
         if block.shape != again.shape or not np.allclose(block, again, rtol=1e-4, atol=1e-4):
             yield (
                 f"{atlas.embedded_path(model)}: not what the saved embedding gives; run "
+                f"`motifs embed --atlas {atlas.path} --force`"
+            )
+            return
+
+
+def _check_recommended(atlas: Atlas, model: str) -> Iterator[str]:
+    recommended = atlas.recommended()
+    there = atlas.recommended_clouds([model])
+    names = list(recommended.feature_names)
+    start = 0
+    for part in atlas.feature_parts(model, names):
+        again = recommended.place(*by_prompt(atlas, model, part, names))
+        block = there[start : start + len(again)]
+        start += len(again)
+        if block.shape != again.shape or not np.allclose(block, again, rtol=1e-4, atol=1e-4):
+            yield (
+                f"{atlas.recommended_clouds_path(model)}: not what the saved preset gives; run "
                 f"`motifs embed --atlas {atlas.path} --force`"
             )
             return

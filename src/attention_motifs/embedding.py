@@ -116,7 +116,7 @@ class LengthBinnedMoments:
         n_tokens: Int[np.ndarray, " rows"] | None = None,
     ) -> None:
         """Add rows of features with the lengths of their prompts."""
-        bins = _bin_of(n_tokens, self.length_bins, len(rows))
+        bins = bin_of(n_tokens, self.length_bins, len(rows))
         for b in np.unique(bins):
             self.bins[b].update(rows[bins == b])
 
@@ -246,7 +246,7 @@ class PatternEmbedding:
                 f"features have shape {features.shape}: (rows, {len(self.feature_names)}) is "
                 "what this embedding was fitted on"
             )
-        bins = _bin_of(n_tokens, self.length_bins, len(features))
+        bins = bin_of(n_tokens, self.length_bins, len(features))
         deviations = features[:, self.kept].astype(np.float64) - self.mean[:, self.kept][bins]
         deviations[~np.isfinite(deviations)] = 0.0
         return np.asarray(deviations / self.scale[bins])
@@ -277,7 +277,7 @@ class PatternEmbedding:
 
     def save(self, path: str | Path) -> None:
         """Write `<path>.safetensors` and `<path>.json`, without pickle."""
-        base = _base(path)
+        base = path_without_ending(path)
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         description = {
             "format": "attention-motifs pattern embedding",
@@ -301,7 +301,7 @@ class PatternEmbedding:
         Raises:
             AtlasError: if a file is missing, damaged or of another format.
         """
-        base = _base(path)
+        base = path_without_ending(path)
         json_path = base.with_name(base.name + ".json")
         description = files.read_json(json_path, mend)
         if not isinstance(description, dict) or description.get("version") != 1:
@@ -352,10 +352,14 @@ def _fits_together(embedding: PatternEmbedding) -> bool:
     )
 
 
-def _bin_of(
+def bin_of(
     n_tokens: Int[np.ndarray, " rows"] | None, edges: tuple[int, ...], n_rows: int
 ) -> Int[np.ndarray, " rows"]:
-    """Bin of lengths of each row; all zero without edges."""
+    """Bin of lengths of each row; all zero without edges.
+
+    Raises:
+        InputError: if there are edges and the lengths are missing.
+    """
     if not edges:
         return np.zeros(n_rows, dtype=np.int64)
     if n_tokens is None or len(n_tokens) != n_rows:
@@ -372,7 +376,7 @@ def _fill_empty(
     return np.asarray(table[nearest])
 
 
-def _base(path: str | Path) -> Path:
+def path_without_ending(path: str | Path) -> Path:
     """Return the path without the ending of either of the two files."""
     path = Path(path)
     return path.with_suffix("") if path.suffix in {".safetensors", ".json"} else path

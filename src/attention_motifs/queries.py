@@ -11,7 +11,8 @@ import numpy as np
 from attention_motifs.errors import InputError
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float
+    import polars as pl
+    from jaxtyping import Bool, Float, Int
 
     from attention_motifs.atlas import Atlas
     from attention_motifs.head import HeadId
@@ -117,8 +118,8 @@ def clouds_for(atlas: Atlas, metric: str) -> Float[np.ndarray, "prompts heads co
     """
     from attention_motifs.distances import get_metric
 
-    get_metric(metric)
-    return atlas.embedded()
+    in_recommended = get_metric(metric).space == "recommended"
+    return atlas.recommended_clouds() if in_recommended else atlas.embedded()
 
 
 _SHORTLIST = 50
@@ -212,10 +213,18 @@ def head_feature_means(atlas: Atlas, names: Sequence[str]) -> Float[np.ndarray, 
         n_heads = int(info["n_layers"]) * int(info["n_heads"])
         total, count = np.zeros((2, n_heads, len(names)))
         for part in atlas.feature_parts(model, names):
-            values = (
-                part.select(names).to_numpy().astype(np.float64).reshape(-1, n_heads, len(names))
-            )
+            values = by_prompt(atlas, model, part, names)[0].astype(np.float64)
             total += np.nansum(np.where(np.isfinite(values), values, np.nan), axis=0)
             count += np.isfinite(values).sum(axis=0)
         per_model.append(total / np.maximum(count, 1))
     return np.concatenate(per_model)
+
+
+def by_prompt(
+    atlas: Atlas, model: str, part: pl.DataFrame, columns: Sequence[str]
+) -> tuple[Float[np.ndarray, "prompts heads columns"], Int[np.ndarray, " prompts"]]:
+    """Features of a part by prompt and head, and how many tokens each prompt has."""
+    info = atlas.manifest.models[model]
+    n_heads = int(info["n_layers"]) * int(info["n_heads"])
+    values = part.select(columns).to_numpy().reshape(-1, n_heads, len(columns))
+    return values, part["n_tokens"].to_numpy()[::n_heads]

@@ -20,7 +20,7 @@ CLOUD_METRICS = ("cosine", "centroid", "wasserstein", "sliced-wasserstein", "ene
 
 def tolerance(embedded: np.ndarray, metric: str) -> float:
     """Rounding of float32 results, in units of the largest point."""
-    if metric == "cosine":
+    if metric in {"cosine", "recommended"}:
         return 1e-5
     # The energy distance is a root: an error of 1e-16 in its square shows as 1e-8.
     return 1e-5 * float(1 + np.abs(embedded).max()) * np.sqrt(embedded.shape[2])
@@ -116,6 +116,28 @@ def test_cosine_of_close_heads_does_not_cancel() -> None:
     assert head_distances(embedded, "cosine")[0, 1] == pytest.approx(want, rel=1e-3)
 
 
+def test_recommended_with_a_zero_cloud_is_one() -> None:
+    embedded = np.array([[[0, 0], [3, 4], [0, 1]], [[0, 0], [-3, -4], [0, 1]]], np.float32)
+    expected = np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]])
+    np.testing.assert_allclose(head_distances(embedded, "recommended"), expected, atol=1e-7)
+
+
+def test_recommended_is_cosine_where_there_is_one_prompt() -> None:
+    embedded = gaussian(1, 9, 5)
+    one, other = (head_distances(embedded, m) for m in ("recommended", "cosine"))
+    np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_recommended_pairs_the_prompts() -> None:
+    embedded = gaussian(6, 2, 3)
+    other = embedded.copy()
+    other[:, 0] = embedded[::-1, 0]
+    before, after = (head_distances(e, "recommended")[0, 1] for e in (embedded, other))
+    assert abs(before - after) > 0.01
+    both = head_distances(embedded[::-1], "recommended")[0, 1]
+    assert both == pytest.approx(before, abs=1e-6)
+
+
 def test_cosine_with_a_zero_mean_is_one() -> None:
     embedded = np.array([[[0, 0], [0, 0], [3, 4], [-3, -4]]], np.float32)
     expected = np.array([[0, 1, 1, 1], [1, 0, 1, 1], [1, 1, 0, 2], [1, 1, 2, 0]])
@@ -158,16 +180,19 @@ def test_mean_does_change_with_the_order_of_the_prompts_of_one_head() -> None:
     assert abs(head_distances(embedded)[0, 1] - head_distances(other)[0, 1]) > 0.01
 
 
+@pytest.mark.parametrize("metric", ["cosine", "recommended"])
 @QUICK
 @given(embedded=clouds(), scale=st.floats(0.125, 8))
-def test_cosine_ignores_a_scale_per_head(embedded: np.ndarray, scale: float) -> None:
+def test_cosines_ignore_a_scale_per_head(metric: str, embedded: np.ndarray, scale: float) -> None:
     other = embedded.copy()
     other[:, 0] *= np.float32(scale)
-    before, after = head_distances(embedded, "cosine"), head_distances(other, "cosine")
+    before, after = head_distances(embedded, metric), head_distances(other, metric)
     np.testing.assert_allclose(before, after, atol=1e-4)
 
 
-@pytest.mark.parametrize("metric", ["mean", "cosine", "centroid", "wasserstein", "energy"])
+@pytest.mark.parametrize(
+    "metric", ["mean", "cosine", "recommended", "centroid", "wasserstein", "energy"]
+)
 def test_a_rotation_changes_nothing(metric: str) -> None:
     assert "a rotation or reflection of the space" in get_metric(metric).invariances
     embedded = gaussian(8, 5, 6)

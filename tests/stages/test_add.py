@@ -13,6 +13,7 @@ from attention_motifs.atlas import Atlas
 from attention_motifs.checking import check_atlas
 from attention_motifs.distances import head_distances
 from attention_motifs.errors import AtlasError, InputError, ModelError
+from attention_motifs.queries import clouds_for
 from attention_motifs.stages.embed import embed
 from attention_motifs.stages.run import add, build
 from conftest import Tiny, contents
@@ -34,13 +35,16 @@ def test_files_of_other_models_and_the_embedding_stay_as_they_are(
     before, after = contents(built.path), contents(grown.path)
     changed = {name for name in before if before[name] != after[name]}
     assert changed == {
-        "atlas.json", "heads.parquet", "distances/mean.npy", "distances/cosine.npy"
-    }  # fmt: skip
+        "atlas.json",
+        "heads.parquet",
+        *(f"distances/{metric}.npy" for metric in ("mean", "cosine", "recommended")),
+    }
     assert after.keys() - before.keys() == {
         "tokens/c.parquet",
         "features/c/part-00000.parquet",
         "features/c/part-00001.parquet",
         "embedded/c.parquet",
+        "recommended/c.parquet",
         *(f"patterns/c/{prompt}.safetensors" for prompt in grown.view_prompts()),
     }
     assert check_atlas(grown) == []
@@ -52,11 +56,11 @@ def test_heads_and_distances_grow_at_the_end(grown: Atlas, built: Atlas) -> None
     new = grown.heads.tail(NEW)
     assert new["head"].to_list() == [f"c:L0:H{i}" for i in range(NEW)]
     assert new["depth"].to_list() == [0.0] * NEW, "a single layer is the first one"
-    for metric in ("mean", "cosine"):
+    for metric in ("mean", "cosine", "recommended"):
         matrix = grown.distances(metric)
         assert matrix.shape == (OLD + NEW, OLD + NEW)
         assert np.abs(matrix[:OLD, :OLD] - built.distances(metric)).max() <= 1e-6
-        assert np.array_equal(matrix, head_distances(grown.embedded(), metric=metric))
+        assert np.array_equal(matrix, head_distances(clouds_for(grown, metric), metric=metric))
 
 
 def test_patterns_are_placed_by_the_saved_embedding(grown: Atlas, built: Atlas) -> None:

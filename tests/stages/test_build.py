@@ -66,9 +66,11 @@ def test_every_file_of_the_contract_is_there_and_no_other(built: Atlas) -> None:
     ids = built.prompts["prompt_id"].to_list()
     wanted = {"atlas.json", "prompts.parquet", "heads.parquet"}
     wanted |= {"embedding.json", "embedding.safetensors"}
-    wanted |= {"distances/mean.npy", "distances/cosine.npy"}
+    wanted |= {"recommended.json", "recommended.safetensors"}
+    wanted |= {f"distances/{metric}.npy" for metric in ("mean", "cosine", "recommended")}
     for model in SIZES:
-        wanted |= {f"tokens/{model}.parquet", f"embedded/{model}.parquet"}
+        tables = ("tokens", "embedded", "recommended")
+        wanted |= {f"{table}/{model}.parquet" for table in tables}
         wanted |= {f"features/{model}/part-0000{i}.parquet" for i in range(2)}
         wanted |= {f"patterns/{model}/{i}.safetensors" for i in ids[:3]}
     assert set(contents(built.path)) == wanted
@@ -87,7 +89,8 @@ def test_the_manifest_says_what_was_asked_and_what_was_found(built: Atlas, tiny:
     assert manifest.imputed == {"a": {}, "b": {}}
     assert set(manifest.stages) == {
         "extract:a", "extract:b", "embed", "place:a", "place:b", "distances:mean",
-        "distances:cosine",
+        "distances:cosine", "recommended", "recommended:a", "recommended:b",
+        "distances:recommended",
     }  # fmt: skip
 
 
@@ -124,7 +127,7 @@ def test_heads_are_listed_by_model_layer_and_index(built: Atlas) -> None:
 
 @pytest.mark.parametrize("model", SIZES)
 def test_features_are_those_of_the_tapped_patterns(built: Atlas, tiny: Tiny, model: str) -> None:
-    names = feature_names("paper")
+    names = feature_names(["paper", "extended"])
     ids = built.prompts["prompt_id"].to_list()
     n_layers, n_heads = SIZES[model]
     heads = built.heads.filter(pl.col("model") == model)["head"].to_list()
@@ -136,7 +139,9 @@ def test_features_are_those_of_the_tapped_patterns(built: Atlas, tiny: Tiny, mod
         assert part["n_tokens"].unique().to_list() == [N_TOKENS]
         assert set(part.select(names).dtypes) == {pl.Float32}
         patterns = tapped(tiny, model, positions).reshape(-1, N_TOKENS, N_TOKENS)
-        assert np.array_equal(part.select(names).to_numpy(), compute_features(patterns, "paper"))
+        assert np.array_equal(
+            part.select(names).to_numpy(), compute_features(patterns, ["paper", "extended"])
+        )
         assert len(part) == len(positions) * n_layers * n_heads
 
 
@@ -238,7 +243,7 @@ def test_a_metric_asked_for_later_is_added(copy: Atlas, tiny: Tiny) -> None:
     before = states(copy.path)
     build(copy.path, tiny.configuration(), metrics=("mean", "cosine", "energy"))
     assert changed(before, states(copy.path)) == {"atlas.json", "distances/energy.npy"}
-    assert Atlas.open(copy.path).metrics() == ["cosine", "energy", "mean"]
+    assert Atlas.open(copy.path).metrics() == ["cosine", "energy", "mean", "recommended"]
 
 
 def test_a_stage_is_done_again_when_forced_and_gives_the_same(copy: Atlas) -> None:

@@ -12,6 +12,7 @@ from attention_motifs.cli import options as o
 from attention_motifs.cli.app import app
 from attention_motifs.cli.console import errors, print_line, report
 from attention_motifs.errors import InputError
+from attention_motifs.manifest import FEATURE_SETS
 
 
 def _configuration(
@@ -39,7 +40,7 @@ def _configuration(
         max_tokens=max_tokens,
         bos=bos,
         dtype=dtype,
-        feature_sets=tuple(features or ["paper"]),
+        feature_sets=tuple(features or FEATURE_SETS),
         n_components=n_components,
         length_bins=LENGTH_BINS if length_bins else (),
         n_view_prompts=n_view_prompts,
@@ -76,7 +77,6 @@ def build(
     """
     from attention_motifs.cli.explorer import print_page
     from attention_motifs.stages import run
-    from attention_motifs.stages.distances import STANDARD_METRICS
     from attention_motifs.stages.explore import explore
 
     configuration = _configuration(
@@ -84,9 +84,7 @@ def build(
         length_bins, n_view_prompts,
     )  # fmt: skip
     folder = atlas or o.DEFAULT_ATLAS
-    made = run.build(
-        folder, configuration, metrics=metric or STANDARD_METRICS, device=device, report=report
-    )
+    made = run.build(folder, configuration, metrics=metric, device=device, report=report)
     if explorer:
         with Atlas.lock(folder):
             site = explore(made, report=report)
@@ -112,13 +110,15 @@ def extract(
 ) -> None:
     """Take patterns and features: the first stage of `build`, alone.
 
-    Without --model it goes on with an atlas that is there.
+    Without --model it goes on with an atlas that is there; with --features, that atlas gains the
+    feature sets named.
 
     Examples:
       motifs extract --model gpt2-small --atlas my-atlas
       motifs extract --atlas my-atlas
+      motifs extract --features extended --atlas old-atlas
     """
-    from attention_motifs.stages.create import create_or_resume
+    from attention_motifs.stages.create import add_feature_sets, create_or_resume
     from attention_motifs.stages.extract import extract as run_extract
 
     folder = o.find_atlas(atlas)
@@ -133,12 +133,15 @@ def extract(
             )  # fmt: skip
         else:
             there = Atlas.open(folder)
+            add_feature_sets(there, features or ())
         run_extract(there, device=device, report=report)
 
 
 @app.command()
 def embed(atlas: o.AtlasOption = None, force: o.ForceOption = False) -> None:
     """Standardise the features and keep the principal components (paper, section 2.3).
+
+    Where the atlas has the features `extended`, also fit the preset `recommended`.
 
     Examples:
       motifs embed --atlas my-atlas
@@ -166,16 +169,16 @@ def distances(
     """Compute the distances of all pairs of heads.
 
     Examples:
-      motifs distances --metric mean --metric cosine
+      motifs distances --metric mean --metric recommended
       motifs distances --metric wasserstein --budget 3600
     """
-    from attention_motifs.stages.distances import STANDARD_METRICS
     from attention_motifs.stages.distances import distances as run_distances
+    from attention_motifs.stages.distances import standard_metrics
 
     folder = o.find_atlas(atlas)
     with Atlas.lock(folder):
         there = Atlas.open(folder)
-        for name in metric or STANDARD_METRICS:
+        for name in metric or standard_metrics(there.manifest.configuration.feature_sets):
             run_distances(there, name, budget_seconds=budget, force=force, report=report)
 
 
@@ -187,7 +190,7 @@ def add(
     atlas: o.AtlasOption = None,
     device: o.DeviceOption = "auto",
 ) -> None:
-    """Place a new model in an atlas by its saved embedding; nothing is fitted anew.
+    """Place a new model in an atlas by its saved embeddings; nothing is fitted anew.
 
     Examples:
       motifs add gemma-3-270m --atlas my-atlas
@@ -212,15 +215,14 @@ def import_pattern_lens(
     Examples:
       motifs import-pattern-lens attn_data/ --atlas my-atlas
     """
-    from attention_motifs.stages.distances import STANDARD_METRICS
     from attention_motifs.stages.import_pattern_lens import import_pattern_lens as run_import
 
     target = atlas or o.DEFAULT_ATLAS
     there = run_import(
         folder,
         target,
-        feature_sets=tuple(features or ["paper"]),
-        metrics=metric or STANDARD_METRICS,
+        feature_sets=tuple(features or FEATURE_SETS),
+        metrics=metric,
         report=report,
     )
     print_line(f"{target} holds {len(there.heads)} heads of {', '.join(there.models)}.")

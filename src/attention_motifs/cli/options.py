@@ -66,7 +66,7 @@ FeaturesOption = Annotated[
     list[str] | None,
     typer.Option(
         "--features",
-        help="Feature set, repeatable; the embedding is of the first. Default: paper.",
+        help="Feature set, repeatable; the embedding is of the first. Default: paper, extended.",
         show_default=False,
     ),
 ]
@@ -89,7 +89,9 @@ MetricOption = Annotated[
 ]
 MetricsOption = Annotated[
     list[str] | None,
-    typer.Option("--metric", help="Repeatable. Default: mean, cosine.", show_default=False),
+    typer.Option(
+        "--metric", help="Repeatable. Default: mean, cosine, recommended.", show_default=False
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Compute again what is there.")]

@@ -29,6 +29,13 @@ def cosine(x: Cloud, y: Cloud) -> float:
     return float(1.0 - (a @ b / lengths if lengths > 0 else 0.0))
 
 
+def recommended(x: Cloud, y: Cloud) -> float:
+    """1 - cosine of the two clouds as single vectors; the cosine with a zero vector is 0."""
+    products = sum(float(a @ b) for a, b in zip(x, y, strict=True))
+    lengths = np.sqrt(sum(float(a @ a) for a in x) * sum(float(b @ b) for b in y))
+    return float(1.0 - (products / lengths if lengths > 0 else 0.0))
+
+
 def centroid(x: Cloud, y: Cloud) -> float:
     """Distance of the head means."""
     return float(np.linalg.norm(x.mean(axis=0) - y.mean(axis=0)))

@@ -112,6 +112,42 @@ def _cosine_pairs(prepared: Prepared, left: np.ndarray, right: np.ndarray) -> np
     return result
 
 
+def _whole_clouds(embedded: Float[np.ndarray, "prompts heads components"]) -> Prepared:
+    """Each head's points in one row, (heads, prompts * components), and the rows' lengths."""
+    rows = np.ascontiguousarray(embedded.transpose(1, 0, 2)).reshape(embedded.shape[1], -1)
+    lengths = [np.linalg.norm(row.astype(np.float64)) for row in rows]
+    return rows, np.asarray(lengths)
+
+
+def _one_minus_cosine(
+    products: Float[np.ndarray, "*shape"], lengths: Float[np.ndarray, "*shape"]
+) -> Float[np.ndarray, "*shape"]:
+    """The cosine with a zero vector is 0."""
+    cosines = np.divide(products, lengths, out=np.zeros_like(products), where=lengths != 0)
+    result: np.ndarray = 1.0 - np.clip(cosines, -1.0, 1.0)
+    return result
+
+
+def _paired_cosine_block(prepared: Prepared, rows: np.ndarray, start: int) -> np.ndarray:
+    clouds, lengths = prepared
+    products = np.zeros((rows.size, TILE))
+    both = np.zeros((rows.size, TILE))
+    columns = slice(start, start + TILE)
+    n = lengths[columns].size
+    products[:, :n] = clouds[rows].astype(np.float64) @ clouds[columns].astype(np.float64).T
+    both[:, :n] = np.outer(lengths[rows], lengths[columns])
+    return _one_minus_cosine(products, both)
+
+
+def _paired_cosine_pairs(prepared: Prepared, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    clouds, lengths = prepared
+    products = [
+        np.dot(clouds[a].astype(np.float64), clouds[b].astype(np.float64))
+        for a, b in zip(left.tolist(), right.tolist(), strict=True)
+    ]
+    return _one_minus_cosine(np.asarray(products), lengths[left] * lengths[right])
+
+
 def _wasserstein_pairs(prepared: Prepared, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     from attention_motifs.distances.pairings import assignment_pairs
 
@@ -238,6 +274,23 @@ register_metric(
         prepare=_directions_of_means,
         pairwise=_cosine_pairs,
         block=_cosine_block,
+    )
+)
+register_metric(
+    Metric(
+        name="recommended",
+        formula=r"1 - \frac{\sum_s x_s \cdot y_s}"
+        r"{\sqrt{\sum_s \lVert x_s \rVert^2 \, \sum_s \lVert y_s \rVert^2}}",
+        cost="H^2 P C / 2",
+        invariances=(_TOGETHER, "a positive scale per head", _TURN),
+        triangle=False,
+        blind="how far a head lies from the mean of its model",
+        source="cosine of whole clouds in the space of docs/recommended.md; 0 with a zero cloud",
+        prepare=_whole_clouds,
+        pairwise=_paired_cosine_pairs,
+        block=_paired_cosine_block,
+        space="recommended",
+        threaded=False,  # its matrix products have threads of their own
     )
 )
 register_metric(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,8 @@ def create_or_resume(path: str | Path, configuration: Configuration) -> Atlas:
     """Open the atlas at `path` if it has this configuration, or make it.
 
     An atlas that holds no patterns yet is made anew, so that a mistake in the settings or in the
-    prompts can be mended and the command run again.
+    prompts can be mended and the command run again. One that lacks some of the feature sets gains
+    them: its features are then taken again.
 
     Raises:
         AtlasError: if an atlas of another configuration or of other prompts is there.
@@ -48,7 +50,21 @@ def create_or_resume(path: str | Path, configuration: Configuration) -> Atlas:
     atlas = Atlas.open(folder)
     _check_same_settings(atlas, configuration)
     _check_same_prompts(atlas)
+    add_feature_sets(atlas, configuration.feature_sets)
     return atlas
+
+
+def add_feature_sets(atlas: Atlas, sets: Sequence[str]) -> None:
+    """Let the atlas hold these feature sets besides those it has, after them.
+
+    Raises:
+        InputError: if a set is not known.
+    """
+    there = atlas.manifest.configuration
+    joined = tuple(dict.fromkeys([*there.feature_sets, *sets]))
+    feature_names(list(joined))
+    if joined != there.feature_sets:
+        atlas.update(configuration=replace(there, feature_sets=joined))
 
 
 def _is_empty(atlas: Atlas) -> bool:
@@ -58,12 +74,16 @@ def _is_empty(atlas: Atlas) -> bool:
 
 def _check_same_settings(atlas: Atlas, configuration: Configuration) -> None:
     there = atlas.manifest.configuration
-    if there != configuration:
-        differing = [
-            f"{name} {getattr(there, name)!r}, not {getattr(configuration, name)!r}"
-            for name in configuration.__dataclass_fields__
-            if getattr(there, name) != getattr(configuration, name)
-        ]
+    differing = [
+        f"{name} {getattr(there, name)!r}, not {getattr(configuration, name)!r}"
+        for name in configuration.__dataclass_fields__
+        if getattr(there, name) != getattr(configuration, name) and name != "feature_sets"
+    ]
+    if there.feature_sets[0] != configuration.feature_sets[0]:  # which the embedding is of
+        differing.append(
+            f"features {there.feature_sets[0]!r} first, not {configuration.feature_sets[0]!r}"
+        )
+    if differing:
         raise AtlasError(
             f"{atlas.path}: was made with {'; '.join(differing)}. Use another --atlas, the same "
             "settings, or `motifs add MODEL` to place a new model in it"

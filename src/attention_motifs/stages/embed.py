@@ -1,8 +1,11 @@
-"""Features to the pattern embedding: the stage `embed`, which reads part by part."""
+"""Features to the pattern embedding and to the preset `recommended`: the stage `embed`.
+
+Both are fitted and filled part by part.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -12,12 +15,18 @@ from attention_motifs.embedding import LengthBinnedMoments, PatternEmbedding
 from attention_motifs.errors import AtlasError
 from attention_motifs.features import feature_names
 from attention_motifs.progress import Report, silent
+from attention_motifs.queries import by_prompt
+from attention_motifs.recommended import FEATURE_SET, ReadParts, RecommendedEmbedding, passes
 
 
 def embed(atlas: Atlas, *, force: bool = False, report: Report = silent) -> PatternEmbedding:
     """Fit the embedding on the atlas's own models, and place all patterns in it.
 
+    If the atlas has the features `extended`, the same is done for the preset `recommended`.
     Models that `motifs add` brought are placed, never fitted on.
+
+    Returns:
+        The pattern embedding, of the first feature set.
 
     Raises:
         AtlasError: if a model is not extracted yet, or a file is missing or damaged.
@@ -43,6 +52,8 @@ def embed(atlas: Atlas, *, force: bool = False, report: Report = silent) -> Patt
         atlas.finish("embed", inputs)
     for model in atlas.models:
         place(atlas, model, embedding, force=force, report=report)
+    if FEATURE_SET in atlas.manifest.configuration.feature_sets:
+        _recommend(atlas, fitted, force=force, report=report)
     return embedding
 
 
@@ -93,3 +104,64 @@ def place(
         imputed={**atlas.manifest.imputed, model: imputed},
         stages={**atlas.manifest.stages, stage: inputs},
     )
+
+
+def _recommend(atlas: Atlas, fitted: Sequence[str], *, force: bool, report: Report) -> None:
+    """Fit the preset `recommended`, and place all patterns in it."""
+    names = feature_names(FEATURE_SET)
+    inputs = files.digest(
+        {
+            "extracted": [atlas.manifest.stages.get(f"extract:{m}") for m in fitted],
+            "features": names,
+            "version": 1,
+        }
+    )
+    if atlas.is_finished("recommended", inputs) and not force:
+        recommended = atlas.recommended()
+    else:
+        with report("fit the preset recommended", passes(len(names))) as advance:
+            recommended = RecommendedEmbedding.fit_parts(
+                _reader(atlas, fitted), names, done=lambda: advance(1)
+            )
+        recommended.save(atlas.recommended_path)
+        atlas.finish("recommended", inputs)
+    for model in atlas.models:
+        place_recommended(atlas, model, recommended, force=force, report=report)
+
+
+def _reader(atlas: Atlas, models: Sequence[str]) -> ReadParts:
+    def read(columns: Sequence[str]) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
+        for model in models:
+            for part in atlas.feature_parts(model, columns):
+                yield *by_prompt(atlas, model, part, columns), model
+
+    return read
+
+
+def place_recommended(
+    atlas: Atlas,
+    model: str,
+    recommended: RecommendedEmbedding,
+    *,
+    force: bool = False,
+    report: Report = silent,
+) -> None:
+    """Write the patterns of one model in the space of the preset `recommended`, as it is."""
+    import polars as pl
+
+    stages = atlas.manifest.stages
+    inputs = files.digest([stages.get("recommended"), stages.get(f"extract:{model}")])
+    stage, path = f"recommended:{model}", atlas.recommended_clouds_path(model)
+    if atlas.is_finished(stage, inputs) and path.is_file() and not force:
+        return
+    names = list(recommended.feature_names)
+    columns = [f"w{i}" for i in range(len(names))]
+    tables = []
+    with report(f"place the patterns of {model} by recommended", atlas.n_blocks) as advance:
+        for part in atlas.feature_parts(model, names):
+            placed = recommended.place(*by_prompt(atlas, model, part, names))
+            values = pl.DataFrame(placed.reshape(-1, len(names)), schema=columns, orient="row")
+            tables.append(part.select("head", "prompt_id").hstack(values))
+            advance(1)
+    files.write_parquet(path, pl.concat(tables))
+    atlas.finish(stage, inputs)

@@ -48,10 +48,13 @@ def extract(
 ) -> None:
     """Take the patterns of the models on the atlas's prompts, and their features.
 
+    What is there already, with all feature sets of the atlas, is kept.
+
     Args:
         atlas: held by the caller's lock.
         device: `auto`, `cpu`, `cuda`...
-        models: as the user names them; by default those of the configuration.
+        models: as the user names them; by default those of the configuration, and those that
+            were added if their features are not complete.
         report: shows progress.
         added: whether these models are placed in an embedding that was fitted without them.
 
@@ -67,11 +70,42 @@ def extract(
     for wanted in models or atlas.manifest.configuration.models:
         name = resolve(wanted).name
         _check_folder_is_free(atlas, name)
-        if is_extracted(atlas, name):
-            continue
-        source = _model_source(atlas, wanted, device, report)
-        extract_from(atlas, source, report=report, added=added)
+        if not is_extracted(atlas, name):
+            source = _model_source(atlas, wanted, device, report)
+            extract_from(atlas, source, report=report, added=added)
     write_heads(atlas)
+    for name, info in list(atlas.manifest.models.items()) if models is None else ():
+        if info.get("added") and not is_extracted(atlas, name):
+            wanted = wanted_model(atlas, name, atlas.extract_command(name))
+            source = _model_source(atlas, wanted, device, report)
+            extract_from(atlas, source, report=report, added=True)
+
+
+def wanted_model(atlas: Atlas, model: str, mend: str) -> str:
+    """Return what a model was asked for by: local ones are found by their paths alone.
+
+    Args:
+        atlas: that holds it.
+        model: its name.
+        mend: how to tell the path, for the error.
+
+    Raises:
+        InputError: if it is a local one whose path the atlas does not tell.
+    """
+    from attention_motifs.extraction import resolve
+
+    for wanted in atlas.manifest.configuration.models:
+        if wanted == model or wanted.startswith(f"{model}="):
+            return wanted
+        if "/" in wanted or "." in wanted:
+            try:
+                if resolve(wanted).name == model:
+                    return wanted
+            except InputError:  # the path is not there any more
+                continue
+    if atlas.manifest.models[model].get("kind") in {"folder", "gguf"}:
+        raise InputError(f"{model}: where it lies is not known; {mend}")
+    return model
 
 
 def _model_source(atlas: Atlas, wanted: str, device: str, report: Report) -> PatternSource:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from attention_motifs.atlas import IMPORTED, Atlas, Configuration
@@ -16,10 +17,11 @@ from attention_motifs.extraction.pattern_lens import (
     weights_digest,
 )
 from attention_motifs.features import feature_names
+from attention_motifs.manifest import FEATURE_SETS
 from attention_motifs.progress import Report, silent
 from attention_motifs.prompts import prompts_digest
-from attention_motifs.stages.create import prompts_table
-from attention_motifs.stages.distances import STANDARD_METRICS, distances
+from attention_motifs.stages.create import add_feature_sets, prompts_table
+from attention_motifs.stages.distances import distances, standard_metrics
 from attention_motifs.stages.embed import embed
 from attention_motifs.stages.extract import (
     PatternSource,
@@ -34,13 +36,14 @@ def import_pattern_lens(
     folder: str | Path,
     path: str | Path,
     *,
-    feature_sets: tuple[str, ...] = ("paper",),
-    metrics: Sequence[str] = STANDARD_METRICS,
+    feature_sets: tuple[str, ...] = FEATURE_SETS,
+    metrics: Sequence[str] | None = None,
     report: Report = silent,
 ) -> Atlas:
     """Make an atlas at `path` from the patterns in `folder`; run again, it goes on.
 
-    Only prompts that all models share are taken, since distances pair patterns by prompt.
+    Only prompts that all models share are taken, since distances pair patterns by prompt. An atlas
+    that lacks some of the feature sets gains them.
 
     Raises:
         InputError: if the folder is not one of pattern-lens, or its models share no prompt; or if
@@ -48,7 +51,7 @@ def import_pattern_lens(
         AtlasError: if another atlas is at `path`.
     """
     feature_names(list(feature_sets))
-    for metric in metrics:
+    for metric in metrics or ():
         get_metric(metric)
     models = read_models(folder)
     shared = set.intersection(*(set(m.hashes) for m in models))
@@ -64,10 +67,14 @@ def import_pattern_lens(
     with Atlas.lock(path, new=True):
         if (Path(path) / "atlas.json").is_file():
             atlas = Atlas.open(path)
-            if atlas.manifest.configuration != configuration or atlas.manifest.prompts[
-                "sha256"
-            ] != prompts_digest(prompts):
+            made = atlas.manifest.configuration
+            if (
+                replace(made, feature_sets=feature_sets) != configuration
+                or made.feature_sets[0] != feature_sets[0]
+                or atlas.manifest.prompts["sha256"] != prompts_digest(prompts)
+            ):
                 raise AtlasError(f"{path}: holds another atlas; choose another --atlas")
+            add_feature_sets(atlas, feature_sets)
         else:
             atlas = Atlas.create(
                 path, configuration, prompts_table(prompts), prompts_digest(prompts)
@@ -79,7 +86,7 @@ def import_pattern_lens(
                 extract_from(atlas, _source(model, ids), report=report)
         write_heads(atlas)
         embed(atlas, report=report)
-        for metric in metrics:
+        for metric in metrics or standard_metrics(atlas.manifest.configuration.feature_sets):
             distances(atlas, metric, report=report)
         return atlas
 

@@ -9,8 +9,8 @@ from attention_motifs.atlas import Atlas, Configuration
 from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.create import check_configuration, create_or_resume
-from attention_motifs.stages.distances import STANDARD_METRICS, distances
-from attention_motifs.stages.embed import embed, place
+from attention_motifs.stages.distances import distances, standard_metrics
+from attention_motifs.stages.embed import embed, place, place_recommended
 from attention_motifs.stages.extract import extract
 
 
@@ -18,11 +18,18 @@ def build(
     path: str | Path,
     configuration: Configuration,
     *,
-    metrics: Sequence[str] = STANDARD_METRICS,
+    metrics: Sequence[str] | None = None,
     device: str = "auto",
     report: Report = silent,
 ) -> Atlas:
     """Run all stages into the atlas at `path`; run again, it does what is still missing.
+
+    Args:
+        path: folder of the atlas.
+        configuration: what it is to hold.
+        metrics: by default `mean` and `cosine`, and `recommended` if its features are there.
+        device: `auto`, `cpu`, `cuda`...
+        report: shows progress.
 
     Raises:
         InputError: if a setting, a metric, a model's name or a prompt cannot be used.
@@ -32,19 +39,20 @@ def build(
     from attention_motifs.distances import get_metric
 
     check_configuration(configuration)
-    for metric in metrics:
+    for metric in metrics or ():
         get_metric(metric)
     with Atlas.lock(path, new=True):
         atlas = create_or_resume(path, configuration)
         extract(atlas, device=device, report=report)
         embed(atlas, report=report)
-        for metric in metrics:
+        sets = atlas.manifest.configuration.feature_sets
+        for metric in metrics or standard_metrics(sets):
             distances(atlas, metric, report=report)
         return atlas
 
 
 def add(path: str | Path, model: str, *, device: str = "auto", report: Report = silent) -> Atlas:
-    """Place a new model in an atlas by its saved embedding; nothing is fitted anew.
+    """Place a new model in an atlas by its saved embeddings; nothing is fitted anew.
 
     Raises:
         AtlasError: if the atlas has no embedding yet.
@@ -64,6 +72,8 @@ def add(path: str | Path, model: str, *, device: str = "auto", report: Report = 
             raise InputError(f"{name} is one of the models this atlas was built on already")
         extract(atlas, device=device, models=[model], report=report, added=True)
         place(atlas, name, atlas.embedding(), report=report)
+        if "recommended" in atlas.manifest.stages:
+            place_recommended(atlas, name, atlas.recommended(), report=report)
         for metric in atlas.metrics():
             distances(atlas, metric, report=report)
         return atlas

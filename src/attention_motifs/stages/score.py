@@ -12,6 +12,7 @@ from attention_motifs.atlas import Atlas
 from attention_motifs.errors import InputError
 from attention_motifs.extraction import resolve
 from attention_motifs.progress import Report, silent
+from attention_motifs.stages.extract import wanted_model
 
 if TYPE_CHECKING:
     import polars as pl
@@ -73,26 +74,6 @@ def _has_scores(atlas: Atlas, model: str) -> bool:
     return all(column in own.columns and not own[column].null_count() for column in columns)
 
 
-def _wanted(atlas: Atlas, model: str) -> str:
-    """Return what a model was asked for by: local ones are found by their paths alone.
-
-    Raises:
-        InputError: if it is a local one whose path the atlas does not tell.
-    """
-    for wanted in atlas.manifest.configuration.models:
-        if wanted == model or wanted.startswith(f"{model}="):
-            return wanted
-        if "/" in wanted or "." in wanted:
-            try:
-                if resolve(wanted).name == model:
-                    return wanted
-            except InputError:  # the path is not there any more
-                continue
-    if atlas.manifest.models[model].get("kind") in {"folder", "gguf"}:
-        raise InputError(f"{model}: where it lies is not known; add --model {model}=PATH")
-    return model
-
-
 def _score_model(
     atlas: Atlas, model: str, wanted: str | None, seed: int, device: str, report: Report
 ) -> BehaviourScores:
@@ -123,7 +104,7 @@ def load_scored_model(
 
     if model not in atlas.models:
         raise InputError(f"model {model!r} is not in this atlas; it has {', '.join(atlas.models)}")
-    asked = wanted or _wanted(atlas, model)
+    asked = wanted or wanted_model(atlas, model, f"add --model {model}=PATH")
     loaded = load_model(
         asked,
         device=device,
