@@ -37,6 +37,7 @@ STAGES: dict[str, float] = {
 BASE = {
     "ablation_table",
     "atlas",
+    "atlas_paths",
     "errors",
     "files",
     "head",
@@ -49,13 +50,14 @@ BASE = {
 # On top of all stages, each free to use those before it.
 TOP = ("queries", "head_export", "checking", "stages", "cli")
 
-<<<<<<< HEAD
-# `atlas.near`, `atlas.head` and `atlas.embedding` load what they need when they are called.
-LAZY = {("atlas", "queries"), ("atlas", "head_export"), ("atlas", "embedding")}
-=======
-# `atlas.near`, `atlas.embedding` and `atlas.recommended` load what they need when they are called.
-LAZY = {("atlas", "queries"), ("atlas", "embedding"), ("atlas", "recommended")}
->>>>>>> dedcbfd (Metric recommended: ranked and whitened features extended, cosine of whole clouds)
+# `atlas.near`, `atlas.head`, `atlas.embedding` and `atlas.recommended` load what they need when
+# they are called.
+LAZY = {
+    ("atlas", "queries"),
+    ("atlas", "head_export"),
+    ("atlas", "embedding"),
+    ("atlas", "recommended"),
+}
 
 HEAVY = {
     "datasets",

@@ -34,6 +34,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 # Of a full disk polars and safetensors tell in Rust's words, and numpy in its own.
 _FULL_IN_WORDS = re.compile(
     rf"\(os error ({errno.ENOSPC}|{errno.EDQUOT})\)|^\d+ requested and \d+ written$"
+    "|Invalid thrift: transport error$"  # of the end of a Parquet file
 )
 _REFUSED = (
     errno.EACCES,
