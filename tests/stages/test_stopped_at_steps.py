@@ -42,7 +42,7 @@ def stopped_runs(arguments: Sequence[str], stop: signal.Signals, steps: Sequence
 def build_arguments(tiny: Tiny, atlas: Path) -> list[str]:
     settings = ["--max-tokens", "24", "--n-view-prompts", "3", "--prompts", str(tiny.prompts)]
     models = ["--model", tiny.model("a"), "--model", tiny.model("b")]
-    return ["build", *models, *settings, "--atlas", str(atlas)]
+    return ["build", *models, *settings, "--no-site", "--atlas", str(atlas)]
 
 
 def test_runs_killed_while_writing_leave_nothing_different(
