@@ -18,7 +18,6 @@ if TYPE_CHECKING:
         replay_ablated,
         run_ablated,
     )
-    from attention_motifs.behaviour.copying import copying_scores
     from attention_motifs.behaviour.designs import (
         DESIGN_NAMES,
         Design,
@@ -46,7 +45,6 @@ _NAMES = {
         "METHODS", "NEEDS_CALIBRATION", "Ablation", "Calibration", "calibrate", "replay_ablated",
         "run_ablated",
     ),
-    "copying": ("copying_scores",),
     "designs": ("DESIGN_NAMES", "Design", "long_design", "prompts_design", "repeated_design"),
     "measures": ("MEASURES", "measures_on"),
     "scores": (
@@ -76,7 +74,6 @@ __all__ = [
     "calibrate",
     "common_tokens",
     "computed_classes",
-    "copying_scores",
     "long_design",
     "measure_block",
     "measures_on",
