@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Feature } from "../src/contract/generated";
-import { chosenFeatures, counted, mostCorrelated, rangeInWords, signedLog } from "../src/pages/features/words";
+import { chosenFeatures, counted, groupsOf, mostCorrelated, rangeInWords, signedLog } from "../src/pages/features/words";
 
 const feature = (name: string, set: string, context: string): Feature =>
   ({ name, set, context, statistic: "mean", large: "heavy diagonal" }) as Feature;
@@ -12,6 +12,16 @@ describe("features", () => {
     expect(rangeInWords({ low: null, high: 2 })).toBe("2 or less");
     expect(rangeInWords({ low: 1, high: 1 })).toBe("1");
     expect(rangeInWords({ low: null, high: null })).toBe("any number");
+  });
+
+  it("fall into runs of what they are taken from", () => {
+    expect(groupsOf([])).toEqual([]);
+    const contexts = ["diag", "diag", "gram.row", "diag"].map((context) => ({ context }));
+    expect(groupsOf(contexts)).toEqual([
+      { title: "diag", count: 2 },
+      { title: "gram.row", count: 1 },
+      { title: "diag", count: 1 },
+    ]);
   });
 
   it("are found by all words, by set and by context", () => {

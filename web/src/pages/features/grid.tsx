@@ -15,19 +15,26 @@ export interface GridProps {
   /** A row that is marked. */
   marked: number;
   label: string;
+  /** Runs of rows and their names, from the top; written beside the cells where there is room. */
+  groups: readonly { title: string; count: number }[];
   /** Largest width in CSS pixels. */
   most: number;
   /** Height of a cell in CSS pixels; square if left out. */
   cell?: number;
 }
 
+/** Room for names of groups, and the least room for cells that makes it worth while, in pixels. */
+const NAMES = 150;
+const CELLS = 400;
+
 /** The cells. */
 export function Grid(props: GridProps) {
-  const { rows, columns, colour, keys, describe, onOpen, marked, label, most, cell } = props;
+  const { rows, columns, colour, keys, describe, onOpen, marked, label, most, cell, groups } = props;
   const { ref, width: room } = useWidth();
   const canvas = useRef<HTMLCanvasElement>(null);
   const [at, setAt] = useState<{ row: number; column: number } | null>(null);
-  const width = Math.min(most, room);
+  const named = room >= NAMES + CELLS;
+  const width = Math.min(most, named ? room - NAMES : room);
   const height = cell === undefined ? (width * rows) / Math.max(1, columns) : cell * rows;
   useLayoutEffect(() => draw(canvas.current, rows, columns, colour), [rows, columns, ...keys]);
   const find = (event: MouseEvent) => {
@@ -53,38 +60,54 @@ export function Grid(props: GridProps) {
       <p class="grid-canvas-said" role="status" data-export="no">
         {at ? describe(at.row, at.column) : "Point at a cell, or walk with the arrow keys."}
       </p>
-      <div
-        class="grid-canvas-field"
-        style={{ width, height }}
-        tabIndex={0}
-        role="application"
-        aria-label={label}
-        onPointerMove={(event) => setAt(find(event))}
-        onPointerLeave={() => setAt(null)}
-        onBlur={() => setAt(null)}
-        onClick={(event) => {
-          const cell = find(event);
-          if (cell) onOpen(cell.row, cell.column);
-        }}
-        onKeyDown={walk}
-      >
-        <canvas ref={canvas} aria-hidden="true" />
-        {marked >= 0 ? (
-          <span class="grid-canvas-mark" style={{ top: (height * marked) / rows, height: height / rows }} />
-        ) : null}
-        {at ? (
-          <span
-            class="grid-canvas-cell"
-            data-export="no"
-            style={{
-              top: (height * at.row) / rows,
-              left: (width * at.column) / columns,
-              width: width / columns,
-              height: height / rows,
-            }}
-          />
-        ) : null}
+      <div class="grid-canvas-body">
+        <div
+          class="grid-canvas-field"
+          style={{ width, height }}
+          tabIndex={0}
+          role="application"
+          aria-label={label}
+          onPointerMove={(event) => setAt(find(event))}
+          onPointerLeave={() => setAt(null)}
+          onBlur={() => setAt(null)}
+          onClick={(event) => {
+            const cell = find(event);
+            if (cell) onOpen(cell.row, cell.column);
+          }}
+          onKeyDown={walk}
+        >
+          <canvas ref={canvas} aria-hidden="true" />
+          {marked >= 0 ? (
+            <span class="grid-canvas-mark" style={{ top: (height * marked) / rows, height: height / rows }} />
+          ) : null}
+          {at ? (
+            <span
+              class="grid-canvas-cell"
+              data-export="no"
+              style={{
+                top: (height * at.row) / rows,
+                left: (width * at.column) / columns,
+                width: width / columns,
+                height: height / rows,
+              }}
+            />
+          ) : null}
+        </div>
+        {named ? <Groups groups={groups} rows={rows} height={height} /> : null}
       </div>
+    </div>
+  );
+}
+
+/** Names of the groups, each at the first of its rows. */
+function Groups({ groups, rows, height }: Pick<GridProps, "groups" | "rows"> & { height: number }) {
+  return (
+    <div class="grid-canvas-groups">
+      {groups.map(({ title, count }, i) => (
+        <div key={i} style={{ height: `${(height * count) / rows}px` }}>
+          {title}
+        </div>
+      ))}
     </div>
   );
 }

@@ -8,7 +8,7 @@ import { csv } from "../../views/export-menu/csv";
 import { ExportMenu } from "../../views/export-menu/view";
 import { Grid } from "./grid";
 import { feature as featureParam, matrix, other } from "./params";
-import { signedLog } from "./words";
+import { groupsOf, signedLog } from "./words";
 
 interface Props {
   manifest: Manifest;
@@ -71,6 +71,7 @@ export function Matrix({ manifest, features, correlation, place }: Props) {
           }
           onOpen={open}
           marked={place}
+          groups={groupsOf(features)}
           most={kind === "importance" ? 520 : 720}
           {...(kind === "importance" ? { cell: Math.max(4, Math.min(9, 720 / n)) } : {})}
           label={`${kind} of ${n} features, rows in the order of the list. Arrow keys move, Enter opens the row's feature.`}

@@ -55,3 +55,14 @@ export function counted(values: readonly string[]): { value: string; title: stri
     ...[...counts].map(([value, count]) => ({ value, title: `${value} (${count})` })),
   ];
 }
+
+/** Runs of features that are taken from the same thing. */
+export function groupsOf(features: readonly Pick<Feature, "context">[]): { title: string; count: number }[] {
+  const groups: { title: string; count: number }[] = [];
+  for (const { context } of features) {
+    const last = groups.at(-1);
+    if (last?.title === context) last.count += 1;
+    else groups.push({ title: context, count: 1 });
+  }
+  return groups;
+}
