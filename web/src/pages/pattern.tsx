@@ -10,6 +10,7 @@ import { HeadLink } from "../views/head-link/view";
 import { promptLine } from "../views/prompt-label/view";
 import { WhenNear } from "../views/near/view";
 import { Empty, Loaded } from "../views/states/view";
+import { Suggested } from "./head/suggested";
 import { PatternFeatures } from "./pattern/features";
 import { Inspect } from "./pattern/inspect";
 import { Neighbours } from "./pattern/neighbours";
@@ -31,11 +32,7 @@ function Choose({ manifest, prompts }: { manifest: Manifest; prompts: Prompt[] }
   const place = promptParam.value === "" ? viewable[0] : promptsById(prompts, [promptParam.value])[0];
   const prompt = place === undefined ? undefined : prompts[place];
   if (row === null) {
-    return (
-      <Empty title={head.value === "" ? "No head is chosen" : `${head.value} is not in this atlas`}>
-        Search for a head above, open it, and click one of its patterns.
-      </Empty>
-    );
+    return <Suggested manifest={manifest} />;
   }
   if (place === undefined || prompt === undefined || !prompt.viewable) {
     return (

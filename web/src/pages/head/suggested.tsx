@@ -1,3 +1,4 @@
+import "./suggested.css";
 import type { Manifest } from "../../contract/generated";
 import { headName, loadHeads, type Heads } from "../../data/heads";
 import { head } from "../../state/params";
