@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,54 @@ def test_all_95_assignments_are_those_of_the_reference() -> None:
         source = literature.sources[entry["key"]]
         for field in ("title", "url", "evidence", "note"):
             assert getattr(source, field) == entry[field]
+
+
+COUNTS = {
+    ("wang2022-ioi", "gpt2-small"): {
+        "previous token": 2,
+        "duplicate token": 3,
+        "induction": 4,
+        "s-inhibition": 4,
+        "name mover": 3,
+        "negative name mover": 2,
+        "backup name mover": 8,
+    },
+    ("krzyzanowski2024-sae", "gpt2-small"): {
+        "induction": 5,
+        "previous token": 1,
+        "copy suppression": 1,
+        "duplicate token": 2,
+        "successor": 1,
+        "long-range context": 1,
+    },
+    ("hanna2023-greater-than", "gpt2-small"): {"year identifier": 7, "static-year retriever": 3},
+    ("mcdougall2023-copy-suppression", "gpt2-small"): {"copy suppression": 2},
+    ("heimersheim2023-docstring", "attn-only-4l"): {"docstring circuit": 6},
+    ("todd2023-function-vectors", "gpt-j-6b"): {"function vector": 10},
+    ("todd2023-function-vectors", "llama-2-7b"): {"function vector": 10},
+    ("todd2023-function-vectors", "llama-2-13b"): {"function vector": 5},
+    ("todd2023-function-vectors", "llama-2-70b"): {"function vector": 5},
+    ("wu2024-retrieval", "llama-2-7b-80k"): {"retrieval": 10},
+}
+
+
+def test_how_many_heads_each_source_puts_in_each_class() -> None:
+    said = Counter((a.source, a.head.model, a.head_class) for a in load_known_heads().assignments)
+    wanted = {(*of, name): n for of, classes in COUNTS.items() for name, n in classes.items()}
+    assert said == wanted
+
+
+def test_sizes_of_the_models() -> None:
+    sizes = {m.name: (m.n_layers, m.n_heads) for m in load_known_heads().models.values()}
+    assert sizes == {
+        "gpt2-small": (12, 12),
+        "attn-only-4l": (4, 8),
+        "gpt-j-6b": (28, 16),
+        "llama-2-7b": (32, 32),
+        "llama-2-13b": (40, 40),
+        "llama-2-70b": (80, 64),
+        "llama-2-7b-80k": (32, 32),
+    }
 
 
 def test_every_record_is_used_and_described() -> None:
