@@ -24,6 +24,16 @@ class AtlasPaths:
         return self.path / "heads.parquet"
 
     @property
+    def classes_path(self) -> Path:
+        """A user's own classes of heads, if any are kept here (docs/known-heads.md)."""
+        return self.path / "classes.json"
+
+    @property
+    def own_classes(self) -> Path | None:
+        """The file of own classes, or None where the atlas keeps none."""
+        return self.classes_path if self.classes_path.is_file() else None
+
+    @property
     def embedding_path(self) -> Path:
         """The embedding, without the endings of its two files."""
         return self.path / "embedding"

@@ -12,8 +12,6 @@ from attention_motifs.head import HeadId
 from attention_motifs.literature import load_known_heads
 from attention_motifs.literature.records import EVIDENCE
 
-REFERENCE = Path(__file__).parents[3] / "shared" / "reference" / "known_heads.json"
-
 SOURCE = {"key": "me2026", "title": "My heads", "url": "https://example.org/", "evidence": "manual"}
 GROUP = {"name": "mine", "colour": "#123456"}
 CLASS = {"name": "comma", "group": "mine", "description": "attends to commas"}
@@ -24,28 +22,6 @@ def write(path: Path, **lists: Any) -> Path:
     whole = {"sources": [SOURCE], "groups": [GROUP], "classes": [CLASS], "assignments": [SAID]}
     path.write_text(json.dumps({"schema": 1, **whole, **lists}), encoding="utf-8")
     return path
-
-
-def test_all_95_assignments_are_those_of_the_reference() -> None:
-    literature = load_known_heads()
-    assert len(literature.assignments) == 95
-    if not REFERENCE.is_file():
-        pytest.skip("the reference is not beside this checkout")
-    expected = {
-        (entry["model"], head, name, entry["key"])
-        for entry in json.loads(REFERENCE.read_text())
-        for name, heads in entry["classes"].items()
-        for head in heads
-    }
-    found = {
-        (a.head.model, f"L{a.head.layer}:H{a.head.index}", a.head_class, a.source)
-        for a in literature.assignments
-    }
-    assert found == expected
-    for entry in json.loads(REFERENCE.read_text()):
-        source = literature.sources[entry["key"]]
-        for field in ("title", "url", "evidence", "note"):
-            assert getattr(source, field) == entry[field]
 
 
 COUNTS = {
@@ -81,6 +57,7 @@ def test_how_many_heads_each_source_puts_in_each_class() -> None:
     said = Counter((a.source, a.head.model, a.head_class) for a in load_known_heads().assignments)
     wanted = {(*of, name): n for of, classes in COUNTS.items() for name, n in classes.items()}
     assert said == wanted
+    assert said.total() == 95
 
 
 def test_sizes_of_the_models() -> None:

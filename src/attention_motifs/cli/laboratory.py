@@ -229,6 +229,16 @@ def classes(
     file: Annotated[
         Path | None, typer.Option("--file", help="Your own JSON file of classes, beside ours.")
     ] = None,
+    atlas: Annotated[
+        Path | None,
+        typer.Option("--atlas", help="List the classes that this atlas keeps as well."),
+    ] = None,
+    save: Annotated[
+        bool, typer.Option("--save", help="Keep a copy of --file in the atlas, and label by it.")
+    ] = False,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Delete the copy that the atlas keeps.")
+    ] = False,
     json: o.JsonOption = False,
 ) -> None:
     """List the classes of heads in the literature, with their sources and conflicts.
@@ -237,12 +247,19 @@ def classes(
       motifs classes
       motifs classes induction
       motifs classes --file my-classes.json --json
+      motifs classes --file my-classes.json --atlas my-atlas --save
+      motifs classes --atlas my-atlas --forget
     """
     import polars as pl
 
     from attention_motifs.errors import InputError
     from attention_motifs.literature import class_table, known_heads
 
+    if save or forget:
+        _keep_classes(name, file, atlas, save=save, forget=forget)
+        return
+    if file is None and atlas is not None:
+        file = Atlas.open(o.find_atlas(atlas)).own_classes
     table = class_table(file)
     if name is None:
         if json:
@@ -271,6 +288,31 @@ def classes(
             for r in known.iter_rows(named=True)
         ],
     )
+
+
+def _keep_classes(
+    name: str | None, file: Path | None, atlas: Path | None, *, save: bool, forget: bool
+) -> None:
+    from attention_motifs.errors import InputError
+    from attention_motifs.stages.own_classes import forget_classes, save_classes
+
+    if save and forget:
+        raise InputError("--save and --forget: give one of them")
+    if name is not None:
+        raise InputError(f"class {name!r}: leave it out with --save and --forget")
+    if save and file is None:
+        raise InputError("--save keeps a file of classes: name it with --file")
+    if forget and file is not None:
+        raise InputError(f"--file {file}: leave it out with --forget")
+    folder = o.find_atlas(atlas)
+    with Atlas.lock(folder):
+        there = Atlas.open(folder)
+        if file is None:
+            known = forget_classes(there)
+            print_line(f"{folder}: " + ("own classes deleted" if known else "no own classes"))
+            return
+        n = save_classes(there, file)
+    print_line(f"Kept in {there.classes_path}: {n} statements are about heads of this atlas.")
 
 
 @app.command()

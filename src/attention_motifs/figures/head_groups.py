@@ -30,14 +30,18 @@ class HeadGroups:
 def head_groups(atlas: Atlas) -> HeadGroups:
     """Group each head by its class in the literature, else by its behaviour scores.
 
+    The atlas's own classes, if it keeps any, count as the literature's.
+
     A head with several classes takes the first; one above the thresholds of several behaviours
     takes the behaviour that exceeds its own by the largest factor. Computed labels end in
     "(computed)" and share the colour of the literature's group.
 
     Raises:
         AtlasError: if the heads table is missing or damaged.
+        InputError: if the atlas's file of own classes is malformed.
     """
-    known, colours = load_known_heads().classes, {**group_colours(), **COMPUTED_COLOURS}
+    own = atlas.own_classes
+    known, colours = load_known_heads(own).classes, {**group_colours(own), **COMPUTED_COLOURS}
     heads = atlas.heads
     measured = [name for name in CLASS_THRESHOLDS if name in heads.columns]
     scores = np.zeros((len(heads), len(measured)))

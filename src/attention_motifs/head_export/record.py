@@ -151,7 +151,7 @@ def head_record(
         index=row["index"],
         depth=float(row["depth"]),
         scores=_scores(row),
-        tags=_tags(row["model"], row["head"]),
+        tags=_tags(atlas, row["model"], row["head"]),
         clusters={k: row[k] for k in row if k.startswith("cluster (")},
         features=unusual,
         meanings={f.feature: known.get(f.feature, "") for f in unusual},
@@ -182,13 +182,13 @@ def _scores(row: dict[str, Any]) -> dict[str, tuple[float | None, float | None, 
     }
 
 
-def _tags(model: str, head: str) -> list[dict[str, str]]:
+def _tags(atlas: Atlas, model: str, head: str) -> list[dict[str, str]]:
     from attention_motifs.literature import known_heads
 
     columns = ("class", "paper", "url", "evidence", "note", "conflict")
     return [
         {name: one[name] for name in columns}
-        for one in known_heads(model).iter_rows(named=True)
+        for one in known_heads(model, atlas.own_classes).iter_rows(named=True)
         if one["head"] == head
     ]
 

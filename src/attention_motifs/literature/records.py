@@ -224,6 +224,14 @@ def _count(entry: Entry, key: str) -> int:
     return value
 
 
+def _given_name(entry: Entry) -> str:
+    """Name of a class or group; figures and pages tell computed ones by their ending."""
+    name = entry.text("name")
+    if name.endswith("(computed)"):
+        raise entry.error(f"name {name!r}: that ending is of behaviour scores; choose another")
+    return name
+
+
 def _read_group(entry: Entry, now: Literature) -> HeadGroup:
     entry.only(("name", "colour", "description", "scheme"))
     colour = entry.text("colour")
@@ -233,13 +241,13 @@ def _read_group(entry: Entry, now: Literature) -> HeadGroup:
         if other.colour.casefold() == colour.casefold():
             raise entry.error(f"colour {colour} already stands for {other.name!r}; choose another")
     description = entry.text("description", "")
-    return HeadGroup(entry.text("name"), colour, description, entry.text("scheme", ""))
+    return HeadGroup(_given_name(entry), colour, description, entry.text("scheme", ""))
 
 
 def _read_class(entry: Entry, now: Literature) -> HeadClass:
     entry.only(("name", "group", "description"))
     group = _known(entry, "group", now.groups)
-    return HeadClass(entry.text("name"), group, entry.text("description", ""))
+    return HeadClass(_given_name(entry), group, entry.text("description", ""))
 
 
 def _read_source(entry: Entry) -> Source:

@@ -111,6 +111,7 @@ def inputs_digest(atlas: Atlas) -> str:
     manifest = atlas.manifest.to_json()
     paths = [
         atlas.heads_path,
+        atlas.classes_path,
         atlas.prompts_path,
         atlas.projections_path,
         atlas.evaluation_path,
@@ -197,7 +198,7 @@ def _write_data(
         prompts="prompts.json.bin",
         classes="classes.json.bin",
         tags="tags.json.bin",
-        groups=of_heads.groups(),
+        groups=of_heads.groups(atlas),
         features=features,
         evaluation="evaluation.json.bin" if evaluation else None,
         ablations="ablations.json.bin" if ablations else None,

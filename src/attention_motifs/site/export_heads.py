@@ -136,7 +136,7 @@ def tags(atlas: Atlas) -> list[ClassTag]:
     import polars as pl
 
     rows = {head: i for i, head in enumerate(atlas.heads["head"].to_list())}
-    said = pl.concat([known_heads(model) for model in atlas.models])
+    said = pl.concat([known_heads(model, atlas.own_classes) for model in atlas.models])
     return [
         ClassTag(
             row=rows[one["head"]],
@@ -153,8 +153,8 @@ def tags(atlas: Atlas) -> list[ClassTag]:
 
 
 def classes(atlas: Atlas, tagged: list[ClassTag]) -> list[HeadClass]:
-    """All classes of the literature, and those computed from the behaviour scores."""
-    literature, colours = load_known_heads(), groups()
+    """All classes of the literature and of the atlas's own file, and those by behaviour scores."""
+    literature, colours = load_known_heads(atlas.own_classes), groups(atlas)
     here = {literature.model_name(model) for model in atlas.models}
     made = []
     for one in literature.classes.values():
@@ -191,9 +191,9 @@ def classes(atlas: Atlas, tagged: list[ClassTag]) -> list[HeadClass]:
     return made
 
 
-def groups() -> dict[str, str]:
-    """Colour of each class group: the literature's, then those of computed classes alone."""
-    return {**group_colours(), **COMPUTED_COLOURS}
+def groups(atlas: Atlas) -> dict[str, str]:
+    """Colour of each class group: the literature's, own ones, those of computed classes alone."""
+    return {**group_colours(atlas.own_classes), **COMPUTED_COLOURS}
 
 
 def heads_table(
@@ -201,7 +201,7 @@ def heads_table(
 ) -> Table:
     """Write the table of heads; see `contract.Manifest.heads`."""
     heads = atlas.heads
-    names = list(groups())
+    names = list(groups(atlas))
     group_of = np.full(len(heads), -1)
     for one in reversed(all_classes):  # so that the literature, which comes first, has its way
         group_of[one.rows] = names.index(one.group)

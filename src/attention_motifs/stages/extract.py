@@ -324,6 +324,7 @@ def write_heads(atlas: Atlas) -> None:
     from attention_motifs.literature import classes_of
 
     tables = []
+    own = atlas.own_classes
     for model, info in atlas.manifest.models.items():
         heads = _heads_of(model, int(info["n_layers"]), int(info["n_heads"]))
         last = max(int(info["n_layers"]) - 1, 1)
@@ -335,7 +336,7 @@ def write_heads(atlas: Atlas) -> None:
                     "layer": pl.Series([h.layer for h in heads], dtype=pl.Int32),
                     "index": pl.Series([h.index for h in heads], dtype=pl.Int32),
                     "depth": pl.Series([h.layer / last for h in heads], dtype=pl.Float32),
-                    "classes": pl.Series(classes_of(heads), dtype=pl.List(pl.String)),
+                    "classes": pl.Series(classes_of(heads, own), dtype=pl.List(pl.String)),
                 }
             )
         )
