@@ -9,7 +9,7 @@ import numpy as np
 
 from attention_motifs import files
 from attention_motifs.atlas import BLOCK_SIZE, Atlas
-from attention_motifs.errors import AtlasError
+from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.features import feature_names
 from attention_motifs.progress import Report, silent
 from attention_motifs.queries import by_prompt
@@ -33,7 +33,10 @@ _LATER = {
 
 def check_atlas(atlas: Atlas, report: Report = silent) -> list[str]:
     """Return what is wrong with an atlas, one line each; nothing if it is sound."""
-    steps: list[Callable[[], Iterator[str]]] = [lambda: _check_prompts(atlas)]
+    steps: list[Callable[[], Iterator[str]]] = [
+        lambda: _check_prompts(atlas),
+        lambda: _check_own_classes(atlas),
+    ]
     for model in atlas.models:
         steps += [
             lambda model=model: _check_features(atlas, model),  # type: ignore[misc]
@@ -80,6 +83,15 @@ def _check_prompts(atlas: Atlas) -> Iterator[str]:
             f"{atlas.heads_path}: {len(atlas.heads)} heads, the models have {wanted}; delete it "
             f"and {atlas.extract_command()}"
         )
+
+
+def _check_own_classes(atlas: Atlas) -> Iterator[str]:
+    from attention_motifs.literature import load_known_heads
+
+    try:
+        load_known_heads(atlas.own_classes)
+    except InputError as error:
+        yield f"{error} (or `motifs classes --atlas {atlas.path} --forget`)"
 
 
 def _check_features(atlas: Atlas, model: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from attention_motifs.atlas import Atlas
+from attention_motifs.checking import check_atlas
 from attention_motifs.cli import main
 from attention_motifs.errors import InputError
 from attention_motifs.figures.head_groups import head_groups
@@ -123,6 +124,20 @@ def test_a_malformed_file_leaves_the_atlas_as_it_was(atlas: Atlas, tmp_path: Pat
         save_classes(atlas, tmp_path / "none.json")
     assert atlas.classes_path.read_bytes() == kept
     assert labelled(atlas) == OF_ATLAS
+
+
+def test_a_copy_damaged_by_hand_is_named_and_can_be_forgotten(atlas: Atlas, tmp_path: Path) -> None:
+    save_classes(atlas, write(tmp_path / "mine.json"))
+    sound = check_atlas(atlas)
+    atlas.classes_path.write_bytes(b"\xff{")
+    found = [one for one in check_atlas(atlas) if one not in sound]
+    assert len(found) == 1
+    assert "classes.json" in found[0]
+    assert "--forget" in found[0]
+    with pytest.raises(InputError, match=r"classes\.json"):
+        write_heads(atlas)
+    assert forget_classes(atlas)
+    assert labelled(atlas) == []
 
 
 def run(
