@@ -85,7 +85,8 @@ def test_a_batch_gives_what_its_prompts_give_alone(loaded: tuple[LoadedModel, Pa
     for i in range(3):
         alone, _ = tapped(model, ids[i : i + 1])
         for many, one in zip(together, alone, strict=True):
-            torch.testing.assert_close(many[i : i + 1], one, atol=1e-5, rtol=0)
+            # A batch goes through other BLAS kernels: on some processors up to 3e-5 were seen.
+            torch.testing.assert_close(many[i : i + 1], one, atol=1e-4, rtol=0)
 
 
 def test_the_pass_can_stop_early_and_keeps_nothing(loaded: tuple[LoadedModel, Path]) -> None:
