@@ -57,7 +57,7 @@ def _tell(atlas: Atlas, head: str, paths: list[Path]) -> None:
     )
     induction = dict(atlas.heads.select("head", "induction").iter_rows())
     for scope, title in (("within", "in the same model"), ("across", "in the other model")):
-        for metric in ("mean", "cosine"):
+        for metric in ("mean", "recommended"):
             found = atlas.near(head, n=5, metric=metric, scope=scope)
             print_table(
                 f"Nearest {title}, by {metric}",
