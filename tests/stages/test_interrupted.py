@@ -20,7 +20,7 @@ BUILD = "from attention_motifs.cli import main; main()"
 
 def command(tiny: Tiny, atlas: Path, prompts: Path) -> list[str]:
     models = [word for name in ("a", "b") for word in ("--model", tiny.model(name))]
-    return [sys.executable, "-c", BUILD, "build", *models, "--atlas", str(atlas),
+    return [sys.executable, "-c", BUILD, "build", "--no-site", *models, "--atlas", str(atlas),
             "--prompts", str(prompts), "--max-tokens", "24", "--n-view-prompts", "3"]  # fmt: skip
 
 
