@@ -11,6 +11,7 @@ import { Legend } from "../views/legend/view";
 import { Empty, Loaded } from "../views/states/view";
 import { Table } from "../views/table/view";
 import { CutControls } from "./clustering/controls";
+import { LoadedClusters } from "./clustering/loaded";
 import { clustering, cut, minSize, useClustering, type CutClustering } from "./clustering/cut";
 import { keptNames, makeView, namesKey, type View } from "./clusters/model";
 import { picked } from "./clusters/params";
@@ -38,23 +39,17 @@ export default function ClusterTrends({ manifest }: PageProps) {
         Share of the heads that each cluster holds, over the depth of the models (0 is the first layer, 1
         the last), over a feature such as an entropy, or over their size.
       </p>
-      <Loaded resource={clusters} what="the clusters" height={400}>
-        {(found) =>
-          found ? (
-            <Loaded resource={heads} what="the heads" height={400}>
-              {(loaded) => (
-                <Loaded resource={ranked} what="the features" height={400}>
-                  {(choice) => <Content manifest={manifest} clusters={found} heads={loaded} choice={choice} />}
-                </Loaded>
-              )}
-            </Loaded>
-          ) : (
-            <Empty title="This atlas holds no clusters">
-              {manifest.missing["clusterings"] ?? "Run `motifs cluster`, then `motifs site` again."}
-            </Empty>
-          )
-        }
-      </Loaded>
+      <LoadedClusters manifest={manifest} resource={clusters} height={400}>
+        {(found) => (
+          <Loaded resource={heads} what="the heads" height={400}>
+            {(loaded) => (
+              <Loaded resource={ranked} what="the features" height={400}>
+                {(choice) => <Content manifest={manifest} clusters={found} heads={loaded} choice={choice} />}
+              </Loaded>
+            )}
+          </Loaded>
+        )}
+      </LoadedClusters>
     </>
   );
 }

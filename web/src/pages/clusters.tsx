@@ -14,8 +14,9 @@ import { useWidth } from "../state/width";
 import { Dendrogram } from "../views/dendrogram/view";
 import { csv } from "../views/export-menu/csv";
 import { ExportMenu } from "../views/export-menu/view";
-import { Empty, Loaded } from "../views/states/view";
+import { Loaded } from "../views/states/view";
 import { CutControls } from "./clustering/controls";
+import { LoadedClusters } from "./clustering/loaded";
 import { clustering, cut, minSize, storedCut, useClustering, type CutClustering } from "./clustering/cut";
 import { Maps } from "./clusters/maps";
 import { keptNames, makeView, namesKey, type View } from "./clusters/model";
@@ -40,19 +41,13 @@ export default function Clusters({ manifest }: PageProps) {
   return (
     <>
       <h1>Clusters</h1>
-      <Loaded resource={clusters} what="the clusters" height={500}>
-        {(found) =>
-          found ? (
-            <Loaded resource={data} what="the heads" height={500}>
-              {(loaded) => <Content manifest={manifest} clusters={found} {...loaded} />}
-            </Loaded>
-          ) : (
-            <Empty title="This atlas holds no clusters">
-              {manifest.missing["clusterings"] ?? "Run `motifs cluster`, then `motifs site` again."}
-            </Empty>
-          )
-        }
-      </Loaded>
+      <LoadedClusters manifest={manifest} resource={clusters} height={500}>
+        {(found) => (
+          <Loaded resource={data} what="the heads" height={500}>
+            {(loaded) => <Content manifest={manifest} clusters={found} {...loaded} />}
+          </Loaded>
+        )}
+      </LoadedClusters>
     </>
   );
 }

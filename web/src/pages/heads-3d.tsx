@@ -9,9 +9,10 @@ import { Select } from "../views/controls/view";
 import type { PointAxis } from "../views/points-3d/api";
 import { Empty, Loaded } from "../views/states/view";
 import { filteredHeads, loadBase, type Base } from "./points/base";
-import { Bar, ColumnSelect, FlatCheck, HeadFilters, PointStyling } from "./points/bar";
-import { colourColumn, headColumns, type PointColumn } from "./points/columns";
+import { AxisSelects, Bar, ColumnSelect, FlatCheck, HeadFilters, PointStyling } from "./points/bar";
+import { colourColumn, headColumns } from "./points/columns";
 import { chosenAxes, loadAxes } from "./points/axes";
+import { useColouring } from "./points/colouring";
 import * as params from "./points/params";
 import { Plot } from "./points/plot";
 import { HeadPreview } from "./points/preview";
@@ -63,11 +64,7 @@ function Body({ manifest, base }: { manifest: Manifest; base: Base }) {
     [columns, id, ids.join()],
     { keep: true },
   );
-  const colouring = useResource(
-    async () => ({ id: colourId, colouring: await (columns.find((one) => one.id === colourId) as PointColumn).load() }),
-    [columns, colourId],
-    { keep: true },
-  );
+  const colouring = useColouring(columns, colourId);
   const filter = { models: models.value, layers: layers.value, classes: classes.value };
   const passing = useMemo(() => filteredHeads(manifest, base, filter), [manifest, base, JSON.stringify(filter)]);
   const named = [headParam.value, ...headsParam.value].filter(Boolean);
@@ -140,17 +137,6 @@ function Body({ manifest, base }: { manifest: Manifest; base: Base }) {
 function titleOf(one: Manifest["projections"][number]): string {
   const neighbours = one.n_neighbors > 0 ? `, ${one.n_neighbors} neighbours` : "";
   return `${one.method} ${one.n_components}-D${neighbours}, ${one.metric}, ${one.scope}`;
-}
-
-function AxisSelects({ columns, ids }: { columns: readonly PointColumn[]; ids: readonly string[] }) {
-  const numeric = columns.filter((one) => one.numeric);
-  return (
-    <>
-      <ColumnSelect label="x" value={ids[0] ?? ""} columns={numeric} onChange={params.x.set} />
-      <ColumnSelect label="y" value={ids[1] ?? ""} columns={numeric} onChange={params.y.set} />
-      <ColumnSelect label="z" value={ids[2] ?? "none"} columns={numeric} none="none" onChange={params.z.set} />
-    </>
-  );
 }
 
 /** Where selected heads can be taken. */

@@ -10,8 +10,9 @@ import { Check } from "../views/controls/view";
 import { Empty, Loaded } from "../views/states/view";
 import { chosenAxes, loadAxes } from "./points/axes";
 import { both, filteredHeads, loadBase, perPattern, perPrompt, type Base } from "./points/base";
-import { Bar, ColumnSelect, FlatCheck, HeadFilters, PointStyling } from "./points/bar";
-import { colourColumn, patternColumns, type PointColumn } from "./points/columns";
+import { AxisSelects, Bar, ColumnSelect, FlatCheck, HeadFilters, PointStyling } from "./points/bar";
+import { colourColumn, patternColumns } from "./points/columns";
+import { useColouring } from "./points/colouring";
 import * as params from "./points/params";
 import { Plot } from "./points/plot";
 import { patternLink, PatternPreview } from "./points/preview";
@@ -36,11 +37,7 @@ function Body({ manifest, base }: { manifest: Manifest; base: Base }) {
   const ids = chosenAxes(columns, "component");
   const colourId = colourColumn(columns, colour.value, false);
   const axes = useResource(() => loadAxes(columns, ids), [columns, ids.join()], { keep: true });
-  const colouring = useResource(
-    async () => ({ id: colourId, colouring: await (columns.find((one) => one.id === colourId) as PointColumn).load() }),
-    [columns, colourId],
-    { keep: true },
-  );
+  const colouring = useColouring(columns, colourId);
   const filter = { models: models.value, layers: layers.value, classes: classes.value };
   const passing = useMemo(
     () =>
@@ -57,16 +54,13 @@ function Body({ manifest, base }: { manifest: Manifest; base: Base }) {
   if (n === 0 || manifest.points.components.length < 2) {
     return <Empty title="This atlas holds no embedded patterns">{manifest.missing["points"]}</Empty>;
   }
-  const numeric = columns.filter((one) => one.numeric);
   return (
     <>
       <p class="muted">
         Each point is the pattern of one head on one prompt. Hover shows it; a click keeps it, a right click or Enter opens it.
       </p>
       <Bar>
-        <ColumnSelect label="x" value={ids[0] ?? ""} columns={numeric} onChange={params.x.set} />
-        <ColumnSelect label="y" value={ids[1] ?? ""} columns={numeric} onChange={params.y.set} />
-        <ColumnSelect label="z" value={ids[2] ?? "none"} columns={numeric} none="none" onChange={params.z.set} />
+        <AxisSelects columns={columns} ids={ids} />
         <ColumnSelect label="Colour" value={colourId} columns={columns} onChange={(next) => params.colourBy(next)} />
         <HeadFilters manifest={manifest} base={base} />
         <FlatCheck />

@@ -52,6 +52,18 @@ export function ColumnSelect({ label, value, columns, none, onChange }: ColumnSe
   );
 }
 
+/** The columns of the axes; the third may be none. */
+export function AxisSelects({ columns, ids }: { columns: readonly PointColumn[]; ids: readonly string[] }) {
+  const numeric = columns.filter((one) => one.numeric);
+  return (
+    <>
+      <ColumnSelect label="x" value={ids[0] ?? ""} columns={numeric} onChange={params.x.set} />
+      <ColumnSelect label="y" value={ids[1] ?? ""} columns={numeric} onChange={params.y.set} />
+      <ColumnSelect label="z" value={ids[2] ?? "none"} columns={numeric} none="none" onChange={params.z.set} />
+    </>
+  );
+}
+
 /** Which heads are shown. */
 export function HeadFilters({ manifest, base }: { manifest: Manifest; base: Base }) {
   const deepest = Math.max(...manifest.models.map((one) => one.n_layers)) - 1;
