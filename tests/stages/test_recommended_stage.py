@@ -171,7 +171,7 @@ def test_stopped_between_two_parts_it_still_answers_and_goes_on(
 ) -> None:
     from attention_motifs.stages import extract as stage
 
-    once, blocks = stage._extract_block, iter([True])
+    once, blocks = stage.write_part, iter([True])
 
     def stop_at_the_second(*arguments: object) -> None:
         if not next(blocks, False):
@@ -179,7 +179,7 @@ def test_stopped_between_two_parts_it_still_answers_and_goes_on(
         once(*arguments)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(stage, "_extract_block", stop_at_the_second)
+        patch.setattr(stage, "write_part", stop_at_the_second)
         with pytest.raises(KeyboardInterrupt):
             build(old_copy.path, tiny.configuration())
     half = Atlas.open(old_copy.path)

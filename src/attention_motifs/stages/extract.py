@@ -1,16 +1,22 @@
-"""Models and prompts to features: the stage `extract`, one part at a time."""
+"""Models and prompts to features: the stage `extract`, one part at a time.
+
+A part holds the features of one model on one block of prompts. It depends on the atlas's
+configuration and prompts, the model and the number of the block alone, so that parts can be made in
+any order and by any process: `extract_part` makes one from nothing but these.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from attention_motifs import files
-from attention_motifs.atlas import BLOCK_SIZE, IMPORTED, Atlas
+from attention_motifs.atlas import BLOCK_SIZE, IMPORTED, Atlas, Configuration
 from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.features import compute_features, feature_names
 from attention_motifs.head import HeadId, model_folder
@@ -71,13 +77,13 @@ def extract(
         name = resolve(wanted).name
         _check_folder_is_free(atlas, name)
         if not is_extracted(atlas, name):
-            source = _model_source(atlas, wanted, device, report)
+            source = model_source(atlas, wanted, device, report)
             extract_from(atlas, source, report=report, added=added)
     write_heads(atlas)
     for name, info in list(atlas.manifest.models.items()) if models is None else ():
         if info.get("added") and not is_extracted(atlas, name):
             wanted = wanted_model(atlas, name, atlas.extract_command(name))
-            source = _model_source(atlas, wanted, device, report)
+            source = model_source(atlas, wanted, device, report)
             extract_from(atlas, source, report=report, added=True)
 
 
@@ -108,7 +114,21 @@ def wanted_model(atlas: Atlas, model: str, mend: str) -> str:
     return model
 
 
-def _model_source(atlas: Atlas, wanted: str, device: str, report: Report) -> PatternSource:
+def model_source(
+    atlas: Atlas, wanted: str, device: str = "auto", report: Report = silent
+) -> PatternSource:
+    """Load a model, and tokenize the atlas's prompts for it.
+
+    Args:
+        atlas: read, not written.
+        wanted: the model as the user names it.
+        device: `auto`, `cpu`, `cuda`...
+        report: shows progress.
+
+    Raises:
+        ModelError, ResourceError: if the model cannot be had, loaded or trusted.
+        InputError: if a prompt is shorter than two tokens.
+    """
     from attention_motifs.extraction import first_token, for_each_layer, load_model, tokenize
 
     configuration = atlas.manifest.configuration
@@ -135,27 +155,36 @@ def extract_from(
     atlas: Atlas, source: PatternSource, *, report: Report = silent, added: bool = False
 ) -> None:
     """Write the tokens, features and viewing patterns of one model, part by part."""
+    begin_model(atlas, source)
+    with report(
+        f"patterns and features of {source.model}", int(atlas.manifest.prompts["n"])
+    ) as advance:
+        for block in range(atlas.n_blocks):
+            write_part(atlas, source, block)
+            advance(len(_positions(atlas, block)))
+    finish_model(atlas, source, added=added)
+
+
+def begin_model(atlas: Atlas, source: PatternSource) -> None:
+    """Write the tokens of a model's prompts; before its first part."""
     import polars as pl
 
-    prompt_ids: list[str] = atlas.prompts["prompt_id"].to_list()
-    inputs = _extract_inputs(atlas, source.info)
     _warn_of_mixed_lengths(atlas, source)
     files.write_parquet(
         atlas.tokens_path(source.model),
         pl.DataFrame(
             {
-                "prompt_id": prompt_ids,
+                "prompt_id": atlas.prompts["prompt_id"],
                 "token_ids": [list(ids) for ids, _ in source.tokens],
                 "tokens": [list(texts) for _, texts in source.tokens],
             }
         ),
     )
-    with report(f"patterns and features of {source.model}", len(prompt_ids)) as advance:
-        for block in range(atlas.n_blocks):
-            positions = _positions(atlas, block)
-            if not _block_is_complete(atlas, source.model, block, inputs):
-                _extract_block(atlas, source, block, positions, prompt_ids, inputs)
-            advance(len(positions))
+
+
+def finish_model(atlas: Atlas, source: PatternSource, *, added: bool = False) -> None:
+    """Note a model whose parts are all there in the manifest."""
+    inputs = _extract_inputs(atlas, source.info)
     info = {**source.info, "added": added}
     atlas.update(
         models={**atlas.manifest.models, source.model: info},
@@ -163,25 +192,76 @@ def extract_from(
     )
 
 
-def _extract_block(
-    atlas: Atlas,
-    source: PatternSource,
-    block: int,
-    positions: Sequence[int],
-    prompt_ids: Sequence[str],
-    inputs: str,
-) -> None:
-    """Compute one block of prompts; its part is written last, so that it stands for all."""
-    n_layers, n_heads = int(source.info["n_layers"]), int(source.info["n_heads"])
+def extract_part(path: str | Path, wanted: str, block: int, device: str = "auto") -> None:
+    """Make one part in any process that can see the atlas's folder.
+
+    The model stays loaded in the process for its next part. Other processes may make other parts of
+    the same atlas meanwhile; one of them, holding the lock, calls `begin_model` before and
+    `finish_model` after.
+
+    Args:
+        path: of the atlas, which holds the prompts and the configuration.
+        wanted: the model as the user names it; a local path must be there for this process too.
+        block: which of the atlas's `n_blocks` blocks of prompts.
+        device: `auto`, `cpu`, `cuda`...
+
+    Raises:
+        AtlasError: if there is no atlas.
+        ModelError, ResourceError, InputError: as `extract`.
+    """
+    atlas = Atlas.open(path)
+    key = (Path(path).resolve(), wanted, device, atlas.manifest.configuration)
+    write_part(atlas, _source_of_process(*key), block)
+
+
+@lru_cache(maxsize=1)
+def _source_of_process(
+    path: Path, wanted: str, device: str, _configuration: Configuration
+) -> PatternSource:
+    return model_source(Atlas.open(path), wanted, device)
+
+
+def write_part(atlas: Atlas, source: PatternSource, block: int) -> None:
+    """Make one part of a model's features, unless it is there, complete and of the same inputs.
+
+    The part is written last, after its patterns for viewing, so that it stands for all.
+    """
+    inputs = _extract_inputs(atlas, source.info)
+    if _block_is_complete(atlas, source.model, block, inputs):
+        return
+    positions = _positions(atlas, block)
+    prompt_ids = atlas.prompts["prompt_id"][positions.start : positions.stop].to_list()
+    lengths = [len(source.tokens[position][0]) for position in positions]
     sets = list(atlas.manifest.configuration.feature_sets)
-    names = feature_names(sets)
     view = set(atlas.view_prompts())
-    features = np.empty((len(positions), n_layers, n_heads, len(names)), dtype=np.float32)
-    triangles = {
-        i: [np.empty(0, dtype=np.uint8)] * n_layers
-        for i, position in enumerate(positions)
-        if prompt_ids[position] in view
-    }
+    features, triangles = _take(
+        source, positions, sets, [i for i, prompt_id in enumerate(prompt_ids) if prompt_id in view]
+    )
+    for i, packed in triangles.items():
+        files.write_tensors(
+            atlas.patterns_path(source.model, prompt_ids[i]),
+            {"triangles": packed},
+            {"n_tokens": str(lengths[i])},
+        )
+    table = _part_table(source.model, prompt_ids, lengths, features, feature_names(sets))
+    files.write_parquet(atlas.part_path(source.model, block), table, {"inputs": inputs})
+
+
+def _take(
+    source: PatternSource, positions: Sequence[int], sets: list[str], viewed: Sequence[int]
+) -> tuple[Float[np.ndarray, "prompts layers heads features"], dict[int, np.ndarray[Any, Any]]]:
+    """Features of a block of prompts, and the packed patterns of some of them for viewing.
+
+    Args:
+        source: of the patterns.
+        positions: of the prompts in the atlas.
+        sets: feature sets.
+        viewed: which of the positions have their patterns kept, each (layers, heads, bytes).
+    """
+    n_layers, n_heads = int(source.info["n_layers"]), int(source.info["n_heads"])
+    n_features = len(feature_names(sets))
+    features = np.empty((len(positions), n_layers, n_heads, n_features), dtype=np.float32)
+    triangles = {i: [np.empty(0, dtype=np.uint8)] * n_layers for i in viewed}
 
     def sink(layer: int, indices: Sequence[int], patterns: Any) -> None:
         flat = patterns.reshape(-1, *patterns.shape[-2:])
@@ -192,15 +272,7 @@ def _extract_block(
                 triangles[i][layer] = pack_triangles(_to_numpy(patterns[row]))
 
     source.run_block(positions, sink)
-    for i, layers in triangles.items():
-        files.write_tensors(
-            atlas.patterns_path(source.model, prompt_ids[positions[i]]),
-            {"triangles": np.stack(layers)},
-            {"n_tokens": str(len(source.tokens[positions[i]][0]))},
-        )
-    lengths = [len(source.tokens[position][0]) for position in positions]
-    table = _part_table(source.model, [prompt_ids[p] for p in positions], lengths, features, names)
-    files.write_parquet(atlas.part_path(source.model, block), table, {"inputs": inputs})
+    return features, {i: np.stack(layers) for i, layers in triangles.items()}
 
 
 def _part_table(

@@ -1,0 +1,80 @@
+"""Parts of the stage `extract`: each can be made alone, by any process, in any order."""
+
+from __future__ import annotations
+
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from attention_motifs.atlas import Atlas
+from attention_motifs.errors import AtlasError
+from attention_motifs.stages.create import create_or_resume
+from attention_motifs.stages.extract import (
+    begin_model,
+    extract,
+    extract_part,
+    finish_model,
+    model_source,
+    write_heads,
+    write_part,
+)
+from conftest import Tiny, contents
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_cache(own_cache: Path) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def extracted(tiny: Tiny, own_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Atlas:
+    """An atlas of `a` and `b` that has its features and nothing else."""
+    path = tmp_path_factory.mktemp("extracted") / "atlas"
+    with Atlas.lock(path, new=True):
+        atlas = create_or_resume(path, tiny.configuration())
+        extract(atlas)
+        return atlas
+
+
+def begun(path: Path, tiny: Tiny) -> Atlas:
+    return create_or_resume(path, tiny.configuration())
+
+
+def test_parts_made_in_any_order_are_those_of_a_whole_run(
+    extracted: Atlas, tiny: Tiny, tmp_path: Path
+) -> None:
+    atlas = begun(tmp_path / "atlas", tiny)
+    for wanted in atlas.manifest.configuration.models:
+        source = model_source(atlas, wanted)
+        begin_model(atlas, source)
+        for block in reversed(range(atlas.n_blocks)):
+            write_part(atlas, source, block)
+        finish_model(atlas, source)
+    write_heads(atlas)
+    assert contents(atlas.path) == contents(extracted.path)
+
+
+def test_a_part_that_is_there_is_left_alone(extracted: Atlas, tiny: Tiny) -> None:
+    path = extracted.part_path("a", 1)
+    before = path.stat().st_ino
+    write_part(extracted, model_source(extracted, tiny.model("a")), 1)
+    assert path.stat().st_ino == before
+
+
+def test_another_process_makes_the_same_part_from_names_alone(
+    extracted: Atlas, tiny: Tiny, tmp_path: Path
+) -> None:
+    atlas = begun(tmp_path / "atlas", tiny)
+    arguments = [(str(atlas.path), tiny.model("b"), block) for block in (1, 0)]
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        pool.starmap(extract_part, arguments)
+    made, whole = contents(atlas.path), contents(extracted.path)
+    names = {n for n in whole if n.startswith(("features/b/", "patterns/b/"))}
+    assert names == {n for n in made if "/b/" in n}
+    assert all(made[name] == whole[name] for name in names)
+
+
+def test_a_part_of_no_atlas_is_refused(tiny: Tiny, tmp_path: Path) -> None:
+    with pytest.raises(AtlasError):
+        extract_part(tmp_path / "nothing", tiny.model("a"), 0)
