@@ -25,7 +25,7 @@ KINDS = {
 """What a row is about."""
 
 COLUMNS: dict[str, tuple[str, str]] = {
-    "experiment": ("String", "`sweep`, or what was asked for; with the model, what a run replaces"),
+    "experiment": ("String", "`sweep`, or what was asked for"),
     "kind": ("String", "`head`, `set`, `control`, `group` or `distance`"),
     "model": ("String", "whose heads"),
     "name": ("String", "the head, the set (a class, a cluster, `5 nearest of ...`), or the anchor"),
@@ -39,14 +39,14 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "clean": ("Float64", "the measure without ablation"),
     "ablated": ("Float64", "the measure with it"),
     "effect": ("Float64", "ablated - clean; for `distance`, Spearman's rho"),
-    "ci_low": ("Float64", "of the effect: 2.5 % of bootstrap draws of sequences"),
-    "ci_high": ("Float64", "97.5 %"),
+    "ci_low": ("Float64", "of the effect, 95 % interval by bootstrap over sequences, lower end"),
+    "ci_high": ("Float64", "its upper end"),
     "control_effect": ("Float64", "mean effect of the layer-matched controls, or of the null"),
     "control_low": ("Float64", "2.5 % of the controls"),
     "control_high": ("Float64", "97.5 %"),
     "excess": ("Float64", "effect - control_effect"),
-    "excess_low": ("Float64", "2.5 % of bootstrap draws of sequences"),
-    "excess_high": ("Float64", "97.5 %"),
+    "excess_low": ("Float64", "95 % interval by bootstrap over sequences, lower end"),
+    "excess_high": ("Float64", "its upper end"),
     "standardised": ("Float64", "excess over the standard deviation of the controls"),
     "p": ("Float64", "of the test; null for controls, which are not tested"),
     "q": ("Float64", "Benjamini and Hochberg's, over every p of the file"),

@@ -54,6 +54,20 @@ def test_a_sweep_has_every_head_with_intervals_tests_and_their_number(swept: Atl
     tested = table["p"].is_not_null().sum()
     assert set(table["n_tested"].to_list()) == {tested}
     assert (table.filter(pl.col("p").is_not_null())["q"] >= table["p"].drop_nulls()).all()
+    for row in heads.filter(pl.col("design") == "repeated", pl.col("method") == "mean").iter_rows(
+        named=True
+    ):
+        layer = row["name"].rsplit(":", 1)[0]
+        others = heads.filter(
+            pl.col("design") == "repeated",
+            pl.col("method") == "mean",
+            pl.col("name").str.starts_with(f"{layer}:"),
+            pl.col("name") != row["name"],
+        )["effect"]
+        assert row["n_controls"] == len(others) == 2
+        assert row["control_effect"] == pytest.approx(others.mean())
+        assert row["excess"] == pytest.approx(row["effect"] - row["control_effect"])
+        assert row["excess_low"] <= row["excess"] <= row["excess_high"]
     divergence = table.filter(pl.col("measure") == "kl", pl.col("kind") == "head")
     assert (divergence["effect"] > -1e-4).all()
 

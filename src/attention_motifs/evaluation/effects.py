@@ -8,10 +8,11 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import rankdata
+from scipy.stats import norm, rankdata, t
 
 from attention_motifs.errors import InputError
 from attention_motifs.evaluation.null import layer_matched_draws, layer_permutations, n_arrangements
@@ -23,6 +24,7 @@ N_BOOTSTRAP = 2000
 N_PERMUTATIONS = 9999
 _EXACT_SIGNS = 12
 _ROUNDING = 1e-12
+_ALMOST_1 = 1 - 1e-12
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,27 @@ class Comparison:
 def bootstrap_interval(
     values: Float[np.ndarray, " sequences"], rng: np.random.Generator, n: int = N_BOOTSTRAP
 ) -> tuple[float, float]:
-    """2.5 and 97.5 % of the mean over draws of sequences; NaN for fewer than two of them."""
+    """95 % interval of the mean from draws of sequences; NaN for fewer than two of them.
+
+    Percentiles are expanded for the number of sequences (`tail`): plain ones are too narrow for
+    few, and hold the mean of 8 normal values in 88 % of cases, expanded ones in 94 %.
+    """
     if len(values) < 2 or not np.isfinite(values).all():
         return math.nan, math.nan
     means = values[rng.integers(len(values), size=(n, len(values)))].mean(axis=1)
-    low, high = np.quantile(means, [0.025, 0.975])
+    outside = tail(len(values))
+    low, high = np.quantile(means, [outside, 1 - outside])
     return float(low), float(high)
+
+
+def tail(n: int) -> float:
+    """Share of bootstrap draws outside of a 95 % interval, on each side, for n sequences.
+
+    Hesterberg (2015), What teachers should know about the bootstrap, The American Statistician
+    69, 371-386: the tail of a normal beyond the quantile of Student's t, times the square root of
+    n / (n - 1), since draws spread as if divided by n.
+    """
+    return float(norm.sf(math.sqrt(n / (n - 1)) * t.ppf(0.975, n - 1)))
 
 
 def sign_flip_p(
@@ -61,13 +78,19 @@ def sign_flip_p(
     if n < 1 or not np.isfinite(values).all():
         return math.nan, math.nan
     if n <= _EXACT_SIGNS:
-        signs = np.array(list(itertools.product((1.0, -1.0), repeat=n)))
+        signs = _all_signs(n)
     else:
         signs = rng.choice((1.0, -1.0), size=(N_PERMUTATIONS + 1, n))
         signs[0] = 1.0
     means = np.abs(signs @ values) / n
     p = float((means >= means[0] - _ROUNDING * max(1.0, means[0])).mean())
     return p, (2 if n <= _EXACT_SIGNS else 1) / len(signs)
+
+
+@cache
+def _all_signs(n: int) -> Float[np.ndarray, "flips sequences"]:
+    """Every choice of n signs, all positive first."""
+    return np.array(list(itertools.product((1.0, -1.0), repeat=n)))
 
 
 def control_sets(
@@ -186,9 +209,46 @@ def distance_against_effect(
     there = np.isfinite(distances) & np.isfinite(effects)
     if there.sum() < 3:
         return Comparison(*(math.nan,) * 8)
-    x, y = (rankdata(values[there]) for values in (distances, effects))
-    if x.std() == 0 or y.std() == 0:
+    x, y = _standard_ranks(distances[there]), _standard_ranks(effects[there])
+    if not (x.any() and y.any()):
         return Comparison(*(math.nan,) * 8)
-    x, y = (x - x.mean()) / x.std(), (y - y.mean()) / y.std()
     null = y[layer_permutations(layer[there], n, rng)] @ x / len(x)
     return compare_with_controls(float(x @ y / len(x)), null, -worse)
+
+
+def rho_interval(
+    distances: Float[np.ndarray, " heads"],
+    effects: Float[np.ndarray, "heads sequences"],
+    rng: np.random.Generator,
+    n: int = N_BOOTSTRAP,
+) -> tuple[float, float]:
+    """95 % interval of Spearman's rho of distance and mean effect, from draws of sequences.
+
+    Draws are noisier than the effects themselves, and their rho is nearer to 0. So the interval is
+    the basic one, which reflects the draws at the estimate, on the scale of Fisher's z, with the
+    tails of `bootstrap_interval`; it can lie farther from 0 than the estimate. In a simulation
+    (120 heads, 12 sequences, noise as large as the effects) it held the rho of effects without
+    noise in 88 % of cases, plain percentiles in 80 %; more noise, and both hold it less often. NaN
+    where rho is.
+    """
+    there = np.isfinite(distances) & np.isfinite(effects).all(axis=1)
+    n_sequences = effects.shape[1]
+    if there.sum() < 3 or n_sequences < 2:
+        return math.nan, math.nan
+    x, own = _standard_ranks(distances[there]), effects[there]
+    counts = rng.multinomial(n_sequences, np.full(n_sequences, 1 / n_sequences), size=n)
+    draws = _standard_ranks(counts @ own.T) @ x / len(x)
+    value = _standard_ranks(own.mean(axis=1)) @ x / len(x)
+    if not (x.any() and draws.any()):
+        return math.nan, math.nan
+    z, drawn = (np.arctanh(np.clip(r, -_ALMOST_1, _ALMOST_1)) for r in (value, draws))
+    outside = tail(n_sequences)
+    low, high = np.tanh(2 * z - np.quantile(drawn, [1 - outside, outside]))
+    return float(low), float(high)
+
+
+def _standard_ranks(values: Float[np.ndarray, "*draws heads"]) -> Float[np.ndarray, "*draws heads"]:
+    """Ranks along the last axis, less their mean, over their deviation; 0 where all are equal."""
+    ranks = rankdata(values, axis=-1) - (values.shape[-1] + 1) / 2
+    deviation = ranks.std(axis=-1, keepdims=True)
+    return np.asarray(np.divide(ranks, deviation, out=np.zeros_like(ranks), where=deviation > 0))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,14 +21,14 @@ from attention_motifs.stages.ablation_targets import Target, classes_of, near_he
 if TYPE_CHECKING:
     import polars as pl
 
-    from attention_motifs.behaviour import Ablation, Design
+    from attention_motifs.behaviour import Ablation, Calibration, Design
     from attention_motifs.extraction import LoadedModel
 
 N_SEQUENCES = 12
 N_CONTROLS = 99
 N_NEAREST = 5
 _VERSION = 1
-_PART_ABLATIONS = 128
+_PART_ABLATIONS = 64
 """Ablations per part: what is redone after a stop."""
 MIN_CALIBRATION, MAX_CALIBRATION = 1, 32
 
@@ -85,7 +86,7 @@ def ablate(
         for one in (target.heads, *controls)
     )
     rows: list[dict[str, Any]] = []
-    for measured in run.measure(ablations, target.name):
+    for measured in run.measured(ablations, target.name):
         if np.isfinite(measured.effects).all():
             rows += rows_of.set_rows(measured, target, controls)
     return _write(atlas, rows)
@@ -96,57 +97,68 @@ def sweep(
     model: str,
     settings: Settings | None = None,
     *,
+    anchors: Sequence[str] = (),
+    n_nearest: int = N_NEAREST,
     wanted: str | None = None,
     report: Report = silent,
 ) -> pl.DataFrame:
     """Ablate every head of a model alone; compare classes and look-alikes with their layers.
 
-    Groups are the classes with two heads or more, and the five nearest of the strongest head of
-    each computed class, by every metric of the atlas; for these heads distance is also held
-    against effect.
+    Groups are the classes with two heads or more, and the nearest of every anchor by every metric
+    of the atlas; for the anchors distance is also held against effect.
 
     Args:
         atlas: with the behaviour scores of the model.
         model: its name in the atlas.
         settings: by default `Settings()`.
+        anchors: heads of the model, beside the strongest head of each computed class.
+        n_nearest: how many look-alikes of an anchor make a group.
         wanted: where a local model lies, as NAME=PATH.
         report: shows progress.
 
     Raises:
-        InputError: as `ablate`, or if the atlas does not hold the model.
+        InputError: as `ablate`, or if the atlas does not hold the model, or an anchor is not of it.
         ModelError, ResourceError: as `ablate`.
     """
     from attention_motifs.behaviour import Ablation
 
-    run = _Run(atlas, model, _checked(settings), wanted, report)
-    ablations = tuple(Ablation(((head.layer, head.index),)) for head in run.heads)
-    anchors = sorted(set(strongest_heads(atlas, model).values()))
+    chosen = _checked(settings)
+    asked = _anchors(atlas, model, anchors)
+    run = _Run(atlas, model, chosen, wanted, report)
     metrics = atlas.metrics()
     groups = classes_of(atlas, model)
-    groups += [near_heads(atlas, a, N_NEAREST, metric) for a in anchors for metric in metrics]
+    groups += [near_heads(atlas, a, n_nearest, metric) for a in asked for metric in metrics]
     own = np.array([atlas.head_index(head) for head in run.heads])
+    to_anchors = {
+        (anchor, metric): np.asarray(atlas.distances(metric))[atlas.head_index(anchor)][own]
+        for anchor in asked
+        for metric in metrics
+    }
     rows: list[dict[str, Any]] = []
-    for measured in run.measure(ablations, "sweep"):
-        found = [
-            row
-            for row in rows_of.head_rows(measured, run.heads)
-            if row["effect"] == row["effect"]  # nothing to measure in the last layers
-        ]
-        found += [
+    ablations = tuple(Ablation(((head.layer, head.index),)) for head in run.heads)
+    for measured in run.measured(ablations, "sweep"):
+        rows += rows_of.head_rows(measured, run.heads, run.layers)
+        rows += [
             row
             for target in groups
             if (row := rows_of.group_row(measured, run.heads, run.layers, target))
         ]
-        for anchor in anchors:
-            for metric in metrics:
-                distances = np.asarray(atlas.distances(metric))[atlas.head_index(anchor)][own]
-                found.append(
-                    rows_of.distance_row(
-                        measured, run.heads, run.layers, distances.astype(float), anchor, metric
-                    )
-                )
-        rows += found
+        rows += [
+            rows_of.distance_row(measured, run.heads, run.layers, d.astype(float), *of)
+            for of, d in to_anchors.items()
+        ]
     return _write(atlas, rows)
+
+
+def _anchors(atlas: Atlas, model: str, more: Sequence[str]) -> list[str]:
+    """Heads whose look-alikes are asked about, in order, each once."""
+    heads = {HeadId.parse(head) for head in more}
+    for head in heads:
+        atlas.head_index(head)
+        if head.model != model:
+            raise InputError(f"--near {head}: is not of {model}, whose heads are swept")
+    heads |= {HeadId.parse(head) for head in strongest_heads(atlas, model).values()}
+    return [str(head) for head in sorted(heads)]
 
 
 class _Run:
@@ -168,29 +180,26 @@ class _Run:
         self.layers = np.array([head.layer for head in self.heads])
         self.designs, self.calibration_ids = _designs(atlas, self.loaded, settings)
 
-    def measure(self, ablations: tuple[Ablation, ...], experiment: str) -> list[Any]:
-        """Measure by every method on every design; parts that are there are read."""
-        import torch
+    def measured(
+        self, ablations: tuple[Ablation, ...], experiment: str
+    ) -> Iterator[rows_of.Measured]:
+        """Measure by every method on every design, then hand each measure on to be tested.
 
-        from attention_motifs.behaviour import NEEDS_CALIBRATION, SweepPlan, calibrate
+        Parts that are there are read.
+        """
+        from attention_motifs.behaviour import SweepPlan
         from attention_motifs.behaviour.sweep import donors_for
         from attention_motifs.evaluation.null import generator
 
-        info = self.loaded.info
-        calibration = None
-        if set(self.settings.methods) & set(NEEDS_CALIBRATION):
-            with self.report(f"mean outputs of the heads of {info.name}", 1):
-                calibration = calibrate(self.loaded, torch.from_numpy(self.calibration_ids))
         watched = self._induction_heads()
-        results: list[Any] = []
+        results: list[rows_of.Measured] = []
         for method in self.settings.methods:
             for design in self.designs:
                 donors = None
                 if method == "resample":
                     rng = generator(self.settings.seed, "donors", design.name)
                     donors = donors_for(len(design.token_ids), rng)
-                plan = SweepPlan(design, ablations, method, watched, calibration, donors)
-                values = self._parts(plan)
+                values = self._parts(SweepPlan(design, ablations, method, watched, donors=donors))
                 constant = {
                     "experiment": experiment,
                     "model": self.model,
@@ -205,7 +214,19 @@ class _Run:
                     for name, (clean, ablated) in values.items()
                     if np.isfinite(ablated).any()
                 ]
-        return results
+        with self.report(f"intervals and tests of {experiment}", len(results)) as advance:
+            for one in results:
+                yield one
+                advance(1)
+
+    @cached_property
+    def _calibration(self) -> Calibration:
+        import torch
+
+        from attention_motifs.behaviour import calibrate
+
+        with self.report(f"mean outputs of the heads of {self.loaded.info.name}", 1):
+            return calibrate(self.loaded, torch.from_numpy(self.calibration_ids))
 
     def _induction_heads(self) -> tuple[tuple[int, int], ...]:
         import polars as pl
@@ -222,6 +243,7 @@ class _Run:
         return tuple(strong.select("layer", "index").iter_rows())
 
     def _parts(self, plan: Any) -> dict[str, tuple[Any, Any]]:
+        from attention_motifs.behaviour import NEEDS_CALIBRATION
         from attention_motifs.behaviour.sweep import BLOCK_SEQUENCES
 
         design, n = plan.design, len(plan.ablations)
@@ -232,6 +254,12 @@ class _Run:
             for s in range(0, len(design.token_ids), BLOCK_SEQUENCES)
         ]
         spans = [slice(s, min(s + _PART_ABLATIONS, n)) for s in range(0, n, _PART_ABLATIONS)]
+        paths = [
+            self.atlas.ablation_part_path(self.model, inputs, part)
+            for part in range(len(blocks) * len(spans))
+        ]
+        if plan.method in NEEDS_CALIBRATION and not all(path.is_file() for path in paths):
+            plan = replace(plan, calibration=self._calibration)
         values: dict[str, Any] = {}
         title = (
             f"ablate {self.model} ({plan.method}, {design.name}, {n} ablations; needs "
@@ -240,8 +268,7 @@ class _Run:
         with self.report(title, n * len(blocks)) as advance:
             for b, block in enumerate(blocks):
                 for s, span in enumerate(spans):
-                    path = self.atlas.ablation_part_path(self.model, inputs, b * len(spans) + s)
-                    part = self._part(path, plan, block, span, advance)
+                    part = self._part(paths[b * len(spans) + s], plan, block, span, advance)
                     for name, both in part.items():
                         whole = values.setdefault(
                             name, np.full((2, n, len(design.token_ids)), np.nan)
@@ -253,8 +280,6 @@ class _Run:
         self, path: Any, plan: Any, block: range, span: slice, advance: Callable[[int], None]
     ) -> dict[str, Any]:
         """Read one part, or measure and write it."""
-        from dataclasses import replace
-
         import polars as pl
 
         from attention_motifs.behaviour import measure_block, measures_on
@@ -273,10 +298,14 @@ class _Run:
         return {name: np.stack(found[name]) for name in names}
 
     def _digest(self, plan: Any) -> str:
+        from attention_motifs.behaviour import measures_on
+
         info = self.loaded.info
         return files.digest(
             {
                 "version": _VERSION,
+                "measures": measures_on(plan.design.name),
+                "part": _PART_ABLATIONS,
                 "weights": info.weights_sha256,
                 "dtype": info.dtype,
                 "method": plan.method,
@@ -389,11 +418,11 @@ def _require_memory(loaded: LoadedModel, plan: Any) -> int:
 
 
 def _write(atlas: Atlas, rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
-    """Put rows in place of those of the same experiment, model and method; correct all p anew."""
+    """Put rows in place of those of the same run on the same design; correct all p anew."""
     import polars as pl
 
     new = table_of(rows)
-    keys = ["experiment", "model", "method"]
+    keys = ["experiment", "model", "method", "design"]
     if atlas.ablations_path.is_file():
         kept = atlas.ablations.join(new.select(keys).unique(), on=keys, how="anti")
         table = pl.concat([kept, new])

@@ -17,6 +17,7 @@ from attention_motifs.evaluation.effects import (
     compare_with_controls,
     distance_against_effect,
     expected_control,
+    rho_interval,
     sign_flip_p,
 )
 from attention_motifs.evaluation.null import false_discovery_rates, generator
@@ -74,13 +75,30 @@ class Measured:
         }
 
 
-def head_rows(measured: Measured, heads: Sequence[HeadId]) -> list[Row]:
-    """One row per head of a sweep, tested by flipping signs of sequences."""
+def head_rows(
+    measured: Measured, heads: Sequence[HeadId], layer: Int[np.ndarray, " heads"]
+) -> list[Row]:
+    """One row per head of a sweep, beside the others of its layer.
+
+    Tested is whether there is an effect, by flipping signs of sequences. Heads that nothing can be
+    measured of, as prefix matching in the last layers, have no row.
+    """
+    seed = measured.constant["seed"]
+    effects = measured.effects.mean(axis=1)
     rows = []
     for i, head in enumerate(heads):
+        if not np.isfinite(effects[i]):
+            continue
         row = measured.row("head", str(head), [i], [head])
+        others = np.flatnonzero((layer == layer[i]) & (np.arange(len(layer)) != i))
+        if len(others):
+            excess = measured.effects[i] - measured.effects[others].mean(axis=0)
+            found = compare_with_controls(float(effects[i]), effects[others], measured.worse)
+            rng = generator(seed, "excess", str(head), measured.measure)
+            row |= _compared(found, *bootstrap_interval(excess, rng)) | {"n_controls": len(others)}
+        row |= {"p": None, "p_floor": None}
         if measured.measure not in _UNTESTED:
-            rng = generator(measured.constant["seed"], "signs", str(head), measured.measure)
+            rng = generator(seed, "signs", str(head), measured.measure)
             row["p"], row["p_floor"] = sign_flip_p(measured.effects[i], rng)
             row["test"] = "effect is not 0: signs of sequences flipped, two-sided"
         rows.append(row)
@@ -158,6 +176,8 @@ def distance_row(
     effects = measured.effects.mean(axis=1)
     used = np.where(others, distances, np.nan)
     found = distance_against_effect(used, effects, layer, measured.worse, rng)
+    draws = generator(measured.constant["seed"], "rho", anchor, metric, measured.measure)
+    low, high = rho_interval(used, measured.effects, draws)
     return {
         **measured.constant,
         "kind": "distance",
@@ -169,6 +189,8 @@ def distance_row(
         "anchor": anchor,
         "control": False,
         "effect": found.effect,
+        "ci_low": low,
+        "ci_high": high,
         **_compared(found, math.nan, math.nan),
         "n_controls": N_PERMUTATIONS,
         "test": "near heads do more harm: effects permuted within layers, one-sided",

@@ -79,7 +79,9 @@ function Ablation({ manifest, all, rows }: Props) {
         />
         <Many label="Model" values={models.value} options={unique(ofMethod.map((row) => row.model)).map(option)} onChange={(next) => models.set(next)} />
       </div>
-      <p class="muted">{measureMeaning(measures.get(what) as AblationRow)}</p>
+      <p class="muted">
+        {measureMeaning(measures.get(what) as AblationRow)} {numberTested(rows)}
+      </p>
       <div ref={single}>
         <h2>Heads ablated alone</h2>
         <div class="toolbar">
@@ -111,6 +113,14 @@ function Ablation({ manifest, all, rows }: Props) {
       </div>
     </>
   );
+}
+
+/** What q stands for: the correction is over the whole table, not over what is shown. */
+function numberTested(rows: readonly AblationRow[]): string {
+  const tests = rows.find((row) => row.n_tested !== null)?.n_tested;
+  return tests == null
+    ? ""
+    : `${tests.toLocaleString("en")} p-values of this atlas are in the table; q is p corrected over all of them (Benjamini and Hochberg).`;
 }
 
 function unique(values: readonly string[]): string[] {
