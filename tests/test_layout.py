@@ -31,6 +31,7 @@ STAGES: dict[str, float] = {
     "literature": 7,
     "behaviour": 8,
     "evaluation": 8.5,
+    "comparison": 8.7,
     "figures": 9,
     "site": 9,
 }

@@ -12,7 +12,7 @@ import pytest
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.cli import app as cli
-from attention_motifs.errors import AtlasError
+from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.figures.artificial import (
     HEADS,
     artificial_distances,
@@ -20,7 +20,15 @@ from attention_motifs.figures.artificial import (
 )
 from attention_motifs.figures.components import feature_correlation, importance_table
 from attention_motifs.figures.head_groups import UNKNOWN, head_groups
-from attention_motifs.figures.paper import make_paper, models_table, paper_items
+from attention_motifs.figures.paper import (
+    FigureSettings,
+    look_alike_table,
+    make_paper,
+    models_table,
+    paper_items,
+)
+from attention_motifs.stages.own_classes import save_classes
+from attention_motifs.stages.paper import paper_figures
 from attention_motifs.stages.project import project
 from synthetic_atlas import make_synthetic_atlas
 
@@ -41,7 +49,7 @@ def nearest(atlas: Atlas):
 @pytest.fixture(scope="module")
 def made(atlas: Atlas, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("out")
-    make_paper(atlas, nearest(atlas), out, formats=["svg"])
+    make_paper(atlas, nearest(atlas), out, FigureSettings(formats=("svg",)))
     return out
 
 
@@ -51,6 +59,9 @@ def test_every_figure_and_table_of_the_paper_has_its_counterpart(made: Path) -> 
         assert [name for name in names if name.startswith(f"figure-{number}")], number
     captions = json.loads((made / "captions.json").read_text())
     assert set(captions) == names | {"table-1-models"}
+    for name, caption in captions.items():
+        kind, number, *_ = name.split("-")
+        assert caption.startswith(f"{kind.capitalize()} {int(number)}. ")
 
 
 def test_figures_are_vectors_and_numbers_are_tables(made: Path) -> None:
@@ -75,6 +86,54 @@ def test_without_projections_the_command_that_makes_them_is_named(tmp_path: Path
     atlas = make_synthetic_atlas(tmp_path / "atlas")
     with pytest.raises(AtlasError, match="motifs project"):
         make_paper(atlas, nearest(atlas), tmp_path / "out")
+
+
+def test_projections_that_a_figure_needs_are_made_by_the_command(tmp_path: Path) -> None:
+    atlas = make_synthetic_atlas(tmp_path / "atlas")
+    project(atlas, n_neighbors=[2], dimensions=[3], methods=["pca", "isomap"])
+    settings = FigureSettings(formats=("svg",), isomap_neighbors=3, neighbors=(2, 4))
+    paper_figures(Atlas.open(atlas.path), tmp_path / "out", settings)
+    maps = pl.read_csv(tmp_path / "out" / "numbers" / "figure-15-projections-all.csv")
+    assert set(maps["n_neighbors"]) == {2, 4}
+    assert set(maps["method"]) == {"isomap", "umap", "tsne"}
+    before = atlas.projections_path.stat().st_ino
+    paper_figures(Atlas.open(atlas.path), tmp_path / "out", settings)
+    assert atlas.projections_path.stat().st_ino == before
+    assert set(atlas.projections["n_components"]) == {2, 3}
+
+
+def test_heads_of_figures_can_be_chosen(atlas: Atlas) -> None:
+    head = str(atlas.heads["head"][3])
+    items = {i.name: i for i in paper_items(atlas, nearest(atlas), FigureSettings(heads=(head,)))}
+    assert set(items["figure-03-patterns"].numbers[""]()["head"]) == {head}
+    with pytest.raises(InputError, match="no model"):
+        paper_items(atlas, nearest(atlas), FigureSettings(heads=("other:L0:H0",)))
+
+
+def test_look_alikes_carry_distance_class_and_citation(tmp_path: Path) -> None:
+    atlas = make_synthetic_atlas(tmp_path / "atlas")
+    own = {
+        "schema": 1,
+        "groups": [{"name": "twisters", "colour": "#123456"}],
+        "classes": [{"name": "twister", "group": "twisters"}],
+        "sources": [
+            {"key": "me", "title": "Mine", "evidence": "manual", "url": "https://example.org/a"}
+        ],
+        "assignments": [
+            {"model": "synthetic-0", "head": "L0:H1", "class": "twister", "source": "me"}
+        ],
+    }
+    (tmp_path / "own.json").write_text(json.dumps(own))
+    save_classes(atlas, tmp_path / "own.json")
+    table = look_alike_table(atlas, ["synthetic-0:L0:H0", "synthetic-0:L0:H1"])
+    expected = [0.0, float(atlas.distances("mean")[0, 1])]
+    assert table["distance"].to_list() == pytest.approx(expected)
+    assert table["classes"].to_list() == ["", "twister"]
+    assert table["papers"].to_list() == ["", "Mine"]
+    assert table["urls"].to_list() == ["", "https://example.org/a"]
+    items = paper_items(atlas, lambda *_: ["synthetic-0:L0:H1"])
+    caption = next(i.caption for i in items if i.name == "figure-05-look-alikes")
+    assert "synthetic-0:L0:H1: twister (Mine)" in caption
 
 
 def test_importance_sums_to_the_variance_of_the_kept_components(atlas: Atlas) -> None:

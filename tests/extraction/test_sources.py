@@ -170,7 +170,11 @@ def hub_error(kind: type[Exception]) -> Exception:
 @pytest.mark.parametrize(
     ("error", "kind", "said"),
     [
-        (hub_error(errors.GatedRepoError), ModelError, "gated; accept its licence"),
+        (
+            hub_error(errors.GatedRepoError),
+            ModelError,
+            f"gated; accept its licence at .*/{NOWHERE} and",
+        ),
         (hub_error(errors.RepositoryNotFoundError), ModelError, "not on the hub, or private"),
         (hub_error(errors.LocalEntryNotFoundError), ModelError, "cannot be reached.*packaged mo"),
         (hub_error(errors.HfHubHTTPError), ModelError, "cannot be reached"),

@@ -3,52 +3,42 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from attention_motifs.atlas import Atlas, Configuration
+from attention_motifs.atlas import Atlas
 from attention_motifs.cli import options as o
 from attention_motifs.cli.app import app
 from attention_motifs.cli.console import errors, print_line, report
-from attention_motifs.errors import InputError
 from attention_motifs.manifest import FEATURE_SETS
 
+if TYPE_CHECKING:
+    from attention_motifs.stages.configuration_file import BuildPlan
 
-def _configuration(
-    model: list[str] | None,
-    prompts: str,
-    n_prompts: int | None,
-    seed: int,
-    max_tokens: int,
-    bos: str,
-    dtype: str,
-    features: list[str] | None,
-    n_components: int,
-    length_bins: bool,
-    n_view_prompts: int,
-) -> Configuration:
-    from attention_motifs.embedding import LENGTH_BINS
 
-    if not model:
-        raise InputError("no model was named: add --model NAME (see `motifs models list`)")
-    return Configuration(
-        models=tuple(model),
-        prompts=prompts,
-        n_prompts=n_prompts,
-        seed=seed,
-        max_tokens=max_tokens,
-        bos=bos,
-        dtype=dtype,
-        feature_sets=tuple(features or FEATURE_SETS),
-        n_components=n_components,
-        length_bins=LENGTH_BINS if length_bins else (),
-        n_view_prompts=n_view_prompts,
-    )
+# Flags of `build` and `extract` whose key in a configuration file has another name.
+_KEYS = {"model": "models", "metric": "metrics", "explorer": "site"}
+# Flags that are of the command, and no part of a configuration.
+_APART = {"atlas", "config"}
+
+
+def _plan(ctx: typer.Context, config: str | None = None) -> BuildPlan:
+    """Put the flags that were given over the configuration, and both over the defaults."""
+    from attention_motifs.stages.configuration_file import build_plan, read_configuration
+
+    values = read_configuration(config) if config is not None else {}
+    for flag, value in ctx.params.items():
+        source = ctx.get_parameter_source(flag)
+        if flag not in _APART and source is not None and source.name != "DEFAULT":
+            values[_KEYS.get(flag, flag)] = value
+    return build_plan(values)
 
 
 @app.command()
 def build(
+    ctx: typer.Context,
+    config: o.ConfigOption = None,
     model: o.ModelsOption = None,
     atlas: o.AtlasOption = None,
     prompts: o.PromptsOption = "builtin",
@@ -74,26 +64,41 @@ def build(
       motifs build --model gpt2-small --model pythia-1b --atlas my-atlas
       motifs build --model mine=./my-finetune --prompts texts.jsonl --n-prompts 64
       motifs build --model smollm2-135m-instruct --features paper --max-tokens 256
+      motifs build --config paper --atlas paper-atlas
+      motifs build --config packaged --n-prompts 32 --atlas small-atlas
     """
+    folder = atlas or o.DEFAULT_ATLAS
+    run_plan(folder, _plan(ctx, config))
+    print_line(f"The atlas is in {folder}. Ask it: motifs near HEAD --atlas {folder}")
+
+
+def run_plan(folder: Path, plan: BuildPlan) -> Atlas:
+    """Build what a configuration asks for, what is there already being kept."""
     from attention_motifs.cli.explorer import print_page
     from attention_motifs.stages import run
-    from attention_motifs.stages.explore import explore
+    from attention_motifs.stages.explore import NEIGHBOURHOODS, explore
+    from attention_motifs.stages.score import score
 
-    configuration = _configuration(
-        model, prompts, n_prompts, seed, max_tokens, bos, dtype, features, n_components,
-        length_bins, n_view_prompts,
-    )  # fmt: skip
-    folder = atlas or o.DEFAULT_ATLAS
-    made = run.build(folder, configuration, metrics=metric, device=device, report=report)
-    if explorer:
-        with Atlas.lock(folder):
-            site = explore(made, report=report)
+    made = run.build(
+        folder, plan.configuration, metrics=plan.metrics, device=plan.device, report=report
+    )
+    if not plan.behaviour and not plan.site:
+        return made
+    with Atlas.lock(folder):
+        if plan.behaviour:
+            score(made, device=plan.device, report=report)
+        if plan.site:
+            wanted = plan.figures.neighbors or NEIGHBOURHOODS
+            sizes = sorted({*wanted, plan.figures.isomap_neighbors})
+            site = explore(made, n_neighbors=sizes, report=report)
+    if plan.site:
         print_page(folder, site)
-    print_line(f"The atlas is in {folder}. Ask it: motifs near HEAD --atlas {folder}")
+    return made
 
 
 @app.command()
 def extract(
+    ctx: typer.Context,
     model: o.ModelsOption = None,
     atlas: o.AtlasOption = None,
     prompts: o.PromptsOption = "builtin",
@@ -124,13 +129,7 @@ def extract(
     folder = o.find_atlas(atlas)
     with Atlas.lock(folder, new=bool(model)):
         if model:
-            there = create_or_resume(
-                folder,
-                _configuration(
-                    model, prompts, n_prompts, seed, max_tokens, bos, dtype, features,
-                    n_components, length_bins, n_view_prompts,
-                ),
-            )  # fmt: skip
+            there = create_or_resume(folder, _plan(ctx).configuration)
         else:
             there = Atlas.open(folder)
             add_feature_sets(there, features or ())

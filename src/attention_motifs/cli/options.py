@@ -32,6 +32,13 @@ def complete_model(incomplete: str) -> list[str]:
     return [m.name for m in known_models() if m.name.startswith(incomplete)]
 
 
+def complete_configuration(incomplete: str) -> list[str]:
+    """Names of the configurations that come with the package."""
+    from attention_motifs.stages.configuration_file import shipped
+
+    return [name for name in shipped() if name.startswith(incomplete)]
+
+
 DEFAULT_ATLAS = Path("atlas")
 DEMO_ATLAS = Path("demo-atlas")
 
@@ -95,6 +102,15 @@ MetricsOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Compute again what is there.")]
+ConfigOption = Annotated[
+    str | None,
+    typer.Option(
+        "--config",
+        help="'paper', 'packaged' or a TOML file (docs/configurations.md); flags go before it.",
+        autocompletion=complete_configuration,
+        show_default=False,
+    ),
+]
 OutOption = Annotated[
     Path | None, typer.Option("--out", help="Folder to write to.", show_default=False)
 ]

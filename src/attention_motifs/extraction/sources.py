@@ -264,7 +264,7 @@ def _require_hub_disk(hub_id: str) -> None:
 
 def _fetch_hub(reference: ModelReference, report: Report) -> Path:
     """Download a hub repository: configuration, tokenizer and safetensors only."""
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
     hub_id = reference.location
@@ -281,7 +281,8 @@ def _fetch_hub(reference: ModelReference, report: Report) -> Path:
             )
     except GatedRepoError as error:
         raise ModelError(
-            f"{hub_id}: gated; accept its licence on the hub and log in with `hf auth login`"
+            f"{hub_id}: gated; accept its licence at {constants.ENDPOINT}/{hub_id} and log in "
+            "with `hf auth login`"
         ) from error
     except RepositoryNotFoundError as error:
         raise ModelError(

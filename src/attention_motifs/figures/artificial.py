@@ -78,16 +78,21 @@ def artificial_distances(atlas: Atlas) -> pl.DataFrame:
 def artificial_example(atlas: Atlas) -> Figure:
     """Draw the three patterns on one text, with their distances (paper, figure 2).
 
+    Colours as in the sheets of patterns: the square root of the attention.
+
     Raises:
         AtlasError: if the atlas has no embedding.
     """
+    from matplotlib.colors import PowerNorm
     from matplotlib.figure import Figure
 
     patterns = artificial_patterns(1)[0]
     distances = artificial_distances(atlas)
     figure = Figure(figsize=(PAGE_WIDTH, 2.7), layout="constrained")
     for axes, name, pattern in zip(figure.subplots(1, 3), HEADS, patterns, strict=True):
-        axes.imshow(np.sqrt(pattern), cmap="viridis", vmin=0, vmax=1, interpolation="none")
+        future = np.triu(np.ones(pattern.shape, dtype=bool), k=1)
+        shown = np.ma.masked_array(pattern, future)
+        axes.imshow(shown, cmap="cividis", norm=PowerNorm(0.5, 0.0, 1.0), interpolation="none")
         axes.set(xticks=[], yticks=[])
         axes.set_title(name)
         own = HEADS.index(name)

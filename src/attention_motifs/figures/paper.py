@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from attention_motifs.figures.make import distance_numbers, pattern_numbers, typ
 from attention_motifs.figures.sheet import pattern_sheet
 from attention_motifs.figures.style import save
 from attention_motifs.figures.variance import variance_explained, variance_table
+from attention_motifs.literature import known_heads
 from attention_motifs.progress import Report, silent
 
 if TYPE_CHECKING:
@@ -31,9 +33,6 @@ if TYPE_CHECKING:
 
     from attention_motifs.atlas import Atlas
 
-ISOMAP_NEIGHBORS = 16
-"""Of figure 7 (paper, section 3.1)."""
-N_LOOK_ALIKES = 5
 FORMATS = ("svg", "pdf", "png")
 _WORTH = "T: trustworthiness, C: continuity of the projection, 1 at best."
 
@@ -45,6 +44,25 @@ SHOWN_HEADS = {
     "8": ("gpt2-small:L5:H2", "local window"),
     "9": ("gpt2-small:L5:H5", "induction"),
 }
+
+
+@dataclass(frozen=True)
+class FigureSettings:
+    """What can be chosen about the paper's figures."""
+
+    formats: tuple[str, ...] = FORMATS
+    """Of `svg`, `pdf` and `png`."""
+    heads: tuple[str, ...] = ()
+    """Picked out in figures 3 and 4; none for the medoids of six groups of heads."""
+    look_alikes: int = 5
+    """Heads beside the one of figures 5, 6, 8 and 9."""
+    isomap_neighbors: int = 16
+    """Of figure 7 (paper, section 3.1)."""
+    neighbors: tuple[int, ...] = ()
+    """Neighbourhood sizes of figures 14 and 15, one row each; none for all that are stored."""
+
+
+DEFAULT_FIGURES = FigureSettings()
 
 
 @dataclass(frozen=True)
@@ -100,46 +118,61 @@ def shown_head(atlas: Atlas, figure: str) -> tuple[str, str]:
     return typical_heads(atlas, 1)[0], "a typical head; `motifs score` would find a better one"
 
 
-def paper_items(atlas: Atlas, nearest: Callable[[str, int], list[str]]) -> list[PaperItem]:
+def paper_items(
+    atlas: Atlas,
+    nearest: Callable[[str, int], list[str]],
+    settings: FigureSettings = DEFAULT_FIGURES,
+) -> list[PaperItem]:
     """List everything that can be made of this atlas, in the order of the paper.
 
     Args:
         atlas: with distances by `mean` and projections.
         nearest: (head, n) -> the n nearest heads by Eq. 3.
+        settings: chosen heads, how many look-alikes, neighbourhoods.
+
+    Raises:
+        InputError: if a chosen head is not in the atlas.
+        AtlasError: if the distances by `mean` were not computed.
     """
-    typical = typical_heads(atlas)
-    models = atlas.models
+    for head in settings.heads:
+        atlas.head_index(head)
+    chosen = list(settings.heads) or typical_heads(atlas)
     items = [
-        PaperItem("table-1-models", "Models used.", None, {"": lambda: models_table(atlas)}),
-        PaperItem(
+        _table("table-1-models", "Models used.", lambda: models_table(atlas)),
+        _figure(
             "figure-02-artificial",
             "Artificial example: A2 and A3 share a motif though they attend to unlike tokens.",
             lambda: artificial_example(atlas),
-            {"": lambda: artificial_distances(atlas)},
+            lambda: artificial_distances(atlas),
         ),
-        PaperItem(
+        *_embedding_items(atlas, chosen),
+        *_map_items(atlas, settings),
+        _figure(
+            "figure-13-distances",
+            "Distances of all heads by Eq. 3.",
+            lambda: distance_heatmap(atlas, "mean"),
+            lambda: distance_numbers(atlas, "mean"),
+        ),
+    ]
+    if atlas.view_prompts():
+        items += _sheet_items(atlas, chosen, nearest, settings.look_alikes)
+    return sorted(items, key=lambda item: item.name)
+
+
+def _embedding_items(atlas: Atlas, chosen: Sequence[str]) -> list[PaperItem]:
+    """Figures 4, 10, 11 and 12: patterns and features."""
+    return [
+        _figure(
             "figure-04-models",
             "Patterns in the first three components, by model.",
             lambda: pattern_embedding(atlas),
-            {"": lambda: embedding_points(atlas)},
+            lambda: embedding_points(atlas),
         ),
-        PaperItem(
+        _figure(
             "figure-04-heads",
             "Patterns in the first three components, chosen heads picked out.",
-            lambda: pattern_embedding(atlas, typical),
-            {"": lambda: embedding_points(atlas, typical)},
-        ),
-        PaperItem(
-            "figure-07-isomap",
-            f"Heads by Isomap with {ISOMAP_NEIGHBORS} neighbours, by known class: one model, all. "
-            f"{_WORTH}",
-            lambda: head_maps(atlas, [models[0], ALL_MODELS], ["isomap"], [ISOMAP_NEIGHBORS]),
-            {
-                "one-model": lambda: head_map_table(
-                    atlas, models[0], ["isomap"], [ISOMAP_NEIGHBORS]
-                ),
-                "all": lambda: head_map_table(atlas, ALL_MODELS, ["isomap"], [ISOMAP_NEIGHBORS]),
-            },
+            lambda: pattern_embedding(atlas, chosen),
+            lambda: embedding_points(atlas, chosen),
         ),
         PaperItem(
             "figure-10-features",
@@ -150,66 +183,143 @@ def paper_items(atlas: Atlas, nearest: Callable[[str, int], list[str]]) -> list[
                 "correlation": lambda: correlation_table(atlas),
             },
         ),
-        PaperItem(
+        _figure(
             "figure-11-variance",
             "Share of variance by principal components.",
             lambda: variance_explained(atlas),
-            {"": lambda: variance_table(atlas)},
+            lambda: variance_table(atlas),
         ),
-        PaperItem(
+        _figure(
             "figure-12-components",
             "Pairs of principal components, by model.",
             lambda: component_pairs(atlas),
-            {"": lambda: component_points(atlas)},
-        ),
-        PaperItem(
-            "figure-13-distances",
-            "Distances of all heads by Eq. 3.",
-            lambda: distance_heatmap(atlas, "mean"),
-            {"": lambda: distance_numbers(atlas, "mean")},
-        ),
-        PaperItem(
-            "figure-14-projections-one-model",
-            f"Heads of {models[0]} by Isomap, UMAP and t-SNE, by neighbourhood size. {_WORTH}",
-            lambda: head_maps(atlas, [models[0]]),
-            {"": lambda: head_map_table(atlas, models[0])},
-        ),
-        PaperItem(
-            "figure-15-projections-all",
-            f"Heads of all models by Isomap, UMAP and t-SNE, by neighbourhood size. {_WORTH}",
-            lambda: head_maps(atlas, [ALL_MODELS]),
-            {"": lambda: head_map_table(atlas, ALL_MODELS)},
+            lambda: component_points(atlas),
         ),
     ]
-    if atlas.view_prompts():
-        items += [_sheet(atlas, "figure-03-patterns", "Patterns of chosen heads.", typical)]
-        for figure in SHOWN_HEADS:
-            head, why = shown_head(atlas, figure)
-            items.append(
-                _sheet(
-                    atlas,
-                    f"figure-{int(figure):02d}-look-alikes",
-                    f"{head} ({why}) and the {N_LOOK_ALIKES} heads nearest to it.",
-                    [head, *nearest(head, N_LOOK_ALIKES)],
-                )
+
+
+def _map_items(atlas: Atlas, settings: FigureSettings) -> list[PaperItem]:
+    """Figures 7, 14 and 15: heads as points."""
+    first, k = atlas.models[0], settings.isomap_neighbors
+    sizes = list(settings.neighbors) or None
+    return [
+        PaperItem(
+            "figure-07-isomap",
+            f"Heads by Isomap with {k} neighbours, by known class: one model, all. {_WORTH}",
+            lambda: head_maps(atlas, [first, ALL_MODELS], ["isomap"], [k]),
+            {
+                "one-model": lambda: head_map_table(atlas, first, ["isomap"], [k]),
+                "all": lambda: head_map_table(atlas, ALL_MODELS, ["isomap"], [k]),
+            },
+        ),
+        _figure(
+            "figure-14-projections-one-model",
+            f"Heads of {first} by Isomap, UMAP and t-SNE, by neighbourhood size. {_WORTH}",
+            lambda: head_maps(atlas, [first], n_neighbors=sizes),
+            lambda: head_map_table(atlas, first, n_neighbors=sizes),
+        ),
+        _figure(
+            "figure-15-projections-all",
+            f"Heads of all models by Isomap, UMAP and t-SNE, by neighbourhood size. {_WORTH}",
+            lambda: head_maps(atlas, [ALL_MODELS], n_neighbors=sizes),
+            lambda: head_map_table(atlas, ALL_MODELS, n_neighbors=sizes),
+        ),
+    ]
+
+
+def _sheet_items(
+    atlas: Atlas,
+    chosen: Sequence[str],
+    nearest: Callable[[str, int], list[str]],
+    look_alikes: int,
+) -> list[PaperItem]:
+    """Figures 3, 5, 6, 8 and 9: patterns of heads over the same prompts."""
+    items = [_sheet(atlas, "figure-03-patterns", "Patterns of chosen heads.", chosen)]
+    for figure in SHOWN_HEADS:
+        head, why = shown_head(atlas, figure)
+        heads = [head, *nearest(head, look_alikes)]
+        items.append(
+            PaperItem(
+                f"figure-{int(figure):02d}-look-alikes",
+                f"{head} ({why}) and the {len(heads) - 1} heads nearest to it by Eq. 3. "
+                + _said_of(atlas, heads),
+                partial(pattern_sheet, atlas, heads),
+                {
+                    "": partial(pattern_numbers, atlas, heads),
+                    "heads": partial(look_alike_table, atlas, heads),
+                },
             )
-    return sorted(items, key=lambda item: item.name)
+        )
+    return items
+
+
+def look_alike_table(atlas: Atlas, heads: Sequence[str]) -> pl.DataFrame:
+    """Heads with their distance by Eq. 3 from the first, their known classes and who says so.
+
+    Returns:
+        Columns `head`, `distance`, `classes`, `papers`, `urls`; the last three join several by
+        semicolons, and are empty where nothing is known.
+
+    Raises:
+        AtlasError: if the distances by `mean` were not computed.
+    """
+    import polars as pl
+
+    rows = [atlas.head_index(head) for head in heads]
+    matrix = atlas.distances("mean")
+    known = pl.concat([known_heads(model, atlas.own_classes) for model in atlas.models])
+    said = [known.filter(pl.col("head") == head) for head in heads]
+    return pl.DataFrame(
+        {
+            "head": list(heads),
+            "distance": [float(matrix[rows[0], row]) for row in rows],
+            **{
+                name: ["; ".join(table[column].unique(maintain_order=True)) for table in said]
+                for name, column in (("classes", "class"), ("papers", "paper"), ("urls", "url"))
+            },
+        }
+    )
+
+
+def _said_of(atlas: Atlas, heads: Sequence[str]) -> str:
+    """What the literature says of these heads, for a caption."""
+    told = [
+        f"{row['head']}: {row['classes']} ({row['papers']})"
+        for row in look_alike_table(atlas, heads).iter_rows(named=True)
+        if row["classes"]
+    ]
+    if not told:
+        return "None of them is in the literature known here."
+    return f"In the literature: {', '.join(told)}."
 
 
 def _sheet(atlas: Atlas, name: str, caption: str, heads: Sequence[str]) -> PaperItem:
-    return PaperItem(
-        name,
-        caption,
-        lambda: pattern_sheet(atlas, heads),
-        {"": lambda: pattern_numbers(atlas, heads)},
+    return _figure(
+        name, caption, lambda: pattern_sheet(atlas, heads), lambda: pattern_numbers(atlas, heads)
     )
+
+
+def _numbered(name: str, caption: str) -> str:
+    """Begin a caption with the number in the paper: `Figure 4`, `Table 1`."""
+    kind, number, *_ = name.split("-")
+    return f"{kind.capitalize()} {int(number)}. {caption}"
+
+
+def _figure(
+    name: str, caption: str, draw: Callable[[], Figure], numbers: Callable[[], pl.DataFrame]
+) -> PaperItem:
+    return PaperItem(name, caption, draw, {"": numbers})
+
+
+def _table(name: str, caption: str, numbers: Callable[[], pl.DataFrame]) -> PaperItem:
+    return PaperItem(name, caption, None, {"": numbers})
 
 
 def make_paper(
     atlas: Atlas,
     nearest: Callable[[str, int], list[str]],
     out: str | Path | None = None,
-    formats: Sequence[str] = FORMATS,
+    settings: FigureSettings = DEFAULT_FIGURES,
     report: Report = silent,
 ) -> list[Path]:
     """Make the counterpart of every figure and table of the paper.
@@ -219,7 +329,7 @@ def make_paper(
         nearest: (head, n) -> the n nearest heads by Eq. 3.
         out: folder, `figures/paper/` in the atlas by default; CSV files go to its `numbers/`,
             captions to `captions.json`.
-        formats: of `svg`, `pdf` and `png`.
+        settings: formats, chosen heads, neighbourhoods.
         report: shows progress.
 
     Returns:
@@ -233,12 +343,12 @@ def make_paper(
     folder = atlas.path / "figures" / "paper" if out is None else Path(out)
     atlas.distances("mean")  # raises, if it does, before anything is drawn
     head_map_table(atlas, ALL_MODELS, METHODS)
-    items = paper_items(atlas, nearest)
+    items = paper_items(atlas, nearest, settings)
     paths: list[Path] = []
     with report("the paper's figures", len(items)) as advance:
         for item in items:
             if item.draw is not None:
-                paths += save(item.draw(), folder, item.name, formats)
+                paths += save(item.draw(), folder, item.name, settings.formats)
             for ending, table in item.numbers.items():
                 name = f"{item.name}-{ending}" if ending else item.name
                 path = folder / "numbers" / f"{name}.csv"
@@ -247,5 +357,5 @@ def make_paper(
                 paths.append(path)
             advance(1)
     captions = folder / "captions.json"
-    files.write_json(captions, {item.name: item.caption for item in items})
+    files.write_json(captions, {i.name: _numbered(i.name, i.caption) for i in items})
     return [*paths, captions]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from importlib.util import find_spec
 
 from attention_motifs import files
@@ -15,7 +16,8 @@ MOST_HEADS = 2000
 """Heads up to which projections, clusters and evaluation are made without being asked for: their
 time grows with the square of the heads and more."""
 
-NEIGHBOURHOODS = (8, 32)
+NEIGHBOURHOODS = (8, 16, 32)
+"""With the paper's 16 (section 3.1)."""
 CLUSTERINGS = ("average", "hdbscan", "leiden")
 METRIC = "mean"
 _ROUNDS = 10
@@ -24,7 +26,9 @@ _ROUNDS = 10
 _NEEDS = {"umap": "umap", "leiden": "igraph"}
 
 
-def explore(atlas: Atlas, *, report: Report = silent) -> Exported:
+def explore(
+    atlas: Atlas, *, n_neighbors: Sequence[int] = NEIGHBOURHOODS, report: Report = silent
+) -> Exported:
     """Project, cluster and evaluate the heads, and export the site; the caller holds the lock.
 
     What was made before from the same inputs is kept. Methods whose package is not installed
@@ -36,31 +40,37 @@ def explore(atlas: Atlas, *, report: Report = silent) -> Exported:
     """
     few = 2 <= len(atlas.heads) <= MOST_HEADS
     if few and METRIC in atlas.metrics():
-        _make(atlas, report)
+        _make(atlas, n_neighbors, report)
     return export_site(atlas, report=report)
 
 
-def _make(atlas: Atlas, report: Report) -> None:
-    from attention_motifs.projection import PROJECTIONS
+def _make(atlas: Atlas, n_neighbors: Sequence[int], report: Report) -> None:
     from attention_motifs.stages.cluster import cluster
     from attention_motifs.stages.evaluate import evaluate
     from attention_motifs.stages.project import project
 
     journal = {k: v for k, v in atlas.manifest.stages.items() if k.startswith(("dist", "score"))}
-    methods = [name for name in PROJECTIONS if _installed(name)]
+    methods = installed_projections()
     clusterings = [name for name in CLUSTERINGS if _installed(name)]
-    inputs = files.digest([1, journal, atlas.models, methods, clusterings])
+    inputs = files.digest([2, journal, atlas.models, methods, clusterings, list(n_neighbors)])
     if atlas.is_finished("explore", inputs) and _is_there(atlas, clusterings):
         return
     if not atlas.projections_path.is_file() or "explore" in atlas.manifest.stages:
         project(
-            atlas, metric=METRIC, methods=methods, n_neighbors=NEIGHBOURHOODS, report=report
+            atlas, metric=METRIC, methods=methods, n_neighbors=n_neighbors, report=report
         )  # what a person projected with other settings is left as it is
     for method in clusterings:
         cluster(atlas, method=method, metric=METRIC, n_rounds=_ROUNDS, report=report)
     with contextlib.suppress(InputError):  # nothing to evaluate with: the site says so
         evaluate(atlas, report=report)
     atlas.finish("explore", inputs)
+
+
+def installed_projections() -> list[str]:
+    """Methods of projection whose packages are installed."""
+    from attention_motifs.projection import PROJECTIONS
+
+    return [name for name in PROJECTIONS if _installed(name)]
 
 
 def _installed(method: str) -> bool:

@@ -1,0 +1,238 @@
+"""What the paper shows in pictures, as numbers: models that overlap, regions, depth, look-alikes.
+
+Pure functions on arrays; each says what 1 and 0 mean, or gives chance beside the value.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int
+
+N_BINS = 40
+N_SHOWN = 3
+"""Components of the paper's figure 4."""
+N_NEAREST = 10
+N_DRAWS = 20
+N_PERMUTATIONS = 999
+_EDGE = 1e-3
+"""Share of the points, at each end, that enters the outermost bins of a histogram."""
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How far the models share one space; every share is 0 (apart) to 1 (the same)."""
+
+    components: float
+    """Overlap of the models' distributions along one component, mean of the first three and of
+    all pairs of models."""
+    lowest: float
+    """The smallest of these."""
+    permuted: float
+    """Mean overlap when heads are dealt out to the models at random: what can be reached."""
+    mixing: float
+    """Share of a head's nearest on the same prompt that are of other models, over the share that
+    would be if the model did not matter; in the whole embedding."""
+
+
+def model_overlap(
+    clouds: Float[np.ndarray, "prompts heads components"], models: Sequence[str], seed: int = 0
+) -> Overlap:
+    """Measure how far the patterns of different models overlap in the embedding.
+
+    The overlap of two distributions p and q is the sum of min(p, q) over 40 equal bins, one less
+    their total variation distance.
+
+    Args:
+        clouds: embedded patterns; finite.
+        models: of every head; two at least.
+        seed: of the random dealing.
+    """
+    label = np.unique(np.asarray(models), return_inverse=True)[1]
+    codes = [_bins(clouds[:, :, component]) for component in range(min(N_SHOWN, clouds.shape[2]))]
+    found = [overlap for code in codes for overlap in _overlaps(code, label)]
+    rng = np.random.default_rng(seed)
+    dealt = [
+        overlap
+        for _ in range(N_DRAWS)
+        for label_drawn in [rng.permutation(label)]
+        for code in codes
+        for overlap in _overlaps(code, label_drawn)
+    ]
+    return Overlap(
+        float(np.mean(found)), float(np.min(found)), float(np.mean(dealt)), _mixing(clouds, label)
+    )
+
+
+def _bins(values: Float[np.ndarray, "prompts heads"]) -> Int[np.ndarray, "prompts heads"]:
+    """Bin of every value, of equal bins over all but the outlying ones."""
+    low, high = np.quantile(values, [_EDGE, 1 - _EDGE])
+    scaled = (values - low) / ((high - low) or 1.0) * N_BINS
+    return np.asarray(np.clip(scaled.astype(np.int64), 0, N_BINS - 1))
+
+
+def _overlaps(
+    code: Int[np.ndarray, "prompts heads"], label: Int[np.ndarray, " heads"]
+) -> list[float]:
+    """Overlap of every pair of labels."""
+    shares = []
+    for one in np.unique(label):
+        counts = np.bincount(code[:, label == one].ravel(), minlength=N_BINS)
+        shares.append(counts / counts.sum())
+    return [float(np.minimum(a, b).sum()) for a, b in combinations(shares, 2)]
+
+
+def _mixing(
+    clouds: Float[np.ndarray, "prompts heads components"], label: Int[np.ndarray, " heads"]
+) -> float:
+    n_heads = len(label)
+    k = min(N_NEAREST, n_heads - 1)
+    other = label[:, None] != label[None, :]
+    expected = other.sum(axis=1) / (n_heads - 1)
+    shares = np.zeros(n_heads)
+    for points in clouds.astype(np.float64):
+        square = (points**2).sum(axis=1)
+        distances = square[:, None] + square[None, :] - 2 * points @ points.T
+        np.fill_diagonal(distances, np.inf)
+        nearest = np.argpartition(distances, k - 1, axis=1)[:, :k]
+        shares += np.take_along_axis(other, nearest, axis=1).mean(axis=1)
+    return float((shares / len(clouds) / expected).mean())
+
+
+def head_silhouette(
+    clouds: Float[np.ndarray, "prompts heads components"], max_points: int = 6000, seed: int = 0
+) -> float:
+    """Mean silhouette (Rousseeuw 1987) of patterns grouped by head: -1 to 1.
+
+    Near 1, a head's patterns lie together and apart from those of every other head; at 0, the
+    nearest other head is as near as its own.
+
+    Args:
+        clouds: embedded patterns.
+        max_points: patterns taken at most, of all heads on prompts drawn by the seed (two at
+            least).
+        seed: of the draw.
+
+    Returns:
+        NaN with fewer than two prompts or two heads.
+    """
+    from sklearn.metrics import silhouette_score
+
+    n_prompts, n_heads, n_components = clouds.shape
+    if n_prompts < 2 or n_heads < 2:
+        return math.nan
+    n_taken = min(n_prompts, max(2, max_points // n_heads))
+    taken = np.sort(np.random.default_rng(seed).permutation(n_prompts)[:n_taken])
+    points = clouds[taken].reshape(-1, n_components)
+    return float(silhouette_score(points, np.tile(np.arange(n_heads), n_taken)))
+
+
+@dataclass(frozen=True)
+class DepthContrast:
+    """How far early and late layers of one model lie apart."""
+
+    model: str
+    within: float
+    """Mean distance of two heads of the same half of the layers."""
+    across: float
+    """Mean distance of an early and a late head."""
+    auroc: float
+    """Chance that a pair across the halves is farther apart than a pair within one."""
+    p: float
+    """One-sided, of the AUROC, heads dealt out to the halves at random."""
+    best_split: int
+    """The layer before which to cut for the largest AUROC; only the p above is for a fixed cut."""
+    best_auroc: float
+    spearman: float
+    """Rank correlation of the distance of two heads and how many layers lie between them."""
+
+
+def depth_contrast(
+    distances: Float[np.ndarray, "heads heads"],
+    layers: Int[np.ndarray, " heads"],
+    model: str = "",
+    n_permutations: int = N_PERMUTATIONS,
+    seed: int = 0,
+) -> DepthContrast | None:
+    """Compare distances within the early and late half of the layers with those across.
+
+    Returns:
+        None where the model has one layer, or there are too few heads for a pair of each kind.
+    """
+    from scipy.stats import rankdata, spearmanr
+
+    left, right = np.triu_indices(len(layers), k=1)
+    values = distances[left, right].astype(np.float64)
+    ranks = rankdata(values)
+    numbers = np.unique(layers)
+    cuts = {int(n): _auroc(ranks, layers >= n, left, right) for n in numbers[1:]}
+    cuts = {n: value for n, value in cuts.items() if not math.isnan(value)}
+    if not cuts:
+        return None
+    late = layers >= numbers[len(numbers) // 2]
+    auroc = _auroc(ranks, late, left, right)
+    if math.isnan(auroc):
+        return None
+    rng = np.random.default_rng(seed)
+    drawn = [_auroc(ranks, rng.permutation(late), left, right) for _ in range(n_permutations)]
+    apart = late[left] != late[right]
+    best = max(cuts, key=lambda n: cuts[n])
+    gap = np.abs(layers[left] - layers[right])
+    return DepthContrast(
+        model=model,
+        within=float(values[~apart].mean()),
+        across=float(values[apart].mean()),
+        auroc=auroc,
+        p=(1 + sum(value >= auroc - 1e-12 for value in drawn)) / (1 + n_permutations),
+        best_split=best,
+        best_auroc=cuts[best],
+        spearman=float(spearmanr(values, gap).statistic),
+    )
+
+
+def _auroc(
+    ranks: Float[np.ndarray, " pairs"],
+    late: Bool[np.ndarray, " heads"],
+    left: Int[np.ndarray, " pairs"],
+    right: Int[np.ndarray, " pairs"],
+) -> float:
+    """AUROC of the ranks for pairs whose heads are on two sides; NaN without both kinds."""
+    apart = late[left] != late[right]
+    n_apart = int(apart.sum())
+    n_same = len(ranks) - n_apart
+    if not n_apart or not n_same:
+        return math.nan
+    above = float(ranks[apart].sum()) - n_apart * (n_apart + 1) / 2
+    return above / (n_apart * n_same)
+
+
+def pattern_difference(
+    pattern: Float[np.ndarray, "n n"], others: Float[np.ndarray, "heads n n"]
+) -> Float[np.ndarray, " heads"]:
+    """Share of attention that two patterns put on different tokens, mean over the rows: 0 to 1.
+
+    It is the total variation distance of the rows; 0 for equal patterns.
+    """
+    return np.asarray(0.5 * np.abs(others - pattern).sum(axis=-1).mean(axis=-1))
+
+
+def variance_shares(
+    correlation: Float[np.ndarray, "columns columns"], counts: Sequence[int], n_noise: int = 0
+) -> list[float]:
+    """Share of the variance of the first k components, for each k of `counts`.
+
+    Args:
+        correlation: of columns that vary.
+        counts: numbers of components.
+        n_noise: columns of pure noise of variance 1 beside them, each a component of its own.
+    """
+    eigenvalues = np.concatenate([np.linalg.eigvalsh(correlation), np.ones(n_noise)])
+    shares = np.cumsum(np.sort(eigenvalues)[::-1]) / eigenvalues.sum()
+    return [float(shares[min(k, len(shares)) - 1]) for k in counts]

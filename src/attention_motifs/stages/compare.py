@@ -1,0 +1,370 @@
+"""What an atlas says to the paper's claims: the stage `compare`. It reads, and writes nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attention_motifs.atlas import Atlas
+from attention_motifs.comparison.measures import (
+    depth_contrast,
+    head_silhouette,
+    model_overlap,
+    pattern_difference,
+    variance_shares,
+)
+from attention_motifs.embedding import FeatureMoments, LengthBinnedMoments, PatternEmbedding
+from attention_motifs.errors import AtlasError
+from attention_motifs.progress import Report, silent
+from attention_motifs.stages.evaluate import computed_head_classes, literature_classes
+from attention_motifs.triangles import unpack_triangle
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from attention_motifs.evaluation import HeadClass, HeadPositions
+
+COUNTS = (3, 10, 16)
+"""Numbers of components whose share of variance the paper speaks of (section 2.3)."""
+
+# The product of the paper's text in the name of a feature, and that of its public code; the
+# cosines `log.gram.skew` stay as they are.
+_SKEW, _SKEW_COL = r"^gram\.skew\.", "gram.skew_col."
+_STEPS = 6
+_SAMPLED_HEADS, _SAMPLED_PROMPTS, _NEAREST = 24, 4, 5
+_PAIRS = 200_000
+"""Pairs of heads, drawn, that two metrics are correlated over."""
+
+
+def measure(
+    atlas: Atlas, name: str | None = None, seed: int = 0, report: Report = silent
+) -> dict[str, Any]:
+    """Measure everything that the paper claims and this atlas can answer.
+
+    Args:
+        atlas: with distances by `mean`; of its feature sets, `skew_col` adds what the other Gram
+            matrix would have given, and behaviour scores (`motifs score`) add classes.
+        name: of the atlas in tables; by default that of its folder.
+        seed: of draws and permutations.
+        report: shows progress.
+
+    Returns:
+        A JSON object, described in docs/comparison.md; None where the atlas has no answer.
+
+    Raises:
+        AtlasError: if the stages `embed` or `distances` have not run, or a file is damaged.
+    """
+    from attention_motifs.distances import head_distances
+    from attention_motifs.evaluation import HeadPositions
+
+    heads = atlas.heads
+    positions = HeadPositions.of(heads["model"].to_list(), heads["layer"].to_list())
+    distances = {"mean": np.asarray(atlas.distances("mean"), dtype=np.float64)}
+    clouds = atlas.embedded()
+    with report("compare with the paper", _STEPS) as advance:
+        variance, other_clouds = _variance(atlas)
+        advance(1)
+        distances["cosine"] = head_distances(clouds, metric="cosine")
+        if other_clouds is not None:
+            distances["mean, S(A)^T S(A)"] = head_distances(other_clouds, metric="mean")
+        advance(1)
+        overlap = None
+        if len(atlas.models) > 1:
+            overlap = asdict(model_overlap(clouds, list(positions.model), seed))
+        advance(1)
+        regions = _regions(clouds, positions, seed)
+        likeness = _likeness(atlas, distances["mean"], seed)
+        advance(1)
+        classes, too_few = _classes(atlas, distances, positions, seed)
+        advance(1)
+        layers = _layers(distances["mean"], positions, seed)
+        advance(1)
+    return {
+        "name": name or atlas.path.resolve().name,
+        "settings": _settings(atlas),
+        "variance": variance,
+        "overlap": overlap,
+        "regions": regions,
+        "likeness": likeness,
+        "classes": classes,
+        "too_few": too_few,
+        "layers": layers,
+        "metrics": _agreement(distances, seed),
+    }
+
+
+def _settings(atlas: Atlas) -> dict[str, Any]:
+    configuration = atlas.manifest.configuration
+    lengths = [len(ids) for m in atlas.models for ids in atlas.tokens(m)["token_ids"].to_list()]
+    embedding = atlas.embedding()
+    n_prompts = int(atlas.manifest.prompts["n"])
+    return {
+        "package_version": atlas.manifest.package_version,
+        "models": [
+            {
+                "name": name,
+                "layers": int(info["n_layers"]),
+                "heads": int(info["n_heads"]),
+                "bos": bool(info.get("bos")),
+                "weights_sha256": info.get("weights_sha256"),
+            }
+            for name, info in atlas.manifest.models.items()
+        ],
+        "prompts": configuration.prompts,
+        "prompts_sha256": atlas.manifest.prompts["sha256"],
+        "n_prompts": n_prompts,
+        "seed": configuration.seed,
+        "tokens": [min(lengths), int(np.median(lengths)), max(lengths)],
+        "bos": configuration.bos,
+        "n_heads": len(atlas.heads),
+        "n_patterns": n_prompts * len(atlas.heads),
+        "feature_set": configuration.feature_sets[0],
+        "columns": len(embedding.feature_names),
+        "columns_kept": len(embedding.kept),
+        "n_components": embedding.n_components,
+    }
+
+
+def _variance(
+    atlas: Atlas,
+) -> tuple[list[dict[str, Any]], Float[np.ndarray, "prompts heads components"] | None]:
+    """Shares of variance as embedded and under other choices; clouds with the other Gram matrix."""
+    embedding = atlas.embedding()
+    names = list(embedding.feature_names)
+    other = [re.sub(_SKEW, _SKEW_COL, name) for name in names]
+    has_other = other != names and "skew_col" in atlas.manifest.configuration.feature_sets
+    wanted = list(dict.fromkeys([*names, *(other if has_other else ())]))
+    whole, alone = FeatureMoments(len(wanted)), {}
+    for model in atlas.models:
+        alone[model] = FeatureMoments(len(wanted))
+        for part in atlas.feature_parts(model, wanted):
+            rows = part.select(wanted).to_numpy()
+            whole.update(rows)
+            alone[model].update(rows)
+    n = len(names)
+    here = embedding.explained_variance_ratio.cumsum()
+    shares = [float(here[min(k, len(here)) - 1]) for k in COUNTS]
+    found = [_choice("as embedded", len(embedding.kept), shares)]
+    n_constant = n - len(embedding.kept)
+    if n_constant:
+        correlation = _correlation(whole.covariance()[:n, :n])
+        found.append(
+            _choice(
+                "constant columns kept, as rounding noise of variance 1",
+                n,
+                variance_shares(correlation, COUNTS, n_constant),
+            )
+        )
+    clouds = None
+    if has_other:
+        columns = [wanted.index(name) for name in other]
+        covariance = whole.covariance()[np.ix_(columns, columns)]
+        correlation = _correlation(covariance)
+        found.append(
+            _choice(
+                "S(A)^T S(A) for S(A) S(A)^T",
+                len(correlation),
+                variance_shares(correlation, COUNTS),
+            )
+        )
+        clouds = _clouds(atlas, other, embedding.n_components)
+    if len(atlas.models) > 1:
+        for model, moments in alone.items():
+            correlation = _correlation(moments.covariance()[:n, :n])
+            found.append(
+                _choice(f"{model} alone", len(correlation), variance_shares(correlation, COUNTS))
+            )
+    return found, clouds
+
+
+def _choice(name: str, columns: int, shares: Sequence[float]) -> dict[str, Any]:
+    return {
+        "choice": name,
+        "columns": columns,
+        **{str(k): share for k, share in zip(COUNTS, shares, strict=True)},
+    }
+
+
+def _correlation(covariance: Float[np.ndarray, "f f"]) -> Float[np.ndarray, "kept kept"]:
+    """Correlations of the columns that vary."""
+    deviation = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    kept = np.flatnonzero(deviation > 1e-9)
+    return np.asarray(covariance[np.ix_(kept, kept)] / np.outer(deviation[kept], deviation[kept]))
+
+
+def _clouds(
+    atlas: Atlas, names: Sequence[str], n_components: int
+) -> Float[np.ndarray, "prompts heads components"]:
+    """Head clouds in an embedding fitted on other columns."""
+    bins = atlas.embedding().length_bins
+    moments = LengthBinnedMoments(len(names), bins)
+    for model in atlas.models:
+        for part in atlas.feature_parts(model, names):
+            moments.update(part.select(names).to_numpy(), part["n_tokens"].to_numpy())
+    fitted = PatternEmbedding.from_moments(moments, n_components, list(names))
+    n_prompts = int(atlas.manifest.prompts["n"])
+    clouds = []
+    for model in atlas.models:
+        rows = [
+            fitted.transform(part.select(names).to_numpy(), part["n_tokens"].to_numpy())
+            for part in atlas.feature_parts(model, names)
+        ]
+        clouds.append(np.concatenate(rows).reshape(n_prompts, -1, fitted.n_components))
+    return np.concatenate(clouds, axis=1)
+
+
+def _regions(
+    clouds: Float[np.ndarray, "prompts heads components"], heads: HeadPositions, seed: int
+) -> dict[str, Any] | None:
+    """Whether a head's patterns keep to a region of their own; None with a single prompt."""
+    from attention_motifs.evaluation import identification
+    from attention_motifs.evaluation import variance_shares as shares_of
+
+    if len(clouds) < 2:
+        return None
+    # The last of each is that of all models, or of the only one.
+    named, shares = identification(clouds, heads)[-1], shares_of(clouds, heads)[-1]
+    return {
+        "top_1": named.top_1,
+        "top_5": named.top_5,
+        "chance": 1 / named.n_heads,
+        "silhouette": head_silhouette(clouds, seed=seed),
+        "head_share": shares.head,
+    }
+
+
+def _likeness(
+    atlas: Atlas, distances: Float[np.ndarray, "heads heads"], seed: int
+) -> dict[str, Any] | None:
+    """How unlike a head's pattern those of its nearest are, beside those of all heads."""
+    prompts = atlas.view_prompts()[:_SAMPLED_PROMPTS]
+    n_heads = len(distances)
+    if not prompts or n_heads <= _NEAREST:
+        return None
+    rng = np.random.default_rng(seed)
+    sampled = np.sort(rng.permutation(n_heads)[:_SAMPLED_HEADS])
+    ranked = distances + np.diag(np.full(n_heads, np.inf))
+    nearest, every = [], []
+    for prompt in prompts:
+        try:
+            patterns = _patterns(atlas, prompt)
+        except ValueError:  # models cut one text into different numbers of tokens
+            continue
+        for head in sampled:
+            difference = pattern_difference(patterns[head], patterns)
+            nearest.append(difference[np.argsort(ranked[head], kind="stable")[:_NEAREST]].mean())
+            every.append(np.delete(difference, head).mean())
+    if not nearest:
+        return None
+    return {
+        "nearest": float(np.mean(nearest)),
+        "all": float(np.mean(every)),
+        "n_nearest": _NEAREST,
+        "n_heads": len(sampled),
+        "n_prompts": len(nearest) // len(sampled),
+    }
+
+
+def _patterns(atlas: Atlas, prompt: str) -> Float[np.ndarray, "heads n n"]:
+    """Patterns of all heads on a prompt, in the order of the heads table.
+
+    Raises:
+        ValueError: if they differ in size between models.
+    """
+    of_model = []
+    for model in atlas.models:
+        packed = atlas.triangles(model, prompt)
+        of_model.append(unpack_triangle(packed.reshape(-1, packed.shape[-1])))
+    return np.concatenate(of_model)
+
+
+def _classes(
+    atlas: Atlas,
+    distances: dict[str, Float[np.ndarray, "heads heads"]],
+    positions: HeadPositions,
+    seed: int,
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Recovery of every class by every metric, within models, beside the layer-matched null."""
+    from attention_motifs.evaluation import class_recovery
+
+    known = [*literature_classes(atlas.heads), *_groups(atlas), *computed_head_classes(atlas.heads)]
+    rows, small = [], []
+    for metric, matrix in distances.items():
+        recovered, too_few = class_recovery(matrix, known, positions, seed=seed)
+        rows += [
+            {
+                "metric": metric,
+                "model": row.model,
+                "name": row.name,
+                "kind": row.kind,
+                "n_heads": row.n_heads,
+                "auroc": row.auroc.value,
+                "auroc_null": row.auroc.null_mean,
+                "map": row.average_precision.value,
+                "map_null": row.average_precision.null_mean,
+                "map_null_95": row.average_precision.null_95,
+                "p": row.average_precision.p,
+                "p_floor": row.p_floor,
+            }
+            for row in recovered
+            if row.model in atlas.models
+        ]
+        small = [
+            {"model": row.model, "name": row.name, "n_heads": row.n_heads, "needed": row.needed}
+            for row in too_few
+            if row.model in atlas.models and row.n_heads
+        ]
+    return rows, small
+
+
+def _groups(atlas: Atlas) -> list[HeadClass]:
+    """Groups of several classes of the literature, such as all varieties of name movers."""
+    from attention_motifs.evaluation import HeadClass
+    from attention_motifs.literature.records import load_known_heads
+
+    known = load_known_heads(atlas.own_classes).classes
+    listed: list[list[str]] = atlas.heads["classes"].to_list()
+    there = {name for of_head in listed for name in of_head if name in known}
+    found = []
+    for group in sorted({known[name].group for name in there}):
+        names = {name for name in there if known[name].group == group}
+        if len(names) > 1:
+            members = np.array([bool(names & set(of_head)) for of_head in listed])
+            found.append(HeadClass(f"{group}, all varieties", "literature", members))
+    return found
+
+
+def _layers(
+    distances: Float[np.ndarray, "heads heads"], positions: HeadPositions, seed: int
+) -> list[dict[str, Any]]:
+    found = []
+    for model in positions.models:
+        rows = positions.heads_of(model)
+        block = distances[np.ix_(rows, rows)]
+        contrast = depth_contrast(block, positions.layers[rows], model, seed=seed)
+        if contrast is not None:
+            found.append(asdict(contrast))
+    return found
+
+
+def _agreement(
+    distances: dict[str, Float[np.ndarray, "heads heads"]], seed: int
+) -> list[dict[str, Any]]:
+    """Rank correlation of other metrics with Eq. 3 over pairs of heads."""
+    from scipy.stats import spearmanr
+
+    left, right = np.triu_indices(len(distances["mean"]), k=1)
+    if len(left) < 3:
+        raise AtlasError("a comparison needs at least three heads")
+    taken = np.random.default_rng(seed).permutation(len(left))[:_PAIRS]
+    base = distances["mean"][left[taken], right[taken]]
+    found = []
+    for name, matrix in distances.items():
+        if name != "mean":
+            value = float(spearmanr(base, matrix[left[taken], right[taken]]).statistic)
+            found.append({"metric": name, "spearman": value if np.isfinite(value) else None})
+    return found

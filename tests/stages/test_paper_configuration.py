@@ -1,0 +1,185 @@
+"""The paper's configuration, run as it is against a hub on this machine.
+
+Six models of random weights under the names of the paper's Table 1, each of its architecture and
+with its layers and heads, and a dataset in the form of pile-10k: everything but the size of the
+weights and the texts is what a person with hub access would run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from attention_motifs.atlas import Atlas
+from attention_motifs.extraction.sources import ALIASES
+from attention_motifs.stages.configuration_file import build_plan, read_configuration
+from local_hub import LocalHub, local_hub
+from tiny_models import make_tiny_model, texts
+
+PLAN = build_plan(read_configuration("paper"))
+
+# Layers and heads from Table 1 of the paper; architectures and what is special about them from
+# the models' configurations on the hub.
+TABLE_1: dict[str, tuple[str, int, int, dict[str, Any]]] = {
+    "gpt2-small": ("gpt2", 12, 12, {}),
+    "gpt2-medium": ("gpt2", 24, 16, {}),
+    "Llama-3.2-1B": ("llama", 16, 32, {
+        "num_key_value_heads": 8, "tie_word_embeddings": True, "rope_parameters": {
+            "rope_type": "llama3", "rope_theta": 500000.0, "factor": 32.0, "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0, "original_max_position_embeddings": 128,
+        },
+    }),
+    "pythia-1b": ("gpt_neox", 16, 8, {"rotary_pct": 0.25, "use_parallel_residual": True}),
+    "gemma-2b": ("gemma", 18, 8, {"num_key_value_heads": 1, "head_dim": 8}),
+    "gemma-2-2b": ("gemma2", 26, 8, {
+        "num_key_value_heads": 4, "head_dim": 8, "attn_logit_softcapping": 50.0,
+        "final_logit_softcapping": 30.0, "sliding_window": 16, "query_pre_attn_scalar": 8,
+    }),
+}  # fmt: skip
+GATED = {"meta-llama/Llama-3.2-1B", "google/gemma-2b", "google/gemma-2-2b"}
+
+CARD = """---
+dataset_info:
+  features:
+  - name: text
+    dtype: string
+  - name: meta
+    struct:
+    - name: pile_set_name
+      dtype: string
+  splits:
+  - name: train
+---
+"""
+
+
+def save_model(folder: Path, name: str) -> Path:
+    """Write a model of random weights of eight numbers per head, with a tokenizer that has BOS."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    architecture, n_layers, n_heads, more = TABLE_1[name]
+    make_tiny_model(folder)
+    settings: dict[str, Any] = {
+        "vocab_size": 300, "hidden_size": 8 * n_heads, "intermediate_size": 16,
+        "num_hidden_layers": n_layers, "num_attention_heads": n_heads,
+        "max_position_embeddings": 256, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1,
+        "initializer_range": 0.4, **more,
+    }  # fmt: skip
+    if architecture == "gpt2":
+        settings["n_inner"] = settings.pop("intermediate_size")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(n_layers)
+        model = AutoModelForCausalLM.from_config(AutoConfig.for_model(architecture, **settings))
+    model.save_pretrained(folder)
+    return folder
+
+
+def save_pile(folder: Path, n_texts: int = 160) -> Path:
+    """Write a dataset in the form of pile-10k: card, and parquet of `text` and `meta`."""
+    (folder / "data").mkdir(parents=True)
+    (folder / "README.md").write_text(CARD)
+    table = pl.DataFrame(
+        {
+            "text": texts(n_texts, n_repeats=8),
+            "meta": [{"pile_set_name": ("Github", "ArXiv")[i % 2]} for i in range(n_texts)],
+        }
+    )
+    table.write_parquet(folder / "data" / "train-00000-of-00001.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def repositories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("hub")
+    found = {f"models/{ALIASES[name]}": save_model(folder / name, name) for name in TABLE_1}
+    return {**found, "datasets/NeelNanda/pile-10k": save_pile(folder / "pile")}
+
+
+def motifs(hub: LocalHub, home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own, whose hub is the one on this machine."""
+    own = {
+        "HF_ENDPOINT": hub.address, "HF_HOME": str(home / "hub"), "HF_HUB_OFFLINE": "0",
+        "ATTENTION_MOTIFS_CACHE": str(home / "cache"), "HF_HUB_DISABLE_TELEMETRY": "1",
+    }  # fmt: skip
+    code = "from attention_motifs.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *words],
+        env={**os.environ, **own},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_table_1_is_what_the_configuration_asks_for() -> None:
+    assert PLAN.configuration.models == tuple(TABLE_1)
+    assert sum(layers * heads for _, layers, heads, _ in TABLE_1.values()) == 1_520
+
+
+def test_a_gated_model_names_the_page_of_its_licence(
+    repositories: dict[str, Path], tmp_path: Path
+) -> None:
+    gated = {f"models/{name}" for name in GATED}
+    with local_hub(repositories, gated) as hub:
+        words = ["--config", "paper", "--model", "gemma-2b", "--atlas", str(tmp_path / "atlas")]
+        done = motifs(hub, tmp_path, "build", *words)
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert done.returncode == 3
+    assert len(errors) == 1
+    assert f"accept its licence at {hub.address}/google/gemma-2b" in errors[0]
+    assert "hf auth login" in errors[0]
+
+
+def test_models_and_texts_of_the_paper_are_fetched_and_used(
+    repositories: dict[str, Path], tmp_path: Path
+) -> None:
+    """Two of the six on eight texts, so that it is quick; all of it below."""
+    words = ["--config", "paper", "--atlas", str(tmp_path / "atlas"), "--no-site"]
+    fewer = ["--n-prompts", "8", "--max-tokens", "24"]
+    models = ["--model", "gpt2-small", "--model", "Llama-3.2-1B"]
+    with local_hub(repositories) as hub:
+        done = motifs(hub, tmp_path, "build", *words, *fewer, *models)
+        assert not hub.unknown
+    assert done.returncode == 0, done.stderr
+    atlas = Atlas.open(tmp_path / "atlas")
+    configuration = atlas.manifest.configuration
+    assert (configuration.n_prompts, configuration.max_tokens) == (8, 24)
+    assert (configuration.bos, configuration.prompts) == ("always", "pile-10k")
+    assert len(atlas.heads) == 12 * 12 + 16 * 32
+    assert set(atlas.prompts["source"]) <= {"pile-10k/Github", "pile-10k/ArXiv"}
+    assert all(atlas.tokens(m)["tokens"][0][0] == "<s>" for m in atlas.models)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_the_configuration_runs_as_it_is(repositories: dict[str, Path], tmp_path: Path) -> None:
+    folder, out = tmp_path / "atlas", tmp_path / "figures"
+    words = ["paper", "--config", "paper", "--atlas", str(folder), "--out", str(out)]
+    with local_hub(repositories) as hub:
+        done = motifs(hub, tmp_path, *words)
+        assert done.returncode == 0, done.stderr
+        assert not hub.unknown
+        asked = len(hub.asked)
+        again = motifs(hub, tmp_path, *words, "--format", "svg")  # nothing is built again
+        assert again.returncode == 0, again.stderr
+    atlas = Atlas.open(folder)
+    assert len(atlas.heads) == 1_520
+    assert len(atlas.prompts) == 128
+    assert atlas.embedding().n_components == 16
+    assert atlas.metrics() == ["mean"]
+    assert {name for name, info in atlas.manifest.models.items() if info["bos"]} == set(TABLE_1)
+    captions = json.loads((out / "captions.json").read_text())
+    assert "gpt2-small:L4:H11 (the head of the paper)" in captions["figure-06-look-alikes"]
+    for name in captions:
+        wanted = [] if name.startswith("table") else list(PLAN.figures.formats)
+        assert all((out / f"{name}.{ending}").is_file() for ending in wanted), name
+        assert list((out / "numbers").glob(f"{name}*.csv")), name
+    assert asked > 0
