@@ -1,7 +1,8 @@
 """Distances of heads: every metric beside what it replaces, in one run.
 
-Rounds are interleaved and ratios are of medians. The peak memory of a larger number of heads is
-taken in a fresh process. Prints a table and writes JSON.
+Rounds are interleaved and ratios are of medians. The time and peak memory of a larger number of
+heads are taken in a fresh process each, the result going to a file that is mapped into memory, as
+in the stage. Prints a table and writes JSON.
 
     python benchmarks/distances.py
     python benchmarks/distances.py --large 20000      # peak memory and time of 20,000 heads
@@ -18,6 +19,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +31,8 @@ import numpy as np
 FEW_HEADS = 128
 # Pairs for one-by-one comparisons with scipy.
 FEW_PAIRS = 200
+# Columns of the space of the preset `recommended`: the features `extended`.
+RECOMMENDED_COMPONENTS = 85
 
 
 def main() -> None:
@@ -41,6 +45,10 @@ def main() -> None:
     parser.add_argument("--components", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--large", type=int, default=8000, help="heads of the memory measurement")
+    parser.add_argument("--large-metrics", nargs="+", default=["mean"], help="or recommended")
+    parser.add_argument(
+        "--only-large", action="store_true", help="leave out all but the memory measurement"
+    )
     parser.add_argument(
         "--out", type=Path, default=Path(__file__).parent / "results" / "distances.json"
     )
@@ -48,6 +56,9 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.peak:
         print(json.dumps(peak(arguments)))
+        return
+    if arguments.only_large:
+        large(arguments)
         return
     result: dict[str, Any] = {
         "machine": f"{os.cpu_count()} processors",
@@ -212,36 +223,54 @@ def growth(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"heads": sizes, "seconds": seconds, "slope": slope}
 
 
-def large(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Time and peak memory of many heads, in a fresh process."""
-    command = [sys.executable, __file__, "--peak"]
-    for name in ("large", "prompts", "components"):
-        command += [f"--{name}", str(getattr(arguments, name))]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    print(
-        f"{arguments.large} heads in a fresh process: {result['seconds']:.1f} s, peak "
-        f"{result['peak_mib']:.0f} MiB, of which clouds {result['clouds_mib']:.0f} and result "
-        f"{result['matrix_mib']:.0f}"
-    )
-    return result
+def large(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Time and peak memory of many heads by some metrics, in a fresh process each."""
+    results = []
+    for metric in arguments.large_metrics:
+        command = [sys.executable, __file__, "--peak", "--large-metrics", metric]
+        for name in ("large", "prompts", "components"):
+            command += [f"--{name}", str(getattr(arguments, name))]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        print(
+            f"{arguments.large} heads by {metric} in a fresh process: {result['seconds']:.1f} s, "
+            f"peak {result['peak_mib']:.0f} MiB ({result['anonymous_mib']:.0f} not counting "
+            f"mapped files), of which clouds {result['clouds_mib']:.0f} and result "
+            f"{result['matrix_mib']:.0f}"
+        )
+        results.append(result)
+    return results
 
 
-def peak(arguments: argparse.Namespace) -> dict[str, float]:
+def peak(arguments: argparse.Namespace) -> dict[str, Any]:
     """Compute the distances of many heads and return time and this process's peak memory."""
     from attention_motifs.distances import head_distances
+    from attention_motifs.files import mapped_array
 
+    (metric,) = arguments.large_metrics
+    if metric == "recommended":  # not on principal components, but on all features
+        arguments.components = RECOMMENDED_COMPONENTS
     embedded = gaussian(arguments, arguments.large)
-    started = time.perf_counter()
-    matrix = head_distances(embedded, budget_seconds=math.inf)
-    seconds = time.perf_counter() - started
-    mib = 2**20
+    mib, shape = 2**20, (arguments.large,) * 2
+    anonymous = 0.0
+
+    def watch(_done: int, _total: int) -> None:
+        nonlocal anonymous
+        anonymous = max(anonymous, status_bytes("RssAnon"))
+
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        with mapped_array(Path(folder) / "large.npy", shape) as out:
+            head_distances(embedded, metric, budget_seconds=math.inf, progress=watch, out=out)
+        seconds = time.perf_counter() - started
     return {
         "heads": arguments.large,
+        "metric": metric,
         "seconds": seconds,
         "peak_mib": peak_bytes() / mib,
+        "anonymous_mib": anonymous / mib,
         "clouds_mib": embedded.nbytes / mib,
-        "matrix_mib": matrix.nbytes / mib,
+        "matrix_mib": out.nbytes / mib,
     }
 
 
@@ -250,12 +279,17 @@ def peak_bytes() -> float:
 
     `ru_maxrss` may include the parent's, so Linux's own count is preferred.
     """
+    return status_bytes("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
+
+
+def status_bytes(what: str) -> float:
+    """A line of Linux's account of this process, in bytes; 0 elsewhere."""
     status = Path("/proc/self/status")
     if status.is_file():
         for line in status.read_text(encoding="ascii").splitlines():
-            if line.startswith("VmHWM:"):
+            if line.startswith(f"{what}:"):
                 return float(line.split()[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
+    return 0.0
 
 
 if __name__ == "__main__":

@@ -2,11 +2,16 @@
 
 Six models of the paper's layers and heads (table 1; 1,520 heads), 128 prompts of 128 tokens:
 194,560 patterns. Every stage runs in a process of its own, so that its peak memory is its own. The
-same is done with a quarter and four times the prompts, and the slope of log time against log
-patterns is printed: 1 is linear. Making the patterns is timed apart and taken off.
+same is done with a quarter and four times the prompts, and with a quarter (one model of 384 heads)
+and four times the heads (24 models), and the slope of log time against log size is printed: 1 is
+linear. Making the patterns is timed apart and taken off. Figures are kept in the JSON file and
+added to, so that the sizes and stages can be run one after another.
 
     python benchmarks/pipeline.py
-    python benchmarks/pipeline.py --prompts 32 128 --tokens 64 --feature-sets paper
+    python benchmarks/pipeline.py --prompts 32 128 --heads 1 --tokens 64 --feature-sets paper
+    python benchmarks/pipeline.py --prompts 512 --heads 1 --keep DIR --stages patterns features
+    python benchmarks/pipeline.py --prompts 512 --heads 1 --keep DIR --stages embed mean
+    python benchmarks/pipeline.py --show
 """
 
 from __future__ import annotations
@@ -19,7 +24,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +40,16 @@ MODELS = {
     "gemma-2b": (18, 8),
     "gemma-2-2b": (26, 8),
 }
-STAGES = ("patterns", "features", "embed", "distances", "project", "site")
+STAGES = ("patterns", "features", "embed", "mean", "recommended", "isomap", "site")
+METRICS = ("mean", "recommended")
+PAPER_PROMPTS = 128
 POOL = 48
 """Patterns that are mixed two at a time: cheap to make, all different."""
+
+Size = tuple[float, int]
+"""Heads, in multiples of the paper's, and prompts."""
+Figures = dict[str, dict[str, float]]
+"""Stage -> seconds and peak memory in MiB."""
 
 
 def main() -> None:
@@ -45,51 +58,86 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--prompts", type=int, nargs="+", default=[32, 128, 512])
+    parser.add_argument(
+        "--heads", type=float, nargs="+", default=[0.25, 1, 4], help="multiples of the paper's"
+    )
     parser.add_argument("--tokens", type=int, default=128)
-    parser.add_argument("--feature-sets", nargs="+", default=["paper"])
-    parser.add_argument("--out", type=Path, help="JSON file for the figures")
+    parser.add_argument("--feature-sets", nargs="+", default=["paper", "extended"])
+    parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
+    parser.add_argument("--keep", type=Path, help="folder for the atlases; by default none is kept")
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).parent / "results" / "pipeline.json"
+    )
+    parser.add_argument("--show", action="store_true", help="print what the JSON file holds")
     parser.add_argument("--stage", help=argparse.SUPPRESS)
     parser.add_argument("--atlas", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.stage:
         print(json.dumps(run_stage(given.stage, given.atlas, given)))
         return
-    results = {n: measure(n, given) for n in given.prompts}
-    show(results)
-    if given.out:
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(json.dumps(results, indent=1) + "\n")
+    found: dict[str, Figures] = json.loads(given.out.read_text()) if given.out.is_file() else {}
+    for size in [] if given.show else sizes(given):
+        for stage, figures in measure(size, given):
+            found.setdefault(json.dumps(size), {})[stage] = figures
+            given.out.parent.mkdir(parents=True, exist_ok=True)
+            given.out.write_text(json.dumps(found, indent=1) + "\n")
+    show({tuple(json.loads(key)): figures for key, figures in found.items()})
 
 
-def measure(n_prompts: int, given: argparse.Namespace) -> dict[str, dict[str, float]]:
-    """Seconds and peak memory of every stage for one number of prompts."""
-    found = {}
+def sizes(given: argparse.Namespace) -> list[Size]:
+    """The paper's heads with every number of prompts, and its prompts with every number of heads.
+
+    With one number of heads, or of prompts, it is that one that stays.
+    """
+    heads = given.heads[0] if len(given.heads) == 1 else 1.0
+    prompts = given.prompts[0] if len(given.prompts) == 1 else PAPER_PROMPTS
+    wanted = [(heads, n) for n in given.prompts] + [(float(m), prompts) for m in given.heads]
+    return list(dict.fromkeys(wanted))
+
+
+def models_of(times: float) -> dict[str, tuple[int, int]]:
+    """The paper's models, so many times over; below once, the one with a quarter of the heads."""
+    if times < 1:
+        return {"gpt2-medium": MODELS["gpt2-medium"]}
+    copies = range(round(times))
+    return {f"{name}-{i}" if i else name: MODELS[name] for i in copies for name in MODELS}
+
+
+def heads_in(models: dict[str, tuple[int, int]]) -> int:
+    """Heads of all models."""
+    return sum(layers * each for layers, each in models.values())
+
+
+def measure(size: Size, given: argparse.Namespace) -> Iterator[tuple[str, dict[str, float]]]:
+    """Seconds and peak memory of the stages for one size."""
+    times, n_prompts = size
     with tempfile.TemporaryDirectory() as folder:
-        for stage in STAGES:
-            command = [sys.executable, __file__, "--stage", stage, "--atlas", f"{folder}/atlas"]
+        atlas = (given.keep or Path(folder)) / f"{times:g}-{n_prompts}"
+        for stage in given.stages:
+            command = [sys.executable, __file__, "--stage", stage, "--atlas", str(atlas)]
             command += ["--prompts", str(n_prompts), "--tokens", str(given.tokens)]
-            command += ["--feature-sets", *given.feature_sets]
+            command += ["--heads", str(times), "--feature-sets", *given.feature_sets]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
-                sys.exit(f"{stage} with {n_prompts} prompts failed:\n{done.stderr[-2000:]}")
-            found[stage] = json.loads(done.stdout.splitlines()[-1])
-            print(f"{n_prompts} prompts, {stage}: {found[stage]}", flush=True)
-    found["features"]["seconds"] -= found["patterns"]["seconds"]
-    return found
+                sys.exit(f"{stage} of {atlas.name} failed:\n{done.stderr[-2000:]}")
+            figures = json.loads(done.stdout.splitlines()[-1])
+            print(f"{times:g} x heads, {n_prompts} prompts, {stage}: {figures}", flush=True)
+            yield stage, figures
 
 
 def run_stage(stage: str, path: Path, given: argparse.Namespace) -> dict[str, float]:
     """Run one stage in this process; times leave out imports and compilation."""
     from attention_motifs.atlas import Atlas
 
-    (n_prompts,) = given.prompts
+    (n_prompts,), (times,) = given.prompts, given.heads
+    models = models_of(times)
     warm_up(given)
     before = time.perf_counter()
     if stage == "patterns":
-        for batch in patterns_of(n_prompts, given.tokens):
+        for batch in patterns_of(models, n_prompts, given.tokens):
             batch.sum()
     elif stage == "features":
-        extract_all(path, n_prompts, given)
+        extract_all(path, models, n_prompts, given)
     else:
         atlas = Atlas.open(path)
         with Atlas.lock(path):
@@ -108,9 +156,9 @@ def run_later_stage(stage: str, atlas: Any) -> None:
 
     if stage == "embed":
         embed(atlas)
-    elif stage == "distances":
-        distances(atlas, "mean")
-    elif stage == "project":
+    elif stage in METRICS:
+        distances(atlas, stage)
+    elif stage == "isomap":
         project(atlas, methods=["isomap"], n_neighbors=[16], dimensions=[2, 3])
     else:
         export_site(atlas, atlas.path / "site")
@@ -118,23 +166,27 @@ def run_later_stage(stage: str, atlas: Any) -> None:
 
 def warm_up(given: argparse.Namespace) -> None:
     """Load and compile what the stages use, which is paid once per installation."""
+    import sklearn.manifold  # noqa: F401
+
+    import attention_motifs.site.export
+    import attention_motifs.stages.embed
+    import attention_motifs.stages.project  # noqa: F401
     from attention_motifs.distances import head_distances
     from attention_motifs.features import compute_features
 
-    compute_features(next(patterns_of(1, given.tokens))[:4], given.feature_sets)
-    head_distances(np.random.default_rng(0).standard_normal((2, 3, 4)).astype(np.float32))
+    compute_features(next(patterns_of(MODELS, 1, given.tokens))[:4], given.feature_sets)
+    few = np.random.default_rng(0).standard_normal((2, 3, 4)).astype(np.float32)
+    for metric in METRICS:
+        head_distances(few, metric)
 
 
-def patterns_of(
-    n_prompts: int, n: int, models: Sequence[str] = tuple(MODELS)
-) -> Iterator[np.ndarray]:
+def patterns_of(models: dict[str, tuple[int, int]], n_prompts: int, n: int) -> Iterator[np.ndarray]:
     """Patterns of one layer on one prompt at a time, (heads, n, n) float32."""
     pool = pattern_pool(n)
-    for model in models:
-        n_layers, n_heads = MODELS[model]
+    for number, (n_layers, n_heads) in enumerate(models.values()):
         for prompt in range(n_prompts):
             for layer in range(n_layers):
-                yield mixed(pool, model, prompt, layer, n_heads)
+                yield mixed(pool, number, prompt, layer, n_heads)
 
 
 def pattern_pool(n: int) -> np.ndarray:
@@ -154,15 +206,17 @@ def pattern_pool(n: int) -> np.ndarray:
     return (weights / weights.sum(axis=2, keepdims=True)).astype(np.float32)
 
 
-def mixed(pool: np.ndarray, model: str, prompt: int, layer: int, n_heads: int) -> np.ndarray:
+def mixed(pool: np.ndarray, model: int, prompt: int, layer: int, n_heads: int) -> np.ndarray:
     """Mix the head's own two patterns in a share that depends on the prompt."""
-    rng = np.random.default_rng((list(MODELS).index(model), prompt, layer))
+    rng = np.random.default_rng((model, prompt, layer))
     share = rng.random((n_heads, 1, 1), dtype=np.float32)
     own = (np.arange(n_heads) + layer * n_heads) % POOL
     return share * pool[own] + (1 - share) * pool[(own * 7 + layer) % POOL]
 
 
-def extract_all(path: Path, n_prompts: int, given: argparse.Namespace) -> None:
+def extract_all(
+    path: Path, models: dict[str, tuple[int, int]], n_prompts: int, given: argparse.Namespace
+) -> None:
     """Stream the patterns of all models through the features into an atlas."""
     from attention_motifs.atlas import Atlas, Configuration
     from attention_motifs.prompts import Prompt, prompts_digest
@@ -172,7 +226,7 @@ def extract_all(path: Path, n_prompts: int, given: argparse.Namespace) -> None:
     n = given.tokens
     prompts = [Prompt(f"Made-up prompt {i}.", "synthetic") for i in range(n_prompts)]
     configuration = Configuration(
-        models=tuple(MODELS),
+        models=tuple(models),
         prompts="synthetic",
         n_prompts=n_prompts,
         max_tokens=n,
@@ -183,14 +237,14 @@ def extract_all(path: Path, n_prompts: int, given: argparse.Namespace) -> None:
     tokens = [(tuple(range(n)), tuple("x" * n)) for _ in prompts]
     with Atlas.lock(path, new=True):
         atlas = Atlas.create(path, configuration, prompts_table(prompts), prompts_digest(prompts))
-        for model, (n_layers, n_heads) in MODELS.items():
+        for number, (model, (n_layers, n_heads)) in enumerate(models.items()):
 
             def run_block(
-                positions: Any, sink: Any, model: str = model, shape: Any = (n_layers, n_heads)
+                positions: Any, sink: Any, number: int = number, shape: Any = (n_layers, n_heads)
             ) -> None:
                 for i, position in enumerate(positions):
                     for layer in range(shape[0]):
-                        sink(layer, [i], mixed(pool, model, position, layer, shape[1])[None])
+                        sink(layer, [i], mixed(pool, number, position, layer, shape[1])[None])
 
             info = {
                 "name": model,
@@ -203,22 +257,33 @@ def extract_all(path: Path, n_prompts: int, given: argparse.Namespace) -> None:
         write_heads(atlas)
 
 
-def show(results: dict[int, dict[str, dict[str, float]]]) -> None:
-    """Print seconds, peak memory and slope per stage."""
-    counts = sorted(results)
-    heads = sum(layers * each for layers, each in MODELS.values())
-    print(f"\n{heads} heads; seconds (peak MiB) for " + ", ".join(f"{n * heads:,}" for n in counts))
-    for stage in STAGES:
-        cells = [
-            f"{results[n][stage]['seconds']:.1f} ({results[n][stage]['peak_mib']:.0f})"
-            for n in counts
-        ]
-        print(f"{stage:10s} " + "  ".join(f"{cell:>16s}" for cell in cells), end="")
-        first, last = (max(results[n][stage]["seconds"], 1e-3) for n in (counts[0], counts[-1]))
-        if len(counts) > 1:
-            slope = math.log(last / first) / math.log(counts[-1] / counts[0])
-            print(f"   slope {slope:.2f}", end="")
-        print()
+def show(found: dict[Size, Figures]) -> None:
+    """Print seconds, peak memory and slope per stage: first over prompts, then over heads."""
+    for axis, what in ((1, "prompts"), (0, "heads")):
+        usual = PAPER_PROMPTS if axis == 0 else 1
+        chosen = sorted(size for size in found if size[1 - axis] == usual)
+        if len(chosen) < 2:
+            continue
+        amounts = [heads_in(models_of(times)) if axis == 0 else n for times, n in chosen]
+        print(f"\n{what} {amounts}: seconds (peak MiB), slope of log seconds on log {what}")
+        for stage in STAGES:
+            cells, points = [], []
+            for size, amount in zip(chosen, amounts, strict=True):
+                seconds = net_seconds(found[size], stage)
+                if seconds is not None:
+                    points.append((math.log(amount), math.log(max(seconds, 1e-3))))
+                    cells.append(f"{seconds:.1f} ({found[size][stage]['peak_mib']:.0f})")
+            print(f"{stage:12s} " + "  ".join(f"{cell:>16s}" for cell in cells), end="")
+            slopes = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in pairwise(points)]
+            print("   slopes " + ", ".join(f"{slope:.2f}" for slope in slopes))
+
+
+def net_seconds(figures: Figures, stage: str) -> float | None:
+    """Seconds of a stage; those of the features without the making of the patterns."""
+    if stage not in figures or (stage == "features" and "patterns" not in figures):
+        return None
+    made = figures["patterns"]["seconds"] if stage == "features" else 0.0
+    return figures[stage]["seconds"] - made
 
 
 if __name__ == "__main__":

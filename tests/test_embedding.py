@@ -14,13 +14,9 @@ from scipy.spatial.distance import pdist
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from attention_motifs.embedding import (
-    LENGTH_BINS,
-    FeatureMoments,
-    LengthBinnedMoments,
-    PatternEmbedding,
-)
+from attention_motifs.embedding import LENGTH_BINS, PatternEmbedding
 from attention_motifs.errors import AtlasError, InputError
+from attention_motifs.moments import FeatureMoments, LengthBinnedMoments
 
 
 def table(n_rows: int = 200, n_features: int = 12, seed: int = 0) -> np.ndarray:

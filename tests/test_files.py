@@ -227,6 +227,71 @@ def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path: Path) ->
 # Full disks and folders that cannot be written
 
 
+def parts_of_a_table(n_parts: int, rows: int) -> list[pl.DataFrame]:
+    rng = np.random.default_rng(0)
+    return [
+        pl.DataFrame({"head": [f"m:L{i}:H0" for i in range(rows)]}).hstack(
+            pl.DataFrame(rng.random((rows, 3), dtype=np.float32), schema=["x", "y", "z"])
+        )
+        for _ in range(n_parts)
+    ]
+
+
+@pytest.mark.parametrize(("n_parts", "rows"), [(1, 1), (3, 50), (40, 7000)])
+def test_parts_of_a_table_are_written_as_the_whole_would_be(
+    tmp_path: Path, n_parts: int, rows: int
+) -> None:
+    parts = parts_of_a_table(n_parts, rows)
+    files.write_parquet(tmp_path / "whole.parquet", pl.concat(parts))
+    files.write_parquet_parts(tmp_path / "parts.parquet", iter(parts))
+    whole, written = (
+        files.read_parquet(tmp_path / f"{name}.parquet", MEND) for name in ("whole", "parts")
+    )
+    assert written.equals(whole)
+    assert (tmp_path / "parts.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
+
+
+def test_an_error_between_two_parts_is_the_callers_and_leaves_nothing(tmp_path: Path) -> None:
+    def parts() -> Iterator[pl.DataFrame]:
+        yield from parts_of_a_table(2, 10)
+        raise AtlasError("part 3: damaged")
+
+    with pytest.raises(AtlasError, match="part 3: damaged"):
+        files.write_parquet_parts(tmp_path / "a.parquet", parts())
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (0, 0), (1,)])
+def test_an_array_filled_through_memory_is_the_one_written(
+    tmp_path: Path, shape: tuple[int, ...]
+) -> None:
+    values = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    files.write_array(tmp_path / "a.npy", values)
+    with files.mapped_array(tmp_path / "b.npy", shape) as array:
+        assert not (tmp_path / "b.npy").exists()
+        array[...] = values
+    assert (tmp_path / "b.npy").read_bytes() == (tmp_path / "a.npy").read_bytes()
+    with pytest.raises(KeyError), files.mapped_array(tmp_path / "b.npy", (2,)):
+        raise KeyError
+    assert len(list(tmp_path.iterdir())) == 2, "an unfinished file was left behind"
+    assert (tmp_path / "b.npy").read_bytes() == (tmp_path / "a.npy").read_bytes()
+
+
+def test_a_disk_too_small_for_an_array_is_known_before_it_is_filled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    with (
+        pytest.raises(ResourceError, match="no space left"),
+        files.mapped_array(tmp_path / "a.npy", (4, 4)),
+    ):
+        pytest.fail("it is full")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_when_flushing_keeps_the_old_file(
     tmp_path: Path, ending: str, reason: int, monkeypatch: pytest.MonkeyPatch

@@ -1,7 +1,7 @@
 """Stage 4: the pattern embedding, the paper's E (section 2.3): standardise, then PCA.
 
 The embedding needs only the features' count, means and covariance, which are summed part by
-part (`FeatureMoments`), so that memory does not grow with the number of patterns.
+part and merged (`moments`), so that memory does not grow with the number of patterns.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attention_motifs import files
-from attention_motifs.errors import AtlasError, InputError
+from attention_motifs.errors import InputError
+from attention_motifs.fitted_files import FittedFormat, integers, strings
+from attention_motifs.moments import LengthBinnedMoments, bin_of
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -29,96 +30,19 @@ from edge b - 1 up to, but not including, edge b."""
 _CONSTANT = 1e-9
 """A column is constant when its standard deviation is at most this times max(1, |mean|)."""
 
-_ARRAYS = ("kept", "mean", "scale", "components", "explained_variance")
+_FORMAT = FittedFormat(
+    name="pattern embedding",
+    version=1,
+    arrays=("kept", "mean", "scale", "components", "explained_variance"),
+    values={
+        "feature_names": strings,
+        "length_bins": integers,
+        "n_rows": int,
+        "n_imputed": integers,
+    },
+)
 
 _MEND = "run `motifs embed --force` to make it anew"
-
-
-class FeatureMoments:
-    """Counts, means and co-moments of feature columns, exact in float64 and mergeable.
-
-    Values that are NaN or infinite are left out, and enter the covariance as the column's mean,
-    which is what imputing them by the mean does. Sums are taken about the first finite value of
-    each column, so that a constant column keeps a variance of exactly zero.
-    """
-
-    def __init__(self, n_features: int) -> None:
-        """Start with nothing seen of `n_features` columns."""
-        self.n_rows = 0
-        self._shift = np.full(n_features, np.nan)
-        # Over rows where both columns are finite: count, sum of the first, sum of products.
-        self._count = np.zeros((n_features, n_features))
-        self._sum = np.zeros((n_features, n_features))
-        self._product = np.zeros((n_features, n_features))
-
-    def update(self, rows: Float[np.ndarray, "rows features"]) -> None:
-        """Add rows of features; the order of the calls changes only the last bits."""
-        if rows.ndim != 2 or rows.shape[1] != len(self._shift):
-            raise InputError(
-                f"features have shape {rows.shape}: (rows, {len(self._shift)}) is expected"
-            )
-        if not len(rows):
-            return
-        values = np.asarray(rows, dtype=np.float64)
-        finite = np.isfinite(values)
-        unset = np.isnan(self._shift) & finite.any(axis=0)
-        if unset.any():
-            first = finite.argmax(axis=0)
-            self._shift[unset] = values[first[unset], np.flatnonzero(unset)]
-        mask = finite.astype(np.float64)
-        deviations = np.where(finite, values - np.nan_to_num(self._shift), 0.0)
-        self.n_rows += len(values)
-        self._count += mask.T @ mask
-        self._sum += deviations.T @ mask
-        self._product += deviations.T @ deviations
-
-    @property
-    def n_imputed(self) -> Int[np.ndarray, " features"]:
-        """How many values of each column are not finite."""
-        return np.asarray(self.n_rows - np.diag(self._count).astype(np.int64))
-
-    def means(self) -> Float[np.ndarray, " features"]:
-        """Mean of the finite values of each column; 0 where there is none."""
-        count = np.diag(self._count)
-        shifted = np.divide(np.diag(self._sum), count, out=np.zeros_like(count), where=count > 0)
-        return np.asarray(shifted + np.nan_to_num(self._shift))
-
-    def covariance(self) -> Float[np.ndarray, "features features"]:
-        """Covariance (ddof 0) after imputing values that are not finite by the column mean."""
-        mean = self.means() - np.nan_to_num(self._shift)
-        total = (
-            self._product
-            - self._sum * mean[None, :]
-            - (self._sum * mean[None, :]).T
-            + self._count * np.outer(mean, mean)
-        )
-        return np.asarray(total / max(self.n_rows, 1))
-
-
-class LengthBinnedMoments:
-    """`FeatureMoments` for each bin of prompt lengths; one bin without edges."""
-
-    def __init__(self, n_features: int, length_bins: Sequence[int] = ()) -> None:
-        """Start with nothing seen; `length_bins` are increasing edges in tokens."""
-        self.length_bins = tuple(int(edge) for edge in length_bins)
-        if list(self.length_bins) != sorted(set(self.length_bins)):
-            raise InputError(f"length bins {self.length_bins}: the edges must increase")
-        self.bins = tuple(FeatureMoments(n_features) for _ in range(len(self.length_bins) + 1))
-
-    @property
-    def n_rows(self) -> int:
-        """Rows seen in all bins."""
-        return sum(moments.n_rows for moments in self.bins)
-
-    def update(
-        self,
-        rows: Float[np.ndarray, "rows features"],
-        n_tokens: Int[np.ndarray, " rows"] | None = None,
-    ) -> None:
-        """Add rows of features with the lengths of their prompts."""
-        bins = bin_of(n_tokens, self.length_bins, len(rows))
-        for b in np.unique(bins):
-            self.bins[b].update(rows[bins == b])
 
 
 @dataclass(frozen=True)
@@ -277,18 +201,7 @@ class PatternEmbedding:
 
     def save(self, path: str | Path) -> None:
         """Write `<path>.safetensors` and `<path>.json`, without pickle."""
-        base = path_without_ending(path)
-        arrays = {name: getattr(self, name) for name in _ARRAYS}
-        description = {
-            "format": "attention-motifs pattern embedding",
-            "version": 1,
-            "feature_names": list(self.feature_names),
-            "length_bins": list(self.length_bins),
-            "n_rows": self.n_rows,
-            "n_imputed": list(self.n_imputed),
-        }
-        files.write_tensors(base.with_name(base.name + ".safetensors"), arrays, {})
-        files.write_json(base.with_name(base.name + ".json"), description)
+        _FORMAT.write(path, self)
 
     @classmethod
     def load(cls, path: str | Path, mend: str = _MEND) -> PatternEmbedding:
@@ -301,31 +214,7 @@ class PatternEmbedding:
         Raises:
             AtlasError: if a file is missing, damaged or of another format.
         """
-        base = path_without_ending(path)
-        json_path = base.with_name(base.name + ".json")
-        description = files.read_json(json_path, mend)
-        if not isinstance(description, dict) or description.get("version") != 1:
-            raise AtlasError(f"{json_path}: not an embedding of version 1; {mend}")
-        try:
-            told: dict[str, Any] = {
-                "feature_names": tuple(map(str, description["feature_names"])),
-                "length_bins": tuple(map(int, description["length_bins"])),
-                "n_rows": int(description["n_rows"]),
-                "n_imputed": tuple(map(int, description["n_imputed"])),
-            }
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise files.damaged(json_path, mend, error) from error
-        tensors_path = base.with_name(base.name + ".safetensors")
-        arrays, _ = files.read_tensors(tensors_path, mend)
-        if missing := [name for name in _ARRAYS if name not in arrays]:
-            raise AtlasError(f"{tensors_path}: has no {missing[0]}; {mend}")
-        told.update({name: arrays[name] for name in _ARRAYS})
-        embedding = cls(**told)
-        if not _fits_together(embedding):
-            raise AtlasError(
-                f"{tensors_path}: not the arrays that {json_path.name} describes; {mend}"
-            )
-        return embedding
+        return _FORMAT.read(path, cls, _fits_together, mend)
 
 
 def _fits_together(embedding: PatternEmbedding) -> bool:
@@ -339,7 +228,7 @@ def _fits_together(embedding: PatternEmbedding) -> bool:
         "components": (e.components.shape[0] if e.components.ndim else 0, n_kept),
         "explained_variance": (n_kept,),
     }
-    numbers = [getattr(e, name) for name in _ARRAYS if name != "kept"]
+    numbers = [getattr(e, name) for name in _FORMAT.arrays if name != "kept"]
     return bool(
         all(getattr(e, name).shape == shape for name, shape in shapes.items())
         and len(e.n_imputed) == n_features
@@ -352,21 +241,6 @@ def _fits_together(embedding: PatternEmbedding) -> bool:
     )
 
 
-def bin_of(
-    n_tokens: Int[np.ndarray, " rows"] | None, edges: tuple[int, ...], n_rows: int
-) -> Int[np.ndarray, " rows"]:
-    """Bin of lengths of each row; all zero without edges.
-
-    Raises:
-        InputError: if there are edges and the lengths are missing.
-    """
-    if not edges:
-        return np.zeros(n_rows, dtype=np.int64)
-    if n_tokens is None or len(n_tokens) != n_rows:
-        raise InputError("an embedding by length bins needs the number of tokens of every row")
-    return np.searchsorted(edges, n_tokens, side="right")
-
-
 def _fill_empty(
     table: Float[np.ndarray, "bins columns"], filled: Sequence[int]
 ) -> Float[np.ndarray, "bins columns"]:
@@ -374,12 +248,6 @@ def _fill_empty(
     seen = np.flatnonzero(filled)
     nearest = [seen[np.abs(seen - b).argmin()] for b in range(len(filled))]
     return np.asarray(table[nearest])
-
-
-def path_without_ending(path: str | Path) -> Path:
-    """Return the path without the ending of either of the two files."""
-    path = Path(path)
-    return path.with_suffix("") if path.suffix in {".safetensors", ".json"} else path
 
 
 def _check_names(names: Sequence[str] | None, n_features: int) -> tuple[str, ...]:

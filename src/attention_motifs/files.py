@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     import polars as pl
+    from jaxtyping import Float
 
 T = TypeVar("T")
 
@@ -193,6 +194,47 @@ def write_parquet(
         )
 
 
+def write_parquet_parts(path: Path, parts: Iterator[pl.DataFrame]) -> None:
+    """Write tables of the same columns below each other, as `write_parquet` would write the whole.
+
+    Few of them are in memory at a time.
+
+    Args:
+        path: of the file.
+        parts: at least one; asked for in a thread of polars' own.
+
+    Raises:
+        ResourceError: if the disk is full or the folder cannot be written.
+        Exception: what `parts` raises.
+    """
+    from polars.io.plugins import register_io_source
+
+    first = next(parts)
+    failures: list[Exception] = []
+
+    def source(*_: Any) -> Iterator[pl.DataFrame]:
+        try:
+            yield first
+            yield from parts
+        except Exception as error:
+            failures.append(error)
+            raise
+
+    with atomic(path) as temporary:
+        try:
+            register_io_source(source, schema=first.schema).sink_parquet(
+                temporary,
+                compression="zstd",
+                statistics=False,
+                metadata={},
+                maintain_order=True,
+            )
+        except Exception:
+            if failures:  # polars tells of it in words of its own
+                raise failures[0] from None
+            raise
+
+
 @contextlib.contextmanager
 def _panics_are_errors() -> Iterator[None]:
     """Make what polars throws at some damaged files, which is no `Exception`, one."""
@@ -253,6 +295,25 @@ def write_array(path: Path, array: np.ndarray[Any, Any]) -> None:
     """Write an array of numbers as npy."""
     with atomic(path) as temporary, temporary.open("wb") as file:
         np.save(file, array, allow_pickle=False)
+
+
+@contextlib.contextmanager
+def mapped_array(path: Path, shape: tuple[int, ...]) -> Iterator[Float[np.ndarray, "*shape"]]:
+    """Give an npy file of float32 to be filled through memory; it is complete when the block ends.
+
+    What is filled can leave memory for the disk at any time. Space on the disk is taken at once:
+    a disk that fills up under a mapped file would end the process.
+
+    Raises:
+        ResourceError: if the disk is full or the folder cannot be written.
+    """
+    with atomic(path) as temporary:
+        array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
+        if array.size and hasattr(os, "posix_fallocate"):  # not on macOS and Windows
+            with temporary.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, temporary.stat().st_size)
+        yield array
+        array.flush()
 
 
 def read_array(path: Path, mend: str, *, memory_map: bool = False) -> np.ndarray[Any, Any]:

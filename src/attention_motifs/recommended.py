@@ -12,13 +12,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attention_motifs import files
-from attention_motifs.embedding import LENGTH_BINS, bin_of, path_without_ending
-from attention_motifs.errors import AtlasError, InputError
+from attention_motifs.embedding import LENGTH_BINS
+from attention_motifs.errors import InputError
+from attention_motifs.fitted_files import FittedFormat, integers, strings
+from attention_motifs.moments import WithinGroupMoments, bin_of
+from attention_motifs.quantiles import ExactQuantiles, QuantileSketch
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -38,7 +40,15 @@ RIDGE = 0.1
 _COLUMNS_AT_A_TIME = 16
 """Features whose values are held in memory to find their quantiles."""
 
-_ARRAYS = ("bins", "quantiles", "whitening")
+EXACT_ROWS = 4_000_000
+"""Patterns up to which an atlas's quantiles are exact: a group of columns takes 256 MB."""
+
+_FORMAT = FittedFormat(
+    name="recommended preset",
+    version=1,
+    arrays=("bins", "quantiles", "whitening"),
+    values={"feature_names": strings, "length_bins": integers, "n_rows": int},
+)
 _MEND = "run `motifs embed --force` to make it anew"
 
 ReadParts = Callable[[Sequence[str]], Iterator[tuple["Features", "Lengths", str]]]
@@ -102,14 +112,18 @@ class RecommendedEmbedding:
         feature_names: Sequence[str],
         *,
         length_bins: Sequence[int] = LENGTH_BINS,
+        sketch: bool = False,
         done: Callable[[], None] = lambda: None,
     ) -> RecommendedEmbedding:
-        """Fit on parts that are read several times, so that memory does not grow with the heads.
+        """Fit on parts that are read several times, so that few values are in memory at a time.
 
         Args:
             read: see `ReadParts`.
             feature_names: of all columns.
             length_bins: edges of the bins within which features are ranked.
+            sketch: find quantiles by a sketch in memory that does not grow with the patterns, their
+                ranks off by up to `quantiles.RANK_ERROR`, and not the same in every run; by default
+                they are exact, and a few columns of all patterns are in memory.
             done: called after each of the `passes(F)` passes over the parts.
 
         Raises:
@@ -117,21 +131,23 @@ class RecommendedEmbedding:
         """
         names = tuple(feature_names)
         edges = tuple(int(edge) for edge in length_bins)
-        groups = [names[i : i + _COLUMNS_AT_A_TIME] for i in _starts(len(names))]
-        found = []
-        for group in groups:
-            found.append(_quantiles(read(group), len(group), edges))
+        step = len(names) if sketch else _COLUMNS_AT_A_TIME
+        kind = QuantileSketch if sketch else ExactQuantiles
+        found: list[np.ndarray] = []
+        for start in range(0, len(names), step):
+            group = names[start : start + step]
+            collected = kind(len(group))
+            found.append(_quantiles(read(group), collected, edges))
             done()
-        seen, n_rows = found[0][0], found[0][2]
         ranked = cls(
             feature_names=names,
             length_bins=edges,
-            bins=seen,
-            quantiles=np.concatenate([quantiles for _, quantiles, _ in found], axis=1),
+            bins=collected.bins,
+            quantiles=np.concatenate(found, axis=1),
             whitening=np.eye(len(names)),
-            n_rows=n_rows,
+            n_rows=collected.n_rows,
         )
-        within = _WithinHeads(len(names))
+        within = WithinGroupMoments(len(names))
         for values, n_tokens, model in read(names):
             within.update(ranked.ranked(values, n_tokens), model)
         done()
@@ -194,20 +210,7 @@ class RecommendedEmbedding:
 
     def save(self, path: str | Path) -> None:
         """Write `<path>.safetensors` and `<path>.json`, without pickle."""
-        base = path_without_ending(path)
-        files.write_tensors(
-            base.with_name(base.name + ".safetensors"),
-            {name: getattr(self, name) for name in _ARRAYS},
-            {},
-        )
-        description = {
-            "format": "attention-motifs recommended preset",
-            "version": 1,
-            "feature_names": list(self.feature_names),
-            "length_bins": list(self.length_bins),
-            "n_rows": self.n_rows,
-        }
-        files.write_json(base.with_name(base.name + ".json"), description)
+        _FORMAT.write(path, self)
 
     @classmethod
     def load(cls, path: str | Path, mend: str = _MEND) -> RecommendedEmbedding:
@@ -220,89 +223,31 @@ class RecommendedEmbedding:
         Raises:
             AtlasError: if a file is missing, damaged or of another format.
         """
-        base = path_without_ending(path)
-        json_path = base.with_name(base.name + ".json")
-        description = files.read_json(json_path, mend)
-        if not isinstance(description, dict) or description.get("version") != 1:
-            raise AtlasError(f"{json_path}: not a recommended preset of version 1; {mend}")
-        try:
-            told: dict[str, Any] = {
-                "feature_names": tuple(map(str, description["feature_names"])),
-                "length_bins": tuple(map(int, description["length_bins"])),
-                "n_rows": int(description["n_rows"]),
-            }
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise files.damaged(json_path, mend, error) from error
-        tensors_path = base.with_name(base.name + ".safetensors")
-        arrays, _ = files.read_tensors(tensors_path, mend)
-        if missing := [name for name in _ARRAYS if name not in arrays]:
-            raise AtlasError(f"{tensors_path}: has no {missing[0]}; {mend}")
-        told.update({name: arrays[name] for name in _ARRAYS})
-        embedding = cls(**told)
-        if not _fits_together(embedding):
-            raise AtlasError(
-                f"{tensors_path}: not the arrays that {json_path.name} describes; {mend}"
-            )
-        return embedding
+        return _FORMAT.read(path, cls, _fits_together, mend)
 
 
-def passes(n_features: int) -> int:
+def passes(n_features: int, *, sketch: bool = False) -> int:
     """How often `fit_parts` reads the parts: once per group of columns, and once for all."""
-    return len(_starts(n_features)) + 1
+    return (1 if sketch else len(_starts(n_features))) + 1
 
 
 def _starts(n_features: int) -> range:
     return range(0, n_features, _COLUMNS_AT_A_TIME)
 
 
-class _WithinHeads:
-    """Sums for the covariance of patterns around their head's mean, pooled over all heads."""
-
-    def __init__(self, n_features: int) -> None:
-        self._count: dict[str, int] = {}
-        self._sum: dict[str, Float[np.ndarray, "heads features"]] = {}
-        self._product = np.zeros((n_features, n_features))
-        self._n_rows = 0
-
-    def update(self, scores: Features, model: str) -> None:
-        rows = scores.reshape(-1, scores.shape[2])
-        self._product += rows.T @ rows
-        self._n_rows += len(rows)
-        self._count[model] = self._count.get(model, 0) + len(scores)
-        self._sum[model] = self._sum.get(model, 0.0) + scores.sum(axis=0)
-
-    def covariance(self) -> Float[np.ndarray, "features features"]:
-        """Mean over patterns of the products of deviations (ddof 0)."""
-        between = sum(s.T @ s / self._count[model] for model, s in self._sum.items())
-        return np.asarray((self._product - between) / self._n_rows)
-
-
 def _quantiles(
-    parts: Iterator[tuple[Features, Lengths, str]], n_columns: int, edges: tuple[int, ...]
-) -> tuple[Int[np.ndarray, " seen"], Float[np.ndarray, "seen columns knots"], int]:
-    """Bins seen, quantiles of the finite values of each, and how many patterns there are.
-
-    A column without finite values in a bin has quantiles of 0.
-    """
-    values, bins = [], []
+    parts: Iterator[tuple[Features, Lengths, str]],
+    collected: ExactQuantiles | QuantileSketch,
+    edges: tuple[int, ...],
+) -> Float[np.ndarray, "seen columns knots"]:
+    """Quantiles of the finite values of each bin that was seen; 0 of none."""
     for part, n_tokens, _ in parts:
         _check(part, n_tokens)
-        values.append(part.reshape(-1, n_columns))
-        bins.append(np.repeat(bin_of(n_tokens, edges, len(part)), part.shape[1]))
-    if not values:
+        bins = np.repeat(bin_of(n_tokens, edges, len(part)), part.shape[1])
+        collected.update(part.reshape(-1, part.shape[2]), bins)
+    if not collected.n_rows:
         raise InputError("the recommended preset needs patterns to be fitted on: none were given")
-    rows, bin_of_row = np.concatenate(values), np.concatenate(bins)
-    seen = np.unique(bin_of_row).astype(np.int64)
-    probabilities = (np.arange(N_QUANTILES) + 0.5) / N_QUANTILES
-    table = np.zeros((len(seen), n_columns, N_QUANTILES))
-    for b, number in enumerate(seen):
-        of_bin = rows[bin_of_row == number]
-        for column in range(n_columns):
-            x = of_bin[:, column]
-            x = x[np.isfinite(x)].astype(np.float64)
-            if len(x):
-                table[b, column] = np.quantile(x, probabilities, method="hazen")
-    return seen, table, len(rows)
+    return collected.quantiles((np.arange(N_QUANTILES) + 0.5) / N_QUANTILES)
 
 
 def _inverse_root(

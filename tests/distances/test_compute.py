@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -31,6 +32,34 @@ def test_rows_are_those_of_the_matrix(metric: str) -> None:
 def test_one_head_gives_one_row() -> None:
     assert distances_from(gaussian(3, 4, 2), 2).shape == (1, 4)
     assert distances_from(gaussian(3, 4, 2), []).shape == (0, 4)
+
+
+@pytest.mark.parametrize("metric", FAST)
+def test_all_pairs_are_worked_on_in_blocks(metric: str) -> None:
+    """Besides the result, memory grows with the heads, not with their pairs."""
+    if not get_metric(metric).block:
+        pytest.skip("pairs are listed one by one")
+    embedded = gaussian(2, 3000, 2)
+    out = np.empty((3000, 3000), np.float32)
+    head_distances(embedded[:, :200], metric)  # compiles
+    tracemalloc.start()
+    try:
+        got = head_distances(embedded, metric, out=out, budget_seconds=math.inf)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert got is out
+    assert peak < out.nbytes / 4
+    some = np.array([0, 127, 128, 2999])
+    np.testing.assert_allclose(out[some], distances_from(embedded, some, metric), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "out", [np.empty((3, 4), np.float32), np.empty((4, 4)), np.empty(16, np.float32)]
+)
+def test_a_place_for_the_result_that_does_not_fit_is_refused(out: np.ndarray) -> None:
+    with pytest.raises(InputError, match=r"give float32 of shape \(4, 4\)"):
+        head_distances(gaussian(2, 4, 3), out=out)
 
 
 @pytest.mark.parametrize("metric", FAST)

@@ -41,6 +41,7 @@ def head_distances(
     budget_seconds: float | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
+    out: Float[np.ndarray, "heads heads"] | None = None,
 ) -> Float[np.ndarray, "heads heads"]:
     """Distances between all pairs of heads.
 
@@ -55,23 +56,29 @@ def head_distances(
             `math.inf` no limit.
         threads: None means one per processor.
         progress: called with pairs done and pairs in all, from the calling thread.
+        out: where to put the result, such as a file mapped into memory; float32.
 
     Returns:
-        float32, symmetric, with an exactly zero diagonal.
+        float32, symmetric, with an exactly zero diagonal; `out` if it was given.
 
     Raises:
-        InputError: if the metric is unknown, the clouds are misshapen or hold NaN, or the run
-            would exceed the budget.
+        InputError: if the metric is unknown, the clouds are misshapen or hold NaN, `out` is of
+            another shape or type, or the run would exceed the budget.
     """
     entry = get_metric(metric)
     clouds = check_clouds(embedded)
     n_heads = clouds.shape[1]
+    if out is not None and (out.shape != (n_heads, n_heads) or out.dtype != np.float32):
+        raise InputError(
+            f"out has shape {out.shape} and type {out.dtype}: give float32 of shape "
+            f"({n_heads}, {n_heads})"
+        )
     n_threads = thread_count(threads, entry)
     budget = DEFAULT_BUDGET_SECONDS if budget_seconds is None else budget_seconds
     refuse_over_budget(entry, clouds, budget, n_threads)
 
     prepared = entry.prepare(clouds)
-    result = np.empty((n_heads, n_heads), np.float32)
+    result = np.empty((n_heads, n_heads), np.float32) if out is None else out
     total = n_heads * (n_heads - 1) // 2
     n_done = 0
 

@@ -268,6 +268,6 @@ def rows_on_device(patterns: torch.Tensor, columns: Columns) -> torch.Tensor:
                 rows = torch.from_numpy(_user_rows(chunk.cpu().numpy(), set_name, names))
                 rows = rows.to(patterns.device, wide)
             out[part, positions] = torch.where(finite[:, None], rows, torch.nan)
-    for i in torch.nonzero(above).flatten().tolist()[:1]:
-        raise not_causal(i)
+    if above.any():
+        raise not_causal(int(above.nonzero()[0]))
     return out

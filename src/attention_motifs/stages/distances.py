@@ -47,7 +47,12 @@ def distances(
     stage = f"distances:{metric}"
     if atlas.is_finished(stage, inputs) and atlas.distances_path(metric).is_file() and not force:
         return
-    with report(f"distances by {metric}", _STEPS) as advance:
+    clouds = clouds_for(atlas, metric)
+    path, shape = atlas.distances_path(metric), (clouds.shape[1],) * 2
+    with (
+        report(f"distances by {metric}", _STEPS) as advance,
+        files.mapped_array(path, shape) as matrix,
+    ):
         shown = 0
 
         def progress(done: int, total: int) -> None:
@@ -56,11 +61,5 @@ def distances(
             advance(reached - shown)
             shown = reached
 
-        matrix = head_distances(
-            clouds_for(atlas, metric),
-            metric=metric,
-            budget_seconds=budget_seconds,
-            progress=progress,
-        )
-    files.write_array(atlas.distances_path(metric), matrix)
+        head_distances(clouds, metric, budget_seconds=budget_seconds, progress=progress, out=matrix)
     atlas.finish(stage, inputs)

@@ -6,17 +6,28 @@ Both are fitted and filled part by part.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from attention_motifs import files
 from attention_motifs.atlas import Atlas
-from attention_motifs.embedding import LengthBinnedMoments, PatternEmbedding
+from attention_motifs.embedding import PatternEmbedding
 from attention_motifs.errors import AtlasError
 from attention_motifs.features import feature_names
+from attention_motifs.moments import LengthBinnedMoments
 from attention_motifs.progress import Report, silent
 from attention_motifs.queries import by_prompt
-from attention_motifs.recommended import FEATURE_SET, ReadParts, RecommendedEmbedding, passes
+from attention_motifs.recommended import (
+    EXACT_ROWS,
+    FEATURE_SET,
+    ReadParts,
+    RecommendedEmbedding,
+    passes,
+)
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def embed(atlas: Atlas, *, force: bool = False, report: Report = silent) -> PatternEmbedding:
@@ -88,17 +99,19 @@ def place(
         return
     names = list(embedding.feature_names)
     columns = [f"pc{i}" for i in range(embedding.n_components)]
-    tables = []
     counts = np.zeros(len(names), dtype=np.int64)
     with report(f"embed the patterns of {model}", atlas.n_blocks) as advance:
-        for part in atlas.feature_parts(model, names):
-            features = part.select(names).to_numpy()
-            counts += (~np.isfinite(features)).sum(axis=0)
-            rows = embedding.transform(features, part["n_tokens"].to_numpy())
-            values = pl.DataFrame(rows, schema=columns, orient="row")
-            tables.append(part.select("head", "prompt_id").hstack(values))
-            advance(1)
-    files.write_parquet(path, pl.concat(tables))
+
+        def tables() -> Iterator[pl.DataFrame]:
+            for part in atlas.feature_parts(model, names):
+                features = part.select(names).to_numpy()
+                counts[:] += (~np.isfinite(features)).sum(axis=0)
+                rows = embedding.transform(features, part["n_tokens"].to_numpy())
+                values = pl.DataFrame(rows, schema=columns, orient="row")
+                yield part.select("head", "prompt_id").hstack(values)
+                advance(1)
+
+        files.write_parquet_parts(path, tables())
     imputed = {name: int(count) for name, count in zip(names, counts, strict=True) if count}
     atlas.update(
         imputed={**atlas.manifest.imputed, model: imputed},
@@ -119,14 +132,21 @@ def _recommend(atlas: Atlas, fitted: Sequence[str], *, force: bool, report: Repo
     if atlas.is_finished("recommended", inputs) and not force:
         recommended = atlas.recommended()
     else:
-        with report("fit the preset recommended", passes(len(names))) as advance:
+        sketch = _n_patterns(atlas, fitted) > EXACT_ROWS
+        with report("fit the preset recommended", passes(len(names), sketch=sketch)) as advance:
             recommended = RecommendedEmbedding.fit_parts(
-                _reader(atlas, fitted), names, done=lambda: advance(1)
+                _reader(atlas, fitted), names, sketch=sketch, done=lambda: advance(1)
             )
         recommended.save(atlas.recommended_path)
         atlas.finish("recommended", inputs)
     for model in atlas.models:
         place_recommended(atlas, model, recommended, force=force, report=report)
+
+
+def _n_patterns(atlas: Atlas, models: Sequence[str]) -> int:
+    shapes = [atlas.manifest.models[model] for model in models]
+    n_heads = sum(int(info["n_layers"]) * int(info["n_heads"]) for info in shapes)
+    return int(atlas.manifest.prompts["n"]) * n_heads
 
 
 def _reader(atlas: Atlas, models: Sequence[str]) -> ReadParts:
@@ -156,12 +176,14 @@ def place_recommended(
         return
     names = list(recommended.feature_names)
     columns = [f"w{i}" for i in range(len(names))]
-    tables = []
     with report(f"place the patterns of {model} by recommended", atlas.n_blocks) as advance:
-        for part in atlas.feature_parts(model, names):
-            placed = recommended.place(*by_prompt(atlas, model, part, names))
-            values = pl.DataFrame(placed.reshape(-1, len(names)), schema=columns, orient="row")
-            tables.append(part.select("head", "prompt_id").hstack(values))
-            advance(1)
-    files.write_parquet(path, pl.concat(tables))
+
+        def tables() -> Iterator[pl.DataFrame]:
+            for part in atlas.feature_parts(model, names):
+                placed = recommended.place(*by_prompt(atlas, model, part, names))
+                values = pl.DataFrame(placed.reshape(-1, len(names)), schema=columns, orient="row")
+                yield part.select("head", "prompt_id").hstack(values)
+                advance(1)
+
+        files.write_parquet_parts(path, tables())
     atlas.finish(stage, inputs)
