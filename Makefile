@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 # Sources of the explorer's pages; the install builds them where they changed.
 WEB := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/tests/*')
 
-.PHONY: demo test test-slow lint bench clean web
+.PHONY: demo docs test test-slow lint bench clean web
 
 $(VENV)/installed: pyproject.toml constraints.txt hatch_build.py $(WEB)
 	$(PYTHON) -m venv $(VENV)
@@ -18,7 +18,7 @@ $(VENV)/installed: pyproject.toml constraints.txt hatch_build.py $(WEB)
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
-	$(PIP) --quiet -e '.[all,dev]'
+	$(PIP) --quiet -e '.[all,dev,docs]'
 	@touch $@
 
 demo: $(VENV)/installed ## install, fetch two small models, build an atlas, show look-alikes
@@ -27,9 +27,18 @@ demo: $(VENV)/installed ## install, fetch two small models, build an atlas, show
 web: ## build the explorer's pages if their sources changed
 	$(PYTHON) web/build_pages.py
 
+# KaTeX, which sets the formulas, is one of the explorer's packages.
+web/node_modules/.package-lock.json: web/package-lock.json
+	cd web && npm ci --ignore-scripts --no-audit --no-fund --fetch-retries 1
+	@touch $@
+
+docs: $(VENV)/installed-dev web/node_modules/.package-lock.json ## build the documentation site; a warning is an error
+	$(BIN)/python -m sphinx -b html -W --keep-going -q docs docs/_build/html
+	@echo "The site: docs/_build/html/index.html"
+
 lint: $(VENV)/installed-dev
-	$(BIN)/ruff check src tests benchmarks docs/screenshots.py web hatch_build.py
-	$(BIN)/ruff format --check src tests benchmarks docs/screenshots.py web hatch_build.py
+	$(BIN)/ruff check src tests benchmarks docs/*.py docs/extensions web hatch_build.py
+	$(BIN)/ruff format --check src tests benchmarks docs/*.py docs/extensions web hatch_build.py
 	$(BIN)/mypy
 
 # Checked anew only when a source of the pages, a test of them or a pin changed.

@@ -1,0 +1,28 @@
+"""The atlas that the documentation speaks of: `motifs demo`, as it is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def demo_atlas(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's atlas; `MOTIFS_DEMO_ATLAS=PATH` takes one that is there; read only."""
+    if there := os.environ.get("MOTIFS_DEMO_ATLAS"):
+        return Path(there)
+    from attention_motifs.cli.demonstration import run_demo
+
+    path = tmp_path_factory.mktemp("demo") / "demo-atlas"
+    run_demo(path, 96, "cpu")
+    return path
+
+
+@pytest.fixture
+def beside_demo(demo_atlas: Path, tmp_path: Path) -> Path:
+    """A folder that holds a `demo-atlas` of its own, to be read or changed."""
+    shutil.copytree(demo_atlas, tmp_path / "demo-atlas")
+    return tmp_path
