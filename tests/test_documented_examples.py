@@ -16,7 +16,9 @@ from attention_motifs.literature import load_known_heads
 DOCS = Path(__file__).parents[1] / "docs"
 
 
-@pytest.mark.parametrize("page", ["features", "known-heads", "projections", "clusters", "recommended"])
+@pytest.mark.parametrize(
+    "page", ["features", "known-heads", "projections", "clusters", "recommended"]
+)
 def test_the_examples_run(page: str, tmp_path: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / f"{page}.md").read_text(), re.DOTALL)
     assert blocks
