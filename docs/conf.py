@@ -61,6 +61,7 @@ python_maximum_signature_line_length = 88
 
 # Formulas.
 math_number_all = False
+smartquotes = False  # quotes as they are typed: they stand in commands and messages
 _katex = ROOT / "web" / "node_modules" / "katex" / "dist"
 if not (_katex / "katex.min.css").is_file():
     raise ConfigError(f"{_katex}: KaTeX is missing; run `npm ci` in web/, or `make docs`")

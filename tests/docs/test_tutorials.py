@@ -26,7 +26,7 @@ def test_a_tutorial_runs_and_prints_what_it_shows(page: str, beside_demo: Path) 
 @pytest.mark.parametrize("page", TUTORIALS)
 def test_tutorials_have_something_to_run_and_show(page: str) -> None:
     steps = steps_of(DOCS / page)
-    assert any(step.language == "sh" for step in steps)
+    assert len(steps) >= 3
     assert any(step.printed for step in steps)
 
 
