@@ -67,6 +67,7 @@ def test_every_file_of_an_atlas_is_documented(atlas: Atlas) -> None:
 
 @pytest.mark.slow
 @pytest.mark.models
+@pytest.mark.timeout(900)
 def test_every_file_of_the_demo_is_documented(demo_atlas: Path) -> None:
     assert not undocumented(demo_atlas)
 
