@@ -7,6 +7,7 @@ comment does not show, the words around it still can be read.
 
 from __future__ import annotations
 
+import ast
 import inspect
 import math
 import re
@@ -34,6 +35,7 @@ PARTS = (
     "literature",
     "behaviour",
     "evaluation",
+    "comparison",
     "figures",
     "head_export",
     "queries",
@@ -200,6 +202,22 @@ def _bound(x: float) -> str:
     return f"{x:.4g}"
 
 
+# The code
+
+
+def layout() -> str:
+    """Every module and package of the first level, in its own words."""
+    root = Path(str(attention_motifs.__file__)).parent
+    rows = []
+    for path in sorted(root.iterdir()):
+        source = path / "__init__.py" if path.is_dir() else path
+        if source.suffix == ".py" and source.is_file() and path.stem != "__init__":
+            told = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""
+            name = f"{path.stem}/" if path.is_dir() else path.name
+            rows.append((f"`{name}`", told.partition("\n\n")[0]))
+    return _table(("part", "what it says of itself"), rows)
+
+
 # The site
 
 
@@ -224,6 +242,7 @@ GENERATED: dict[str, Callable[..., str]] = {
     "python": python,
     "parts": parts,
     "features": features,
+    "layout": layout,
 }
 
 

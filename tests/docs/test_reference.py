@@ -19,6 +19,7 @@ from attention_motifs.stages.cluster import cluster, name_cluster
 from attention_motifs.stages.project import project
 from documented_pages import DOCS
 from synthetic_atlas import make_synthetic_atlas
+from test_layout import STAGES
 
 PACKAGE = Path(attention_motifs.__file__).parent
 
@@ -121,13 +122,10 @@ def test_the_columns_of_the_tables_are_documented(atlas: Atlas) -> None:
 # Parts of the code, errors
 
 
-def test_every_part_of_the_package_has_its_place_on_the_page_of_the_code() -> None:
-    parts = {p.stem for p in PACKAGE.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()}
-    named = set(first_cells("code.md"))
-    assert parts - {"__init__", "__pycache__"} <= named
-    for name in named:
-        if re.fullmatch(r"[a-z_]+", name):
-            assert (PACKAGE / name).is_dir() or (PACKAGE / f"{name}.py").is_file(), name
+def test_the_stages_on_the_page_of_the_code_are_those_that_the_layout_enforces() -> None:
+    text = (DOCS / "code.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", text, re.MULTILINE)
+    assert {name: float(number) for name, number in rows} == STAGES
 
 
 def test_files_named_on_the_page_of_the_code_are_there() -> None:

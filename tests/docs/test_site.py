@@ -207,6 +207,16 @@ def test_every_feature_is_there_with_its_formula(site: Site, set_name: str) -> N
             assert " ".join(feature.large.split()) in " ".join(text.split()), feature.name
 
 
+def test_every_part_of_the_package_is_on_the_page_of_the_code(site: Site) -> None:
+    text = site.words("code.html")
+    root = Path(attention_motifs.__file__).parent
+    for path in root.iterdir():
+        if path.suffix == ".py" and path.stem != "__init__":
+            assert path.name in text
+        elif (path / "__init__.py").is_file():
+            assert f"{path.name}/" in text
+
+
 def test_what_is_generated_left_no_mark(site: Site) -> None:
     for name, page in site.pages.items():
         assert "generated:" not in str(page.find("article") or page), name
