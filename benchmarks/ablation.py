@@ -1,21 +1,27 @@
-"""Ablating one head on one sequence, as a sweep does it, over one full forward pass, in one run.
+"""Ablating every head alone, as a sweep does it, over one full forward pass per head and sequence.
 
-The full pass is the model with all its logits, the faster of one sequence at a time and all
-together. The sweep's part takes replays, losses and divergences, and its share of the clean run.
-Layers are every third, which have the same mean as all; rounds are interleaved.
+The full pass is the model with the logits of all tokens, through transformers' fused attention or
+the tap, in the batch that is fastest here. It is timed before, between and after the parts of the
+sweep. The sweep takes every head of every layer and everything that a sweep does: clean runs, the
+check, replays, losses, divergences and prefix matching, in parts of 128 heads.
 
     python benchmarks/ablation.py
-    python benchmarks/ablation.py --model gemma-3-270m --rounds 3
+    python benchmarks/ablation.py --model gemma-3-270m --layers 4
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import resource
 import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+PART = 128
+"""Heads that share a clean run, as in the stage."""
 
 
 def main() -> None:
@@ -25,74 +31,143 @@ def main() -> None:
     )
     parser.add_argument("--model", default="smollm2-135m-instruct")
     parser.add_argument("--sequences", type=int, default=4)
-    parser.add_argument("--heads", type=int, default=4, help="ablated per layer, side by side")
-    parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--out", type=Path, help="JSON file for the figures")
+    parser.add_argument("--layers", type=int, default=1, help="take every n-th layer")
+    parser.add_argument("--method", default="zero", choices=["zero", "pattern-preserving"])
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/ablation.json"))
     arguments = parser.parse_args()
-    result = ratios(arguments.model, arguments.sequences, arguments.heads, arguments.rounds)
-    if arguments.out:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(json.dumps(result, indent=1) + "\n")
+    result = measure(arguments.model, arguments.sequences, arguments.layers, arguments.method)
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text(json.dumps(result, indent=1) + "\n")
 
 
-def ratios(name: str, n: int, copies: int, rounds: int) -> dict[str, float]:
-    """Time both, round by round."""
+def measure(name: str, n: int, every: int, method: str) -> dict[str, Any]:
+    """Time both, part by part, and hold some of the sweep's losses against plain runs."""
     import numpy as np
     import torch
 
-    from attention_motifs.behaviour import (
-        Ablation,
-        SweepPlan,
-        common_tokens,
-        measure_block,
-        repeated_design,
-    )
-    from attention_motifs.extraction import first_token, load_model, run_tapped
+    from attention_motifs import behaviour as b
+    from attention_motifs.extraction import first_token, load_model
 
     loaded = load_model(name, language_head=True)
-    design = repeated_design(
-        common_tokens(loaded), first_token(loaded), n, np.random.default_rng(0)
-    )
+    n_layers, n_heads = loaded.info.n_layers, loaded.info.n_heads
+    words = b.common_tokens(loaded)
+    design = b.repeated_design(words, first_token(loaded), n, np.random.default_rng(0))
     tokens = torch.from_numpy(design.token_ids)
-    n_layers = loaded.info.n_layers
-    copies = min(loaded.info.n_heads, copies)
-    ablations = tuple(
-        Ablation(((layer, head),)) for layer in range(1, n_layers, 3) for head in range(copies)
-    )
-    plan = SweepPlan(design, ablations, "zero")
+    start = (every - 1) // 2  # so that the layers taken lie in the middle of those left out
+    heads = [(layer, i) for layer in range(start, n_layers, every) for i in range(n_heads)]
+    watched = tuple((layer, 0) for layer in range(0, n_layers, 3))
+    ablations = tuple(b.Ablation((head,)) for head in heads)
+    parts = [
+        b.SweepPlan(design, ablations[s : s + PART], method, watched)
+        for s in range(0, len(heads), PART)
+    ]
+    passes = full_passes(loaded, tokens)
+    full: dict[str, list[float]] = {key: [] for key in passes}
+    sweep, losses = [], []
+    next(iter(passes.values()))()  # warms up
+    before = peak_mebibytes()
+    for i, plan in enumerate(parts):
+        time_all(passes, full)
+        started = time.perf_counter()
+        values = b.measure_block(loaded, plan, range(n), check=i == 0)
+        sweep.append(time.perf_counter() - started)
+        losses.append(values["loss"][1])
+    time_all(passes, full)
+    medians = {key: statistics.median(values) / n for key, values in full.items()}
+    fastest = min(medians, key=lambda key: medians[key])
+    part = sum(sweep) / n / len(heads)
+    result = {
+        "model": name, "sequences": n, "tokens": tokens.shape[1],
+        "positions": len(design.positions),
+        "heads": len(heads), "method": method, "threads": torch.get_num_threads(),
+        "full": medians, "fastest": fastest, "sweep": part, "ratio": part / medians[fastest],
+        "worst difference": worst_difference(loaded, parts, losses, n),
+        "said MiB": max(b.memory_needed(loaded, plan) for plan in parts) / 2**20,
+        "risen MiB": peak_mebibytes() - before,
+    }  # fmt: skip
+    show(result)
+    return result
 
-    def full(batch: int) -> None:
-        for start in range(0, n, batch):
+
+def full_passes(loaded: Any, tokens: Any) -> dict[str, Callable[[], None]]:
+    """Full passes over all sequences, by way and batch."""
+    import torch
+
+    from attention_motifs.extraction import run_tapped
+
+    def fused(batch: int) -> None:
+        own = loaded.model.config._attn_implementation
+        loaded.model.set_attn_implementation("sdpa")
+        with torch.inference_mode():
+            for start in range(0, len(tokens), batch):
+                rows = tokens[start : start + batch]
+                loaded.head(loaded.model(input_ids=rows, use_cache=False)[0])
+        loaded.model.set_attn_implementation(own)
+
+    def tapped(batch: int) -> None:
+        for start in range(0, len(tokens), batch):
             hidden = run_tapped(loaded, tokens[start : start + batch], lambda *_: None)
             with torch.inference_mode():
                 loaded.head(hidden)
 
-    def base() -> None:
-        run_tapped(loaded, tokens, lambda *_: None)
-
-    # A sweep of the whole model shares its clean run among all heads, and this one too few.
-    runs: dict[str, Callable[[], object]] = {
-        "full, one by one": lambda: full(1),
-        "full, together": lambda: full(n),
-        "without logits": base,
-        "sweep": lambda: measure_block(loaded, plan, range(n)),
+    batches = sorted({1, 2, len(tokens)})
+    return {
+        f"{way.__name__}, {batch} together": lambda way=way, batch=batch: way(batch)
+        for way in (fused, tapped)
+        for batch in batches
     }
-    seconds: dict[str, list[float]] = {key: [] for key in runs}
-    full(1)  # warms up
-    for _ in range(rounds):
+
+
+def time_all(runs: dict[str, Callable[[], None]], seconds: dict[str, list[float]]) -> None:
+    """Time every run twice, in turn."""
+    for _ in range(2):
         for key, run in runs.items():
             started = time.perf_counter()
             run()
             seconds[key].append(time.perf_counter() - started)
-    medians = {key: statistics.median(values) for key, values in seconds.items()}
-    whole = min(medians["full, one by one"], medians["full, together"]) / n
-    part = medians["sweep"] / n / len(ablations)
-    print(f"{name}: {n} sequences of {tokens.shape[1]} tokens, {len(ablations)} heads")
-    bare = medians["without logits"] / n
-    print(f"  full pass       {whole:.4f} s a sequence; without logits {bare:.4f}")
-    print(f"  sweep           {part:.4f} s a head and sequence, clean run included")
-    print(f"  sweep over full pass: {part / whole:.3f}")
-    return {"full": whole, "sweep": part, "ratio": part / whole, **medians}
+
+
+def worst_difference(loaded: Any, parts: Any, losses: Any, n: int) -> float:
+    """Largest difference of some heads' losses to those of whole runs with the head ablated."""
+    import torch
+
+    from attention_motifs.behaviour import run_ablated
+    from attention_motifs.extraction.replay import clean_run
+
+    worst = 0.0
+    for plan, found in zip(parts, losses, strict=True):
+        tokens = torch.from_numpy(plan.design.token_ids[:n])
+        clean = clean_run(loaded, tokens, keep_patterns=plan.method == "pattern-preserving")
+        for row in (0, len(plan.ablations) // 2):
+            hidden = run_ablated(loaded, tokens, plan.ablations[row], plan.method, clean=clean)
+            with torch.inference_mode():
+                log_q = loaded.head(hidden[:, plan.design.positions]).double().log_softmax(-1)
+            targets = torch.from_numpy(plan.design.targets[:n])
+            wanted = -log_q.gather(-1, targets[..., None])[..., 0].mean(-1).numpy()
+            worst = max(worst, float(abs(found[row] - wanted).max()))
+    return worst
+
+
+def peak_mebibytes() -> float:
+    """Largest resident size of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print the figures."""
+    print(
+        f"{result['model']}: {result['heads']} heads, {result['sequences']} sequences of "
+        f"{result['tokens']} tokens, {result['positions']} positions, {result['method']}, "
+        f"{result['threads']} threads"
+    )
+    for key, seconds in result["full"].items():
+        print(f"  full pass, {key:22} {seconds:.4f} s a sequence")
+    print(f"  sweep, everything included      {result['sweep']:.4f} s a head and sequence")
+    print(f"  sweep over full pass ({result['fastest']}): {result['ratio']:.3f}")
+    print(
+        f"  largest difference of a loss to that of a whole run: {result['worst difference']:.1e}"
+    )
+    print(f"  memory said {result['said MiB']:.0f} MiB, risen {result['risen MiB']:.0f} MiB")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,24 @@ def test_zero_is_the_slice_of_the_projection_set_to_zero(
     assert (own - untouched).abs().max() > 1e-2
 
 
+@pytest.mark.parametrize("ablation", SOME[1:3], ids=str)
+def test_in_float64_zero_is_the_same_to_1e_5_of_a_logit(
+    family: tuple[LoadedModel, Path], ablation: Ablation
+) -> None:
+    """Logits of some tens have a rounding of 4e-6 in float32; here nothing is scaled away."""
+    loaded, folder = family
+    wide = copy.deepcopy(loaded)
+    assert wide.head is not None
+    wide.model.double()
+    wide.head.causal_model.double()
+    hidden = run_ablated(wide, tokens(), ablation, "zero")
+    assert hidden.dtype == torch.float64
+    with torch.inference_mode():
+        own = wide.head.causal_model(inputs_embeds=hidden, use_cache=False).logits
+    wanted = logits_of(by_hand(folder, without_slices(ablation)).double(), tokens())
+    torch.testing.assert_close(own.double(), wanted.double(), atol=1e-5, rtol=0)
+
+
 def outputs_by_hand(folder: Path, ids: Tensor) -> list[Tensor]:
     """What comes into the output projections when nothing is changed, heads apart."""
     seen: list[Tensor] = []
@@ -173,6 +192,33 @@ def test_other_outputs_are_put_in_place(family: tuple[LoadedModel, Path], method
     with torch.inference_mode():
         own = loaded.head(hidden)
     same(own, logits_of(by_hand(folder, with_outputs(ablation, instead)), tokens()))
+
+
+@pytest.mark.parametrize("ablation", SOME, ids=str)
+def test_the_overall_mean_is_a_shift_of_the_projection(
+    family: tuple[LoadedModel, Path], ablation: Ablation
+) -> None:
+    """By weights alone: the slice set to zero, and what it made of the mean added to the bias."""
+    loaded, folder = family
+    assert loaded.head is not None
+    others = outputs_by_hand(folder, tokens(1, rows=5))
+    means = [of_layer.double().mean(dim=(0, 1)).float() for of_layer in others]
+
+    def change(projections: list[torch.nn.Module]) -> None:
+        for layer, projection in enumerate(projections):
+            joined = torch.zeros_like(means[layer])
+            for head in ablation.of_layer(layer):
+                joined[head] = means[layer][head]
+            with torch.no_grad():
+                shifted = projection(joined.flatten()[None, None])[0, 0]
+            projection.bias = torch.nn.Parameter(shifted)
+        without_slices(ablation)(projections)
+
+    calibration = calibrate(loaded, tokens(1, rows=5), batch=3)
+    hidden = run_ablated(loaded, tokens(), ablation, "mean", calibration=calibration)
+    with torch.inference_mode():
+        own = loaded.head(hidden)
+    same(own, logits_of(by_hand(folder, change), tokens()))
 
 
 def test_held_patterns_let_the_value_path_alone_change(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from attention_motifs.behaviour import (
     BEHAVIOURS,
     CLASS_THRESHOLDS,
+    OF_PATTERNS,
     behaviour_scores,
     common_tokens,
     computed_classes,
@@ -19,7 +20,7 @@ from attention_motifs.behaviour import (
 from attention_motifs.errors import InputError
 from conftest import Tiny
 
-NAMES = list(BEHAVIOURS)
+NAMES = list(OF_PATTERNS)
 BLOCK, REPEATS = 10, 3
 
 
@@ -59,12 +60,32 @@ def test_perfect_heads_score_one_on_their_behaviour_alone() -> None:
         "previous token": {q: q - 1 for q in range(1, n)},
         "first-token sink": {},
         "self": {q: q for q in range(n)},
+        "prefix matching (literal)": {q: q - BLOCK - 1 for q in range(BLOCK + 1, n)},
     }
     for name, offsets in perfect.items():
         pattern = head_attending(offsets, n)
         assert score(pattern, tokens, name) == pytest.approx(1.0), name
         for other in set(perfect) - {name, "first-token sink"}:
-            assert score(pattern, tokens, other) == pytest.approx(0.0), (name, other)
+            # The first token of all stands before the first one that is repeated.
+            is_before = (name, other) == ("first-token sink", "prefix matching (literal)")
+            wanted = 1 / BLOCK if is_before else 0.0
+            assert score(pattern, tokens, other) == pytest.approx(wanted), (name, other)
+
+
+@pytest.mark.parametrize("first", [None, 99])
+def test_literal_prefix_matching_is_its_definition(first: int | None) -> None:
+    """Attention to the token before each earlier occurrence, mean over tokens that have one."""
+    tokens = sequence(first)
+    n = len(tokens)
+    weights = np.tril(np.exp(np.random.default_rng(0).normal(0, 2, (1, n, n))))
+    pattern = weights / weights.sum(-1, keepdims=True)
+    sums = []
+    for query in range(n):
+        earlier = [key for key in range(query) if tokens[key] == tokens[query]]
+        if earlier:
+            sums.append(sum(pattern[0, query, key - 1] for key in earlier if key > 0))
+    wanted = sum(sums) / len(sums)
+    assert score(pattern, tokens, "prefix matching (literal)") == pytest.approx(wanted)
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -73,7 +94,7 @@ def test_scores_are_shares_of_attention(seed: int) -> None:
     logits = np.random.default_rng(seed).normal(0, 3, (2, len(tokens), len(tokens)))
     weights = np.tril(np.exp(logits))
     scores = score_patterns(weights / weights.sum(-1, keepdims=True), tokens)
-    assert scores.shape == (2, len(BEHAVIOURS))
+    assert scores.shape == (2, len(OF_PATTERNS))
     assert (scores >= 0).all()
     assert (scores <= 1 + 1e-9).all()
 

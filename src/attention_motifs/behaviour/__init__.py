@@ -1,4 +1,4 @@
-"""Stage 8: what heads do: scores on repeated random tokens, and what goes when they go.
+"""Stage 8: what heads do: scores on random tokens, and what goes when they go.
 
 The names below are loaded when first used, since torch takes seconds.
 """
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         replay_ablated,
         run_ablated,
     )
+    from attention_motifs.behaviour.copying import copied_share, copying_scores
     from attention_motifs.behaviour.designs import (
         DESIGN_NAMES,
         Design,
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
         CLASS_THRESHOLDS,
         DESIGNS,
         N_SEQUENCES,
+        OF_OUTPUTS,
+        OF_PATTERNS,
         BehaviourScores,
         behaviour_scores,
         common_tokens,
@@ -45,12 +48,13 @@ _NAMES = {
         "METHODS", "NEEDS_CALIBRATION", "Ablation", "Calibration", "calibrate", "replay_ablated",
         "run_ablated",
     ),
+    "copying": ("copied_share", "copying_scores"),
     "designs": ("DESIGN_NAMES", "Design", "long_design", "prompts_design", "repeated_design"),
     "measures": ("MEASURES", "measures_on"),
     "scores": (
-        "BEHAVIOURS", "CLASS_THRESHOLDS", "DESIGNS", "N_SEQUENCES", "BehaviourScores",
-        "behaviour_scores", "common_tokens", "computed_classes", "repeated_sequences",
-        "score_patterns",
+        "BEHAVIOURS", "CLASS_THRESHOLDS", "DESIGNS", "N_SEQUENCES", "OF_OUTPUTS",
+        "OF_PATTERNS", "BehaviourScores", "behaviour_scores", "common_tokens", "computed_classes",
+        "repeated_sequences", "score_patterns",
     ),
     "sweep": ("SweepPlan", "measure_block", "memory_needed"),
 }  # fmt: skip
@@ -65,6 +69,8 @@ __all__ = [
     "METHODS",
     "NEEDS_CALIBRATION",
     "N_SEQUENCES",
+    "OF_OUTPUTS",
+    "OF_PATTERNS",
     "Ablation",
     "BehaviourScores",
     "Calibration",
@@ -74,6 +80,8 @@ __all__ = [
     "calibrate",
     "common_tokens",
     "computed_classes",
+    "copied_share",
+    "copying_scores",
     "long_design",
     "measure_block",
     "measures_on",

@@ -87,7 +87,7 @@ def repeated_design(
     Copying can help from the second token of the repetition on: the first one cannot be foreseen.
 
     Raises:
-        InputError: if the vocabulary has fewer tokens than a block.
+        InputError: if the vocabulary has fewer tokens than a block, or a block fewer than 2.
     """
     rows = repeated_sequences(vocabulary, block, REPEATS, n_sequences, rng, first)
     start = int(first is not None)
@@ -111,7 +111,12 @@ def long_design(token_ids: Sequence[Sequence[int]]) -> Design:
 
 
 def _spread(first: int, last: int, n: int) -> Int[np.ndarray, " looked_at"]:
-    """At most n positions from `first` to `last`, both included, evenly spread."""
-    if n < 1:
-        raise InputError(f"{n} positions: at least 1 is needed")
-    return np.unique(np.linspace(first, last, min(n, last - first + 1)).round().astype(np.int64))
+    """At most n positions from `first` to `last`, both included, evenly spread.
+
+    Raises:
+        InputError: if none is asked for, or none is there.
+    """
+    n_there = last - first + 1
+    if min(n, n_there) < 1:
+        raise InputError(f"{min(n, n_there)} positions: at least 1 is needed")
+    return np.unique(np.linspace(first, last, min(n, n_there)).round().astype(np.int64))

@@ -68,37 +68,36 @@ def losses_and_divergence(
 ]:
     """Loss of the target, and divergence of the prediction from the clean one, in nats.
 
-    Logits are computed for a few positions at a time, the clean ones once for all ablations. KL is
-    the sum over words of p ln(p / q), p being clean: rounding can leave 1e-6 of either sign.
+    Logits are computed for one ablation and a few positions at a time, the clean ones once for all
+    ablations. KL is the sum over words of p (ln p - ln q), p being clean: rounding can leave 1e-6
+    of either sign.
 
     Args:
         head: from hidden states to logits.
         hidden: last hidden states of the ablated runs.
         clean: those of the clean run.
         targets: the tokens to be predicted.
-        logit_bytes: how much of the logits may be there at a time.
+        logit_bytes: how much of one ablation's logits may be there at a time.
 
     Returns:
         Losses and divergences, float32.
     """
-    n_ablations, n_sequences, n_positions, _ = hidden.shape
-    per_position = (n_ablations + 1) * n_sequences * head.n_words * 4
-    step = max(1, logit_bytes // per_position)
-    losses, divergences = [], []
+    n_positions = hidden.shape[2]
+    step = max(1, logit_bytes // (len(clean) * head.n_words * 4))
+    losses = torch.empty(hidden.shape[:3], dtype=torch.float32, device=hidden.device)
+    divergences = torch.empty_like(losses)
     for start in range(0, n_positions, step):
         part = slice(start, start + step)
-        clean_logits = head(clean[:, part])
-        p = torch.softmax(clean_logits, dim=-1)
-        entropy_part = (p * clean_logits).sum(dim=-1) - torch.logsumexp(clean_logits, dim=-1)
-        del clean_logits
-        logits = head(hidden[:, :, part].flatten(0, 1))
-        logits = logits.view(n_ablations, n_sequences, *logits.shape[1:])
-        normaliser = torch.logsumexp(logits, dim=-1)
-        wanted = targets[:, part].expand(n_ablations, -1, -1)[..., None]
-        losses.append(normaliser - logits.gather(-1, wanted)[..., 0])
-        expected = torch.einsum("bnv,abnv->abn", p, logits)
-        divergences.append(entropy_part - expected + normaliser)
-    return torch.cat(losses, dim=-1), torch.cat(divergences, dim=-1)
+        log_p = torch.log_softmax(head(clean[:, part]), dim=-1)
+        p = log_p.exp()
+        negative_entropy = log_p.mul_(p).sum(dim=-1)
+        del log_p
+        wanted = targets[:, part, None]
+        for i, ablated in enumerate(hidden):
+            log_q = torch.log_softmax(head(ablated[:, part]), dim=-1)
+            losses[i, :, part] = -log_q.gather(-1, wanted)[..., 0]
+            divergences[i, :, part] = negative_entropy - log_q.mul_(p).sum(dim=-1)
+    return losses, divergences
 
 
 class PrefixMatching:

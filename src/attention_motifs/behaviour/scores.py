@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attention_motifs.errors import InputError
+from attention_motifs.errors import InputError, ModelError
 from attention_motifs.progress import Report, silent
 
 if TYPE_CHECKING:
@@ -22,15 +22,29 @@ if TYPE_CHECKING:
 
     from attention_motifs.extraction import LoadedModel
 
-BEHAVIOURS = {
+OF_PATTERNS = {
     "induction": "attention to the tokens that followed earlier occurrences of this one",
     "duplicate token": "attention to earlier occurrences of this token",
     "previous token": "attention to the token just before",
     "first-token sink": "attention to the first token of the sequence",
     "self": "attention to the token itself",
     "local window": "attention to the last 8 tokens, itself included, the first token left out",
+    "prefix matching (literal)": "attention to the tokens before earlier occurrences of this one, "
+    "as the words of Olsson et al. (2022) have it",
 }
-"""Scores and what they mean; each is a mean over queries, between 0 and 1."""
+"""Scores read off patterns on repeated random tokens, and what they mean; each is a mean over
+queries, between 0 and 1."""
+
+OF_OUTPUTS = {
+    "copying": "share of the attended token in the logits raised among 25 random tokens, by the "
+    "direct path, if the head attends to that token alone; 0.04 by chance",
+    "copying (literal)": "the same for the tokens that the head attends to, as Olsson et al. "
+    "(2022) have it",
+}
+"""Scores of what heads write, and what they mean; between 0 and 1."""
+
+BEHAVIOURS = {**OF_PATTERNS, **OF_OUTPUTS}
+"""All scores and what they mean."""
 
 DESIGNS = ((25, 4), (50, 2))
 """Block length and number of repetitions of the sequences."""
@@ -51,7 +65,11 @@ N_SEQUENCES = 16
 
 @dataclass(frozen=True)
 class BehaviourScores:
-    """Scores of all heads of one model, in the order of `BEHAVIOURS`."""
+    """Scores of all heads of one model, in the order of `BEHAVIOURS`.
+
+    Those of what heads write are NaN for a model loaded without its language-model head, or without
+    a direct path that is known.
+    """
 
     model: str
     mean: Float[np.ndarray, "layers heads behaviours"]
@@ -88,10 +106,11 @@ def repeated_sequences(
 def score_patterns(
     patterns: Float[np.ndarray, "heads n n"], tokens: Int[np.ndarray, " n"]
 ) -> Float[np.ndarray, "heads behaviours"]:
-    """Score the patterns of one layer on one sequence.
+    """Score the patterns of one layer on one sequence, in the order of `OF_PATTERNS`.
 
-    Induction and duplicate token are means over queries whose token occurred before; the others
-    over all queries from the third on, and the local window over those it fits before.
+    Induction, duplicate token and literal prefix matching are means over queries whose token
+    occurred before; the others over all queries from the third on, and the local window over those
+    it fits before.
 
     Raises:
         InputError: if no token of the sequence repeats, or it is shorter than the window.
@@ -103,6 +122,8 @@ def score_patterns(
         raise InputError(f"a sequence of {n} tokens without repetition tells nothing of induction")
     after: Bool[np.ndarray, "n n"] = np.zeros_like(earlier)
     after[:, 1:] = earlier[:, :-1]
+    before: Bool[np.ndarray, "n n"] = np.zeros_like(earlier)
+    before[:, :-1] = earlier[:, 1:]
     query, key = np.arange(n)[:, None], np.arange(n)[None, :]
     offset = query - key
     window = (offset >= 0) & (offset < LOCAL_WINDOW) & (key > 0)
@@ -114,6 +135,7 @@ def score_patterns(
         _mass(patterns, (key == 0) & (offset >= 0), late),
         _mass(patterns, offset == 0, late),
         _mass(patterns, window, np.arange(n) >= LOCAL_WINDOW),
+        _mass(patterns, before, repeated),
     ]
     return np.stack(columns, axis=1)
 
@@ -164,10 +186,10 @@ def behaviour_scores(
     designs: Sequence[tuple[int, int]] = DESIGNS,
     report: Report = silent,
 ) -> BehaviourScores:
-    """Score every head of a model on repeated random tokens.
+    """Score every head of a model on repeated random tokens, and on others for what it writes.
 
     Args:
-        loaded: the model.
+        loaded: the model, with its language-model head to score what heads write.
         first: token put before each sequence, BOS where prompts have it.
         seed: of the draw of tokens.
         n_sequences: per design.
@@ -193,7 +215,7 @@ def behaviour_scores(
     vocabulary = common_tokens(loaded)
     info = loaded.info
     scores = np.empty(
-        (len(designs) * n_sequences, info.n_layers, info.n_heads, len(BEHAVIOURS)), np.float64
+        (len(designs) * n_sequences, info.n_layers, info.n_heads, len(OF_PATTERNS)), np.float64
     )
     with report(f"behaviour of {info.name}", len(designs) * n_sequences) as advance:
         for d, (block_length, n_repeats) in enumerate(designs):
@@ -212,7 +234,24 @@ def behaviour_scores(
 
                 run_tapped(loaded, torch.from_numpy(batch), sink)
                 advance(len(batch))
-    return BehaviourScores(info.name, scores.mean(axis=0), scores.std(axis=0, ddof=1))
+    written = _of_outputs(loaded, first, seed)
+    return BehaviourScores(
+        info.name,
+        np.concatenate([scores.mean(axis=0), written.mean(axis=0)], axis=-1),
+        np.concatenate([scores.std(axis=0, ddof=1), written.std(axis=0, ddof=1)], axis=-1),
+    )
+
+
+def _of_outputs(
+    loaded: LoadedModel, first: int | None, seed: int
+) -> Float[np.ndarray, "samples layers heads two"]:
+    """Scores of what heads write; NaN where they cannot be had."""
+    from attention_motifs.behaviour.copying import copying_scores
+
+    try:
+        return copying_scores(loaded, first=first, seed=seed)
+    except ModelError:  # patterns can be scored without
+        return np.full((2, loaded.info.n_layers, loaded.info.n_heads, len(OF_OUTPUTS)), np.nan)
 
 
 _BATCH = 4

@@ -26,11 +26,14 @@ if TYPE_CHECKING:
 
     from attention_motifs.behaviour.designs import Design
     from attention_motifs.extraction import LoadedModel
+    from attention_motifs.extraction.language_head import LanguageHead
 
 BLOCK_SEQUENCES = 4
 """Sequences that share a clean run. It is kept, so that this bounds the memory."""
-PASS_TOKENS = 1024
+PASS_TOKENS = 4096
 """Tokens per replay: as many ablations side by side as fit, and at least one."""
+PREDICTED_TOGETHER = 32
+"""Ablations whose predictions are held against one computation of the clean ones."""
 
 Values = dict[str, "tuple[Float[np.ndarray, 'ablations sequences'], Any]"]
 """By measure: without and with the ablation; NaN where nothing can be measured."""
@@ -115,6 +118,7 @@ def measure_block(
         if "kl" in values:
             values["kl"][0] = 0.0
         clean_matching = {h: [_numbers(x)[0] for x in reader.of([h])] for h in reader.heads}
+        waiting: list[tuple[list[int], Tensor]] = []
         for rows in _batches(plan.ablations, _copies(design, len(sequences))):
             batch = [plan.ablations[row] for row in rows]
             later = [h for h in reader.heads if h[0] > batch[0].first_layer and not holds]
@@ -128,15 +132,34 @@ def measure_block(
                 donors=donors,
                 sink=reader if later else None,
             )
-            losses, divergences = losses_and_divergence(loaded.head, hidden, known, targets)
-            for name, value in design.per_sequence(_numbers(losses)).items():
-                values[name][1, rows] = value
-            if "kl" in values:
-                values["kl"][1, rows] = _numbers(divergences).mean(axis=-1)
             if later:
                 _put_matching(values, rows, reader, later, clean_matching)
+            waiting.append((rows, hidden))
+            if sum(len(some) for some, _ in waiting) >= PREDICTED_TOGETHER:
+                _put_predictions(values, design, loaded.head, waiting, known, targets)
+                waiting.clear()
             advance(len(rows))
+        if waiting:
+            _put_predictions(values, design, loaded.head, waiting, known, targets)
     return {name: (both[0], both[1]) for name, both in values.items()}
+
+
+def _put_predictions(
+    values: dict[str, np.ndarray],
+    design: Design,
+    head: LanguageHead,
+    waiting: Sequence[tuple[list[int], Tensor]],
+    known: Tensor,
+    targets: Tensor,
+) -> None:
+    """Set what is measured on the predictions of ablations that were run."""
+    rows = [row for some, _ in waiting for row in some]
+    hidden = torch.cat([hidden for _, hidden in waiting])
+    losses, divergences = losses_and_divergence(head, hidden, known, targets)
+    for name, value in design.per_sequence(_numbers(losses)).items():
+        values[name][1, rows] = value
+    if "kl" in values:
+        values["kl"][1, rows] = _numbers(divergences).mean(axis=-1)
 
 
 def _put_matching(
@@ -174,7 +197,7 @@ def memory_needed(loaded: LoadedModel, plan: SweepPlan) -> int:
     """Estimate in bytes what `measure_block` takes beside the model, for `BLOCK_SEQUENCES`.
 
     The clean run (residual stream, heads' outputs, patterns if they are held), the donors', one
-    replay's activations, and logits.
+    replay's activations, last hidden states that wait for their predictions, and logits.
     """
     config = loaded.model.config
     n_layers, n_heads = loaded.info.n_layers, loaded.info.n_heads
@@ -191,6 +214,7 @@ def memory_needed(loaded: LoadedModel, plan: SweepPlan) -> int:
     kept = n_layers * (n * (width + of_heads * (1 + resamples)) + patterns * holds)
     rows = n_sequences * _copies(plan.design, n_sequences)
     passing = rows * (n * (6 * width + 2 * of_heads + 3 * inner) + 3 * patterns)
+    waiting = (PREDICTED_TOGETHER * n_sequences + rows) * len(plan.design.positions) * width
     words = loaded.head.n_words if loaded.head else int(config.vocab_size)
-    logits = 3 * max(LOGIT_BYTES, (rows + n_sequences) * words * 4)
-    return int((n_sequences * kept + passing) * size + logits)
+    logits = 3 * max(LOGIT_BYTES, n_sequences * words * 4)
+    return int((n_sequences * kept + passing + 2 * waiting) * size + logits)

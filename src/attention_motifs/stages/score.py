@@ -9,7 +9,7 @@ import numpy as np
 
 from attention_motifs import files
 from attention_motifs.atlas import Atlas
-from attention_motifs.errors import InputError
+from attention_motifs.errors import InputError, ModelError
 from attention_motifs.extraction import resolve
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.extract import wanted_model
@@ -33,10 +33,11 @@ def score(
     force: bool = False,
     report: Report = silent,
 ) -> None:
-    """Score the heads of the atlas's models on repeated random tokens.
+    """Score the heads of the atlas's models on random tokens.
 
     Columns are named as in `behaviour.BEHAVIOURS`, with ` spread` after the name for the
-    standard deviation over sequences. Heads of models not scored have null.
+    standard deviation over sequences. Heads of models not scored have null, and so have copying
+    scores where a model's weights have no language-model head, or no direct path that is known.
 
     Raises:
         InputError: if a model is not in the atlas, has other weights than it was made with, or a
@@ -53,7 +54,7 @@ def score(
             raise InputError(f"model {model!r} is not in this atlas to be run; it has {there}")
         info = atlas.manifest.models[model]
         inputs = files.digest(
-            {"weights": info["weights_sha256"], "seed": seed, "bos": info.get("bos"), "version": 1}
+            {"weights": info["weights_sha256"], "seed": seed, "bos": info.get("bos"), "version": 2}
         )
         if atlas.is_finished(f"score:{model}", inputs) and _has_scores(atlas, model) and not force:
             continue
@@ -67,11 +68,12 @@ def _has_scores(atlas: Atlas, model: str) -> bool:
     """Whether the scores are in the heads table, which may have been made anew since."""
     import polars as pl
 
-    from attention_motifs.behaviour import BEHAVIOURS
+    from attention_motifs.behaviour import BEHAVIOURS, OF_PATTERNS
 
     own = atlas.heads.filter(pl.col("model") == model)
-    columns = [column for name in BEHAVIOURS for column in (name, name + SPREAD)]
-    return all(column in own.columns and not own[column].null_count() for column in columns)
+    columns = {name: (name, name + SPREAD) for name in BEHAVIOURS}
+    there = all(column in own.columns for both in columns.values() for column in both)
+    return there and not any(own[c].null_count() for name in OF_PATTERNS for c in columns[name])
 
 
 def _score_model(
@@ -80,7 +82,10 @@ def _score_model(
     from attention_motifs.behaviour import behaviour_scores
     from attention_motifs.extraction import first_token
 
-    loaded = load_scored_model(atlas, model, wanted, device, report)
+    try:
+        loaded = load_scored_model(atlas, model, wanted, device, report, language_head=True)
+    except ModelError:  # the weights may be of a base model alone
+        loaded = load_scored_model(atlas, model, wanted, device, report)
     first = first_token(loaded, atlas.manifest.configuration.bos)
     return behaviour_scores(loaded, first=first, seed=seed, report=report)
 
