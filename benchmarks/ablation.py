@@ -1,9 +1,9 @@
 """Ablating every head alone, as a sweep does it, over one full forward pass per head and sequence.
 
 The full pass is the model with the logits of all tokens, through transformers' fused attention or
-the tap, in the batch that is fastest here. It is timed before, between and after the parts of the
-sweep. The sweep takes every head of every layer and everything that a sweep does: clean runs, the
-check, replays, losses, divergences and prefix matching, in parts of 128 heads.
+the tap, in the batch that is fastest here; it is timed after every part of the sweep. The sweep
+takes every head of every layer and everything that a sweep does: clean runs, the check, replays,
+losses, divergences and prefix matching, in parts of 128 heads.
 
     python benchmarks/ablation.py
     python benchmarks/ablation.py --model gemma-3-270m --layers 4
@@ -63,16 +63,16 @@ def measure(name: str, n: int, every: int, method: str) -> dict[str, Any]:
     ]
     passes = full_passes(loaded, tokens)
     full: dict[str, list[float]] = {key: [] for key in passes}
-    sweep, losses = [], []
+    sweep, losses, peaks = [], [], []
     next(iter(passes.values()))()  # warms up
-    before = peak_mebibytes()
+    peaks.append(peak_mebibytes())
     for i, plan in enumerate(parts):
-        time_all(passes, full)
         started = time.perf_counter()
         values = b.measure_block(loaded, plan, range(n), check=i == 0)
         sweep.append(time.perf_counter() - started)
         losses.append(values["loss"][1])
-    time_all(passes, full)
+        peaks.append(peak_mebibytes())
+        time_all(passes, full)
     medians = {key: statistics.median(values) / n for key, values in full.items()}
     fastest = min(medians, key=lambda key: medians[key])
     part = sum(sweep) / n / len(heads)
@@ -83,7 +83,7 @@ def measure(name: str, n: int, every: int, method: str) -> dict[str, Any]:
         "full": medians, "fastest": fastest, "sweep": part, "ratio": part / medians[fastest],
         "worst difference": worst_difference(loaded, parts, losses, n),
         "said MiB": max(b.memory_needed(loaded, plan) for plan in parts) / 2**20,
-        "risen MiB": peak_mebibytes() - before,
+        "risen MiB": peaks[1] - peaks[0],
     }  # fmt: skip
     show(result)
     return result

@@ -214,7 +214,8 @@ def memory_needed(loaded: LoadedModel, plan: SweepPlan) -> int:
     kept = n_layers * (n * (width + of_heads * (1 + resamples)) + patterns * holds)
     rows = n_sequences * _copies(plan.design, n_sequences)
     passing = rows * (n * (6 * width + 2 * of_heads + 3 * inner) + 3 * patterns)
-    waiting = (PREDICTED_TOGETHER * n_sequences + rows) * len(plan.design.positions) * width
-    words = loaded.head.n_words if loaded.head else int(config.vocab_size)
-    logits = 3 * max(LOGIT_BYTES, n_sequences * words * 4)
+    n_positions = len(plan.design.positions)
+    waiting = (PREDICTED_TOGETHER * n_sequences + rows) * n_positions * width
+    at_once = n_sequences * 4 * (loaded.head.n_words if loaded.head else int(config.vocab_size))
+    logits = 3 * max(at_once, min(LOGIT_BYTES, n_positions * at_once))
     return int((n_sequences * kept + passing + 2 * waiting) * size + logits)
