@@ -106,7 +106,7 @@ def replaced_outputs(
         copies = output.view(len(ablations), -1, *output.shape[1:])
         for copy, ablation in zip(copies, ablations, strict=True):
             if heads := ablation.of_layer(layer):
-                copy[:, :, heads] = source(layer, heads, output.shape[1])
+                copy[:, :, heads] = source(layer, heads, output.shape[1]).to(copy)
         return output
 
     return replace

@@ -50,6 +50,7 @@ MEASURES = {
 
 LOGIT_BYTES = 64 * 2**20
 """Logits computed at a time, unless the rows of one position are wider."""
+_CACHED_BYTES = 2**21
 
 
 def measures_on(design: str) -> list[str]:
@@ -82,22 +83,42 @@ def losses_and_divergence(
     Returns:
         Losses and divergences, float32.
     """
-    n_positions = hidden.shape[2]
-    step = max(1, logit_bytes // (len(clean) * head.n_words * 4))
+    n_ablations, n_sequences, n_positions, _ = hidden.shape
+    step = max(1, logit_bytes // (n_sequences * head.n_words * 4))
     losses = torch.empty(hidden.shape[:3], dtype=torch.float32, device=hidden.device)
     divergences = torch.empty_like(losses)
     for start in range(0, n_positions, step):
         part = slice(start, start + step)
-        log_p = torch.log_softmax(head(clean[:, part]), dim=-1)
+        log_p = head(clean[:, part]).flatten(0, 1).log_softmax(dim=-1)
         p = log_p.exp()
         negative_entropy = log_p.mul_(p).sum(dim=-1)
         del log_p
-        wanted = targets[:, part, None]
-        for i, ablated in enumerate(hidden):
-            log_q = torch.log_softmax(head(ablated[:, part]), dim=-1)
-            losses[i, :, part] = -log_q.gather(-1, wanted)[..., 0]
-            divergences[i, :, part] = negative_entropy - log_q.mul_(p).sum(dim=-1)
+        wanted = targets[:, part].reshape(-1, 1)
+        for i in range(n_ablations):
+            logits = head(hidden[i, :, part]).flatten(0, 1)
+            loss, expected = _of_rows(logits, p, wanted)
+            losses[i, :, part] = loss.view(n_sequences, -1)
+            divergences[i, :, part] = (negative_entropy + expected).view(n_sequences, -1)
     return losses, divergences
+
+
+def _of_rows(
+    logits: Float[Tensor, "rows words"],
+    p: Float[Tensor, "rows words"],
+    wanted: Int[Tensor, "rows one"],
+) -> tuple[Float[Tensor, " rows"], Float[Tensor, " rows"]]:
+    """Loss of the word wanted, and mean loss if words come as p says, a few rows at a time.
+
+    Blocks of rows that stay in the cache are passed over several times at little cost.
+    """
+    step = max(1, _CACHED_BYTES // (logits.shape[1] * 4))
+    losses, expected = [], []
+    for start in range(0, len(logits), step):
+        rows = slice(start, start + step)
+        log_q = logits[rows].log_softmax(dim=-1)
+        losses.append(-log_q.gather(-1, wanted[rows])[:, 0])
+        expected.append(-log_q.mul_(p[rows]).sum(dim=-1))
+    return torch.cat(losses), torch.cat(expected)
 
 
 class PrefixMatching:

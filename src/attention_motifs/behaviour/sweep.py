@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 BLOCK_SEQUENCES = 4
 """Sequences that share a clean run. It is kept, so that this bounds the memory."""
-PASS_TOKENS = 4096
+PASS_TOKENS = 1280
 """Tokens per replay: as many ablations side by side as fit, and at least one."""
 PREDICTED_TOGETHER = 32
 """Ablations whose predictions are held against one computation of the clean ones."""
