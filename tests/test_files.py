@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -249,6 +250,31 @@ def test_parts_of_a_table_are_written_as_the_whole_would_be(
     )
     assert written.equals(whole)
     assert (tmp_path / "parts.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
+
+
+PEAK = """
+import sys
+from pathlib import Path
+import numpy as np, polars as pl
+from attention_motifs import files
+def parts(n):
+    for i in range(n):
+        rows = np.random.default_rng(i).random((40_000, 64), dtype=np.float32)  # 10 MB
+        yield pl.DataFrame(rows, schema=[f"w{j}" for j in range(64)], orient="row")
+files.write_parquet_parts(Path(sys.argv[1]), parts(int(sys.argv[2])))
+status = Path("/proc/self/status").read_text()
+print(next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="not Linux")
+def test_memory_does_not_grow_with_the_parts_that_are_written(tmp_path: Path) -> None:
+    peaks = {}
+    for n_parts in (8, 48):
+        command = [sys.executable, "-c", PEAK, str(tmp_path / "a.parquet"), str(n_parts)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        peaks[n_parts] = int(done.stdout) / 1024
+    assert peaks[48] - peaks[8] < 200, "40 parts more are 400 MB"
 
 
 def test_an_error_between_two_parts_is_the_callers_and_leaves_nothing(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from attention_motifs.distances import head_distances
 from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.features import feature_names
 from attention_motifs.queries import near
+from attention_motifs.recommended import RecommendedEmbedding
 from attention_motifs.stages.distances import distances
 from attention_motifs.stages.embed import embed
 from attention_motifs.stages.extract import extract
@@ -65,6 +67,26 @@ def test_clouds_are_what_the_saved_preset_gives(built: Atlas) -> None:
         assert np.array_equal(built.recommended_clouds([model]), placed)
         start += n_heads
     assert preset.n_rows == 20 * 13
+
+
+def test_more_patterns_than_are_held_are_ranked_by_sketches(
+    copy: Atlas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So few patterns are exact by sketches as well: nothing moves."""
+    before, clouds = copy.recommended(), copy.recommended_clouds()
+    monkeypatch.setattr("attention_motifs.stages.embed.EXACT_ROWS", 20 * 13 - 1)
+    asked: list[bool] = []
+    fit = RecommendedEmbedding.fit_parts
+
+    def watched(*arguments: Any, sketch: bool, **options: Any) -> RecommendedEmbedding:
+        asked.append(sketch)
+        return fit(*arguments, sketch=sketch, **options)
+
+    monkeypatch.setattr(RecommendedEmbedding, "fit_parts", watched)
+    embed(copy, force=True)
+    assert asked == [True]
+    np.testing.assert_allclose(copy.recommended().quantiles, before.quantiles, rtol=1e-6)
+    np.testing.assert_allclose(copy.recommended_clouds(), clouds, atol=1e-3)
 
 
 def test_the_matrix_is_that_of_the_clouds(built: Atlas) -> None:
