@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Ablations, HeadClass, Manifest } from "../src/contract/generated";
 import { ablationRows, measureId, rowsOfHead, type AblationRow } from "../src/data/ablations";
 import type { Heads } from "../src/data/heads";
-import { firstAnchor, headGroups, measuredGroups, setsWithControls, testedGroups } from "../src/pages/ablation/groups";
+import { firstAnchor, headGroups, measuredGroups, setsWithControls, testedAnchors, testedGroups } from "../src/pages/ablation/groups";
 import { effectDomain, effectInWords, effectRank, effectTitle, measureTitle } from "../src/views/head-effects/words";
 
 const TEXT = ["experiment", "kind", "model", "name", "method", "measure", "design", "metric", "anchor", "test"];
@@ -117,10 +117,13 @@ describe("groups of ablated heads", () => {
     expect(setsWithControls(all).map((one) => one.controls.map((row) => row.place))).toEqual([[1]]);
   });
 
-  it("the first anchor is one that was tested, else the head with the largest effect", () => {
-    const single = [{ name: "m:L0:H0", effect: 1 }, { name: "m:L1:H1", effect: -3 }];
+  it("the first anchor has the largest effect of those that were tested, else of all", () => {
+    const single = [{ name: "m:L0:H0", effect: 1 }, { name: "m:L0:H1", effect: 2 }, { name: "m:L1:H1", effect: -3 }];
     expect(firstAnchor(rows(...single))).toBe("m:L1:H1");
-    expect(firstAnchor(rows(...single, { kind: "distance", anchor: "m:L0:H1" }))).toBe("m:L0:H1");
+    const tested = ["m:L0:H0", "m:L0:H1", "m:L0:H1"].map((anchor) => ({ kind: "distance", anchor }));
+    expect(testedAnchors(rows(...single, ...tested))).toEqual(["m:L0:H0", "m:L0:H1"]);
+    expect(firstAnchor(rows(...single, ...tested))).toBe("m:L0:H1");
+    expect(firstAnchor(rows({ kind: "distance", anchor: "m:L0:H1" }))).toBe("m:L0:H1");
     expect(firstAnchor([])).toBe("");
   });
 });

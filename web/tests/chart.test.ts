@@ -45,6 +45,18 @@ describe("scales", () => {
     for (const tick of axis.ticks) expect(tick.at).toBeLessThanOrEqual(100);
   });
 
+  it("an axis of square roots keeps signs and ends, and its ticks apart", () => {
+    const axis = place({ title: "", domain: [-1, 4], root: true }, 0, 300, 8);
+    expect([-1, 0, 1, 4].map(axis.at)).toEqual([0, 100, 200, 300]);
+    const texts = axis.ticks.map((tick) => tick.text);
+    expect(texts).toContain("0");
+    expect(texts).toContain("−1");
+    expect(texts).toContain("2");
+    const places = axis.ticks.map((tick) => tick.at).sort((a, b) => a - b);
+    for (let i = 1; i < places.length; i++) expect((places[i] as number) - (places[i - 1] as number)).toBeGreaterThanOrEqual(34);
+    expect(place({ title: "", domain: [0, 1], root: true }, 0, 300, 8).at(0.25)).toBe(150);
+  });
+
   it("the median of an even number is between the two middle ones", () => {
     expect(median([4, 1, 3, 2])).toBe(2.5);
     expect(median([5, Number.NaN, 1, 3])).toBe(3);

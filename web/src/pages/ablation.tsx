@@ -12,7 +12,7 @@ import { Empty, Loaded } from "../views/states/view";
 import { DistanceAgainstEffect } from "./ablation/distance";
 import { Sets, SingleHeads } from "./ablation/distributions";
 import { loadAll, type Loaded as Everything } from "./ablation/load";
-import { group, kinds, measure, method } from "./ablation/params";
+import { group, kinds, measure, method, scale } from "./ablation/params";
 import { AblationTable, KINDS } from "./ablation/table";
 import type { PageProps } from "./page";
 
@@ -41,6 +41,12 @@ export default function AblationPage({ manifest }: PageProps) {
   );
 }
 
+/** A few heads have effects ten times those of most. */
+const SCALES = [
+  { value: "root", title: "square root" },
+  { value: "linear", title: "linear" },
+];
+
 interface Props {
   manifest: Manifest;
   all: Everything;
@@ -66,6 +72,7 @@ function Ablation({ manifest, all, rows }: Props) {
   ];
   const grouped = groups.some((one) => one.value === group.value) ? group.value : "class";
   const listed = chosen.filter((row) => (kinds.value.length === 0 ? row.kind !== "control" : kinds.value.includes(row.kind)));
+  const root = scale.value !== "linear";
   const name = `ablation-${by}-${what}`;
   return (
     <>
@@ -78,6 +85,7 @@ function Ablation({ manifest, all, rows }: Props) {
           onChange={(next) => measure.set(next)}
         />
         <Many label="Model" values={models.value} options={unique(ofMethod.map((row) => row.model)).map(option)} onChange={(next) => models.set(next)} />
+        <Select label="Scale" value={root ? "root" : "linear"} options={SCALES} onChange={(next) => scale.set(next)} />
       </div>
       <p class="muted">
         {measureMeaning(measures.get(what) as AblationRow)} {numberTested(rows)}
@@ -92,7 +100,7 @@ function Ablation({ manifest, all, rows }: Props) {
           A dot per head, a line at the median. Grey: the middle 95 % of means over as many random heads
           of the same layers, where the group was tested.
         </p>
-        <SingleHeads manifest={manifest} rows={chosen} all={all} by={grouped} />
+        <SingleHeads manifest={manifest} rows={chosen} all={all} by={grouped} root={root} />
       </div>
       <div ref={sets}>
         <h2>Sets ablated together</h2>
@@ -100,9 +108,9 @@ function Ablation({ manifest, all, rows }: Props) {
           <ExportMenu target={() => sets.current} name={`${name}-sets`} />
         </div>
         <p class="muted">In colour the set; in grey its controls, as many random heads of the same layers.</p>
-        <Sets rows={chosen} />
+        <Sets rows={chosen} root={root} />
       </div>
-      <DistanceAgainstEffect manifest={manifest} rows={chosen} all={all} />
+      <DistanceAgainstEffect manifest={manifest} rows={chosen} all={all} root={root} />
       <div ref={table} class="ablation-table">
         <h2>All effects</h2>
         <div class="toolbar">

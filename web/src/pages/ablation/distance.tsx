@@ -5,7 +5,7 @@ import { loadDistances, metricOf } from "../../data/distances";
 import { headRow, modelOfRow } from "../../data/heads";
 import { head as headParam, metric as metricParam } from "../../state/params";
 import { useResource } from "../../state/resource";
-import { link } from "../../state/url";
+import { here, link } from "../../state/url";
 import { extent, figure, Scatter } from "../../views/chart/view";
 import { Select } from "../../views/controls/view";
 import { csv } from "../../views/export-menu/csv";
@@ -14,19 +14,21 @@ import { effectDomain, effectInWords, effectTitle } from "../../views/head-effec
 import { HeadLink } from "../../views/head-link/view";
 import { HeadSearch } from "../../views/head-search/view";
 import { Empty, Loaded } from "../../views/states/view";
-import { firstAnchor } from "./groups";
+import { firstAnchor, testedAnchors } from "./groups";
 import type { Loaded as Everything } from "./load";
 
 interface Props {
   manifest: Manifest;
   rows: readonly AblationRow[];
   all: Everything;
+  root: boolean;
 }
 
 /** Does distance to a head predict what ablation does? */
-export function DistanceAgainstEffect({ manifest, rows, all }: Props) {
+export function DistanceAgainstEffect({ manifest, rows, all, root }: Props) {
   const target = useRef<HTMLDivElement>(null);
   const metric = metricOf(manifest, metricParam.value);
+  const tested = testedAnchors(rows);
   const anchor = headParam.value || firstAnchor(rows);
   const row = headRow(manifest, anchor);
   const distances = useResource(
@@ -39,7 +41,7 @@ export function DistanceAgainstEffect({ manifest, rows, all }: Props) {
   }
   const model = modelOfRow(manifest, row).name;
   const single = rows.filter((one) => one.kind === "head" && one.model === model && one.effect !== null && one.name !== anchor);
-  const tested = rows.find((one) => one.kind === "distance" && one.anchor === anchor && one.metric === metric.name);
+  const correlations = rows.filter((one) => one.kind === "distance" && one.anchor === anchor);
   const first = single[0];
   return (
     <section aria-labelledby="distance-title">
@@ -52,6 +54,14 @@ export function DistanceAgainstEffect({ manifest, rows, all }: Props) {
           options={manifest.metrics.map((one) => ({ value: one.name, title: one.name, help: one.title }))}
           onChange={(next) => metricParam.set(next)}
         />
+        {tested.length > 0 ? (
+          <Select
+            label="Anchor"
+            value={anchor}
+            options={(tested.includes(anchor) ? tested : [anchor, ...tested]).map((one) => ({ value: one, title: one }))}
+            onChange={(next) => headParam.set(next)}
+          />
+        ) : null}
         <div class="ablation-anchor">
           <HeadSearch
             manifest={manifest}
@@ -72,9 +82,10 @@ export function DistanceAgainstEffect({ manifest, rows, all }: Props) {
             <>
               <div ref={target} class="ablation-scatter">
                 <p>
-                  Anchor <HeadLink head={anchor} />. {spearman(tested)}
+                  Anchor <HeadLink head={anchor} />.
                 </p>
-                <Scatter {...scatter(manifest, single, values, metric.name, anchor)} />
+                <Correlations rows={correlations} chosen={metric.name} />
+                <Scatter {...scatter(manifest, single, values, metric.name, anchor, root)} />
               </div>
               <ExportMenu target={() => target.current} name={`ablation-${anchor}-${metric.name}`} data={[data(manifest, single, values)]} />
             </>
@@ -85,12 +96,40 @@ export function DistanceAgainstEffect({ manifest, rows, all }: Props) {
   );
 }
 
-function spearman(row: AblationRow | undefined): string {
-  if (!row) return "The rank correlation was not tested for this anchor and metric.";
+/** Every metric's rank correlation, so that metrics are judged by what heads do. */
+function Correlations({ rows, chosen }: { rows: readonly AblationRow[]; chosen: string }) {
+  const first = rows[0];
+  if (!first) return <p class="muted">The rank correlation was not tested for this anchor.</p>;
   return (
-    `Spearman's rank correlation ${effectInWords(row)} over ${row.n_heads ?? "?"} heads, ` +
-    `against ${figure(row.control_effect)} when effects are permuted within layers: p ${figure(row.p)}, ` +
-    `q ${figure(row.q)} over ${row.n_tested?.toLocaleString("en") ?? "?"} tests${row.test ? ` (${row.test})` : ""}.`
+    <>
+      <table class="ablation-correlations">
+        <thead>
+          <tr>
+            <th>Distance</th>
+            <th class="number">Spearman's ρ (95 %)</th>
+            <th class="number" title="mean when effects are permuted within layers">by layers alone</th>
+            <th class="number">p</th>
+            <th class="number">q</th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row) => (
+            <tr key={row.metric} aria-current={row.metric === chosen ? "true" : undefined}>
+              <td>
+                <a href={here(metricParam.to(row.metric))}>{row.metric}</a>
+              </td>
+              <td class="number">{effectInWords(row)}</td>
+              <td class="number">{figure(row.control_effect)}</td>
+              <td class="number">{figure(row.p)}</td>
+              <td class="number">{figure(row.q)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      <p class="muted">
+        Over {first.n_heads ?? "?"} heads; {first.test}. q corrects for {first.n_tested?.toLocaleString("en") ?? "?"} tests.
+      </p>
+    </>
   );
 }
 
@@ -103,13 +142,13 @@ function pairs(manifest: Manifest, rows: readonly AblationRow[], distances: Floa
   });
 }
 
-function scatter(manifest: Manifest, rows: readonly AblationRow[], distances: Float32Array, metric: string, anchor: string) {
+function scatter(manifest: Manifest, rows: readonly AblationRow[], distances: Float32Array, metric: string, anchor: string, root: boolean) {
   const found = pairs(manifest, rows, distances);
   const y = effectTitle(rows[0] as AblationRow);
   return {
     label: `Distance to ${anchor} against ${y}`,
     x: { title: `distance to the anchor, ${metric}`, domain: extent(found.map((one) => one.distance)) },
-    y: { title: y, domain: effectDomain(rows.map((row) => ({ ...row, ci_low: null, ci_high: null, control_low: null, control_high: null }))), line: 0 },
+    y: { title: y, domain: effectDomain(rows.map((row) => ({ ...row, ci_low: null, ci_high: null, control_low: null, control_high: null }))), line: 0, root },
     dots: found.map(({ row, distance }) => ({
       x: distance,
       y: row.effect as number,

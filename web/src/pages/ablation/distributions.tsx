@@ -13,10 +13,11 @@ interface Props {
   rows: readonly AblationRow[];
   all: Everything;
   by: string;
+  root: boolean;
 }
 
 /** Effects of single heads, by class or cluster. */
-export function SingleHeads({ manifest, rows, all, by }: Props) {
+export function SingleHeads({ manifest, rows, all, by, root }: Props) {
   const single = rows.filter((row) => row.kind === "head");
   const first = single[0];
   if (!first) {
@@ -33,7 +34,7 @@ export function SingleHeads({ manifest, rows, all, by }: Props) {
   return (
     <Strip
       label={`${effectTitle(first)} by ${by}`}
-      axis={{ title: effectTitle(first), domain: effectDomain(single), line: 0 }}
+      axis={{ title: effectTitle(first), domain: effectDomain(single), line: 0, root }}
       groups={groups.map((one) => ({
         name: severalModels ? withModel(one.name, one.model) : one.name,
         note: one.tested?.q == null ? String(one.rows.length) : `${one.rows.length}, q ${figure(one.tested.q)}`,
@@ -50,7 +51,7 @@ export function SingleHeads({ manifest, rows, all, by }: Props) {
 }
 
 /** Sets of heads that were ablated together, with their controls in grey. */
-export function Sets({ rows }: { rows: readonly AblationRow[] }) {
+export function Sets({ rows, root }: { rows: readonly AblationRow[]; root: boolean }) {
   const sets = setsWithControls(rows).filter((one) => one.set.effect !== null);
   const first = sets[0];
   if (!first) {
@@ -68,6 +69,7 @@ export function Sets({ rows }: { rows: readonly AblationRow[] }) {
         title: effectTitle(first.set),
         domain: effectDomain(sets.flatMap((one) => [one.set, ...one.controls])),
         line: 0,
+        root,
       }}
       groups={sets.map(({ set, controls }) => ({
         name: withModel(set.name, set.model),

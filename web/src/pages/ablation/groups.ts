@@ -126,14 +126,18 @@ export function setsWithControls(rows: readonly AblationRow[]): SetWithControls[
   return rows.filter((row) => row.kind === "set").map((set) => ({ set, controls: controls.get(key(set)) ?? [] }));
 }
 
-/** The anchor that the scatter begins with: one that was tested, else the head with the largest effect. */
+/** Heads whose distances were held against effects, each once. */
+export function testedAnchors(rows: readonly AblationRow[]): string[] {
+  return [...new Set(rows.filter((row) => row.kind === "distance" && row.anchor !== "").map((row) => row.anchor))];
+}
+
+/** The anchor that the scatter begins with: the head with the largest effect, of those tested if there are any. */
 export function firstAnchor(rows: readonly AblationRow[]): string {
-  const tested = rows.find((row) => row.kind === "distance" && row.anchor !== "");
-  if (tested) return tested.anchor;
+  const tested = new Set(testedAnchors(rows));
   let best: AblationRow | null = null;
   for (const row of rows) {
-    if (row.kind !== "head" || row.effect === null) continue;
+    if (row.kind !== "head" || row.effect === null || (tested.size > 0 && !tested.has(row.name))) continue;
     if (best === null || Math.abs(row.effect) > Math.abs(best.effect as number)) best = row;
   }
-  return best?.name ?? "";
+  return best?.name ?? [...tested][0] ?? "";
 }

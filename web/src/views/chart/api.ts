@@ -7,6 +7,8 @@ export interface Axis {
   /** Smallest and largest value; rounded outwards to ticks unless `exact`. */
   domain: readonly [number, number];
   exact?: boolean;
+  /** Distances as square roots, to both sides of 0: for a few large values among many small ones. */
+  root?: boolean;
   /** A line across the chart, usually at 0 or at chance. */
   line?: number;
 }

@@ -1,6 +1,6 @@
 // Scales, ticks and words of charts, apart from how they look.
 
-import { scaleLinear } from "d3-scale";
+import { scaleLinear, scaleSqrt } from "d3-scale";
 import { generator } from "../../state/random";
 import type { Axis } from "./api";
 
@@ -61,6 +61,7 @@ export interface Placed {
 
 /** Place an axis between two positions; `count` is about how many ticks. */
 export function place(axis: Axis, from: number, to: number, count: number): Placed {
+  if (axis.root) return placeRoot(axis, from, to);
   const scale = scaleLinear().domain(axis.domain).range([from, to]);
   if (!axis.exact) scale.nice(count);
   const format = scale.tickFormat(count);
@@ -68,6 +69,27 @@ export function place(axis: Axis, from: number, to: number, count: number): Plac
     at: (value) => scale(value),
     ticks: scale.ticks(count).map((tick) => ({ at: scale(tick), text: format(tick) })),
   };
+}
+
+/** Room of a tick's text, in pixels. */
+const TICK = 34;
+
+/** Square roots: ticks are round numbers from the largest down to 0, as far as there is room. */
+function placeRoot({ domain }: Axis, from: number, to: number): Placed {
+  const scale = scaleSqrt().domain(domain).range([from, to]);
+  const [low, high] = [Math.min(...domain), Math.max(...domain)];
+  const size = Math.max(-low, high);
+  const values = [0];
+  for (let decade = Math.ceil(Math.log10(size)); decade > Math.log10(size) - 4; decade--) {
+    for (const step of [1, 0.5, 0.2]) values.push(step * 10 ** decade, -step * 10 ** decade);
+  }
+  const ticks: Placed["ticks"] = [];
+  for (const value of values) {
+    const at = scale(value);
+    const free = ticks.every((tick) => Math.abs(tick.at - at) >= TICK);
+    if (value >= low && value <= high && free) ticks.push({ at, text: figure(value) });
+  }
+  return { at: (value) => scale(value), ticks };
 }
 
 /** Middle value; NaN of none. */
