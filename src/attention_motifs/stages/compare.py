@@ -17,8 +17,9 @@ from attention_motifs.comparison.measures import (
     pattern_difference,
     variance_shares,
 )
-from attention_motifs.embedding import FeatureMoments, LengthBinnedMoments, PatternEmbedding
+from attention_motifs.embedding import PatternEmbedding
 from attention_motifs.errors import AtlasError
+from attention_motifs.moments import FeatureMoments, LengthBinnedMoments
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.evaluate import computed_head_classes, literature_classes
 from attention_motifs.triangles import unpack_triangle
