@@ -17,7 +17,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 
 
 @pytest.mark.parametrize(
-    "page", ["features", "known-heads", "projections", "clusters", "recommended"]
+    "page", ["features", "known-heads", "projections", "clusters", "recommended", "nearest"]
 )
 def test_the_examples_run(page: str, tmp_path: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / f"{page}.md").read_text(), re.DOTALL)

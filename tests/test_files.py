@@ -582,3 +582,12 @@ def test_a_digest_takes_tuples_for_lists_and_no_nan() -> None:
     assert files.digest((1, "a")) == files.digest([1, "a"])
     with pytest.raises(ValueError, match="JSON compliant"):
         files.digest(float("nan"))
+
+
+def test_metadata_is_read_without_the_arrays(tmp_path: Path) -> None:
+    path = tmp_path / "t.safetensors"
+    files.write_tensors(path, {"x": np.zeros(1000)}, {"about": "these"})
+    assert files.tensors_metadata(path, "mend") == {"about": "these"}
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(AtlasError, match=r"t.safetensors: damaged.*mend"):
+        files.tensors_metadata(path, "mend")

@@ -46,6 +46,7 @@ BASE = {
     "fitted_files",
     "head",
     "manifest",
+    "neighbour_files",
     "neighbour_graph",
     "progress",
     "triangles",
@@ -65,6 +66,7 @@ LAZY = {
 
 HEAVY = {
     "datasets",
+    "faiss",
     "gguf",
     "huggingface_hub",
     "matplotlib",

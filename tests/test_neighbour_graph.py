@@ -8,12 +8,16 @@ from hypothesis.extra.numpy import arrays
 
 from attention_motifs.errors import InputError
 from attention_motifs.neighbour_graph import (
+    Neighbours,
     check_distances,
     geodesics,
+    graph_of,
+    join_by_rows,
     join_pieces,
     neighbour_graph,
     rank_preservation,
     ranked_neighbours,
+    sampled_rank_preservation,
 )
 
 
@@ -147,3 +151,77 @@ def test_a_faithful_picture_scores_one_and_a_shuffled_one_far_less() -> None:
     assert rank_preservation(np.zeros((2, 2)), np.zeros((2, 2))) == (1.0, 1.0)
     with pytest.raises(InputError, match="1 to 24"):
         rank_preservation(distances(points), points, k=25)
+
+
+def listed(D: np.ndarray, k: int) -> Neighbours:
+    """The k nearest heads of each, from all pairs."""
+    heads = ranked_neighbours(D)[:, :k]
+    return Neighbours(
+        heads.astype(np.int32), np.take_along_axis(D, heads, axis=1).astype(np.float32)
+    )
+
+
+@given(clouds, st.integers(1, 6), st.integers(0, 6))
+def test_the_graph_of_lists_is_that_of_all_pairs(points: np.ndarray, k: int, more: int) -> None:
+    D = distances(points)
+    expected, found = neighbour_graph(D, k), graph_of(listed(D, k + more), k)
+    np.testing.assert_array_equal(found.edges, expected.edges)
+    np.testing.assert_allclose(found.lengths, expected.lengths, rtol=1e-6)
+    assert (found.n_heads, found.n_pieces) == (expected.n_heads, expected.n_pieces)
+
+
+@given(clouds, st.integers(1, 3))
+def test_pieces_are_joined_without_all_pairs(points: np.ndarray, k: int) -> None:
+    D = distances(points)
+    graph = neighbour_graph(D, k)
+    joined = join_by_rows(graph, lambda heads: D[heads])
+    assert np.isfinite(geodesics(joined)).all()
+    assert joined.n_joined == graph.n_pieces - 1
+    np.testing.assert_allclose(joined.lengths, D[joined.edges[:, 0], joined.edges[:, 1]])
+    # With so few heads every one of a piece is tried: the links are those of a minimum
+    # spanning tree of the pieces (ties aside).
+    best = join_pieces(graph, D)
+    assert joined.lengths.sum() == pytest.approx(best.lengths.sum())
+
+
+def test_many_pieces_are_joined_by_few_rows() -> None:
+    points = np.repeat(np.arange(300.0)[:, None] * 10, 2, axis=0) + np.tile(
+        [[0.0], [1.0]], (300, 1)
+    )
+    D = distances(points)
+    graph = neighbour_graph(D, 1)
+    assert graph.n_pieces == 300
+    asked: list[int] = []
+
+    def rows(heads: np.ndarray) -> np.ndarray:
+        asked.append(len(heads))
+        return D[heads]
+
+    joined = join_by_rows(graph, rows)
+    assert np.isfinite(geodesics(joined)).all()
+    assert max(asked) <= 512
+    assert sum(asked) < 2000
+
+
+@given(clouds, st.data())
+def test_geodesics_from_some_heads_are_rows_of_all(points: np.ndarray, data: st.DataObject) -> None:
+    graph = neighbour_graph(distances(points), 2)
+    some = np.array(sorted(data.draw(st.sets(st.integers(0, len(points) - 1), min_size=1))))
+    np.testing.assert_array_equal(geodesics(graph, some), geodesics(graph)[some])
+
+
+@given(clouds, st.integers(0, 2**32 - 1))
+def test_preservation_over_all_heads_is_that_of_the_sample(points: np.ndarray, seed: int) -> None:
+    picture = points[:, :1] + 0.1 * np.random.default_rng(seed).standard_normal((len(points), 1))
+    D, everyone = distances(points), np.arange(len(points))
+    assert sampled_rank_preservation(picture, everyone, D) == pytest.approx(
+        rank_preservation(D, picture)
+    )
+
+
+def test_preservation_over_some_heads_is_near_that_of_all() -> None:
+    rng = np.random.default_rng(0)
+    points = rng.standard_normal((400, 6))
+    D, some = distances(points), np.arange(0, 400, 4)
+    sampled = sampled_rank_preservation(points[:, :2], some, D[some])
+    assert sampled == pytest.approx(rank_preservation(D, points[:, :2]), abs=0.03)

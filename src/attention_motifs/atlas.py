@@ -21,6 +21,7 @@ from attention_motifs.errors import AtlasError, HeadNotFoundError, InputError
 from attention_motifs.head import HeadId
 from attention_motifs.manifest import SCHEMA_VERSION, Manifest
 from attention_motifs.manifest import Configuration as Configuration
+from attention_motifs.neighbour_files import read_neighbours
 from attention_motifs.triangles import unpack_triangle
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from attention_motifs.embedding import PatternEmbedding
     from attention_motifs.head_export import HeadRecord
+    from attention_motifs.neighbour_graph import Neighbours
     from attention_motifs.queries import NearHead
     from attention_motifs.recommended import RecommendedEmbedding
 
@@ -317,15 +319,55 @@ class Atlas(AtlasPaths):
         """Distance matrix in the order of `heads`, float32.
 
         Raises:
-            AtlasError: if it was not computed, or the file is damaged or of another size.
+            AtlasError: if it was not computed, or only the nearest heads are kept (see
+                `neighbours`), or the file is damaged or of another size.
         """
         path = self.distances_path(metric)
         mend = f"run `motifs distances --atlas {self.path} --metric {metric} --force`"
+        if metric in self.neighbour_metrics():
+            raise AtlasError(
+                f"{path}: not there: {len(self.heads)} heads are too many for the distances of all "
+                f"pairs, and the nearest of each are kept instead; use `motifs near`, "
+                f"atlas.near(...) or atlas.neighbours({metric!r})"
+            )
         matrix = files.read_array(path, mend, memory_map=True)
         n_heads = len(self.heads)
         if matrix.shape != (n_heads, n_heads):
             raise AtlasError(f"{path}: shape {matrix.shape} for {n_heads} heads; {mend}")
         return matrix
+
+    def neighbours(self, metric: str = "mean") -> Neighbours:
+        """Nearest heads of every head, in the order of `heads`, of an atlas of very many heads.
+
+        Raises:
+            AtlasError: if they were not computed, or a file is damaged.
+        """
+        return read_neighbours(self, metric, len(self.heads))
+
+    def neighbour_metrics(self) -> list[str]:
+        """Metrics of which the nearest heads are kept, because all pairs are too many."""
+        folder = self.path / "neighbours"
+        return sorted(path.parent.name for path in folder.glob("*/part-00000.safetensors"))
+
+    def head_clouds(self, space: str = "embedding") -> Float[np.ndarray, "heads prompts columns"]:
+        """Head clouds, heads first, read from the disk as they are used.
+
+        Args:
+            space: `embedding` or `recommended`.
+
+        Raises:
+            AtlasError: if the nearest heads were not computed, or the file is damaged.
+        """
+        path = self.head_clouds_path(space)
+        metric = "mean" if space == "embedding" else space
+        mend = f"run `motifs distances --atlas {self.path} --metric {metric} --force`"
+        clouds = files.read_array(path, mend, memory_map=True)
+        wanted = len(self.heads), int(self.manifest.prompts["n"])
+        if clouds.ndim != 3 or clouds.shape[:2] != wanted or clouds.dtype != np.float32:
+            raise AtlasError(
+                f"{path}: not clouds of {wanted[0]} heads on {wanted[1]} prompts; {mend}"
+            )
+        return clouds
 
     @property
     def projections(self) -> pl.DataFrame:

@@ -91,3 +91,19 @@ class AtlasPaths:
     def distances_path(self, metric: str) -> Path:
         """Distance matrix of one metric, in the order of `heads`."""
         return self.path / "distances" / f"{metric}.npy"
+
+    def neighbours_folder(self, metric: str) -> Path:
+        """The nearest heads of every head, where all pairs are too many (docs/nearest.md)."""
+        return self.path / "neighbours" / metric
+
+    def neighbours_path(self, metric: str, part: int) -> Path:
+        """The nearest heads of one part of the heads, in the order of `heads`."""
+        return self.neighbours_folder(metric) / f"part-{part:05d}.safetensors"
+
+    def index_path(self, metric: str) -> Path:
+        """The index of heads, and how heads are placed in it."""
+        return self.neighbours_folder(metric) / "index.safetensors"
+
+    def head_clouds_path(self, space: str) -> Path:
+        """Clouds of all heads, one after the other: a copy that single heads are read from."""
+        return self.path / "neighbours" / f"clouds-{space}.npy"

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attention_motifs import files
+from attention_motifs import files, neighbour_files
 from attention_motifs.atlas import BLOCK_SIZE, Atlas
+from attention_motifs.distances import get_metric
+from attention_motifs.distances.index import HeadIndex
+from attention_motifs.distances.neighbours import distances_among
 from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.features import feature_names
 from attention_motifs.progress import Report, silent
@@ -46,6 +50,8 @@ def check_atlas(atlas: Atlas, report: Report = silent) -> list[str]:
         if "recommended" in atlas.manifest.stages:
             steps.append(lambda model=model: _check_recommended(atlas, model))  # type: ignore[misc]
     steps += [lambda metric=metric: _check_distances(atlas, metric) for metric in atlas.metrics()]  # type: ignore[misc]
+    listed = atlas.neighbour_metrics()
+    steps += [lambda metric=metric: _check_neighbours(atlas, metric) for metric in listed]  # type: ignore[misc]
     steps.append(lambda: _check_later(atlas))
     findings: list[str] = []
     with report("check the atlas", len(steps)) as advance:
@@ -166,6 +172,46 @@ def _check_distances(atlas: Atlas, metric: str) -> Iterator[str]:
     if what:
         mend = f"run `motifs distances --atlas {atlas.path} --metric {metric} --force`"
         yield f"{atlas.distances_path(metric)}: {what}; {mend}"
+
+
+_RECOMPUTED = 64
+"""Heads whose distances to their neighbours are computed again."""
+
+
+def _check_neighbours(atlas: Atlas, metric: str) -> Iterator[str]:
+    """What is kept of very many heads: whole, in order, and what the clouds give."""
+    words = neighbour_files.mend(atlas, metric)
+    neighbours = atlas.neighbours(metric)
+    heads, distances = neighbours.heads, neighbours.distances
+    n = len(heads)
+    what = None
+    if not np.isfinite(distances).all() or (distances < 0).any():
+        what = "holds distances that are negative or not finite"
+    elif (np.diff(distances, axis=1) < 0).any():
+        what = "neighbours are not nearest first"
+    elif (heads == np.arange(n)[:, None]).any():
+        what = "a head is its own neighbour"
+    if what:
+        yield f"{atlas.neighbours_folder(metric)}: {what}; {words}"
+        return
+    space = get_metric(metric).space
+    by_head = atlas.head_clouds(space)
+    read = atlas.recommended_clouds if space == "recommended" else atlas.embedded
+    first = 0
+    for model in atlas.models:
+        clouds = read([model]).transpose(1, 0, 2)
+        if not np.array_equal(by_head[first : first + len(clouds)], clouds):
+            yield f"{atlas.head_clouds_path(space)}: not the clouds of {model}; {words}"
+            return
+        first += len(clouds)
+    some = np.unique(np.linspace(0, n - 1, _RECOMPUTED).astype(int))
+    again = distances_among(by_head, some, heads[some].astype(np.int64), metric)
+    if not np.allclose(again, distances[some], rtol=1e-4, atol=1e-5):
+        yield f"{atlas.neighbours_folder(metric)}: not the distances of the clouds; {words}"
+    if find_spec("faiss") is not None:
+        index = HeadIndex.load(atlas.index_path(metric), words)
+        if index.n_heads != n:
+            yield f"{atlas.index_path(metric)}: of {index.n_heads} heads, not {n}; {words}"
 
 
 def _check_later(atlas: Atlas) -> Iterator[str]:

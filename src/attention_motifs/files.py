@@ -376,6 +376,21 @@ def read_tensor_part(path: Path, mend: str, name: str, index: int) -> np.ndarray
     return _read(path, mend, read)
 
 
+def tensors_metadata(path: Path, mend: str) -> dict[str, str]:
+    """Read the metadata of a safetensors file, without its arrays.
+
+    Raises:
+        AtlasError: if the file is missing or damaged.
+    """
+    from safetensors import safe_open
+
+    def read(p: Path) -> dict[str, str]:
+        with safe_open(p, framework="numpy") as file:
+            return dict(file.metadata() or {})
+
+    return _read(path, mend, read)
+
+
 def digest(value: Any) -> str:
     """First 16 hex digits of the SHA-256 of a JSON-able value; equal values, equal digests."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)

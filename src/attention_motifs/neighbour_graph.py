@@ -5,6 +5,7 @@ Pure functions on arrays. A neighbour never means the head itself: k neighbours 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,29 @@ from attention_motifs.errors import InputError
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
+DENSE_LIMIT = 20_000
+"""Heads up to which the distances of all pairs are computed and kept (1.6 GB)."""
+
 # Rounding in float32 distances: relative to the largest distance.
 _TOLERANCE = 1e-4
 _MOST_RANKED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The nearest heads of every head, where the distances of all pairs are too many to keep.
+
+    Attributes:
+        heads: (H, k) int32 numbers of the k nearest other heads, nearest first.
+        distances: (H, k) float32 distances to them.
+    """
+
+    heads: Int[np.ndarray, "heads nearest"]
+    distances: Float[np.ndarray, "heads nearest"]
+
+
+Rows = Callable[[Any], Any]
+"""From numbers of some heads to their distances to all heads: (some, H)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +129,69 @@ def neighbour_graph(D: Float[np.ndarray, "heads heads"], n_neighbors: int) -> Ne
     return NeighbourGraph(edges, lengths, n, n_pieces)
 
 
+def graph_of(neighbours: Neighbours, n_neighbors: int) -> NeighbourGraph:
+    """Return the graph that `neighbour_graph` makes, from lists of nearest heads.
+
+    Args:
+        neighbours: of all heads.
+        n_neighbors: 1 or more; at most as many as are listed are used.
+    """
+    nearest = neighbours.heads[:, :n_neighbors].astype(np.int64)
+    n, k = nearest.shape
+    ends = np.stack([np.repeat(np.arange(n), k), nearest.reshape(-1)], axis=1)
+    ends.sort(axis=1)
+    # One number per pair, sorted as the pairs are.
+    _, first = np.unique(ends[:, 0] * n + ends[:, 1], return_index=True)
+    edges = ends[first]
+    lengths = neighbours.distances[:, :n_neighbors].reshape(-1)[first].astype(np.float64)
+    graph = NeighbourGraph(edges, lengths, n, n_pieces=1)
+    return NeighbourGraph(edges, lengths, n, int(_pieces(graph).max()) + 1)
+
+
+_ROWS_PER_ROUND = 512
+"""Rows of distances that `join_by_rows` asks for in one go, over all pieces."""
+
+
+def join_by_rows(graph: NeighbourGraph, rows: Rows) -> NeighbourGraph:
+    """Add links that make the graph one piece, without the distances of all pairs.
+
+    Each piece but the largest is tied to the nearest head outside of it of some of its heads,
+    evenly chosen, and so on until one piece is left (after Boruvka). With few small pieces
+    these are the links of `join_pieces`.
+
+    Args:
+        graph: perhaps in pieces.
+        rows: exact distances from some heads to all.
+    """
+    if graph.n_pieces == 1:
+        return graph
+    piece = _pieces(graph).copy()
+    links: list[tuple[int, int]] = []
+    lengths: list[float] = []
+    while (numbers := np.unique(piece)).size > 1:
+        sizes = np.bincount(piece)[numbers]
+        small = np.delete(numbers, int(sizes.argmax()))
+        tried = max(1, _ROWS_PER_ROUND // len(small))
+        for number in small.tolist():
+            members = np.flatnonzero(piece == number)
+            outside = piece != number
+            if not len(members) or not outside.any():
+                continue  # it was joined to another in this round
+            some = members[np.unique(np.linspace(0, len(members) - 1, tried).astype(int))]
+            away = np.where(outside, np.asarray(rows(some), dtype=np.float64), np.inf)
+            i, j = np.unravel_index(int(away.argmin()), away.shape)
+            links.append((min(int(some[i]), int(j)), max(int(some[i]), int(j))))
+            lengths.append(float(away[i, j]))
+            piece[members] = piece[j]
+    return NeighbourGraph(
+        edges=np.concatenate([graph.edges, np.array(links, dtype=graph.edges.dtype)]),
+        lengths=np.concatenate([graph.lengths, lengths]),
+        n_heads=graph.n_heads,
+        n_pieces=graph.n_pieces,
+        n_joined=len(links),
+    )
+
+
 def join_pieces(graph: NeighbourGraph, D: Float[np.ndarray, "heads heads"]) -> NeighbourGraph:
     """Add the shortest links that make the graph one piece: a minimum spanning tree of pieces.
 
@@ -152,10 +236,21 @@ def _pieces(graph: NeighbourGraph) -> Int[np.ndarray, " heads"]:
     return labels
 
 
-def geodesics(graph: NeighbourGraph) -> Float[np.ndarray, "heads heads"]:
-    """Lengths of the shortest paths between all heads; infinite between pieces."""
-    from scipy.sparse import csr_array
+def geodesics(
+    graph: NeighbourGraph, sources: Int[np.ndarray, " some"] | None = None
+) -> Float[np.ndarray, "some heads"]:
+    """Lengths of the shortest paths from some heads (None: from all); infinite between pieces."""
     from scipy.sparse.csgraph import dijkstra
+
+    paths: Float[np.ndarray, "some heads"] = dijkstra(
+        adjacency(graph), directed=True, indices=sources
+    )
+    return paths
+
+
+def adjacency(graph: NeighbourGraph) -> Any:
+    """Return the lengths of the edges, both ways, as a sparse matrix (H, H)."""
+    from scipy.sparse import csr_array
 
     ends = np.concatenate([graph.edges, graph.edges[:, ::-1]])
     order = np.lexsort((ends[:, 1], ends[:, 0]))
@@ -163,9 +258,7 @@ def geodesics(graph: NeighbourGraph) -> Float[np.ndarray, "heads heads"]:
     counts = np.bincount(ends[:, 0], minlength=graph.n_heads)
     indptr = np.concatenate([[0], np.cumsum(counts)])
     lengths = np.concatenate([graph.lengths, graph.lengths])[order]
-    adjacency = csr_array((lengths, ends[order, 1], indptr), shape=(graph.n_heads, graph.n_heads))
-    paths: Float[np.ndarray, "heads heads"] = dijkstra(adjacency, directed=True)
-    return paths
+    return csr_array((lengths, ends[order, 1], indptr), shape=(graph.n_heads, graph.n_heads))
 
 
 def rank_preservation(
@@ -201,6 +294,38 @@ def rank_preservation(
     picture = _euclidean(np.asarray(coordinates, dtype=np.float64))
     in_distances, in_picture = ranked_neighbours(D), ranked_neighbours(picture)
     return _kept(in_distances, in_picture, k), _kept(in_picture, in_distances, k)
+
+
+def sampled_rank_preservation(
+    coordinates: Float[np.ndarray, "heads components"],
+    some: Int[np.ndarray, " some"],
+    rows: Float[np.ndarray, "some heads"],
+) -> tuple[float, float]:
+    """`rank_preservation` with its sums taken over some of the heads, and scaled up to all.
+
+    Args:
+        coordinates: (H, c) points.
+        some: heads to look at; all of them give `rank_preservation`.
+        rows: their distances to all heads.
+    """
+    n = len(coordinates)
+    if n <= 2:
+        return 1.0, 1.0
+    from scipy.spatial.distance import cdist
+
+    k = min(_MOST_RANKED, (n - 1) // 2)
+    points = np.asarray(coordinates, dtype=np.float64)
+    penalties = np.zeros(2)
+    for head, row in zip(some.tolist(), rows, strict=True):
+        shown = cdist(points[head][None], points)[0]
+        order = [np.argsort(values, kind="stable") for values in (row, shown)]
+        order = [o[o != head] for o in order]
+        for which in (0, 1):
+            rank = np.empty(n, dtype=np.int64)
+            rank[order[which]] = np.arange(1, n)
+            penalties[which] += np.maximum(rank[order[1 - which][:k]] - k, 0).sum()
+    kept = 1.0 - penalties / len(some) * 2.0 / (k * (2 * n - 3 * k - 1))
+    return float(kept[0]), float(kept[1])
 
 
 def _kept(truth: np.ndarray[Any, Any], shown: np.ndarray[Any, Any], k: int) -> float:

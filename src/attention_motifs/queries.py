@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from attention_motifs.errors import InputError
+from attention_motifs.errors import AtlasError, InputError
+from attention_motifs.neighbour_files import mend, read_nearest
 
 if TYPE_CHECKING:
     import polars as pl
@@ -69,7 +70,8 @@ def near(
         head: whose neighbours are asked for.
         n: how many; fewer are returned if the filters leave fewer.
         metric: `mean` is the paper's Eq. 3; a metric whose matrix the atlas does not hold is
-            computed for this head alone.
+            computed for this head alone. Of very many heads the ranks are those among the
+            candidates of an index (docs/nearest.md).
         scope: `within` the head's model, `across` to other models, or `all`.
         models: only heads of these models.
         layers: only heads of these layers, first and last included.
@@ -82,24 +84,19 @@ def near(
     if n < 1:
         raise InputError(f"-n {n}: at least 1 is needed")
     query = atlas.head_index(head)
-    row = distance_row(atlas, query, metric)
-    order = np.lexsort((np.arange(len(row)), row))
-    order = order[order != query]
-    ranks = np.empty(len(row), dtype=np.int64)
-    ranks[order] = np.arange(1, len(order) + 1)
     wanted = _filter(atlas, query, scope, models, layers)
-    wanted &= np.isfinite(row)
-    directed = order[::-1] if farthest else order
-    chosen = directed[wanted[directed]][:n]
+    order, distances = _ranked(atlas, query, metric, wanted, n, farthest=farthest)
+    places = np.flatnonzero(wanted[order] & np.isfinite(distances))
+    chosen = places[::-1][:n] if farthest else places[:n]
     table = atlas.heads
     found = []
-    for i in chosen.tolist():
-        record = table.row(i, named=True)
+    for place in chosen.tolist():
+        record = table.row(int(order[place]), named=True)
         found.append(
             NearHead(
                 head=record["head"],
-                distance=float(row[i]),
-                rank=int(ranks[i]),
+                distance=float(distances[place]),
+                rank=place + 1,
                 model=record["model"],
                 layer=record["layer"],
                 index=record["index"],
@@ -107,6 +104,57 @@ def near(
             )
         )
     return found
+
+
+def _ranked(
+    atlas: Atlas,
+    query: int,
+    metric: str,
+    wanted: Bool[np.ndarray, " heads"],
+    n: int,
+    *,
+    farthest: bool,
+) -> tuple[Int[np.ndarray, " some"], Float[np.ndarray, " some"]]:
+    """Other heads, nearest first, and their distances: all of them, or enough of the nearest.
+
+    Where only the nearest heads are kept, those are looked at; then the nearest among more
+    candidates of the index; then all heads.
+    """
+    if metric in atlas.neighbour_metrics() and not farthest:
+        order, distances = read_nearest(atlas, metric, query, len(atlas.heads))
+        if wanted[order].sum() >= n:
+            return order, distances
+        order, distances = _from_index(atlas, query, metric)
+        if wanted[order].sum() >= n:
+            return order, distances
+    row = distance_row(atlas, query, metric)
+    order = np.lexsort((np.arange(len(row)), row))
+    order = order[order != query]
+    return order, row[order]
+
+
+_MORE_CANDIDATES, _MORE_NEAREST = 4096, 1024
+"""Heads taken from the index where those kept are too few, and how many of them are ranked."""
+
+
+def _from_index(
+    atlas: Atlas, query: int, metric: str
+) -> tuple[Int[np.ndarray, " some"], Float[np.ndarray, " some"]]:
+    from attention_motifs.distances import get_metric
+    from attention_motifs.distances.index import HeadIndex
+    from attention_motifs.distances.neighbours import nearest_neighbours
+
+    index = HeadIndex.load(atlas.index_path(metric), mend(atlas, metric))
+    clouds = atlas.head_clouds(get_metric(metric).space)
+    if index.n_heads != len(clouds):
+        raise AtlasError(
+            f"{atlas.index_path(metric)}: of {index.n_heads} heads, not {len(clouds)}; "
+            f"{mend(atlas, metric)}"
+        )
+    heads, distances = nearest_neighbours(
+        clouds, index, np.array([query]), _MORE_NEAREST, n_candidates=_MORE_CANDIDATES
+    )
+    return heads[0], distances[0]
 
 
 def clouds_for(atlas: Atlas, metric: str) -> Float[np.ndarray, "prompts heads components"]:
@@ -136,10 +184,14 @@ def distance_row(atlas: Atlas, query: int, metric: str) -> Float[np.ndarray, " h
         AtlasError: if there is no embedding, or a file is damaged.
     """
     from attention_motifs.distances import candidate_distances, distances_from, get_metric
+    from attention_motifs.distances.neighbours import rows_from
 
     get_metric(metric)
     if metric in atlas.metrics():
         return np.asarray(atlas.distances(metric)[query], dtype=np.float32)
+    if metric in atlas.neighbour_metrics():
+        by_head = atlas.head_clouds(get_metric(metric).space)
+        return np.asarray(rows_from(by_head, np.array([query]), metric)[0])
     clouds = clouds_for(atlas, metric)
     if metric != "gromov-wasserstein":
         return np.asarray(distances_from(clouds, query, metric)[0])

@@ -1,5 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { meanOf, nullPercentile, percentileAmong, ranking, ranks, type DistanceBlock } from "../src/data/distances";
+import {
+  meanOf,
+  nullPercentile,
+  percentileAmong,
+  ranking,
+  ranks,
+  rowOf,
+  spread,
+  type DistanceBlock,
+} from "../src/data/distances";
 import { chooseRows } from "../src/pages/head/choose";
 import { generator } from "../src/state/random";
 import { manifest } from "./manifest";
@@ -17,7 +26,7 @@ function matrix(seed: number): Float32Array {
 }
 
 function block(values: Float32Array, firstRow: number, nRows: number): DistanceBlock {
-  return { firstRow, nRows, nHeads: N, values: values.slice(firstRow * N, (firstRow + nRows) * N) };
+  return { firstRow, nRows, nHeads: N, values: values.slice(firstRow * N, (firstRow + nRows) * N), nNearest: null };
 }
 
 /** The definition, written plainly: unordered pairs of the layers of `a` and `b`, less this one. */
@@ -53,6 +62,17 @@ describe("distances", () => {
         }
       }
     }
+  });
+
+  it("of the nearest heads only are spread over whole rows, and give no null percentile", () => {
+    const place = { firstRow: 3, nRows: 2, nHeads: N };
+    const heads = Uint32Array.of(4, 0, 8, 3, 8, 1);
+    const near = Float32Array.of(0.5, 1, 2, 0.5, 0.75, 3);
+    const rows: DistanceBlock = { ...place, values: spread(heads, near, place, "f"), nNearest: 3 };
+    expect([...rowOf(rows, 3)]).toEqual([1, NaN, NaN, 0, 0.5, NaN, NaN, NaN, 2]);
+    expect(ranking(rowOf(rows, 4), [4])).toEqual([3, 8, 1]);
+    expect(nullPercentile(manifest, rows, 3, 4)).toBeNull();
+    expect(() => spread(Uint32Array.of(9), near, { ...place, nRows: 1 }, "f")).toThrow(/names head 9 of 9/);
   });
 
   it("leave out what is missing", () => {

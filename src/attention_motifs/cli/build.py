@@ -11,7 +11,9 @@ from attention_motifs.atlas import Atlas
 from attention_motifs.cli import options as o
 from attention_motifs.cli.app import app
 from attention_motifs.cli.console import errors, print_line, report
+from attention_motifs.errors import InputError
 from attention_motifs.manifest import FEATURE_SETS
+from attention_motifs.neighbour_graph import DENSE_LIMIT
 
 if TYPE_CHECKING:
     from attention_motifs.stages.configuration_file import BuildPlan
@@ -163,22 +165,36 @@ def distances(
     budget: Annotated[
         float, typer.Option("--budget", help="Seconds a metric may take for all pairs of heads.")
     ] = 600.0,
+    dense_limit: Annotated[
+        int,
+        typer.Option("--dense-limit", help="With more heads, the nearest 64 of each are kept."),
+    ] = DENSE_LIMIT,
     force: o.ForceOption = False,
 ) -> None:
-    """Compute the distances of all pairs of heads.
+    """Compute the distances of all pairs of heads, or of very many heads the nearest of each.
 
     Examples:
       motifs distances --metric mean --metric recommended
       motifs distances --metric wasserstein --budget 3600
+      motifs distances --metric mean --dense-limit 5000
     """
     from attention_motifs.stages.distances import distances as run_distances
     from attention_motifs.stages.distances import standard_metrics
 
+    if dense_limit < 0:
+        raise InputError(f"--dense-limit {dense_limit}: give a number of heads, 0 or more")
     folder = o.find_atlas(atlas)
     with Atlas.lock(folder):
         there = Atlas.open(folder)
         for name in metric or standard_metrics(there.manifest.configuration.feature_sets):
-            run_distances(there, name, budget_seconds=budget, force=force, report=report)
+            run_distances(
+                there,
+                name,
+                budget_seconds=budget,
+                dense_limit=dense_limit,
+                force=force,
+                report=report,
+            )
 
 
 @app.command()

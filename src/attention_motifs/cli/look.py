@@ -207,10 +207,11 @@ def info(atlas: o.AtlasOption = None, json: o.JsonOption = False) -> None:
         f"Prompts: {m.prompts['n']} of {c.prompts}, cut to {c.max_tokens} tokens, seed {c.seed}"
     )
     print_line(f"Feature sets: {', '.join(c.feature_sets)}; {c.n_components} components")
-    print_line(f"Distances: {', '.join(there.metrics()) or 'none yet'}")
+    nearest = [f"{name} (nearest heads)" for name in there.neighbour_metrics()]
+    print_line(f"Distances: {', '.join([*there.metrics(), *nearest]) or 'none yet'}")
     imputed = sum(sum(counts.values()) for counts in m.imputed.values())
     print_line(f"Values that were not finite and were imputed: {imputed}")
-    if "embed" not in m.stages or not there.metrics():
+    if "embed" not in m.stages or not (there.metrics() or nearest):
         print_line("Not finished: run `motifs build` with the same settings again.")
 
 

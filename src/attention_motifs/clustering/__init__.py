@@ -5,7 +5,14 @@ from __future__ import annotations
 from attention_motifs.clustering.composition import composition, compositions, depth_terciles
 from attention_motifs.clustering.export import clustering_json, export_clustering
 from attention_motifs.clustering.linkage import UNCLUSTERED, cut, link
-from attention_motifs.clustering.methods import CLUSTERINGS, Clustering, ClusteringMethod, cluster
+from attention_motifs.clustering.methods import (
+    CLUSTERINGS,
+    ON_NEIGHBOURS,
+    Clustering,
+    ClusteringMethod,
+    cluster,
+    cluster_neighbours,
+)
 from attention_motifs.clustering.names import (
     ClusterName,
     NamedClusters,
@@ -19,6 +26,7 @@ from attention_motifs.clustering.stability import Stability, adjusted_rand, stab
 
 __all__ = [
     "CLUSTERINGS",
+    "ON_NEIGHBOURS",
     "UNCLUSTERED",
     "ClusterName",
     "Clustering",
@@ -28,6 +36,7 @@ __all__ = [
     "adjusted_rand",
     "carry_over",
     "cluster",
+    "cluster_neighbours",
     "clustering_json",
     "composition",
     "compositions",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 
 from attention_motifs.errors import InputError
-from attention_motifs.neighbour_graph import check_distances
+from attention_motifs.neighbour_graph import NeighbourGraph, adjacency, check_distances
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -61,6 +61,43 @@ def link(
         known = ", ".join((*LINKAGES_OF_DISTANCES, "ward"))
         raise InputError(f"linkage {method!r} is not known; choose from {known}")
     return np.asarray(merges, dtype=np.float64)
+
+
+def single_of_graph(graph: NeighbourGraph) -> Float[np.ndarray, "merges 4"]:
+    """Single linkage of a connected graph: its minimum spanning tree, shortest edges first.
+
+    Returns:
+        Merges as `link` returns them.
+    """
+    from scipy.sparse.csgraph import minimum_spanning_tree
+
+    n = graph.n_heads
+    lengths = adjacency(graph)
+    # A constant added to every edge leaves the tree, and keeps lengths of 0 from reading as none.
+    lengths.data = lengths.data + 1.0
+    tree = minimum_spanning_tree(lengths).tocoo()
+    heights = np.maximum(tree.data - 1.0, 0.0)
+    order = np.argsort(heights, kind="stable")
+    merges = np.zeros((n - 1, 4))
+    cluster_of = np.arange(2 * n - 1)  # each points to its parent; roots to themselves
+    sizes = np.ones(2 * n - 1)
+    for step, edge in enumerate(order.tolist()):
+        ends = [_root(cluster_of, int(tree.row[edge])), _root(cluster_of, int(tree.col[edge]))]
+        merged = n + step
+        cluster_of[ends] = merged
+        sizes[merged] = sizes[ends].sum()
+        merges[step] = (*sorted(ends), heights[edge], sizes[merged])
+    return merges
+
+
+def _root(parent: np.ndarray[Any, Any], at: int) -> int:
+    """Root of a node; the nodes on the way are tied to it, so that the next walk is short."""
+    root = at
+    while parent[root] != root:
+        root = int(parent[root])
+    while parent[at] != root:
+        parent[at], at = root, int(parent[at])
+    return root
 
 
 def _check_embeddings(embeddings: np.ndarray[Any, Any] | None) -> np.ndarray[Any, Any]:
@@ -132,10 +169,11 @@ def number_by_size(
     if min_size < 1:
         raise InputError(f"min_size {min_size}: at least 1 is needed")
     labels = np.asarray(labels)
-    numbers, first, sizes = np.unique(labels, return_index=True, return_counts=True)
+    numbers, first, place, sizes = np.unique(
+        labels, return_index=True, return_inverse=True, return_counts=True
+    )
     kept = (numbers >= 0) & (sizes >= min_size)
     order = np.lexsort((first[kept], -sizes[kept]))
-    result = np.full(len(labels), UNCLUSTERED, dtype=np.int32)
-    for new, old in enumerate(numbers[kept][order]):
-        result[labels == old] = new
-    return result
+    renumbered = np.full(len(numbers), UNCLUSTERED, dtype=np.int32)
+    renumbered[np.flatnonzero(kept)[order]] = np.arange(len(order))
+    return renumbered[place.reshape(-1)]

@@ -10,9 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attention_motifs.clustering.linkage import UNCLUSTERED, cut, link, number_by_size
+from attention_motifs.clustering.linkage import (
+    UNCLUSTERED,
+    cut,
+    link,
+    number_by_size,
+    single_of_graph,
+)
 from attention_motifs.errors import InputError
-from attention_motifs.neighbour_graph import check_distances, neighbour_graph
+from attention_motifs.neighbour_graph import (
+    NeighbourGraph,
+    Neighbours,
+    Rows,
+    adjacency,
+    check_distances,
+    graph_of,
+    join_by_rows,
+    neighbour_graph,
+)
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -141,22 +156,40 @@ def cluster(
             a hierarchical method gets both or neither of number and height, or a number is out of
             its range.
     """
-    if method not in CLUSTERINGS:
-        raise InputError(
-            f"clustering {method!r} is not known; choose from {', '.join(CLUSTERINGS)}"
-        )
+    _known(method)
     if method == "hdbscan":
-        labels = _hdbscan(_needed(D, method), max(min_size, 2), min_samples)
+        matrix = _needed(D, method)
+        labels = _hdbscan(matrix, len(matrix), max(min_size, 2), min_samples)
         parameters = {"min_size": max(min_size, 2), "min_samples": min_samples}
         return Clustering(method, parameters, number_by_size(labels, min_size))
     if method == "leiden":
-        labels = _leiden(_needed(D, method), n_neighbors, resolution, seed)
-        found = {"n_neighbors": n_neighbors, "resolution": resolution, "seed": seed}
-        return Clustering(method, {**found, "min_size": min_size}, number_by_size(labels, min_size))
+        graph = neighbour_graph(_needed(D, method), _at_least_one(n_neighbors))
+        labels = _leiden(graph, resolution, seed)
+        return _by_leiden(labels, n_neighbors, resolution, seed, min_size)
     merges = link(D, method, embeddings)
     labels = cut(merges, n_clusters=n_clusters, height=height, min_size=min_size)
     asked = {"n_clusters": n_clusters, "height": height, "min_size": min_size}
     return Clustering(method, asked, labels, merges)
+
+
+def _known(method: str) -> None:
+    if method not in CLUSTERINGS:
+        raise InputError(
+            f"clustering {method!r} is not known; choose from {', '.join(CLUSTERINGS)}"
+        )
+
+
+def _at_least_one(n_neighbors: int) -> int:
+    if n_neighbors < 1:
+        raise InputError(f"n_neighbors {n_neighbors}: at least 1 is needed")
+    return n_neighbors
+
+
+def _by_leiden(
+    labels: Int[np.ndarray, " heads"], n_neighbors: int, resolution: float, seed: int, min_size: int
+) -> Clustering:
+    found = {"n_neighbors": n_neighbors, "resolution": resolution, "seed": seed}
+    return Clustering("leiden", {**found, "min_size": min_size}, number_by_size(labels, min_size))
 
 
 def _needed(D: np.ndarray[Any, Any] | None, method: str) -> np.ndarray[Any, Any]:
@@ -165,15 +198,12 @@ def _needed(D: np.ndarray[Any, Any] | None, method: str) -> np.ndarray[Any, Any]
     return check_distances(D)
 
 
-def _hdbscan(
-    D: Float[np.ndarray, "heads heads"], min_size: int, min_samples: int | None
-) -> Int[np.ndarray, " heads"]:
+def _hdbscan(D: Any, n: int, min_size: int, min_samples: int | None) -> Int[np.ndarray, " heads"]:
     """Cluster by density; all heads are unclustered where there are fewer than `min_size`."""
     from sklearn.cluster import HDBSCAN
 
     if min_samples is not None and min_samples < 1:
         raise InputError(f"min_samples {min_samples}: at least 1 is needed")
-    n = len(D)
     if n < min_size:
         return np.full(n, UNCLUSTERED)
     samples = None if min_samples is None else min(min_samples, n)
@@ -181,12 +211,8 @@ def _hdbscan(
     return np.asarray(model.fit(D).labels_)
 
 
-def _leiden(
-    D: Float[np.ndarray, "heads heads"], n_neighbors: int, resolution: float, seed: int
-) -> Int[np.ndarray, " heads"]:
+def _leiden(graph: NeighbourGraph, resolution: float, seed: int) -> Int[np.ndarray, " heads"]:
     """Communities of largest modularity in the unweighted neighbour graph."""
-    if n_neighbors < 1:
-        raise InputError(f"n_neighbors {n_neighbors}: at least 1 is needed")
     if not resolution > 0:
         raise InputError(f"resolution {resolution}: give a number above 0")
     try:
@@ -195,7 +221,6 @@ def _leiden(
         raise InputError(
             "clustering 'leiden' needs igraph: pip install 'attention-motifs[leiden]'"
         ) from error
-    graph = neighbour_graph(D, n_neighbors)
     network = igraph.Graph(n=graph.n_heads, edges=graph.edges.tolist())
     # igraph draws from one generator for the whole process: lend it ours, then give it back.
     igraph.set_random_number_generator(random.Random(seed))  # noqa: S311 - not for secrets
@@ -204,3 +229,75 @@ def _leiden(
     finally:
         igraph.set_random_number_generator(random)
     return np.asarray(found.membership)
+
+
+ON_NEIGHBOURS = ("leiden", "hdbscan", "single")
+"""Clusterings that need no more than the nearest heads of each head."""
+
+
+def cluster_neighbours(
+    neighbours: Neighbours,
+    rows: Rows,
+    *,
+    method: str = "leiden",
+    n_clusters: int | None = None,
+    height: float | None = None,
+    min_size: int = 1,
+    min_samples: int | None = None,
+    n_neighbors: int = 16,
+    resolution: float = 1.0,
+    seed: int = 0,
+) -> Clustering:
+    """`cluster` for more heads than all-pairs distances can be kept of.
+
+    leiden sees the graph that `cluster` would give it. single and hdbscan take their minimum
+    spanning tree from the graph of all neighbours listed, its pieces joined; merges farther than
+    the listed neighbours reach may come out higher than they are. The other linkages need all
+    pairs.
+
+    Args:
+        neighbours: of all heads.
+        rows: exact distances from some heads to all, to join a graph that is in pieces.
+        method: a name in `ON_NEIGHBOURS`.
+        n_clusters: as for `cluster`.
+        height: as for `cluster`.
+        min_size: as for `cluster`.
+        min_samples: as for `cluster`, at most as many as are listed.
+        n_neighbors: as for `cluster`, cut to as many as are listed.
+        resolution: as for `cluster`.
+        seed: as for `cluster`.
+
+    Raises:
+        InputError: as `cluster`, or if the method needs all pairs.
+    """
+    if method in CLUSTERINGS and method not in ON_NEIGHBOURS:
+        raise InputError(
+            f"clustering {method!r} needs the distances of all pairs, which are not kept of "
+            f"{len(neighbours.heads)} heads; choose from {', '.join(ON_NEIGHBOURS)}"
+        )
+    _known(method)
+    if method == "leiden":
+        graph = graph_of(neighbours, _at_least_one(n_neighbors))
+        labels = _leiden(graph, resolution, seed)
+        return _by_leiden(labels, n_neighbors, resolution, seed, min_size)
+    whole = join_by_rows(graph_of(neighbours, neighbours.heads.shape[1]), rows)
+    if method == "hdbscan":
+        samples = min_samples if min_samples is not None else max(min_size, 2)
+        if samples > neighbours.heads.shape[1]:
+            raise InputError(
+                f"min_samples {samples}: {neighbours.heads.shape[1]} neighbours are kept of each "
+                "head; give at most so many"
+            )
+        labels = _hdbscan(_positive(adjacency(whole)), whole.n_heads, max(min_size, 2), min_samples)
+        parameters = {"min_size": max(min_size, 2), "min_samples": min_samples}
+        return Clustering(method, parameters, number_by_size(labels, min_size))
+    merges = single_of_graph(whole)
+    labels = cut(merges, n_clusters=n_clusters, height=height, min_size=min_size)
+    asked = {"n_clusters": n_clusters, "height": height, "min_size": min_size}
+    return Clustering(method, asked, labels, merges)
+
+
+def _positive(lengths: Any) -> Any:
+    """Lengths of 0 raised to the smallest that is one: sparse matrices read 0 as "no edge"."""
+    lengths.data = np.maximum(lengths.data, np.finfo(np.float32).tiny)
+    return lengths

@@ -61,7 +61,8 @@ def stability(
     Args:
         clustering: made from all prompts.
         recompute: from numbers of prompts (perhaps repeated) to the distances (H, H), or for
-            ward to the head embeddings (H, c), of these prompts.
+            ward to the head embeddings (H, c), of these prompts; or to the labels (H,)
+            themselves, where clustering again takes more than a matrix.
         n_prompts: numbers run from 0 to n_prompts - 1.
         n_rounds: draws, 1 or more.
         sample: `half`, half of the prompts without replacement (rounded up), or `bootstrap`, as
@@ -96,6 +97,8 @@ def _again(clustering: Clustering, found: np.ndarray[Any, Any]) -> Int[np.ndarra
             f"recomputed from fewer prompts: {len(found)} heads, the clustering has "
             f"{len(clustering.labels)}; give the same heads"
         )
+    if found.ndim == 1:
+        return found
     parameters: dict[str, Any] = dict(clustering.parameters)
     if clustering.method == "ward":
         return cluster(None, method="ward", embeddings=found, **parameters).labels

@@ -230,3 +230,14 @@ def absolute_pairs(
         for v in range(n_values):
             total += abs(np.float64(values[v, left[k]]) - np.float64(values[v, right[k]]))
         out[k] = total / n_values
+
+
+@compiled
+def product_pairs(rows: np.ndarray, left: np.ndarray, right: np.ndarray, out: np.ndarray) -> None:
+    """Inner products in float64 of listed pairs of rows (heads, values)."""
+    n_values = rows.shape[1]
+    for k in range(left.shape[0]):
+        total = 0.0
+        for v in range(n_values):
+            total += np.float64(rows[left[k], v]) * np.float64(rows[right[k], v])
+        out[k] = total

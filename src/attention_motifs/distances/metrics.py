@@ -140,12 +140,11 @@ def _paired_cosine_block(prepared: Prepared, rows: np.ndarray, start: int) -> np
 
 
 def _paired_cosine_pairs(prepared: Prepared, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    from attention_motifs.distances.kernels import product_pairs
+
     clouds, lengths = prepared
-    products = [
-        np.dot(clouds[a].astype(np.float64), clouds[b].astype(np.float64))
-        for a, b in zip(left.tolist(), right.tolist(), strict=True)
-    ]
-    return _one_minus_cosine(np.asarray(products), lengths[left] * lengths[right])
+    products = _listed(product_pairs, clouds, left, right)
+    return _one_minus_cosine(products, lengths[left] * lengths[right])
 
 
 def _wasserstein_pairs(prepared: Prepared, left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -136,7 +136,7 @@ def head_record(
 
     query = atlas.head_index(head)
     row = atlas.heads.row(query, named=True)
-    there = atlas.metrics()
+    there = [*atlas.metrics(), *atlas.neighbour_metrics()]
     chosen = metrics or tuple(m for m in DEFAULT_METRICS if m in there) or tuple(there) or ("mean",)
     neighbours = {metric: near(atlas, row["head"], n, metric) for metric in chosen}
     unusual = unusual_features(atlas, row["head"], 10)

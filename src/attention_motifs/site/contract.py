@@ -135,6 +135,9 @@ class DistanceMetric:
     """What the metric cannot see."""
     rows: list[DistanceRows]
     """float32 rows of the matrix, one file per model and layer."""
+    n_nearest: int | None
+    """None where rows are whole. Else the atlas holds the distances of so many nearest heads of
+    each head and no others."""
     matrix: str | None
     """uint16 codes of the whole matrix, H x H, for the heatmap; None where H is over 4,096."""
     scale: float
@@ -148,11 +151,13 @@ class DistanceMetric:
 
 @dataclass(frozen=True)
 class DistanceRows:
-    """Rows of consecutive heads: (n_rows, H) float32."""
+    """Rows of consecutive heads: (n_rows, H) float32, or (n_rows, n_nearest), nearest first."""
 
     first_row: int
     n_rows: int
     file: str
+    heads: str | None
+    """uint32 file (n_rows, n_nearest): the heads that the distances are to; None for whole rows."""
     bytes: int
 
 

@@ -24,7 +24,7 @@ from attention_motifs.site.output import DataFolder, json_bytes
 ASSETS = Path(__file__).parent / "assets"
 """The pages, as the front end's build left them: index.html and what it asks for."""
 
-EXPORT_VERSION = 1
+EXPORT_VERSION = 2
 """To be raised when the same atlas gives other files."""
 
 MANIFEST = Path("data") / "manifest.json"
@@ -125,7 +125,7 @@ def inputs_digest(atlas: Atlas) -> str:
         if path.is_file()
     }
     made_by = [SITE_SCHEMA, EXPORT_VERSION, __version__]
-    return files.digest([made_by, manifest, atlas.metrics(), read])
+    return files.digest([made_by, manifest, atlas.metrics(), atlas.neighbour_metrics(), read])
 
 
 def missing_parts(atlas: Atlas, stale: tuple[str, ...] = ()) -> dict[str, str]:
@@ -135,7 +135,10 @@ def missing_parts(atlas: Atlas, stale: tuple[str, ...] = ()) -> dict[str, str]:
     lacking = {
         "patterns": (atlas.view_prompts(), "build the atlas with --n-view-prompts above 0"),
         "points": ("embed" in atlas.manifest.stages, f"run `motifs embed {there}`"),
-        "metrics": (atlas.metrics(), f"run `motifs distances {there}`"),
+        "metrics": (
+            [*atlas.metrics(), *atlas.neighbour_metrics()],
+            f"run `motifs distances {there}`",
+        ),
         "projections": (atlas.projections_path.is_file(), f"run `motifs project {there}`"),
         "clusterings": (
             any(name.startswith("cluster (") for name in columns),

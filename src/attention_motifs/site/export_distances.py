@@ -8,7 +8,8 @@ import numpy as np
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.distances import get_metric, metric_names
-from attention_motifs.progress import Report
+from attention_motifs.distances.neighbours import rows_from
+from attention_motifs.progress import Advance, Report
 from attention_motifs.site.contract import DistanceMetric, DistanceRows
 from attention_motifs.site.output import DataFolder
 
@@ -39,39 +40,90 @@ _TITLES = {
 def write_distances(atlas: Atlas, out: DataFolder, report: Report) -> list[DistanceMetric]:
     """Write the distances of every metric that the atlas holds, the paper's first."""
     known = metric_names()
-    order = sorted(atlas.metrics(), key=lambda m: (known.index(m) if m in known else 99, m))
-    made = []
+    listed = atlas.neighbour_metrics()
+    names = {*atlas.metrics(), *listed}
+    order = sorted(names, key=lambda m: (known.index(m) if m in known else 99, m))
     n_layers = sum(int(info["n_layers"]) for info in atlas.manifest.models.values())
+    made = []
     for code, name in enumerate(order):
+        write = _write_nearest if name in listed else _write_whole
         with report(f"site: distances by {name}", n_layers + 1) as advance:
-            matrix = atlas.distances(name)
-            folder = f"distances/{code}"
-            rows = []
-            for first, count in _layers(atlas):
-                block = np.asarray(matrix[first : first + count], dtype=np.float32)
-                file = f"{folder}/{first}.bin"
-                rows.append(DistanceRows(first, count, file, out.array(file, block, "float32")))
-                advance(1)
-            whole = None
-            if len(matrix) <= MATRIX_LIMIT:
-                whole = f"{folder}/matrix.bin"
-                out.array(whole, coded(matrix), "uint16")
-            out.array(f"{folder}/quantiles.bin", _quantiles(atlas, matrix), "float32")
-            advance(1)
-        described = get_metric(name) if name in known else None
-        made.append(
-            DistanceMetric(
-                name=name,
-                formula=described.formula if described else "",
-                title=_TITLES.get(name, name),
-                blind=described.blind if described else "",
-                rows=rows,
-                matrix=whole,
-                scale=code_step(matrix),
-                quantiles=f"{folder}/quantiles.bin",
-            )
-        )
+            made.append(write(atlas, name, f"distances/{code}", out, advance))
     return made
+
+
+def _write_whole(
+    atlas: Atlas, name: str, folder: str, out: DataFolder, advance: Advance
+) -> DistanceMetric:
+    matrix = atlas.distances(name)
+    rows = []
+    for first, count in _layers(atlas):
+        block = np.asarray(matrix[first : first + count], dtype=np.float32)
+        file = f"{folder}/{first}.bin"
+        rows.append(DistanceRows(first, count, file, None, out.array(file, block, "float32")))
+        advance(1)
+    whole = None
+    if len(matrix) <= MATRIX_LIMIT:
+        whole = f"{folder}/matrix.bin"
+        out.array(whole, coded(matrix), "uint16")
+    quantiles = f"{folder}/quantiles.bin"
+    out.array(quantiles, _quantiles(atlas, matrix), "float32")
+    advance(1)
+    return _described(name, rows, None, whole, code_step(matrix), quantiles)
+
+
+_SAMPLED_HEADS = 512
+"""Heads from which the null by depth is taken where all pairs are too many."""
+
+
+def _write_nearest(
+    atlas: Atlas, name: str, folder: str, out: DataFolder, advance: Advance
+) -> DistanceMetric:
+    """What there is of very many heads: the nearest of each, and the null from exact rows."""
+    clouds = atlas.head_clouds(get_metric(name).space)
+    neighbours = atlas.neighbours(name)
+    rows = []
+    for first, count in _layers(atlas):
+        block = slice(first, first + count)
+        file, heads = f"{folder}/{first}.bin", f"{folder}/{first}-heads.bin"
+        n_bytes = out.array(file, neighbours.distances[block], "float32")
+        n_bytes += out.array(heads, neighbours.heads[block], "uint32")
+        rows.append(DistanceRows(first, count, file, heads, n_bytes))
+        advance(1)
+    n = len(clouds)
+    some = np.unique(np.linspace(0, n - 1, _SAMPLED_HEADS).astype(int))
+    sampled = rows_from(clouds, some, name)
+    sampled[np.arange(len(some)), some] = np.nan
+    model_of = atlas.heads["model"].to_numpy()
+    depths = atlas.heads["depth"].to_numpy()
+    of_models = [np.flatnonzero(model_of == model) for model in atlas.models]
+    quantiles = f"{folder}/quantiles.bin"
+    out.array(quantiles, sampled_quantiles(sampled, some, depths, of_models), "float32")
+    advance(1)
+    step = code_step(neighbours.distances)
+    return _described(name, rows, neighbours.heads.shape[1], None, step, quantiles)
+
+
+def _described(
+    name: str,
+    rows: list[DistanceRows],
+    n_nearest: int | None,
+    matrix: str | None,
+    scale: float,
+    quantiles: str,
+) -> DistanceMetric:
+    described = get_metric(name) if name in metric_names() else None
+    return DistanceMetric(
+        name=name,
+        formula=described.formula if described else "",
+        title=_TITLES.get(name, name),
+        blind=described.blind if described else "",
+        rows=rows,
+        n_nearest=n_nearest,
+        matrix=matrix,
+        scale=scale,
+        quantiles=quantiles,
+    )
 
 
 def _layers(atlas: Atlas) -> list[tuple[int, int]]:
@@ -108,6 +160,47 @@ def _quantiles(
     return depth_quantiles(matrix, depths, rows)
 
 
+def sampled_quantiles(
+    rows: Float[np.ndarray, "some heads"],
+    some: np.ndarray[Any, Any],
+    depths: Float[np.ndarray, " heads"],
+    rows_of_models: list[np.ndarray[Any, Any]],
+) -> Float[np.ndarray, "models models bins quantiles"]:
+    """`depth_quantiles` from the distances of some heads to all; NaN on what is left out.
+
+    With very many models, a pair of models of which no head was chosen has none.
+    """
+    n = len(rows_of_models)
+    result = np.full((n, n, DEPTH_BINS, QUANTILES), np.nan, dtype=np.float32)
+    model_of = np.empty(len(depths), dtype=np.int64)
+    for number, members in enumerate(rows_of_models):
+        model_of[members] = number
+    for a in np.unique(model_of[some]).tolist():
+        mine = np.flatnonzero(model_of[some] == a)
+        for b in range(n):
+            columns = rows_of_models[b]
+            block = np.asarray(rows[mine][:, columns], dtype=np.float64)
+            bins = _bins(depths[some[mine]], depths[columns])
+            values = [block[np.isfinite(block) & (bins == which)] for which in range(DEPTH_BINS)]
+            for which, found in enumerate(values):
+                if len(found):
+                    result[a, b, which] = result[b, a, which] = np.quantile(found, _GRID)
+    return result
+
+
+_GRID = np.linspace(0, 1, QUANTILES)
+
+
+def _bins(
+    left: Float[np.ndarray, " left"], right: Float[np.ndarray, " right"]
+) -> np.ndarray[Any, Any]:
+    """Number of the bin of each pair's difference in depth."""
+    apart = np.abs(left[:, None] - right[None, :])
+    # A depth is a float32 fraction of layers: a hair below an edge belongs above it.
+    bins = np.floor(apart * DEPTH_BINS + 1e-4).astype(int)
+    return np.asarray(np.minimum(bins, DEPTH_BINS - 1))
+
+
 def depth_quantiles(
     matrix: Float[np.ndarray, "heads heads"],
     depths: Float[np.ndarray, " heads"],
@@ -126,19 +219,16 @@ def depth_quantiles(
     """
     n = len(rows_of_models)
     result = np.full((n, n, DEPTH_BINS, QUANTILES), np.nan, dtype=np.float32)
-    grid = np.linspace(0, 1, QUANTILES)
     for a, rows in enumerate(rows_of_models):
         for b in range(a, n):
             columns = rows_of_models[b]
             step = max(1, -(-len(rows) * len(columns) // _SAMPLE))
             some = rows[::step]
             block = np.asarray(matrix[some][:, columns], dtype=np.float64)
-            apart = np.abs(depths[some][:, None] - depths[columns][None, :])
-            # A depth is a float32 fraction of layers: a hair below an edge belongs above it.
-            bins = np.minimum(np.floor(apart * DEPTH_BINS + 1e-4).astype(int), DEPTH_BINS - 1)
+            bins = _bins(depths[some], depths[columns])
             usable = np.isfinite(block) & (some[:, None] != columns[None, :])
             for which in range(DEPTH_BINS):
                 values = block[usable & (bins == which)]
                 if len(values):
-                    result[a, b, which] = result[b, a, which] = np.quantile(values, grid)
+                    result[a, b, which] = result[b, a, which] = np.quantile(values, _GRID)
     return result

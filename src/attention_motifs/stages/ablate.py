@@ -15,6 +15,7 @@ from attention_motifs.atlas import Atlas
 from attention_motifs.errors import InputError, ResourceError
 from attention_motifs.head import HeadId
 from attention_motifs.progress import Report, silent
+from attention_motifs.queries import distance_row
 from attention_motifs.stages import ablation_rows as rows_of
 from attention_motifs.stages.ablation_targets import Target, classes_of, near_heads, strongest_heads
 
@@ -125,12 +126,12 @@ def sweep(
     chosen = _checked(settings)
     asked = _anchors(atlas, model, anchors)
     run = _Run(atlas, model, chosen, wanted, report)
-    metrics = atlas.metrics()
+    metrics = [*atlas.metrics(), *atlas.neighbour_metrics()]
     groups = classes_of(atlas, model)
     groups += [near_heads(atlas, a, n_nearest, metric) for a in asked for metric in metrics]
     own = np.array([atlas.head_index(head) for head in run.heads])
     to_anchors = {
-        (anchor, metric): np.asarray(atlas.distances(metric))[atlas.head_index(anchor)][own]
+        (anchor, metric): distance_row(atlas, atlas.head_index(anchor), metric)[own]
         for anchor in asked
         for metric in metrics
     }

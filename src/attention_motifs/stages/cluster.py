@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,9 @@ import numpy as np
 from attention_motifs import files
 from attention_motifs.atlas import Atlas
 from attention_motifs.errors import InputError
-from attention_motifs.progress import Report, silent
+from attention_motifs.progress import Advance, Report, silent
 from attention_motifs.queries import clouds_for
+from attention_motifs.stages.neighbours import Graph
 
 if TYPE_CHECKING:
     import polars as pl
@@ -48,7 +50,7 @@ def cluster(
     """Cluster the heads; write `clusters/<method>.json`, labels, and a column of the heads.
 
     Args:
-        atlas: with the distances of `metric`.
+        atlas: with the distances of `metric`, or the nearest heads (docs/nearest.md).
         method: a name in `clustering.CLUSTERINGS`.
         metric: what is clustered; `ward` works on head means in the metric's space.
         n_clusters: of a hierarchical method; by default 16, or as many as there are heads.
@@ -64,24 +66,26 @@ def cluster(
     """
     from attention_motifs import clustering as c
 
-    matrix = np.asarray(atlas.distances(metric))
+    graph = Graph.of(atlas, metric) if metric in atlas.neighbour_metrics() else None
     if n_clusters is None and height is None and method not in {"hdbscan", "leiden"}:
-        n_clusters = min(N_CLUSTERS, len(matrix))
-    clouds = clouds_for(atlas, metric)
+        n_clusters = min(N_CLUSTERS, len(atlas.heads))
+    settings = {"n_clusters": n_clusters, "height": height, "seed": seed, **parameters}
     with report(f"clusters by {method}", n_rounds + 1) as advance:
-        made = c.cluster(
-            matrix,
-            method=method,
-            n_clusters=n_clusters,
-            height=height,
-            seed=seed,
-            embeddings=clouds.mean(axis=0) if method == "ward" else None,
-            **parameters,
-        )
+        if graph is not None:
+            made = c.cluster_neighbours(graph.neighbours, graph.rows, method=method, **settings)
+            n_prompts = graph.clouds.shape[1]
+            recompute = _recluster(graph, made, advance)
+        else:
+            matrix = np.asarray(atlas.distances(metric))
+            clouds = clouds_for(atlas, metric)
+            means = clouds.mean(axis=0) if method == "ward" else None
+            made = c.cluster(matrix, method=method, embeddings=means, **settings)
+            n_prompts = len(clouds)
+            recompute = _recompute(clouds, made, metric, advance)
         advance(1)
         stable = None
-        if n_rounds > 0 and len(clouds) >= 2:
-            stable = _stability(made, clouds, metric, n_rounds, seed, advance)
+        if n_rounds > 0 and n_prompts >= 2:
+            stable = c.stability(made, recompute, n_prompts, n_rounds=n_rounds, seed=seed)
     heads: list[str] = atlas.heads["head"].to_list()
     names = c.carry_over(c.read_names(atlas.cluster_names_path), heads, made.labels)
     c.export_clustering(
@@ -102,15 +106,16 @@ def cluster(
     return ClusterReport(made, stable, names, composition)
 
 
-def _stability(
-    made: Clustering,
+Recompute = Callable[["Int[np.ndarray, ' sample']"], np.ndarray[Any, Any]]
+
+
+def _recompute(
     clouds: Float[np.ndarray, "prompts heads components"],
+    made: Clustering,
     metric: str,
-    n_rounds: int,
-    seed: int,
-    advance: Any,
-) -> Stability:
-    from attention_motifs.clustering import stability
+    advance: Advance,
+) -> Recompute:
+    """What the clustering starts from, on some of the prompts."""
     from attention_motifs.distances import head_distances
 
     def recompute(prompts: Int[np.ndarray, " sample"]) -> np.ndarray[Any, Any]:
@@ -119,7 +124,20 @@ def _stability(
             return np.asarray(clouds[prompts].mean(axis=0))
         return head_distances(clouds[prompts], metric=metric)
 
-    return stability(made, recompute, len(clouds), n_rounds=n_rounds, seed=seed)
+    return recompute
+
+
+def _recluster(graph: Graph, made: Clustering, advance: Advance) -> Recompute:
+    """The labels on some of the prompts, by the neighbours among those that are kept."""
+    from attention_motifs.clustering import cluster_neighbours
+
+    def recluster(prompts: Int[np.ndarray, " sample"]) -> np.ndarray[Any, Any]:
+        advance(1)
+        on = graph.on(prompts)
+        parameters: dict[str, Any] = dict(made.parameters)
+        return cluster_neighbours(on.neighbours, on.rows, method=made.method, **parameters).labels
+
+    return recluster
 
 
 def _write_labels(atlas: Atlas, method: str, made: Clustering) -> None:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from attention_motifs import files
 from attention_motifs.atlas import Atlas
+from attention_motifs.neighbour_graph import DENSE_LIMIT
 from attention_motifs.progress import Report, silent
 from attention_motifs.queries import clouds_for
 from attention_motifs.recommended import FEATURE_SET
+from attention_motifs.stages.neighbours import has_all_parts, nearest_heads
 
 STANDARD_METRICS = ("mean", "cosine")
 """Computed unless told otherwise, and `recommended` where the atlas has its features."""
@@ -28,24 +30,40 @@ def distances(
     metric: str = "mean",
     *,
     budget_seconds: float | None = None,
+    dense_limit: int = DENSE_LIMIT,
     force: bool = False,
     report: Report = silent,
 ) -> None:
-    """Compute the distances of all pairs of heads by one metric.
+    """Compute the distances of all pairs of heads by one metric, or of the nearest heads only.
+
+    Args:
+        atlas: with its patterns embedded.
+        metric: a name of `metric_names()`.
+        budget_seconds: refuse all pairs that would take longer; by default ten minutes.
+        dense_limit: with more heads than this, the nearest heads of each are kept instead of all
+            pairs (docs/nearest.md).
+        force: compute again what is there.
+        report: shows progress.
 
     Raises:
-        InputError: if the metric is not known, or would take longer than the budget (by default
-            ten minutes).
+        InputError: if the metric is not known, would take longer than the budget, or has no
+            neighbours from an index where all pairs are too many.
         AtlasError: if the stage `embed` has not run, or the atlas lacks the features.
     """
     from attention_motifs.distances import get_metric, head_distances
 
     placed = "recommended" if get_metric(metric).space == "recommended" else "place"
-    inputs = files.digest(
-        [metric, [(m, atlas.manifest.stages.get(f"{placed}:{m}")) for m in atlas.models]]
-    )
+    placements = [(m, atlas.manifest.stages.get(f"{placed}:{m}")) for m in atlas.models]
     stage = f"distances:{metric}"
-    if atlas.is_finished(stage, inputs) and atlas.distances_path(metric).is_file() and not force:
+    dense = len(atlas.heads) <= dense_limit
+    inputs = files.digest([metric, placements] if dense else [metric, placements, "nearest"])
+    there = atlas.distances_path(metric).is_file() if dense else has_all_parts(atlas, metric)
+    if atlas.is_finished(stage, inputs) and there and not force:
+        return
+    if not dense:
+        nearest_heads(atlas, metric, files.digest(placements), force=force, report=report)
+        files.remove(atlas.distances_path(metric))
+        atlas.finish(stage, inputs)
         return
     clouds = clouds_for(atlas, metric)
     path, shape = atlas.distances_path(metric), (clouds.shape[1],) * 2
@@ -62,4 +80,5 @@ def distances(
             shown = reached
 
         head_distances(clouds, metric, budget_seconds=budget_seconds, progress=progress, out=matrix)
+    files.remove(atlas.neighbours_folder(metric))
     atlas.finish(stage, inputs)

@@ -35,13 +35,13 @@ def evaluate(
 
     Raises:
         InputError: if there is nothing to evaluate with.
-        AtlasError: if distances were not computed.
+        AtlasError: if distances were not computed, or of the nearest heads only.
     """
     from attention_motifs.evaluation import Evidence, HeadPositions, Settings
     from attention_motifs.evaluation import evaluate as evaluate_metric
 
     heads = atlas.heads
-    chosen = list(metrics or atlas.metrics())
+    chosen = list(metrics or atlas.metrics() or atlas.neighbour_metrics())
     if not chosen:
         raise AtlasError(f"{atlas.path}: has no distances yet; run `motifs distances`")
     positions = HeadPositions.of(heads["model"].to_list(), heads["layer"].to_list())

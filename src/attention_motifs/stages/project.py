@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from attention_motifs import files
 from attention_motifs.atlas import Atlas
 from attention_motifs.errors import AtlasError
 from attention_motifs.progress import Report, silent
+from attention_motifs.stages.neighbours import Graph
 
 if TYPE_CHECKING:
     import polars as pl
@@ -34,7 +36,8 @@ def project(
 ) -> None:
     """Write `projections.parquet`: every method x neighbours x dimension, per model and for all.
 
-    One row per head and projection, with the quality of the projection beside it. Scopes that
+    Of an atlas that keeps the nearest heads only (docs/nearest.md), for all models together. One
+    row per head and projection, with the quality of the projection beside it. Scopes that
     are there from the same inputs are kept, so that a killed run goes on.
 
     Raises:
@@ -47,31 +50,31 @@ def project(
         PROJECTIONS,
         projection_plan,
     )
-    from attention_motifs.projection import project as project_matrix
 
     plan = projection_plan(
         methods or list(PROJECTIONS), n_neighbors or NEIGHBOURHOODS, dimensions or DIMENSIONS
     )
-    matrix = np.asarray(atlas.distances(metric))
+    graph = Graph.of(atlas, metric) if metric in atlas.neighbour_metrics() else None
+    matrix = np.asarray(atlas.distances(metric)) if graph is None else None
     inputs = files.digest(
         [atlas.manifest.stages.get(f"distances:{metric}"), metric, plan, seed, atlas.models]
     )
     tables = {} if force else _there(atlas, inputs)
     model_of = atlas.heads["model"].to_numpy()
-    scopes = [ALL_MODELS, *(atlas.models if len(atlas.models) > 1 else ())]
+    # Where only the nearest heads are kept, of all models together, one model has too few.
+    each = len(atlas.models) > 1 and graph is None
+    scopes = [ALL_MODELS, *(atlas.models if each else ())]
     with report("projections", len(scopes) * len(plan)) as advance:
         for scope in scopes:
             if scope in tables:
                 advance(len(plan))
                 continue
             rows = np.flatnonzero((model_of == scope) | (scope == ALL_MODELS))
-            block = matrix[np.ix_(rows, rows)]
+            place = _place(graph, None if matrix is None else matrix[np.ix_(rows, rows)], seed)
             heads = [atlas.heads["head"][i] for i in rows.tolist()]
             parts = []
             for method, k, n_components in plan:
-                made = project_matrix(
-                    block, method=method, n_neighbors=k, n_components=n_components, seed=seed
-                )
+                made = place(method=method, n_neighbors=k, n_components=n_components, seed=seed)
                 parts.append(_table(scope, heads, metric, made))
                 advance(1)
             tables[scope] = _concat(parts)
@@ -79,6 +82,19 @@ def project(
                 atlas.projections_path, _concat(list(tables.values())), {"inputs": inputs}
             )
     atlas.finish("project", inputs)
+
+
+def _place(
+    graph: Graph | None, block: np.ndarray[Any, Any] | None, seed: int
+) -> Callable[..., Projection]:
+    """What makes a projection: of all pairs, or of the nearest heads and some landmarks."""
+    from attention_motifs.projection import Landmarks, project, project_neighbours
+
+    if graph is None:
+        assert block is not None  # noqa: S101 - one of the two is there
+        return partial(project, block)
+    landmarks = Landmarks.choose(len(graph.clouds), graph.rows, seed=seed)
+    return partial(project_neighbours, graph.neighbours, landmarks, graph.rows)
 
 
 def _there(atlas: Atlas, inputs: str) -> dict[str, pl.DataFrame]:

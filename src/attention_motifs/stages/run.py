@@ -76,4 +76,6 @@ def add(path: str | Path, model: str, *, device: str = "auto", report: Report = 
             place_recommended(atlas, name, atlas.recommended(), report=report)
         for metric in atlas.metrics():
             distances(atlas, metric, report=report)
+        for metric in atlas.neighbour_metrics():  # with more heads, still too many for all pairs
+            distances(atlas, metric, dense_limit=0, report=report)
         return atlas

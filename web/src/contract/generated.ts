@@ -108,6 +108,11 @@ export interface DistanceMetric {
   readonly blind: string;
   /** float32 rows of the matrix, one file per model and layer. */
   readonly rows: ReadonlyArray<DistanceRows>;
+  /**
+   * None where rows are whole. Else the atlas holds the distances of so many nearest heads of
+   * each head and no others.
+   */
+  readonly n_nearest: number | null;
   /** uint16 codes of the whole matrix, H x H, for the heatmap; None where H is over 4,096. */
   readonly matrix: string | null;
   /** Distance of one step of a code: distance = code * scale. Code 65535 is a missing number. */
@@ -121,11 +126,13 @@ export interface DistanceMetric {
   readonly quantiles: string;
 }
 
-/** Rows of consecutive heads: (n_rows, H) float32. */
+/** Rows of consecutive heads: (n_rows, H) float32, or (n_rows, n_nearest), nearest first. */
 export interface DistanceRows {
   readonly first_row: number;
   readonly n_rows: number;
   readonly file: string;
+  /** uint32 file (n_rows, n_nearest): the heads that the distances are to; None for whole rows. */
+  readonly heads: string | null;
   readonly bytes: number;
 }
 

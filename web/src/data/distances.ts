@@ -15,6 +15,8 @@ export interface DistanceBlock {
   nRows: number;
   nHeads: number;
   values: Float32Array;
+  /** Heads per row whose distances are known, the nearest ones; null where all are. */
+  nNearest: number | null;
 }
 
 /** The block of rows that holds a head's row: with all heads of its layer. */
@@ -26,12 +28,36 @@ export async function loadDistanceBlock(
   const rows = metric.rows.find((one) => row >= one.first_row && row < one.first_row + one.n_rows);
   if (!rows) throw new DataError("manifest.json", `names no ${metric.name} distances of row ${row}`);
   const size = rows.n_rows * manifest.n_heads;
-  return {
-    firstRow: rows.first_row,
-    nRows: rows.n_rows,
-    nHeads: manifest.n_heads,
-    values: await floats(rows.file, size),
-  };
+  const block = { firstRow: rows.first_row, nRows: rows.n_rows, nHeads: manifest.n_heads };
+  const nNearest = metric.n_nearest;
+  if (nNearest === null || rows.heads === null) {
+    return { ...block, values: await floats(rows.file, size), nNearest: null };
+  }
+  const [heads, near] = await Promise.all([
+    values(rows.heads, "uint32", rows.n_rows * nNearest),
+    floats(rows.file, rows.n_rows * nNearest),
+  ]);
+  return { ...block, values: spread(heads as Uint32Array, near, block, rows.heads), nNearest };
+}
+
+/** Whole rows from lists of nearest heads: 0 to the head itself, NaN to heads that are not listed. */
+export function spread(
+  heads: Uint32Array,
+  near: Float32Array,
+  block: { firstRow: number; nRows: number; nHeads: number },
+  file: string,
+): Float32Array {
+  const whole = new Float32Array(block.nRows * block.nHeads).fill(Number.NaN);
+  const each = heads.length / Math.max(1, block.nRows);
+  for (let i = 0; i < block.nRows; i++) {
+    whole[i * block.nHeads + block.firstRow + i] = 0;
+    for (let k = i * each; k < (i + 1) * each; k++) {
+      const head = heads[k] as number;
+      if (head >= block.nHeads) throw new DataError(file, `names head ${head} of ${block.nHeads}`);
+      whole[i * block.nHeads + head] = near[k] as number;
+    }
+  }
+  return whole;
 }
 
 /** Distances from one head to all heads; 0 to itself, NaN or infinite where not computed. */
@@ -103,7 +129,8 @@ export function ranks(order: number[], nHeads: number): Uint32Array {
  * Where a distance lies among all other pairs of heads of the same two layers, 0 to 100.
  *
  * Share of the pairs that are nearer, ties counted half: 50 is what two heads of these layers
- * are like by chance, small numbers are remarkably near. Null where there is no other pair.
+ * are like by chance, small numbers are remarkably near. Null where there is no other pair, or
+ * where only the nearest heads are known, which are no fair sample of the pairs.
  */
 export function nullPercentile(
   manifest: Manifest,
@@ -114,7 +141,7 @@ export function nullPercentile(
   const here = layerOf(manifest, head);
   const there = layerOf(manifest, other);
   const distance = rowOf(block, head)[other] as number;
-  if (!Number.isFinite(distance)) return null;
+  if (!Number.isFinite(distance) || block.nNearest !== null) return null;
   const same = here.first === there.first;
   let nearer = 0;
   let equal = 0;

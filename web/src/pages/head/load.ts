@@ -20,6 +20,8 @@ export interface Neighbours {
   ranks: Uint32Array;
   /** Rows of the head's layer; null where several heads are asked for. */
   block: DistanceBlock | null;
+  /** Heads whose distances are known, the nearest ones; null where all are. */
+  nNearest: number | null;
 }
 
 /** Load distances of one head, or mean distances of several. */
@@ -34,7 +36,7 @@ export async function loadNeighbours(
     ? rowOf(block, first)
     : await loadMeanDistances(manifest, metric, [...query]);
   const order = ranking(distances, [...query]);
-  return { query, distances, order, ranks: ranks(order, manifest.n_heads), block };
+  return { query, distances, order, ranks: ranks(order, manifest.n_heads), block, nNearest: metric.n_nearest };
 }
 
 /** Heads that share a class with at least one of the viewed heads. */

@@ -108,7 +108,7 @@ function Ready(props: ReadyProps) {
           size={size.value}
           load={(row, prompt) => loadPattern(manifest, row, prompt)}
           info={(one, group) => (
-            <RowInfo one={one} total={neighbours.order.length} byHead={byHead} first={group.key === "this"} />
+            <RowInfo one={one} total={neighbours.nNearest === null ? neighbours.order.length : manifest.n_heads - query.length} byHead={byHead} first={group.key === "this"} />
           )}
         />
       </div>
@@ -135,6 +135,9 @@ function groupsOf(props: ReadyProps, chosen: ReturnType<typeof chooseRows>): Row
           : null,
     }));
   const none = "No head passes the filters.";
+  // Where only the nearest heads are known, none of them is far, and a draw among them is not random.
+  const nearest = neighbours.nNearest;
+  const few = nearest === null ? none : `This atlas keeps the distances of the nearest ${nearest} heads only.`;
   const own = query.map((row) => ({
     row,
     head: headName(manifest, row),
@@ -150,8 +153,8 @@ function groupsOf(props: ReadyProps, chosen: ReturnType<typeof chooseRows>): Row
     { key: "this", title: query.length > 1 ? "These heads" : "This head", heads: own },
     ...wanted(near.value, "near", "Nearest", "", chosen.near),
     ...wanted(same.value, "same", "Same class", "at random among class mates", chosen.same, "No other head of the atlas that passes the filters shares a class with it."),
-    ...wanted(random.value, "random", "Random", "", chosen.random),
-    ...wanted(far.value, "far", "Farthest", "", chosen.far),
+    ...wanted(random.value, "random", "Random", "", nearest === null ? chosen.random : [], few),
+    ...wanted(far.value, "far", "Farthest", "", nearest === null ? chosen.far : [], few),
   ];
 }
 

@@ -37,7 +37,7 @@ NEIGHBOURHOODS = (2, 4, 8, 16, 32, 64)
 DIMENSIONS = (2, 3)
 
 # Up to three heads, classical scaling is exact and the iterative methods have nothing to do.
-_FEWEST_HEADS = 4
+FEWEST_HEADS = 4
 _JITTER = 1e-4
 
 
@@ -125,19 +125,13 @@ def project(
         InputError: if D is no distance matrix, the method is unknown or not installed, or a
             number is out of its range.
     """
-    chosen = _method(method)
-    if n_components not in DIMENSIONS:
-        raise InputError(f"n_components {n_components}: a projection has 2 or 3")
-    if chosen.uses_neighbors and n_neighbors < 1:
-        raise InputError(f"n_neighbors {n_neighbors}: at least 1 is needed")
-    if not 0 <= seed < 2**32:
-        raise InputError(f"seed {seed}: give a whole number from 0 to 2**32 - 1")
+    chosen = checked_method(method, n_neighbors, n_components, seed)
     matrix = check_distances(D)
     used = min(n_neighbors, len(matrix) - 1) if chosen.uses_neighbors else 0
     graph = neighbour_graph(matrix, used) if chosen.uses_neighbors else None
     task = Task(matrix, graph, used, n_components, seed)
-    trivial = len(matrix) < _FEWEST_HEADS or not matrix.any()
-    with _one_thread():
+    trivial = len(matrix) < FEWEST_HEADS or not matrix.any()
+    with one_thread():
         coordinates = _classical(task) if trivial else chosen.compute(task)
     trustworthiness, continuity = rank_preservation(matrix, coordinates)
     return Projection(
@@ -211,8 +205,12 @@ def _start(task: Task) -> Coordinates:
     Beginning there, and not at random, keeps what is far apart far apart; the noise separates
     heads at distance 0 and gives a width to an axis that has none.
     """
-    start = _classical(task)
-    noise = np.random.default_rng(task.seed).normal(size=start.shape)
+    return with_noise(_classical(task), task.seed)
+
+
+def with_noise(start: Coordinates, seed: int) -> Coordinates:
+    """Scale points to unit spread along their widest axis, and add a trace of noise."""
+    noise = np.random.default_rng(seed).normal(size=start.shape)
     scaled: Coordinates = start / start.std(axis=0).max() + _JITTER * noise
     return scaled
 
@@ -224,7 +222,7 @@ def _unit_mean(D: Distances) -> Distances:
 
 
 def _umap(task: Task) -> Coordinates:
-    umap = _optional("umap", "umap-learn", "umap")
+    umap = optional("umap", "umap-learn", "umap")
     # umap-learn counts the head among its own neighbours, and takes no more than H - 1.
     model = umap.UMAP(
         n_neighbors=min(task.n_neighbors + 1, len(task.D) - 1),
@@ -246,7 +244,7 @@ def _tsne(task: Task) -> Coordinates:
     model = TSNE(
         n_components=task.n_components,
         perplexity=_perplexity(task),
-        learning_rate=_learning_rate(len(task.D)),
+        learning_rate=learning_rate(len(task.D)),
         metric="precomputed",
         # the customary spread of a start: small, so that heads can still pass each other
         init=(1e-4 * _start(task)).astype(np.float32),
@@ -262,7 +260,7 @@ def _perplexity(task: Task) -> float:
     return max(min(float(task.n_neighbors), (len(task.D) - 1) / 3), 1.0)
 
 
-def _learning_rate(n: int) -> float:
+def learning_rate(n: int) -> float:
     """Take n / 48 as scikit-learn does, but below 50 only as n / 12 demands.
 
     Its floor of 50 throws a few dozen heads about: with 72 in three dimensions the divergence
@@ -271,7 +269,7 @@ def _learning_rate(n: int) -> float:
     return min(max(n / 48, 50.0), n / 12)
 
 
-def _optional(module: str, package: str, extra: str) -> Any:
+def optional(module: str, package: str, extra: str) -> Any:
     """Import a package that not everyone installs.
 
     Raises:
@@ -287,7 +285,7 @@ def _optional(module: str, package: str, extra: str) -> Any:
         ) from error
 
 
-def _one_thread() -> Any:
+def one_thread() -> Any:
     """One thread in the linear algebra: sums in another order would move the last digits."""
     return importlib.import_module("threadpoolctl").threadpool_limits(limits=1)
 
@@ -300,7 +298,7 @@ def _note(task: Task, method: ProjectionMethod, asked: int, trivial: bool) -> st
     if method.name == "tsne" and not trivial and _perplexity(task) < task.n_neighbors:
         notes.append(f"perplexity cut to {_perplexity(task):.3g}, a third of the other heads")
     if trivial and method.name != "pca":
-        why = "all heads at distance 0" if n >= _FEWEST_HEADS else "fewer than 4 heads"
+        why = "all heads at distance 0" if n >= FEWEST_HEADS else "fewer than 4 heads"
         notes.append(f"{why}: placed by classical scaling")
     elif task.graph is not None and task.graph.n_pieces > 1:
         pieces = task.graph.n_pieces
@@ -311,6 +309,22 @@ def _note(task: Task, method: ProjectionMethod, asked: int, trivial: bool) -> st
             end = "how far apart they are drawn says little"
         notes.append(f"neighbour graph in {pieces} pieces: {end}")
     return "; ".join(notes)
+
+
+def checked_method(method: str, n_neighbors: int, n_components: int, seed: int) -> ProjectionMethod:
+    """Return the registry entry of a method.
+
+    Raises:
+        InputError: if it is unknown, or a number is out of its range.
+    """
+    chosen = _method(method)
+    if n_components not in DIMENSIONS:
+        raise InputError(f"n_components {n_components}: a projection has 2 or 3")
+    if chosen.uses_neighbors and n_neighbors < 1:
+        raise InputError(f"n_neighbors {n_neighbors}: at least 1 is needed")
+    if not 0 <= seed < 2**32:
+        raise InputError(f"seed {seed}: give a whole number from 0 to 2**32 - 1")
+    return chosen
 
 
 def _method(name: str) -> ProjectionMethod:

@@ -1,0 +1,142 @@
+"""Head clouds as short vectors, whose Euclidean distances find candidates for a metric.
+
+A cloud of P prompts and C components is a vector of P C numbers. Its projection on the leading
+principal directions of all heads shortens every difference, and shortens what heads differ by
+least. The exact metric has the last word on the candidates (`distances.neighbours`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from attention_motifs.errors import InputError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+    HeadClouds = Float[np.ndarray, "heads prompts components"]
+    """Heads first, so that one head's cloud is one piece of a file."""
+
+N_AXES = 64
+"""Principal directions kept at most; docs/nearest.md has the recall with fewer and more."""
+
+_FITTED_ON = 8192
+"""Heads, evenly chosen, from which the principal directions are found."""
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """A map from head clouds to short vectors, fitted on the heads of one atlas.
+
+    Attributes:
+        metric: whose distances the vectors stand in for.
+        centre: (V,) mean of the fitted heads' vectors.
+        axes: (V, A) orthonormal directions, of largest variance first.
+    """
+
+    metric: str
+    centre: Float[np.ndarray, " values"]
+    axes: Float[np.ndarray, "values axes"]
+
+    @classmethod
+    def fit(
+        cls,
+        clouds: HeadClouds,
+        metric: str,
+        *,
+        n_axes: int = N_AXES,
+        fitted_on: int = _FITTED_ON,
+        seed: int = 0,
+    ) -> Sketch:
+        """Find the principal directions of the heads.
+
+        Args:
+            clouds: of all heads; only the heads chosen are read, so that it may be a file.
+            metric: a name in `SKETCHED`.
+            n_axes: directions kept, 1 or more; fewer where there are no more.
+            fitted_on: heads to look at.
+            seed: of the randomised decomposition, used where the matrix is large.
+
+        Raises:
+            InputError: if the metric has no sketch, or numbers are missing or infinite.
+        """
+        chosen = np.unique(np.linspace(0, len(clouds) - 1, fitted_on).astype(np.int64))
+        rows = finite_vectors(cloud_vectors(np.asarray(clouds[chosen]), metric), chosen)
+        centre = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
+        rows = rows - centre
+        n_axes = min(n_axes, *rows.shape)
+        if min(rows.shape) > 4 * n_axes:
+            from sklearn.utils.extmath import randomized_svd
+
+            directions = randomized_svd(rows, n_axes, random_state=seed)[2]
+        else:
+            directions = np.linalg.svd(rows, full_matrices=False)[2][:n_axes]
+        axes = np.ascontiguousarray(directions.T, dtype=np.float32)
+        return cls(metric, centre, axes)
+
+    def vectors(self, clouds: HeadClouds) -> Float[np.ndarray, "heads axes"]:
+        """Place heads, float32."""
+        placed: np.ndarray = (cloud_vectors(clouds, self.metric) - self.centre) @ self.axes
+        return np.ascontiguousarray(placed, dtype=np.float32)
+
+
+def cloud_vectors(clouds: HeadClouds, metric: str) -> Float[np.ndarray, "heads values"]:
+    """Heads as vectors whose Euclidean distances rank as the metric does, exactly or nearly.
+
+    Exactly for cosine, centroid and recommended. For mean, Eq. 3 is the mean of the distances
+    per prompt and this their root mean square, which is never smaller.
+
+    Raises:
+        InputError: if the metric has no sketch.
+    """
+    if metric not in _VECTORS:
+        raise InputError(
+            f"metric {metric!r} has no candidates from an index; choose from {', '.join(SKETCHED)}"
+        )
+    return np.asarray(_VECTORS[metric](np.asarray(clouds)), dtype=np.float32)
+
+
+def finite_vectors(
+    vectors: Float[np.ndarray, "some values"], heads: Int[np.ndarray, " some"]
+) -> Float[np.ndarray, "some values"]:
+    """Return the vectors of these heads as they are.
+
+    Raises:
+        InputError: if a number is missing or infinite; names the head.
+    """
+    bad = ~np.isfinite(vectors).all(axis=1)
+    if bad.any():
+        raise InputError(
+            f"the cloud of head {heads[int(bad.argmax())]} holds NaN, infinity or numbers too "
+            "large for float32: impute the features before they are embedded"
+        )
+    return vectors
+
+
+def _flat(clouds: np.ndarray) -> np.ndarray:
+    return clouds.reshape(len(clouds), -1)
+
+
+def _means(clouds: np.ndarray) -> np.ndarray:
+    return np.asarray(clouds.mean(axis=1, dtype=np.float64))
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    """Rows of length 1, and the zero vector as it is."""
+    lengths = np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
+    return np.asarray(rows / np.where(lengths == 0, 1.0, lengths))
+
+
+_VECTORS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "mean": _flat,
+    "cosine": lambda clouds: _unit(_means(clouds)),
+    "recommended": lambda clouds: _unit(_flat(clouds)),
+    "centroid": _means,
+}
+
+SKETCHED = tuple(_VECTORS)
+"""Metrics that have a sketch."""

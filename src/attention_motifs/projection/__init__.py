@@ -1,0 +1,33 @@
+"""Stage 6a: heads as points in two or three dimensions.
+
+`project` starts from the distances of all pairs, `project_neighbours` from the nearest heads of
+each head where all pairs are too many.
+"""
+
+from __future__ import annotations
+
+from attention_motifs.projection.landmarks import Landmarks, landmark_scaling, project_neighbours
+from attention_motifs.projection.methods import (
+    DIMENSIONS,
+    NEIGHBOURHOODS,
+    PROJECTIONS,
+    Projection,
+    ProjectionMethod,
+    classical_scaling,
+    project,
+    projection_plan,
+)
+
+__all__ = [
+    "DIMENSIONS",
+    "NEIGHBOURHOODS",
+    "PROJECTIONS",
+    "Landmarks",
+    "Projection",
+    "ProjectionMethod",
+    "classical_scaling",
+    "landmark_scaling",
+    "project",
+    "project_neighbours",
+    "projection_plan",
+]

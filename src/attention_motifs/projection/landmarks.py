@@ -1,0 +1,223 @@
+"""Projections of more heads than all-pairs distances can be kept of.
+
+They work on the nearest heads of each head and on the exact distances from a few hundred
+landmarks to all: classical scaling of the landmarks places the others by triangulation (de Silva
+and Tenenbaum, 2004). With every head a landmark, isomap and pca are those of `project`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attention_motifs.errors import InputError
+from attention_motifs.neighbour_graph import (
+    NeighbourGraph,
+    Neighbours,
+    Rows,
+    geodesics,
+    graph_of,
+    join_by_rows,
+    sampled_rank_preservation,
+)
+from attention_motifs.projection import methods as m
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+    from attention_motifs.projection.methods import Coordinates
+
+N_LANDMARKS = 256
+"""Heads whose distances to all others are computed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Landmarks:
+    """Exact distances from some heads to all.
+
+    Attributes:
+        heads: (L,) numbers of the landmarks, increasing.
+        rows: (L, H) float32.
+    """
+
+    heads: Int[np.ndarray, " landmarks"]
+    rows: Float[np.ndarray, "landmarks heads"]
+
+    @classmethod
+    def choose(cls, n_heads: int, rows: Rows, n: int = N_LANDMARKS, seed: int = 0) -> Landmarks:
+        """Draw landmarks at random; all heads where there are no more."""
+        drawn = np.random.default_rng(seed).permutation(n_heads)[:n]
+        heads = np.sort(drawn)
+        return cls(heads, np.asarray(rows(heads), dtype=np.float32))
+
+
+def project_neighbours(
+    neighbours: Neighbours,
+    landmarks: Landmarks,
+    rows: Rows,
+    *,
+    method: str = "isomap",
+    n_neighbors: int = 16,
+    n_components: int = 2,
+    seed: int = 0,
+) -> m.Projection:
+    """Place heads in a plane or in space, from the nearest heads of each.
+
+    `isomap` measures paths from the landmarks, `pca` is scaling of the landmarks; `umap` and
+    `tsne` are given the lists of neighbours, and begin at that scaling. Trustworthiness and
+    continuity are taken over the landmarks.
+
+    Args:
+        neighbours: of all heads; `n_neighbors` is cut to as many as are listed.
+        landmarks: of the same heads and metric.
+        rows: exact distances from some heads to all, to join a graph that is in pieces.
+        method: a name in `PROJECTIONS`.
+        n_neighbors: as for `project`; for tsne the perplexity, at most a third of those listed.
+        n_components: 2 or 3.
+        seed: of umap and tsne, at least 0.
+
+    Raises:
+        InputError: as `project`.
+    """
+    chosen = m.checked_method(method, n_neighbors, n_components, seed)
+    n = len(neighbours.heads)
+    listed = neighbours.heads.shape[1]
+    used = min(n_neighbors, listed) if chosen.uses_neighbors else 0
+    graph = graph_of(neighbours, used) if chosen.uses_neighbors else None
+    trivial = n < m.FEWEST_HEADS or not landmarks.rows.any()
+    notes = [f"by {len(landmarks.heads)} landmarks"] if method in ("isomap", "pca") else []
+    if chosen.uses_neighbors and n_neighbors > used:
+        notes.append(f"n_neighbors cut from {n_neighbors} to {used}, as many as are kept")
+    with m.one_thread():
+        if trivial or method == "pca":
+            coordinates = landmark_scaling(landmarks.rows, landmarks.heads, n_components)
+        elif method == "isomap":
+            assert graph is not None  # noqa: S101 - the registry entry asks for a graph
+            paths = geodesics(join_by_rows(graph, rows), landmarks.heads)
+            coordinates = landmark_scaling(paths, landmarks.heads, n_components)
+        else:
+            start = m.with_noise(
+                landmark_scaling(landmarks.rows, landmarks.heads, n_components), seed
+            )
+            if method == "umap":
+                coordinates = _umap(neighbours, used, start, seed)
+            else:
+                perplexity = max(1.0, min(float(n_neighbors), (listed - 1) / 3))
+                if perplexity < used:
+                    notes.append(f"perplexity cut to {perplexity:.3g}, a third of those kept")
+                coordinates = _tsne(neighbours, perplexity, start, seed)
+        trustworthiness, continuity = sampled_rank_preservation(
+            coordinates, landmarks.heads, landmarks.rows
+        )
+    return m.Projection(
+        method=method,
+        n_neighbors=n_neighbors if chosen.uses_neighbors else 0,
+        n_components=n_components,
+        coordinates=coordinates.astype(np.float32),
+        trustworthiness=trustworthiness,
+        continuity=continuity,
+        n_pieces=graph.n_pieces if graph else 1,
+        note="; ".join([*notes, *_pieces_note(graph, method)]),
+    )
+
+
+def _pieces_note(graph: NeighbourGraph | None, method: str) -> list[str]:
+    if graph is None or graph.n_pieces == 1:
+        return []
+    end = "joined by near links" if method == "isomap" else "how far apart they are says little"
+    return [f"neighbour graph in {graph.n_pieces} pieces: {end}"]
+
+
+def landmark_scaling(
+    rows: Float[np.ndarray, "landmarks heads"],
+    landmarks: Int[np.ndarray, " landmarks"],
+    n_components: int,
+) -> Coordinates:
+    """Classical scaling of the landmarks, and every head where its distances to them put it.
+
+    With S the squares of the distances of the landmarks, s their means by landmark, and V, L the
+    leading eigenvectors and values of -J S J / 2, a head whose squared distances to the landmarks
+    are d is placed at -L^(-1/2) V^T (d - s) / 2. Axes point as in `classical_scaling`.
+
+    Raises:
+        InputError: if rows and landmarks differ in number.
+    """
+    if len(rows) != len(landmarks):
+        raise InputError(f"{len(rows)} rows for {len(landmarks)} landmarks: give as many")
+    squares = np.asarray(rows[:, landmarks], dtype=np.float64) ** 2
+    means = squares.mean(axis=1)
+    B = -0.5 * (squares - means[None, :] - means[:, None] + means.mean())
+    values, vectors = np.linalg.eigh((B + B.T) / 2)
+    taken = min(len(landmarks), n_components)
+    values, vectors = values[::-1][:taken], vectors[:, ::-1][:, :taken]
+    largest = vectors[np.argmax(np.abs(vectors), axis=0), np.arange(taken)]
+    vectors = vectors * np.where(largest < 0, -1.0, 1.0)
+    usable = values > max(float(values.max(initial=0.0)), 0.0) * 1e-12
+    scale = np.where(usable, 1.0 / np.sqrt(np.where(usable, values, 1.0)), 0.0)
+    coordinates = np.zeros((rows.shape[1], n_components))
+    step = max(1, _NUMBERS_AT_A_TIME // len(landmarks))
+    for start in range(0, rows.shape[1], step):
+        part = np.asarray(rows[:, start : start + step], dtype=np.float64) ** 2
+        coordinates[start : start + step, :taken] = (
+            -0.5 * (part - means[:, None]).T @ (vectors * scale)
+        )
+    return coordinates
+
+
+_NUMBERS_AT_A_TIME = 2**24
+"""Distances that are held in float64 at a time."""
+
+
+def _umap(neighbours: Neighbours, k: int, start: Coordinates, seed: int) -> Coordinates:
+    umap = m.optional("umap", "umap-learn", "umap")
+    # umap-learn counts each head as its own first neighbour.
+    heads = np.column_stack([np.arange(len(start)), neighbours.heads[:, :k]])
+    distances = np.column_stack([np.zeros(len(start)), neighbours.distances[:, :k]])
+    model = umap.UMAP(
+        n_neighbors=k + 1,
+        n_components=start.shape[1],
+        init=start.astype(np.float32),
+        precomputed_knn=(heads.astype(np.int64), distances / _unit(distances), None),
+        force_approximation_algorithm=True,  # without it few heads would be measured anew
+        random_state=seed,
+        n_jobs=1,
+    )
+    with warnings.catch_warnings():  # of an index for new points, which is not needed
+        warnings.simplefilter("ignore")
+        coordinates: Coordinates = model.fit_transform(start.astype(np.float32))
+    return coordinates
+
+
+def _tsne(neighbours: Neighbours, perplexity: float, start: Coordinates, seed: int) -> Coordinates:
+    from scipy.sparse import csr_array
+    from sklearn.manifold import TSNE
+
+    n, k = neighbours.heads.shape
+    # Each head is in its own list as well: scikit-learn takes it out again.
+    heads = np.column_stack([np.arange(n), neighbours.heads])
+    distances = np.column_stack([np.zeros(n), neighbours.distances]).astype(np.float64)
+    indptr = np.arange(0, n * (k + 1) + 1, k + 1)
+    graph = csr_array(
+        (distances.reshape(-1) / _unit(distances), heads.reshape(-1), indptr), shape=(n, n)
+    )
+    model: Any = TSNE(
+        n_components=start.shape[1],
+        perplexity=perplexity,
+        learning_rate=m.learning_rate(n),
+        metric="precomputed",
+        init=(1e-4 * start).astype(np.float32),
+        random_state=seed,
+        n_jobs=1,
+    )
+    with warnings.catch_warnings():  # of rows that are not sorted where distances are equal
+        warnings.simplefilter("ignore")
+        coordinates: Coordinates = model.fit_transform(graph)
+    return coordinates
+
+
+def _unit(distances: np.ndarray[Any, Any]) -> float:
+    """Mean distance to the neighbours, 1 if all are 0: the methods search best around 1."""
+    return float(distances[:, 1:].mean()) or 1.0

@@ -1,0 +1,287 @@
+"""An atlas of too many heads for all pairs, by a limit that is lowered: from end to end."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from attention_motifs import files
+from attention_motifs.atlas import Atlas
+from attention_motifs.checking import check_atlas
+from attention_motifs.errors import AtlasError, InputError
+from attention_motifs.neighbour_graph import DENSE_LIMIT
+from attention_motifs.site.export import export_site
+from attention_motifs.stages import neighbours as stage
+from attention_motifs.stages.cluster import cluster
+from attention_motifs.stages.distances import distances
+from attention_motifs.stages.evaluate import evaluate
+from attention_motifs.stages.project import project
+from conftest import contents
+from exported_site import manifest_of, values
+from synthetic_atlas import make_synthetic_atlas
+
+pytest.importorskip("faiss")
+
+METRICS = ("mean", "cosine", "recommended")
+LIMIT = 50
+
+
+@pytest.fixture
+def atlas(tmp_path: Path) -> Atlas:
+    """90 heads of three models, with the distances of all pairs."""
+    made = make_synthetic_atlas(tmp_path / "a", n_models=3, n_layers=6, n_heads=5, n_prompts=10)
+    for metric in METRICS[1:]:
+        distances(made, metric)
+    return made
+
+
+def thin(atlas: Atlas) -> Atlas:
+    for metric in METRICS:
+        distances(atlas, metric, dense_limit=LIMIT)
+    return Atlas.open(atlas.path)
+
+
+def test_all_pairs_are_kept_up_to_the_limit(atlas: Atlas) -> None:
+    assert DENSE_LIMIT == 20_000
+    assert (atlas.metrics(), atlas.neighbour_metrics()) == (sorted(METRICS), [])
+    distances(atlas, "mean", dense_limit=90, force=True)
+    assert (atlas.metrics(), atlas.neighbour_metrics()) == (sorted(METRICS), [])
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_neighbours_are_the_nearest_by_the_exact_metric(atlas: Atlas, metric: str) -> None:
+    matrix = np.array(atlas.distances(metric), dtype=np.float64)
+    np.fill_diagonal(matrix, np.inf)
+    found = thin(atlas).neighbours(metric)
+    assert found.heads.shape == (90, 64)
+    np.testing.assert_allclose(found.distances, np.sort(matrix, axis=1)[:, :64], atol=1e-5)
+    np.testing.assert_allclose(
+        found.distances, np.take_along_axis(matrix, found.heads.astype(int), axis=1), atol=1e-5
+    )
+
+
+def test_all_pairs_that_are_not_kept_name_the_mend(atlas: Atlas) -> None:
+    there = thin(atlas)
+    assert (there.metrics(), there.neighbour_metrics()) == ([], sorted(METRICS))
+    assert not list((atlas.path / "distances").glob("*.npy"))
+    with pytest.raises(AtlasError, match=r"90 heads are too many .* atlas.neighbours\('mean'\)"):
+        there.distances("mean")
+
+
+def test_the_evaluation_says_that_it_needs_all_pairs(atlas: Atlas) -> None:
+    there = thin(atlas)
+    with pytest.raises(AtlasError, match=r"too many for the distances of all pairs"):
+        evaluate(there)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_near_answers_as_before(atlas: Atlas, metric: str) -> None:
+    asked = [
+        {"n": 10},
+        {"n": 5, "scope": "across"},
+        {"n": 80},  # more than are kept: from the index
+        {"n": 12, "scope": "within", "layers": (0, 2)},
+        {"n": 4, "farthest": True},
+        {"n": 3, "models": ["synthetic-2"]},
+    ]
+    heads = ["synthetic-0:L0:H0", "org/synthetic-1:L3:H2", "synthetic-2:L5:H4"]
+    before = [atlas.near(h, metric=metric, **a) for h in heads for a in asked]
+    there = thin(atlas)
+    after = [there.near(h, metric=metric, **a) for h in heads for a in asked]
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_allclose(
+            [x.distance for x in new], [x.distance for x in old], rtol=1e-4, atol=1e-5
+        )
+        assert [x.rank for x in new] == [x.rank for x in old]
+        apart = np.diff([x.distance for x in old]).min(initial=1.0)
+        if apart > 1e-5:
+            assert [x.head for x in new] == [x.head for x in old]
+
+
+def test_the_graph_gives_the_projections_of_all_pairs(atlas: Atlas) -> None:
+    import polars as pl
+
+    settings = {"methods": ["isomap", "pca"], "n_neighbors": [4, 64], "dimensions": [2]}
+    project(atlas, **settings)  # type: ignore[arg-type]
+    before = atlas.projections.filter(pl.col("scope") == "all")
+    there = thin(atlas)
+    project(there, **settings)  # type: ignore[arg-type]
+    after = there.projections
+    assert after["scope"].unique().to_list() == ["all"]
+    # All 90 heads are landmarks here, and 64 neighbours are nearly all.
+    for name in ("x", "y", "trustworthiness", "continuity"):
+        old, new = before[name].to_numpy(), after[name].to_numpy()
+        pca = (before["method"] == "pca").to_numpy()
+        np.testing.assert_allclose(new[pca], old[pca], atol=2e-2)
+        assert np.corrcoef(new, old)[0, 1] > 0.99 or name in ("trustworthiness", "continuity")
+    assert after["n_pieces"].to_list() == before["n_pieces"].to_list()
+    assert (after["trustworthiness"] > 0.9).all()
+
+
+@pytest.mark.parametrize("method", ["leiden", "hdbscan", "single"])
+def test_clusters_of_the_graph_are_those_of_all_pairs(atlas: Atlas, method: str) -> None:
+    if method == "leiden":
+        pytest.importorskip("igraph")
+    settings = {"method": method, "min_size": 1 if method == "single" else 3, "n_rounds": 2}
+    before = cluster(atlas, **settings)  # type: ignore[arg-type]
+    after = cluster(thin(atlas), **settings)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(after.clustering.labels, before.clustering.labels)
+    assert after.stability is not None
+    assert after.stability.mean > 0.8
+
+
+def test_linkages_that_need_all_pairs_name_those_that_do_not(atlas: Atlas) -> None:
+    with pytest.raises(InputError, match=r"needs the distances of all pairs.*leiden, hdbscan"):
+        cluster(thin(atlas), method="average")
+
+
+def test_the_site_holds_the_nearest_heads(atlas: Atlas) -> None:
+    exact = np.array(atlas.distances("mean"))
+    there = thin(atlas)
+    project(there, methods=["pca"], dimensions=[2])
+    cluster(there, method="hdbscan", n_rounds=0)
+    export_site(there)
+    site = there.path / "site"
+    told = manifest_of(site)
+    assert [m["name"] for m in told["metrics"]] == list(METRICS)
+    assert "metrics" not in told["missing"]
+    assert "projections" not in told["missing"]
+    metric = told["metrics"][0]
+    assert (metric["n_nearest"], metric["matrix"]) == (64, None)
+    seen = 0
+    for rows in metric["rows"]:
+        assert rows["first_row"] == seen
+        shape = rows["n_rows"], 64
+        near = values(site, rows["file"], "float32").reshape(shape)
+        heads = values(site, rows["heads"], "uint32").reshape(shape).astype(int)
+        mine = exact[seen : seen + rows["n_rows"]]
+        np.testing.assert_allclose(near, np.take_along_axis(mine, heads, axis=1), atol=1e-5)
+        seen += rows["n_rows"]
+    assert seen == 90
+
+
+def test_the_null_by_depth_is_that_of_all_pairs(atlas: Atlas) -> None:
+    export_site(atlas)
+    site = atlas.path / "site"
+    before = values(site, manifest_of(site)["metrics"][0]["quantiles"], "float32")
+    export_site(thin(atlas))
+    after = values(site, manifest_of(site)["metrics"][0]["quantiles"], "float32")
+    np.testing.assert_allclose(after, before, rtol=1e-4, atol=1e-5)  # all heads are sampled
+
+
+def test_a_sound_atlas_has_no_findings_and_a_damaged_one_does(atlas: Atlas) -> None:
+    there = thin(atlas)
+    assert check_atlas(there) == []
+    part = there.neighbours_path("mean", 0)
+    arrays, told = files.read_tensors(part, "")
+    files.write_tensors(part, {**arrays, "distances": arrays["distances"] * 1.5}, told)
+    (finding,) = check_atlas(there)
+    assert re.search(r"not the distances of the clouds; run `motifs distances .* --force`", finding)
+    files.write_tensors(part, {**arrays, "distances": arrays["distances"][:, ::-1]}, told)
+    assert "not nearest first" in check_atlas(there)[0]
+    files.write_tensors(part, {**arrays, "heads": arrays["heads"] + 90}, told)
+    assert "names heads outside 0..89" in check_atlas(there)[0]
+    part.write_bytes(part.read_bytes()[:-40])
+    with pytest.raises(AtlasError, match=r"part-00000.safetensors: damaged.*run `motifs distances"):
+        there.neighbours("mean")
+    distances(there, "mean", dense_limit=LIMIT, force=True)
+    assert check_atlas(there) == []
+    index = there.index_path("cosine")
+    index.write_bytes(index.read_bytes()[:-1] + b"?")
+    (finding,) = check_atlas(there)
+    assert "index.safetensors: damaged" in finding
+    with pytest.raises(AtlasError, match=r"index.safetensors: damaged.*--metric cosine --force"):
+        there.near("synthetic-0:L0:H0", n=70, metric="cosine")
+    clouds = there.head_clouds_path("embedding")
+    clouds.write_bytes(clouds.read_bytes()[:200])
+    assert any("clouds-embedding.npy: damaged" in finding for finding in check_atlas(there))
+
+
+def test_a_run_that_was_stopped_goes_on_and_ends_with_the_same_files(
+    atlas: Atlas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attention_motifs.neighbour_files.HEADS_PER_PART", 32)
+    monkeypatch.setattr(stage, "HEADS_PER_PART", 32)
+    whole = contents(thin(atlas).path / "neighbours")
+    assert sum("mean/part" in str(name) for name in whole) == 3
+    files.remove(atlas.path / "neighbours")
+    written: list[Path] = []
+    write = stage.write_part
+
+    def stopping(path: Path, *rest: object) -> None:
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        written.append(path)
+        write(path, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(stage, "write_part", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        distances(atlas, "mean", dense_limit=LIMIT)
+    with pytest.raises(AtlasError, match=r"part-00002.safetensors: not there; run `motifs dist"):
+        atlas.neighbours("mean")
+    kept = {path: path.stat().st_ino for path in written}
+    monkeypatch.setattr(stage, "write_part", write)
+    assert contents(thin(atlas).path / "neighbours") == whole
+    assert {path: path.stat().st_ino for path in written} == kept
+
+
+def test_parts_of_other_clouds_are_not_taken_for_these(
+    atlas: Atlas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = thin(atlas)
+    there.finish("place:synthetic-0", "placed anew")
+    monkeypatch.setattr(stage, "nearest_neighbours", _interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        distances(there, "mean", dense_limit=LIMIT)
+    assert there.neighbour_metrics() == ["cosine", "recommended"]
+
+
+def _interrupt(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_slow_metric_has_no_neighbours_but_still_answers_for_one_head(atlas: Atlas) -> None:
+    with pytest.raises(InputError, match=r"'energy': 90 heads are too many.*motifs near --metric"):
+        distances(atlas, "energy", dense_limit=LIMIT)
+    assert len(thin(atlas).near("synthetic-0:L0:H0", metric="energy")) == 10
+
+
+def test_back_to_all_pairs_leaves_no_neighbours(atlas: Atlas) -> None:
+    there = thin(atlas)
+    distances(there, "mean")
+    assert (there.metrics(), there.neighbour_metrics()) == (["mean"], ["cosine", "recommended"])
+
+
+def test_the_commands_tell_what_is_kept(
+    atlas: Atlas,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    from attention_motifs.cli import main
+
+    def run(*words: str) -> tuple[int, str]:
+        monkeypatch.setattr("sys.argv", ["motifs", *words])
+        with pytest.raises(SystemExit) as left:
+            main()
+        captured = capsys.readouterr()
+        return int(left.value.code or 0), captured.out + captured.err
+
+    there = ("--atlas", str(atlas.path))
+    assert run("distances", *there, "--dense-limit", "50", "--force")[0] == 0
+    code, told = run("info", *there)
+    assert code == 0
+    assert "Distances: cosine (nearest heads), mean (nearest heads)" in told
+    code, told = run("near", "synthetic-0:L0:H0", *there, "-n", "3")
+    assert code == 0
+    assert "of 89 heads" in told
+    assert run("check", str(atlas.path))[0] == 0
+    code, told = run("distances", *there, "--dense-limit", "-1")
+    assert code == 2
+    assert "--dense-limit -1: give a number of heads" in told
+    code, told = run("figures", *there, "--out", str(tmp_path / "f"))
+    assert code == 4
+    assert "90 heads are too many" in told
