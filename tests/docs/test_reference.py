@@ -75,7 +75,7 @@ def test_every_file_of_the_demo_is_documented(demo_atlas: Path) -> None:
 
 def test_every_path_in_the_code_is_documented_and_the_other_way_round(atlas: Atlas) -> None:
     values = {"model": "org/name", "block": 3, "prompt_id": "0" * 16, "metric": "mean",
-              "inputs": "abc", "part": 2}  # fmt: skip
+              "inputs": "abc", "part": 2, "space": "embedding"}  # fmt: skip
     known: set[str] = set()
     for name, member in inspect.getmembers(AtlasPaths):
         if isinstance(member, property):
