@@ -34,7 +34,7 @@ from attention_motifs.stages.compare import COUNTS, measure
 from synthetic_atlas import make_synthetic_atlas
 
 DOCS = Path(__file__).parents[1] / "docs"
-REFERENCE = DOCS / "reference" / "comparison.json"
+REFERENCE = DOCS / "packaged" / "comparison.json"
 
 
 # Measures
@@ -107,9 +107,11 @@ def test_depth_contrast_is_as_defined(seed: int, n_layers: int, n_heads: int) ->
     assert found is not None
     late = layers >= n_layers // 2
     assert found.auroc == pytest.approx(plain_auroc(distances, late))
-    assert found.best_auroc == pytest.approx(plain_auroc(distances, layers >= found.best_split))
-    assert found.best_auroc >= found.auroc
+    cuts = [plain_auroc(distances, layers >= cut) for cut in range(1, n_layers)]
+    assert found.best_auroc == pytest.approx(max(cuts))
+    assert found.best_auroc == pytest.approx(cuts[found.best_cut - 1])
     assert 0.05 <= found.p <= 1.0
+    assert 0.05 <= found.best_p <= 1.0
     same = late[:, None] == late[None, :]
     np.fill_diagonal(same, False)
     assert found.within == pytest.approx(distances[same].mean())
@@ -125,6 +127,7 @@ def test_depth_contrast_sees_layers_and_does_not_see_what_is_not_there() -> None
         assert found is not None
         assert low <= found.auroc <= high
         assert (found.p <= 0.01) == (slope > 0)
+        assert (found.best_p <= 0.01) == (slope > 0)
 
 
 @pytest.mark.parametrize("layers", [[0], [0, 0, 0], [0, 1]])
@@ -253,7 +256,10 @@ def test_verdicts_follow_the_rules(measured: dict[str, Any]) -> None:
     assert verdict("known-classes", classes=rows) == "not measurable here"
     assert verdict("name-movers", classes=rows) == "not measurable here"
     for aurocs, expected in (((0.7, 0.7, 0.5), "agrees"), ((0.7, 0.5), "partly")):
-        layers = [{"model": "m", "auroc": a, "p": 0.01} for a in aurocs]
+        layers = [
+            {"model": "m", "auroc": a, "p": 0.01, "best_auroc": a, "best_p": 0.01, "best_cut": 1}
+            for a in aurocs
+        ]
         assert verdict("layers", layers=layers) == expected
 
 

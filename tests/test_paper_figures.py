@@ -129,6 +129,7 @@ def test_look_alikes_carry_distance_class_and_citation(tmp_path: Path) -> None:
     expected = [0.0, float(atlas.distances("mean")[0, 1])]
     assert table["distance"].to_list() == pytest.approx(expected)
     assert table["classes"].to_list() == ["", "twister"]
+    assert table["label"].to_list() == [UNKNOWN, "twisters"]
     assert table["papers"].to_list() == ["", "Mine"]
     assert table["urls"].to_list() == ["", "https://example.org/a"]
     items = paper_items(atlas, lambda *_: ["synthetic-0:L0:H1"])

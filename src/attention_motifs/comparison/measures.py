@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, Int
+    from jaxtyping import Float, Int
 
 N_BINS = 40
 N_SHOWN = 3
@@ -147,9 +147,11 @@ class DepthContrast:
     """Chance that a pair across the halves is farther apart than a pair within one."""
     p: float
     """One-sided, of the AUROC, heads dealt out to the halves at random."""
-    best_split: int
-    """The layer before which to cut for the largest AUROC; only the p above is for a fixed cut."""
+    best_cut: int
+    """The layer before which to cut for the largest AUROC."""
     best_auroc: float
+    best_p: float
+    """One-sided, of the largest AUROC over all cuts, against the same in heads dealt at random."""
     spearman: float
     """Rank correlation of the distance of two heads and how many layers lie between them."""
 
@@ -168,49 +170,62 @@ def depth_contrast(
     """
     from scipy.stats import rankdata, spearmanr
 
+    numbers, layer = np.unique(layers, return_inverse=True)
     left, right = np.triu_indices(len(layers), k=1)
     values = distances[left, right].astype(np.float64)
-    ranks = rankdata(values)
-    numbers = np.unique(layers)
-    cuts = {int(n): _auroc(ranks, layers >= n, left, right) for n in numbers[1:]}
-    cuts = {n: value for n, value in cuts.items() if not math.isnan(value)}
-    if not cuts:
+    if len(numbers) < 2 or len(values) < 2:
         return None
-    late = layers >= numbers[len(numbers) // 2]
-    auroc = _auroc(ranks, late, left, right)
-    if math.isnan(auroc):
+    ranks = np.zeros(distances.shape)
+    ranks[left, right] = ranks[right, left] = rankdata(values)
+    aurocs = _aurocs_by_cut(ranks, layer)
+    half = len(numbers) // 2 - 1
+    if np.isnan(aurocs[half]):
         return None
     rng = np.random.default_rng(seed)
-    drawn = [_auroc(ranks, rng.permutation(late), left, right) for _ in range(n_permutations)]
-    apart = late[left] != late[right]
-    best = max(cuts, key=lambda n: cuts[n])
-    gap = np.abs(layers[left] - layers[right])
+    drawn = np.array([_aurocs_by_cut(ranks, rng.permutation(layer)) for _ in range(n_permutations)])
+    best = int(np.nanargmax(aurocs))
+    apart = (layer[left] > half) != (layer[right] > half)
     return DepthContrast(
         model=model,
         within=float(values[~apart].mean()),
         across=float(values[apart].mean()),
-        auroc=auroc,
-        p=(1 + sum(value >= auroc - 1e-12 for value in drawn)) / (1 + n_permutations),
-        best_split=best,
-        best_auroc=cuts[best],
-        spearman=float(spearmanr(values, gap).statistic),
+        auroc=float(aurocs[half]),
+        p=_p(aurocs[half], drawn[:, half]),
+        best_cut=int(numbers[best + 1]),
+        best_auroc=float(aurocs[best]),
+        best_p=_p(aurocs[best], np.nanmax(drawn, axis=1)),
+        spearman=float(spearmanr(values, np.abs(layers[left] - layers[right])).statistic),
     )
 
 
-def _auroc(
-    ranks: Float[np.ndarray, " pairs"],
-    late: Bool[np.ndarray, " heads"],
-    left: Int[np.ndarray, " pairs"],
-    right: Int[np.ndarray, " pairs"],
-) -> float:
-    """AUROC of the ranks for pairs whose heads are on two sides; NaN without both kinds."""
-    apart = late[left] != late[right]
-    n_apart = int(apart.sum())
-    n_same = len(ranks) - n_apart
-    if not n_apart or not n_same:
-        return math.nan
-    above = float(ranks[apart].sum()) - n_apart * (n_apart + 1) / 2
-    return above / (n_apart * n_same)
+def _p(value: float, drawn: Float[np.ndarray, " draws"]) -> float:
+    """(1 + draws at least as large) / (1 + draws); equal values may differ by rounding."""
+    return float((1 + (drawn >= value - 1e-12).sum()) / (1 + len(drawn)))
+
+
+def _aurocs_by_cut(
+    ranks: Float[np.ndarray, "heads heads"], layer: Int[np.ndarray, " heads"]
+) -> Float[np.ndarray, " cuts"]:
+    """AUROC, for a cut after each layer but the last, of pairs across it against all others.
+
+    From the rank sums of all pairs of layers; NaN where all pairs are across.
+
+    Args:
+        ranks: of the pairs' distances, symmetric, zero diagonal.
+        layer: number of every head, from 0, none left out.
+    """
+    member = np.eye(int(layer.max()) + 1)[layer]
+    sums = member.T @ ranks @ member  # those of two layers; of one layer twice
+    counts = member.sum(axis=0)
+    n_pairs = len(layer) * (len(layer) - 1) / 2
+    early = np.cumsum(counts)[:-1]
+    n_across = early * (len(layer) - early)
+    n_within = n_pairs - n_across
+    rank_sum = np.array([sums[:c, c:].sum() for c in range(1, len(counts))])
+    wins = rank_sum - n_across * (n_across + 1) / 2
+    found: Float[np.ndarray, " cuts"] = np.full(len(wins), np.nan)
+    np.divide(wins, n_across * n_within, out=found, where=n_within > 0)
+    return found
 
 
 def pattern_difference(

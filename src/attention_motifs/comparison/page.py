@@ -45,8 +45,8 @@ def comparison_page(
         *_classes(first),
         "\n## Early and late layers\n",
         *_layers(first),
-        "\n## Why they differ\n",
-        *_reasons(atlases),
+        "\n## What other choices change\n",
+        *_changes(atlases),
     ]
     return "\n".join(parts) + "\n"
 
@@ -58,7 +58,7 @@ def _claims(atlases: Sequence[Measured], figures: str | None, ending: str) -> li
     rows = []
     for claim in CLAIMS:
         place = f" ({claim.section})" if claim.section else ""
-        figure = claim.figure.rpartition("-")[0].replace("-", " ")
+        figure = f"figure {int(claim.figure.split('-')[1])}"
         if figures is not None:
             figure = f"[{figure}]({figures}/{claim.figure}.{ending})"
         told = [f"{of[claim.key]['measured']}: **{of[claim.key]['verdict']}**" for of in verdicts]
@@ -141,19 +141,19 @@ def _layers(measured: Measured) -> list[str]:
             f"{row['across']:.2f}",
             f"{row['auroc']:.2f}",
             f"{row['p']:.3f}",
-            f"{row['best_auroc']:.2f} before layer {row['best_split']}",
+            f"{row['best_auroc']:.2f} (p {row['best_p']:.3f}), before layer {row['best_cut']}",
             f"{row['spearman']:.2f}",
         ]
         for row in measured["layers"]
     ]
     header = [
         "model", "mean distance within a half", "across the halves", "AUROC", "p",
-        "best cut", "Spearman of distance and layers between",
+        "AUROC of the best cut", "Spearman of distance and layers between",
     ]  # fmt: skip
     return _table(header, rows)
 
 
-def _reasons(atlases: Sequence[Measured]) -> list[str]:
+def _changes(atlases: Sequence[Measured]) -> list[str]:
     first = atlases[0]
     shares = {row["choice"]: row for row in first["variance"]}
     here = first["variance"][0]

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from attention_motifs.atlas import Atlas
 
+_LABEL = 5.0
+"""Points of 80 names beside the correlations of a page's width; more names are smaller."""
+
 PAIRED = 6
 """Components that figure 12 pairs."""
 
@@ -111,11 +114,27 @@ def feature_importance(atlas: Atlas) -> Figure:
     picture = bottom.imshow(
         matrix, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto", interpolation="none"
     )
-    bottom.set_xticks(np.arange(n), names, rotation=90, fontsize=3.6)
-    bottom.set_yticks(np.arange(n), names, fontsize=3.6)
+    # Names in full stand at the left only, and groups of them below: both can be read in print.
+    bottom.set_yticks(np.arange(n), names, fontsize=min(SMALL, _LABEL * 80 / max(n, 1)))
+    starts = [i for i in range(n) if i == 0 or _group(names[i]) != _group(names[i - 1])]
+    ends = [*starts[1:], n]
+    middles = [(start + end - 1) / 2 for start, end in zip(starts, ends, strict=True)]
+    bottom.set_xticks(middles, [_group(names[i]) for i in starts], rotation=30, ha="right")
     bottom.tick_params(length=0)
-    figure.colorbar(picture, ax=bottom, label="correlation", shrink=0.4)
+    for draw in (bottom.axhline, bottom.axvline):
+        for start in starts[1:]:
+            draw(start - 0.5, color="black", linewidth=0.4)
+    for start in starts[1:]:
+        top.axvline(start - 0.5, color="black", linewidth=0.4)
+    bar = figure.colorbar(picture, ax=bottom, location="bottom", shrink=0.5, aspect=40)
+    bar.set_label("correlation", fontsize=SMALL)
     return figure
+
+
+def _group(name: str) -> str:
+    """What a feature is a statistic of: `gram.row` of `gram.row.hist.mean`."""
+    before, hist, _ = name.partition(".hist")
+    return before if hist else name.partition(".")[0]
 
 
 def component_points(atlas: Atlas, max_points: int = MAX_POINTS, seed: int = 0) -> pl.DataFrame:

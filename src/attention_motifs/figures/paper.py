@@ -18,6 +18,7 @@ from attention_motifs.figures.components import (
     feature_importance,
     importance_table,
 )
+from attention_motifs.figures.head_groups import head_groups
 from attention_motifs.figures.head_maps import ALL_MODELS, METHODS, head_map_table, head_maps
 from attention_motifs.figures.heatmap import distance_heatmap
 from attention_motifs.figures.make import distance_numbers, pattern_numbers, typical_heads
@@ -257,8 +258,9 @@ def look_alike_table(atlas: Atlas, heads: Sequence[str]) -> pl.DataFrame:
     """Heads with their distance by Eq. 3 from the first, their known classes and who says so.
 
     Returns:
-        Columns `head`, `distance`, `classes`, `papers`, `urls`; the last three join several by
-        semicolons, and are empty where nothing is known.
+        Columns `head`, `distance`, `label` (of `head_groups`: known, or computed from behaviour),
+        `classes`, `papers`, `urls`; the last three join several by semicolons, and are empty where
+        the literature says nothing.
 
     Raises:
         AtlasError: if the distances by `mean` were not computed.
@@ -266,13 +268,14 @@ def look_alike_table(atlas: Atlas, heads: Sequence[str]) -> pl.DataFrame:
     import polars as pl
 
     rows = [atlas.head_index(head) for head in heads]
-    matrix = atlas.distances("mean")
+    matrix, labels = atlas.distances("mean"), head_groups(atlas).labels
     known = pl.concat([known_heads(model, atlas.own_classes) for model in atlas.models])
     said = [known.filter(pl.col("head") == head) for head in heads]
     return pl.DataFrame(
         {
             "head": list(heads),
             "distance": [float(matrix[rows[0], row]) for row in rows],
+            "label": [labels[row] for row in rows],
             **{
                 name: ["; ".join(table[column].unique(maintain_order=True)) for table in said]
                 for name, column in (("classes", "class"), ("papers", "paper"), ("urls", "url"))

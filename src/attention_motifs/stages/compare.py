@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -115,7 +116,7 @@ def _settings(atlas: Atlas) -> dict[str, Any]:
             }
             for name, info in atlas.manifest.models.items()
         ],
-        "prompts": configuration.prompts,
+        "prompts": Path(configuration.prompts).name,
         "prompts_sha256": atlas.manifest.prompts["sha256"],
         "n_prompts": n_prompts,
         "seed": configuration.seed,
