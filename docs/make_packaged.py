@@ -3,7 +3,7 @@
     motifs paper --config packaged --atlas reference --out reference-figures/
     python docs/make_packaged.py reference reference-figures/ --beside 64-tokens
 
-Pictures are kept at a width of 1,100 pixels and 128 colours, tables of one row per pattern are left
+Pictures are kept at a width of 1,000 pixels and 64 colours, tables of one row per pattern are left
 out, and of the embedded patterns a slice is kept, which a test computes again.
 """
 
@@ -24,7 +24,7 @@ from attention_motifs.comparison import comparison_page
 from attention_motifs.stages.compare import measure
 
 DOCS = Path(__file__).resolve().parent
-WIDTH, COLOURS = 1100, 128
+WIDTH, COLOURS = 1000, 64
 VECTORS = ("figure-02-artificial", "figure-11-variance")
 """Small as SVG; the others hold a picture for every pattern, or a point for every head."""
 LARGEST = 120_000

@@ -81,8 +81,8 @@ def test_every_figure_is_kept_with_its_caption_and_small() -> None:
         assert claim.figure in names
     for path in REFERENCE.glob("*.png"):
         with Image.open(path) as picture:
-            assert picture.width == 1100
-    assert sum(p.stat().st_size for p in REFERENCE.rglob("*") if p.is_file()) < 4_000_000
+            assert picture.width == 1000
+    assert sum(p.stat().st_size for p in REFERENCE.rglob("*") if p.is_file()) < 3_000_000
 
 
 def test_the_tables_agree_with_the_comparison(atlases: list[dict[str, Any]]) -> None:
