@@ -144,10 +144,11 @@ def test_pattern_difference_is_the_total_variation_of_the_rows() -> None:
 
 def test_variance_shares_are_those_of_the_embedding() -> None:
     rows = np.random.default_rng(0).normal(size=(200, 8)) @ np.triu(np.ones((8, 8)))
-    shares = PatternEmbedding.fit(rows, 8).explained_variance_ratio.cumsum()
-    found = variance_shares(np.corrcoef(rows.T), [1, 3, 20])
-    assert found == pytest.approx([shares[0], shares[2], 1.0])
-    noisy = variance_shares(np.corrcoef(rows.T), [1], n_noise=2)
+    fitted = PatternEmbedding.fit(rows, 8)
+    shares = fitted.explained_variance_ratio.cumsum()
+    variances = np.random.default_rng(1).permutation(fitted.explained_variance)
+    assert variance_shares(variances, [1, 3, 20]) == pytest.approx([shares[0], shares[2], 1.0])
+    noisy = variance_shares(np.append(variances, [1.0, 1.0]), [1])
     assert noisy[0] == pytest.approx(shares[0] * 8 / 10)
 
 

@@ -102,6 +102,14 @@ def test_projections_that_a_figure_needs_are_made_by_the_command(tmp_path: Path)
     assert set(atlas.projections["n_components"]) == {2, 3}
 
 
+def test_a_format_that_is_not_written_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    atlas = make_synthetic_atlas(tmp_path / "atlas")
+    with pytest.raises(InputError, match="figure format 'gif'"):
+        paper_figures(atlas, tmp_path / "out", FigureSettings(formats=("svg", "gif")))
+    assert not atlas.projections_path.exists()
+    assert not (tmp_path / "out").exists()
+
+
 def test_heads_of_figures_can_be_chosen(atlas: Atlas) -> None:
     head = str(atlas.heads["head"][3])
     items = {i.name: i for i in paper_items(atlas, nearest(atlas), FigureSettings(heads=(head,)))}

@@ -239,15 +239,8 @@ def pattern_difference(
 
 
 def variance_shares(
-    correlation: Float[np.ndarray, "columns columns"], counts: Sequence[int], n_noise: int = 0
+    variances: Float[np.ndarray, " components"], counts: Sequence[int]
 ) -> list[float]:
-    """Share of the variance of the first k components, for each k of `counts`.
-
-    Args:
-        correlation: of columns that vary.
-        counts: numbers of components.
-        n_noise: columns of pure noise of variance 1 beside them, each a component of its own.
-    """
-    eigenvalues = np.concatenate([np.linalg.eigvalsh(correlation), np.ones(n_noise)])
-    shares = np.cumsum(np.sort(eigenvalues)[::-1]) / eigenvalues.sum()
-    return [float(shares[min(k, len(shares)) - 1]) for k in counts]
+    """Share of the variance of the k components that explain most, for each k of `counts`."""
+    cumulative = np.cumsum(np.sort(variances)[::-1]) / variances.sum()
+    return [float(cumulative[min(k, len(cumulative)) - 1]) for k in counts]

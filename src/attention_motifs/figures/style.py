@@ -114,9 +114,7 @@ def save(
         InputError: if a format is none of these.
         ResourceError: if the disk is full or the folder cannot be written.
     """
-    for ending in formats:
-        if ending not in _METADATA:
-            raise InputError(f"figure format {ending!r}: choose from {', '.join(_METADATA)}")
+    check_formats(formats)
     paths = []
     for ending in formats:
         path = Path(folder) / f"{name}.{ending}"
@@ -124,6 +122,17 @@ def save(
             figure.savefig(temporary, format=ending, metadata=_METADATA[ending])
         paths.append(path)
     return paths
+
+
+def check_formats(formats: Sequence[str]) -> None:
+    """Refuse formats of figures that `save` does not write.
+
+    Raises:
+        InputError: naming those that it does.
+    """
+    for ending in formats:
+        if ending not in _METADATA:
+            raise InputError(f"figure format {ending!r}: choose from {', '.join(_METADATA)}")
 
 
 def colours(n: int) -> list[Colour]:

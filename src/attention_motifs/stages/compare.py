@@ -20,7 +20,7 @@ from attention_motifs.comparison.measures import (
 )
 from attention_motifs.embedding import PatternEmbedding
 from attention_motifs.errors import AtlasError
-from attention_motifs.moments import FeatureMoments, LengthBinnedMoments
+from attention_motifs.moments import LengthBinnedMoments
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.evaluate import computed_head_classes, literature_classes
 from attention_motifs.triangles import unpack_triangle
@@ -137,77 +137,50 @@ def _variance(
     """Shares of variance as embedded and under other choices; clouds with the other Gram matrix."""
     embedding = atlas.embedding()
     names = list(embedding.feature_names)
+    variances = embedding.explained_variance
+    found = [_choice("as embedded", variances)]
+    if n_constant := len(names) - len(variances):
+        noise = np.concatenate([variances, np.ones(n_constant)])
+        found.append(_choice("constant columns kept, as rounding noise of variance 1", noise))
+    own = [model for model, info in atlas.manifest.models.items() if not info.get("added")]
     other = [re.sub(_SKEW, _SKEW_COL, name) for name in names]
-    has_other = other != names and "skew_col" in atlas.manifest.configuration.feature_sets
-    wanted = list(dict.fromkeys([*names, *(other if has_other else ())]))
-    whole, alone = FeatureMoments(len(wanted)), {}
-    for model in atlas.models:
-        alone[model] = FeatureMoments(len(wanted))
-        for part in atlas.feature_parts(model, wanted):
-            rows = part.select(wanted).to_numpy()
-            whole.update(rows)
-            alone[model].update(rows)
-    n = len(names)
-    here = embedding.explained_variance_ratio.cumsum()
-    shares = [float(here[min(k, len(here)) - 1]) for k in COUNTS]
-    found = [_choice("as embedded", len(embedding.kept), shares)]
-    n_constant = n - len(embedding.kept)
-    if n_constant:
-        correlation = _correlation(whole.covariance()[:n, :n])
-        found.append(
-            _choice(
-                "constant columns kept, as rounding noise of variance 1",
-                n,
-                variance_shares(correlation, COUNTS, n_constant),
-            )
-        )
     clouds = None
-    if has_other:
-        columns = [wanted.index(name) for name in other]
-        covariance = whole.covariance()[np.ix_(columns, columns)]
-        correlation = _correlation(covariance)
-        found.append(
-            _choice(
-                "S(A)^T S(A) for S(A) S(A)^T",
-                len(correlation),
-                variance_shares(correlation, COUNTS),
-            )
-        )
-        clouds = _clouds(atlas, other, embedding.n_components)
-    if len(atlas.models) > 1:
-        for model, moments in alone.items():
-            correlation = _correlation(moments.covariance()[:n, :n])
-            found.append(
-                _choice(f"{model} alone", len(correlation), variance_shares(correlation, COUNTS))
-            )
+    if other != names and "skew_col" in atlas.manifest.configuration.feature_sets:
+        fitted = _fit(atlas, own, other)
+        found.append(_choice("S(A)^T S(A) for S(A) S(A)^T", fitted.explained_variance))
+        clouds = _clouds(atlas, fitted)
+    if len(own) > 1:
+        found += [
+            _choice(f"{model} alone", _fit(atlas, [model], names).explained_variance)
+            for model in own
+        ]
     return found, clouds
 
 
-def _choice(name: str, columns: int, shares: Sequence[float]) -> dict[str, Any]:
+def _choice(name: str, variances: Float[np.ndarray, " components"]) -> dict[str, Any]:
+    shares = variance_shares(variances, COUNTS)
     return {
         "choice": name,
-        "columns": columns,
+        "columns": len(variances),
         **{str(k): share for k, share in zip(COUNTS, shares, strict=True)},
     }
 
 
-def _correlation(covariance: Float[np.ndarray, "f f"]) -> Float[np.ndarray, "kept kept"]:
-    """Correlations of the columns that vary."""
-    deviation = np.sqrt(np.maximum(np.diag(covariance), 0.0))
-    kept = np.flatnonzero(deviation > 1e-9)
-    return np.asarray(covariance[np.ix_(kept, kept)] / np.outer(deviation[kept], deviation[kept]))
+def _fit(atlas: Atlas, models: Sequence[str], names: Sequence[str]) -> PatternEmbedding:
+    """Fit an embedding like the atlas's own on some models and columns."""
+    embedding = atlas.embedding()
+    moments = LengthBinnedMoments(len(names), embedding.length_bins)
+    for model in models:
+        for part in atlas.feature_parts(model, names):
+            moments.update(part.select(names).to_numpy(), part["n_tokens"].to_numpy())
+    return PatternEmbedding.from_moments(moments, embedding.n_components, names)
 
 
 def _clouds(
-    atlas: Atlas, names: Sequence[str], n_components: int
+    atlas: Atlas, fitted: PatternEmbedding
 ) -> Float[np.ndarray, "prompts heads components"]:
-    """Head clouds in an embedding fitted on other columns."""
-    bins = atlas.embedding().length_bins
-    moments = LengthBinnedMoments(len(names), bins)
-    for model in atlas.models:
-        for part in atlas.feature_parts(model, names):
-            moments.update(part.select(names).to_numpy(), part["n_tokens"].to_numpy())
-    fitted = PatternEmbedding.from_moments(moments, n_components, list(names))
+    """Head clouds in an embedding that is not the atlas's own."""
+    names = list(fitted.feature_names)
     n_prompts = int(atlas.manifest.prompts["n"])
     clouds = []
     for model in atlas.models:

@@ -7,6 +7,7 @@ from pathlib import Path
 from attention_motifs.atlas import Atlas
 from attention_motifs.figures.head_maps import METHODS
 from attention_motifs.figures.paper import DEFAULT_FIGURES, FigureSettings, make_paper
+from attention_motifs.figures.style import check_formats
 from attention_motifs.progress import Report, silent
 
 METRIC = "mean"
@@ -32,6 +33,7 @@ def paper_figures(
         AtlasError: if a stage has not run, a file is damaged, or another run holds the atlas.
         ResourceError: if the disk is full or the folder cannot be written.
     """
+    check_formats(settings.formats)
     atlas.distances(METRIC)  # raises, if it does, before anything is projected
     project_for_figures(atlas, settings, report)
 
