@@ -277,6 +277,30 @@ def test_memory_does_not_grow_with_the_parts_that_are_written(tmp_path: Path) ->
     assert peaks[48] - peaks[8] < 200, "40 parts more are 400 MB"
 
 
+INTERRUPTED = """
+import os, signal, sys, threading, time
+from pathlib import Path
+import polars as pl
+from attention_motifs import files
+def parts():
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    for i in range(100):
+        yield pl.DataFrame({"x": [i]})
+        time.sleep(0.1)
+folder = Path(sys.argv[1])
+try:
+    files.write_parquet_parts(folder / "a.parquet", parts())
+except KeyboardInterrupt:
+    print([path.name for path in folder.iterdir()])
+"""
+
+
+def test_an_interrupt_between_two_parts_leaves_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", INTERRUPTED, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 def test_an_error_between_two_parts_is_the_callers_and_leaves_nothing(tmp_path: Path) -> None:
     def parts() -> Iterator[pl.DataFrame]:
         yield from parts_of_a_table(2, 10)

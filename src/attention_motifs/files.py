@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -229,6 +230,11 @@ def write_parquet_parts(path: Path, parts: Iterator[pl.DataFrame]) -> None:
                 metadata={},
                 maintain_order=True,
             )
+        except KeyboardInterrupt:
+            # Polars hands the interrupt on while Python's own still waits: it is to be raised here,
+            # and not in the midst of the cleaning up.
+            time.sleep(0)
+            raise
         except Exception:
             if failures:  # polars tells of it in words of its own
                 raise failures[0] from None
