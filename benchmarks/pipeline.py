@@ -3,9 +3,10 @@
 Six models of the paper's layers and heads (table 1; 1,520 heads), 128 prompts of 128 tokens:
 194,560 patterns. Every stage runs in a process of its own, so that its peak memory is its own. The
 same is done with a quarter and four times the prompts, and with a quarter (one model of 384 heads)
-and four times the heads (24 models), and the slope of log time against log size is printed: 1 is
-linear. Making the patterns is timed apart and taken off. Figures are kept in the JSON file and
-added to, so that the sizes and stages can be run one after another.
+and four times the heads (24 models). Slopes of log processor seconds on log size are printed: 1 is
+linear. Processor seconds count all threads, and other load changes them less. Making the patterns
+is timed apart and taken off. Figures are kept in the JSON file and added to, so that the sizes and
+stages can be run one after another.
 
     python benchmarks/pipeline.py
     python benchmarks/pipeline.py --prompts 32 128 --heads 1 --tokens 64 --feature-sets paper
@@ -132,7 +133,7 @@ def run_stage(stage: str, path: Path, given: argparse.Namespace) -> dict[str, fl
     (n_prompts,), (times,) = given.prompts, given.heads
     models = models_of(times)
     warm_up(given)
-    before = time.perf_counter()
+    before, before_cpu = time.perf_counter(), time.process_time()
     if stage == "patterns":
         for batch in patterns_of(models, n_prompts, given.tokens):
             batch.sum()
@@ -143,8 +144,9 @@ def run_stage(stage: str, path: Path, given: argparse.Namespace) -> dict[str, fl
         with Atlas.lock(path):
             run_later_stage(stage, atlas)
     seconds = time.perf_counter() - before
+    cpu = time.process_time() - before_cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"seconds": seconds, "peak_mib": peak}
+    return {"seconds": seconds, "cpu_seconds": cpu, "peak_mib": peak}
 
 
 def run_later_stage(stage: str, atlas: Any) -> None:
@@ -155,11 +157,11 @@ def run_later_stage(stage: str, atlas: Any) -> None:
     from attention_motifs.stages.project import project
 
     if stage == "embed":
-        embed(atlas)
+        embed(atlas, force=True)
     elif stage in METRICS:
-        distances(atlas, stage)
+        distances(atlas, stage, force=True)
     elif stage == "isomap":
-        project(atlas, methods=["isomap"], n_neighbors=[16], dimensions=[2, 3])
+        project(atlas, methods=["isomap"], n_neighbors=[16], dimensions=[2, 3], force=True)
     else:
         export_site(atlas, atlas.path / "site")
 
@@ -265,25 +267,30 @@ def show(found: dict[Size, Figures]) -> None:
         if len(chosen) < 2:
             continue
         amounts = [heads_in(models_of(times)) if axis == 0 else n for times, n in chosen]
-        print(f"\n{what} {amounts}: seconds (peak MiB), slope of log seconds on log {what}")
+        print(
+            f"\n{what} {amounts}: seconds (peak MiB), slopes of log processor seconds on log {what}"
+        )
         for stage in STAGES:
             cells, points = [], []
             for size, amount in zip(chosen, amounts, strict=True):
-                seconds = net_seconds(found[size], stage)
+                seconds = net(found[size], stage, "seconds")
+                cpu = net(found[size], stage, "cpu_seconds")
                 if seconds is not None:
-                    points.append((math.log(amount), math.log(max(seconds, 1e-3))))
                     cells.append(f"{seconds:.1f} ({found[size][stage]['peak_mib']:.0f})")
+                if cpu is not None:
+                    points.append((math.log(amount), math.log(max(cpu, 1e-3))))
             print(f"{stage:12s} " + "  ".join(f"{cell:>16s}" for cell in cells), end="")
             slopes = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in pairwise(points)]
             print("   slopes " + ", ".join(f"{slope:.2f}" for slope in slopes))
 
 
-def net_seconds(figures: Figures, stage: str) -> float | None:
+def net(figures: Figures, stage: str, what: str) -> float | None:
     """Seconds of a stage; those of the features without the making of the patterns."""
-    if stage not in figures or (stage == "features" and "patterns" not in figures):
+    needed = [stage, "patterns"] if stage == "features" else [stage]
+    if any(what not in figures.get(name, {}) for name in needed):
         return None
-    made = figures["patterns"]["seconds"] if stage == "features" else 0.0
-    return figures[stage]["seconds"] - made
+    made = figures["patterns"][what] if stage == "features" else 0.0
+    return figures[stage][what] - made
 
 
 if __name__ == "__main__":

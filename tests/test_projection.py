@@ -186,3 +186,26 @@ def test_umap_that_is_not_installed_names_the_extra(monkeypatch: pytest.MonkeyPa
     D, _ = blobs(3)
     with pytest.raises(InputError, match=r"attention-motifs\[umap\]"):
         project(D, method="umap", n_neighbors=2)
+
+
+@pytest.mark.parametrize("n_components", [2, 3])
+def test_many_heads_are_placed_as_few_are(
+    monkeypatch: pytest.MonkeyPatch, n_components: int
+) -> None:
+    rng = np.random.default_rng(0)
+    clusters = np.repeat(rng.normal(size=(4, 5)), 30, axis=0)  # heads at distance 0 too
+    for points in (rng.normal(size=(150, 5)) * np.arange(1, 6), clusters):
+        D = np.linalg.norm(points[:, None] - points[None], axis=2)
+        dense = classical_scaling(D, n_components)
+        monkeypatch.setattr("attention_motifs.projection.methods._LANCZOS_HEADS", 10)
+        np.testing.assert_allclose(classical_scaling(D, n_components), dense, atol=1e-6)
+        monkeypatch.undo()
+
+
+def test_many_heads_without_a_direction_are_placed_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All at the same distance: the eigenvalues are equal, and any directions will do."""
+    D = 1.0 - np.eye(60)
+    monkeypatch.setattr("attention_motifs.projection.methods._LANCZOS_HEADS", 10)
+    placed = classical_scaling(D, 3)
+    assert np.isfinite(placed).all()
+    np.testing.assert_allclose(placed.T @ placed, 0.5 * np.eye(3), atol=1e-8)

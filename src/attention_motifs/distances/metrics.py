@@ -112,6 +112,10 @@ def _cosine_pairs(prepared: Prepared, left: np.ndarray, right: np.ndarray) -> np
     return result
 
 
+_COLUMNS_WIDENED = 1024
+"""Columns that are made float64 at a time, so that they stay in the cache."""
+
+
 def _whole_clouds(embedded: Float[np.ndarray, "prompts heads components"]) -> Prepared:
     """Each head's points in one row, (heads, prompts * components), and the rows' lengths."""
     rows = np.ascontiguousarray(embedded.transpose(1, 0, 2)).reshape(embedded.shape[1], -1)
@@ -134,7 +138,9 @@ def _paired_cosine_block(prepared: Prepared, rows: np.ndarray, start: int) -> np
     both = np.zeros((rows.size, TILE))
     columns = slice(start, start + TILE)
     n = lengths[columns].size
-    products[:, :n] = clouds[rows].astype(np.float64) @ clouds[columns].astype(np.float64).T
+    for first in range(0, clouds.shape[1], _COLUMNS_WIDENED):
+        part = slice(first, first + _COLUMNS_WIDENED)
+        products[:, :n] += clouds[rows, part].astype(np.float64) @ clouds[columns, part].T
     both[:, :n] = np.outer(lengths[rows], lengths[columns])
     return _one_minus_cosine(products, both)
 
