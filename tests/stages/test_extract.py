@@ -50,7 +50,7 @@ def test_parts_made_in_any_order_are_those_of_a_whole_run(
         begin_model(atlas, source)
         for block in reversed(range(atlas.n_blocks)):
             write_part(atlas, source, block)
-        finish_model(atlas, source)
+        finish_model(atlas, source.model, source.info)
     write_heads(atlas)
     assert contents(atlas.path) == contents(extracted.path)
 

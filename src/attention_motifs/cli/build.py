@@ -16,13 +16,14 @@ from attention_motifs.manifest import FEATURE_SETS
 from attention_motifs.neighbour_graph import DENSE_LIMIT
 
 if TYPE_CHECKING:
+    from attention_motifs.executors import Executor
     from attention_motifs.stages.configuration_file import BuildPlan
 
 
 # Flags of `build` and `extract` whose key in a configuration file has another name.
 _KEYS = {"model": "models", "metric": "metrics", "explorer": "site"}
 # Flags that are of the command, and no part of a configuration.
-_APART = {"atlas", "config"}
+_APART = {"atlas", "config", "executor", "ray_address", "ray_workers", "ray_worker"}
 
 
 def _plan(ctx: typer.Context, config: str | None = None) -> BuildPlan:
@@ -59,6 +60,10 @@ def build(
         bool,
         typer.Option("--site/--no-site", help="Project, cluster, evaluate, and write the site."),
     ] = True,
+    executor: o.ExecutorOption = "local",
+    ray_address: o.RayAddressOption = None,
+    ray_workers: o.RayWorkersOption = None,
+    ray_worker: o.RayWorkerOption = None,
 ) -> None:
     """Build an atlas of your models on your prompts; run again, it does what is missing.
 
@@ -68,13 +73,15 @@ def build(
       motifs build --model smollm2-135m-instruct --features paper --max-tokens 256
       motifs build --config paper --atlas paper-atlas
       motifs build --config packaged --n-prompts 32 --atlas small-atlas
+      motifs build --config paper --executor ray --ray-address auto --ray-worker gpus=0.5
     """
     folder = atlas or o.DEFAULT_ATLAS
-    run_plan(folder, _plan(ctx, config))
+    chosen = o.choose_executor(executor, ray_address, ray_workers, ray_worker)
+    run_plan(folder, _plan(ctx, config), chosen)
     print_line(f"The atlas is in {folder}. Ask it: motifs near HEAD --atlas {folder}")
 
 
-def run_plan(folder: Path, plan: BuildPlan) -> Atlas:
+def run_plan(folder: Path, plan: BuildPlan, executor: Executor | None = None) -> Atlas:
     """Build what a configuration asks for, what is there already being kept."""
     from attention_motifs.cli.explorer import print_page
     from attention_motifs.stages import run
@@ -82,13 +89,18 @@ def run_plan(folder: Path, plan: BuildPlan) -> Atlas:
     from attention_motifs.stages.score import score
 
     made = run.build(
-        folder, plan.configuration, metrics=plan.metrics, device=plan.device, report=report
+        folder,
+        plan.configuration,
+        metrics=plan.metrics,
+        device=plan.device,
+        executor=executor,
+        report=report,
     )
     if not plan.behaviour and not plan.site:
         return made
     with Atlas.lock(folder):
         if plan.behaviour:
-            score(made, device=plan.device, report=report)
+            score(made, device=plan.device, executor=executor, report=report)
         if plan.site:
             wanted = plan.figures.neighbors or NEIGHBOURHOODS
             sizes = sorted({*wanted, plan.figures.isomap_neighbors})
@@ -114,6 +126,10 @@ def extract(
     device: o.DeviceOption = "auto",
     seed: o.SeedOption = 0,
     n_view_prompts: o.ViewOption = 8,
+    executor: o.ExecutorOption = "local",
+    ray_address: o.RayAddressOption = None,
+    ray_workers: o.RayWorkersOption = None,
+    ray_worker: o.RayWorkerOption = None,
 ) -> None:
     """Take patterns and features: the first stage of `build`, alone.
 
@@ -124,18 +140,20 @@ def extract(
       motifs extract --model gpt2-small --atlas my-atlas
       motifs extract --atlas my-atlas
       motifs extract --features extended --atlas old-atlas
+      motifs extract --atlas my-atlas --executor ray --ray-workers 4 --ray-worker cpus=4
     """
     from attention_motifs.stages.create import add_feature_sets, create_or_resume
     from attention_motifs.stages.extract import extract as run_extract
 
     folder = o.find_atlas(atlas)
+    chosen = o.choose_executor(executor, ray_address, ray_workers, ray_worker)
     with Atlas.lock(folder, new=bool(model)):
         if model:
             there = create_or_resume(folder, _plan(ctx).configuration)
         else:
             there = Atlas.open(folder)
             add_feature_sets(there, features or ())
-        run_extract(there, device=device, report=report)
+        run_extract(there, device=device, executor=chosen, report=report)
 
 
 @app.command()

@@ -23,21 +23,35 @@ def score(
     seed: o.SeedOption = 0,
     force: o.ForceOption = False,
     top: Annotated[int, typer.Option("-n", help="Heads shown per behaviour.")] = 3,
+    executor: o.ExecutorOption = "local",
+    ray_address: o.RayAddressOption = None,
+    ray_workers: o.RayWorkersOption = None,
+    ray_worker: o.RayWorkerOption = None,
 ) -> None:
     """Score every head on repeated random tokens: induction, previous token, sink and others.
 
     Examples:
       motifs score --atlas my-atlas
       motifs score --model gpt2-small -n 10
+      motifs score --executor ray --ray-address auto --ray-worker gpus=1
     """
     from attention_motifs.behaviour import BEHAVIOURS
     from attention_motifs.stages.score import SPREAD
     from attention_motifs.stages.score import score as run_score
 
+    chosen = o.choose_executor(executor, ray_address, ray_workers, ray_worker)
     folder = o.find_atlas(atlas)
     with Atlas.lock(folder):
         there = Atlas.open(folder)
-        run_score(there, seed=seed, device=device, models=model, force=force, report=report)
+        run_score(
+            there,
+            seed=seed,
+            device=device,
+            models=model,
+            force=force,
+            executor=chosen,
+            report=report,
+        )
     for name, meaning in BEHAVIOURS.items():
         best = there.heads.sort(name, descending=True, nulls_last=True).head(top)
         print_table(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from attention_motifs.errors import MotifsError
+
+if TYPE_CHECKING:
+    from attention_motifs.executors import Executor
 
 
 def complete_head(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -100,6 +103,32 @@ MetricsOption = Annotated[
         "--metric", help="Repeatable. Default: mean, cosine, recommended.", show_default=False
     ),
 ]
+ExecutorOption = Annotated[
+    str, typer.Option("--executor", help="Who runs the models: local or ray.")
+]
+RayAddressOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-address",
+        help="Cluster: auto (the one there), local (started here), host:port, ray://...",
+        show_default="local",
+    ),
+]
+RayWorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        "--ray-workers", help="Workers at most.", show_default="as many as the cluster has room for"
+    ),
+]
+RayWorkerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-worker",
+        metavar="RESOURCES",
+        help="What each worker takes: cpus=2,gpus=0.5 and the cluster's own names.",
+        show_default="cpus=1",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Compute again what is there.")]
 ConfigOption = Annotated[
@@ -118,6 +147,15 @@ HeadArgument = Annotated[
     str,
     typer.Argument(metavar="HEAD", help="Such as gpt2-small:L5:H1.", autocompletion=complete_head),
 ]
+
+
+def choose_executor(
+    executor: str, ray_address: str | None, ray_workers: int | None, ray_worker: str | None
+) -> Executor | None:
+    """Return who runs the models; None for this process."""
+    from attention_motifs.executors import choose_executor as choose
+
+    return choose(executor, address=ray_address, n_workers=ray_workers, worker=ray_worker)
 
 
 def find_atlas(atlas: Path | None) -> Path:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import polars as pl
     from jaxtyping import Float
 
+    from attention_motifs.executors import Executor
+
 Sink = Callable[[int, Sequence[int], Any], None]
 """Takes a layer, the positions of the prompts in the block, and patterns (B, H, n, n)."""
 
@@ -51,6 +53,7 @@ def extract(
     models: Sequence[str] | None = None,
     report: Report = silent,
     added: bool = False,
+    executor: Executor | None = None,
 ) -> None:
     """Take the patterns of the models on the atlas's prompts, and their features.
 
@@ -63,28 +66,51 @@ def extract(
             were added if their features are not complete.
         report: shows progress.
         added: whether these models are placed in an embedding that was fitted without them.
+        executor: who makes the parts; by default this process. The parts are the same.
 
     Raises:
         ModelError, ResourceError: if a model cannot be had, loaded or trusted.
         InputError: if a prompt is shorter than two tokens.
+        JobsFailedError: from an executor, if some parts could not be made; the others are there.
         AtlasError: if the atlas's patterns were imported: they cannot be taken again here.
     """
     from attention_motifs.extraction import resolve
 
     if models is None and atlas.manifest.configuration.prompts == IMPORTED:
         raise AtlasError(f"{atlas.path}: its patterns were imported; {atlas.extract_command()}")
+    missing = []
     for wanted in models or atlas.manifest.configuration.models:
         name = resolve(wanted).name
         _check_folder_is_free(atlas, name)
         if not is_extracted(atlas, name):
-            source = model_source(atlas, wanted, device, report)
-            extract_from(atlas, source, report=report, added=added)
+            missing.append(wanted)
+    _extract_models(atlas, missing, device, executor, report, added=added)
     write_heads(atlas)
-    for name, info in list(atlas.manifest.models.items()) if models is None else ():
-        if info.get("added") and not is_extracted(atlas, name):
-            wanted = wanted_model(atlas, name, atlas.extract_command(name))
-            source = model_source(atlas, wanted, device, report)
-            extract_from(atlas, source, report=report, added=True)
+    if models is None:
+        late = [
+            wanted_model(atlas, name, atlas.extract_command(name))
+            for name, info in atlas.manifest.models.items()
+            if info.get("added") and not is_extracted(atlas, name)
+        ]
+        _extract_models(atlas, late, device, executor, report, added=True)
+
+
+def _extract_models(
+    atlas: Atlas,
+    wanted: Sequence[str],
+    device: str,
+    executor: Executor | None,
+    report: Report,
+    *,
+    added: bool,
+) -> None:
+    if executor is not None:
+        from attention_motifs.stages.distribute import distribute
+
+        distribute(atlas, wanted, executor, device=device, report=report, added=added)
+        return
+    for one in wanted:
+        extract_from(atlas, model_source(atlas, one, device, report), report=report, added=added)
 
 
 def wanted_model(atlas: Atlas, model: str, mend: str) -> str:
@@ -162,14 +188,14 @@ def extract_from(
         for block in range(atlas.n_blocks):
             write_part(atlas, source, block)
             advance(len(_positions(atlas, block)))
-    finish_model(atlas, source, added=added)
+    finish_model(atlas, source.model, source.info, added=added)
 
 
 def begin_model(atlas: Atlas, source: PatternSource) -> None:
     """Write the tokens of a model's prompts; before its first part."""
     import polars as pl
 
-    _warn_of_mixed_lengths(atlas, source)
+    warn_of_mixed_lengths(atlas, source.model, [len(ids) for ids, _ in source.tokens])
     files.write_parquet(
         atlas.tokens_path(source.model),
         pl.DataFrame(
@@ -182,14 +208,30 @@ def begin_model(atlas: Atlas, source: PatternSource) -> None:
     )
 
 
-def finish_model(atlas: Atlas, source: PatternSource, *, added: bool = False) -> None:
+def finish_model(atlas: Atlas, model: str, info: Mapping[str, Any], *, added: bool = False) -> None:
     """Note a model whose parts are all there in the manifest."""
-    inputs = _extract_inputs(atlas, source.info)
-    info = {**source.info, "added": added}
     atlas.update(
-        models={**atlas.manifest.models, source.model: info},
-        stages={**atlas.manifest.stages, f"extract:{source.model}": inputs},
+        models={**atlas.manifest.models, model: {**info, "added": added}},
+        stages={**atlas.manifest.stages, f"extract:{model}": _extract_inputs(atlas, info)},
     )
+
+
+def begin_in_process(path: str, wanted: str, device: str) -> tuple[str, dict[str, Any]]:
+    """Load a model in any process, and write the tokens of its prompts.
+
+    Args:
+        path: of the atlas.
+        wanted: the model as the user names it.
+        device: `auto`, `cpu`, `cuda`...
+
+    Returns:
+        Its name and what the manifest is to say of it.
+    """
+    atlas = Atlas.open(path)
+    key = (Path(path).resolve(), wanted, device, atlas.manifest.configuration)
+    source = _source_of_process(*key)
+    begin_model(atlas, source)
+    return source.model, dict(source.info)
 
 
 def extract_part(path: str | Path, wanted: str, block: int, device: str = "auto") -> None:
@@ -310,8 +352,24 @@ def is_extracted(atlas: Atlas, model: str) -> bool:
     return (
         atlas.is_finished(f"extract:{model}", inputs)
         and _metadata(atlas.tokens_path(model)) is not None
-        and all(_block_is_complete(atlas, model, b, inputs) for b in range(atlas.n_blocks))
+        and not missing_parts(atlas, model, info)
     )
+
+
+def missing_parts(atlas: Atlas, model: str, info: Mapping[str, Any]) -> dict[int, range]:
+    """Blocks whose part is not there, not whole or of other inputs, with the prompts' positions.
+
+    Args:
+        atlas: begun for the model.
+        model: its name.
+        info: what the manifest says of it, or will say.
+    """
+    inputs = _extract_inputs(atlas, info)
+    return {
+        block: _positions(atlas, block)
+        for block in range(atlas.n_blocks)
+        if not _block_is_complete(atlas, model, block, inputs)
+    }
 
 
 def _positions(atlas: Atlas, block: int) -> range:
@@ -368,14 +426,14 @@ def _check_folder_is_free(atlas: Atlas, name: str) -> None:
             )
 
 
-def _warn_of_mixed_lengths(atlas: Atlas, source: PatternSource) -> None:
+def warn_of_mixed_lengths(atlas: Atlas, model: str, n_tokens: Sequence[int]) -> None:
     """Patterns of one head at different lengths sit apart (docs/mathematics.md)."""
     import warnings
 
-    lengths = {len(ids) for ids, _ in source.tokens}
+    lengths = set(n_tokens)
     if len(lengths) > 1 and not atlas.manifest.configuration.length_bins:
         warnings.warn(
-            f"{source.model}: prompts have {min(lengths)} to {max(lengths)} tokens, and patterns "
+            f"{model}: prompts have {min(lengths)} to {max(lengths)} tokens, and patterns "
             "of different lengths sit apart in the embedding; use a smaller --max-tokens, longer "
             "prompts, or --length-bins",
             stacklevel=3,

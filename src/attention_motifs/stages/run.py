@@ -7,6 +7,7 @@ from pathlib import Path
 
 from attention_motifs.atlas import Atlas, Configuration
 from attention_motifs.errors import AtlasError, InputError
+from attention_motifs.executors import Executor
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.create import check_configuration, create_or_resume
 from attention_motifs.stages.distances import distances, standard_metrics
@@ -20,6 +21,7 @@ def build(
     *,
     metrics: Sequence[str] | None = None,
     device: str = "auto",
+    executor: Executor | None = None,
     report: Report = silent,
 ) -> Atlas:
     """Run all stages into the atlas at `path`; run again, it does what is still missing.
@@ -29,6 +31,7 @@ def build(
         configuration: what it is to hold.
         metrics: by default `mean` and `cosine`, and `recommended` if its features are there.
         device: `auto`, `cpu`, `cuda`...
+        executor: who takes the patterns; by default this process.
         report: shows progress.
 
     Raises:
@@ -43,7 +46,7 @@ def build(
         get_metric(metric)
     with Atlas.lock(path, new=True):
         atlas = create_or_resume(path, configuration)
-        extract(atlas, device=device, report=report)
+        extract(atlas, device=device, executor=executor, report=report)
         embed(atlas, report=report)
         sets = atlas.manifest.configuration.feature_sets
         for metric in metrics or standard_metrics(sets):

@@ -10,6 +10,7 @@ import numpy as np
 from attention_motifs import files
 from attention_motifs.atlas import Atlas
 from attention_motifs.errors import InputError, ModelError
+from attention_motifs.executors import Executor, Job
 from attention_motifs.extraction import resolve
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.extract import wanted_model
@@ -31,6 +32,7 @@ def score(
     device: str = "auto",
     models: Sequence[str] | None = None,
     force: bool = False,
+    executor: Executor | None = None,
     report: Report = silent,
 ) -> None:
     """Score the heads of the atlas's models on random tokens.
@@ -39,14 +41,25 @@ def score(
     standard deviation over sequences. Heads of models not scored have null, and so have copying
     scores where a model's weights have no language-model head, or no direct path that is known.
 
+    Args:
+        atlas: held by the caller's lock.
+        seed: of the draw of tokens.
+        device: `auto`, `cpu`, `cuda`...
+        models: by name, or as the user names them; by default all.
+        force: also those that are scored.
+        executor: who runs the models, each as one job; by default this process.
+        report: shows progress.
+
     Raises:
         InputError: if a model is not in the atlas, has other weights than it was made with, or a
             context too short for the sequences; or if all patterns were imported.
         ModelError, ResourceError: if a model cannot be loaded.
+        JobsFailedError: from an executor, if some models could not be scored.
     """
     imported = {m for m, i in atlas.manifest.models.items() if i.get("kind") == "pattern-lens"}
     if imported == set(atlas.models):
         raise InputError(f"{atlas.path}: its patterns were imported, there is no model to score")
+    jobs: dict[str, tuple[Job, str]] = {}
     for asked in models or [model for model in atlas.models if model not in imported]:
         model = asked if asked in atlas.models else resolve(asked).name
         if model not in atlas.models or model in imported:
@@ -59,9 +72,29 @@ def score(
         if atlas.is_finished(f"score:{model}", inputs) and _has_scores(atlas, model) and not force:
             continue
         wanted = None if asked in atlas.models else asked
-        scores = _score_model(atlas, model, wanted, seed, device, report)
-        atlas.write_heads(_with_scores(atlas.heads, scores))
-        atlas.finish(f"score:{model}", inputs)
+        if executor is None:
+            _keep(atlas, _score_model(atlas, model, wanted, seed, device, report), inputs)
+        else:
+            arguments = (str(atlas.path.resolve()), model, wanted, seed, device)
+            name = "attention_motifs.stages.score:score_in_process"
+            jobs[model] = Job(f"score {model}", name, arguments, loads=model), inputs
+    if executor is not None and jobs:
+        with report(f"behaviour of {', '.join(jobs)}", len(jobs)) as advance:
+            found = executor.run([job for job, _ in jobs.values()], advance)
+        for scores, (_, inputs) in zip(found, jobs.values(), strict=True):
+            _keep(atlas, scores, inputs)
+
+
+def score_in_process(
+    path: str, model: str, wanted: str | None, seed: int, device: str
+) -> BehaviourScores:
+    """Score one model of an atlas in any process that can see its folder; nothing is written."""
+    return _score_model(Atlas.open(path), model, wanted, seed, device, silent)
+
+
+def _keep(atlas: Atlas, scores: BehaviourScores, inputs: str) -> None:
+    atlas.write_heads(_with_scores(atlas.heads, scores))
+    atlas.finish(f"score:{scores.model}", inputs)
 
 
 def _has_scores(atlas: Atlas, model: str) -> bool:

@@ -1,0 +1,84 @@
+"""Jobs in this process, and what a user writes to choose who does them."""
+
+from __future__ import annotations
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attention_motifs.errors import InputError
+from attention_motifs.executors import (
+    Job,
+    JobsFailedError,
+    LocalExecutor,
+    RayExecutor,
+    choose_executor,
+)
+from attention_motifs.executors.parsing import read_resources
+
+
+def test_local_jobs_run_in_order_and_report_their_steps() -> None:
+    jobs = [Job(str(i), "jobs_to_run:double", (i,), steps=i) for i in range(4)]
+    steps: list[int] = []
+    assert LocalExecutor().run(jobs, steps.append) == [0, 2, 4, 6]
+    assert steps == [0, 1, 2, 3]
+
+
+def test_a_local_error_is_the_jobs_own(tmp_path: object) -> None:
+    job = Job("one", "jobs_to_run:note", (str(tmp_path), "mistaken"))
+    with pytest.raises(InputError, match="prompt 3"):
+        LocalExecutor().run([job], lambda _steps: None)
+
+
+def test_local_is_built_into_the_stages() -> None:
+    assert choose_executor() is None
+
+
+def test_all_settings_of_ray_are_read() -> None:
+    chosen = choose_executor("ray", address="auto", n_workers=3, worker="cpus=2, gpus=0.5,a100=1")
+    assert chosen == RayExecutor("auto", 3, 2.0, 0.5, {"a100": 1.0})
+    assert choose_executor("ray") == RayExecutor("local", None, 1.0, 0.0, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "told"),
+    [
+        ("dask", {}, "choose local or ray"),
+        ("local", {"address": "auto"}, "--ray-address auto: is for --executor ray"),
+        ("local", {"n_workers": 2}, "--ray-workers 2"),
+        ("local", {"worker": "cpus=1"}, "--ray-worker cpus=1"),
+        ("ray", {"n_workers": 0}, "at least 1"),
+        ("ray", {"worker": "gpus"}, "NAME=NUMBER"),
+        ("ray", {"worker": "=2"}, "NAME=NUMBER"),
+        ("ray", {"worker": "cpus=-1"}, "NAME=NUMBER"),
+        ("ray", {"worker": "cpus=nan"}, "NAME=NUMBER"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_named(
+    name: str, settings: dict[str, object], told: str
+) -> None:
+    with pytest.raises(InputError, match=told):
+        choose_executor(name, **settings)  # type: ignore[arg-type]
+
+
+@given(
+    st.dictionaries(
+        st.text(string.ascii_letters + string.digits + "_", min_size=1),
+        st.floats(0, 1e6, allow_nan=False),
+        max_size=5,
+    )
+)
+def test_written_resources_are_read_back(resources: dict[str, float]) -> None:
+    text = ",".join(f"{name}={amount!r}" for name, amount in resources.items())
+    assert read_resources(text) == resources
+
+
+def test_an_error_of_many_jobs_names_the_first_and_counts_the_rest() -> None:
+    error = JobsFailedError([(f"part {i}", "worker died") for i in range(5)], 9)
+    assert "5 of 9 jobs failed" in str(error)
+    assert "part 2" in str(error)
+    assert "part 3" not in str(error)
+    assert "2 more" in str(error)
+    assert error.exit_code == 6

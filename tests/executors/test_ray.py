@@ -1,0 +1,201 @@
+"""A real Ray cluster on this machine: two workers, some of which die."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attention_motifs.atlas import Atlas
+from attention_motifs.errors import InputError
+from attention_motifs.executors import Job, JobsFailedError, RayExecutor
+from attention_motifs.stages.create import create_or_resume
+from attention_motifs.stages.extract import extract
+from attention_motifs.stages.score import score
+from conftest import Tiny, contents
+from tiny_models import texts, write_prompts
+
+ray = pytest.importorskip("ray")
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster(own_cache: Path) -> Iterator[None]:
+    """Two processors, and a resource of its own; the cache is this module's."""
+    paths = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    ray.init(
+        runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(filter(None, paths))}},
+        address="local",
+        num_cpus=2,
+        resources={"special": 2},
+        include_dashboard=False,
+        log_to_driver=False,
+    )
+    yield
+    ray.shutdown()
+
+
+def run(jobs: list[Job], executor: RayExecutor | None = None) -> tuple[list[Any], int]:
+    """Results, and how many steps were reported."""
+    steps: list[int] = []
+    return (executor or RayExecutor()).run(jobs, steps.append), sum(steps)
+
+
+def notes(folder: Path, *names: str) -> list[Job]:
+    return [Job(name, "jobs_to_run:note", (str(folder), name)) for name in names]
+
+
+def n_calls(folder: Path, name: str) -> int:
+    return len(list((folder / name).iterdir()))
+
+
+def test_results_come_in_the_order_of_the_jobs() -> None:
+    jobs = [Job(str(i), "jobs_to_run:double", (i,), loads=f"model {i % 3}") for i in range(12)]
+    assert run(jobs) == ([2 * i for i in range(12)], 12)
+
+
+def test_nothing_to_do_needs_no_worker() -> None:
+    assert run([]) == ([], 0)
+
+
+def test_a_job_whose_worker_dies_is_done_by_another(tmp_path: Path) -> None:
+    assert run(notes(tmp_path, "a", "dies once", "b")) == (["a", "dies once", "b"], 3)
+    assert n_calls(tmp_path, "dies once") == 2
+    assert n_calls(tmp_path, "a") == n_calls(tmp_path, "b") == 1
+
+
+def test_poisoned_jobs_are_told_after_three_tries_and_the_rest_is_done(tmp_path: Path) -> None:
+    with pytest.raises(JobsFailedError) as caught:
+        run(notes(tmp_path, "dies", "a", "raises", "b", "mistaken", "c"))
+    told = str(caught.value)
+    assert "3 of 6 jobs failed" in told
+    assert "\n" not in told
+    assert "ValueError: nothing works, 3 times" in told
+    assert "mistaken: prompt 3: is empty" in told
+    assert [n_calls(tmp_path, name) for name in ("dies", "raises")] == [3, 3]
+    assert n_calls(tmp_path, "mistaken") == 1, "a user's mistake is the same the second time"
+    assert [n_calls(tmp_path, name) for name in "abc"] == [1, 1, 1]
+
+
+def test_resources_are_passed_through() -> None:
+    executor = RayExecutor(cpus=0.5, resources={"special": 1.0})
+    found, _ = run([Job("one", "jobs_to_run:assigned", ("special",))], executor)
+    assert found == [(1.0, "1", str(Path.cwd()))]
+
+
+def test_resources_that_no_machine_has_are_named() -> None:
+    with pytest.raises(InputError, match=r"GPU 0\.5.*GPU 0|no machine of the cluster has"):
+        run([Job("one", "jobs_to_run:double", (1,))], RayExecutor(gpus=0.5))
+    with pytest.raises(InputError, match="h100 1"):
+        run([Job("one", "jobs_to_run:double", (1,))], RayExecutor(resources={"h100": 1.0}))
+
+
+@pytest.fixture(scope="module")
+def many(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Prompts of ten blocks, the last of them not full."""
+    return write_prompts(tmp_path_factory.mktemp("many") / "prompts.jsonl", texts(150))
+
+
+def extracted(path: Path, tiny: Tiny, prompts: Path, executor: RayExecutor | None) -> Atlas:
+    with Atlas.lock(path, new=True):
+        atlas = create_or_resume(path, tiny.configuration(prompts=str(prompts)))
+        extract(atlas, executor=executor)
+        score(atlas, executor=executor)
+        return atlas
+
+
+class Killer(threading.Thread):
+    """Kills one of two workers while it makes a part, once the first part is there."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(daemon=True)
+        self.folder = folder
+        self.killed: int | None = None
+
+    def run(self) -> None:
+        ends = time.monotonic() + 120
+        while time.monotonic() < ends and self.killed is None:
+            if list(self.folder.rglob("part-*.parquet")):
+                self.killed = next(self._workers(), None)
+                if self.killed is not None:
+                    os.kill(self.killed, signal.SIGKILL)
+            time.sleep(0.002)
+
+    @staticmethod
+    def _workers() -> Iterator[int]:
+        """Processes of this cluster that are in a job now: Ray writes it in their titles."""
+        ours = os.getpid()
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                title = (entry / "cmdline").read_bytes()
+                if title.startswith(b"ray::Worker.call") and ours in _ancestors(int(entry.name)):
+                    yield int(entry.name)
+            except OSError:  # it ended meanwhile
+                continue
+
+
+def _ancestors(pid: int) -> list[int]:
+    found = []
+    while pid > 1:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        pid = int(fields[1])
+        found.append(pid)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the workers in /proc")
+def test_the_atlas_is_the_same_bit_for_bit_though_a_worker_is_killed(
+    tiny: Tiny, many: Path, tmp_path: Path
+) -> None:
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as many as each worker has
+    try:
+        here = extracted(tmp_path / "here", tiny, many, None)
+    finally:
+        torch.set_num_threads(threads)
+    killer = Killer(tmp_path / "there")
+    killer.start()
+    there = extracted(tmp_path / "there", tiny, many, RayExecutor(n_workers=2))
+    killer.join(timeout=1)
+    assert killer.killed is not None, "no worker was killed: the test shows nothing"
+    made, whole = contents(there.path), contents(here.path)
+    assert sorted(made) == sorted(whole)
+    assert [name for name in whole if made[name] != whole[name]] == []
+
+
+def test_parts_that_are_there_are_not_made_again(tiny: Tiny, tmp_path: Path) -> None:
+    atlas = extracted(tmp_path / "atlas", tiny, tiny.prompts, RayExecutor())
+    lost = atlas.part_path("b", 1)
+    before = {path: path.stat().st_ino for path in atlas.path.rglob("part-*.parquet")}
+    whole = lost.read_bytes()
+    lost.unlink()
+    with Atlas.lock(atlas.path):
+        extract(Atlas.open(atlas.path), executor=RayExecutor())
+    assert lost.read_bytes() == whole
+    kept = {path: path.stat().st_ino for path in atlas.path.rglob("part-*.parquet")}
+    assert {path for path in before if before[path] != kept[path]} <= {lost}
+
+
+def test_a_model_that_is_not_there_is_one_line(tiny: Tiny, many: Path, tmp_path: Path) -> None:
+    path = tmp_path / "atlas"
+    with Atlas.lock(path, new=True):
+        atlas = create_or_resume(
+            path, tiny.configuration(models=(f"a={tiny.folder / 'a'}",), prompts=str(many))
+        )
+        (moved := tiny.folder / "a").rename(tmp_path / "moved")
+        try:
+            with pytest.raises((InputError, JobsFailedError)) as caught:
+                extract(atlas, executor=RayExecutor())
+        finally:
+            (tmp_path / "moved").rename(moved)
+    assert "\n" not in str(caught.value)
