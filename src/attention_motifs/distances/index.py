@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from attention_motifs.distances.sketch import HeadClouds
 
-N_PROBED = 64
+N_PROBED = 32
 """Cells that a query looks into; docs/nearest.md has the recall with fewer and more."""
 
 _CELLS_PER_ROOT = 4

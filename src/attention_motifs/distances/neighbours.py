@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 N_NEAREST = 64
 """Neighbours kept of each head: as many as the largest neighbourhood of the projections."""
 
-N_CANDIDATES = 128
+N_CANDIDATES = 256
 """Heads that the index offers for each head, among which the metric chooses."""
 
 HEADS_AT_A_TIME = 1024
