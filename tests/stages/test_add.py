@@ -14,6 +14,7 @@ from attention_motifs.checking import check_atlas
 from attention_motifs.distances import head_distances
 from attention_motifs.errors import AtlasError, InputError, ModelError
 from attention_motifs.queries import clouds_for
+from attention_motifs.stages.distances import distances
 from attention_motifs.stages.embed import embed
 from attention_motifs.stages.run import add, build
 from conftest import Tiny, contents
@@ -155,3 +156,21 @@ def test_where_there_is_no_atlas_none_is_made(tiny: Tiny, tmp_path: Path) -> Non
     with pytest.raises(AtlasError, match="holds no atlas"):
         add(tmp_path / "none", tiny.model("c"))
     assert not (tmp_path / "none").exists()
+
+
+def test_the_nearest_heads_are_found_anew_among_old_and_new(
+    tiny: Tiny, built: Atlas, tmp_path: Path
+) -> None:
+    pytest.importorskip("faiss")
+    path = tmp_path / "atlas"
+    shutil.copytree(built.path, path)
+    with Atlas.lock(path):
+        distances(Atlas.open(path), "mean", dense_limit=5)
+    more = add(path, tiny.model("c"))
+    assert more.neighbour_metrics() == ["mean"]
+    matrix = head_distances(clouds_for(more, "mean")).astype(np.float64)
+    np.fill_diagonal(matrix, np.inf)
+    found = more.neighbours("mean")
+    assert found.heads.shape == (OLD + NEW, OLD + NEW - 1)
+    np.testing.assert_allclose(found.distances, np.sort(matrix, axis=1)[:, :-1], atol=1e-5)
+    assert check_atlas(more) == []
