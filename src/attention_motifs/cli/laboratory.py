@@ -171,13 +171,21 @@ def cluster(
     _print_clusters(there, method, made)
 
 
+_SHOWN = 3
+"""Heads named per cluster."""
+
+
 def _print_clusters(there: Atlas, method: str, made: Any) -> None:
     heads = there.heads["head"].to_list()
+    some: dict[int, list[str]] = {}
+    for head, number in zip(heads, made.clustering.labels.tolist(), strict=True):
+        if len(members := some.setdefault(number, [])) < _SHOWN:
+            members.append(head)
     rows = []
     for number, size in enumerate(made.clustering.sizes.tolist()):
-        members = [h for h, x in zip(heads, made.clustering.labels, strict=True) if x == number]
+        members = some[number]
         kept = float(made.stability.jaccard[number]) if made.stability else None
-        shown = ", ".join(members[:3]) + (", ..." if len(members) > 3 else "")
+        shown = ", ".join(members) + (", ..." if size > len(members) else "")
         rows.append([number, made.names.names.get(number, ""), size, kept, shown])
     print_table(
         f"Clusters by {method}", ["cluster", "name", "heads", "kept in redraws", "some"], rows

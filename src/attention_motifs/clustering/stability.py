@@ -138,8 +138,12 @@ def jaccard(
     a: Int[np.ndarray, " heads"], b: Int[np.ndarray, " heads"]
 ) -> Float[np.ndarray, "clusters_a clusters_b"]:
     """Heads that two clusters share over heads in either; the unclustered are no cluster."""
-    members_a = np.arange(a.max(initial=UNCLUSTERED) + 1)[:, None] == a[None, :]
-    members_b = np.arange(b.max(initial=UNCLUSTERED) + 1)[:, None] == b[None, :]
-    shared = members_a.astype(np.int64) @ members_b.T.astype(np.int64)
-    either = members_a.sum(axis=1)[:, None] + members_b.sum(axis=1)[None, :] - shared
+    n_a, n_b = int(a.max(initial=UNCLUSTERED)) + 1, int(b.max(initial=UNCLUSTERED)) + 1
+    both = (a != UNCLUSTERED) & (b != UNCLUSTERED)
+    # Counted by head, since heads x clusters would not fit where both are very many.
+    pairs = a[both].astype(np.int64) * n_b + b[both]
+    shared = np.bincount(pairs, minlength=n_a * n_b).reshape(n_a, n_b)
+    sizes_a = np.bincount(a[a != UNCLUSTERED], minlength=n_a)
+    sizes_b = np.bincount(b[b != UNCLUSTERED], minlength=n_b)
+    either = sizes_a[:, None] + sizes_b[None, :] - shared
     return np.asarray(shared / np.maximum(either, 1), dtype=np.float64)

@@ -71,7 +71,7 @@ def project(
                 continue
             rows = np.flatnonzero((model_of == scope) | (scope == ALL_MODELS))
             place = _place(graph, None if matrix is None else matrix[np.ix_(rows, rows)], seed)
-            heads = [atlas.heads["head"][i] for i in rows.tolist()]
+            heads = atlas.heads["head"][rows.tolist()].to_list()
             parts = []
             for method, k, n_components in plan:
                 made = place(method=method, n_neighbors=k, n_components=n_components, seed=seed)
