@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import threading
 import time
@@ -45,7 +46,12 @@ def cluster(own_cache: Path) -> Iterator[None]:
 def run(jobs: list[Job], executor: RayExecutor | None = None) -> tuple[list[Any], int]:
     """Results, and how many steps were reported."""
     steps: list[int] = []
-    return (executor or RayExecutor()).run(jobs, steps.append), sum(steps)
+    chosen = executor or RayExecutor()
+    try:
+        return chosen.run(jobs, steps.append), sum(steps)
+    finally:
+        if executor is None:
+            chosen.close()
 
 
 def notes(folder: Path, *names: str) -> list[Job]:
@@ -87,6 +93,7 @@ def test_poisoned_jobs_are_told_after_three_tries_and_the_rest_is_done(tmp_path:
 def test_resources_are_passed_through() -> None:
     executor = RayExecutor(cpus=0.5, resources={"special": 1.0})
     found, _ = run([Job("one", "jobs_to_run:assigned", ("special",))], executor)
+    executor.close()
     assert found == [(1.0, "1", str(Path.cwd()))]
 
 
@@ -199,3 +206,38 @@ def test_a_model_that_is_not_there_is_one_line(tiny: Tiny, many: Path, tmp_path:
         finally:
             (tmp_path / "moved").rename(moved)
     assert "\n" not in str(caught.value)
+
+
+def test_a_sweep_by_workers_gives_the_same_rows(built: Atlas, tmp_path: Path) -> None:
+    import torch
+
+    from attention_motifs.stages.ablate import Settings, sweep
+
+    settings = Settings(n_sequences=5, methods=("mean", "resample"))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        here = Atlas.open(shutil.copytree(built.path, tmp_path / "here"))
+        score(here)
+        there = Atlas.open(shutil.copytree(here.path, tmp_path / "there"))
+        alone = sweep(here, "b", settings)
+    finally:
+        torch.set_num_threads(threads)
+    assert sweep(there, "b", settings, executor=RayExecutor()).equals(alone)
+    parts = {n: b for n, b in contents(here.path).items() if "ablations/" in n}
+    assert len(parts) == 8, "two methods, two designs, two blocks of sequences"
+    made = contents(there.path)
+    assert {name: made[name] for name in parts} == parts
+
+
+def test_workers_keep_their_model_between_runs_and_end_with_close(tmp_path: Path) -> None:
+    executor = RayExecutor(n_workers=1)
+    for _ in range(2):
+        run(notes(tmp_path, "a"), executor)
+    executor.close()
+    run(notes(tmp_path, "a"), executor)
+    executor.close()
+    first, second, third = (
+        path.name.partition("-")[2] for path in sorted((tmp_path / "a").iterdir())
+    )
+    assert first == second != third

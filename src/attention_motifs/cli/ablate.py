@@ -15,6 +15,7 @@ from attention_motifs.cli.console import print_json, print_line, print_table, re
 if TYPE_CHECKING:
     import polars as pl
 
+    from attention_motifs.executors import Executor
     from attention_motifs.stages.ablate import Settings
     from attention_motifs.stages.ablation_targets import Target
 
@@ -101,6 +102,10 @@ def ablate(
     seed: Annotated[int, typer.Option("--seed", help="Of all that is random.")] = 0,
     device: o.DeviceOption = "auto",
     json: o.JsonOption = False,
+    executor: o.ExecutorOption = "local",
+    ray_address: o.RayAddressOption = None,
+    ray_workers: o.RayWorkersOption = None,
+    ray_worker: o.RayWorkerOption = None,
 ) -> None:
     """Take heads out and measure what the model loses, beside random heads of the same layers.
 
@@ -110,6 +115,7 @@ def ablate(
       motifs ablate --class 'induction (computed)' --model gemma-3-270m --method zero
       motifs ablate --cluster average:3 --model gemma-3-270m --controls 49
       motifs ablate --sweep gemma-3-270m --sequences 8
+      motifs ablate --sweep gemma-3-270m --executor ray --ray-worker gpus=1
     """
     from attention_motifs.stages.ablate import Settings
 
@@ -123,10 +129,11 @@ def ablate(
         seed=seed,
         device=device,
     )
+    chosen = o.choose_executor(executor, ray_address, ray_workers, ray_worker)
     folder = o.find_atlas(atlas)
     with Atlas.lock(folder):
         there = Atlas.open(folder)
-        rows = _run(there, wish, settings, model if equals else None)
+        rows = _run(there, wish, settings, model if equals else None, chosen)
     if json:
         print_json(rows.to_dicts())
         return
@@ -134,7 +141,13 @@ def ablate(
     print_line(f"Written to {there.ablations_path}; the columns are in docs/ablation.md.")
 
 
-def _run(there: Atlas, wish: Wish, settings: Settings, local: str | None) -> pl.DataFrame:
+def _run(
+    there: Atlas,
+    wish: Wish,
+    settings: Settings,
+    local: str | None,
+    executor: Executor | None,
+) -> pl.DataFrame:
     """Sweep, or ablate what is meant; the rows of the table that this gives."""
     from attention_motifs.errors import InputError
     from attention_motifs.stages import ablate as stage
@@ -152,9 +165,11 @@ def _run(there: Atlas, wish: Wish, settings: Settings, local: str | None) -> pl.
             anchors=(wish.near,) if wish.near else (),
             n_nearest=wish.n,
             wanted=local,
+            executor=executor,
             report=report,
         )
-    return stage.ablate(there, _target(there, wish), settings, model=local, report=report)
+    target = _target(there, wish)
+    return stage.ablate(there, target, settings, model=local, executor=executor, report=report)
 
 
 def _target(there: Atlas, wish: Wish) -> Target:

@@ -68,6 +68,10 @@ class Executor(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Give back what jobs ran on; a later `run` takes it again."""
+        ...
+
 
 def call(job: Job) -> Any:  # as the function returns
     """Call a job's function in this process."""
@@ -86,3 +90,6 @@ class LocalExecutor:
             results.append(call(job))
             advance(job.steps)
         return results
+
+    def close(self) -> None:
+        """Do nothing: this process goes on."""

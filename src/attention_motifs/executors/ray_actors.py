@@ -6,7 +6,7 @@ import logging
 import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ class Worker:
         return call(job)
 
 
-@dataclass(frozen=True)
+@dataclass
 class RayExecutor:
     """Runs jobs on the workers of a Ray cluster that all see the atlas's folder."""
 
@@ -49,9 +49,11 @@ class RayExecutor:
     """Of each worker; 0.5 lets two workers share one."""
     resources: Mapping[str, float] = field(default_factory=dict)
     """Of each worker, by the cluster's own names."""
+    _crew: _Crew | None = field(default=None, init=False, repr=False, compare=False)
+    _ends: ExitStack = field(default_factory=ExitStack, init=False, repr=False, compare=False)
 
     def run(self, jobs: Sequence[Job], advance: Advance) -> list[Any]:
-        """Run all jobs, see `Executor.run`.
+        """Run all jobs, see `Executor.run`. The workers stay, with their models, until `close`.
 
         Raises:
             InputError: if Ray is not installed, there is no cluster, or it has nowhere a worker
@@ -61,13 +63,23 @@ class RayExecutor:
         """
         if not jobs:
             return []
-        with self._connected() as ray:
+        if self._crew is None:
+            ray = self._ends.enter_context(self._connected())
             room = self._room(ray)
-            crew = _Crew(ray, self, min(room, self.n_workers or room))
-            try:
-                return crew.run(jobs, advance)
-            finally:
-                crew.dismiss()
+            self._crew = _Crew(ray, self, min(room, self.n_workers or room))
+            self._ends.callback(self._crew.dismiss)
+        try:
+            return self._crew.run(jobs, advance)
+        except JobsFailedError:
+            raise
+        except BaseException:  # Ctrl-C too: what the workers are at is of no use any more
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the workers, and leave the cluster; a later `run` begins anew."""
+        self._crew = None
+        self._ends.close()
 
     @contextmanager
     def _connected(self) -> Iterator[Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,16 +14,18 @@ from attention_motifs import files
 from attention_motifs.ablation_table import table_of
 from attention_motifs.atlas import Atlas
 from attention_motifs.errors import InputError, ResourceError
+from attention_motifs.executors import Executor, Job
 from attention_motifs.head import HeadId
 from attention_motifs.progress import Report, silent
 from attention_motifs.queries import distance_row
 from attention_motifs.stages import ablation_rows as rows_of
+from attention_motifs.stages.ablation_sequences import sequences_of
 from attention_motifs.stages.ablation_targets import Target, classes_of, near_heads, strongest_heads
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from attention_motifs.behaviour import Ablation, Calibration, Design
+    from attention_motifs.behaviour import Ablation, Calibration, Design, SweepPlan
     from attention_motifs.extraction import LoadedModel
 
 N_SEQUENCES = 12
@@ -31,7 +34,6 @@ N_NEAREST = 5
 _VERSION = 1
 _PART_ABLATIONS = 64
 """Ablations per part: what is redone after a stop."""
-MIN_CALIBRATION, MAX_CALIBRATION = 1, 32
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ def ablate(
     settings: Settings | None = None,
     *,
     model: str | None = None,
+    executor: Executor | None = None,
     report: Report = silent,
 ) -> pl.DataFrame:
     """Ablate a set of heads together, and layer-matched random sets beside it.
@@ -62,6 +65,7 @@ def ablate(
         target: the heads.
         settings: by default `Settings()`.
         model: where a local model lies, as NAME=PATH; by default as the atlas remembers.
+        executor: who measures; by default this process. The rows are the same.
         report: shows progress.
 
     Returns:
@@ -76,7 +80,7 @@ def ablate(
     from attention_motifs.evaluation.null import generator
 
     chosen = _checked(settings)
-    run = _Run(atlas, target.model, chosen, model, report)
+    run = _Run(atlas, target.model, chosen, model, report, executor)
     index = {head: i for i, head in enumerate(run.heads)}
     members = np.array([index[head] for head in target.heads])
     rng = generator(chosen.seed, "controls", target.name)
@@ -101,6 +105,7 @@ def sweep(
     anchors: Sequence[str] = (),
     n_nearest: int = N_NEAREST,
     wanted: str | None = None,
+    executor: Executor | None = None,
     report: Report = silent,
 ) -> pl.DataFrame:
     """Ablate every head of a model alone; compare classes and look-alikes with their layers.
@@ -115,6 +120,7 @@ def sweep(
         anchors: heads of the model, beside the strongest head of each computed class.
         n_nearest: how many look-alikes of an anchor make a group.
         wanted: where a local model lies, as NAME=PATH.
+        executor: who measures; by default this process. The rows are the same.
         report: shows progress.
 
     Raises:
@@ -125,7 +131,7 @@ def sweep(
 
     chosen = _checked(settings)
     asked = _anchors(atlas, model, anchors)
-    run = _Run(atlas, model, chosen, wanted, report)
+    run = _Run(atlas, model, chosen, wanted, report, executor)
     metrics = [*atlas.metrics(), *atlas.neighbour_metrics()]
     groups = classes_of(atlas, model)
     groups += [near_heads(atlas, a, n_nearest, metric) for a in asked for metric in metrics]
@@ -166,11 +172,18 @@ class _Run:
     """One model, loaded with its language-model head, and its designs."""
 
     def __init__(
-        self, atlas: Atlas, model: str, settings: Settings, wanted: str | None, report: Report
+        self,
+        atlas: Atlas,
+        model: str,
+        settings: Settings,
+        wanted: str | None,
+        report: Report = silent,
+        executor: Executor | None = None,
     ) -> None:
         from attention_motifs.stages.score import load_scored_model
 
         self.atlas, self.model, self.settings, self.report = atlas, model, settings, report
+        self.wanted, self.executor = wanted, executor
         self.loaded: LoadedModel = load_scored_model(
             atlas, model, wanted, settings.device, report, language_head=True
         )
@@ -179,7 +192,7 @@ class _Run:
             HeadId(model, layer, i) for layer in range(info.n_layers) for i in range(info.n_heads)
         ]
         self.layers = np.array([head.layer for head in self.heads])
-        self.designs, self.calibration_ids = _designs(atlas, self.loaded, settings)
+        self.designs, self.calibration_ids = sequences_of(atlas, self.loaded, settings)
 
     def measured(
         self, ablations: tuple[Ablation, ...], experiment: str
@@ -188,19 +201,21 @@ class _Run:
 
         Parts that are there are read.
         """
-        from attention_motifs.behaviour import SweepPlan
-        from attention_motifs.behaviour.sweep import donors_for
-        from attention_motifs.evaluation.null import generator
+        try:
+            results = self._measure(ablations, experiment)
+        finally:
+            if self.executor is not None:
+                self.executor.close()
+        with self.report(f"intervals and tests of {experiment}", len(results)) as advance:
+            for one in results:
+                yield one
+                advance(1)
 
-        watched = self._induction_heads()
+    def _measure(self, ablations: tuple[Ablation, ...], experiment: str) -> list[rows_of.Measured]:
         results: list[rows_of.Measured] = []
         for method in self.settings.methods:
             for design in self.designs:
-                donors = None
-                if method == "resample":
-                    rng = generator(self.settings.seed, "donors", design.name)
-                    donors = donors_for(len(design.token_ids), rng)
-                values = self._parts(SweepPlan(design, ablations, method, watched, donors=donors))
+                values = self._parts(self.plan(ablations, method, design))
                 constant = {
                     "experiment": experiment,
                     "model": self.model,
@@ -215,10 +230,19 @@ class _Run:
                     for name, (clean, ablated) in values.items()
                     if np.isfinite(ablated).any()
                 ]
-        with self.report(f"intervals and tests of {experiment}", len(results)) as advance:
-            for one in results:
-                yield one
-                advance(1)
+        return results
+
+    def plan(self, ablations: tuple[Ablation, ...], method: str, design: Design) -> SweepPlan:
+        """What is measured by one method on one design; calibrated when parts are missing."""
+        from attention_motifs.behaviour import SweepPlan
+        from attention_motifs.behaviour.sweep import donors_for
+        from attention_motifs.evaluation.null import generator
+
+        donors = None
+        if method == "resample":
+            rng = generator(self.settings.seed, "donors", design.name)
+            donors = donors_for(len(design.token_ids), rng)
+        return SweepPlan(design, ablations, method, self._induction_heads(), donors=donors)
 
     @cached_property
     def _calibration(self) -> Calibration:
@@ -243,8 +267,7 @@ class _Run:
         strong = own.filter(pl.col("induction") >= CLASS_THRESHOLDS["induction"])
         return tuple(strong.select("layer", "index").iter_rows())
 
-    def _parts(self, plan: Any) -> dict[str, tuple[Any, Any]]:
-        from attention_motifs.behaviour import NEEDS_CALIBRATION
+    def _parts(self, plan: SweepPlan) -> dict[str, tuple[Any, Any]]:
         from attention_motifs.behaviour.sweep import BLOCK_SEQUENCES
 
         design, n = plan.design, len(plan.ablations)
@@ -259,17 +282,17 @@ class _Run:
             self.atlas.ablation_part_path(self.model, inputs, part)
             for part in range(len(blocks) * len(spans))
         ]
-        if plan.method in NEEDS_CALIBRATION and not all(path.is_file() for path in paths):
-            plan = replace(plan, calibration=self._calibration)
         values: dict[str, Any] = {}
         title = (
             f"ablate {self.model} ({plan.method}, {design.name}, {n} ablations; needs "
             f"{needed / 2**20:.0f} MiB beside the model)"
         )
+        if self.executor is not None:
+            self._distribute(plan, [(b, s) for b in blocks for s in spans], paths, title)
         with self.report(title, n * len(blocks)) as advance:
             for b, block in enumerate(blocks):
                 for s, span in enumerate(spans):
-                    part = self._part(paths[b * len(spans) + s], plan, block, span, advance)
+                    part = self.part(paths[b * len(spans) + s], plan, block, span, advance)
                     for name, both in part.items():
                         whole = values.setdefault(
                             name, np.full((2, n, len(design.token_ids)), np.nan)
@@ -277,13 +300,46 @@ class _Run:
                         whole[:, span, block.start : block.stop] = both
         return {name: (both[0], both[1]) for name, both in values.items()}
 
-    def _part(
-        self, path: Any, plan: Any, block: range, span: slice, advance: Callable[[int], None]
+    def _distribute(
+        self,
+        plan: SweepPlan,
+        cuts: Sequence[tuple[range, slice]],
+        paths: Sequence[Path],
+        title: str,
+    ) -> None:
+        """Let the executor write the parts that are missing."""
+        executor = self.executor
+        missing = [(cut, path) for cut, path in zip(cuts, paths, strict=True) if not path.is_file()]
+        if executor is None or not missing:
+            return
+        run = (str(self.atlas.path.resolve()), self.model, self.settings, self.wanted)
+        what = (plan.method, plan.design.name)
+        jobs = [
+            Job(
+                f"{self.model}, {plan.method}, {plan.design.name}, sequences {block.start} to "
+                f"{block.stop - 1}, ablations {span.start} to {span.stop - 1}",
+                "attention_motifs.stages.ablate:part_in_process",
+                (run, what, plan.ablations[span], block, str(path.resolve())),
+                loads=self.model,
+                steps=span.stop - span.start,
+            )
+            for (block, span), path in missing
+        ]
+        with self.report(title, sum(job.steps for job in jobs)) as advance:
+            executor.run(jobs, advance)
+
+    def part(
+        self,
+        path: Path,
+        plan: SweepPlan,
+        block: range,
+        span: slice,
+        advance: Callable[[int], None] = lambda _steps: None,
     ) -> dict[str, Any]:
         """Read one part, or measure and write it."""
         import polars as pl
 
-        from attention_motifs.behaviour import measure_block, measures_on
+        from attention_motifs.behaviour import NEEDS_CALIBRATION, measure_block, measures_on
 
         names = measures_on(plan.design.name)
         shape = (2, span.stop - span.start, len(block))
@@ -292,13 +348,15 @@ class _Run:
             advance(shape[1])
             return {name: table[name].to_numpy().reshape(shape) for name in names}
         some = replace(plan, ablations=plan.ablations[span])
+        if plan.method in NEEDS_CALIBRATION:
+            some = replace(some, calibration=self._calibration)
         check = span.start == 0 and block.start == 0
         found = measure_block(self.loaded, some, block, check=check, advance=advance)
         columns = {name: np.stack(found[name]).reshape(-1) for name in names}
         files.write_parquet(path, pl.DataFrame(columns))
         return {name: np.stack(found[name]) for name in names}
 
-    def _digest(self, plan: Any) -> str:
+    def _digest(self, plan: SweepPlan) -> str:
         from attention_motifs.behaviour import measures_on
 
         info = self.loaded.info
@@ -321,6 +379,35 @@ class _Run:
         )
 
 
+def part_in_process(
+    of_run: tuple[str, str, Settings, str | None],
+    what: tuple[str, str],
+    ablations: tuple[Ablation, ...],
+    sequences: range,
+    path: str,
+) -> None:
+    """Measure and write one part in any process that can see the atlas's folder.
+
+    Args:
+        of_run: path of the atlas, model, settings, and where a local model lies.
+        what: method and design.
+        ablations: of this part.
+        sequences: of the design.
+        path: of the part.
+    """
+    run = _run_of_process(*of_run)
+    method, name = what
+    design = next(design for design in run.designs if design.name == name)
+    plan = run.plan(ablations, method, design)
+    run.part(Path(path), plan, sequences, slice(0, len(ablations)))
+
+
+@lru_cache(maxsize=1)
+def _run_of_process(path: str, model: str, settings: Settings, wanted: str | None) -> _Run:
+    """The model stays loaded in the process for its next part."""
+    return _Run(Atlas.open(path), model, settings, wanted)
+
+
 def _checked(settings: Settings | None) -> Settings:
     from attention_motifs.behaviour import DESIGN_NAMES, METHODS
 
@@ -338,70 +425,6 @@ def _checked(settings: Settings | None) -> Settings:
             "are needed"
         )
     return chosen
-
-
-def _designs(
-    atlas: Atlas, loaded: LoadedModel, settings: Settings
-) -> tuple[list[Design], np.ndarray[Any, Any]]:
-    """Sequences to measure on, and other prompts to calibrate on."""
-    from attention_motifs import behaviour as b
-    from attention_motifs.evaluation.null import generator
-    from attention_motifs.extraction import first_token
-
-    table = atlas.tokens(loaded.info.name)
-    rows: list[list[int]] = table["token_ids"].to_list()
-    longest = max(len(row) for row in rows)
-    full = [row for row in rows if len(row) == longest]
-    order = generator(settings.seed, "prompts").permutation(len(full))
-    n = min(settings.n_sequences, len(full) - MIN_CALIBRATION)
-    if n < 2:
-        raise InputError(
-            f"{atlas.path}: {len(full)} prompts have the full {longest} tokens, 3 or more are "
-            "needed to ablate; build with more or longer prompts"
-        )
-    chosen = [full[i] for i in order]
-    first = first_token(loaded, atlas.manifest.configuration.bos)
-    designs = []
-    for name in settings.designs:
-        if name == "prompts":
-            designs.append(b.prompts_design(chosen[:n]))
-        elif name == "repeated":
-            rng = generator(settings.seed, "repeated")
-            words = b.common_tokens(loaded)
-            designs.append(b.repeated_design(words, first, settings.n_sequences, rng))
-        else:
-            designs.append(b.long_design(_long_texts(atlas, loaded, first, settings)))
-        _require_context(loaded, designs[-1])
-    return designs, np.array(chosen[n : n + MAX_CALIBRATION], dtype=np.int64)
-
-
-def _long_texts(
-    atlas: Atlas, loaded: LoadedModel, first: int | None, settings: Settings
-) -> list[list[int]]:
-    """Texts of the atlas long enough by themselves: joined ones would not be one context."""
-    from attention_motifs.behaviour.designs import LONG
-
-    found = []
-    for text in atlas.prompts["text"].to_list():
-        ids = loaded.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-        row = ([] if first is None else [first]) + list(ids)
-        if len(row) >= LONG:
-            found.append(row)
-    if len(found) < 2:
-        raise InputError(
-            f"{atlas.path}: {len(found)} of its texts have the {LONG} tokens that --design long "
-            "needs, 2 or more are needed; leave it out, or build with longer texts"
-        )
-    return found[: settings.n_sequences]
-
-
-def _require_context(loaded: LoadedModel, design: Design) -> None:
-    n = int(design.token_ids.shape[1])
-    context = getattr(loaded.model.config, "max_position_embeddings", None)
-    if isinstance(context, int) and context < n:
-        raise InputError(
-            f"{loaded.info.name}: its context is {context} tokens, --design {design.name} needs {n}"
-        )
 
 
 def _require_memory(loaded: LoadedModel, plan: Any) -> int:

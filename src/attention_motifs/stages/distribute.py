@@ -40,8 +40,22 @@ def distribute(
     Raises:
         JobsFailedError: if a model could not be begun or some parts could not be made.
     """
-    if not wanted:
-        return
+    if wanted:
+        try:
+            _distribute(atlas, wanted, executor, device, report, added=added)
+        finally:
+            executor.close()
+
+
+def _distribute(
+    atlas: Atlas,
+    wanted: Sequence[str],
+    executor: Executor,
+    device: str,
+    report: Report,
+    *,
+    added: bool,
+) -> None:
     path = str(atlas.path.resolve())
     begin = [
         Job(f"begin {one}", f"{_HERE}:begin_in_process", (path, one, device), loads=one)

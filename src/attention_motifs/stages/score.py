@@ -80,7 +80,10 @@ def score(
             jobs[model] = Job(f"score {model}", name, arguments, loads=model), inputs
     if executor is not None and jobs:
         with report(f"behaviour of {', '.join(jobs)}", len(jobs)) as advance:
-            found = executor.run([job for job, _ in jobs.values()], advance)
+            try:
+                found = executor.run([job for job, _ in jobs.values()], advance)
+            finally:
+                executor.close()
         for scores, (_, inputs) in zip(found, jobs.values(), strict=True):
             _keep(atlas, scores, inputs)
 
