@@ -2,9 +2,12 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
-from attention_motifs.distances.engine import run_tasks, upper_tiles
+from attention_motifs.distances import get_metric
+from attention_motifs.distances.engine import run_tasks, single_products, upper_tiles
 
 
 @pytest.mark.parametrize("n_heads", [1, 2, 7, 8, 9, 25])
@@ -40,3 +43,19 @@ def test_a_failing_task_stops_the_run(threads: int) -> None:
     with pytest.raises(ValueError, match="task 3"):
         run_tasks(iter(range(10_000)), work, threads, lambda _: None)
     assert len(started) < 200
+
+
+def test_products_are_held_to_one_thread_and_let_go() -> None:
+    """Threads that multiply small matrices by several threads each wait for one another."""
+
+    def blas_threads() -> list[int]:
+        found = threadpool_info()
+        return [library["num_threads"] for library in found if library["user_api"] == "blas"]
+
+    np.ones((4, 4)) @ np.ones((4, 4))
+    before = blas_threads()
+    with single_products(get_metric("recommended")):
+        assert set(blas_threads()) <= {1}
+    assert blas_threads() == before
+    with single_products(get_metric("mean")):
+        assert blas_threads() == before

@@ -10,6 +10,7 @@ import numpy as np
 
 from attention_motifs.distances.engine import (
     check_clouds,
+    single_products,
     thread_count,
     tile_side,
     tile_values,
@@ -127,8 +128,9 @@ def _measure(
     started = time.perf_counter()
     prepared = metric.prepare(clouds)
     ready = time.perf_counter()
-    for tile in upper_tiles(clouds.shape[1], tile_side(metric)):
-        tile_values(metric, prepared, tile)
+    with single_products(metric):
+        for tile in upper_tiles(clouds.shape[1], tile_side(metric)):
+            tile_values(metric, prepared, tile)
     return ready - started, time.perf_counter() - ready
 
 

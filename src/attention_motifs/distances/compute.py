@@ -15,6 +15,7 @@ from attention_motifs.distances.engine import (
     explain_bad_values,
     row_values,
     run_tasks,
+    single_products,
     thread_count,
     tile_side,
     tile_values,
@@ -96,7 +97,8 @@ def head_distances(
         if progress is not None:
             progress(n_done, total)
 
-    run_tasks(upper_tiles(n_heads, tile_side(entry)), work, n_threads, done)
+    with single_products(entry):
+        run_tasks(upper_tiles(n_heads, tile_side(entry)), work, n_threads, done)
     return result
 
 
@@ -134,7 +136,8 @@ def distances_from(
     parts = (
         range(a, min(a + _COLUMNS_PER_TASK, n_heads)) for a in range(0, n_heads, _COLUMNS_PER_TASK)
     )
-    run_tasks(parts, work, n_threads, lambda _: None)
+    with single_products(entry):
+        run_tasks(parts, work, n_threads, lambda _: None)
     result[np.arange(queries.size), queries] = 0.0
     if not np.isfinite(result).all():
         explain_bad_values(clouds)

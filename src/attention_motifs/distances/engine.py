@@ -5,10 +5,12 @@ Each tile is computed on its own, so the result does not depend on the number of
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -96,6 +98,16 @@ def thread_count(threads: int | None, metric: Metric) -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def single_products(metric: Metric) -> Iterator[None]:
+    """Hold matrix products to one thread each while threads work on a metric made of them."""
+    if not metric.products:
+        yield
+        return
+    with import_module("threadpoolctl").threadpool_limits(limits=1, user_api="blas"):
+        yield
 
 
 def tile_side(metric: Metric) -> int:

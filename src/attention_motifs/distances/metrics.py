@@ -295,7 +295,7 @@ register_metric(
         pairwise=_paired_cosine_pairs,
         block=_paired_cosine_block,
         space="recommended",
-        threaded=False,  # its matrix products have threads of their own
+        products=True,
     )
 )
 register_metric(

@@ -46,6 +46,8 @@ class Metric:
             pairs are as fast.
         space: the feature space whose clouds it expects.
         threaded: whether its functions release the interpreter lock.
+        products: whether they are matrix products of numpy, which are then held to one thread
+            each: several that share small products wait for one another.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Metric:
     ) = None
     space: Space = "embedding"
     threaded: bool = True
+    products: bool = False
 
 
 _METRICS: dict[str, Metric] = {}
