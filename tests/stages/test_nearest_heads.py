@@ -149,6 +149,9 @@ def test_the_site_holds_the_nearest_heads(atlas: Atlas) -> None:
     assert [m["name"] for m in told["metrics"]] == list(METRICS)
     assert "metrics" not in told["missing"]
     assert "projections" not in told["missing"]
+    assert told["missing"]["evaluation"].startswith(
+        "run `motifs distances --dense-limit 90 --atlas a`, then `motifs evaluate --atlas a`"
+    )
     metric = told["metrics"][0]
     assert (metric["n_nearest"], metric["matrix"]) == (64, None)
     seen = 0

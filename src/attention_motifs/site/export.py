@@ -132,6 +132,11 @@ def missing_parts(atlas: Atlas, stale: tuple[str, ...] = ()) -> dict[str, str]:
     """What the atlas does not hold, or only `stale`, and the words that mend it."""
     there = f"--atlas {atlas.path.name}"
     columns = atlas.heads.columns
+    cluster, evaluate = f"motifs cluster {there}", f"motifs evaluate {there}"
+    if atlas.neighbour_metrics() and not atlas.metrics():  # not every method does without all pairs
+        cluster = f"motifs cluster --method leiden {there}"
+        limit = f"--dense-limit {len(atlas.heads)}"
+        evaluate = f"motifs distances {limit} {there}`, then `{evaluate}"
     lacking = {
         "patterns": (atlas.view_prompts(), "build the atlas with --n-view-prompts above 0"),
         "points": ("embed" in atlas.manifest.stages, f"run `motifs embed {there}`"),
@@ -142,10 +147,10 @@ def missing_parts(atlas: Atlas, stale: tuple[str, ...] = ()) -> dict[str, str]:
         "projections": (atlas.projections_path.is_file(), f"run `motifs project {there}`"),
         "clusterings": (
             any(name.startswith("cluster (") for name in columns),
-            f"run `motifs cluster {there}`",
+            f"run `{cluster}`",
         ),
         "scores": (of_heads.scores(atlas), f"run `motifs score {there}`"),
-        "evaluation": (atlas.evaluation_path.is_file(), f"run `motifs evaluate {there}`"),
+        "evaluation": (atlas.evaluation_path.is_file(), f"run `{evaluate}`"),
         "ablations": (atlas.ablations_path.is_file(), f"run `motifs ablate {there}`"),
     }
     words = ", then `motifs site` again"
