@@ -21,7 +21,7 @@ from PIL import Image
 
 from attention_motifs import Atlas
 from attention_motifs.comparison import comparison_page
-from attention_motifs.stages.compare import measure
+from attention_motifs.stages.compare import compare
 
 DOCS = Path(__file__).resolve().parent
 WIDTH, COLOURS = 1000, 64
@@ -57,10 +57,9 @@ def main() -> None:
     keep_tables(given.figures / "numbers", given.out / "numbers")
     shutil.copy(given.figures / "captions.json", given.out)
     keep_embedding(atlas, given.out)
-    found = [
-        measure(atlas, "reference"),
-        *(measure(Atlas.open(path), path.name.replace("-", " ")) for path in given.beside),
-    ]
+    found = compare([atlas, *(Atlas.open(path) for path in given.beside)])
+    names = ["reference", *(path.name.replace("-", " ") for path in given.beside)]
+    found = [{**measured, "name": name} for measured, name in zip(found, names, strict=True)]
     data = {"schema_version": 1, "atlases": found}
     write_json(given.out / "comparison.json", data)
     write_json(given.out / "versions.json", versions(atlas))

@@ -30,7 +30,7 @@ from attention_motifs.comparison import (
 from attention_motifs.embedding import PatternEmbedding
 from attention_motifs.errors import AtlasError
 from attention_motifs.features import feature_names
-from attention_motifs.stages.compare import COUNTS, measure
+from attention_motifs.stages.compare import COUNTS, carried_over, measure
 from synthetic_atlas import make_synthetic_atlas
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -298,7 +298,8 @@ def test_the_command_writes_page_and_data(
     assert code == 0
     assert "around 68 %" in out
     data = json.loads((tmp_path / "page" / "comparison.json").read_text())
-    assert data["atlases"] == [measured, {**measured, "name": "other"}]
+    carried = carried_over(atlas, atlas)
+    assert data["atlases"] == [measured, {**measured, "name": "other", "carried": carried}]
     assert (tmp_path / "page" / "comparison.md").read_text() == comparison_page(data["atlases"])
     code, out, _ = run(monkeypatch, capsys, "compare", "--atlas", str(atlas.path), "--json")
     assert json.loads(out)[0] == measured
@@ -306,6 +307,25 @@ def test_the_command_writes_page_and_data(
         "(./figure-13-distances.svg)"
         in (atlas.path / "figures" / "paper" / "comparison.md").read_text()
     )
+
+
+def test_patterns_of_another_atlas_are_told_by_the_centroids_of_the_first(
+    atlas: Atlas, tmp_path: Path
+) -> None:
+    clouds = atlas.embedded().astype(np.float64)
+    centroids = clouds.mean(axis=0)
+    gaps = np.linalg.norm(clouds[:, :, None] - centroids[None, None], axis=-1)
+    expected = (gaps.argmin(axis=2) == np.arange(len(centroids))).mean()
+    assert carried_over(atlas, atlas) == pytest.approx(expected)
+    # Texts of another length are told less well, models with other weights not at all.
+    shorter = make_synthetic_atlas(
+        tmp_path / "shorter", n_layers=4, n_heads=3, n_prompts=5, n_tokens=6
+    )
+    told = carried_over(atlas, shorter)
+    assert told is not None
+    assert told < expected
+    other = make_synthetic_atlas(tmp_path / "other", n_layers=2, n_prompts=4, seed=1)
+    assert carried_over(atlas, other) is None
 
 
 def test_without_distances_the_command_that_makes_them_is_named(tmp_path: Path) -> None:

@@ -82,10 +82,10 @@ def compare(
     """
     from attention_motifs import files
     from attention_motifs.comparison import CLAIMS, comparison_page, judged
-    from attention_motifs.stages.compare import measure
+    from attention_motifs.stages.compare import compare as run_compare
 
     there = [Atlas.open(path) for path in (o.find_atlas(atlas), *(beside or ()))]
-    found = [measure(one, seed=seed, report=report) for one in there]
+    found = run_compare(there, seed=seed, report=report)
     folder = out or there[0].path / "figures" / "paper"
     links = figures if figures is not None else ("." if out is None else None)
     page, data = folder / "comparison.md", folder / "comparison.json"

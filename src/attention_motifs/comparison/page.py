@@ -211,6 +211,11 @@ def _beside(first: Measured, other: Measured) -> str:
             f"; silhouette {first['regions']['silhouette']:.2f} to "
             f"{other['regions']['silhouette']:.2f}"
         )
+    if other["carried"] is not None:
+        said += (
+            "; placed in the embedding of the first, its patterns are nearest to their own head's "
+            f"centroid there in {other['carried']:.2f} of the cases"
+        )
     return said + "."
 
 

@@ -20,6 +20,7 @@ from attention_motifs.comparison.measures import (
 )
 from attention_motifs.embedding import PatternEmbedding
 from attention_motifs.errors import AtlasError
+from attention_motifs.features import feature_names
 from attention_motifs.moments import LengthBinnedMoments
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.evaluate import computed_head_classes, literature_classes
@@ -96,7 +97,53 @@ def measure(
         "too_few": too_few,
         "layers": layers,
         "metrics": _agreement(distances, seed),
+        "carried": None,
     }
+
+
+def compare(
+    atlases: Sequence[Atlas], seed: int = 0, report: Report = silent
+) -> list[dict[str, Any]]:
+    """Measure several atlases; of all but the first, also how far its heads are where they were.
+
+    Raises:
+        AtlasError: as `measure`.
+    """
+    found = [measure(atlas, seed=seed, report=report) for atlas in atlases]
+    for atlas, measured in zip(atlases[1:], found[1:], strict=True):
+        measured["carried"] = carried_over(atlases[0], atlas)
+    return found
+
+
+def carried_over(first: Atlas, other: Atlas) -> float | None:
+    """Tell heads by patterns of another atlas: of other lengths or texts, with BOS or without.
+
+    The other atlas's patterns are placed in the first one's embedding, and each is given to the
+    nearest centroid of a head there.
+
+    Returns:
+        Share given to their own head, over models that both hold with the same weights; None if
+        there is none, or the other atlas lacks the features.
+    """
+    names = list(first.embedding().feature_names)
+    shared = [m for m in first.models if m in other.models and _same_weights(first, other, m)]
+    if not shared or not set(names) <= set(
+        feature_names(list(other.manifest.configuration.feature_sets))
+    ):
+        return None
+    centroids = first.embedded(shared).mean(axis=0, dtype=np.float64)
+    clouds = _clouds(other, first.embedding(), shared).astype(np.float64)
+    square = (centroids**2).sum(axis=1)
+    right = [
+        (square - 2 * points @ centroids.T).argmin(axis=1) == np.arange(len(centroids))
+        for points in clouds
+    ]
+    return float(np.mean(right))
+
+
+def _same_weights(first: Atlas, other: Atlas, model: str) -> bool:
+    mine, its = (a.manifest.models[model].get("weights_sha256") for a in (first, other))
+    return mine is not None and mine == its
 
 
 def _settings(atlas: Atlas) -> dict[str, Any]:
@@ -148,7 +195,7 @@ def _variance(
     if other != names and "skew_col" in atlas.manifest.configuration.feature_sets:
         fitted = _fit(atlas, own, other)
         found.append(_choice("S(A)^T S(A) for S(A) S(A)^T", fitted.explained_variance))
-        clouds = _clouds(atlas, fitted)
+        clouds = _clouds(atlas, fitted, atlas.models)
     if len(own) > 1:
         found += [
             _choice(f"{model} alone", _fit(atlas, [model], names).explained_variance)
@@ -177,13 +224,13 @@ def _fit(atlas: Atlas, models: Sequence[str], names: Sequence[str]) -> PatternEm
 
 
 def _clouds(
-    atlas: Atlas, fitted: PatternEmbedding
+    atlas: Atlas, fitted: PatternEmbedding, models: Sequence[str]
 ) -> Float[np.ndarray, "prompts heads components"]:
     """Head clouds in an embedding that is not the atlas's own."""
     names = list(fitted.feature_names)
     n_prompts = int(atlas.manifest.prompts["n"])
     clouds = []
-    for model in atlas.models:
+    for model in models:
         rows = [
             fitted.transform(part.select(names).to_numpy(), part["n_tokens"].to_numpy())
             for part in atlas.feature_parts(model, names)
