@@ -132,7 +132,10 @@ def test_a_sketch_never_lengthens_a_difference() -> None:
 def test_rows_are_those_of_the_matrix(metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("attention_motifs.distances.neighbours._NUMBERS_AT_A_TIME", 100)
     embedded = gaussian(6, 31, 3)
-    rows = rows_from(by_head(embedded), np.array([30, 0]), metric)
+    done: list[int] = []
+    rows = rows_from(by_head(embedded), np.array([30, 0]), metric, done.append)
+    assert len(done) > 3
+    assert sum(done) == 31
     np.testing.assert_allclose(rows, head_distances(embedded, metric)[[30, 0]], atol=1e-6)
 
 

@@ -139,9 +139,19 @@ def nearest_neighbours(
 
 
 def rows_from(
-    clouds: HeadClouds, heads: Int[np.ndarray, " some"], metric: str | Metric
+    clouds: HeadClouds,
+    heads: Int[np.ndarray, " some"],
+    metric: str | Metric,
+    done: Callable[[int], None] = lambda _heads: None,
 ) -> Float[np.ndarray, "some heads"]:
-    """Exact distances from some heads to all, float32, reading the clouds piece by piece."""
+    """Exact distances from some heads to all, float32, reading the clouds piece by piece.
+
+    Args:
+        clouds: of all heads.
+        heads: from which the distances are.
+        metric: a name or a `Metric`.
+        done: called with the number of heads that the distances are there to.
+    """
     entry = get_metric(metric)
     queries = np.asarray(clouds[heads])
     rows = np.empty((len(heads), len(clouds)), np.float32)
@@ -150,6 +160,7 @@ def rows_from(
         part = np.concatenate([queries, clouds[start : start + step]]).transpose(1, 0, 2)
         some = distances_from(part, np.arange(len(heads)), entry)
         rows[:, start : start + step] = some[:, len(heads) :]
+        done(some.shape[1] - len(heads))
     rows[np.arange(len(heads)), heads] = 0.0
     return rows
 

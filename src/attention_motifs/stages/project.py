@@ -17,7 +17,7 @@ from attention_motifs.stages.neighbours import Graph
 if TYPE_CHECKING:
     import polars as pl
 
-    from attention_motifs.projection import Projection
+    from attention_motifs.projection import Landmarks, Projection
 
 ALL_MODELS = "all"
 """The scope of a projection of all heads; others are names of models."""
@@ -54,23 +54,22 @@ def project(
     plan = projection_plan(
         methods or list(PROJECTIONS), n_neighbors or NEIGHBOURHOODS, dimensions or DIMENSIONS
     )
-    graph = Graph.of(atlas, metric) if metric in atlas.neighbour_metrics() else None
-    matrix = np.asarray(atlas.distances(metric)) if graph is None else None
     inputs = files.digest(
         [atlas.manifest.stages.get(f"distances:{metric}"), metric, plan, seed, atlas.models]
     )
     tables = {} if force else _there(atlas, inputs)
     model_of = atlas.heads["model"].to_numpy()
     # Where only the nearest heads are kept, of all models together, one model has too few.
-    each = len(atlas.models) > 1 and graph is None
+    each = len(atlas.models) > 1 and metric not in atlas.neighbour_metrics()
     scopes = [ALL_MODELS, *(atlas.models if each else ())]
+    placing = _placing(atlas, metric, seed, report) if set(scopes) - tables.keys() else None
     with report("projections", len(scopes) * len(plan)) as advance:
         for scope in scopes:
-            if scope in tables:
+            if scope in tables or placing is None:
                 advance(len(plan))
                 continue
             rows = np.flatnonzero((model_of == scope) | (scope == ALL_MODELS))
-            place = _place(graph, None if matrix is None else matrix[np.ix_(rows, rows)], seed)
+            place = placing(rows)
             heads = atlas.heads["head"][rows.tolist()].to_list()
             parts = []
             for method, k, n_components in plan:
@@ -84,17 +83,31 @@ def project(
     atlas.finish("project", inputs)
 
 
-def _place(
-    graph: Graph | None, block: np.ndarray[Any, Any] | None, seed: int
-) -> Callable[..., Projection]:
-    """What makes a projection: of all pairs, or of the nearest heads and some landmarks."""
-    from attention_motifs.projection import Landmarks, project, project_neighbours
+Place = Callable[..., "Projection"]
 
-    if graph is None:
-        assert block is not None  # noqa: S101 - one of the two is there
-        return partial(project, block)
-    landmarks = Landmarks.choose(len(graph.clouds), graph.rows, seed=seed)
-    return partial(project_neighbours, graph.neighbours, landmarks, graph.rows)
+
+def _placing(
+    atlas: Atlas, metric: str, seed: int, report: Report
+) -> Callable[[np.ndarray[Any, Any]], Place]:
+    """What makes projections of some heads: from all pairs, or of all heads from landmarks."""
+    from attention_motifs.projection import project, project_neighbours
+
+    if metric not in atlas.neighbour_metrics():
+        matrix = np.asarray(atlas.distances(metric))
+        return lambda rows: partial(project, matrix[np.ix_(rows, rows)])
+    graph = Graph.of(atlas, metric)
+    landmarks = _landmarks(graph, seed, report)
+    return lambda _rows: partial(project_neighbours, graph.neighbours, landmarks, graph.rows)
+
+
+def _landmarks(graph: Graph, seed: int, report: Report) -> Landmarks:
+    from attention_motifs.distances.neighbours import rows_from
+    from attention_motifs.projection import Landmarks
+
+    n_heads = len(graph.clouds)
+    with report("distances from landmarks", n_heads) as advance:
+        rows = partial(rows_from, graph.clouds, metric=graph.metric, done=advance)
+        return Landmarks.choose(n_heads, rows, seed=seed)
 
 
 def _there(atlas: Atlas, inputs: str) -> dict[str, pl.DataFrame]:
