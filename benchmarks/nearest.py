@@ -19,6 +19,7 @@ import json
 import os
 import time
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -341,9 +342,14 @@ def compare(arguments: argparse.Namespace) -> dict[str, Any]:
         }  # fmt: skip
         print(name, found["sketches"][name], flush=True)
     vectors = np.ascontiguousarray(sketches["64 principal directions"], dtype=np.float32)
+    makers = {"faiss, inverted file": inverted_file}
+    if find_spec("usearch"):
+        makers["usearch, HNSW"] = usearch_hnsw
+    else:
+        print("usearch is not installed: pip install usearch==2.26.6 to compare with it")
     found["libraries"] = {
         name: by_library(make, clouds, vectors, queries, truth, arguments.metric)
-        for name, make in (("faiss, inverted file", inverted_file), ("usearch, HNSW", usearch_hnsw))
+        for name, make in makers.items()
     }
     return found
 
