@@ -3,7 +3,9 @@
     python docs/screenshots.py demo-atlas/site
 
 needs Chromium and the `dev` extra. Each page is taken at 1280 x 800, light; `--all` adds dark and
-390 x 844, for looking at (not kept in the repository).
+390 x 844, for looking at (not kept in the repository). `--page NAME` takes one page alone. That of
+ablations needs a site whose atlas was ablated, which the demo's is not; docs/ablation.md has the
+commands.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import argparse
 import functools
 import http.server
+import json
 import re
 import shutil
 import threading
@@ -56,9 +59,14 @@ def main() -> None:
     parser.add_argument("site", type=Path, help="exported site, as demo-atlas/site")
     parser.add_argument("--out", type=Path, default=ROOT / "docs/pictures/pages")
     parser.add_argument("--all", action="store_true", help="dark and narrow ones too")
+    parser.add_argument("--page", action="append", help="this page only; repeatable")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     names = re.findall(r'name: "([a-z0-9-]+)"', (ROOT / "web/src/app/pages.ts").read_text())
+    if given.page:
+        names = [name for name in names if name in given.page]
+    elif not json.loads((given.site / "data/manifest.json").read_text())["ablations"]:
+        names.remove("ablation")
     handler = functools.partial(Quiet, directory=str(given.site))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -117,6 +117,28 @@ def test_a_cluster_is_ablated_together_beside_its_controls(own: Atlas, command: 
     assert all(layers(r["heads"]) == layers(members) for r in rows if r["control"])
 
 
+def test_controls_of_nearest_heads_leave_out_the_anchor(own: Atlas, command: Command) -> None:
+    rows = command("--near", "b:L1:H1", "-n", "2", "--metric", "cosine")
+    assert any(row["control"] for row in rows)
+    for row in rows:
+        assert (row["metric"], row["anchor"]) == ("cosine", "b:L1:H1")
+        assert "b:L1:H1" not in row["heads"]
+    swept = sweep(own, "b", FEW, anchors=["b:L1:H1"], n_nearest=2)
+    effects = swept.filter(pl.col("kind") == "head", pl.col("measure") == "loss")
+    alone = dict(effects.select("name", "effect").iter_rows())
+    groups = swept.filter(
+        pl.col("kind") == "group", pl.col("measure") == "loss", pl.col("anchor") == "b:L1:H1"
+    )
+    for row in groups.iter_rows(named=True):
+        means = [
+            np.mean([e for h, e in alone.items() if h[:5] == near[:5] and h != "b:L1:H1"])
+            for near in row["heads"]
+        ]
+        assert row["control_effect"] == pytest.approx(
+            np.mean(means), abs=0.05 * float(np.ptp(effects["effect"].to_numpy()))
+        )
+
+
 def test_a_class_must_have_a_head_in_the_model(own: Atlas, monkeypatch: pytest.MonkeyPatch) -> None:
     of_a = own.heads.filter(pl.col("model") == "a")["induction"].to_list()
     monkeypatch.setitem(CLASS_THRESHOLDS, "induction", max(of_a) + 1e-3)

@@ -84,7 +84,8 @@ def ablate(
     index = {head: i for i, head in enumerate(run.heads)}
     members = np.array([index[head] for head in target.heads])
     rng = generator(chosen.seed, "controls", target.name)
-    sets = control_sets(members, run.layers, chosen.n_controls, rng)
+    layers = rows_of.candidate_layers(run.heads, run.layers, target)
+    sets = control_sets(members, layers, chosen.n_controls, rng)
     controls = [tuple(run.heads[i] for i in one) for one in sets]
     ablations = tuple(
         Ablation(tuple((head.layer, head.index) for head in one))

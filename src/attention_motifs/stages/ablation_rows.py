@@ -108,7 +108,11 @@ def head_rows(
 def group_row(
     measured: Measured, heads: Sequence[HeadId], layer: Int[np.ndarray, " heads"], target: Target
 ) -> Row | None:
-    """A group of heads, each ablated alone, beside layer-matched draws; None if unmeasured."""
+    """A group of heads, each ablated alone, beside layer-matched draws; None if unmeasured.
+
+    Nearest heads are held against others that could have been the nearest: not the anchor.
+    """
+    layer = candidate_layers(heads, layer, target)
     index = {head: i for i, head in enumerate(heads)}
     effects = measured.effects.mean(axis=1)
     measurable = np.isfinite(effects)
@@ -131,6 +135,15 @@ def group_row(
         "n_controls": N_PERMUTATIONS,
         "test": "does more harm than heads of the same layers: drawn within layers, one-sided",
     }
+
+
+def candidate_layers(
+    heads: Sequence[HeadId], layer: Int[np.ndarray, " heads"], target: Target
+) -> Int[np.ndarray, " heads"]:
+    """Layers that controls are drawn from; the anchor of nearest heads is in none (-1)."""
+    if target.anchor is None:
+        return layer
+    return np.where([str(head) == target.anchor for head in heads], -1, layer)
 
 
 def set_rows(
