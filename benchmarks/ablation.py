@@ -1,13 +1,14 @@
-"""Ablating every head alone, as a sweep does it, over one full forward pass per head and sequence.
+"""Ablating a head on one sequence, as a sweep does it, over one full forward pass.
 
 The full pass is the model with the logits of all tokens, through transformers' fused attention or
-the tap, in the batch that is fastest here; it is timed after every part of the sweep. The sweep
-takes every head of every layer and everything that a sweep does: clean runs, the check, replays,
-losses, divergences and prefix matching, in parts of 128 heads. Of the full pass the least time
-counts, of the sweep all.
+the tap, in the batch that is fastest here. It is timed between the replays of the sweep, so that
+both see the same machine. The sweep takes heads of every layer and does everything that a sweep
+does: clean run, check, replays, losses, divergences and prefix matching. Time of the processor, of
+all threads, is less disturbed by other work than that of the clock.
 
     python benchmarks/ablation.py
-    python benchmarks/ablation.py --model gemma-3-270m --layers 4
+    python benchmarks/ablation.py --heads 9         # every head of the 135M model
+    python benchmarks/ablation.py --model gemma-3-270m
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ import json
 import resource
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 Seconds = tuple[float, float]
-PART = 128
-"""Heads that share a clean run, as in the stage."""
+BETWEEN = 3
+"""Replays between two full passes."""
 
 
 def main() -> None:
@@ -32,17 +34,17 @@ def main() -> None:
     )
     parser.add_argument("--model", default="smollm2-135m-instruct")
     parser.add_argument("--sequences", type=int, default=4)
-    parser.add_argument("--layers", type=int, default=1, help="take every n-th layer")
+    parser.add_argument("--heads", type=int, default=3, help="of each layer")
     parser.add_argument("--method", default="zero", choices=["zero", "pattern-preserving"])
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/ablation.json"))
     arguments = parser.parse_args()
-    result = measure(arguments.model, arguments.sequences, arguments.layers, arguments.method)
+    result = measure(arguments.model, arguments.sequences, arguments.heads, arguments.method)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(result, indent=1) + "\n")
 
 
-def measure(name: str, n: int, every: int, method: str) -> dict[str, Any]:
-    """Time both, part by part, and hold some of the sweep's losses against plain runs."""
+def measure(name: str, n: int, per_layer: int, method: str) -> dict[str, Any]:
+    """Time both side by side, and hold some of the sweep's losses against plain runs."""
     import numpy as np
     import torch
 
@@ -50,43 +52,49 @@ def measure(name: str, n: int, every: int, method: str) -> dict[str, Any]:
     from attention_motifs.extraction import first_token, load_model
 
     loaded = load_model(name, language_head=True)
-    n_layers, n_heads = loaded.info.n_layers, loaded.info.n_heads
+    n_layers, n_heads = loaded.info.n_layers, min(loaded.info.n_heads, per_layer)
     words = b.common_tokens(loaded)
     design = b.repeated_design(words, first_token(loaded), n, np.random.default_rng(0))
     tokens = torch.from_numpy(design.token_ids)
-    start = (every - 1) // 2  # so that the layers taken lie in the middle of those left out
-    heads = [(layer, i) for layer in range(start, n_layers, every) for i in range(n_heads)]
+    ablations = [b.Ablation(((layer, i),)) for layer in range(n_layers) for i in range(n_heads)]
     watched = tuple((layer, 0) for layer in range(0, n_layers, 3))
-    ablations = tuple(b.Ablation((head,)) for head in heads)
-    parts = [
-        b.SweepPlan(design, ablations[s : s + PART], method, watched)
-        for s in range(0, len(heads), PART)
-    ]
+    plan = b.SweepPlan(design, tuple(ablations), method, watched)
     passes = full_passes(loaded, tokens)
-    full: dict[str, list[Seconds]] = {key: [] for key in passes}
-    sweep: list[Seconds] = []
-    losses, peaks = [], []
     next(iter(passes.values()))()  # warms up
+    peaks = [peak_mebibytes()]
+    b.measure_block(loaded, replace(plan, ablations=plan.ablations[-36:]), range(n))
     peaks.append(peak_mebibytes())
-    for i, plan in enumerate(parts):
-        started = now()
-        values = b.measure_block(loaded, plan, range(n), check=i == 0)
-        sweep.append(since(started))
-        losses.append(values["loss"][1])
-        peaks.append(peak_mebibytes())
-        time_all(passes, full)
-    least = {key: [min(column) / n for column in zip(*t, strict=True)] for key, t in full.items()}
-    fastest = [min(least, key=lambda key: least[key][i]) for i in range(2)]
-    part = [sum(column) / n / len(heads) for column in zip(*sweep, strict=True)]
+    ways = {key: timed(run) for key, run in passes.items()}
+    fastest = min(ways, key=lambda key: ways[key])
+    full: list[Seconds] = []
+    replays = 0
+
+    def between(_done: int) -> None:
+        nonlocal replays
+        replays += 1
+        if replays % BETWEEN == 0:
+            full.append(timed(passes[fastest]))
+
+    values: dict[str, Any] = {}
+
+    def sweep() -> None:
+        values.update(b.measure_block(loaded, plan, range(n), check=True, advance=between))
+
+    both = timed(sweep)
+    whole = [sum(column) / len(full) / n for column in zip(*full, strict=True)]
+    part = [
+        (all_of_it - sum(column)) / n / len(ablations)
+        for all_of_it, column in zip(both, zip(*full, strict=True), strict=True)
+    ]
     result = {
         "model": name, "sequences": n, "tokens": tokens.shape[1],
-        "positions": len(design.positions),
-        "heads": len(heads), "method": method, "threads": torch.get_num_threads(),
-        "full": least, "fastest": fastest, "sweep": part,
-        "ratio": [part[i] / least[fastest[i]][i] for i in range(2)],
-        "worst difference": worst_difference(loaded, parts, losses, n),
-        "said MiB": max(b.memory_needed(loaded, plan) for plan in parts) / 2**20,
-        "risen MiB": peaks[1] - peaks[0],
+        "positions": len(design.positions), "heads": len(ablations), "method": method,
+        "threads": torch.get_num_threads(),
+        "ways": {key: [t / n for t in both] for key, both in ways.items()},
+        "fastest": fastest, "full": whole, "full passes": len(full), "sweep": part,
+        "ratio": [part[i] / whole[i] for i in range(2)],
+        "worst difference": worst_difference(loaded, plan, values["loss"][1], n),
+        "said MiB": b.memory_needed(loaded, plan) / 2**20, "risen MiB": peaks[1] - peaks[0],
     }  # fmt: skip
     show(result)
     return result
@@ -121,26 +129,14 @@ def full_passes(loaded: Any, tokens: Any) -> dict[str, Callable[[], None]]:
     }
 
 
-def now() -> Seconds:
-    """The clock, and the processor time of all threads; the latter does not mind other work."""
-    return time.perf_counter(), time.process_time()
+def timed(run: Callable[[], None]) -> Seconds:
+    """Seconds by the clock, and of processor time of all threads."""
+    clock, processor = time.perf_counter(), time.process_time()
+    run()
+    return time.perf_counter() - clock, time.process_time() - processor
 
 
-def since(started: Seconds) -> Seconds:
-    """Seconds by both."""
-    clock, processor = now()
-    return clock - started[0], processor - started[1]
-
-
-def time_all(runs: dict[str, Callable[[], None]], seconds: dict[str, list[Seconds]]) -> None:
-    """Time every run, in turn."""
-    for key, run in runs.items():
-        started = now()
-        run()
-        seconds[key].append(since(started))
-
-
-def worst_difference(loaded: Any, parts: Any, losses: Any, n: int) -> float:
+def worst_difference(loaded: Any, plan: Any, found: Any, n: int) -> float:
     """Largest difference of some heads' losses to those of whole runs with the head ablated."""
     import torch
 
@@ -148,16 +144,15 @@ def worst_difference(loaded: Any, parts: Any, losses: Any, n: int) -> float:
     from attention_motifs.extraction.replay import clean_run
 
     worst = 0.0
-    for plan, found in zip(parts, losses, strict=True):
-        tokens = torch.from_numpy(plan.design.token_ids[:n])
-        clean = clean_run(loaded, tokens, keep_patterns=plan.method == "pattern-preserving")
-        for row in (0, len(plan.ablations) // 2):
-            hidden = run_ablated(loaded, tokens, plan.ablations[row], plan.method, clean=clean)
-            with torch.inference_mode():
-                log_q = loaded.head(hidden[:, plan.design.positions]).double().log_softmax(-1)
-            targets = torch.from_numpy(plan.design.targets[:n])
-            wanted = -log_q.gather(-1, targets[..., None])[..., 0].mean(-1).numpy()
-            worst = max(worst, float(abs(found[row] - wanted).max()))
+    tokens = torch.from_numpy(plan.design.token_ids[:n])
+    targets = torch.from_numpy(plan.design.targets[:n])
+    clean = clean_run(loaded, tokens, keep_patterns=plan.method == "pattern-preserving")
+    for row in range(0, len(plan.ablations), max(1, len(plan.ablations) // 3)):
+        hidden = run_ablated(loaded, tokens, plan.ablations[row], plan.method, clean=clean)
+        with torch.inference_mode():
+            log_q = loaded.head(hidden[:, plan.design.positions]).double().log_softmax(-1)
+        wanted = -log_q.gather(-1, targets[..., None])[..., 0].mean(-1).numpy()
+        worst = max(worst, float(abs(found[row] - wanted).max()))
     return worst
 
 
@@ -174,12 +169,14 @@ def show(result: dict[str, Any]) -> None:
         f"{result['threads']} threads"
     )
     print("  seconds by the clock, and of processor time")
-    for key, (clock, processor) in result["full"].items():
-        print(f"  full pass, {key:24} {clock:.4f}  {processor:.4f}  a sequence, least")
+    for key, (clock, processor) in result["ways"].items():
+        print(f"  full pass, {key:24} {clock:.4f}  {processor:.4f}  a sequence, once")
+    clock, processor = result["full"]
+    print(f"  the fastest, mean of {result['full passes']:3}{'':11} {clock:.4f}  {processor:.4f}")
     clock, processor = result["sweep"]
     print(f"  sweep, everything included{'':9} {clock:.4f}  {processor:.4f}  a head and sequence")
     clock, processor = result["ratio"]
-    print(f"  sweep over the fastest full pass    {clock:.3f}   {processor:.3f}")
+    print(f"  sweep over full pass{'':15} {clock:.3f}   {processor:.3f}")
     print(
         f"  largest difference of a loss to that of a whole run: {result['worst difference']:.1e}"
     )
