@@ -32,6 +32,8 @@ BLOCK_SEQUENCES = 4
 """Sequences that share a clean run. It is kept, so that this bounds the memory."""
 PASS_TOKENS = 1280
 """Tokens per replay: as many ablations side by side as fit, and at least one."""
+_KEPT_BACK = 1.25
+"""Memory is held by its allocator for a while after it was given back."""
 PREDICTED_TOGETHER = 32
 """Ablations whose predictions are held against one computation of the clean ones."""
 
@@ -218,4 +220,4 @@ def memory_needed(loaded: LoadedModel, plan: SweepPlan) -> int:
     waiting = (PREDICTED_TOGETHER * n_sequences + rows) * n_positions * width
     at_once = n_sequences * 4 * (loaded.head.n_words if loaded.head else int(config.vocab_size))
     logits = 3 * max(at_once, min(LOGIT_BYTES, n_positions * at_once))
-    return int((n_sequences * kept + passing + 2 * waiting) * size + logits)
+    return int(_KEPT_BACK * ((n_sequences * kept + passing + 2 * waiting) * size + logits))
