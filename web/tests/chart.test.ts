@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { byteSize, extent, figure, jitter, median, nearest, place, shorten } from "../src/views/chart/scale";
+import { byteSize, extent, figure, jitter, mean, median, nearest, place, shorten } from "../src/views/chart/scale";
 
 describe("figures", () => {
   it("have three digits, a true minus and no trailing zeros", () => {
@@ -55,6 +55,11 @@ describe("scales", () => {
     const places = axis.ticks.map((tick) => tick.at).sort((a, b) => a - b);
     for (let i = 1; i < places.length; i++) expect((places[i] as number) - (places[i - 1] as number)).toBeGreaterThanOrEqual(34);
     expect(place({ title: "", domain: [0, 1], root: true }, 0, 300, 8).at(0.25)).toBe(150);
+  });
+
+  it("the mean leaves out what is missing", () => {
+    expect(mean([1, Number.NaN, 4, 1])).toBe(2);
+    expect(mean([])).toBeNaN();
   });
 
   it("the median of an even number is between the two middle ones", () => {

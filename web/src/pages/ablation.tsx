@@ -97,8 +97,8 @@ function Ablation({ manifest, all, rows }: Props) {
           <ExportMenu target={() => single.current} name={`${name}-by-${grouped}`} />
         </div>
         <p class="muted">
-          A dot per head, a line at the median. Grey: the middle 95 % of means over as many random heads
-          of the same layers, where the group was tested.
+          A dot per head, a line at the mean. Grey: the middle 95 % of means over as many random heads of
+          the same layers, where the group was tested.
         </p>
         <SingleHeads manifest={manifest} rows={chosen} all={all} by={grouped} root={root} />
       </div>

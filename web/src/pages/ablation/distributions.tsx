@@ -34,6 +34,7 @@ export function SingleHeads({ manifest, rows, all, by, root }: Props) {
   return (
     <Strip
       label={`${effectTitle(first)} by ${by}`}
+      middle="mean"
       axis={{ title: effectTitle(first), domain: effectDomain(single), line: 0, root }}
       groups={groups.map((one) => ({
         name: severalModels ? withModel(one.name, one.model) : one.name,

@@ -58,8 +58,10 @@ export interface Datum {
   strong?: boolean;
 }
 
-/** Values of several groups, a row of dots each, with the median as a line. */
+/** Values of several groups, a row of dots each, with a line at their middle. */
 export interface StripProps {
+  /** What the line is; the median if left out. */
+  middle?: "mean" | "median";
   groups: readonly StripGroup[];
   axis: Axis;
   label: string;

@@ -92,6 +92,12 @@ function placeRoot({ domain }: Axis, from: number, to: number): Placed {
   return { at: (value) => scale(value), ticks };
 }
 
+/** Mean of the finite values; NaN of none. */
+export function mean(values: readonly number[]): number {
+  const finite = values.filter(Number.isFinite);
+  return finite.reduce((sum, value) => sum + value, 0) / finite.length;
+}
+
 /** Middle value; NaN of none. */
 export function median(values: readonly number[]): number {
   const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);

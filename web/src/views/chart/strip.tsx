@@ -2,14 +2,14 @@ import { useMemo } from "preact/hooks";
 import type { StripProps } from "./api";
 import { BottomAxis } from "./axes";
 import { Dots, type PlacedDot } from "./dots";
-import { jitter, median, place, shorten } from "./scale";
+import { jitter, mean, median, place, shorten } from "./scale";
 import { useWidth } from "./width";
 
 const ROW = 34;
 const NARROW = 520;
 
 /** Values of several groups. */
-export function Strip({ groups, axis, label }: StripProps) {
+export function Strip({ groups, axis, label, middle: kind = "median" }: StripProps) {
   const { ref, width } = useWidth();
   // Names stand beside the rows where there is room for them, else above.
   const narrow = width < NARROW;
@@ -42,7 +42,7 @@ export function Strip({ groups, axis, label }: StripProps) {
         {groups.map((group, index) => {
           const own = group.dots.filter((dot) => !dot.muted).map((dot) => dot.value);
           // A single dot is its own median; a line would hide it.
-          const centre = own.length > 1 ? median(own) : Number.NaN;
+          const centre = own.length > 1 ? (kind === "mean" ? mean(own) : median(own)) : Number.NaN;
           return (
             <g key={group.name}>
               {Number.isFinite(centre) ? (
