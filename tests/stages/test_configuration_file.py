@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from attention_motifs.atlas import Atlas, Configuration
 from attention_motifs.cli import main
+from attention_motifs.cli.app import app
+from attention_motifs.cli.build import _APART, _KEYS
 from attention_motifs.errors import InputError
 from attention_motifs.figures.paper import FigureSettings
 from attention_motifs.stages.configuration_file import (
@@ -192,6 +195,17 @@ def test_flags_go_before_the_file_and_the_file_before_defaults(
     assert atlas.metrics() == ["mean"]
     assert "induction" in atlas.heads.columns
     assert not (atlas.path / "site").exists()
+
+
+@pytest.mark.parametrize("name", ["build", "extract"])
+def test_flags_and_keys_have_the_same_names_and_defaults(name: str) -> None:
+    keys = {key.name: key for key in KEYS}
+    command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
+    for flag in command.params:
+        if flag.name in _APART | {"help"}:
+            continue
+        key = keys[_KEYS.get(flag.name, flag.name)]
+        assert flag.default in (None, key.default), flag.name
 
 
 @pytest.mark.skipif(not DOCS.exists(), reason="the documentation is not in this copy")
