@@ -41,20 +41,24 @@ BASE = {
     "ablation_table",
     "atlas",
     "atlas_paths",
+    "cache_folder",
+    "contents",
     "errors",
     "executors",
     "files",
     "fitted_files",
     "head",
+    "hub",
     "manifest",
     "neighbour_files",
     "neighbour_graph",
     "progress",
+    "remote",
     "triangles",
     "user_files",
 }
 # On top of all stages, each free to use those before it.
-TOP = ("queries", "head_export", "checking", "stages", "cli")
+TOP = ("queries", "head_export", "checking", "sharing", "stages", "cli")
 
 # `atlas.near`, `atlas.head`, `atlas.embedding` and `atlas.recommended` load what they need when
 # they are called.
@@ -68,10 +72,13 @@ LAZY = {
 HEAVY = {
     "datasets",
     "faiss",
+    "fsspec",
     "gguf",
+    "httpx2",
     "huggingface_hub",
     "matplotlib",
     "numba",
+    "obstore",
     "polars",
     "ray",
     "safetensors",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attention_motifs import files
+from attention_motifs import files, remote
 from attention_motifs.atlas_paths import AtlasPaths
 from attention_motifs.errors import AtlasError, HeadNotFoundError, InputError
 from attention_motifs.head import HeadId
@@ -65,10 +65,14 @@ class Atlas(AtlasPaths):
     def open(cls, path: str | Path) -> Atlas:
         """Open an atlas that is there.
 
+        Args:
+            path: its folder, or a URL (docs/remote.md): files then come when they are read.
+
         Raises:
             AtlasError: if the folder holds none, or one that is damaged or of another schema.
+            RemoteError: if the place of the URL refuses or cannot be reached.
         """
-        folder = Path(path)
+        folder = remote.folder_of(path)
         _require_atlas(folder)
         manifest_path = folder / "atlas.json"
         value = files.read_json(manifest_path, "restore it, or build the atlas anew")
@@ -107,7 +111,7 @@ class Atlas(AtlasPaths):
         if not configuration.models:
             raise InputError("an atlas needs at least one model: add --model NAME")
         atlas = cls(
-            Path(path),
+            remote.folder_of(path),
             Manifest(configuration, __version__, {"n": len(prompts), "sha256": sha256}, {}, {}, {}),
         )
         files.write_parquet(atlas.prompts_path, prompts)
@@ -122,7 +126,7 @@ class Atlas(AtlasPaths):
         """Hold the atlas for writing; the system frees it when the process ends, however it ends.
 
         Args:
-            path: of the atlas.
+            path: of the atlas, or its URL: what is written then goes there.
             new: make the folder if it is not there; else it must hold an atlas.
 
         Raises:
@@ -131,8 +135,8 @@ class Atlas(AtlasPaths):
         """
         from filelock import FileLock, Timeout
 
-        folder = Path(path)
-        if not new:
+        folder = remote.work_folder(path)
+        if not new and not remote.is_url(path):
             _require_atlas(folder)
         lock = FileLock(folder / ".lock")
         try:
@@ -146,7 +150,10 @@ class Atlas(AtlasPaths):
             ) from error
         try:
             files.remove_unfinished(folder)
-            yield
+            with remote.held(path):
+                if not new:
+                    _require_atlas(remote.folder_of(path))
+                yield
         finally:
             lock.release()
 
@@ -164,7 +171,8 @@ class Atlas(AtlasPaths):
         return self.manifest.stages.get(stage) == inputs
 
     def _write_manifest(self) -> None:
-        files.write_json(self.path / "atlas.json", self.manifest.to_json())
+        with remote.sent(self.path):
+            files.write_json(self.path / "atlas.json", self.manifest.to_json())
 
     @property
     def n_blocks(self) -> int:

@@ -6,6 +6,33 @@ from pathlib import Path
 
 from attention_motifs.head import model_folder
 
+ATLAS_FILES = (
+    "atlas.json",
+    "prompts.parquet",
+    "heads.parquet",
+    "classes.json",
+    "embedding.json",
+    "embedding.safetensors",
+    "recommended.json",
+    "recommended.safetensors",
+    "projections.parquet",
+    "evaluation.json",
+    "ablations.parquet",
+    "tokens/*.parquet",
+    "features/*/part-*.parquet",
+    "patterns/*/*.safetensors",
+    "embedded/*.parquet",
+    "recommended/*.parquet",
+    "distances/*.npy",
+    "clusters/*.npy",
+    "clusters/*.parquet",
+    "clusters/*.json",
+    "ablations/*/*/part-*.parquet",
+    "neighbours/*.npy",
+    "neighbours/*/*.safetensors",
+)
+"""All that belongs to an atlas, and travels with it. Figures and the site are made from it."""
+
 
 class AtlasPaths:
     """Names of the files of an atlas, which may or may not be there."""

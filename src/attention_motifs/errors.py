@@ -38,3 +38,9 @@ class ResourceError(MotifsError):
     """Too little disk, memory or network for what was asked."""
 
     exit_code = 5
+
+
+class RemoteError(MotifsError):
+    """A hub or an object store refuses, cannot be reached, or does not hold what it should."""
+
+    exit_code = 6

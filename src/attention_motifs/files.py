@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from attention_motifs.errors import AtlasError, ResourceError
+from attention_motifs.errors import AtlasError, MotifsError, ResourceError
+from attention_motifs.remote.lazy_path import LazyPath
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -50,6 +51,12 @@ _REFUSED = (
 )
 
 
+def is_full_disk(error: Exception) -> bool:
+    """Whether an error says that the disk, or a quota on it, is full."""
+    code = error.errno if isinstance(error, OSError) else None
+    return code in _FULL or bool(_FULL_IN_WORDS.search(str(error)))
+
+
 @contextlib.contextmanager
 def writable_folder(target: Path) -> Iterator[None]:
     """Turn the system's refusals to write at `target` into errors that name the mend.
@@ -60,12 +67,12 @@ def writable_folder(target: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        code = error.errno if isinstance(error, OSError) else None
-        if code in _FULL or _FULL_IN_WORDS.search(str(error)):
+        if is_full_disk(error):
             raise ResourceError(
                 f"{target}: no space left on the disk; free some and run the same command again, "
                 "what is complete is kept"
             ) from error
+        code = error.errno if isinstance(error, OSError) else None
         if code in _REFUSED:
             raise ResourceError(
                 f"{target}: cannot be written ({os.strerror(code)}); choose another folder"
@@ -117,6 +124,8 @@ def remove_unfinished(folder: Path) -> None:
 
 def remove(path: Path) -> None:
     """Delete a file, or a folder with all that is in it; nothing if there is none."""
+    if isinstance(path, LazyPath):
+        path.forget()
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -159,11 +168,14 @@ def damaged(path: Path, mend: str, error: Exception) -> AtlasError:
 
 
 def _read(path: Path, mend: str, read: Callable[[Path], T]) -> T:
+    path = LazyPath.around(path)
     try:
         if not path.is_file():
             raise AtlasError(f"{path}: not there; {mend}")
+        if isinstance(path, LazyPath):
+            path.fetch()
         return read(path)
-    except AtlasError:
+    except MotifsError:
         raise
     except Exception as error:
         raise damaged(path, mend, error) from error

@@ -75,13 +75,13 @@ def build(
       motifs build --config packaged --n-prompts 32 --atlas small-atlas
       motifs build --config paper --executor ray --ray-address auto --ray-worker gpus=0.5
     """
-    folder = atlas or o.DEFAULT_ATLAS
+    folder = o.place(atlas) if atlas else o.DEFAULT_ATLAS
     chosen = o.choose_executor(executor, ray_address, ray_workers, ray_worker)
     run_plan(folder, _plan(ctx, config), chosen)
     print_line(f"The atlas is in {folder}. Ask it: motifs near HEAD --atlas {folder}")
 
 
-def run_plan(folder: Path, plan: BuildPlan, executor: Executor | None = None) -> Atlas:
+def run_plan(folder: str | Path, plan: BuildPlan, executor: Executor | None = None) -> Atlas:
     """Build what a configuration asks for, what is there already being kept."""
     from attention_motifs.cli.explorer import print_page
     from attention_motifs.stages import run
@@ -99,6 +99,7 @@ def run_plan(folder: Path, plan: BuildPlan, executor: Executor | None = None) ->
     if not plan.behaviour and not plan.site:
         return made
     with Atlas.lock(folder):
+        made = Atlas.open(folder)
         if plan.behaviour:
             score(made, device=plan.device, executor=executor, report=report)
         if plan.site:
@@ -250,7 +251,7 @@ def import_pattern_lens(
     """
     from attention_motifs.stages.import_pattern_lens import import_pattern_lens as run_import
 
-    target = atlas or o.DEFAULT_ATLAS
+    target = o.place(atlas) if atlas else o.DEFAULT_ATLAS
     there = run_import(
         folder,
         target,
@@ -281,9 +282,8 @@ def figures(
 
     folder = o.find_atlas(atlas)
     there = Atlas.open(folder)
-    paths = make_figures(
-        there, out or there.path / "figures", heads=head or None, metric=metric, report=report
-    )
+    target = out or o.beside(there.path, "figures")
+    paths = make_figures(there, target, heads=head or None, metric=metric, report=report)
     for path in paths:
         print_line(str(path))
 

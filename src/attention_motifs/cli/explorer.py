@@ -40,13 +40,13 @@ def site(
         print_error(f"{made.path}: {_NO_PAGES}", start="warning: ")
 
 
-def print_page(atlas: Path, site: Exported) -> None:
+def print_page(atlas: str | Path, site: Exported) -> None:
     """Name the page to open, at the end of a run."""
     if not site.has_pages:
         print_error(f"{site.path}: {_NO_PAGES}", start="warning: ")
         return
     print_line(f"Explore it in a browser: motifs serve --atlas {atlas} --open")
-    print_line(f"  or any static host: python -m http.server --directory {site.path}")
+    print_line(f"  or any static host: python -m http.server --directory {site.path!s}")
 
 
 _NO_PAGES = (
@@ -54,14 +54,16 @@ _NO_PAGES = (
 )
 
 
-def _export(folder: Path, out: Path | None, force: bool) -> Exported:
+def _export(atlas: str | Path, out: Path | None, force: bool) -> Exported:
     from attention_motifs.site.export import export_site, is_current
 
-    there = Atlas.open(folder)
-    if not force and is_current(there, out):  # an atlas that only is read needs no lock
-        return export_site(there, out, report=report)
+    there = Atlas.open(atlas)
+    folder = there.path  # of a URL, the copy here: a site is made of it, and not sent back
+    target = out or Path(str(folder / "site"))
+    if not force and is_current(there, target):  # an atlas that only is read needs no lock
+        return export_site(there, target, report=report)
     with Atlas.lock(folder):
-        return export_site(Atlas.open(folder), out, force=force, report=report)
+        return export_site(Atlas.open(folder), target, force=force, report=report)
 
 
 @app.command()

@@ -252,7 +252,7 @@ def classes(
         Path | None, typer.Option("--file", help="Your own JSON file of classes, beside ours.")
     ] = None,
     atlas: Annotated[
-        Path | None,
+        str | None,
         typer.Option("--atlas", help="List the classes that this atlas keeps as well."),
     ] = None,
     save: Annotated[
@@ -313,7 +313,7 @@ def classes(
 
 
 def _keep_classes(
-    name: str | None, file: Path | None, atlas: Path | None, *, save: bool, forget: bool
+    name: str | None, file: Path | None, atlas: str | None, *, save: bool, forget: bool
 ) -> None:
     from attention_motifs.errors import InputError
     from attention_motifs.stages.own_classes import forget_classes, save_classes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -217,7 +216,7 @@ def info(atlas: o.AtlasOption = None, json: o.JsonOption = False) -> None:
 
 @app.command()
 def check(
-    atlas: Annotated[Path | None, typer.Argument(help="Folder of the atlas.")] = None,
+    atlas: Annotated[str | None, typer.Argument(help="Folder of the atlas, or its URL.")] = None,
 ) -> None:
     """Verify every file of an atlas; leaves with 4 if anything is wrong.
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from attention_motifs.cli.console import report
 from attention_motifs.errors import MotifsError
+from attention_motifs.remote import LazyPath, is_url, show_progress
 
 if TYPE_CHECKING:
     from attention_motifs.executors import Executor
@@ -18,6 +20,8 @@ def complete_head(ctx: typer.Context, incomplete: str) -> list[str]:
     """Names of heads in the atlas that the command line speaks of."""
     from attention_motifs.atlas import Atlas
 
+    if is_url(ctx.params.get("atlas")):
+        return []  # a network is too slow for the next key
     try:
         heads = Atlas.open(find_atlas(ctx.params.get("atlas"))).heads["head"].to_list()
     except MotifsError:
@@ -46,10 +50,12 @@ DEFAULT_ATLAS = Path("atlas")
 DEMO_ATLAS = Path("demo-atlas")
 
 AtlasOption = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--atlas",
-        help="Folder of the atlas. Default: ./atlas, or else ./demo-atlas if that is there.",
+        metavar="DIR or URL",
+        help="Folder of the atlas, or its URL, such as s3://bucket/my-atlas. Default: ./atlas, or "
+        "else ./demo-atlas if that is there.",
         show_default=False,
     ),
 ]
@@ -158,9 +164,20 @@ def choose_executor(
     return choose(executor, address=ray_address, n_workers=ray_workers, worker=ray_worker)
 
 
-def find_atlas(atlas: Path | None) -> Path:
+def place(atlas: str) -> str | Path:
+    """Return a URL as it is, and the path of a folder."""
+    show_progress(report)
+    return atlas if is_url(atlas) else Path(atlas)
+
+
+def beside(atlas: Path, name: str) -> Path:
+    """Return the folder in an atlas, or here if the atlas is elsewhere, for what is made of it."""
+    return Path(name) if isinstance(atlas, LazyPath) else atlas / name
+
+
+def find_atlas(atlas: str | None) -> str | Path:
     """Return the atlas meant: the named one, else ./atlas, else ./demo-atlas."""
     if atlas is not None:
-        return atlas
+        return place(atlas)
     there = [p for p in (DEFAULT_ATLAS, DEMO_ATLAS) if (p / "atlas.json").is_file()]
     return there[0] if there else DEFAULT_ATLAS

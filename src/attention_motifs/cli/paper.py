@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -47,10 +46,11 @@ def paper(
 
         plan = build_plan(read_configuration(config))
         settings = plan.figures
-        there = run_plan(atlas or o.DEFAULT_ATLAS, plan)
+        there = run_plan(o.place(atlas) if atlas else o.DEFAULT_ATLAS, plan)
     if formats:
         settings = replace(settings, formats=tuple(formats))
-    for path in paper_figures(there, out, settings, report):
+    target = out or o.beside(there.path, "figures") / "paper"
+    for path in paper_figures(there, target, settings, report):
         print_line(str(path))
 
 
@@ -58,7 +58,7 @@ def paper(
 def compare(
     atlas: o.AtlasOption = None,
     beside: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option("--beside", help="Another atlas, in a column of its own; repeatable."),
     ] = None,
     out: o.OutOption = None,
@@ -84,9 +84,9 @@ def compare(
     from attention_motifs.comparison import CLAIMS, comparison_page, judged
     from attention_motifs.stages.compare import compare as run_compare
 
-    there = [Atlas.open(path) for path in (o.find_atlas(atlas), *(beside or ()))]
+    there = [Atlas.open(path) for path in (o.find_atlas(atlas), *map(o.place, beside or ()))]
     found = run_compare(there, seed=seed, report=report)
-    folder = out or there[0].path / "figures" / "paper"
+    folder = out or o.beside(there[0].path, "figures") / "paper"
     links = figures if figures is not None else ("." if out is None else None)
     page, data = folder / "comparison.md", folder / "comparison.json"
     files.write_json(data, {"schema_version": 1, "atlases": found})

@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from attention_motifs import files
+from attention_motifs.cache_folder import cache_folder as cache_folder
 from attention_motifs.errors import ResourceError
-
-
-def cache_folder() -> Path:
-    """Return `$ATTENTION_MOTIFS_CACHE`, or the platform's cache folder for this program."""
-    named = os.environ.get("ATTENTION_MOTIFS_CACHE")
-    if named:
-        return Path(named).expanduser()
-    if sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    elif sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "attention-motifs"
 
 
 @contextlib.contextmanager

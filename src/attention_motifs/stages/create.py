@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attention_motifs import remote
 from attention_motifs.atlas import Atlas, Configuration
 from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.features import feature_names
@@ -42,7 +43,7 @@ def create_or_resume(path: str | Path, configuration: Configuration) -> Atlas:
         AtlasError: if an atlas of another configuration or of other prompts is there.
         InputError: if prompts or settings cannot be used.
     """
-    folder = Path(path)
+    folder = remote.folder_of(path)
     check_configuration(configuration)
     if not (folder / "atlas.json").is_file() or _is_empty(Atlas.open(folder)):
         prompts = load_prompts(configuration.prompts, configuration.n_prompts, configuration.seed)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from attention_motifs import remote
 from attention_motifs.atlas import IMPORTED, Atlas, Configuration
 from attention_motifs.distances import get_metric
 from attention_motifs.errors import AtlasError, InputError
@@ -65,7 +66,7 @@ def import_pattern_lens(
         feature_sets=feature_sets,
     )
     with Atlas.lock(path, new=True):
-        if (Path(path) / "atlas.json").is_file():
+        if (remote.folder_of(path) / "atlas.json").is_file():
             atlas = Atlas.open(path)
             made = atlas.manifest.configuration
             if (

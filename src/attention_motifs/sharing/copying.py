@@ -1,0 +1,48 @@
+"""Copy a whole atlas from one place to another: folders, object stores, the hub."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from attention_motifs import files, remote
+from attention_motifs.atlas import Atlas
+from attention_motifs.contents import atlas_files
+from attention_motifs.errors import InputError
+from attention_motifs.progress import Report, silent
+
+
+def copy(source: str | Path, target: str | Path, *, report: Report = silent) -> Atlas:
+    """Copy an atlas; `atlas.json` comes last, and run again after a stop, it goes on.
+
+    Args:
+        source: folder or URL.
+        target: folder or URL that holds no atlas yet, or that of the same atlas.
+        report: shows progress.
+
+    Returns:
+        The copy, as it was written.
+
+    Raises:
+        AtlasError: if there is no atlas at `source`, or a file of it is a link.
+        InputError: if another atlas is at `target`, or it is only read.
+        RemoteError: if a place refuses or cannot be reached.
+    """
+    atlas = Atlas.open(source)
+    found = atlas_files(atlas.path)
+    manifest = (atlas.path / "atlas.json").read_bytes()
+    with Atlas.lock(target, new=True):
+        folder = remote.folder_of(target)
+        there = folder / "atlas.json"
+        if there.is_file() and there.read_bytes() != manifest:
+            raise InputError(f"{target}: holds another atlas; name a new place")
+        with report(f"copy to {target}", len(found)) as advance:
+            for name in sorted(found, key=lambda name: name == "atlas.json"):
+                with (
+                    found[name].open("rb") as read,
+                    files.atomic(folder / name) as temporary,
+                    temporary.open("wb") as written,
+                ):
+                    shutil.copyfileobj(read, written, 1 << 20)
+                advance(1)
+        return Atlas.open(folder)

@@ -1,0 +1,127 @@
+"""Take a published atlas from the hub: only what it lists, held against its digests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attention_motifs import __version__, files, hub
+from attention_motifs.atlas import Atlas
+from attention_motifs.checking import check_atlas
+from attention_motifs.contents import FileEntry, difference
+from attention_motifs.errors import AtlasError, InputError, RemoteError
+from attention_motifs.progress import Report, silent
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+_NOTES = ".cache"
+"""Folder in which the hub's client notes what has come, until all has."""
+
+
+def fetch(
+    repository: str,
+    out: Path | None = None,
+    *,
+    revision: str | None = None,
+    report: Report = silent,
+) -> Atlas:
+    """Fetch an atlas into a folder and verify it; run again after a stop, it goes on.
+
+    `atlas.json` comes last: until all else is there and is what was published, the folder holds
+    no atlas.
+
+    Args:
+        repository: `org/name`.
+        out: new folder, by default one of the repository's name.
+        revision: branch, tag or commit; by default the newest.
+        report: shows progress.
+
+    Raises:
+        InputError: if the name or the folder cannot be used.
+        RemoteError: if the hub refuses, cannot be reached, or holds other bytes than it lists.
+        AtlasError: if the atlas is not sound.
+        ResourceError: if the disk is full.
+    """
+    name = hub.repository(repository)
+    target = out or Path(name.partition("/")[2])
+    _check_target(target)
+    with Atlas.lock(target, new=True):
+        with hub.talking_to_hub(name, target), files.writable_folder(target):
+            _download(name, target, revision, report)
+        files.remove(target / hub.DIGESTS)
+        files.remove(target / _NOTES)
+        atlas = Atlas.open(target)
+        findings = check_atlas(atlas, report)
+    if findings:
+        raise AtlasError(
+            f"{target}: came over whole, and is not sound: {findings[0]} (`motifs check` tells all)"
+        )
+    return atlas
+
+
+def _check_target(target: Path) -> None:
+    if (target / "atlas.json").is_file() and not (target / _NOTES).is_dir():
+        raise InputError(f"--out {target}: holds an atlas already; name a new folder")
+    if target.exists() and not target.is_dir():
+        raise InputError(f"--out {target}: is a file; name a folder")
+    begun = (target / _NOTES / "huggingface").is_dir()
+    if target.is_dir() and not begun and {p.name for p in target.iterdir()} - {".lock"}:
+        raise InputError(f"--out {target}: is not empty; name a new folder")
+
+
+def _download(name: str, target: Path, revision: str | None, report: Report) -> None:
+    from huggingface_hub import HfApi
+
+    api = HfApi(library_name="attention-motifs", library_version=__version__)
+    commit = str(hub.persistently(lambda: api.dataset_info(name, revision=revision)).sha)
+    # Always anew: without a digest of its own, what an earlier run left of it is not trusted.
+    files.remove(target / hub.DIGESTS)
+    listed = hub.read_digests(_take(api, name, commit, target, hub.DIGESTS), name)
+    rest = sorted(listed.keys() - {"atlas.json"})
+    with report(f"fetch {len(listed)} files of {name}", 1):
+        hub.persistently(
+            lambda: api.snapshot_download(
+                name, repo_type="dataset", revision=commit, local_dir=target, allow_patterns=rest
+            )
+        )
+    _hold_against(api, name, commit, target, listed, rest, report)
+    _take(api, name, commit, target, "atlas.json")
+    _hold_against(api, name, commit, target, listed, ["atlas.json"], silent)
+
+
+def _take(api: HfApi, name: str, commit: str, target: Path, file: str) -> Path:
+    """Download one file, unless it came before."""
+    path = hub.persistently(
+        lambda: api.hf_hub_download(
+            name, file, repo_type="dataset", revision=commit, local_dir=target
+        )
+    )
+    return Path(path)
+
+
+def _hold_against(
+    api: HfApi,
+    name: str,
+    commit: str,
+    target: Path,
+    listed: Mapping[str, FileEntry],
+    names: Iterable[str],
+    report: Report,
+) -> None:
+    """Hold files against their digests; one that differs is fetched once more."""
+    chosen = list(names)
+    with report("digests of what came", len(chosen)) as advance:
+        for file in chosen:
+            path = target / file
+            if not path.is_file() or difference(path, listed[file]):
+                files.remove(path)
+                _take(api, name, commit, target, file)
+                if differs := difference(path, listed[file]):
+                    files.remove(target / "atlas.json")
+                    raise RemoteError(
+                        f"{name}: {file} is not what was published, fetched twice ({differs}); ask "
+                        "who published it to do so again"
+                    )
+            advance(1)

@@ -1,0 +1,335 @@
+"""Put an atlas on the hub: one commit, so that nobody sees half of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path, PureWindowsPath
+from typing import TYPE_CHECKING, Any
+
+from attention_motifs import __version__, hub
+from attention_motifs.atlas import IMPORTED, Atlas
+from attention_motifs.checking import check_atlas
+from attention_motifs.contents import (
+    FileEntry,
+    atlas_files,
+    belongs,
+    entries_to_json,
+    entry_of,
+    entry_of_bytes,
+)
+from attention_motifs.errors import AtlasError, InputError, RemoteError
+from attention_motifs.manifest import SCHEMA_VERSION, Manifest
+from attention_motifs.progress import Report, silent
+from attention_motifs.prompts import BUILTIN, PILE_10K
+from attention_motifs.sharing.card import dataset_card, megabytes
+
+if TYPE_CHECKING:
+    from huggingface_hub import CommitOperationAdd, HfApi
+
+CARD = "README.md"
+
+_BATCH = 32
+"""Files uploaded between two steps of the bar."""
+
+
+@dataclass(frozen=True)
+class Publication:
+    """All that is to be published, ready to be looked at."""
+
+    repository: str
+    public: bool
+    entries: Mapping[str, FileEntry]
+    """Every file but `files.json` and the card."""
+    sources: Mapping[str, Path | bytes]
+    """Where the bytes of every file come from."""
+    n_texts: int
+    texts: str
+    """What the prompts are."""
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes to be stored."""
+        return sum(entry.size for entry in self.entries.values())
+
+    def notice(self) -> list[str]:
+        """Say in some lines what others will be able to read."""
+        readers = "everyone" if self.public else "those whom you let in (the repository is private)"
+        return [
+            f"{self.repository}: {len(self.sources)} files, {megabytes(self.n_bytes)} MB, to be "
+            f"read by {readers}.",
+            f"In it: the full texts and tokens of {self.n_texts} prompts ({self.texts}), features "
+            "and patterns of the heads, your own classes and names of clusters if there are any.",
+            "Not in it: weights of models, figures, the site, folders of this machine.",
+        ]
+
+
+def prepare(
+    atlas: Atlas,
+    repository: str,
+    *,
+    public: bool = False,
+    include_texts: bool = False,
+    licence: str = "other",
+    prompts_licence: str | None = None,
+    report: Report = silent,
+) -> Publication:
+    """Check an atlas, and gather what is published of it.
+
+    Args:
+        atlas: held by the caller's lock.
+        repository: `org/name`.
+        public: whether everyone may read it.
+        include_texts: whether prompts that are not the built-in ones may be published.
+        licence: of the numbers, as the hub names licences (`cc-by-4.0`, `mit`...).
+        prompts_licence: of the prompts' texts, for the card.
+        report: shows progress.
+
+    Raises:
+        InputError: if the prompts are not the built-in ones and `include_texts` is not set.
+        AtlasError: if the atlas is not sound, or a file is a link.
+    """
+    name = hub.repository(repository)
+    named = Path(atlas.manifest.configuration.prompts).name
+    if not include_texts and atlas.manifest.configuration.prompts != BUILTIN:
+        raise InputError(
+            f"{atlas.path}: holds the texts of {atlas.manifest.prompts['n']} prompts ({named}), "
+            "which would be published with it; add --include-texts if they may be, or build an "
+            "atlas on the built-in prompts"
+        )
+    found = atlas_files(atlas.path)
+    findings = check_atlas(atlas, report)
+    if findings:
+        raise AtlasError(
+            f"{atlas.path}: not sound, nothing was published: {findings[0]} (`motifs check` tells "
+            "all)"
+        )
+    manifest = without_paths(atlas.manifest)
+    sources: dict[str, Path | bytes] = {**found, "atlas.json": _json(manifest.to_json())}
+    with report("digests of the files", len(sources)) as advance:
+        entries = {}
+        for file, source in sources.items():
+            entries[file] = (
+                entry_of_bytes(source) if isinstance(source, bytes) else entry_of(source)
+            )
+            advance(1)
+    card = dataset_card(
+        name, manifest, atlas.prompts, entries, licence=licence, prompts_licence=prompts_licence
+    )
+    sources[hub.DIGESTS] = _json(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "package_version": __version__,
+            "files": entries_to_json(entries),
+        }
+    )
+    sources[CARD] = card.encode("utf-8")
+    return Publication(name, public, entries, sources, int(manifest.prompts["n"]), named)
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode("utf-8")
+
+
+def without_paths(manifest: Manifest) -> Manifest:
+    """Take the folders of this machine out of a manifest: local models keep their names."""
+    configuration = manifest.configuration
+    models = tuple(_shareable(wanted, manifest) for wanted in configuration.models)
+    prompts = configuration.prompts
+    if prompts not in (BUILTIN, PILE_10K, IMPORTED):
+        prompts = _last(prompts)
+    infos = {
+        name: {**info, "wanted": _shareable(str(info["wanted"]), manifest)}
+        if info.get("wanted")
+        else info
+        for name, info in manifest.models.items()
+    }
+    changed = replace(configuration, models=models, prompts=prompts)
+    return replace(manifest, configuration=changed, models=infos)
+
+
+def _shareable(wanted: str, manifest: Manifest) -> str:
+    """How a model was asked for, with no more of a path than its last part."""
+    name, equals, path = wanted.partition("=")
+    if equals:
+        return f"{name}={_last(path)}"
+    info = manifest.models.get(wanted)
+    if info is not None and info.get("kind") not in {"folder", "gguf"}:
+        return wanted  # a name, or an id of the hub
+    last = _last(wanted)
+    local = {n for n, i in manifest.models.items() if i.get("kind") in {"folder", "gguf"}}
+    stem = last.removesuffix(".gguf")
+    if stem in local or wanted.startswith((".", "/", "~", "\\")) or wanted.endswith(".gguf"):
+        return f"{stem}={last}"
+    return wanted
+
+
+def _last(path: str) -> str:
+    return PureWindowsPath(path).name or "_"  # which knows both kinds of slashes
+
+
+def publish(publication: Publication, report: Report = silent) -> str:
+    """Upload, commit once, and hold what the hub then lists against what was sent.
+
+    An upload that is stopped goes on where it was: the hub keeps the large files that it has.
+
+    Returns:
+        The address of the commit.
+
+    Raises:
+        InputError: if the repository is there and is not what was asked for.
+        RemoteError: if the hub refuses or cannot be reached, or somebody else published.
+    """
+    from huggingface_hub import HfApi
+
+    api = HfApi(library_name="attention-motifs", library_version=__version__)
+    name = publication.repository
+    with hub.talking_to_hub(name):
+        head, there = _repository(api, publication)
+        _check_is_ours(name, there)
+        gone = sorted({file for file in there if belongs(file)} - publication.sources.keys())
+        additions = _upload(api, publication, report)
+        with report(f"commit to {name}", 1):
+            commit = _commit(api, publication, additions, gone, head)
+            _verify(api, publication, commit)
+    return f"{api.endpoint}/datasets/{name}/tree/{commit}"
+
+
+def _repository(api: HfApi, publication: Publication) -> tuple[str, set[str]]:
+    """Make the repository, or look at the one that is there: its head and its files."""
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
+    name = publication.repository
+    try:
+        info = hub.persistently(lambda: api.dataset_info(name))
+    except GatedRepoError:
+        raise
+    except RepositoryNotFoundError:
+        hub.persistently(
+            lambda: api.create_repo(
+                name, repo_type="dataset", private=not publication.public, exist_ok=True
+            )
+        )
+        info = hub.persistently(lambda: api.dataset_info(name))
+    if bool(info.private) == publication.public:
+        state, mend = (
+            ("private", "make it public in its settings on the hub, or leave --public out")
+            if info.private
+            else ("public", "add --public if that is meant, or choose another name")
+        )
+        raise InputError(f"{name}: is there already and is {state}; {mend}")
+    return str(info.sha), {file.rfilename for file in info.siblings or ()}
+
+
+def _check_is_ours(name: str, there: set[str]) -> None:
+    """Refuse to write into a repository that holds something else."""
+    others = sorted(there - {".gitattributes", CARD})
+    if others and hub.DIGESTS not in there:
+        raise InputError(
+            f"{name}: holds something that is no atlas ({others[0]!r}); choose another name"
+        )
+
+
+def _operation(name: str, source: Path | bytes) -> CommitOperationAdd:
+    from huggingface_hub import CommitOperationAdd
+
+    return CommitOperationAdd(name, source if isinstance(source, bytes) else str(source))
+
+
+def _upload(api: HfApi, publication: Publication, report: Report) -> dict[str, CommitOperationAdd]:
+    """Upload the large files, some at a time; small ones travel with the commit."""
+    from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
+
+    names = list(publication.sources)
+    operations: dict[str, CommitOperationAdd] = {}
+
+    def upload(batch: list[str]) -> dict[str, CommitOperationAdd]:
+        made = {name: _operation(name, publication.sources[name]) for name in batch}
+        api.preupload_lfs_files(
+            publication.repository, made.values(), repo_type="dataset", free_memory=False
+        )
+        return made
+
+    # Its own bars would begin anew for every batch.
+    with disable_progress_bars(), report(f"upload to {publication.repository}", len(names)) as step:
+        for start in range(0, len(names), _BATCH):
+            batch = names[start : start + _BATCH]
+            operations |= hub.persistently(lambda batch=batch: upload(batch))  # type: ignore[misc]
+            step(len(batch))
+    return operations
+
+
+def _commit(
+    api: HfApi,
+    publication: Publication,
+    additions: Mapping[str, CommitOperationAdd],
+    gone: list[str],
+    head: str,
+) -> str:
+    """Commit all at once on top of `head`; a commit whose answer was lost is found again."""
+    from huggingface_hub import CommitOperationDelete
+
+    name = publication.repository
+    for pause in (*hub.PAUSES, None):
+        try:
+            made = api.create_commit(
+                name,
+                [*additions.values(), *(CommitOperationDelete(file) for file in gone)],
+                commit_message=f"Atlas by attention-motifs {__version__}",
+                repo_type="dataset",
+                parent_commit=head,
+            )
+        except Exception as error:
+            if not hub.passes(error) and hub.status_of(error) not in (409, 412):
+                raise
+            now = str(hub.persistently(lambda: api.dataset_info(name)).sha)
+            if now != head and _holds(api, publication, now):
+                return now
+            if pause is None or not hub.passes(error):
+                raise
+            time.sleep(pause)
+        else:
+            return str(made.oid)
+    raise AssertionError("the last round returns or raises")
+
+
+def _holds(api: HfApi, publication: Publication, commit: str) -> bool:
+    """Whether a commit lists the very files that are being published."""
+    import tempfile
+
+    from huggingface_hub.errors import EntryNotFoundError
+
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            path = api.hf_hub_download(
+                publication.repository, hub.DIGESTS, repo_type="dataset", revision=commit,
+                local_dir=folder,
+            )  # fmt: skip
+        except EntryNotFoundError:
+            return False
+        return Path(path).read_bytes() == publication.sources[hub.DIGESTS]
+
+
+def _verify(api: HfApi, publication: Publication, commit: str) -> None:
+    """Hold sizes, and digests of large files, on the hub against what was sent."""
+    from huggingface_hub.hf_api import RepoFile
+
+    name = publication.repository
+    listed = hub.persistently(
+        lambda: {
+            file.path: (file.size, file.lfs.sha256 if file.lfs else None)
+            for file in api.list_repo_tree(
+                name, recursive=True, revision=commit, repo_type="dataset"
+            )
+            if isinstance(file, RepoFile)
+        }
+    )
+    for file, entry in publication.entries.items():
+        size, sha256 = listed.get(file, (None, None))
+        if size != entry.size or sha256 not in (None, entry.sha256):
+            raise RemoteError(
+                f"{name}: the hub lists {file} with {size} bytes or another digest than was sent; "
+                "run the same command again"
+            )
