@@ -615,3 +615,21 @@ def test_metadata_is_read_without_the_arrays(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(AtlasError, match=r"t.safetensors: damaged.*mend"):
         files.tensors_metadata(path, "mend")
+
+
+def test_a_device_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(ResourceError, match="device or a pipe"), files.atomic(pipe) as temporary:
+        temporary.write_text("never")
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a place that takes no folders")
+def test_a_place_that_takes_no_folders_is_one_line() -> None:
+    target = Path("/proc/no-such-process/atlas.json")
+    with pytest.raises(ResourceError, match="choose another folder"), files.atomic(target):
+        pass
+    with pytest.raises(ResourceError, match="choose another folder"), files.replaced_folder(target):
+        pass

@@ -85,10 +85,14 @@ def atomic(target: Path) -> Iterator[Path]:
     """Give a temporary path to write to; rename it to `target` when the block ends well.
 
     Raises:
-        ResourceError: if the disk is full or the folder cannot be written.
+        ResourceError: if the disk is full, the folder cannot be written, or `target` is a device.
     """
     with writable_folder(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists() and not target.is_file() and not target.is_dir():
+            raise ResourceError(
+                f"{target}: is a device or a pipe, and would be replaced by a file; choose another path"
+            )
+        _make_folder_of(target)
         handle, name = tempfile.mkstemp(
             prefix=TEMPORARY_PREFIX, suffix="-" + target.name, dir=target.parent
         )
@@ -101,6 +105,15 @@ def atomic(target: Path) -> Iterator[Path]:
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _make_folder_of(target: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError as error:  # of places that take no folders, such as /proc
+        raise ResourceError(
+            f"{target}: cannot be written (no folder can be made there); choose another folder"
+        ) from error
 
 
 def _umask() -> int:
@@ -142,7 +155,7 @@ def replaced_folder(target: Path) -> Iterator[Path]:
         ResourceError: if the disk is full or the folder cannot be written.
     """
     with writable_folder(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder_of(target)
         temporary = Path(
             tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, suffix="-" + target.name, dir=target.parent)
         )
