@@ -90,7 +90,8 @@ def atomic(target: Path) -> Iterator[Path]:
     with writable_folder(target):
         if target.exists() and not target.is_file() and not target.is_dir():
             raise ResourceError(
-                f"{target}: is a device or a pipe, and would be replaced by a file; choose another path"
+                f"{target}: is a device or a pipe, and would be replaced by a file; choose another "
+                "path"
             )
         _make_folder_of(target)
         handle, name = tempfile.mkstemp(
