@@ -1,12 +1,14 @@
-"""Whole extraction (forward, features, writing) over the bare forward pass, in one run.
+"""Extraction against its bars: time over a bare forward pass, memory, and the loading of a model.
 
-The bare pass is the model's own eager attention, without the language-model head, on the same
-batches. Rounds are interleaved, and the ratio is of the medians. Also: does peak memory grow with
-the number of prompts?
+Whole extraction is forward passes, features, and parts written, on prompts of one length, with one
+prompt in twelve kept for viewing as in a default atlas. The bare pass is the model's own eager
+attention without the language-model head, run three ways; rounds are interleaved, and the ratio
+is to the fastest way, by the fastest rounds and by the medians.
 
-    python benchmarks/extract.py
-    python benchmarks/extract.py --model gemma-3-270m --max-tokens 512 --rounds 5
-    python benchmarks/extract.py --memory          # peaks for 32, 128 and 512 prompts
+    python benchmarks/extract.py                                # 128 tokens
+    python benchmarks/extract.py --max-tokens 512 --n-prompts 8
+    python benchmarks/extract.py --load --long                  # loading; 2,048 tokens
+    python benchmarks/extract.py --memory                       # peaks for 32, 128 and 512 prompts
 """
 
 from __future__ import annotations
@@ -19,29 +21,61 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+MODELS = ("smollm2-135m-instruct", "gemma-3-270m")
+BARS = {128: 1.25, 512: 1.35}
+LOADING_BAR = 3.0
+SETS = {"paper": ("paper",), "paper + extended": ("paper", "extended")}
+
 
 def main() -> None:
-    """Parse the arguments, measure, print a table and write JSON."""
+    """Parse the arguments, measure, print tables and write JSON."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", default="smollm2-135m-instruct")
+    parser.add_argument("--model", default=MODELS[0])
     parser.add_argument("--max-tokens", type=int, default=128)
     parser.add_argument("--n-prompts", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--memory", action="store_true", help="measure peak memory instead")
+    parser.add_argument("--memory", action="store_true", help="peak memory instead")
+    parser.add_argument("--load", action="store_true", help="loading of cached models instead")
+    parser.add_argument("--long", action="store_true", help="memory of 2,048 tokens instead")
     parser.add_argument("--out", type=Path, help="JSON file for the figures")
-    parser.add_argument("--peak-of", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--child", choices=CHILDREN, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.peak_of:
-        print(json.dumps(peak(arguments.model, arguments.max_tokens, arguments.peak_of)))
+    if arguments.child:
+        print(json.dumps(CHILDREN[arguments.child](arguments)))
         return
-    result = memory(arguments) if arguments.memory else ratio(arguments)
+    result: dict[str, Any] = {}
+    for name in ("memory", "load", "long"):
+        if getattr(arguments, name):
+            result[name] = {"memory": memory, "load": loading, "long": long_pattern}[name](
+                arguments
+            )
+    result = result or ratio(arguments)
     if arguments.out:
         arguments.out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def told(what: str, value: float, bar: float, unit: str = "") -> None:
+    """Print a figure beside its bar."""
+    verdict = "met" if value <= bar else "MISSED"
+    print(f"  {what:58} {value:6.2f}{unit}   bar {bar:.2f}{unit}   {verdict}")
+
+
+def in_process(arguments: argparse.Namespace, child: str, **options: Any) -> Any:
+    """Run a part of this file in a fresh process, and return what it found."""
+    command = [sys.executable, __file__, "--child", child]
+    values = {"model": arguments.model, "max-tokens": arguments.max_tokens, **options}
+    command += [word for name, value in values.items() for word in (f"--{name}", str(value))]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+# Time over a bare pass
 
 
 def long_prompts(n_prompts: int, max_tokens: int) -> list[Any]:
@@ -57,111 +91,229 @@ def long_prompts(n_prompts: int, max_tokens: int) -> list[Any]:
 
 
 def ratio(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Time both, round by round."""
+    """Time bare passes and whole extractions, round by round."""
     import torch
 
-    from attention_motifs.atlas import BLOCK_SIZE, Atlas, Configuration
     from attention_motifs.extraction import load_model, tokenize
-    from attention_motifs.prompts import prompts_digest
-    from attention_motifs.stages.create import prompts_table
-    from attention_motifs.stages.extract import PatternSource, extract_from
 
     prompts = long_prompts(arguments.n_prompts, arguments.max_tokens)
     loaded = load_model(arguments.model)
     tokenized = tokenize(
         loaded, [(p.prompt_id, p.text) for p in prompts], max_tokens=arguments.max_tokens
     )
-    eager = bare_model(arguments.model)
-    batches = [
-        torch.tensor([t.token_ids for t in tokenized[s : s + BLOCK_SIZE]])
-        for s in range(0, len(tokenized), BLOCK_SIZE)
-    ]
-
-    def bare() -> None:
-        with torch.inference_mode():
-            for batch in batches:
-                # One prompt at a time: the faster of the two for the eager pass on two cores.
-                for row in batch:
-                    eager(input_ids=row[None], use_cache=False)
-
-    def bare_batched() -> None:
-        with torch.inference_mode():
-            for batch in batches:
-                eager(input_ids=batch, use_cache=False)
-
-    def whole() -> None:
-        from attention_motifs.extraction import for_each_layer
-
-        with tempfile.TemporaryDirectory() as folder:
-            atlas = Atlas.create(
-                Path(folder) / "atlas",
-                Configuration(models=(arguments.model,), max_tokens=arguments.max_tokens),
-                prompts_table(prompts),
-                prompts_digest(prompts),
-            )
-            source = PatternSource(
-                loaded.info.name,
-                loaded.info.to_json(),
-                [(t.token_ids, t.tokens) for t in tokenized],
-                lambda positions, sink: for_each_layer(
-                    loaded, [tokenized[i] for i in positions], sink
-                ),
-            )
-            extract_from(atlas, source)
-
-    names = {"bare": bare, "bare, batched": bare_batched, "whole": whole}
-    seconds: dict[str, list[float]] = {name: [] for name in names}
+    ways = bare_ways(arguments.model, torch.tensor([t.token_ids for t in tokenized]))
+    ways |= {
+        f"whole, {name}": whole(loaded, prompts, tokenized, arguments.max_tokens, sets)
+        for name, sets in SETS.items()
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
     for round_ in range(arguments.rounds + 1):
-        for name, run in names.items():
+        for name, run in ways.items():
             started = time.perf_counter()
             run()
             if round_:  # the first round warms up
                 seconds[name].append(time.perf_counter() - started)
-    medians = {name: statistics.median(values) for name, values in seconds.items()}
-    best = min(medians["bare"], medians["bare, batched"])
-    print(f"{arguments.model}, {arguments.n_prompts} prompts of {arguments.max_tokens} tokens")
-    for name, value in medians.items():
-        print(f"  {name:14} {value:7.2f} s   {value / best:5.2f} times the faster bare pass")
-    return {"seconds": seconds, "ratio": medians["whole"] / best, **vars(arguments)} | {"out": None}
+    print(
+        f"{arguments.model}, {arguments.n_prompts} prompts of {arguments.max_tokens} tokens, "
+        f"{torch.get_num_threads()} threads, {arguments.rounds} rounds"
+    )
+    for name, values in seconds.items():
+        print(f"  {name:34} {min(values):7.2f} s fastest {statistics.median(values):7.2f} s median")
+    ratios: dict[str, dict[str, float]] = {}
+    for kind, of in (("fastest", min), ("median", statistics.median)):
+        bare = {name: of(values) for name, values in seconds.items() if name.startswith("bare")}
+        for name in SETS:
+            value = of(seconds[f"whole, {name}"])
+            ratios.setdefault(name, {})[kind] = value / min(bare.values())
+            ratios[name][f"{kind}, over the same batches on all threads"] = value / bare[SAME]
+            told(
+                f"{name}, {kind}: over the fastest bare pass",
+                ratios[name][kind],
+                BARS.get(arguments.max_tokens, 1.35),
+            )
+            told(f"{name}, {kind}: over {SAME}", value / bare[SAME], 1.35)
+    return {"seconds": seconds, "ratio": ratios, **vars(arguments)} | {"out": None}
 
 
-def bare_model(name: str) -> Any:
-    """The same weights with transformers' own eager attention."""
+SAME = "bare, same batches"
+
+
+def bare_ways(model: str, ids: Any) -> dict[str, Callable[[], None]]:
+    """The model's own eager attention on all prompts, run in three ways."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    import torch
+
+    from attention_motifs.atlas import BLOCK_SIZE
+    from attention_motifs.extraction import load_model
+    from attention_motifs.extraction.stream import BATCH_TOKENS
+
+    eager = load_model(model).model
+    eager.set_attn_implementation("eager")
+    cores = torch.get_num_threads()
+
+    def forward(batch: Any) -> None:
+        with torch.inference_mode():
+            eager(input_ids=batch, use_cache=False)
+
+    def one_by_one(batches: Any) -> None:
+        for batch in batches:
+            forward(batch)
+
+    def side_by_side(batches: Any) -> None:
+        with ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            list(pool.map(forward, batches))
+        torch.set_num_threads(cores)
+
+    batches = ids.split(max(1, BATCH_TOKENS // ids.shape[1]))
+    return {
+        SAME: lambda: one_by_one(batches),
+        "bare, whole blocks": lambda: one_by_one(ids.split(BLOCK_SIZE)),
+        "bare, a thread per batch": lambda: side_by_side(batches),
+    }
+
+
+def whole(
+    loaded: Any, prompts: Any, tokenized: Any, max_tokens: int, sets: tuple[str, ...]
+) -> Callable[[], None]:
+    """Extraction of all prompts into an atlas of its own."""
+    from attention_motifs.atlas import Atlas, Configuration
+    from attention_motifs.prompts import prompts_digest
+    from attention_motifs.stages.create import prompts_table
+    from attention_motifs.stages.extract import extract_from, source_of
+
+    configuration = Configuration(
+        models=(loaded.info.name,),
+        max_tokens=max_tokens,
+        feature_sets=sets,
+        n_view_prompts=max(1, round(len(prompts) / 12)),
+    )
+
+    def run() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            atlas = Atlas.create(
+                Path(folder) / "atlas",
+                configuration,
+                prompts_table(prompts),
+                prompts_digest(prompts),
+            )
+            extract_from(atlas, source_of(loaded, tokenized, configuration))
+
+    return run
+
+
+# Loading
+
+
+def loading(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Seconds that a fresh process takes to have a cached model ready, round by round."""
+    found: dict[str, list[dict[str, float]]] = {model: [] for model in MODELS}
+    for round_ in range(arguments.rounds + 1):
+        for model in MODELS:
+            one = in_process(arguments, "load", model=model)
+            if round_:
+                found[model].append(one)
+    for model, rounds in found.items():
+        for part in ("imports", "load"):
+            values = [one[part] for one in rounds]
+            print(f"  {model:24} {part:8} {min(values):5.2f} fastest, "
+                  f"{statistics.median(values):5.2f} s median")  # fmt: skip
+        for kind, of in (("fastest", min), ("median", statistics.median)):
+            told(f"{model}, load, {kind}", of([one["load"] for one in rounds]), LOADING_BAR, " s")
+            whole_ = of([one["imports"] + one["load"] for one in rounds])
+            told(f"{model}, with imports, {kind}", whole_, LOADING_BAR, " s")
+    return found
+
+
+def load_once(arguments: argparse.Namespace) -> dict[str, float]:
+    """Import torch and transformers, then load: seconds of both."""
+    started = time.perf_counter()
+    import torch  # noqa: F401
+    from transformers import PreTrainedModel  # noqa: F401
+
     from attention_motifs.extraction import load_model
 
-    model = load_model(name).model
-    model.set_attn_implementation("eager")
-    return model
+    imported = time.perf_counter()
+    load_model(arguments.model)
+    return {"imports": imported - started, "load": time.perf_counter() - imported}
+
+
+# Memory
 
 
 def memory(arguments: argparse.Namespace) -> dict[str, Any]:
     """Peak memory of extraction in a fresh process, for growing numbers of prompts."""
     peaks = {}
     for n_prompts in (32, 128, 512):
-        command = [sys.executable, __file__, "--model", arguments.model, "--peak-of",
-                   str(n_prompts), "--max-tokens", str(arguments.max_tokens)]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        peaks[n_prompts] = json.loads(done.stdout.splitlines()[-1])
-        print(f"{n_prompts:5} prompts: peak {peaks[n_prompts]:7.0f} MiB")
-    print(f"512 over 32 prompts: {peaks[512] / peaks[32]:.3f}")
+        peaks[n_prompts] = in_process(arguments, "peak", **{"n-prompts": n_prompts})
+        print(f"  {n_prompts:5} prompts: peak {peaks[n_prompts]:7.0f} MiB")
+    told("peak memory, 512 over 32 prompts", peaks[512] / peaks[32], 1.1)
     return {"peak_mib": peaks}
 
 
-def peak(model: str, max_tokens: int, n_prompts: int) -> float:
-    """Build an atlas and return this process's peak memory in MiB."""
-    from attention_motifs.atlas import Configuration
-    from attention_motifs.stages.run import build
+def peak_of_extraction(arguments: argparse.Namespace) -> float:
+    """Extract into an atlas and return this process's peak memory in MiB."""
+    from attention_motifs.atlas import Atlas, Configuration
+    from attention_motifs.stages.create import create_or_resume
+    from attention_motifs.stages.extract import extract
 
     with tempfile.TemporaryDirectory() as folder:
         prompts = Path(folder) / "prompts.jsonl"
         with prompts.open("w") as file:
-            for prompt in long_prompts(n_prompts, max_tokens):
+            for prompt in long_prompts(arguments.n_prompts, arguments.max_tokens):
                 file.write(json.dumps({"text": prompt.text}) + "\n")
-        build(
-            Path(folder) / "atlas",
-            Configuration(models=(model,), prompts=str(prompts), max_tokens=max_tokens),
+        configuration = Configuration(
+            models=(arguments.model,), prompts=str(prompts), max_tokens=arguments.max_tokens
         )
+        path = Path(folder) / "atlas"
+        with Atlas.lock(path, new=True):
+            extract(create_or_resume(path, configuration))
+    return peak_mib()
+
+
+def peak_mib() -> float:
+    """Peak memory of this process so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def long_pattern(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Memory that a pass over 2,048 tokens takes, in patterns of one layer."""
+    found: dict[str, Any] = in_process(arguments, "long", **{"max-tokens": 2048})
+    print(f"  one layer's patterns of 2,048 tokens: {found['patterns']:.0f} MiB")
+    for what in ("pass", "pass and features"):
+        told(f"{what}: peak memory over that", found[what] / found["patterns"], 2.0)
+    return found
+
+
+def long_once(arguments: argparse.Namespace) -> dict[str, float]:
+    """MiB of a layer's patterns, and by which a pass over three layers raises the peak."""
+    import torch
+
+    from attention_motifs.extraction import load_model, run_tapped
+    from attention_motifs.features import compute_features
+
+    loaded = load_model(arguments.model)
+    n = arguments.max_tokens
+    ids = torch.arange(100, 100 + n)[None]
+
+    def features(_layer: int, patterns: Any) -> None:
+        compute_features(patterns[0], ["paper", "extended"], threads=1)
+
+    run_tapped(loaded, ids[:, :64], features)  # compiled, and all weights read
+    found = {"patterns": loaded.info.n_heads * n * n * 4 / 2**20}
+    before = peak_mib()
+    run_tapped(loaded, ids, lambda *_: None, stop_after_layer=2)
+    found["pass"] = peak_mib() - before
+    run_tapped(loaded, ids, features, stop_after_layer=2)
+    found["pass and features"] = peak_mib() - before
+    return found
+
+
+CHILDREN: dict[str, Callable[[argparse.Namespace], Any]] = {
+    "peak": peak_of_extraction,
+    "load": load_once,
+    "long": long_once,
+}
 
 
 if __name__ == "__main__":

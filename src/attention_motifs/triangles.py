@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,9 +18,15 @@ def pack_triangles(
 
     The root keeps small weights visible: linear steps turn most entries to zero.
     """
-    rows, columns = np.tril_indices(patterns.shape[-1])
+    rows, columns = _indices(patterns.shape[-1])
     entries = np.clip(patterns[..., rows, columns], 0.0, 1.0)
     return np.asarray(np.rint(255.0 * np.sqrt(entries)).astype(np.uint8))
+
+
+@lru_cache(maxsize=1)
+def _indices(n: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    rows, columns = np.tril_indices(n)
+    return rows.astype(np.int32), columns.astype(np.int32)
 
 
 def unpack_triangle(

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
         pull_model,
         resolve,
     )
-    from attention_motifs.extraction.stream import PatternBatch, extract_patterns, for_each_layer
+    from attention_motifs.extraction.stream import (
+        PatternBatch,
+        extract_patterns,
+        for_each_layer,
+        most_at_once,
+    )
     from attention_motifs.extraction.tap import run_tapped
     from attention_motifs.extraction.tokenizing import TokenizedPrompt, first_token, tokenize
 
@@ -33,6 +38,7 @@ _WHERE = {
     "for_each_layer": "stream",
     "known_models": "sources",
     "load_model": "loading",
+    "most_at_once": "stream",
     "pull_model": "sources",
     "resolve": "sources",
     "run_tapped": "tap",
@@ -51,6 +57,7 @@ __all__ = [
     "for_each_layer",
     "known_models",
     "load_model",
+    "most_at_once",
     "pull_model",
     "resolve",
     "run_tapped",

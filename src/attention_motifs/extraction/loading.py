@@ -199,9 +199,17 @@ def _weights(
 
 
 def _tokenizer(reference: ModelReference, folder: Path) -> Any:
-    from transformers import AutoTokenizer
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     try:
+        if (folder / RECORD).is_file():
+            # All of it is in the one file that we wrote; transformers takes seconds to put a large
+            # vocabulary together anew.
+            named = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+            return PreTrainedTokenizerFast(
+                tokenizer_file=str(folder / "tokenizer.json"),
+                **{name: token for name, token in named.items() if name.endswith("_token")},
+            )
         with quiet_transformers():
             return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:

@@ -1,4 +1,9 @@
-"""Prompts through a model, patterns out: one layer at a time, so that nothing piles up."""
+"""Prompts through a model, patterns out: one layer at a time, so that nothing piles up.
+
+On the CPU several passes can run at once, each in a thread of its own with its share of the cores.
+That is faster than one pass on all of them: no core waits for another within a layer, and while one
+pass hands its patterns on, the others go on with theirs.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +11,16 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from attention_motifs.errors import ModelError
-from attention_motifs.extraction.loading import LoadedModel, load_model
-from attention_motifs.extraction.tap import run_tapped
+from attention_motifs.errors import ModelError, ResourceError
+from attention_motifs.extraction.loading import LoadedModel, free_memory, load_model
+from attention_motifs.extraction.tap import CHUNK_BYTES, run_tapped
 from attention_motifs.extraction.tokenizing import TokenizedPrompt, tokenize
 from attention_motifs.head import HeadId
 from attention_motifs.prompts import Prompt
@@ -46,43 +52,123 @@ def for_each_layer(
     prompts: Sequence[TokenizedPrompt],
     sink: BlockSink,
     batch_tokens: int = BATCH_TOKENS,
+    *,
+    at_once: int = 1,
 ) -> None:
     """Run prompts through the model and give every layer's patterns to `sink`.
 
-    Prompts of exactly equal length share a forward pass; the batches depend on the prompts alone,
-    so that the same prompts give the same numbers.
+    Prompts of exactly equal length share a forward pass, the longest first; the batches depend on
+    the prompts alone, so that the same prompts give the same numbers.
 
     Args:
         loaded: the model.
         prompts: in any order and of any lengths.
         sink: called with a layer, positions in `prompts`, and patterns that it must not keep.
         batch_tokens: upper bound of tokens per pass, unless one prompt is longer.
+        at_once: passes that run at the same time, no more than `most_at_once` says. The sink is
+            then called from as many threads, for different prompts.
 
     Raises:
         ModelError: if a pattern holds NaN; the head and the prompt are named.
     """
-    for positions in _batches(prompts, batch_tokens):
-        token_ids = torch.tensor([prompts[i].token_ids for i in positions])
+    stopped = threading.Event()
 
-        def checked(layer: int, weights: Tensor, positions: Sequence[int] = positions) -> None:
+    def run(positions: Sequence[int]) -> None:
+        def checked(layer: int, weights: Tensor) -> None:
+            if stopped.is_set():
+                raise _Abandoned
             patterns = weights.float()
-            # A sum is NaN or infinite if any entry is: one pass over the memory.
-            if not torch.isfinite(patterns.sum()):
+            # A row of a softmax is finite everywhere or nowhere.
+            if not torch.isfinite(patterns[..., 0].sum()):
                 raise _not_finite(loaded, layer, patterns, [prompts[i] for i in positions])
             sink(layer, positions, patterns)
 
+        token_ids = torch.tensor([prompts[i].token_ids for i in positions])
         # What follows the last layer's attention is of no use here.
         run_tapped(loaded, token_ids, checked, stop_after_layer=loaded.info.n_layers - 1)
 
+    batches = _batches(prompts, batch_tokens)
+    if min(at_once, len(batches)) <= 1:
+        for positions in batches:
+            run(positions)
+        return
+    with _sharing_cores(min(at_once, len(batches))) as pool:
+        passes = [pool.submit(run, positions) for positions in batches]
+        try:
+            for one in passes:
+                one.result()
+        except BaseException:  # also Ctrl-C: the other passes stop at their next layer
+            stopped.set()
+            pool.shutdown(cancel_futures=True)
+            raise
 
-def _batches(prompts: Sequence[TokenizedPrompt], batch_tokens: int) -> Iterator[list[int]]:
+
+def most_at_once(loaded: LoadedModel, n_tokens: int, batch_tokens: int = BATCH_TOKENS) -> int:
+    """Passes that may run at the same time: one per core of torch, if they share no state.
+
+    Args:
+        loaded: the model.
+        n_tokens: of the longest prompt.
+        batch_tokens: see `for_each_layer`.
+
+    Raises:
+        ResourceError: if not even one pass fits in the memory that is free.
+    """
+    needed = pass_bytes(loaded, n_tokens, batch_tokens)
+    free = free_memory(loaded.model.device)
+    if free is not None and needed > free:
+        raise ResourceError(
+            f"{loaded.info.name}: patterns of {n_tokens} tokens need {needed / 1e9:.1f} GB and "
+            f"{free / 1e9:.1f} GB of memory are free; use a smaller --max-tokens"
+        )
+    rope = getattr(loaded.model.config, "rope_parameters", None)
+    # Frequencies that follow the length of the prompt are kept in the model.
+    follows_length = "dynamic" in str(rope) or "longrope" in str(rope)
+    hooked = loaded.info.tap != "attention interface"
+    if loaded.model.device.type != "cpu" or hooked or follows_length:
+        return 1
+    fitting = 1 << 10 if free is None else int(free * _SHARE_OF_MEMORY / needed)
+    return max(1, min(torch.get_num_threads(), fitting))
+
+
+_SHARE_OF_MEMORY = 0.5
+
+
+def pass_bytes(loaded: LoadedModel, n_tokens: int, batch_tokens: int = BATCH_TOKENS) -> int:
+    """Memory of one pass besides the weights, about: a layer's patterns and hidden states."""
+    config = loaded.model.config
+    n_prompts = max(1, batch_tokens // n_tokens)
+    wide = [getattr(config, name, None) for name in ("hidden_size", "intermediate_size")]
+    hidden = 8 * max(w for w in (*wide, 1) if isinstance(w, int))
+    # A tap by hooks holds what the model's own attention makes: scores, and weights twice.
+    copies = 1 if loaded.info.tap == "attention interface" else 3
+    patterns = copies * loaded.info.n_heads * n_tokens**2 + CHUNK_BYTES
+    return 4 * n_prompts * (patterns + hidden * n_tokens)
+
+
+@contextlib.contextmanager
+def _sharing_cores(at_once: int) -> Iterator[ThreadPoolExecutor]:
+    """Give threads that split torch's cores among them."""
+    cores = torch.get_num_threads()
+    share = max(1, cores // at_once)
+    try:
+        with ThreadPoolExecutor(
+            at_once, "attention-motifs pass", initializer=torch.set_num_threads, initargs=(share,)
+        ) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(cores)  # also what threads to come start with
+
+
+def _batches(prompts: Sequence[TokenizedPrompt], batch_tokens: int) -> list[list[int]]:
     by_length: dict[int, list[int]] = {}
     for i, prompt in enumerate(prompts):
         by_length.setdefault(len(prompt.token_ids), []).append(i)
-    for length, positions in sorted(by_length.items()):
+    batches = []
+    for length, positions in sorted(by_length.items(), reverse=True):
         size = max(1, batch_tokens // length)
-        for start in range(0, len(positions), size):
-            yield positions[start : start + size]
+        batches += [positions[i : i + size] for i in range(0, len(positions), size)]
+    return batches
 
 
 def _not_finite(
@@ -136,7 +222,7 @@ def extract_patterns(
 
 
 class _Abandoned(Exception):  # noqa: N818 - not an error: nobody listens any more
-    """Ends the worker when the consumer has gone."""
+    """Ends a thread when nobody wants its patterns any more."""
 
 
 def _in_thread(

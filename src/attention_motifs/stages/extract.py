@@ -19,6 +19,7 @@ from attention_motifs import files
 from attention_motifs.atlas import BLOCK_SIZE, IMPORTED, Atlas, Configuration
 from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.features import compute_features, feature_names
+from attention_motifs.features.compute import available_cores
 from attention_motifs.head import HeadId, model_folder
 from attention_motifs.progress import Report, silent
 from attention_motifs.triangles import pack_triangles
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
     from attention_motifs.executors import Executor
+    from attention_motifs.extraction import LoadedModel, TokenizedPrompt
 
 Sink = Callable[[int, Sequence[int], Any], None]
 """Takes a layer, the positions of the prompts in the block, and patterns (B, H, n, n)."""
@@ -44,6 +46,8 @@ class PatternSource:
     """Token ids and their texts, per prompt."""
     run_block: Callable[[Sequence[int], Sink], None]
     """Gives the patterns of these prompts (positions in the atlas) to the sink."""
+    at_once: int = 1
+    """Threads that `run_block` may call the sink from at the same time."""
 
 
 def extract(
@@ -155,7 +159,7 @@ def model_source(
         ModelError, ResourceError: if the model cannot be had, loaded or trusted.
         InputError: if a prompt is shorter than two tokens.
     """
-    from attention_motifs.extraction import first_token, for_each_layer, load_model, tokenize
+    from attention_motifs.extraction import load_model, tokenize
 
     configuration = atlas.manifest.configuration
     loaded = load_model(wanted, device=device, dtype=configuration.dtype, report=report)
@@ -165,15 +169,30 @@ def model_source(
         max_tokens=configuration.max_tokens,
         bos=configuration.bos,
     )
+    return source_of(loaded, tokenized, configuration)
+
+
+def source_of(
+    loaded: LoadedModel, tokenized: Sequence[TokenizedPrompt], configuration: Configuration
+) -> PatternSource:
+    """Patterns of a loaded model on prompts that were tokenized for it.
+
+    Raises:
+        ResourceError: if a forward pass does not fit in memory.
+    """
+    from attention_motifs.extraction import first_token, for_each_layer, most_at_once
+
+    at_once = most_at_once(loaded, max((len(t.token_ids) for t in tokenized), default=2))
 
     def run_block(positions: Sequence[int], sink: Sink) -> None:
-        for_each_layer(loaded, [tokenized[i] for i in positions], sink)
+        for_each_layer(loaded, [tokenized[i] for i in positions], sink, at_once=at_once)
 
     return PatternSource(
         loaded.info.name,
         {**loaded.info.to_json(), "bos": first_token(loaded, configuration.bos) is not None},
         [(t.token_ids, t.tokens) for t in tokenized],
         run_block,
+        at_once,
     )
 
 
@@ -305,13 +324,17 @@ def _take(
     features = np.empty((len(positions), n_layers, n_heads, n_features), dtype=np.float32)
     triangles = {i: [np.empty(0, dtype=np.uint8)] * n_layers for i in viewed}
 
+    threads = max(1, available_cores() // source.at_once)
+
     def sink(layer: int, indices: Sequence[int], patterns: Any) -> None:
         flat = patterns.reshape(-1, *patterns.shape[-2:])
-        rows = _to_numpy(compute_features(flat, sets))
+        rows = _to_numpy(compute_features(flat, sets, threads=threads))
         features[np.asarray(indices), layer] = rows.reshape(len(indices), n_heads, -1)
         for row, i in enumerate(indices):
             if i in triangles:
-                triangles[i][layer] = pack_triangles(_to_numpy(patterns[row]))
+                # Head by head: packing needs several times the memory of what it packs.
+                packed = [pack_triangles(_to_numpy(pattern)) for pattern in patterns[row]]
+                triangles[i][layer] = np.stack(packed)
 
     source.run_block(positions, sink)
     return features, {i: np.stack(layers) for i, layers in triangles.items()}
