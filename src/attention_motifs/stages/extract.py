@@ -311,19 +311,14 @@ def write_part(atlas: Atlas, source: PatternSource, block: int) -> None:
 def _take(
     source: PatternSource, positions: Sequence[int], sets: list[str], viewed: Sequence[int]
 ) -> tuple[Float[np.ndarray, "prompts layers heads features"], dict[int, np.ndarray[Any, Any]]]:
-    """Features of a block of prompts, and the packed patterns of some of them for viewing.
+    """Features of prompts at these positions, and the packed patterns of those `viewed`.
 
-    Args:
-        source: of the patterns.
-        positions: of the prompts in the atlas.
-        sets: feature sets.
-        viewed: which of the positions have their patterns kept, each (layers, heads, bytes).
+    Packed patterns are (layers, heads, bytes) by the index of the position.
     """
     n_layers, n_heads = int(source.info["n_layers"]), int(source.info["n_heads"])
     n_features = len(feature_names(sets))
     features = np.empty((len(positions), n_layers, n_heads, n_features), dtype=np.float32)
     triangles = {i: [np.empty(0, dtype=np.uint8)] * n_layers for i in viewed}
-
     threads = max(1, available_cores() // source.at_once)
 
     def sink(layer: int, indices: Sequence[int], patterns: Any) -> None:
