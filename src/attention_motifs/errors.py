@@ -44,3 +44,9 @@ class RemoteError(MotifsError):
     """A hub or an object store refuses, cannot be reached, or does not hold what it should."""
 
     exit_code = 6
+
+
+class JobsFailedError(MotifsError):
+    """Some of the jobs handed to other processes failed for good; all others are done."""
+
+    exit_code = 7

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from attention_motifs.errors import InputError
 from attention_motifs.executors import (
     Job,
-    JobsFailedError,
     LocalExecutor,
     RayExecutor,
     choose_executor,
 )
+from attention_motifs.executors.jobs import failed_jobs
 from attention_motifs.executors.parsing import read_resources
 
 
@@ -76,9 +76,9 @@ def test_written_resources_are_read_back(resources: dict[str, float]) -> None:
 
 
 def test_an_error_of_many_jobs_names_the_first_and_counts_the_rest() -> None:
-    error = JobsFailedError([(f"part {i}", "worker died") for i in range(5)], 9)
+    error = failed_jobs([(f"part {i}", "worker died") for i in range(5)], 9)
     assert "5 of 9 jobs failed" in str(error)
     assert "part 2" in str(error)
     assert "part 3" not in str(error)
     assert "2 more" in str(error)
-    assert error.exit_code == 6
+    assert error.exit_code == 7

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from attention_motifs.atlas import Atlas
-from attention_motifs.errors import InputError
-from attention_motifs.executors import Job, JobsFailedError, RayExecutor
+from attention_motifs.errors import InputError, JobsFailedError
+from attention_motifs.executors import Job, RayExecutor
 from attention_motifs.stages.create import create_or_resume
 from attention_motifs.stages.extract import extract
 from attention_motifs.stages.score import score

@@ -7,32 +7,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from attention_motifs.errors import MotifsError
+from attention_motifs.errors import JobsFailedError
 from attention_motifs.progress import Advance
 
 N_NAMED = 3
 """Failed jobs that an error names; it counts the rest."""
 
 
-class JobsFailedError(MotifsError):
-    """Some jobs could not be done, and all others were."""
+def failed_jobs(failed: Sequence[tuple[str, str]], n_jobs: int) -> JobsFailedError:
+    """Build the error for jobs that could not be done.
 
-    exit_code = 6
-
-    def __init__(self, failed: Sequence[tuple[str, str]], n_jobs: int) -> None:
-        """Make the message.
-
-        Args:
-            failed: names of the jobs and why they failed.
-            n_jobs: how many there were in all.
-        """
-        told = "; ".join(f"{name}: {why}" for name, why in failed[:N_NAMED])
-        more = f"; and {len(failed) - N_NAMED} more" if len(failed) > N_NAMED else ""
-        super().__init__(
-            f"{len(failed)} of {n_jobs} jobs failed ({told}{more}); the others are done, and the "
-            "same command goes on with what is missing"
-        )
-        self.failed = tuple(failed)
+    Args:
+        failed: names of the jobs and why they failed.
+        n_jobs: how many there were in all.
+    """
+    told = "; ".join(f"{name}: {why}" for name, why in failed[:N_NAMED])
+    more = f"; and {len(failed) - N_NAMED} more" if len(failed) > N_NAMED else ""
+    return JobsFailedError(
+        f"{len(failed)} of {n_jobs} jobs failed ({told}{more}); the others are done, and the same "
+        "command goes on with what is missing"
+    )
 
 
 @dataclass(frozen=True)

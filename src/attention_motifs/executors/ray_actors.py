@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from attention_motifs.errors import InputError, MotifsError, ResourceError
-from attention_motifs.executors.jobs import Job, JobsFailedError, call
+from attention_motifs.errors import InputError, JobsFailedError, MotifsError, ResourceError
+from attention_motifs.executors.jobs import Job, call, failed_jobs
 from attention_motifs.progress import Advance
 
 TRIES = 3
@@ -215,7 +215,7 @@ class _Crew:
             left -= 1
             advance(job.steps)
         if failed:
-            raise JobsFailedError(failed, len(jobs))
+            raise failed_jobs(failed, len(jobs))
         return results
 
     def _assign(self, jobs: Sequence[Job], waiting: deque[int]) -> None:
