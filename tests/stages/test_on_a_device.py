@@ -127,7 +127,9 @@ def attention(loaded: Any, token_ids: torch.Tensor, sink: tap.LayerSink, **_: An
                 torch.randn(batch, heads, n, 8, generator=generator).as_subclass(OnGpu)
                 for heads in (N_HEADS, 2, 2)
             )
-            tap.tapped_attention(SimpleNamespace(layer_idx=layer), query, key, value, mask[None])  # type: ignore[arg-type]
+            tap.tapped_attention(
+                SimpleNamespace(layer_idx=layer), query, key, value, mask[None, None]
+            )  # type: ignore[arg-type]
 
 
 def atlas_of_made_up_prompts(path: Path) -> tuple[Atlas, list[TokenizedPrompt]]:

@@ -327,8 +327,9 @@ def _take(
         features[np.asarray(indices), layer] = rows.reshape(len(indices), n_heads, -1)
         for row, i in enumerate(indices):
             if i in triangles:
-                # Head by head: packing needs several times the memory of what it packs.
-                packed = [pack_triangles(_to_numpy(pattern)) for pattern in patterns[row]]
+                # One copy from the device; then head by head, since packing needs several times
+                # the memory of what it packs.
+                packed = [pack_triangles(pattern) for pattern in _to_numpy(patterns[row])]
                 triangles[i][layer] = np.stack(packed)
 
     source.run_block(positions, sink)
