@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,25 +12,17 @@ from hypothesis import strategies as st
 from attention_motifs.errors import InputError
 from attention_motifs.executors import (
     Job,
-    LocalExecutor,
     RayExecutor,
     choose_executor,
 )
-from attention_motifs.executors.jobs import failed_jobs
+from attention_motifs.executors.jobs import call, failed_jobs
 from attention_motifs.executors.parsing import read_resources
 
 
-def test_local_jobs_run_in_order_and_report_their_steps() -> None:
-    jobs = [Job(str(i), "jobs_to_run:double", (i,), steps=i) for i in range(4)]
-    steps: list[int] = []
-    assert LocalExecutor().run(jobs, steps.append) == [0, 2, 4, 6]
-    assert steps == [0, 1, 2, 3]
-
-
-def test_a_local_error_is_the_jobs_own(tmp_path: object) -> None:
-    job = Job("one", "jobs_to_run:note", (str(tmp_path), "mistaken"))
+def test_a_job_is_called_by_its_name_and_its_error_is_its_own(tmp_path: Path) -> None:
+    assert call(Job("one", "jobs_to_run:double", (3,))) == 6
     with pytest.raises(InputError, match="prompt 3"):
-        LocalExecutor().run([job], lambda _steps: None)
+        call(Job("one", "jobs_to_run:note", (str(tmp_path), "mistaken")))
 
 
 def test_local_is_built_into_the_stages() -> None:

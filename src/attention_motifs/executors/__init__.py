@@ -6,7 +6,7 @@ executor. Which one does not change what they give.
 
 from __future__ import annotations
 
-from attention_motifs.executors.jobs import Executor, Job, LocalExecutor, call
+from attention_motifs.executors.jobs import Executor, Job
 from attention_motifs.executors.parsing import EXECUTORS, choose_executor
 from attention_motifs.executors.ray_actors import RayExecutor
 
@@ -14,8 +14,6 @@ __all__ = [
     "EXECUTORS",
     "Executor",
     "Job",
-    "LocalExecutor",
     "RayExecutor",
-    "call",
     "choose_executor",
 ]

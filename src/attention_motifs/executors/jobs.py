@@ -1,4 +1,4 @@
-"""Jobs, what runs them, and the executor that needs nothing."""
+"""Jobs, and what runs them."""
 
 from __future__ import annotations
 
@@ -71,19 +71,3 @@ def call(job: Job) -> Any:  # as the function returns
     """Call a job's function in this process."""
     module, _, name = job.function.partition(":")
     return getattr(importlib.import_module(module), name)(*job.arguments)
-
-
-@dataclass(frozen=True)
-class LocalExecutor:
-    """Runs jobs one after the other in this process; an error ends it there."""
-
-    def run(self, jobs: Sequence[Job], advance: Advance) -> list[Any]:
-        """Run all jobs, see `Executor.run`; errors of a job are raised as they are."""
-        results = []
-        for job in jobs:
-            results.append(call(job))
-            advance(job.steps)
-        return results
-
-    def close(self) -> None:
-        """Do nothing: this process goes on."""

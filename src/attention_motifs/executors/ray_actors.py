@@ -84,8 +84,6 @@ class RayExecutor:
     @contextmanager
     def _connected(self) -> Iterator[Any]:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        # A worker's death is told by our own message; Ray would print it as well.
-        os.environ.setdefault("RAY_DEDUP_LOGS", "1")
         try:
             import ray
         except ImportError as error:
