@@ -25,6 +25,7 @@ class Configuration:
     max_tokens: int = 128
     bos: str = "auto"
     dtype: str = "float32"
+    """As asked for, also `auto`. What each model ran in is told with it, in `Manifest.models`."""
     feature_sets: tuple[str, ...] = FEATURE_SETS
     n_components: int = 16
     length_bins: tuple[int, ...] = ()

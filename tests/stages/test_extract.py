@@ -10,10 +10,10 @@ import pytest
 from attention_motifs.atlas import Atlas
 from attention_motifs.errors import AtlasError
 from attention_motifs.stages.create import create_or_resume
+from attention_motifs.stages.distribute import extract_part
 from attention_motifs.stages.extract import (
     begin_model,
     extract,
-    extract_part,
     finish_model,
     model_source,
     write_heads,

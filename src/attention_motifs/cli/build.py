@@ -71,6 +71,7 @@ def build(
       motifs build --model gpt2-small --model pythia-1b --atlas my-atlas
       motifs build --model mine=./my-finetune --prompts texts.jsonl --n-prompts 64
       motifs build --model smollm2-135m-instruct --features paper --max-tokens 256
+      motifs build --model Llama-3.2-1B --dtype auto --atlas my-atlas
       motifs build --config paper --atlas paper-atlas
       motifs build --config packaged --n-prompts 32 --atlas small-atlas
       motifs build --config paper --executor ray --ray-address auto --ray-worker gpus=0.5

@@ -93,7 +93,10 @@ LengthBinsOption = Annotated[
 BosOption = Annotated[
     str, typer.Option("--bos", help="BOS token: auto (as trained), always or never.")
 ]
-DtypeOption = Annotated[str, typer.Option("--dtype", help="float32, bfloat16 or float16.")]
+DtypeOption = Annotated[
+    str,
+    typer.Option("--dtype", help="float32, bfloat16, float16, or auto: as the weights are stored."),
+]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="Of the draw of prompts.")]
 ViewOption = Annotated[

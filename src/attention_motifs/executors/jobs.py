@@ -36,7 +36,7 @@ class Job:
     name: str
     """For messages."""
     function: str
-    """Such as `attention_motifs.stages.extract:extract_part`."""
+    """Such as `attention_motifs.stages.distribute:extract_part`."""
     arguments: tuple[Any, ...]
     loads: str = ""
     """The model that it needs. A worker keeps to jobs of one model as long as there are any."""

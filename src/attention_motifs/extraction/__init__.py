@@ -9,7 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from attention_motifs.extraction.loading import LoadedModel, ModelInfo, load_model
+    from attention_motifs.extraction.loading import (
+        LoadedModel,
+        ModelInfo,
+        load_model,
+        resolve_dtype,
+    )
     from attention_motifs.extraction.sources import (
         KnownModel,
         ModelReference,
@@ -41,6 +46,7 @@ _WHERE = {
     "most_at_once": "stream",
     "pull_model": "sources",
     "resolve": "sources",
+    "resolve_dtype": "loading",
     "run_tapped": "tap",
     "tokenize": "tokenizing",
 }
@@ -60,6 +66,7 @@ __all__ = [
     "most_at_once",
     "pull_model",
     "resolve",
+    "resolve_dtype",
     "run_tapped",
     "tokenize",
 ]

@@ -19,16 +19,11 @@ from attention_motifs.extraction import architectures, tap
 from attention_motifs.extraction.cache import cache_folder
 from attention_motifs.extraction.causal_check import causal_check
 from attention_motifs.extraction.convert import RECORD, quiet_transformers
+from attention_motifs.extraction.dtypes import AUTO, DTYPES, dtype_as_stored, stored_dtype
 from attention_motifs.extraction.language_head import LanguageHead, without_head
 from attention_motifs.extraction.packaged import converted_folder, sha256_of
 from attention_motifs.extraction.sources import ModelReference, local_folder, resolve
 from attention_motifs.progress import Report, silent
-
-_DTYPES = {
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-}
 
 
 @dataclass(frozen=True)
@@ -90,7 +85,8 @@ def load_model(
     Args:
         wanted: see `resolve`.
         device: `auto` (CUDA if there is any, else the CPU), or a device of torch.
-        dtype: `float32`, `bfloat16` or `float16`.
+        dtype: `float32`, `bfloat16`, `float16`, or `auto` for the one that the weights are stored
+            in (on a CPU float32 for float16).
         language_head: load the language-model head too, which patterns do not need.
         report: shows progress of fetching.
 
@@ -101,8 +97,8 @@ def load_model(
     """
     from transformers import AutoConfig
 
-    if dtype not in _DTYPES:
-        raise InputError(f"dtype {dtype!r}: choose {', '.join(_DTYPES)}")
+    if dtype not in (*DTYPES, AUTO):
+        raise InputError(f"dtype {dtype!r}: choose {', '.join(DTYPES)} or {AUTO}")
     place = _device(device)
     reference = resolve(wanted)
     folder = local_folder(reference, report)
@@ -111,11 +107,30 @@ def load_model(
     except Exception as error:  # a broken or foreign configuration raises anything
         raise _unreadable(reference, error) from error
     architectures.check_configuration(reference.name, config)
+    if dtype == AUTO:
+        dtype = dtype_as_stored(folder, place)
     _require_memory(reference.name, folder, dtype, place)
     with report(f"load {reference.name}", 1):
         return _load(
             reference, folder, config.get_text_config(decoder=True), dtype, place, language_head
         )
+
+
+def resolve_dtype(wanted: str, dtype: str, *, device: str = "auto", report: Report = silent) -> str:
+    """Return the dtype that `load_model` would load a model in, without loading it.
+
+    Args:
+        wanted: see `resolve`.
+        dtype: see `load_model`.
+        device: see `load_model`.
+        report: shows progress of fetching.
+
+    Raises:
+        InputError, ModelError, ResourceError: as `load_model`, before it loads.
+    """
+    if dtype != AUTO:
+        return dtype
+    return dtype_as_stored(local_folder(resolve(wanted), report), _device(device))
 
 
 def _load(
@@ -182,7 +197,7 @@ def _weights(
             model, told = (AutoModelForCausalLM if language_head else AutoModel).from_pretrained(
                 folder,
                 output_loading_info=True,
-                dtype=_DTYPES[dtype],
+                dtype=DTYPES[dtype],
                 attn_implementation=tap.INTERFACE if way == "attention interface" else "eager",
                 use_safetensors=True,
                 trust_remote_code=False,
@@ -246,26 +261,14 @@ def _require_memory(name: str, folder: Path, dtype: str, device: torch.device) -
         ResourceError: if the weights alone do not fit.
     """
     stored = sum(p.stat().st_size for p in folder.glob("*.safetensors"))
-    stored_bits = _stored_bits(folder)
-    needed = stored * torch.finfo(_DTYPES[dtype]).bits // stored_bits
+    stored_as = stored_dtype(folder) or torch.float32
+    needed = stored * torch.finfo(DTYPES[dtype]).bits // torch.finfo(stored_as).bits
     free = free_memory(device)
     if free is not None and needed > free:
         raise ResourceError(
             f"{name}: its weights take {needed / 1e9:.1f} GB as {dtype} and {free / 1e9:.1f} GB of "
             f"memory are free on {device}; use --dtype bfloat16, another device, or a smaller model"
         )
-
-
-def _stored_bits(folder: Path) -> int:
-    """Bits per number in the stored weights, from the first file's header."""
-    for path in sorted(folder.glob("*.safetensors")):
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            header = file.read(min(length, 4096)).decode("utf-8", "replace")
-        found = re.search(r'"dtype":"(?:BF|F)(16|32|64)"', header)
-        if found:
-            return int(found[1])
-    return 32
 
 
 def free_memory(device: torch.device) -> int | None:

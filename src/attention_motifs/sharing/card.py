@@ -159,7 +159,7 @@ def _settings(manifest: Manifest) -> str:
         ("principal components", c.n_components),
         ("length bins", ", ".join(map(str, c.length_bins)) or "none"),
         ("BOS token", c.bos),
-        ("dtype", c.dtype),
+        ("dtype", "as stored, see the models" if c.dtype == "auto" else c.dtype),
         ("seed of the draw of prompts", c.seed),
         ("prompts whose patterns are kept", c.n_view_prompts),
         ("distances", ", ".join(sorted(metrics)) or "none"),

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
+from attention_motifs.atlas import Atlas, Configuration
 from attention_motifs.executors import Executor, Job
 from attention_motifs.progress import Report, silent
-from attention_motifs.stages.extract import finish_model, missing_parts, warn_of_mixed_lengths
-
-if TYPE_CHECKING:
-    from attention_motifs.atlas import Atlas
-
-_HERE = "attention_motifs.stages.extract"
+from attention_motifs.stages.extract import (
+    PatternSource,
+    begin_model,
+    dtype_in,
+    finish_model,
+    missing_parts,
+    model_source,
+    warn_of_mixed_lengths,
+    write_part,
+)
 
 
 def distribute(
@@ -58,7 +65,7 @@ def _distribute(
 ) -> None:
     path = str(atlas.path.resolve())
     begin = [
-        Job(f"begin {one}", f"{_HERE}:begin_in_process", (path, one, device), loads=one)
+        Job(f"begin {one}", f"{__name__}:begin_in_process", (path, one, device), loads=one)
         for one in wanted
     ]
     with report(f"load {', '.join(wanted)}", len(wanted)) as advance:
@@ -66,8 +73,8 @@ def _distribute(
     parts = [
         Job(
             f"{model}, prompts {positions.start} to {positions.stop - 1}",
-            f"{_HERE}:extract_part",
-            (path, one, block, device),
+            f"{__name__}:extract_part",
+            (path, one, block, device, info["dtype"]),
             loads=one,
             steps=len(positions),
         )
@@ -89,3 +96,61 @@ def _finish(atlas: Atlas, begun: Sequence[tuple[str, dict[str, Any]]], *, added:
     for model, info in begun:
         if not missing_parts(atlas, model, info):
             finish_model(atlas, model, info, added=added)
+
+
+def begin_in_process(path: str, wanted: str, device: str) -> tuple[str, dict[str, Any]]:
+    """Load a model in any process, and write the tokens of its prompts.
+
+    Args:
+        path: of the atlas.
+        wanted: the model as the user names it.
+        device: `auto`, `cpu`, `cuda`...
+
+    Returns:
+        Its name and what the manifest is to say of it.
+    """
+    atlas = Atlas.open(path)
+    source = _source_of_process(*_key(atlas, wanted, device))
+    begin_model(atlas, source)
+    return source.model, dict(source.info)
+
+
+def extract_part(
+    path: str | Path, wanted: str, block: int, device: str = "auto", dtype: str | None = None
+) -> None:
+    """Make one part in any process that can see the atlas's folder.
+
+    The model stays loaded in the process for its next part. Other processes may make other parts of
+    the same atlas meanwhile; one of them, holding the lock, calls `begin_model` before and
+    `finish_model` after.
+
+    Args:
+        path: of the atlas, which holds the prompts and the configuration.
+        wanted: the model as the user names it; a local path must be there for this process too.
+        block: which of the atlas's `n_blocks` blocks of prompts.
+        device: `auto`, `cpu`, `cuda`...
+        dtype: that the model was begun in; by default what it would be begun in here.
+
+    Raises:
+        AtlasError: if there is no atlas.
+        ModelError, ResourceError, InputError: as `extract`.
+    """
+    atlas = Atlas.open(path)
+    write_part(atlas, _source_of_process(*_key(atlas, wanted, device, dtype)), block)
+
+
+def _key(
+    atlas: Atlas, wanted: str, device: str, dtype: str | None = None
+) -> tuple[Path, str, str, str, Configuration]:
+    """All that `_source_of_process` depends on."""
+    from attention_motifs.extraction import resolve, resolve_dtype
+
+    chosen = dtype or resolve_dtype(wanted, dtype_in(atlas, resolve(wanted).name), device=device)
+    return atlas.path.resolve(), wanted, device, chosen, atlas.manifest.configuration
+
+
+@lru_cache(maxsize=1)
+def _source_of_process(
+    path: Path, wanted: str, device: str, dtype: str, _configuration: Configuration
+) -> PatternSource:
+    return model_source(Atlas.open(path), wanted, device, dtype=dtype)

@@ -2,14 +2,13 @@
 
 A part holds the features of one model on one block of prompts. It depends on the atlas's
 configuration and prompts, the model and the number of the block alone, so that parts can be made in
-any order and by any process: `extract_part` makes one from nothing but these.
+any order and by any process: `distribute.extract_part` makes one from nothing but these.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -145,7 +144,12 @@ def wanted_model(atlas: Atlas, model: str, mend: str) -> str:
 
 
 def model_source(
-    atlas: Atlas, wanted: str, device: str = "auto", report: Report = silent
+    atlas: Atlas,
+    wanted: str,
+    device: str = "auto",
+    report: Report = silent,
+    *,
+    dtype: str | None = None,
 ) -> PatternSource:
     """Load a model, and tokenize the atlas's prompts for it.
 
@@ -154,15 +158,17 @@ def model_source(
         wanted: the model as the user names it.
         device: `auto`, `cpu`, `cuda`...
         report: shows progress.
+        dtype: by default what `dtype_in` gives.
 
     Raises:
         ModelError, ResourceError: if the model cannot be had, loaded or trusted.
         InputError: if a prompt is shorter than two tokens.
     """
-    from attention_motifs.extraction import load_model, tokenize
+    from attention_motifs.extraction import load_model, resolve, tokenize
 
     configuration = atlas.manifest.configuration
-    loaded = load_model(wanted, device=device, dtype=configuration.dtype, report=report)
+    dtype = dtype or dtype_in(atlas, resolve(wanted).name)
+    loaded = load_model(wanted, device=device, dtype=dtype, report=report)
     tokenized = tokenize(
         loaded,
         [(row["prompt_id"], row["text"]) for row in atlas.prompts.iter_rows(named=True)],
@@ -170,6 +176,15 @@ def model_source(
         bos=configuration.bos,
     )
     return source_of(loaded, tokenized, configuration)
+
+
+def dtype_in(atlas: Atlas, model: str) -> str:
+    """Return the dtype of a model in an atlas: the one it ran in before, else as asked for.
+
+    `auto` is decided once, so that what is taken later, also elsewhere, belongs to the rest.
+    """
+    before: str | None = atlas.manifest.models.get(model, {}).get("dtype")
+    return before or atlas.manifest.configuration.dtype
 
 
 def source_of(
@@ -233,53 +248,6 @@ def finish_model(atlas: Atlas, model: str, info: Mapping[str, Any], *, added: bo
         models={**atlas.manifest.models, model: {**info, "added": added}},
         stages={**atlas.manifest.stages, f"extract:{model}": _extract_inputs(atlas, info)},
     )
-
-
-def begin_in_process(path: str, wanted: str, device: str) -> tuple[str, dict[str, Any]]:
-    """Load a model in any process, and write the tokens of its prompts.
-
-    Args:
-        path: of the atlas.
-        wanted: the model as the user names it.
-        device: `auto`, `cpu`, `cuda`...
-
-    Returns:
-        Its name and what the manifest is to say of it.
-    """
-    atlas = Atlas.open(path)
-    key = (Path(path).resolve(), wanted, device, atlas.manifest.configuration)
-    source = _source_of_process(*key)
-    begin_model(atlas, source)
-    return source.model, dict(source.info)
-
-
-def extract_part(path: str | Path, wanted: str, block: int, device: str = "auto") -> None:
-    """Make one part in any process that can see the atlas's folder.
-
-    The model stays loaded in the process for its next part. Other processes may make other parts of
-    the same atlas meanwhile; one of them, holding the lock, calls `begin_model` before and
-    `finish_model` after.
-
-    Args:
-        path: of the atlas, which holds the prompts and the configuration.
-        wanted: the model as the user names it; a local path must be there for this process too.
-        block: which of the atlas's `n_blocks` blocks of prompts.
-        device: `auto`, `cpu`, `cuda`...
-
-    Raises:
-        AtlasError: if there is no atlas.
-        ModelError, ResourceError, InputError: as `extract`.
-    """
-    atlas = Atlas.open(path)
-    key = (Path(path).resolve(), wanted, device, atlas.manifest.configuration)
-    write_part(atlas, _source_of_process(*key), block)
-
-
-@lru_cache(maxsize=1)
-def _source_of_process(
-    path: Path, wanted: str, device: str, _configuration: Configuration
-) -> PatternSource:
-    return model_source(Atlas.open(path), wanted, device)
 
 
 def write_part(atlas: Atlas, source: PatternSource, block: int) -> None:
@@ -429,7 +397,7 @@ def _extract_inputs(atlas: Atlas, info: Mapping[str, Any]) -> str:
             "prompts": atlas.manifest.prompts["sha256"],
             "max_tokens": configuration.max_tokens,
             "bos": configuration.bos,
-            "dtype": configuration.dtype,
+            "dtype": info.get("dtype") or configuration.dtype,  # patterns that came without a model
             "features": feature_names(list(configuration.feature_sets)),
             "n_view_prompts": configuration.n_view_prompts,
         }

@@ -13,7 +13,7 @@ from attention_motifs.errors import InputError, ModelError
 from attention_motifs.executors import Executor, Job
 from attention_motifs.extraction import resolve
 from attention_motifs.progress import Report, silent
-from attention_motifs.stages.extract import wanted_model
+from attention_motifs.stages.extract import dtype_in, wanted_model
 
 if TYPE_CHECKING:
     import polars as pl
@@ -149,7 +149,7 @@ def load_scored_model(
     loaded = load_model(
         asked,
         device=device,
-        dtype=atlas.manifest.configuration.dtype,
+        dtype=dtype_in(atlas, model),
         language_head=language_head,
         report=report,
     )
