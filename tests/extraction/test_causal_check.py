@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +22,7 @@ from attention_motifs.extraction.architectures import (
 )
 from attention_motifs.extraction.causal_check import causal_check
 from conftest import Tiny
-from tiny_models import make_tiny_model
+from tiny_models import make_tiny_model, save_family
 
 
 @pytest.fixture
@@ -128,6 +129,111 @@ def test_nan_is_mended_by_another_dtype(loaded: LoadedModel) -> None:
     with torch.no_grad():
         loaded.model.layers[1].self_attn.q_proj.weight.fill_(float("nan"))
     refused(loaded, "layer 1 .*hold NaN; try --dtype float32")
+
+
+# Tapped by hooks
+
+
+@pytest.fixture(params=["gpt_neo", "bloom", "falcon", "gptj"])
+def hooked(request: pytest.FixtureRequest, tmp_path: Path, own_cache: Path) -> LoadedModel:
+    loaded = load_model(f"a={save_family(tmp_path / 'a', request.param)}", device="cpu")
+    assert loaded.info.tap == "output_attentions"
+    return loaded
+
+
+Attention = Callable[..., tuple[torch.Tensor, torch.Tensor]]
+
+
+def with_attention(
+    loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch, other: Callable[[Attention], Attention]
+) -> None:
+    """Let every attention module of the model run another function, made of its own."""
+    for module in tap.attention_modules(loaded.model, loaded.info.n_layers):
+        monkeypatch.setattr(module, "forward", other(module.forward))
+
+
+def sharpened(weights: torch.Tensor) -> torch.Tensor:
+    """Another causal attention: rows are distributions, and it follows from the tokens."""
+    return weights.square() / weights.square().sum(dim=-1, keepdim=True)
+
+
+def test_sound_models_tapped_by_hooks_pass_without_a_word(
+    hooked: LoadedModel, recwarn: pytest.WarningsRecorder
+) -> None:
+    causal_check(hooked)
+    assert not [str(w.message) for w in recwarn if "held" in str(w.message)]
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_sound_models_tapped_by_hooks_pass_in_half_precision(
+    tmp_path: Path, own_cache: Path, dtype: str
+) -> None:
+    folder = save_family(tmp_path / "a", "gptj")
+    causal_check(load_model(str(folder), device="cpu", dtype=dtype))
+
+
+def test_returned_weights_that_are_not_those_used(
+    hooked: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dishonest(forward: Attention) -> Attention:
+        def run(*arguments: Any, **named: Any) -> tuple[torch.Tensor, torch.Tensor]:
+            output, weights = forward(*arguments, **named)
+            return output, sharpened(weights)
+
+        return run
+
+    with_attention(hooked, monkeypatch, dishonest)
+    refused(hooked, "tapped by output_attentions: it computes something else with the weights it")
+
+
+def test_weights_of_one_layer_that_are_not_those_used(
+    hooked: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = tap.attention_modules(hooked.model, hooked.info.n_layers)[1]
+    forward = module.forward
+
+    def run(*arguments: Any, **named: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        output, weights = forward(*arguments, **named)
+        return output, sharpened(weights)
+
+    monkeypatch.setattr(module, "forward", run)
+    refused(hooked, "it computes something else with the weights it returns")
+
+
+def test_returned_weights_that_nothing_is_computed_with(
+    hooked: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They come of a softmax of their own; what the model uses does not depend on them."""
+
+    def two_minds(forward: Attention) -> Attention:
+        def run(*arguments: Any, **named: Any) -> tuple[torch.Tensor, torch.Tensor]:
+            with torch._C.DisableTorchFunction():
+                output, used = forward(*arguments, **named)
+            return output, torch.softmax(used.log(), dim=-1)
+
+        return run
+
+    with_attention(hooked, monkeypatch, two_minds)
+    refused(hooked, "changing the weights does not change the output")
+
+
+def test_attention_without_a_softmax_that_can_be_held_passes_with_a_word(
+    hooked: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def by_hand(scores: torch.Tensor, dim: int = -1, **_named: Any) -> torch.Tensor:
+        powers = (scores - scores.amax(dim=dim, keepdim=True)).exp()
+        return powers / powers.sum(dim=dim, keepdim=True)
+
+    monkeypatch.setattr(torch.nn.functional, "softmax", by_hand)
+    with pytest.warns(UserWarning, match="^a: its architecture .* takes no softmax that could be"):
+        causal_check(hooked)
+
+
+def test_sinks_leave_no_softmax_that_can_be_held(tmp_path: Path, own_cache: Path) -> None:
+    loaded = load_model(f"a={save_family(tmp_path / 'a', 'gpt_oss')}", device="cpu")
+    loaded.model.set_attn_implementation("eager")
+    with pytest.warns(UserWarning, match="architecture gpt_oss takes no softmax"):
+        causal_check(replace(loaded, info=replace(loaded.info, tap="output_attentions")))
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])

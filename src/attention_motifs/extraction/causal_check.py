@@ -2,12 +2,14 @@
 
 It asks of a few tokens: does every layer hand on weights of the right shape, are rows
 distributions (or less, with sinks), is nothing above the diagonal, does a later token leave earlier
-rows alone? Where our attention function takes the place of the architecture's own: does the model
-compute the same with it, and does changing the weights change what it computes?
+rows alone, does changing the weights change what the model computes? Where our attention function
+takes the place of the architecture's own: does the model compute the same with it? Where hooks take
+the weights: does it compute the same when its softmax gives just these?
 """
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,10 +17,13 @@ from torch import Tensor
 
 from attention_motifs.errors import ModelError, MotifsError
 from attention_motifs.extraction.architectures import has_sinks
-from attention_motifs.extraction.tap import INTERFACE, run_tapped
+from attention_motifs.extraction.tap import INTERFACE, NotHeldError, run_tapped
 
 if TYPE_CHECKING:
     from attention_motifs.extraction.loading import LoadedModel
+
+VERSION = 2
+"""Raised whenever more is asked; models that passed an earlier check are checked again."""
 
 _N_TOKENS = 6
 _TOLERANCE = {torch.float32: 1e-4, torch.float16: 5e-3, torch.bfloat16: 3e-2}
@@ -38,6 +43,8 @@ def causal_check(loaded: LoadedModel) -> None:
     if loaded.info.tap == "attention interface" and hidden is not None:
         _check_against_eager(loaded, tokens, hidden, tolerance)
         _check_effect(loaded, tokens, hidden)
+    elif hidden is not None:
+        _check_held(loaded, tokens, patterns, hidden, tolerance)
     changed = tokens.clone()
     changed[0, -1] = (changed[0, -1] + 7) % loaded.model.config.vocab_size
     for layer, weights in enumerate(_patterns(loaded, changed)[0]):
@@ -95,13 +102,45 @@ def _check_effect(loaded: LoadedModel, tokens: Tensor, hidden: Tensor) -> None:
     """Attending to the first token alone, in the last layer, must change the output."""
 
     def first_token_only(layer: int, weights: Tensor) -> Any:
-        if layer != loaded.info.n_layers - 1:
-            return None
-        other = torch.zeros_like(weights)
-        other[..., 0] = 1.0
-        return other
+        return _on_first_token(weights) if layer == loaded.info.n_layers - 1 else None
 
-    other = run_tapped(loaded, tokens, first_token_only)
+    _require_changed(loaded, hidden, run_tapped(loaded, tokens, first_token_only))
+
+
+def _check_held(
+    loaded: LoadedModel, tokens: Tensor, patterns: list[Tensor], hidden: Tensor, tolerance: float
+) -> None:
+    """The tapped weights must be those used: held at the softmax, and others in the last layer."""
+    last = loaded.info.n_layers - 1
+    changed = [*patterns[:last], _on_first_token(patterns[last])]
+
+    def run(held: list[Tensor]) -> Tensor | None:
+        return run_tapped(loaded, tokens, lambda *_: None, held=lambda layer: held[layer])
+
+    try:
+        again = run(patterns)
+    except NotHeldError:
+        warnings.warn(
+            f"{loaded.info.name}: its architecture {loaded.info.architecture} takes no softmax "
+            "that could be held, so that nothing shows that the patterns are what it computes "
+            "with; their shape, rows and causality were checked",
+            stacklevel=2,
+        )
+        return
+    if again is None or (again - hidden).abs().max() > tolerance * hidden.abs().max().clamp(min=1):
+        raise _refusal(
+            loaded, last, "it computes something else with the weights it returns: it uses others"
+        )
+    _require_changed(loaded, again, run(changed))
+
+
+def _on_first_token(weights: Tensor) -> Tensor:
+    other = torch.zeros_like(weights)
+    other[..., 0] = 1.0
+    return other
+
+
+def _require_changed(loaded: LoadedModel, hidden: Tensor, other: Tensor | None) -> None:
     if other is None or torch.equal(hidden, other):
         raise _refusal(
             loaded, loaded.info.n_layers - 1, "changing the weights does not change the output"

@@ -17,7 +17,7 @@ from attention_motifs import __version__
 from attention_motifs.errors import InputError, ModelError, ResourceError
 from attention_motifs.extraction import architectures, tap
 from attention_motifs.extraction.cache import cache_folder
-from attention_motifs.extraction.causal_check import causal_check
+from attention_motifs.extraction.causal_check import VERSION, causal_check
 from attention_motifs.extraction.convert import RECORD, quiet_transformers
 from attention_motifs.extraction.dtypes import AUTO, DTYPES, dtype_as_stored, stored_dtype
 from attention_motifs.extraction.language_head import LanguageHead, without_head
@@ -291,7 +291,8 @@ def _check_once(loaded: LoadedModel) -> None:
     from transformers import __version__ as of_transformers
 
     info, config = loaded.info, loaded.model.config.to_json_string()
-    key = [info.weights_sha256, info.tap, info.dtype, config, __version__, of_transformers]
+    versions = [str(VERSION), __version__, of_transformers]
+    key = [info.weights_sha256, info.tap, info.dtype, config, *versions]
     name = hashlib.sha256("\n".join(key).encode()).hexdigest()[:32]
     passed = cache_folder() / "checked" / name
     if passed.is_file():

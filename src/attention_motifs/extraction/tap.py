@@ -214,7 +214,7 @@ def run_tapped(
         output_sink: called once per layer, in order, with what each head hands to the output
             projection; by default nobody looks.
         held: gives the patterns (B, H, n, n) that take the place of a layer's own; the sink is
-            handed these.
+            handed these. Where hooks tap the model, they take the place of what its softmax gives.
         first_layer: of those that the pass runs, where layers before it were put out of action.
 
     Returns:
@@ -222,6 +222,7 @@ def run_tapped(
 
     Raises:
         ModelError: if a layer did not hand on its weights.
+        NotHeldError: if patterns are to be held and a layer takes no softmax that could be.
     """
     seen: list[int] = []
 
@@ -292,6 +293,10 @@ def _hooked(loaded: LoadedModel, sink: LayerSink) -> Iterator[None]:
             handle.remove()
 
 
+class NotHeldError(ModelError):
+    """A layer takes no softmax in whose place patterns could be held."""
+
+
 class _HeldSoftmax(TorchFunctionMode):
     """Gives patterns in place of what the softmax over them would."""
 
@@ -304,11 +309,13 @@ class _HeldSoftmax(TorchFunctionMode):
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:  # shapes are those of the function called
         result = func(*args, **(kwargs or {}))
-        is_softmax = getattr(func, "__name__", "") == "softmax"
-        if is_softmax and result.shape[-2:] == self.patterns.shape[-2:]:
-            self.used = True
-            return self.patterns.to(result).reshape(result.shape)
-        return result
+        if getattr(func, "__name__", "") != "softmax":
+            return result
+        given = self.patterns
+        if result.shape[-2:] != given.shape[-2:] or result.numel() != given.numel():
+            return result
+        self.used = True
+        return given.to(result).reshape(result.shape)
 
 
 @contextlib.contextmanager
@@ -323,7 +330,7 @@ def _softmax_held(loaded: LoadedModel, held: Callable[[int], Tensor] | None) -> 
             with _HeldSoftmax(held(layer)) as mode:
                 result = forward(*arguments, **named)
             if not mode.used:
-                raise ModelError(
+                raise NotHeldError(
                     f"{loaded.info.name}: layer {layer} takes no softmax that could be held; its "
                     f"architecture {loaded.info.architecture} cannot be run with held patterns"
                 )
