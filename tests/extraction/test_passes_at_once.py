@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,7 +30,7 @@ from attention_motifs.extraction import (
 )
 from attention_motifs.features import compute_features
 from conftest import Tiny
-from tiny_models import save_family, texts
+from tiny_models import make_tiny_model, save_family, texts
 
 N_PROMPTS = 9
 
@@ -165,11 +166,11 @@ def test_attention_in_parts_is_attention(
 
 
 class Allocations(TorchDispatchMode):
-    """Follows the memory of the tensors that live, and its peak."""
+    """Follows the memory of the tensors that live, besides the weights, and its peak."""
 
-    def __init__(self) -> None:
+    def __init__(self, weights: Iterable[Tensor] = ()) -> None:
         super().__init__()
-        self.live: dict[int, int] = {}
+        self.live: dict[int, int] = {w.untyped_storage().data_ptr(): 0 for w in weights}
         self.peak = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -224,6 +225,34 @@ def test_features_of_long_patterns_copy_none_of_them() -> None:
 
     peak(patterns[:1])  # compiled
     assert peak(patterns) < peak(patterns[:2]) + patterns[0].nbytes
+
+
+@pytest.mark.parametrize(("architecture", "tap"), [("llama", "attention interface"),
+                                                   ("gpt2", "output_attentions")])  # fmt: skip
+def test_memory_grows_neither_with_prompts_nor_with_depth(
+    architecture: str, tap: Any, tmp_path: Path, own_cache: Path
+) -> None:
+    def peak(n_layers: int, n_prompts: int, sink: Any = lambda *_: None) -> int:
+        folder = tmp_path / f"{n_layers}"
+        if not folder.exists():
+            make_tiny_model(folder, architecture=architecture, n_layers=n_layers)
+        loaded = load_model(f"m{n_layers}={folder}", device="cpu")
+        if tap != loaded.info.tap:
+            loaded.model.set_attn_implementation("eager")
+            loaded = replace(loaded, info=replace(loaded.info, tap=tap))
+        given = [(f"p{i}", text) for i, text in enumerate(texts(n_prompts))]
+        prompts = tokenize(loaded, given, max_tokens=25)
+        weights = [*loaded.model.parameters(), *loaded.model.buffers()]
+        with Allocations(weights) as allocations:
+            for_each_layer(loaded, prompts, sink, 50)
+        return allocations.peak
+
+    kept: list[Tensor] = []
+    patterns = 2 * 2 * 25 * 25 * 4  # of one layer of a pass
+    least = peak(2, 2)
+    assert least > patterns
+    assert peak(2, 12) == peak(9, 2) == peak(9, 12) == least
+    assert peak(9, 12, lambda _layer, _positions, p: kept.append(p)) > 9 * 6 * patterns
 
 
 # Half precision

@@ -190,6 +190,16 @@ def test_the_texts_of_the_tokens_make_up_the_text(text: str) -> None:
     assert cut.token_ids == with_bos.token_ids[:2]
 
 
+def test_the_text_of_a_token_is_held_once_for_all_prompts(loaded: LoadedModel) -> None:
+    prompts = tokenize(loaded, [(f"p{i}", t) for i, t in enumerate(texts(8))], max_tokens=60)
+    held: dict[int, set[int]] = {}
+    for prompt in prompts:
+        for token_id, text in zip(prompt.token_ids, prompt.tokens, strict=True):
+            held.setdefault(token_id, set()).add(id(text))
+    assert sum(len(p.tokens) for p in prompts) > 2 * len(held)
+    assert all(len(objects) == 1 for objects in held.values())
+
+
 _TOKENIZERS: dict[str, Any] = {}
 
 

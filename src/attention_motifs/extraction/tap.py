@@ -285,7 +285,8 @@ def _hooked(loaded: LoadedModel, sink: LayerSink) -> Iterator[None]:
 
         return hook
 
-    handles = [m.register_forward_hook(hook_of(i)) for i, m in enumerate(modules)]
+    # Before hooks that are there: transformers leaves its own, which keep every layer's outputs.
+    handles = [m.register_forward_hook(hook_of(i), prepend=True) for i, m in enumerate(modules)]
     try:
         yield
     finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attention_motifs.errors import InputError
 
@@ -52,6 +52,7 @@ def tokenize(
             f"--max-tokens {max_tokens}: the context of {loaded.info.name} is {context} tokens"
         )
     first = first_token(loaded, bos)
+    texts: dict[int, str] = {}
     tokenized = []
     for prompt_id, text in prompts:
         ids = loaded.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
@@ -62,7 +63,10 @@ def tokenize(
                 f"prompt {prompt_id} gives {len(ids)} token(s) with {loaded.info.name}; a pattern "
                 "needs at least 2: remove or lengthen it"
             )
-        tokenized.append(TokenizedPrompt(prompt_id, tuple(ids), _texts(loaded.tokenizer, ids)))
+        for i in ids:
+            if i not in texts:  # each token is decoded, and its text held, once for all prompts
+                texts[i] = loaded.tokenizer.decode([i], clean_up_tokenization_spaces=False)
+        tokenized.append(TokenizedPrompt(prompt_id, tuple(ids), tuple(texts[i] for i in ids)))
     return tokenized
 
 
@@ -86,7 +90,3 @@ def first_token(loaded: LoadedModel, bos: str = "auto") -> int | None:
             f"--bos always: the tokenizer of {loaded.info.name} has no BOS token; use --bos never"
         )
     return int(token)
-
-
-def _texts(tokenizer: Any, ids: Sequence[int]) -> tuple[str, ...]:
-    return tuple(tokenizer.batch_decode([[i] for i in ids], clean_up_tokenization_spaces=False))

@@ -279,14 +279,14 @@ def write_part(atlas: Atlas, source: PatternSource, block: int) -> None:
 def _take(
     source: PatternSource, positions: Sequence[int], sets: list[str], viewed: Sequence[int]
 ) -> tuple[Float[np.ndarray, "prompts layers heads features"], dict[int, np.ndarray[Any, Any]]]:
-    """Features of prompts at these positions, and the packed patterns of those `viewed`.
-
-    Packed patterns are (layers, heads, bytes) by the index of the position.
-    """
+    """Features of these prompts, and packed patterns (layers, heads, bytes) of those `viewed`."""
     n_layers, n_heads = int(source.info["n_layers"]), int(source.info["n_heads"])
     n_features = len(feature_names(sets))
     features = np.empty((len(positions), n_layers, n_heads, n_features), dtype=np.float32)
-    triangles = {i: [np.empty(0, dtype=np.uint8)] * n_layers for i in viewed}
+    triangles = {}
+    for i in viewed:
+        n = len(source.tokens[positions[i]][0])
+        triangles[i] = np.empty((n_layers, n_heads, n * (n + 1) // 2), dtype=np.uint8)
     threads = max(1, available_cores() // source.at_once)
 
     def sink(layer: int, indices: Sequence[int], patterns: Any) -> None:
@@ -297,11 +297,11 @@ def _take(
             if i in triangles:
                 # One copy from the device; then head by head, since packing needs several times
                 # the memory of what it packs.
-                packed = [pack_triangles(pattern) for pattern in _to_numpy(patterns[row])]
-                triangles[i][layer] = np.stack(packed)
+                for head, pattern in enumerate(_to_numpy(patterns[row])):
+                    triangles[i][layer, head] = pack_triangles(pattern)
 
     source.run_block(positions, sink)
-    return features, {i: np.stack(layers) for i, layers in triangles.items()}
+    return features, triangles
 
 
 def _part_table(
