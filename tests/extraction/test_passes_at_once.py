@@ -20,6 +20,7 @@ from attention_motifs.errors import ModelError, ResourceError
 from attention_motifs.extraction import (
     LoadedModel,
     TokenizedPrompt,
+    attention,
     for_each_layer,
     load_model,
     most_at_once,
@@ -157,11 +158,13 @@ def test_attention_in_parts_is_attention(
 
     whole, hidden = run()
     head = 13 * 13 * 4
-    for size in (1, head, 2 * head, 3 * head, 4 * head, 9 * head):
-        monkeypatch.setattr(tap, "CHUNK_BYTES", size)
+    sizes = (1, head, 2 * head, 3 * head, 4 * head, 9 * head)
+    for size, queries in [*((s, 128) for s in sizes), (1 << 20, 5), (2 * head, 4), (1, 1)]:
+        monkeypatch.setattr(attention, "PART_BYTES", size)
+        monkeypatch.setattr(attention, "PART_QUERIES", queries)
         parts, of_parts = run()
         for one, other in zip(whole, parts, strict=True):
-            torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
+            torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
         torch.testing.assert_close(hidden, of_parts, rtol=1e-4, atol=1e-4)
 
 

@@ -15,7 +15,7 @@ import torch
 
 from attention_motifs import __version__
 from attention_motifs.errors import InputError, ModelError, ResourceError
-from attention_motifs.extraction import architectures, tap
+from attention_motifs.extraction import architectures, products, tap
 from attention_motifs.extraction.cache import cache_folder
 from attention_motifs.extraction.causal_check import VERSION, causal_check
 from attention_motifs.extraction.convert import RECORD, quiet_transformers
@@ -167,6 +167,7 @@ def _load(
             model, head = without_head(whole) if language_head else (whole, None)
             # Models that see and hear as well carry their text model inside.
             model = getattr(model, "language_model", model)
+            products.use_in(model)
             loaded = LoadedModel(
                 model,
                 tokenizer,

@@ -19,8 +19,9 @@ import torch
 from torch import Tensor
 
 from attention_motifs.errors import ModelError, ResourceError
+from attention_motifs.extraction.attention import PART_BYTES
 from attention_motifs.extraction.loading import LoadedModel, free_memory, load_model
-from attention_motifs.extraction.tap import CHUNK_BYTES, run_tapped
+from attention_motifs.extraction.tap import run_tapped
 from attention_motifs.extraction.tokenizing import TokenizedPrompt, tokenize
 from attention_motifs.head import HeadId
 from attention_motifs.prompts import Prompt
@@ -142,7 +143,7 @@ def pass_bytes(loaded: LoadedModel, n_tokens: int, batch_tokens: int = BATCH_TOK
     hidden = 8 * max(w for w in (*wide, 1) if isinstance(w, int))
     # A tap by hooks holds what the model's own attention makes: scores, and weights twice.
     copies = 1 if loaded.info.tap == "attention interface" else 3
-    patterns = copies * loaded.info.n_heads * n_tokens**2 + CHUNK_BYTES
+    patterns = copies * loaded.info.n_heads * n_tokens**2 + PART_BYTES
     return 4 * n_prompts * (patterns + hidden * n_tokens)
 
 

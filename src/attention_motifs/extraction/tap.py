@@ -18,10 +18,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from attention_motifs.errors import ModelError
+from attention_motifs.extraction.attention import (
+    Scoring,
+    attention_output,
+    attention_weights,
+    hides_later_keys,
+)
 
 if TYPE_CHECKING:
     from attention_motifs.extraction.loading import LoadedModel
@@ -32,10 +37,6 @@ INTERFACE = "attention_motifs"
 LayerSink = Callable[[int, Tensor], Any]
 """Takes a layer and its patterns (B, H, n, n). A tensor that it returns takes the place of the
 patterns in the forward pass, but only through the attention interface."""
-
-CHUNK_BYTES = 4 << 20
-"""Scores computed at once, unless one head's are more: besides the patterns themselves, attention
-needs memory for twice these, not for all heads again."""
 
 OutputSink = Callable[[int, Tensor], Any]
 """Takes a layer and its heads' outputs (B, n, H, d), which it may keep or change in place. A tensor
@@ -88,81 +89,25 @@ def tapped_attention(
     batch, n_heads, n_queries, width = query.shape
     key_heads, n_keys = key.shape[1:3]
     groups = n_heads // key_heads
-    scale = width**-0.5 if scaling is None else scaling
+    scoring = Scoring(
+        scale=width**-0.5 if scaling is None else scaling,
+        mask=None if attention_mask is None else attention_mask[..., :n_keys],
+        softcap=softcap,
+        sinks=None if s_aux is None else s_aux.reshape(key_heads, groups),
+    )
     # Queries that share a key head are laid one below the other, so that keys are not repeated.
     grouped = query.reshape(batch, key_heads, groups, n_queries, width)
-    sinks = None if s_aux is None else s_aux.reshape(key_heads, groups)
-
-    def patterns_of(part: Part) -> Tensor:
-        scores = _products(grouped[part], key[part[:2]].transpose(2, 3), scale)
-        if softcap is not None:
-            scores = scores.div_(softcap).tanh_().mul_(softcap)
-        if attention_mask is not None:
-            scores = scores.add_(_mask_of(part, attention_mask[..., :n_keys], groups))
-        return _softmax(scores, None if sinks is None else sinks[part[1:]])
-
-    parts = _parts(batch, key_heads, groups, n_queries * n_keys * query.element_size())
-    if len(parts) == 1:
-        weights = patterns_of(parts[0])
-    else:
-        shape = (batch, key_heads, groups, n_queries, n_keys)
-        weights = query.new_empty(shape, dtype=torch.float32)
-        for part in parts:
-            weights[part] = patterns_of(part)
-    weights = weights.view(batch, n_heads, n_queries, n_keys)
+    weights = attention_weights(grouped, key, scoring)
     layer = int(module.layer_idx)  # type: ignore[arg-type]
-    replaced = _hand_on(layer, weights)
-    weights = weights if replaced is None else replaced
-    weights = weights.view(batch, key_heads, groups, n_queries, n_keys)
-    output = query.new_empty(batch, key_heads, groups, n_queries, value.shape[-1])
-    for part in parts:
-        output[part] = _products(weights[part].to(value.dtype), value[part[:2]])
+    replaced = _hand_on(layer, weights.view(batch, n_heads, n_queries, n_keys))
+    if replaced is None:
+        causal = hides_later_keys(scoring.mask, n_queries, n_keys)
+        output = attention_output(weights, value, hides_later=causal)
+    else:
+        replaced = replaced.view(batch, key_heads, groups, n_queries, n_keys)
+        output = attention_output(replaced, value, hides_later=False)
     output = output.view(batch, n_heads, n_queries, -1).transpose(1, 2).contiguous()
     return _hand_on_output(layer, output), None
-
-
-Part = tuple[slice, slice, slice]
-"""Some of the batch, of the key heads, and of the query heads that share them."""
-
-
-def _parts(batch: int, key_heads: int, groups: int, head_bytes: int) -> list[Part]:
-    """Split attention into parts of up to `CHUNK_BYTES` of scores."""
-    fit = max(1, CHUNK_BYTES // head_bytes)
-    steps = (fit // (key_heads * groups), fit // groups, fit)
-    return [
-        (slice(b, b + max(1, steps[0])), slice(k, k + max(1, steps[1])), slice(g, g + steps[2]))
-        for b in range(0, batch, max(1, steps[0]))
-        for k in range(0, key_heads, max(1, steps[1]))
-        for g in range(0, groups, steps[2])
-    ]
-
-
-def _products(left: Tensor, right: Tensor, scale: float = 1.0) -> Tensor:
-    """Products (b, k, g, n, m) of all g matrices (n, d) of a key head with its one (d, m)."""
-    b, k, g, n, d = left.shape
-    m = right.shape[-1]
-    stacked = left.reshape(b * k, g * n, d)
-    nothing = stacked.new_empty(1)  # with beta 0 it is not read
-    product = torch.baddbmm(nothing, stacked, right.reshape(b * k, d, m), beta=0, alpha=scale)
-    return product.view(b, k, g, n, m)
-
-
-def _mask_of(part: Part, mask: Tensor, groups: int) -> Tensor:
-    """What of a mask (1 or B, 1 or H, n, m) concerns a part, to be added to its scores."""
-    rows = part[0] if mask.shape[0] > 1 else slice(None)
-    if mask.shape[1] == 1:
-        return mask[rows, :, None]
-    grouped = mask.view(mask.shape[0], -1, groups, *mask.shape[2:])
-    return grouped[rows, part[1], part[2]]
-
-
-def _softmax(scores: Tensor, sinks: Tensor | None) -> Tensor:
-    """Softmax in float32 over the keys, and over a sink per head where there is one."""
-    if sinks is None:
-        return functional.softmax(scores, dim=-1, dtype=torch.float32)
-    column = sinks[None, :, :, None, None].expand(*scores.shape[:-1], 1).to(scores.dtype)
-    joined = torch.cat([scores, column], dim=-1)
-    return functional.softmax(joined, dim=-1, dtype=torch.float32)[..., :-1].contiguous()
 
 
 def _hand_on(layer: int, weights: Tensor) -> Tensor | None:

@@ -1,0 +1,193 @@
+"""Eager attention in parts: the weights of all heads once, and little besides.
+
+Scores are computed for some heads and some queries at a time, so that they stay in the processor's
+cache, and only up to the last key that these queries may attend to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from attention_motifs.extraction import products
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+PART_BYTES = 1 << 20
+"""Scores computed at once, unless one head's are more: besides the weights themselves, attention
+needs memory for twice these, not for all heads again."""
+
+PART_QUERIES = 128
+"""Queries of a part, where later keys are hidden from them."""
+
+HIDDEN = -3e4
+"""What the mask adds where it leaves nothing: half the least number of float16, or less."""
+
+_WORTH_ONEDNN = 1 << 22
+"""Multiplications in the products of a key head from which a call for each pays."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some of the batch, of the key heads, of the query heads that share them, and of the queries.
+
+    Keys from `n_keys` on are hidden from all of its queries.
+    """
+
+    batch: slice
+    key_heads: slice
+    groups: slice
+    queries: slice
+    n_keys: int
+
+    @property
+    def heads(self) -> tuple[slice, slice]:
+        """Where its keys and values are."""
+        return self.batch, self.key_heads
+
+    @property
+    def rows(self) -> tuple[slice, slice, slice, slice]:
+        """Where its queries are."""
+        return (*self.heads, self.groups, self.queries)
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How scores become weights."""
+
+    scale: float
+    mask: Float[Tensor, "1|B 1|H n m"] | None = None
+    """Added to the scores."""
+    softcap: float | None = None
+    sinks: Float[Tensor, "key_heads groups"] | None = None
+    """Scores of a key outside of the sequence; rows then sum to less than 1."""
+
+
+def attention_weights(
+    query: Float[Tensor, "B key_heads groups n d"],
+    key: Float[Tensor, "B key_heads m d"],
+    scoring: Scoring,
+) -> Float[Tensor, "B key_heads groups n m"]:
+    """Weights in float32: the softmax over the keys, and over the sink where there is one."""
+    shape = (*query.shape[:4], key.shape[2])
+    hides = hides_later_keys(scoring.mask, *shape[3:])
+    parts = parts_of(shape, query.element_size(), hides_later=hides)
+    key = key.contiguous()
+    if len(parts) == 1:
+        return _part_weights(query, key, parts[0], scoring)
+    weights = query.new_empty(shape, dtype=torch.float32)
+    for part in parts:
+        place = weights[part.rows]
+        place[..., : part.n_keys] = _part_weights(query, key, part, scoring)
+        place[..., part.n_keys :] = 0.0
+    return weights
+
+
+def _part_weights(
+    query: Float[Tensor, "B key_heads groups n d"],
+    key: Float[Tensor, "B key_heads m d"],
+    part: Part,
+    scoring: Scoring,
+) -> Float[Tensor, "b k g q keys"]:
+    scores = _products(query[part.rows], key[part.heads][:, :, : part.n_keys], scoring.scale)
+    if scoring.softcap is not None:
+        scores = scores.div_(scoring.softcap).tanh_().mul_(scoring.softcap)
+    if scoring.mask is not None:
+        scores = scores.add_(_mask_of(part, scoring.mask, query.shape[2]))
+    sinks = None if scoring.sinks is None else scoring.sinks[part.key_heads, part.groups]
+    return _softmax(scores, sinks)
+
+
+def _softmax(
+    scores: Float[Tensor, "b k g n m"], sinks: Float[Tensor, "k g"] | None
+) -> Float[Tensor, "b k g n m"]:
+    """Softmax in float32 over the keys, and over a sink per head where there is one."""
+    if sinks is None:
+        return torch.softmax(scores, dim=-1, dtype=torch.float32)
+    column = sinks[None, :, :, None, None].expand(*scores.shape[:-1], 1).to(scores.dtype)
+    joined = torch.cat([scores, column], dim=-1)
+    return torch.softmax(joined, dim=-1, dtype=torch.float32)[..., :-1].contiguous()
+
+
+def attention_output(
+    weights: Float[Tensor, "B key_heads groups n m"],
+    value: Float[Tensor, "B key_heads m d"],
+    *,
+    hides_later: bool,
+) -> Float[Tensor, "B key_heads groups n d"]:
+    """Weighted sums of the values, in their number type.
+
+    Args:
+        weights: of float32.
+        value: of the model's number type.
+        hides_later: weights of later keys are known to be 0.
+    """
+    output = value.new_empty(*weights.shape[:4], value.shape[-1])
+    value = value.contiguous()
+    for part in parts_of(weights.shape, value.element_size(), hides_later=hides_later):
+        of_part = weights[part.rows][..., : part.n_keys].to(value.dtype)
+        columns = value[part.heads][:, :, : part.n_keys].transpose(2, 3)
+        output[part.rows] = _products(of_part, columns)
+    return output
+
+
+def hides_later_keys(mask: Tensor | None, n_queries: int, n_keys: int) -> bool:
+    """Whether the mask leaves nothing after the last query of each part."""
+    if mask is None or n_queries != n_keys:
+        return False
+    starts = range(PART_QUERIES, n_keys, PART_QUERIES)
+    return all(bool((mask[..., r - PART_QUERIES : r, r:n_keys] <= HIDDEN).all()) for r in starts)
+
+
+def parts_of(
+    shape: tuple[int, ...] | torch.Size, element_size: int, *, hides_later: bool
+) -> list[Part]:
+    """Split weights (B, key heads, groups, n, m) into parts of up to `PART_BYTES` of scores."""
+    batch, key_heads, groups, n_queries, n_keys = shape
+    rows = PART_QUERIES if hides_later else n_queries
+    parts = []
+    for start in range(0, n_queries, rows):
+        queries = slice(start, min(n_queries, start + rows))
+        keys = queries.stop if hides_later else n_keys
+        fit = max(1, PART_BYTES // ((queries.stop - start) * keys * element_size))
+        steps = (max(1, fit // (key_heads * groups)), max(1, fit // groups), fit)
+        parts += [
+            Part(slice(b, b + steps[0]), slice(k, k + steps[1]), slice(g, g + steps[2]),
+                 queries, keys)
+            for b in range(0, batch, steps[0])
+            for k in range(0, key_heads, steps[1])
+            for g in range(0, groups, steps[2])
+        ]  # fmt: skip
+    return parts
+
+
+def _products(
+    left: Float[Tensor, "b k g n d"], right: Float[Tensor, "b k m d"], scale: float = 1.0
+) -> Float[Tensor, "b k g n m"]:
+    """Products of the rows of all g matrices of a key head with those of its one, scaled."""
+    b, k, g, n, d = left.shape
+    m = right.shape[2]
+    stacked, others = left.reshape(b * k, g * n, d), right.flatten(0, 1)
+    if g * n * m * d >= _WORTH_ONEDNN and products.by_onednn(stacked, others):
+        # The smaller side takes the scale.
+        stacked = stacked if scale == 1.0 else stacked * scale
+        each = [products.linear(x, y) for x, y in zip(stacked, others, strict=True)]
+        product = each[0] if len(each) == 1 else torch.stack(each)
+    else:
+        nothing = stacked.new_empty(1)  # with beta 0 it is not read
+        product = torch.baddbmm(nothing, stacked, others.transpose(1, 2), beta=0, alpha=scale)
+    return product.view(b, k, g, n, m)
+
+
+def _mask_of(part: Part, mask: Tensor, groups: int) -> Tensor:
+    """What of a mask (1 or B, 1 or H, n, m) concerns a part, to be added to its scores."""
+    mask = mask[part.batch if mask.shape[0] > 1 else slice(None)]
+    mask = mask[:, :, part.queries, : part.n_keys]
+    if mask.shape[1] == 1:
+        return mask[:, :, None]
+    grouped = mask.view(mask.shape[0], -1, groups, *mask.shape[2:])
+    return grouped[:, part.key_heads, part.groups]

@@ -1,0 +1,96 @@
+"""Matrix products of a model on the CPU, by the faster of the two libraries in PyTorch.
+
+PyTorch gives float32 products on the CPU to MKL, which on processors of other makers than Intel
+computes with vectors of half their width. oneDNN, which PyTorch brings along and compiled models
+call, uses the whole width there (benchmarks/products.py). Weights stay as and where they are.
+"""
+
+from __future__ import annotations
+
+import platform
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+
+def linear(
+    x: Float[Tensor, "*batch k"],
+    weight: Float[Tensor, "m k"],
+    bias: Float[Tensor, " m"] | None = None,
+) -> Float[Tensor, "*batch m"]:
+    """Products of the rows of `x` with those of `weight`: `torch.nn.functional.linear`.
+
+    Where gradients are wanted, off the CPU, and in other number types, it is that very function.
+
+    Args:
+        x: any number of axes before the last.
+        weight: contiguous, or the transpose of a contiguous matrix; else it is copied.
+        bias: added to every row.
+    """
+    if not by_onednn(x, weight):
+        return functional.linear(x, weight, bias)
+    if not (weight.is_contiguous() or weight.t().is_contiguous()):
+        weight = weight.contiguous()  # oneDNN has no fast way for others
+    out: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+    return out
+
+
+def by_onednn(x: Tensor, weight: Tensor) -> bool:
+    """Whether `linear` of these goes to oneDNN."""
+    return (
+        x.dtype == weight.dtype == torch.float32
+        and x.device.type == "cpu"
+        and not (torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad))
+        and x.numel() > 0
+        and onednn_is_there()
+    )
+
+
+@lru_cache(maxsize=1)
+def onednn_is_there() -> bool:
+    """Whether products can go to oneDNN: on x86 processors, in a PyTorch that has it.
+
+    It never depends on a measurement, so that the same machine gives the same numbers.
+    """
+    if platform.machine().lower() not in ("x86_64", "amd64") or not torch.backends.mkldnn.enabled:
+        return False
+    one = torch.ones(1, 1)
+    try:
+        with torch.no_grad():
+            return bool(torch.ops.mkldnn._linear_pointwise(one, one, None, "none", [], "") == 1)
+    except (AttributeError, RuntimeError):  # PyTorch without oneDNN, or with other operators
+        return False
+
+
+class Linear(torch.nn.Linear):
+    """A linear layer whose products go through `linear`."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name that torch gives it
+        """Return input weight^T + bias."""
+        return linear(input, self.weight, self.bias)
+
+
+def use_in(model: torch.nn.Module) -> None:
+    """Let the linear layers of a model on the CPU compute through `linear`.
+
+    Layers of other classes, as those of quantised models, are left alone.
+    """
+    from transformers.pytorch_utils import Conv1D
+
+    class Transposed(Conv1D):  # type: ignore[misc]  # transformers is not typed
+        def forward(self, x: Tensor) -> Tensor:
+            return linear(x, self.weight.t(), self.bias)
+
+    if not onednn_is_there():
+        return
+    for module in model.modules():
+        if type(module) is torch.nn.Linear:
+            module.__class__ = Linear
+        elif type(module) is Conv1D:
+            module.__class__ = Transposed
