@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from attention_motifs.extraction.importing import without_collector
+
 if TYPE_CHECKING:
     from attention_motifs.extraction.loading import (
         LoadedModel,
@@ -76,4 +78,6 @@ def __getattr__(name: str) -> Any:
     """Load a name when it is first asked for."""
     if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
+    with without_collector():
+        module = import_module(f"{__name__}.{_WHERE[name]}")
+    return getattr(module, name)

@@ -20,6 +20,7 @@ from attention_motifs.extraction.cache import cache_folder
 from attention_motifs.extraction.causal_check import VERSION, causal_check
 from attention_motifs.extraction.convert import RECORD, quiet_transformers
 from attention_motifs.extraction.dtypes import AUTO, DTYPES, dtype_as_stored, stored_dtype
+from attention_motifs.extraction.importing import without_collector
 from attention_motifs.extraction.language_head import LanguageHead, without_head
 from attention_motifs.extraction.packaged import converted_folder, sha256_of
 from attention_motifs.extraction.sources import ModelReference, local_folder, resolve
@@ -95,13 +96,13 @@ def load_model(
         ModelError: if it cannot be fetched or loaded, or fails the causal check.
         ResourceError: if it will not fit in memory.
     """
-    from transformers import AutoConfig
-
     if dtype not in (*DTYPES, AUTO):
         raise InputError(f"dtype {dtype!r}: choose {', '.join(DTYPES)} or {AUTO}")
     place = _device(device)
     reference = resolve(wanted)
     folder = local_folder(reference, report)
+    with without_collector():
+        from transformers import AutoConfig, PreTrainedModel  # noqa: F401 - with all it imports
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:  # a broken or foreign configuration raises anything
