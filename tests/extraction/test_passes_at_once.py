@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -49,7 +50,9 @@ def prompts_of(loaded: LoadedModel) -> list[TokenizedPrompt]:
     ]
 
 
-def patterns_by(loaded: LoadedModel, at_once: int) -> dict[tuple[int, int], Tensor]:
+def patterns_by(
+    loaded: LoadedModel, at_once: int, threads: ThreadPoolExecutor | None = None
+) -> dict[tuple[int, int], Tensor]:
     kept: dict[tuple[int, int], Tensor] = {}
 
     def sink(layer: int, positions: Any, patterns: Tensor) -> None:
@@ -57,7 +60,7 @@ def patterns_by(loaded: LoadedModel, at_once: int) -> dict[tuple[int, int], Tens
             assert (layer, position) not in kept
             kept[layer, position] = patterns[row].clone()
 
-    for_each_layer(loaded, prompts_of(loaded), sink, 24, at_once=at_once)
+    for_each_layer(loaded, prompts_of(loaded), sink, 24, at_once=at_once, threads=threads)
     return kept
 
 
@@ -103,6 +106,28 @@ def test_what_the_sink_raises_ends_every_pass(
         for_each_layer(loaded, prompts_of(loaded), sink, 24, at_once=3)
     assert not passes_alive()
     assert torch.get_num_threads() == threads
+
+
+def test_threads_that_are_given_serve_every_call(loaded: LoadedModel) -> None:
+    cores = torch.get_num_threads()
+    alone = patterns_by(loaded, 1)
+    seen: set[threading.Thread] = set()
+
+    def failing(layer: int, _positions: Any, _patterns: Tensor) -> None:
+        seen.add(threading.current_thread())
+        if layer == 1:
+            raise KeyError("the sink's own")
+
+    with ThreadPoolExecutor(2, "attention-motifs pass") as threads:
+        for _ in range(3):
+            with pytest.raises(KeyError, match="the sink's own"):
+                for_each_layer(loaded, prompts_of(loaded), failing, 24, at_once=2, threads=threads)
+            assert torch.get_num_threads() == cores
+            for key, pattern in patterns_by(loaded, 2, threads).items():
+                torch.testing.assert_close(pattern, alone[key], rtol=0, atol=1e-5)
+        assert len(seen) <= 2
+        assert 1 <= len(passes_alive()) <= 2
+    assert not passes_alive()
 
 
 def test_a_pattern_of_nan_is_named(tiny: Tiny, own_cache: Path) -> None:

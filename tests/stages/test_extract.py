@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from attention_motifs import extraction
 from attention_motifs.atlas import Atlas
 from attention_motifs.errors import AtlasError
 from attention_motifs.stages.create import create_or_resume
@@ -16,10 +20,12 @@ from attention_motifs.stages.extract import (
     extract,
     finish_model,
     model_source,
+    source_of,
     write_heads,
     write_part,
 )
 from conftest import Tiny, contents
+from tiny_models import texts
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -78,3 +84,29 @@ def test_another_process_makes_the_same_part_from_names_alone(
 def test_a_part_of_no_atlas_is_refused(tiny: Tiny, tmp_path: Path) -> None:
     with pytest.raises(AtlasError):
         extract_part(tmp_path / "nothing", tiny.model("a"), 0)
+
+
+def test_threads_serve_all_blocks_and_end_with_the_source(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each block in threads of its own leaves memory behind, block by block."""
+    monkeypatch.setattr(extraction, "most_at_once", lambda *_: 2)
+    loaded = extraction.load_model(tiny.model("a"), device="cpu")
+    prompts = [(f"p{i}", text) for i, text in enumerate(texts(64))]
+    tokenized = extraction.tokenize(loaded, prompts, max_tokens=40)
+    source = source_of(loaded, tokenized, tiny.configuration(max_tokens=40))
+    seen: set[threading.Thread] = set()
+
+    def sink(_layer: int, _positions: Any, _patterns: Any) -> None:
+        seen.add(threading.current_thread())
+
+    for block in range(4):
+        source.run_block(range(16 * block, 16 * block + 16), sink)
+    assert threading.main_thread() not in seen
+    assert 1 <= len(seen) <= 2
+    assert all(thread.is_alive() for thread in seen)
+    del source
+    limit = time.monotonic() + 60
+    while any(thread.is_alive() for thread in seen) and time.monotonic() < limit:
+        time.sleep(0.01)
+    assert not any(thread.is_alive() for thread in seen)

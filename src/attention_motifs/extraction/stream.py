@@ -11,7 +11,7 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +55,7 @@ def for_each_layer(
     batch_tokens: int = BATCH_TOKENS,
     *,
     at_once: int = 1,
+    threads: ThreadPoolExecutor | None = None,
 ) -> None:
     """Run prompts through the model and give every layer's patterns to `sink`.
 
@@ -68,6 +69,9 @@ def for_each_layer(
         batch_tokens: upper bound of tokens per pass, unless one prompt is longer.
         at_once: passes that run at the same time, no more than `most_at_once` says. The sink is
             then called from as many threads, for different prompts.
+        threads: for these passes; by default new ones, which end with the call. Who calls again
+            and again gives the same ones, since the memory that a thread had is not handed back in
+            full when it ends.
 
     Raises:
         ModelError: if a pattern holds NaN; the head and the prompt are named.
@@ -89,19 +93,34 @@ def for_each_layer(
         run_tapped(loaded, token_ids, checked, stop_after_layer=loaded.info.n_layers - 1)
 
     batches = _batches(prompts, batch_tokens)
-    if min(at_once, len(batches)) <= 1:
+    at_once = min(at_once, len(batches))
+    if at_once <= 1:
         for positions in batches:
             run(positions)
         return
-    with _sharing_cores(min(at_once, len(batches))) as pool:
-        passes = [pool.submit(run, positions) for positions in batches]
-        try:
-            for one in passes:
-                one.result()
-        except BaseException:  # also Ctrl-C: the other passes stop at their next layer
-            stopped.set()
-            pool.shutdown(cancel_futures=True)
-            raise
+    cores = torch.get_num_threads()
+    share = max(1, cores // at_once)
+
+    def run_beside_others(positions: Sequence[int]) -> None:
+        torch.set_num_threads(share)
+        run(positions)
+
+    pool = ThreadPoolExecutor(at_once, "attention-motifs pass") if threads is None else threads
+    passes: list[Future[None]] = []
+    try:
+        passes.extend(pool.submit(run_beside_others, positions) for positions in batches)
+        for one in passes:
+            one.result()
+    except BaseException:  # also Ctrl-C: the other passes stop at their next layer
+        stopped.set()
+        raise
+    finally:
+        for one in passes:
+            one.cancel()
+        wait(passes)
+        if threads is None:
+            pool.shutdown()
+        torch.set_num_threads(cores)  # also what threads to come start with
 
 
 def most_at_once(loaded: LoadedModel, n_tokens: int, batch_tokens: int = BATCH_TOKENS) -> int:
@@ -145,20 +164,6 @@ def pass_bytes(loaded: LoadedModel, n_tokens: int, batch_tokens: int = BATCH_TOK
     copies = 1 if loaded.info.tap == "attention interface" else 3
     patterns = copies * loaded.info.n_heads * n_tokens**2 + PART_BYTES
     return 4 * n_prompts * (patterns + hidden * n_tokens)
-
-
-@contextlib.contextmanager
-def _sharing_cores(at_once: int) -> Iterator[ThreadPoolExecutor]:
-    """Give threads that split torch's cores among them."""
-    cores = torch.get_num_threads()
-    share = max(1, cores // at_once)
-    try:
-        with ThreadPoolExecutor(
-            at_once, "attention-motifs pass", initializer=torch.set_num_threads, initargs=(share,)
-        ) as pool:
-            yield pool
-    finally:
-        torch.set_num_threads(cores)  # also what threads to come start with
 
 
 def _batches(prompts: Sequence[TokenizedPrompt], batch_tokens: int) -> list[list[int]]:

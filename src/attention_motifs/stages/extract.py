@@ -8,6 +8,7 @@ any order and by any process: `distribute.extract_part` makes one from nothing b
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -198,9 +199,12 @@ def source_of(
     from attention_motifs.extraction import first_token, for_each_layer, most_at_once
 
     at_once = most_at_once(loaded, max((len(t.token_ids) for t in tokenized), default=2))
+    # They end when the source is no longer held.
+    threads = ThreadPoolExecutor(at_once, "attention-motifs pass")
 
     def run_block(positions: Sequence[int], sink: Sink) -> None:
-        for_each_layer(loaded, [tokenized[i] for i in positions], sink, at_once=at_once)
+        prompts = [tokenized[i] for i in positions]
+        for_each_layer(loaded, prompts, sink, at_once=at_once, threads=threads)
 
     return PatternSource(
         loaded.info.name,
