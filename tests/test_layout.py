@@ -6,6 +6,7 @@ import ast
 import json
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -288,6 +289,13 @@ def test_dangers_are_found(code: str) -> None:
 )
 def test_what_only_looks_like_a_danger_is_none(code: str) -> None:
     assert not dangers(ast.parse(code))
+
+
+@pytest.mark.parametrize("module", ["attention_motifs.embedding", "test_files", "docs.conftest"])
+@pytest.mark.parametrize("category", [DeprecationWarning, RuntimeWarning, UserWarning])
+def test_warnings_of_ours_are_errors_here(module: str, category: type[Warning]) -> None:
+    with pytest.raises(category, match="of ours"):
+        warnings.warn_explicit("of ours", category, "file.py", 1, module=module)
 
 
 # Names and sizes

@@ -54,7 +54,8 @@ def check_atlas(atlas: Atlas, report: Report = silent) -> list[str]:
     steps += [lambda metric=metric: _check_neighbours(atlas, metric) for metric in listed]  # type: ignore[misc]
     steps.append(lambda: _check_later(atlas))
     findings: list[str] = []
-    with report("check the atlas", len(steps)) as advance:
+    # What damaged numbers overflow or divide by is told by the findings.
+    with report("check the atlas", len(steps)) as advance, np.errstate(all="ignore"):
         for step in steps:
             try:
                 findings.extend(step())
