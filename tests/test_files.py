@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -327,8 +329,47 @@ def test_an_array_filled_through_memory_is_the_one_written(
     assert (tmp_path / "b.npy").read_bytes() == (tmp_path / "a.npy").read_bytes()
 
 
+@given(
+    st.lists(st.integers(1, 5), min_size=1, max_size=3),
+    st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=1),
+    st.text(min_size=1, max_size=9).filter(lambda name: name != "__metadata__"),
+)
+def test_bytes_filled_through_memory_are_those_written(
+    shape: list[int], metadata: dict[str, str], name: str
+) -> None:
+    values = np.arange(math.prod(shape), dtype=np.uint8).reshape(shape)
+    with tempfile.TemporaryDirectory() as folder:
+        one, other = Path(folder) / "a.safetensors", Path(folder) / "b.safetensors"
+        files.write_tensors(one, {name: values}, metadata)
+        with files.mapped_bytes(other, name, tuple(shape), metadata) as array:
+            assert not other.exists()
+            array[...] = values
+        with pytest.raises(KeyError), files.mapped_bytes(other, name, (2,), {}):
+            raise KeyError
+        assert len(list(Path(folder).iterdir())) == 2, "an unfinished file was left behind"
+        told = files.read_tensors(other, "")
+        np.testing.assert_array_equal(told[0][name], values)
+        assert told[0].keys() == {name}
+        assert told[1] == metadata
+
+
+def test_patterns_filled_through_memory_are_the_same_file(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 256, (3, 2, 21), dtype=np.uint8)
+    files.write_tensors(tmp_path / "a", {"triangles": values}, {"n_tokens": "6"})
+    with files.mapped_bytes(tmp_path / "b", "triangles", (3, 2, 21), {"n_tokens": "6"}) as array:
+        array[...] = values
+    assert (tmp_path / "b").read_bytes() == (tmp_path / "a").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "mapped",
+    [
+        lambda path: files.mapped_array(path, (4, 4)),
+        lambda path: files.mapped_bytes(path, "triangles", (4, 4), {}),
+    ],
+)
 def test_a_disk_too_small_for_an_array_is_known_before_it_is_filled(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mapped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -336,7 +377,7 @@ def test_a_disk_too_small_for_an_array_is_known_before_it_is_filled(
     monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
     with (
         pytest.raises(ResourceError, match="no space left"),
-        files.mapped_array(tmp_path / "a.npy", (4, 4)),
+        mapped(tmp_path / "a.npy"),
     ):
         pytest.fail("it is full")
     assert not list(tmp_path.iterdir())

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     import polars as pl
-    from jaxtyping import Float
+    from jaxtyping import Float, UInt8
 
 T = TypeVar("T")
 
@@ -341,11 +342,16 @@ def mapped_array(path: Path, shape: tuple[int, ...]) -> Iterator[Float[np.ndarra
     """
     with atomic(path) as temporary:
         array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
-        if array.size and hasattr(os, "posix_fallocate"):  # not on macOS and Windows
-            with temporary.open("r+b") as file:
-                os.posix_fallocate(file.fileno(), 0, temporary.stat().st_size)
+        _take_space(temporary)
         yield array
         array.flush()
+
+
+def _take_space(path: Path) -> None:
+    """Take all that a file may come to hold from the disk now."""
+    if hasattr(os, "posix_fallocate"):  # not on macOS and Windows
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def read_array(path: Path, mend: str, *, memory_map: bool = False) -> np.ndarray[Any, Any]:
@@ -374,6 +380,39 @@ def write_tensors(
     contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
     with atomic(path) as temporary:
         save_file(contiguous, temporary, metadata=dict(metadata))
+
+
+@contextlib.contextmanager
+def mapped_bytes(
+    path: Path, name: str, shape: tuple[int, ...], metadata: Mapping[str, str]
+) -> Iterator[UInt8[np.ndarray, "*shape"]]:
+    """Give a safetensors file of one array of bytes to be filled through memory.
+
+    It is the file that `write_tensors` would write; see `mapped_array` for what else it is.
+
+    Args:
+        path: of the file.
+        name: of the array.
+        shape: of the array, without a zero.
+        metadata: of the file.
+
+    Raises:
+        ResourceError: if the disk is full or the folder cannot be written.
+    """
+    size = math.prod(shape)
+    described = {"dtype": "U8", "shape": shape, "data_offsets": (0, size)}
+    told = {"__metadata__": dict(metadata), name: described}
+    header = json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    with atomic(path) as temporary:
+        with temporary.open("wb") as file:
+            file.write(len(header).to_bytes(8, "little") + header)
+            start = file.tell()
+            file.truncate(start + size)
+        _take_space(temporary)
+        array = np.memmap(temporary, dtype=np.uint8, mode="r+", offset=start, shape=shape)
+        yield array
+        array.flush()
 
 
 def read_tensors(path: Path, mend: str) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, str]]:

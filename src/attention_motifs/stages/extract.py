@@ -7,6 +7,7 @@ any order and by any process: `distribute.extract_part` makes one from nothing b
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from attention_motifs.triangles import pack_triangles
 
 if TYPE_CHECKING:
     import polars as pl
-    from jaxtyping import Float
+    from jaxtyping import Float, UInt8
 
     from attention_motifs.executors import Executor
     from attention_motifs.extraction import LoadedModel, TokenizedPrompt
@@ -267,30 +268,36 @@ def write_part(atlas: Atlas, source: PatternSource, block: int) -> None:
     lengths = [len(source.tokens[position][0]) for position in positions]
     sets = list(atlas.manifest.configuration.feature_sets)
     view = set(atlas.view_prompts())
-    features, triangles = _take(
-        source, positions, sets, [i for i, prompt_id in enumerate(prompt_ids) if prompt_id in view]
-    )
-    for i, packed in triangles.items():
-        files.write_tensors(
-            atlas.patterns_path(source.model, prompt_ids[i]),
-            {"triangles": packed},
-            {"n_tokens": str(lengths[i])},
-        )
+    n_layers, n_heads = int(source.info["n_layers"]), int(source.info["n_heads"])
+    with contextlib.ExitStack() as written:
+        # Filled layer by layer on the disk: of long prompts they would be most of the memory.
+        triangles = {
+            i: written.enter_context(
+                files.mapped_bytes(
+                    atlas.patterns_path(source.model, prompt_id),
+                    "triangles",
+                    (n_layers, n_heads, lengths[i] * (lengths[i] + 1) // 2),
+                    {"n_tokens": str(lengths[i])},
+                )
+            )
+            for i, prompt_id in enumerate(prompt_ids)
+            if prompt_id in view
+        }
+        features = _take(source, positions, sets, triangles)
     table = _part_table(source.model, prompt_ids, lengths, features, feature_names(sets))
     files.write_parquet(atlas.part_path(source.model, block), table, {"inputs": inputs})
 
 
 def _take(
-    source: PatternSource, positions: Sequence[int], sets: list[str], viewed: Sequence[int]
-) -> tuple[Float[np.ndarray, "prompts layers heads features"], dict[int, np.ndarray[Any, Any]]]:
-    """Features of these prompts, and packed patterns (layers, heads, bytes) of those `viewed`."""
+    source: PatternSource,
+    positions: Sequence[int],
+    sets: list[str],
+    triangles: Mapping[int, UInt8[np.ndarray, "layers heads entries"]],
+) -> Float[np.ndarray, "prompts layers heads features"]:
+    """Features of these prompts; `triangles` are filled with the packed patterns of theirs."""
     n_layers, n_heads = int(source.info["n_layers"]), int(source.info["n_heads"])
     n_features = len(feature_names(sets))
     features = np.empty((len(positions), n_layers, n_heads, n_features), dtype=np.float32)
-    triangles = {}
-    for i in viewed:
-        n = len(source.tokens[positions[i]][0])
-        triangles[i] = np.empty((n_layers, n_heads, n * (n + 1) // 2), dtype=np.uint8)
     threads = max(1, available_cores() // source.at_once)
 
     def sink(layer: int, indices: Sequence[int], patterns: Any) -> None:
@@ -305,7 +312,7 @@ def _take(
                     triangles[i][layer, head] = pack_triangles(pattern)
 
     source.run_block(positions, sink)
-    return features, triangles
+    return features
 
 
 def _part_table(
