@@ -9,7 +9,7 @@ The packaged models run on the same prompts in float32 and in bfloat16 (or float
    two float32 atlases of different prompts: what so few prompts leave open anyway.
 
     python benchmarks/bfloat16.py
-    python benchmarks/bfloat16.py --n-prompts 32 --dtype float16
+    python benchmarks/bfloat16.py --models smollm2-135m-instruct --dtype float16
 """
 
 from __future__ import annotations
