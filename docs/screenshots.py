@@ -24,10 +24,21 @@ from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAD = "smollm2-135m-instruct:L18:H6"
+LOOK_ALIKES = (
+    HEAD,
+    "smollm2-135m-instruct:L17:H3",
+    "smollm2-135m-instruct:L17:H4",
+    "gemma-3-270m:L5:H1",
+    "gemma-3-270m:L5:H2",
+    "gemma-3-270m:L11:H2",
+)
+"""Induction heads of both models."""
+PROMPTS = ("69f93c88", "21c54d49")
+"""Built-in texts that repeat themselves; a site without them shows its first."""
 QUERY = {
     "head": f"&head={HEAD}",
-    "pattern": f"&head={HEAD}",
-    "compare": f"&heads={HEAD},gemma-3-270m:L5:H1",
+    "pattern": f"&head={HEAD}&prompt={PROMPTS[0]}",
+    "compare": f"&heads={','.join(LOOK_ALIKES)}&prompts={','.join(PROMPTS)}&order=prompt",
 }
 FLAGS = ["--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader", "--no-first-run"]
 

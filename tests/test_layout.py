@@ -59,7 +59,7 @@ BASE = {
     "user_files",
 }
 # On top of all stages, each free to use those before it.
-TOP = ("queries", "head_export", "checking", "sharing", "stages", "cli")
+TOP = ("queries", "head_export", "checking", "sharing", "stages", "cli", "__main__")
 
 # `atlas.near`, `atlas.head`, `atlas.embedding` and `atlas.recommended` load what they need when
 # they are called.

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { EvaluationRow } from "../src/contract/generated";
-import { choices, domains, questions, verdict, wantedRows } from "../src/pages/evaluation/rows";
+import { chance, choices, decimals, domains, questions, verdict, wantedRows } from "../src/pages/evaluation/rows";
 
 function row(changes: Partial<EvaluationRow>): EvaluationRow {
   return {
@@ -41,5 +41,11 @@ describe("rows of the evaluation", () => {
     expect(verdict(row({ p: 0.3, q: 0.4, p_floor: 0.25 }))).toBe("too small to tell");
     expect(verdict(row({ p: null, q: null }))).toBe("no test");
     expect(verdict(row({ value: null }))).toBe("undefined");
+  });
+
+  it("statistics keep their decimals, and a p two figures", () => {
+    expect([0.34, 0.0985, 1, -0.0421].map(decimals)).toEqual(["0.340", "0.099", "1.000", "−0.042"]);
+    expect([0.000999, 0.00228, 0.461, 1].map(chance)).toEqual(["0.001", "0.0023", "0.46", "1"]);
+    expect([decimals(null), chance(null)]).toEqual(["–", "–"]);
   });
 });

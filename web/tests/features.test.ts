@@ -1,11 +1,22 @@
 import { describe, expect, it } from "vitest";
 import type { Feature } from "../src/contract/generated";
-import { chosenFeatures, counted, groupsOf, mostCorrelated, rangeInWords, signedLog } from "../src/pages/features/words";
+import { chosenFeatures, counted, groupsOf, mostCorrelated, rangeInWords, sharedLines, signedLog } from "../src/pages/features/words";
 
 const feature = (name: string, set: string, context: string): Feature =>
   ({ name, set, context, statistic: "mean", large: "heavy diagonal" }) as Feature;
 
 describe("features", () => {
+  it("groups too low for a name share one", () => {
+    const groups = [10, 2, 2, 9, 1].map((count, i) => ({ title: `g${i}`, count }));
+    expect(sharedLines(groups, 4)).toEqual([
+      { title: "g0", count: 10 },
+      { title: "g1, g2", count: 4 },
+      { title: "g3", count: 9 },
+      { title: "g4", count: 1 },
+    ]);
+    expect(groups[1]).toEqual({ title: "g1", count: 2 });
+  });
+
   it("ranges in words", () => {
     expect(rangeInWords({ low: 0, high: 1 })).toBe("0 to 1");
     expect(rangeInWords({ low: 0, high: null })).toBe("0 or more");

@@ -61,8 +61,8 @@ def _tell(atlas: Atlas, head: str, paths: list[Path]) -> None:
             found = atlas.near(head, n=5, metric=metric, scope=scope)
             print_table(
                 f"Nearest {title}, by {metric}",
-                ["rank", "head", "distance", "induction score"],
-                [[f.rank, f.head, f.distance, float(induction[f.head])] for f in found],
+                ["rank among all", "head", "distance", "induction score"],
+                [[f.rank, f.head, f.distance, round(float(induction[f.head]), 3)] for f in found],
             )
     print_line(f"The atlas is in {atlas.path}; figures are in {atlas.path / 'figures'}:")
     for path in paths:

@@ -9,7 +9,7 @@ import { param } from "../state/url";
 import { Many, Select } from "../views/controls/view";
 import { csv } from "../views/export-menu/csv";
 import { ExportMenu } from "../views/export-menu/view";
-import { colourPoints, type Colouring } from "../views/points-3d/colours";
+import { colourPoints, countCategories, type Colouring } from "../views/points-3d/colours";
 import { short } from "../views/points-3d/legend";
 import { Empty, Loaded } from "../views/states/view";
 import type { PageProps } from "./page";
@@ -68,7 +68,7 @@ function Body({ manifest, heads }: { manifest: Manifest; heads: Heads }) {
     <>
       <p class="muted">
         A click opens a projection. T, trustworthiness: neighbours in the picture are neighbours in truth. C, continuity: true neighbours stay near.
-        Both are at most 1; the best of each dimension are bold.
+        Both are at most 1; the best of each dimension is bold.
       </p>
       <div class="toolbar">
         <Select
@@ -100,7 +100,7 @@ function Body({ manifest, heads }: { manifest: Manifest; heads: Heads }) {
         <Loaded resource={coloured} what="the colours" height={400}>
           {({ colouring, bytes }) => (
             <div ref={frame}>
-              <Key colouring={colouring} />
+              <Key colouring={colouring} n={manifest.n_heads} />
               {projectionTables(shown).map((table) => (
                 <Table key={table.scope} manifest={manifest} table={table} colours={bytes} colourId={colourId} />
               ))}
@@ -164,8 +164,8 @@ function Table({ manifest, table, colours, colourId }: { manifest: Manifest; tab
 /** Most categories that are written out. */
 const CATEGORIES = 20;
 
-/** What the colours mean. */
-function Key({ colouring }: { colouring: Colouring }) {
+/** What the colours mean; categories without a head are left out. */
+function Key({ colouring, n }: { colouring: Colouring; n: number }) {
   if (colouring.kind === "amounts") {
     return (
       <p class="muted">
@@ -173,15 +173,17 @@ function Key({ colouring }: { colouring: Colouring }) {
       </p>
     );
   }
+  const counts = countCategories(colouring, null, n);
+  const there = colouring.labels.flatMap((label, i) => (counts[i] ? [{ label, colour: colouring.colours[i] ?? "" }] : []));
   return (
     <div class="projection-key">
-      {colouring.labels.slice(0, CATEGORIES).map((label, i) => (
+      {there.slice(0, CATEGORIES).map(({ label, colour: shade }) => (
         <span key={label}>
-          <i style={{ background: colouring.colours[i] ?? "" }} aria-hidden="true" />
+          <i style={{ background: shade }} aria-hidden="true" />
           <bdi>{label}</bdi>
         </span>
       ))}
-      {colouring.labels.length > CATEGORIES ? <span class="muted">and {colouring.labels.length - CATEGORIES} more</span> : null}
+      {there.length > CATEGORIES ? <span class="muted">and {there.length - CATEGORIES} more</span> : null}
     </div>
   );
 }

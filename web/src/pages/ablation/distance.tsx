@@ -102,30 +102,32 @@ function Correlations({ rows, chosen }: { rows: readonly AblationRow[]; chosen: 
   if (!first) return <p class="muted">The rank correlation was not tested for this anchor.</p>;
   return (
     <>
-      <table class="ablation-correlations">
-        <thead>
-          <tr>
-            <th>Distance</th>
-            <th class="number">Spearman's ρ (95 %)</th>
-            <th class="number" title="mean when effects are permuted within layers">by layers alone</th>
-            <th class="number">p</th>
-            <th class="number">q</th>
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map((row) => (
-            <tr key={row.metric} aria-current={row.metric === chosen ? "true" : undefined}>
-              <td>
-                <a href={here(metricParam.to(row.metric))}>{row.metric}</a>
-              </td>
-              <td class="number">{effectInWords(row)}</td>
-              <td class="number">{figure(row.control_effect)}</td>
-              <td class="number">{figure(row.p)}</td>
-              <td class="number">{figure(row.q)}</td>
+      <div class="ablation-scroll" tabIndex={0} role="region" aria-label="rank correlations">
+        <table class="ablation-correlations">
+          <thead>
+            <tr>
+              <th>Distance</th>
+              <th class="number">Spearman's ρ (95 %)</th>
+              <th class="number" title="mean when effects are permuted within layers">by layers alone</th>
+              <th class="number">p</th>
+              <th class="number">q</th>
             </tr>
-          ))}
-        </tbody>
-      </table>
+          </thead>
+          <tbody>
+            {rows.map((row) => (
+              <tr key={row.metric} aria-current={row.metric === chosen ? "true" : undefined}>
+                <td>
+                  <a href={here(metricParam.to(row.metric))}>{row.metric}</a>
+                </td>
+                <td class="number">{effectInWords(row)}</td>
+                <td class="number">{figure(row.control_effect)}</td>
+                <td class="number">{figure(row.p)}</td>
+                <td class="number">{figure(row.q)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
       <p class="muted">
         Over {first.n_heads ?? "?"} heads; {first.test}. q corrects for {first.n_tested?.toLocaleString("en") ?? "?"} tests.
       </p>

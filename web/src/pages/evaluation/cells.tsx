@@ -2,7 +2,7 @@ import type { EvaluationRow } from "../../contract/generated";
 import { classes } from "../../state/params";
 import { link } from "../../state/url";
 import { figure, Interval } from "../../views/chart/view";
-import { verdict } from "./rows";
+import { chance, verdict } from "./rows";
 
 /** The value beside what its layers alone would give. */
 export function Beside({ row, domain }: { row: EvaluationRow; domain: readonly [number, number] }) {
@@ -40,7 +40,7 @@ export function Chance({ value, row }: { value: number | null; row: EvaluationRo
   const bounded = value !== null && value > 0.05 && row.p_floor !== null && row.p_floor > 0.05;
   return (
     <span class={bounded ? "muted" : undefined} title={bounded ? "No smaller p can be expected of so small a class" : undefined}>
-      {figure(value)}
+      {chance(value)}
       {bounded ? "*" : ""}
     </span>
   );

@@ -89,6 +89,16 @@ export function domains(rows: readonly EvaluationRow[]): Map<string, [number, nu
   return found;
 }
 
+/** A statistic, which is between -1 and 1, with as many decimals as its neighbours in a column. */
+export function decimals(value: number | null): string {
+  return value === null ? "–" : value.toFixed(3).replace(/^-/, "−");
+}
+
+/** A p or q in two figures, and no zeros behind them. */
+export function chance(value: number | null): string {
+  return value === null ? "–" : String(Number(value.toPrecision(2)));
+}
+
 /** What a row comes to, in words. */
 export function verdict(row: Pick<EvaluationRow, "statistic" | "value" | "p" | "q" | "p_floor">): string {
   if (row.statistic === "too few heads") return "not scored";

@@ -4,7 +4,7 @@ import { figure } from "../../views/chart/view";
 import type { TableColumn } from "../../views/table/api";
 import { Table } from "../../views/table/view";
 import { Beside, Chance, Name } from "./cells";
-import { questions, STATISTICS, verdict, type Question } from "./rows";
+import { chance, decimals, questions, STATISTICS, verdict, type Question } from "./rows";
 
 type Domains = ReadonlyMap<string, readonly [number, number]>;
 type Asked = Pick<EvaluationRow, "model" | "name" | "kind" | "statistic" | "n_queries" | "n_heads">;
@@ -72,7 +72,15 @@ export function OneMetric({ rows, domains }: { rows: readonly EvaluationRow[]; d
     numeric: true,
     value: (row) => row[name] as number | null,
     cell: (row) =>
-      name === "p" || name === "q" ? <Chance value={row[name]} row={row} /> : figure(row[name] as number | null),
+      name === "p" || name === "q" ? (
+        <Chance value={row[name]} row={row} />
+      ) : name === "p_floor" ? (
+        chance(row[name])
+      ) : name === "spread" ? (
+        figure(row[name])
+      ) : (
+        decimals(row[name] as number | null)
+      ),
   });
   const columns: TableColumn<EvaluationRow>[] = [
     ...asked<EvaluationRow>(),
@@ -131,8 +139,8 @@ export function MetricsBeside({ rows, metrics, domains }: BesideProps) {
         return (
           <span class="evaluation-beside">
             <Beside row={row} domain={domains.get(row.statistic) ?? UNIT} />
-            <span class={best(one, metrics) === metric ? "evaluation-best" : undefined}>{figure(row.value)}</span>
-            <span class="muted">{row.q === null ? "" : `(${figure(row.q)})`}</span>
+            <span class={best(one, metrics) === metric ? "evaluation-best" : undefined}>{decimals(row.value)}</span>
+            <span class="muted">{row.q === null ? "" : `(${chance(row.q)})`}</span>
           </span>
         );
       },

@@ -1,6 +1,7 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { rgb } from "../../views/pattern-canvas/colour-map";
 import { useWidth } from "../../views/chart/width";
+import { sharedLines } from "./words";
 
 /** A matrix of numbers as coloured cells, walked over by pointer and arrows. */
 export interface GridProps {
@@ -26,6 +27,8 @@ export interface GridProps {
 /** Room for names of groups, and the least room for cells that makes it worth while, in pixels. */
 const NAMES = 150;
 const CELLS = 400;
+/** Height of a name, in pixels. */
+const LINE = 13;
 
 /** The cells. */
 export function Grid(props: GridProps) {
@@ -99,12 +102,12 @@ export function Grid(props: GridProps) {
   );
 }
 
-/** Names of the groups, each at the first of its rows. */
+/** Names of the groups, each at the first of its rows; groups lower than a line share one. */
 function Groups({ groups, rows, height }: Pick<GridProps, "groups" | "rows"> & { height: number }) {
   return (
-    <div class="grid-canvas-groups">
-      {groups.map(({ title, count }, i) => (
-        <div key={i} style={{ height: `${(height * count) / rows}px` }}>
+    <div class="grid-canvas-groups" style={{ width: `${NAMES}px` }}>
+      {sharedLines(groups, (LINE * rows) / height).map(({ title, count }, i) => (
+        <div key={i} style={{ height: `${(height * count) / rows}px` }} title={title}>
           {title}
         </div>
       ))}

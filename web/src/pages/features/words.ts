@@ -66,3 +66,16 @@ export function groupsOf(features: readonly Pick<Feature, "context">[]): { title
   }
   return groups;
 }
+
+/** Groups in their order, joined until every one but the last has `fewest` rows: room for its name. */
+export function sharedLines(groups: readonly { title: string; count: number }[], fewest: number): { title: string; count: number }[] {
+  const lines: { title: string; count: number }[] = [];
+  for (const { title, count } of groups) {
+    const last = lines.at(-1);
+    if (last && last.count < fewest) {
+      last.title += `, ${title}`;
+      last.count += count;
+    } else lines.push({ title, count });
+  }
+  return lines;
+}

@@ -2,7 +2,7 @@ import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import type { Manifest } from "../../contract/generated";
 import { classes, layers, models } from "../../state/params";
-import { Check, Many } from "../../views/controls/view";
+import { Check, keepInside, Many } from "../../views/controls/view";
 import type { Base } from "./base";
 import type { PointColumn } from "./columns";
 import * as params from "./params";
@@ -32,7 +32,7 @@ export function Bar({ children }: { children: ComponentChildren }) {
 export function ColumnSelect({ label, value, columns, none, onChange }: ColumnSelectProps) {
   const groups = [...new Set(columns.map((one) => one.group))];
   return (
-    <label class="control">
+    <label class="control column-select">
       <span>{label}</span>
       <select value={value} onChange={(event) => onChange(event.currentTarget.value)}>
         {none === undefined ? null : <option value="none">{none}</option>}
@@ -119,7 +119,7 @@ const SLIDERS = [
 /** How points are drawn. */
 export function PointStyling({ children }: { children?: ComponentChildren }) {
   return (
-    <details class="control many">
+    <details class="control many" onToggle={(event) => keepInside(event.currentTarget)}>
       <summary>
         <span>Points</span> <span class="many-value">size and opacity</span>
       </summary>

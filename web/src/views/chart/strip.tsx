@@ -14,7 +14,7 @@ export function Strip({ groups, axis, label, middle: kind = "median" }: StripPro
   // Names stand beside the rows where there is room for them, else above.
   const narrow = width < NARROW;
   const row = narrow ? ROW + 16 : ROW;
-  const left = narrow ? 16 : Math.min(370, Math.round(width * 0.34));
+  const left = narrow ? 16 : Math.min(430, Math.round(width * 0.36));
   const frame = { left, top: 4, right: width - 20, bottom: 4 + row * groups.length };
   const x = place(axis, left, frame.right, narrow ? 4 : 8);
   const middle = (index: number) => frame.top + row * index + (narrow ? 16 : 0) + ROW / 2;

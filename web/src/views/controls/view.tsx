@@ -68,7 +68,7 @@ export function Many({ label, values, options, onChange, none = "all" }: ManyPro
   const toggle = (value: string) =>
     onChange(values.includes(value) ? values.filter((one) => one !== value) : [...values, value]);
   return (
-    <details class="control many" ref={details}>
+    <details class="control many" ref={details} onToggle={(event) => keepInside(event.currentTarget)}>
       <summary>
         <span>{label}</span> <span class="many-value">{summary}</span>
       </summary>
@@ -104,6 +104,17 @@ export function Many({ label, values, options, onChange, none = "all" }: ManyPro
       </div>
     </details>
   );
+}
+
+/** Move a list that has opened to the left, so that the page need not scroll sideways for it. */
+export function keepInside(details: HTMLDetailsElement): void {
+  const list = details.querySelector<HTMLElement>(".many-list");
+  if (!list) return;
+  list.style.left = "";
+  if (!details.open) return;
+  const { left, right } = list.getBoundingClientRect();
+  const over = Math.min(right + 8 - document.documentElement.clientWidth, left - 8);
+  if (over > 0) list.style.left = `${-over}px`;
 }
 
 /** Close a folded list by Escape or a click elsewhere. */
