@@ -114,6 +114,21 @@ def test_layers_of_a_loaded_model_compute_by_onednn(
         assert isinstance(attention, torch.nn.Linear)
 
 
+@there
+def test_logits_too(tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = save_family(tmp_path / "m", "llama")
+    loaded = load_model(f"m={folder}", device="cpu", language_head=True)
+    assert loaded.head is not None
+    hidden = run_tapped(loaded, torch.arange(2, 12)[None], lambda *_: None)
+    assert hidden is not None
+    seen = calls(monkeypatch)
+    with torch.inference_mode():
+        logits = loaded.head(hidden)
+        expected = hidden @ loaded.head.unembedding.t()
+    assert seen == [tuple(loaded.head.unembedding.shape)]
+    torch.testing.assert_close(logits, expected)
+
+
 def test_bfloat16_goes_its_old_way(
     tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -165,10 +165,10 @@ def _load(
     for way in architectures.taps_to_try(config.model_type):
         try:
             whole = _weights(reference, folder, way, dtype, device, language_head)
+            products.use_in(whole)
             model, head = without_head(whole) if language_head else (whole, None)
             # Models that see and hear as well carry their text model inside.
             model = getattr(model, "language_model", model)
-            products.use_in(model)
             loaded = LoadedModel(
                 model,
                 tokenizer,
