@@ -50,3 +50,22 @@ def test_no_kernel_is_compiled_at_import_or_twice(tmp_path: Path) -> None:
     assert first > 0
     assert at_import == second == longer == 0
     assert compilations(tmp_path) == [0, 0, 0, 0]
+
+
+def test_a_change_of_what_a_kernel_calls_is_compiled_too(tmp_path: Path) -> None:
+    decorated = "from attention_motifs.features.compiled import compiled\n{}\n@compiled\ndef {}\n"
+    caller = decorated.format("from callee import inner", "outer(x):\n    return inner(x) + 1")
+    (tmp_path / "caller.py").write_text(caller)
+    environment = {k: v for k, v in os.environ.items() if k != "NUMBA_CACHE_DIR"}
+    code = "import caller; print(caller.outer(1), sum(caller.outer.stats.cache_hits.values()))"
+    found = []
+    for factor in (10, 10, 1000):
+        text = decorated.format("", f"inner(x):\n    return {factor} * x")
+        if not (tmp_path / "callee.py").is_file() or factor == 1000:
+            (tmp_path / "callee.py").write_text(text)
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env=environment, cwd=tmp_path, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        found.append(done.stdout.split())
+    assert found == [["11", "0"], ["11", "1"], ["1001", "0"]]

@@ -11,14 +11,17 @@ heads in float32, and close heads are the ones that a nearest-head query is abou
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar, cast
 
 import numba
 import numpy as np
 
 from attention_motifs.distances.registry import TILE
+from attention_motifs.features.compiled import drop_stale_code
 
 # Terms summed in the data's own type before they are added to a float64 total: with more,
 # float32 rounding grows with the number of prompts.
@@ -34,6 +37,7 @@ def compiled(function: _F) -> _F:
     keep their meaning.
     """
     flags = {"reassoc", "contract", "nsz"}
+    drop_stale_code(Path(inspect.getfile(function)).parent)
     return cast(_F, numba.njit(nogil=True, cache=True, fastmath=flags)(function))
 
 

@@ -38,7 +38,7 @@ ALIKE_FEATURES = 9
 class AlikeWork(NamedTuple):
     """Triangles in panels, and factors by key and by query, for one pattern of n tokens."""
 
-    off: Float[np.ndarray, " size"]  # B'
+    off: Float[np.ndarray, " weights"]  # one panel of B'
     far: Float[np.ndarray, " size"]  # F, its columns scaled as those of U
     root: Float[np.ndarray, " size"]  # sqrt(B')
     by_key: Float[np.ndarray, " weights"]  # one panel of U, a column of zeros on either side
@@ -57,7 +57,8 @@ def alike_work(n: int) -> AlikeWork:
     rows = panels * WIDTH
     return AlikeWork._make(
         (
-            *np.empty((3, panel_offset(panels)), np.float32),
+            np.empty(rows * WIDTH, np.float32),
+            *np.empty((2, panel_offset(panels)), np.float32),
             *np.zeros((2, (rows + 2) * WIDTH), np.float32),
             np.zeros(rows, np.float32),
             np.ones(rows, np.float32),
@@ -81,7 +82,7 @@ def _weigh(scanned: Scan, work: AlikeWork) -> None:
         work.key_sums[:] = work.query_sums[:] = np.float32(0.0)
         for q in range(p + 1):
             from_, of = q * WIDTH, panel_offset(q)
-            weigh_block(work.off, at, work.far, from_, of, work.ones, work.by_key, work.key_sums)
+            weigh_block(work.off, 0, work.far, from_, of, work.ones, work.by_key, work.key_sums)
             weigh_block(
                 work.root, at, work.root, from_, of, scanned.row_scale, work.by_query,
                 work.query_sums,

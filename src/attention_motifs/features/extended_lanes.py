@@ -191,8 +191,8 @@ def alike_panels(
 ) -> Any:  # fmt: skip
     """The panel of rows i to i + WIDTH - 1 of each triangle; see `extended_alike`.
 
-    `off`, `far` and `root` are written from `panel` on; `by_key` and `by_query` hold one panel,
-    with a column of zeros on either side.
+    `far` and `root` are written from `panel` on; `off`, `by_key` and `by_query` hold one panel, the
+    latter two with a column of zeros on either side.
     """
     index = types.intp
     return emitted(
@@ -219,7 +219,7 @@ def _alike_panels(
         f = b.select(b.icmp_signed(">", distance, splat(INTS, NEAR)), w, ZERO)
         scale = code.repeat(code.load(column_scale, k, FLOAT))
         at = b.add(panel, b.mul(k, INDEX(WIDTH)))
-        code.store(w, off, at)
+        code.store(w, off, b.mul(k, INDEX(WIDTH)))
         code.store(b.fmul(f, scale), far, at)
         code.store(code.call(f"llvm.sqrt.v{WIDTH}f32", FLOATS, w), root, at)
         beside = b.mul(b.add(k, INDEX(1)), INDEX(WIDTH))
