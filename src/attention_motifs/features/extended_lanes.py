@@ -35,6 +35,9 @@ from attention_motifs.features.panels import products_of_block
 (DIAGONAL, COLUMN, ROOT_DIAGONAL, ROOT_COLUMN, ROOT_ROW, ROOT_ANTI, WEIGHT, SQUARES) = range(8)
 ROW_SUMS = 8
 
+KEPT = 8
+"""Rows of square roots that are kept: a power of 2, and more than `NEAR`."""
+
 
 class Row:
     """A stretch of row i of a pattern, from column 1 on, read `WIDTH` columns at a time."""
@@ -48,10 +51,16 @@ class Row:
         """Which lanes are at columns of no more than `last`."""
         return self.code.b.icmp_signed("<=", self.column, self.code.count(last))
 
-    def read(self, X: Any, mask: Any, up: int = 0, right: int = 0) -> Any:
-        """Entries of X, so many rows up and columns to the right; 0 where the mask is not set."""
+    def read(self, X: Any, mask: Any, up: int = 0, right: int = 0, rows: int = 0) -> Any:
+        """Entries of X, so many rows up and columns to the right; 0 where the mask is not set.
+
+        Of a pattern of which only the last `rows`, a power of 2, are kept, row i is at i % rows.
+        """
         b = self.code.b
-        at = b.add(b.mul(b.sub(self.i, INDEX(up)), self.n), b.add(self.first, INDEX(right)))
+        i = b.sub(self.i, INDEX(up))
+        if rows:
+            i = b.and_(i, INDEX(rows - 1))
+        at = b.add(b.mul(i, self.n), b.add(self.first, INDEX(right)))
         return b.bitcast(self.code.load_masked(X, at, mask), FLOATS)
 
 
@@ -82,15 +91,15 @@ def _far_products(
         *totals, largest, where = carried
         row = Row(code, i, n, step)
         far, farther = row.up_to(last), row.up_to(b.sub(last, INDEX(1)))
-        now, now_root = row.read(B, far), row.read(root, far)
-        above = row.read(root, farther, up=1)
+        now, now_root = row.read(B, far), row.read(root, far, rows=KEPT)
+        above = row.read(root, farther, up=1, rows=KEPT)
         pairs = (
             (row.read(B, far, up=1, right=-1), now),
             (row.read(B, farther, up=1), now),
-            (row.read(root, far, up=1, right=-1), now_root),
+            (row.read(root, far, up=1, right=-1, rows=KEPT), now_root),
             (above, now_root),
-            (row.read(root, farther, right=1), now_root),
-            (above, row.read(root, far, right=-1)),
+            (row.read(root, farther, right=1, rows=KEPT), now_root),
+            (above, row.read(root, far, right=-1, rows=KEPT)),
             (now, splat(FLOATS, 1.0)),
             (now, now),
         )
@@ -129,14 +138,15 @@ def _row_similarities(
 
     def body(step: Any, carried: list[Any]) -> list[Any]:
         row = Row(code, i, n, step)
-        now = b.fmul(row.read(root, row.up_to(b.sub(i, INDEX(1)))), scale)
+        now = b.fmul(row.read(root, row.up_to(b.sub(i, INDEX(1))), rows=KEPT), scale)
         code.store(b.fadd(now, code.load(looks, row.first)), looks, row.first)
         (total,) = carried
         for d in range(1, NEAR + 1):
             mask = row.up_to(b.sub(i, INDEX(d + 1)))
             # Without rows so far up nothing is read: the first is the scale of row 0, which is 0.
             up = b.select(b.icmp_signed(">", i, INDEX(d)), b.sub(i, INDEX(d)), INDEX(0))
-            other = b.fmul(row.read(root, mask, up=d), code.repeat(code.load(row_scale, up, FLOAT)))
+            other = row.read(root, mask, up=d, rows=KEPT)
+            other = b.fmul(other, code.repeat(code.load(row_scale, up, FLOAT)))
             total = code.fma(now, other, total)
         return [total]
 

@@ -11,6 +11,7 @@ from attention_motifs.features.extended_definitions import BANDS, NEAR, NO_WEIGH
 from attention_motifs.features.extended_lanes import (
     COLUMN,
     DIAGONAL,
+    KEPT,
     ROOT_ANTI,
     ROOT_COLUMN,
     ROOT_DIAGONAL,
@@ -38,7 +39,7 @@ class Scan(NamedTuple):
     """What is kept of one pattern of n tokens; entries of `B` above its diagonal stay 0."""
 
     B: Float[np.ndarray, "n n"]  # the pattern without its first column and negative entries
-    root: Float[np.ndarray, "n n"]
+    root: Float[np.ndarray, "8 n"]  # square roots of the last rows, row i at i % KEPT
     bands: Float[np.ndarray, "9 n"]
     sink: Float[np.ndarray, " n"]
     itself: Float[np.ndarray, " n"]
@@ -65,7 +66,8 @@ def scan_work(n: int) -> Scan:
     rows = panel_count(n) * WIDTH
     return Scan._make(
         (
-            *np.zeros((2, n, n), np.float32),
+            np.zeros((n, n), np.float32),
+            np.zeros((KEPT, n), np.float32),
             np.empty((len(BANDS), n)),
             *np.zeros((8, n)),
             *np.zeros((5, rows + WIDTH), np.float32),
@@ -89,7 +91,7 @@ def sum_of(x: Float[np.ndarray, " m"], start: int, end: int) -> float:
 @reordered
 def _clean_row(A: Float[np.ndarray, "n n"], i: int, work: Scan) -> None:
     """Row i of `B` and `root`, and what it adds to the keys."""
-    row, root = work.B[i], work.root[i]
+    row, root = work.B[i], work.root[i % KEPT]
     zero = np.float32(0.0)
     for j in range(1, i + 1):
         w = max(A[i, j], zero)
@@ -104,7 +106,7 @@ def _clean_row(A: Float[np.ndarray, "n n"], i: int, work: Scan) -> None:
 def _near_products(i: int, work: Scan) -> None:
     """Add what `far_products` sums over far entries, over the near ones."""
     now, before = work.B[i], work.B[i - 1]
-    root, root_before = work.root[i], work.root[i - 1]
+    root, root_before = work.root[i % KEPT], work.root[(i - 1) % KEPT]
     sums = work.sums
     start = max(1, i - NEAR)
     for j in range(start, i + 1):
