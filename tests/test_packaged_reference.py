@@ -146,6 +146,7 @@ def test_a_slice_computed_again_is_where_the_reference_places_it(tmp_path: Path)
     gap = np.abs(
         both.select("pc0", "pc1", "pc2").to_numpy() - both.select("new0", "new1", "new2").to_numpy()
     )
-    # Components spread over tens; a value at the edge of a bin may flip on another processor.
-    assert np.median(gap) < 0.01
-    assert np.quantile(gap, 0.99) < 0.3
+    # Kept in four decimals. Measured between MKL and oneDNN: 0.00003, 0.0009, and 0.013 at most,
+    # where a value at the edge of a bin fell into the next.
+    assert np.median(gap) < 0.001
+    assert np.quantile(gap, 0.99) < 0.02
