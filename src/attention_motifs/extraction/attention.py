@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 PART_BYTES = 1 << 20
-"""Scores computed at once, unless one head's are more: besides the weights themselves, attention
-needs memory for twice these, not for all heads again."""
+"""Scores computed at once on the CPU, unless one head's are more: besides the weights themselves,
+attention needs memory for twice these, not for all heads again."""
+
+DEVICE_PART_BYTES = 1 << 28
+"""The same on a GPU, which many small parts would keep waiting."""
 
 PART_QUERIES = 128
 """Queries of a part, where later keys are hidden from them."""
@@ -75,7 +78,8 @@ def attention_weights(
     """Weights in float32: the softmax over the keys, and over the sink where there is one."""
     shape = (*query.shape[:4], key.shape[2])
     hides = hides_later_keys(scoring.mask, *shape[3:])
-    parts = parts_of(shape, query.element_size(), hides_later=hides)
+    fitting = part_bytes(query.device) // query.element_size()
+    parts = parts_of(shape, fitting, hides_later=hides)
     key = key.contiguous()
     if len(parts) == 1:
         return _part_weights(query, key, parts[0], scoring)
@@ -128,7 +132,8 @@ def attention_output(
     """
     output = value.new_empty(*weights.shape[:4], value.shape[-1])
     value = value.contiguous()
-    for part in parts_of(weights.shape, value.element_size(), hides_later=hides_later):
+    fitting = part_bytes(value.device) // value.element_size()
+    for part in parts_of(weights.shape, fitting, hides_later=hides_later):
         of_part = weights[part.rows][..., : part.n_keys].to(value.dtype)
         columns = value[part.heads][:, :, : part.n_keys].transpose(2, 3)
         output[part.rows] = _products(of_part, columns)
@@ -136,24 +141,30 @@ def attention_output(
 
 
 def hides_later_keys(mask: Tensor | None, n_queries: int, n_keys: int) -> bool:
-    """Whether the mask leaves nothing after the last query of each part."""
-    if mask is None or n_queries != n_keys:
+    """Whether the mask leaves nothing after the last query of each part, and it pays to ask.
+
+    On a GPU it does not: all that was begun there would have to end first.
+    """
+    if mask is None or n_queries != n_keys or mask.device.type != "cpu":
         return False
     starts = range(PART_QUERIES, n_keys, PART_QUERIES)
     return all(bool((mask[..., r - PART_QUERIES : r, r:n_keys] <= HIDDEN).all()) for r in starts)
 
 
-def parts_of(
-    shape: tuple[int, ...] | torch.Size, element_size: int, *, hides_later: bool
-) -> list[Part]:
-    """Split weights (B, key heads, groups, n, m) into parts of up to `PART_BYTES` of scores."""
+def part_bytes(device: torch.device) -> int:
+    """Scores that are computed at once there."""
+    return PART_BYTES if device.type == "cpu" else DEVICE_PART_BYTES
+
+
+def parts_of(shape: tuple[int, ...] | torch.Size, fitting: int, *, hides_later: bool) -> list[Part]:
+    """Split weights (B, key heads, groups, n, m) into parts of up to so many scores."""
     batch, key_heads, groups, n_queries, n_keys = shape
     rows = PART_QUERIES if hides_later else n_queries
     parts = []
     for start in range(0, n_queries, rows):
         queries = slice(start, min(n_queries, start + rows))
         keys = queries.stop if hides_later else n_keys
-        fit = max(1, PART_BYTES // ((queries.stop - start) * keys * element_size))
+        fit = max(1, fitting // ((queries.stop - start) * keys))
         steps = (max(1, fit // (key_heads * groups)), max(1, fit // groups), fit)
         parts += [
             Part(slice(b, b + steps[0]), slice(k, k + steps[1]), slice(g, g + steps[2]),

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from attention_motifs.errors import ModelError, ResourceError
-from attention_motifs.extraction.attention import PART_BYTES
+from attention_motifs.extraction.attention import part_bytes
 from attention_motifs.extraction.loading import LoadedModel, free_memory, load_model
 from attention_motifs.extraction.tap import run_tapped
 from attention_motifs.extraction.tokenizing import TokenizedPrompt, tokenize
@@ -162,8 +162,9 @@ def pass_bytes(loaded: LoadedModel, n_tokens: int, batch_tokens: int = BATCH_TOK
     hidden = 8 * max(w for w in (*wide, 1) if isinstance(w, int))
     # A tap by hooks holds what the model's own attention makes: scores, and weights twice.
     copies = 1 if loaded.info.tap == "attention interface" else 3
-    patterns = copies * loaded.info.n_heads * n_tokens**2 + PART_BYTES
-    return 4 * n_prompts * (patterns + hidden * n_tokens)
+    patterns = 4 * n_prompts * loaded.info.n_heads * n_tokens**2
+    parts = 2 * min(part_bytes(loaded.model.device), patterns)
+    return copies * patterns + parts + 4 * n_prompts * hidden * n_tokens
 
 
 def _batches(prompts: Sequence[TokenizedPrompt], batch_tokens: int) -> list[list[int]]:
