@@ -111,7 +111,7 @@ def test_every_effect_is_listed_sorted_and_saved(
     with page.page.expect_download() as waiting:
         page.page.locator(".ablation-table").get_by_role("button", name="CSV", exact=True).click()
     waiting.value.save_as(tmp_path / "effects.csv")
-    saved = list(csv.DictReader((tmp_path / "effects.csv").open(newline="")))
+    saved = list(csv.DictReader((tmp_path / "effects.csv").read_text("utf-8").splitlines()))
     heads = {row["name"]: float(row["effect"]) for row in saved if row["kind"] == "head"}
     wanted = dict(
         ablated.table.filter(pl.col("kind") == "head").select("name", "effect").iter_rows()

@@ -22,7 +22,20 @@ QUERY = {
     "pattern": f"&head={HEAD}",
     "compare": f"&heads={HEAD},gemma-3-270m:L5:H1",
 }
-SIZES = [(1280, 800), (390, 844)]
+SIZES = [(1280, 800), (800, 800), (390, 844)]
+# Opens every folded list and panel in turn; those with which the page is wider than the window.
+OPENED = """async () => {
+  const wide = [];
+  for (const details of document.querySelectorAll("details")) {
+    const was = details.open;
+    details.open = true;
+    await new Promise((done) => setTimeout(done, 60));
+    const over = document.documentElement.scrollWidth - window.innerWidth;
+    if (over > 0) wide.push(`${details.querySelector("summary").textContent}: ${over}`);
+    details.open = was;
+  }
+  return wide;
+}"""
 
 
 def query(page: str) -> str:
@@ -37,7 +50,7 @@ def test_all_pages_of_the_plan_are_there() -> None:
     assert wanted <= set(PAGES)
 
 
-@pytest.mark.parametrize("visit", SIZES, indirect=True, ids=["wide", "narrow"])
+@pytest.mark.parametrize("visit", SIZES, indirect=True, ids=["wide", "middle", "narrow"])
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_opens_without_an_error_and_fits(visit: Visit, page: str) -> None:
     visit.open(query(page))
@@ -46,6 +59,7 @@ def test_a_page_opens_without_an_error_and_fits(visit: Visit, page: str) -> None
     # Nothing is wider than the window: a narrow screen scrolls down, not sideways.
     wide = visit.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     assert wide <= 0
+    assert visit.page.evaluate(OPENED) == []
     assert visit.wrong == []
 
 

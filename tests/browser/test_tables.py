@@ -20,7 +20,7 @@ def saved_csv(visit: Visit, where: str, path: Path) -> list[dict[str, str]]:
     with visit.page.expect_download() as waiting:
         visit.page.locator(where).get_by_role("button", name="CSV", exact=True).click()
     waiting.value.save_as(path)
-    return list(csv.DictReader(path.open(newline="")))
+    return list(csv.DictReader(path.read_text("utf-8").splitlines()))
 
 
 def test_features_are_searched_and_opened_and_back_goes_back(visit: Visit) -> None:

@@ -90,6 +90,12 @@ def test_the_version_is_told(motifs) -> None:
     assert motifs("--version") == (0, f"attention-motifs {__version__}\n", "")
 
 
+def test_the_package_runs_as_a_module() -> None:
+    command = [sys.executable, "-m", "attention_motifs", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, f"attention-motifs {__version__}\n")
+
+
 @pytest.mark.parametrize("words", [[], ["models"]])
 def test_a_command_that_needs_a_subcommand_shows_its_help(motifs, words: list[str]) -> None:
     said = motifs(*words)
