@@ -180,6 +180,23 @@ def test_the_atlas_is_the_same_bit_for_bit_though_a_worker_is_killed(
     assert [name for name in whole if made[name] != whole[name]] == []
 
 
+def test_what_a_killed_worker_left_is_removed(tiny: Tiny, tmp_path: Path) -> None:
+    path = tmp_path / "atlas"
+    left = path / "patterns" / "a" / ".unfinished-0123.safetensors"
+
+    class Leaving(RayExecutor):
+        def close(self) -> None:
+            super().close()
+            left.parent.mkdir(parents=True, exist_ok=True)
+            left.write_bytes(b"half of a pattern")
+
+    configuration = tiny.configuration(models=(str(tiny.folder / "a"),), prompts=str(tiny.prompts))
+    with Atlas.lock(path, new=True):
+        extract(create_or_resume(path, configuration), executor=Leaving())
+        assert left.parent.is_dir()
+        assert not left.exists()
+
+
 def test_parts_that_are_there_are_not_made_again(tiny: Tiny, tmp_path: Path) -> None:
     atlas = extracted(tmp_path / "atlas", tiny, tiny.prompts, RayExecutor())
     lost = atlas.part_path("b", 1)

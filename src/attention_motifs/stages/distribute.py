@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from attention_motifs import files
 from attention_motifs.atlas import Atlas, Configuration
 from attention_motifs.executors import Executor, Job
 from attention_motifs.progress import Report, silent
@@ -52,6 +53,7 @@ def distribute(
             _distribute(atlas, wanted, executor, device, report, added=added)
         finally:
             executor.close()
+            files.remove_unfinished(Path(str(atlas.path)))  # of workers that were killed
 
 
 def _distribute(
