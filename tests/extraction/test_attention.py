@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from attention_motifs.extraction import attention
+from attention_motifs.extraction import attention, load_model, run_tapped, tap
 from attention_motifs.extraction.attention import (
     Scoring,
     attention_output,
@@ -18,6 +19,7 @@ from attention_motifs.extraction.attention import (
     hides_later_keys,
     parts_of,
 )
+from tiny_models import save_family
 
 LEAST = torch.finfo(torch.float32).min
 
@@ -90,8 +92,8 @@ def test_weights_and_outputs_are_those_of_the_definition(
         patch.setattr(attention, "PART_BYTES", part_bytes)
         patch.setattr(attention, "PART_QUERIES", part_queries)
         patch.setattr(attention, "_WORTH_ONEDNN", worth)
-        weights = attention_weights(query, key, scoring)
         hides = hides_later_keys(scoring.mask, n, n)
+        weights = attention_weights(query, key, scoring, hides_later=hides)
         output = attention_output(weights, value, hides_later=hides)
     expected = oracle(query, key, scoring)
     torch.testing.assert_close(weights.double(), expected, rtol=0, atol=2e-6)
@@ -122,7 +124,29 @@ def test_a_gpu_gets_few_parts_and_is_not_asked_about_its_mask() -> None:
     assert attention.part_bytes(torch.device("cuda")) >= 64 * attention.PART_BYTES
     query, key = torch.randn(2, 3, 2, 300, 4, device="meta"), torch.randn(2, 3, 300, 4)
     scoring = Scoring(0.5, causal(300).to("meta"))
-    assert attention_weights(query, key.to("meta"), scoring).shape == (2, 3, 2, 300, 300)
+    weights = attention_weights(query, key.to("meta"), scoring, hides_later=False)
+    assert weights.shape == (2, 3, 2, 300, 300)
+
+
+def test_a_pass_leaves_out_later_keys_unless_its_patterns_are_replaced(
+    tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = load_model(f"m={save_family(tmp_path / 'm', 'llama')}", device="cpu")
+    ids = torch.arange(2, 22)[None]
+    seen: list[bool] = []
+
+    def watched(*arguments: Tensor, hides_later: bool) -> Tensor:
+        seen.append(hides_later)
+        return attention_output(*arguments, hides_later=hides_later)
+
+    monkeypatch.setattr(tap, "attention_output", watched)
+    monkeypatch.setattr(attention, "PART_QUERIES", 8)
+    hidden = run_tapped(loaded, ids, lambda *_: None)
+    assert seen == [True] * loaded.info.n_layers
+    seen.clear()
+    again = run_tapped(loaded, ids, lambda _layer, weights: weights.clone())
+    assert seen == [False] * loaded.info.n_layers
+    torch.testing.assert_close(hidden, again)
 
 
 @pytest.mark.parametrize("hides", [False, True])

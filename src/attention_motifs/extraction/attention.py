@@ -74,12 +74,20 @@ def attention_weights(
     query: Float[Tensor, "B key_heads groups n d"],
     key: Float[Tensor, "B key_heads m d"],
     scoring: Scoring,
+    *,
+    hides_later: bool,
 ) -> Float[Tensor, "B key_heads groups n m"]:
-    """Weights in float32: the softmax over the keys, and over the sink where there is one."""
+    """Weights in float32: the softmax over the keys, and over the sink where there is one.
+
+    Args:
+        query: heads that share a key head side by side.
+        key: of each key head.
+        scoring: how scores become weights.
+        hides_later: what `hides_later_keys` says of the mask.
+    """
     shape = (*query.shape[:4], key.shape[2])
-    hides = hides_later_keys(scoring.mask, *shape[3:])
     fitting = part_bytes(query.device) // query.element_size()
-    parts = parts_of(shape, fitting, hides_later=hides)
+    parts = parts_of(shape, fitting, hides_later=hides_later)
     key = key.contiguous()
     if len(parts) == 1:
         return _part_weights(query, key, parts[0], scoring)

@@ -97,15 +97,13 @@ def tapped_attention(
     )
     # Queries that share a key head are laid one below the other, so that keys are not repeated.
     grouped = query.reshape(batch, key_heads, groups, n_queries, width)
-    weights = attention_weights(grouped, key, scoring)
+    hides = hides_later_keys(scoring.mask, n_queries, n_keys)
+    weights = attention_weights(grouped, key, scoring, hides_later=hides)
     layer = int(module.layer_idx)  # type: ignore[arg-type]
     replaced = _hand_on(layer, weights.view(batch, n_heads, n_queries, n_keys))
-    if replaced is None:
-        causal = hides_later_keys(scoring.mask, n_queries, n_keys)
-        output = attention_output(weights, value, hides_later=causal)
-    else:
-        replaced = replaced.view(batch, key_heads, groups, n_queries, n_keys)
-        output = attention_output(replaced, value, hides_later=False)
+    if replaced is not None:  # by any others, which may attend to later keys
+        weights, hides = replaced.view(weights.shape), False
+    output = attention_output(weights, value, hides_later=hides)
     output = output.view(batch, n_heads, n_queries, -1).transpose(1, 2).contiguous()
     return _hand_on_output(layer, output), None
 
@@ -175,10 +173,11 @@ def run_tapped(
         seen.append(layer)
         kept = weights if held is None else held(layer).to(weights)
         returned = sink(layer, kept)
-        returned = returned if isinstance(returned, Tensor) else kept
         if layer == stop_after_layer:
             raise _Enough
-        return returned
+        if isinstance(returned, Tensor):
+            return returned
+        return None if held is None else kept
 
     device = loaded.model.device
     # Without a mask transformers warns of texts that begin or end with the padding token.

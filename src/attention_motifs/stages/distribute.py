@@ -53,7 +53,8 @@ def distribute(
             _distribute(atlas, wanted, executor, device, report, added=added)
         finally:
             executor.close()
-            files.remove_unfinished(Path(str(atlas.path)))  # of workers that were killed
+            # What killed workers left behind; on the disk, also of an atlas in an object store.
+            files.remove_unfinished(Path(str(atlas.path)))
 
 
 def _distribute(
