@@ -49,7 +49,8 @@ def measure(name: str, n: int, per_layer: int, method: str) -> dict[str, Any]:
     import torch
 
     from attention_motifs import behaviour as b
-    from attention_motifs.extraction import first_token, load_model
+    from attention_motifs.extraction import load_model
+    from attention_motifs.models.tokenizing import first_token
 
     loaded = load_model(name, language_head=True)
     n_layers, n_heads = loaded.info.n_layers, min(loaded.info.n_heads, per_layer)
@@ -141,7 +142,7 @@ def worst_difference(loaded: Any, plan: Any, found: Any, n: int) -> float:
     import torch
 
     from attention_motifs.behaviour import run_ablated
-    from attention_motifs.extraction.replay import clean_run
+    from attention_motifs.behaviour.replay import clean_run
 
     worst = 0.0
     tokens = torch.from_numpy(plan.design.token_ids[:n])

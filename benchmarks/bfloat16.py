@@ -54,7 +54,8 @@ def main() -> None:
 
 def patterns(model: str, dtype: str, n_prompts: int, max_tokens: int) -> dict[str, Any]:
     """Differences of a model's patterns, taken layer by layer."""
-    from attention_motifs.extraction import for_each_layer, load_model, tokenize
+    from attention_motifs.extraction import for_each_layer, load_model
+    from attention_motifs.models.tokenizing import tokenize
     from attention_motifs.prompts import load_prompts
 
     kept: dict[tuple[int, int], np.ndarray] = {}
@@ -102,8 +103,8 @@ def nearest(
     models: Sequence[str], dtype: str, n_prompts: int, max_tokens: int
 ) -> list[dict[str, Any]]:
     """For how many heads of each model the nearest by Eq. 3 stays the same."""
-    from attention_motifs.atlas import Configuration
     from attention_motifs.stages.run import build
+    from attention_motifs.store.manifest import Configuration
 
     def neighbours(folder: str, used: str, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Model of every head, and the numbers of its nearest heads, in all models."""

@@ -245,7 +245,7 @@ def large(arguments: argparse.Namespace) -> list[dict[str, Any]]:
 def peak(arguments: argparse.Namespace) -> dict[str, Any]:
     """Compute the distances of many heads and return time and this process's peak memory."""
     from attention_motifs.distances import head_distances
-    from attention_motifs.files import mapped_array
+    from attention_motifs.store.files import mapped_array
 
     (metric,) = arguments.large_metrics
     if metric == "recommended":  # not on principal components, but on all features

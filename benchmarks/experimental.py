@@ -101,8 +101,9 @@ def feature_tables(
     model: str, n_prompts: int, max_tokens: int
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Both sets on all heads and prompts, a row per pattern, and the head of each row."""
-    from attention_motifs.extraction import for_each_layer, load_model, tokenize
+    from attention_motifs.extraction import for_each_layer, load_model
     from attention_motifs.features import compute_features
+    from attention_motifs.models.tokenizing import tokenize
     from attention_motifs.prompts import load_prompts
 
     loaded = load_model(model)

@@ -95,7 +95,8 @@ def ratio(arguments: argparse.Namespace) -> dict[str, Any]:
     """Time bare passes and whole extractions, round by round."""
     import torch
 
-    from attention_motifs.extraction import load_model, tokenize
+    from attention_motifs.extraction import load_model
+    from attention_motifs.models.tokenizing import tokenize
 
     prompts = long_prompts(arguments.n_prompts, arguments.max_tokens)
     loaded = load_model(arguments.model)
@@ -151,15 +152,15 @@ def bare_ways(model: str, ids: Any) -> dict[str, Callable[[], None]]:
     from transformers import AutoModel
 
     from attention_motifs.atlas import BLOCK_SIZE
-    from attention_motifs.extraction import products
-    from attention_motifs.extraction.sources import local_folder, resolve
+    from attention_motifs.extraction import onednn_linear
     from attention_motifs.extraction.stream import BATCH_TOKENS
+    from attention_motifs.models.sources import local_folder, resolve
 
     eager = AutoModel.from_pretrained(
         local_folder(resolve(model)), attn_implementation="eager", dtype=torch.float32
     ).eval()
     ours = deepcopy(eager)
-    products.use_in(ours)
+    onednn_linear.use_in(ours)
     cores = torch.get_num_threads()
 
     def forward(batch: Any, model: Any = eager) -> None:
@@ -188,10 +189,11 @@ def whole(
     loaded: Any, prompts: Any, tokenized: Any, max_tokens: int, sets: tuple[str, ...], viewed: int
 ) -> Callable[[], None]:
     """Extraction of all prompts into an atlas of its own, `viewed` of them kept for viewing."""
-    from attention_motifs.atlas import Atlas, Configuration
+    from attention_motifs.atlas import Atlas
     from attention_motifs.prompts import prompts_digest
     from attention_motifs.stages.create import prompts_table
     from attention_motifs.stages.extract import extract_from, source_of
+    from attention_motifs.store.manifest import Configuration
 
     configuration = Configuration(
         models=(loaded.info.name,),
@@ -275,7 +277,8 @@ def memory(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def peak_of_extraction(arguments: argparse.Namespace) -> dict[str, float]:
     """Extract into an atlas; MiB of the weights, of all before it, and of this process's peak."""
-    from attention_motifs.extraction import load_model, tokenize
+    from attention_motifs.extraction import load_model
+    from attention_motifs.models.tokenizing import tokenize
 
     prompts = long_prompts(arguments.n_prompts, arguments.max_tokens)
     loaded = load_model(arguments.model)

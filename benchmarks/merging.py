@@ -74,8 +74,8 @@ def parts(n_parts: int, n_heads: int, columns: Sequence[int]) -> Iterator[np.nda
 def run(way: str, n_parts: int, n_heads: int) -> dict[str, Any]:
     """Fit by one way, in this process."""
     from attention_motifs.embedding import PatternEmbedding
-    from attention_motifs.moments import LengthBinnedMoments
-    from attention_motifs.recommended import RecommendedEmbedding
+    from attention_motifs.embedding.moments import LengthBinnedMoments
+    from attention_motifs.embedding.recommended import RecommendedEmbedding
 
     names = [str(i) for i in range(EXTENDED_COLUMNS)]
     n_tokens = np.full(PROMPTS_PER_PART, 128)

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from attention_motifs import files
+from attention_motifs.distances.head_vectors import cloud_vectors
 from attention_motifs.distances.index import HeadIndex
 from attention_motifs.distances.neighbours import (
     N_CANDIDATES,
@@ -33,7 +33,7 @@ from attention_motifs.distances.neighbours import (
     nearest_neighbours,
     rows_from,
 )
-from attention_motifs.distances.sketch import cloud_vectors
+from attention_motifs.store import files
 
 CHUNK = 16_384
 MIB = 2**20
@@ -284,8 +284,8 @@ def brute(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def graph(arguments: argparse.Namespace) -> dict[str, Any]:
     """The neighbours of every head, part by part; those that are there are kept."""
-    from attention_motifs.neighbour_files import HEADS_PER_PART, n_parts, write_part
-    from attention_motifs.neighbour_graph import Neighbours
+    from attention_motifs.distances.neighbour_files import HEADS_PER_PART, n_parts, write_part
+    from attention_motifs.distances.neighbour_graph import Neighbours
 
     clouds = clouds_of(arguments)
     index, _ = load(arguments)

@@ -220,10 +220,11 @@ def extract_all(
     path: Path, models: dict[str, tuple[int, int]], n_prompts: int, given: argparse.Namespace
 ) -> None:
     """Stream the patterns of all models through the features into an atlas."""
-    from attention_motifs.atlas import Atlas, Configuration
+    from attention_motifs.atlas import Atlas
     from attention_motifs.prompts import Prompt, prompts_digest
     from attention_motifs.stages.create import prompts_table
     from attention_motifs.stages.extract import PatternSource, extract_from, write_heads
+    from attention_motifs.store.manifest import Configuration
 
     n = given.tokens
     prompts = [Prompt(f"Made-up prompt {i}.", "synthetic") for i in range(n_prompts)]

@@ -4,7 +4,7 @@ Shapes are those of the packaged models on 512 and 128 tokens. Rounds are interl
 of the fastest rounds, and the error is the largest against float64, over the sum of magnitudes.
 
     python benchmarks/products.py
-    python benchmarks/products.py --threads 1 --out products.json
+    python benchmarks/products.py --threads 1 --out onednn_linear.json
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from attention_motifs.extraction import products
+from attention_motifs.extraction import onednn_linear
 
 SHAPES = (
     # rows, columns of the rows, outputs
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="JSON file for the figures")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    used = "is" if products.onednn_is_there() else "is NOT"
+    used = "is" if onednn_linear.onednn_is_there() else "is NOT"
     print(f"{arguments.threads} threads; oneDNN {used} used")
     print(f"{'rows x columns x outputs':26} {'PyTorch':>10} {'ours':>8}  GFLOP/s {'ratio':>7} "
           f"{'error':>18}")  # fmt: skip
@@ -64,7 +64,7 @@ def measured(n: int, k: int, m: int, rounds: int) -> dict[str, Any]:
     x, weight = torch.randn(n, k, generator=generator), torch.randn(m, k, generator=generator)
     ways: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
         "pytorch": functional.linear,
-        "ours": products.linear,
+        "ours": onednn_linear.linear,
     }
     exact = x.double() @ weight.double().t()
     scale = x.double().abs() @ weight.double().abs().t()

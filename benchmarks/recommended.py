@@ -104,7 +104,7 @@ def thresholds(atlas: Any) -> list[dict[str, Any]]:
 
 def lengths(atlas: Any, model: str) -> dict[str, float]:
     """Top-1 share of single patterns given to their own head, across two lengths."""
-    from attention_motifs.recommended import RecommendedEmbedding
+    from attention_motifs.embedding.recommended import RecommendedEmbedding
 
     taken = {n: features_at(atlas, model, n) for n in TOKENS}
     n_prompts = len(taken[TOKENS[0]])

@@ -20,7 +20,7 @@ import polars as pl
 from PIL import Image
 
 from attention_motifs import Atlas
-from attention_motifs.comparison import comparison_page
+from attention_motifs.reports.comparison_page import comparison_page
 from attention_motifs.stages.compare import compare
 
 DOCS = Path(__file__).resolve().parent

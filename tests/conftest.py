@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from attention_motifs.atlas import Atlas, Configuration
+from attention_motifs.atlas import Atlas
+from attention_motifs.store.manifest import Configuration
 from tiny_models import make_tiny_model, texts, write_prompts
 
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attention_motifs.atlas import Atlas, Configuration
+from attention_motifs.atlas import Atlas
 from attention_motifs.prompts import Prompt, prompts_digest
 from attention_motifs.stages.create import prompts_table
 from attention_motifs.stages.distances import distances
 from attention_motifs.stages.embed import embed
 from attention_motifs.stages.extract import PatternSource, Sink, extract_from, write_heads
+from attention_motifs.store.manifest import Configuration
 
 if TYPE_CHECKING:
     from jaxtyping import Float

@@ -20,55 +20,25 @@ import attention_motifs
 PACKAGE = "attention_motifs"
 ROOT = Path(attention_motifs.__file__).parent
 
-STAGES: dict[str, float] = {
-    "prompts": 1,
-    "extraction": 2,
-    "features": 3,
-    "moments": 3.5,
-    "quantiles": 3.5,
-    "embedding": 4,
-    "recommended": 4.5,
-    "distances": 5,
-    "projection": 6,
-    "clustering": 6,
-    "literature": 7,
-    "behaviour": 8,
-    "evaluation": 8.5,
-    "comparison": 8.7,
-    "figures": 9,
-    "site": 9,
-}
-BASE = {
-    "ablation_table",
-    "atlas",
-    "atlas_paths",
-    "cache_folder",
-    "contents",
-    "errors",
-    "executors",
-    "files",
-    "fitted_files",
-    "head",
-    "hub",
-    "manifest",
-    "neighbour_files",
-    "neighbour_graph",
-    "progress",
-    "remote",
-    "triangles",
-    "user_files",
-}
-# On top of all stages, each free to use those before it.
-TOP = ("queries", "head_export", "checking", "sharing", "stages", "cli", "__main__")
+FLOORS = (
+    {"errors", "head", "progress", "prompts"},
+    {"features", "executors"},
+    {"store"},
+    {"models", "embedding", "distances", "literature"},
+    {"extraction", "projection", "clustering", "evaluation"},
+    {"atlas", "behaviour"},
+    {"figures", "site", "reports"},
+    {"stages"},
+    {"sharing"},
+    {"cli"},
+    {"__main__"},
+)
+"""A package imports only packages on lower floors, and itself; the four flat modules of the first
+floor may import one another, without a circle."""
+FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS, 1) for name in names}
 
-# `atlas.near`, `atlas.head`, `atlas.embedding` and `atlas.recommended` load what they need when
-# they are called.
-LAZY = {
-    ("atlas", "queries"),
-    ("atlas", "head_export"),
-    ("atlas", "embedding"),
-    ("atlas", "recommended"),
-}
+CALLED_FROM_BELOW = {("attention_motifs.atlas.folder", "attention_motifs.reports.head_record")}
+"""Imports inside a method of the public `Atlas` of what stands above it."""
 
 HEAVY = {
     "datasets",
@@ -108,28 +78,26 @@ class Import:
 @cache
 def trees() -> dict[str, ast.Module]:
     """The parsed modules by their dotted names."""
-    found = {}
+    parsed = {}
     for path in sorted(ROOT.rglob("*.py")):
         parts = [PACKAGE, *path.relative_to(ROOT).with_suffix("").parts]
         name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-        found[name] = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    return found
+        parsed[name] = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    return parsed
 
 
 def part_of(module: str) -> str:
-    """`attention_motifs.distances.kernels` is a part of `distances`; of the package, ``."""
+    """`attention_motifs.distances.kernels` is a part of `distances`; the package itself, of ``."""
     return module.removeprefix(PACKAGE).lstrip(".").partition(".")[0]
 
 
-def imports(module: str, known: set[str] | None = None) -> Iterator[Import]:
-    """All imports of the package's own modules, also those inside of functions."""
-    modules = known if known is not None else set(trees())
-    yield from _imports(trees()[module], module, modules, "module")
-
-
-def _imports(
-    node: ast.AST, module: str, known: set[str], where: Literal["module", "function", "types"]
+def imports(
+    node: ast.AST,
+    module: str,
+    known: set[str],
+    where: Literal["module", "function", "types"] = "module",
 ) -> Iterator[Import]:
+    """All imports of the package's own modules, also those inside functions."""
     for child in ast.iter_child_nodes(node):
         names: list[str] = []
         if isinstance(child, ast.Import):
@@ -147,68 +115,60 @@ def _imports(
             inside = "function"
         elif isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
             inside = "types"
-        yield from _imports(child, module, known, inside)
+        yield from imports(child, module, known, inside)
 
 
-def forbidden(one: Import) -> bool:
-    """Whether an import goes against the order of the stages."""
+@cache
+def all_imports() -> tuple[Import, ...]:
+    """Every import of every module."""
+    known = set(trees())
+    return tuple(one for name, tree in trees().items() for one in imports(tree, name, known))
+
+
+def is_forbidden(one: Import) -> bool:
+    """Whether an import goes to the same floor or up."""
     importer, imported = part_of(one.importer), part_of(one.imported)
     if importer in ("", imported) or imported == "":
-        return False  # the package loads its parts by name when asked; parts may use `__version__`
-    if importer in TOP:
-        return imported in TOP and TOP.index(imported) > TOP.index(importer)
-    if importer in BASE:
-        lazily = (importer, imported) in LAZY and one.where != "module"
-        return imported not in BASE and not lazily
-    if imported in BASE:
+        return False  # the package loads its parts lazily; any part may read `__version__`
+    if one.where != "module" and (one.importer, one.imported) in CALLED_FROM_BELOW:
         return False
-    return imported in TOP or STAGES[imported] >= STAGES[importer]
+    if FLOOR_OF[importer] == 1:
+        return FLOOR_OF[imported] > 1
+    return FLOOR_OF[imported] >= FLOOR_OF[importer]
 
 
-MODULES = sorted(trees())
+def circles() -> list[list[str]]:
+    """Groups of modules that import one another when they are loaded.
+
+    The registration of commands is left out: `cli.app` imports the modules that register in it.
+    """
+    graph: dict[str, set[str]] = {name: set() for name in trees()}
+    for one in all_imports():
+        if one.where == "module" and part_of(one.importer) not in ("", "cli"):
+            graph[one.importer].add(one.imported)
+
+    def reachable(start: str) -> set[str]:
+        seen: set[str] = set()
+        todo = list(graph[start])
+        while todo:
+            name = todo.pop()
+            if name not in seen:
+                seen.add(name)
+                todo += graph.get(name, ())
+        return seen
+
+    return [[name, *sorted(reachable(name))] for name in sorted(graph) if name in reachable(name)]
 
 
-def test_every_module_has_a_place_in_the_order() -> None:
-    assert {part_of(module) for module in MODULES} - {""} <= {*STAGES, *BASE, *TOP}
+def test_packages_import_only_lower_floors() -> None:
+    assert {part_of(module) for module in trees()} - {""} == set(FLOOR_OF)
+    assert not [str(one) for one in all_imports() if is_forbidden(one)]
+    assert not circles()
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_a_stage_imports_only_what_comes_before_it(module: str) -> None:
-    assert not [str(one) for one in imports(module) if forbidden(one)]
-
-
-@pytest.mark.parametrize(
-    ("importer", "imported", "where", "is_forbidden"),
-    [
-        ("features.compute", "embedding", "module", True),
-        ("features.compute", "embedding", "function", True),
-        ("features.compute", "embedding", "types", True),
-        ("embedding", "features", "module", False),
-        ("projection", "clustering.linkage", "module", True),
-        ("clustering.linkage", "clustering.methods", "module", False),
-        ("figures.make", "atlas", "types", False),
-        ("figures.make", "site.export", "module", True),
-        ("evaluation.clouds", "behaviour", "module", False),
-        ("literature", "stages.run", "function", True),
-        ("atlas", "queries", "module", True),
-        ("atlas", "queries", "function", False),
-        ("atlas", "distances", "function", True),
-        ("files", "head", "module", False),
-        ("queries", "features", "module", False),
-        ("queries", "cli.look", "function", True),
-        ("cli.look", "queries", "module", False),
-    ],
-)
-def test_the_order_is_what_it_should_be(
-    importer: str, imported: str, where: Literal["module", "function"], is_forbidden: bool
-) -> None:
-    one = Import(f"{PACKAGE}.{importer}", f"{PACKAGE}.{imported}", where, 1)
-    assert forbidden(one) == is_forbidden
-
-
-def test_imports_are_found_wherever_they_stand() -> None:
+def test_the_rule_on_imports_finds_what_breaks_it() -> None:
     source = (
-        "from attention_motifs import files, Atlas\n"
+        "from attention_motifs import prompts, Atlas\n"
         "import attention_motifs.head as h, numpy\n"
         "if TYPE_CHECKING:\n"
         "    from attention_motifs.atlas import Atlas\n"
@@ -218,18 +178,16 @@ def test_imports_are_found_wherever_they_stand() -> None:
         "    finally:\n"
         "        pass\n"
     )
-    known = {f"{PACKAGE}.{name}" for name in ("files", "atlas", "features", "features.kernels")}
-    found = [
-        (part_of(one.imported), one.where, one.line)
-        for one in _imports(ast.parse(source), "m", known, "module")
+    known = {f"{PACKAGE}.{name}" for name in ("prompts", "atlas", "features", "features.kernels")}
+    seen = list(imports(ast.parse(source), f"{PACKAGE}.store.files", known))
+    assert [(part_of(one.imported), one.where, one.line, is_forbidden(one)) for one in seen] == [
+        ("prompts", "module", 1, False),
+        ("", "module", 1, False),
+        ("head", "module", 2, False),
+        ("atlas", "types", 4, True),
+        ("features", "function", 7, False),
     ]
-    assert found == [
-        ("files", "module", 1),
-        ("", "module", 1),
-        ("head", "module", 2),
-        ("atlas", "types", 4),
-        ("features", "function", 7),
-    ]
+    assert is_forbidden(Import(f"{PACKAGE}.models.model", f"{PACKAGE}.distances", "function", 1))
 
 
 # What is never done
@@ -237,79 +195,69 @@ def test_imports_are_found_wherever_they_stand() -> None:
 
 def dangers(tree: ast.AST) -> list[str]:
     """Ways to run code that a file brings along."""
-    found = []
+    bad = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
+    calls = {"eval", "exec", "compile", "__import__", "torch.load", "pd.read_pickle"}
+    seen = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = [alias.name for alias in node.names]
             if isinstance(node, ast.ImportFrom):
                 names = [node.module or "", *(f"{node.module}.{name}" for name in names)]
-            bad = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
-            found += [name for name in names if name.partition(".")[0] in bad]
-            found += [name for name in names if name == "torch.load"]
+            seen += [name for name in names if name.partition(".")[0] in bad]
+            seen += [name for name in names if name == "torch.load"]
         elif isinstance(node, ast.Call):
             called = ast.unparse(node.func)
-            if called in {"eval", "exec", "compile", "__import__", "torch.load", "pd.read_pickle"}:
-                found.append(called)
+            if called in calls:
+                seen.append(called)
             for keyword in node.keywords:
                 given = ast.unparse(keyword.value)
                 if keyword.arg in {"allow_pickle", "trust_remote_code"} and given != "False":
-                    found.append(f"{keyword.arg}={given}")
+                    seen.append(f"{keyword.arg}={given}")
                 if (keyword.arg, given) == ("weights_only", "False"):
-                    found.append("weights_only=False")
-    return found
+                    seen.append("weights_only=False")
+    return seen
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_no_file_that_is_read_can_run_code(module: str) -> None:
-    assert not dangers(trees()[module])
+def test_modules_are_short_well_named_and_run_no_code_of_files() -> None:
+    vague = {"common", "helper", "helpers", "misc", "tools", "util", "utilities", "utils"}
+    for module, tree in trees().items():
+        assert not vague & set(module.split(".")), module
+        assert not dangers(tree), module
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                assert (node.end_lineno or 0) - node.lineno < 80, f"{module}.{node.name}"
+    for path in ROOT.rglob("*.py"):
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 500, path
 
 
 @pytest.mark.parametrize(
-    "code",
+    ("code", "dangerous"),
     [
-        "import pickle",
-        "import joblib.numpy_pickle as j",
-        "from pickle import loads",
-        "from torch import load",
-        "torch.load(path)",
-        "np.load(path, allow_pickle=True)",
-        "np.load(path, allow_pickle=allowed)",
-        "AutoModel.from_pretrained(name, trust_remote_code=True)",
-        "torch.hub.load(name, weights_only=False)",
-        "eval(text)",
-        "__import__(name)",
+        ("import pickle", True),
+        ("import joblib.numpy_pickle as j", True),
+        ("from pickle import loads", True),
+        ("from torch import load", True),
+        ("torch.load(path)", True),
+        ("np.load(path, allow_pickle=True)", True),
+        ("np.load(path, allow_pickle=allowed)", True),
+        ("AutoModel.from_pretrained(name, trust_remote_code=True)", True),
+        ("torch.hub.load(name, weights_only=False)", True),
+        ("eval(text)", True),
+        ("__import__(name)", True),
+        ("model.eval()", False),
+        ("np.load(p, allow_pickle=False)", False),
+        ("re.compile(p)", False),
     ],
 )
-def test_dangers_are_found(code: str) -> None:
-    assert dangers(ast.parse(code))
-
-
-@pytest.mark.parametrize(
-    "code", ["model.eval()", "np.load(p, allow_pickle=False)", "re.compile(p)"]
-)
-def test_what_only_looks_like_a_danger_is_none(code: str) -> None:
-    assert not dangers(ast.parse(code))
+def test_dangers_are_recognised(code: str, dangerous: bool) -> None:
+    assert bool(dangers(ast.parse(code))) == dangerous
 
 
 @pytest.mark.parametrize("module", ["attention_motifs.embedding", "test_files", "docs.conftest"])
 @pytest.mark.parametrize("category", [DeprecationWarning, RuntimeWarning, UserWarning])
-def test_warnings_of_ours_are_errors_here(module: str, category: type[Warning]) -> None:
+def test_our_own_warnings_are_errors_in_tests(module: str, category: type[Warning]) -> None:
     with pytest.raises(category, match="of ours"):
         warnings.warn_explicit("of ours", category, "file.py", 1, module=module)
-
-
-# Names and sizes
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_modules_are_named_after_what_they_do(module: str) -> None:
-    vague = {"common", "helper", "helpers", "misc", "tools", "util", "utilities", "utils"}
-    assert not vague & set(module.split("."))
-
-
-@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
-def test_files_can_be_read_in_one_sitting(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 500
 
 
 # Import cost
@@ -322,20 +270,14 @@ def loaded_by(statement: str) -> set[str]:
     return {name.partition(".")[0] for name in json.loads(done.stdout)}
 
 
-def test_importing_the_package_loads_nothing_else() -> None:
+def test_imports_are_light() -> None:
     loaded = loaded_by("import attention_motifs; attention_motifs.__version__")
     assert "attention_motifs" in loaded
     assert not loaded & {*HEAVY, "numpy", "jaxtyping", "rich", "typer"}
-
-
-def test_what_all_modules_stand_on_is_light() -> None:
-    names = sorted(BASE | {"prompts", "embedding", "queries"})
+    names = ("atlas.check", "atlas.queries", "embedding", "executors", "models", "prompts", "store")
     loaded = loaded_by("; ".join(f"import attention_motifs.{name}" for name in names))
     assert "numpy" in loaded
     assert not loaded & HEAVY
-
-
-def test_the_command_line_starts_light() -> None:
     loaded = loaded_by("import attention_motifs.cli.app")
     assert "typer" in loaded
     assert not loaded & HEAVY
@@ -345,7 +287,7 @@ def test_the_command_line_starts_light() -> None:
 
 
 @pytest.mark.parametrize("name", attention_motifs.__all__)
-def test_every_public_name_is_there_and_documented(name: str) -> None:
+def test_every_public_name_is_available_and_documented(name: str) -> None:
     value = getattr(attention_motifs, name)
     assert name == "__version__" or (callable(value) and value.__doc__)
 
@@ -359,8 +301,5 @@ def test_public_names_are_the_same_for_python_and_for_the_type_checker() -> None
     assert typed == attention_motifs._WHERE
     assert sorted(attention_motifs.__all__) == sorted([*typed, "__version__"])
     assert dir(attention_motifs) == sorted(attention_motifs.__all__)
-
-
-def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nothing_of_that_name'"):
         _ = attention_motifs.nothing_of_that_name

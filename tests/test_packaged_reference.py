@@ -12,10 +12,11 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from attention_motifs.comparison import CLAIMS, comparison_page, judged
+from attention_motifs.cli.configuration_file import build_plan, read_configuration
 from attention_motifs.embedding import PatternEmbedding
 from attention_motifs.figures.artificial import HEADS
-from attention_motifs.stages.configuration_file import build_plan, read_configuration
+from attention_motifs.reports.comparison_claims import CLAIMS, judged
+from attention_motifs.reports.comparison_page import comparison_page
 
 DOCS = Path(__file__).parents[1] / "docs"
 REFERENCE = DOCS / "packaged"

@@ -35,10 +35,14 @@ PARTS = (
     "literature",
     "behaviour",
     "evaluation",
-    "comparison",
+    "models",
     "figures",
-    "head_export",
-    "queries",
+    "atlas.queries",
+    "reports.comparison_claims",
+    "reports.comparison_measures",
+    "reports.comparison_page",
+    "reports.head_record",
+    "reports.head_page",
     "progress",
 )
 """Packages whose names are listed beside the public interface: those that the docs import from."""

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from attention_motifs.atlas import Atlas
     from attention_motifs.distances import head_distances, metric_names
     from attention_motifs.embedding import PatternEmbedding
+    from attention_motifs.embedding.recommended import RecommendedEmbedding
     from attention_motifs.errors import MotifsError
     from attention_motifs.extraction import PatternBatch, extract_patterns, load_model
     from attention_motifs.features import compute_features, feature, feature_names, feature_sets
     from attention_motifs.head import HeadId
     from attention_motifs.literature import known_heads
-    from attention_motifs.manifest import Configuration
     from attention_motifs.prompts import Prompt, load_prompts
-    from attention_motifs.recommended import RecommendedEmbedding
     from attention_motifs.stages.run import add, build
+    from attention_motifs.store.manifest import Configuration
 
 try:
     __version__ = version("attention-motifs")
@@ -30,13 +30,13 @@ except PackageNotFoundError:  # running from a source tree that was never instal
 
 _WHERE = {
     "Atlas": "atlas",
-    "Configuration": "manifest",
+    "Configuration": "store.manifest",
     "HeadId": "head",
     "MotifsError": "errors",
     "PatternBatch": "extraction",
     "PatternEmbedding": "embedding",
     "Prompt": "prompts",
-    "RecommendedEmbedding": "recommended",
+    "RecommendedEmbedding": "embedding.recommended",
     "add": "stages.run",
     "build": "stages.run",
     "compute_features": "features",

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from attention_motifs.behaviour import METHODS, Ablation, calibrate, replay_ablated, run_ablated
+from attention_motifs.behaviour.replay import check_replay, clean_run
 from attention_motifs.errors import InputError, ModelError
-from attention_motifs.extraction import LoadedModel, load_model, run_tapped
-from attention_motifs.extraction.replay import check_replay, clean_run
+from attention_motifs.extraction import load_model, run_tapped
 from attention_motifs.extraction.tap import attention_modules, output_projections
+from attention_motifs.models.model import LoadedModel
 from tiny_models import FAMILIES, save_family
 
 N_LAYERS, N_HEADS, N = 3, 4, 11

@@ -21,7 +21,8 @@ from attention_motifs.behaviour import (
     copying_scores,
 )
 from attention_motifs.errors import ModelError
-from attention_motifs.extraction import LoadedModel, load_model
+from attention_motifs.extraction import load_model
+from attention_motifs.models.model import LoadedModel
 from conftest import Tiny
 from tiny_models import make_tiny_model
 
@@ -149,7 +150,7 @@ def test_a_model_without_its_language_head_has_scores_of_patterns_alone(
 @pytest.mark.models
 @pytest.mark.parametrize("model", ["smollm2-135m-instruct"])
 def test_induction_heads_of_a_real_model_copy_more_than_heads_of_their_layers(model: str) -> None:
-    from attention_motifs.extraction import first_token
+    from attention_motifs.models.tokenizing import first_token
 
     loaded = load_model(model, language_head=True)
     scores = behaviour_scores(loaded, first=first_token(loaded), n_sequences=4)

@@ -126,7 +126,8 @@ def test_classes_take_scores_from_the_threshold_on_and_no_missing_ones() -> None
 def test_scores_of_a_model_are_seeded_and_leave_special_tokens_out(
     tiny: Tiny, own_cache: Path
 ) -> None:
-    from attention_motifs.extraction import first_token, load_model
+    from attention_motifs.extraction import load_model
+    from attention_motifs.models.tokenizing import first_token
 
     loaded = load_model(tiny.model("a"))
     assert not set(common_tokens(loaded).tolist()) & set(loaded.tokenizer.all_special_ids)
@@ -143,7 +144,8 @@ def test_scores_of_a_model_are_seeded_and_leave_special_tokens_out(
 
 @pytest.mark.models
 def test_the_packaged_model_has_induction_heads() -> None:
-    from attention_motifs.extraction import first_token, load_model
+    from attention_motifs.extraction import load_model
+    from attention_motifs.models.tokenizing import first_token
 
     loaded = load_model("smollm2-135m-instruct")
     scores = behaviour_scores(loaded, first=first_token(loaded), n_sequences=4)

@@ -24,10 +24,11 @@ from attention_motifs.behaviour import (
     sweep,
 )
 from attention_motifs.behaviour.designs import Design
+from attention_motifs.behaviour.replay import clean_run
 from attention_motifs.behaviour.sweep import donors_for
 from attention_motifs.errors import InputError, ModelError
-from attention_motifs.extraction import LoadedModel, load_model
-from attention_motifs.extraction.replay import clean_run
+from attention_motifs.extraction import load_model
+from attention_motifs.models.model import LoadedModel
 from tiny_models import save_family
 
 ABLATIONS = (

@@ -16,13 +16,13 @@ import polars as pl
 import pytest
 from playwright.sync_api import expect
 
-from attention_motifs import files
-from attention_motifs.ablation_table import table_of
 from attention_motifs.atlas import Atlas
+from attention_motifs.atlas.ablation_table import table_of
 from attention_motifs.head import HeadId
 from attention_motifs.site.export import export_site
-from attention_motifs.stages import ablation_rows as rows_of
-from attention_motifs.stages.ablation_targets import Target, near_heads
+from attention_motifs.stages.ablation import rows as rows_of
+from attention_motifs.stages.ablation.targets import Target, near_heads
+from attention_motifs.store import files
 from browser.conftest import Visit, visiting
 from synthetic_atlas import make_synthetic_atlas
 

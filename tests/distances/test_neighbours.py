@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attention_motifs import files
 from attention_motifs.distances import get_metric, head_distances
+from attention_motifs.distances.head_vectors import SKETCHED, Sketch, cloud_vectors
 from attention_motifs.distances.index import HeadIndex
 from attention_motifs.distances.neighbours import (
     distances_among,
@@ -19,8 +19,8 @@ from attention_motifs.distances.neighbours import (
     nearest_neighbours,
     rows_from,
 )
-from attention_motifs.distances.sketch import SKETCHED, Sketch, cloud_vectors
 from attention_motifs.errors import AtlasError, InputError
+from attention_motifs.store import files
 from distances.clouds import clouds, gaussian, oracle
 
 pytest.importorskip("faiss")

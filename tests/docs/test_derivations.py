@@ -7,6 +7,7 @@ import pytest
 from scipy.signal import get_window
 
 import attention_motifs as am
+from attention_motifs.embedding.moments import FeatureMoments
 from attention_motifs.features.definitions import (
     GRAM_MATRICES,
     HISTOGRAM_CONTEXTS,
@@ -15,7 +16,6 @@ from attention_motifs.features.definitions import (
     total_power,
     vector_statistics,
 )
-from attention_motifs.moments import FeatureMoments
 
 
 def softmax_patterns(n_patterns: int, n: int, seed: int = 0) -> np.ndarray:

@@ -228,7 +228,7 @@ def test_a_model_that_is_not_there_is_one_line(tiny: Tiny, many: Path, tmp_path:
 def test_a_sweep_by_workers_gives_the_same_rows(built: Atlas, tmp_path: Path) -> None:
     import torch
 
-    from attention_motifs.stages.ablate import Settings, sweep
+    from attention_motifs.stages.ablation.ablate import Settings, sweep
 
     settings = Settings(n_sequences=5, methods=("mean", "resample"))
     threads = torch.get_num_threads()

@@ -12,15 +12,16 @@ import pytest
 import torch
 
 from attention_motifs.errors import ModelError
-from attention_motifs.extraction import LoadedModel, attention, load_model, run_tapped, tap
-from attention_motifs.extraction.architectures import (
+from attention_motifs.extraction import attention, load_model, run_tapped, tap
+from attention_motifs.extraction.causal_check import causal_check
+from attention_motifs.models.architectures import (
     REFUSED,
     TESTED,
     check_configuration,
     layers_and_heads,
     taps_to_try,
 )
-from attention_motifs.extraction.causal_check import causal_check
+from attention_motifs.models.model import LoadedModel
 from conftest import Tiny
 from tiny_models import make_tiny_model, save_family
 

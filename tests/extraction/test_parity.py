@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from attention_motifs.errors import ModelError
-from attention_motifs.extraction import LoadedModel, load_model, run_tapped
-from attention_motifs.extraction.architectures import TESTED
+from attention_motifs.extraction import load_model, run_tapped
+from attention_motifs.models.architectures import TESTED
+from attention_motifs.models.model import LoadedModel
 from tiny_models import FAMILIES, make_tiny_model, save_family
 
 
@@ -151,8 +152,8 @@ def test_attention_that_is_not_causal_is_refused(
 def test_packaged_models_too(name: str) -> None:
     from transformers import AutoModel
 
-    from attention_motifs.extraction import pull_model
-    from attention_motifs.extraction.packaged import converted_folder
+    from attention_motifs.models.packaged import converted_folder
+    from attention_motifs.models.sources import pull_model
 
     assert "licence" in pull_model(name)
     model = load_model(name)

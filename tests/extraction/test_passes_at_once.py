@@ -19,8 +19,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from attention_motifs.errors import ModelError, ResourceError
 from attention_motifs.extraction import (
-    LoadedModel,
-    TokenizedPrompt,
     attention,
     for_each_layer,
     load_model,
@@ -28,9 +26,10 @@ from attention_motifs.extraction import (
     run_tapped,
     stream,
     tap,
-    tokenize,
 )
 from attention_motifs.features import compute_features
+from attention_motifs.models.model import LoadedModel
+from attention_motifs.models.tokenizing import TokenizedPrompt, tokenize
 from conftest import Tiny
 from tiny_models import make_tiny_model, save_family, texts
 

@@ -14,16 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attention_motifs.errors import InputError, ModelError
-from attention_motifs.extraction import (
-    LoadedModel,
-    TokenizedPrompt,
-    extract_patterns,
-    first_token,
-    for_each_layer,
-    load_model,
-    stream,
-    tokenize,
-)
+from attention_motifs.extraction import extract_patterns, for_each_layer, load_model, stream
+from attention_motifs.models.model import LoadedModel
+from attention_motifs.models.tokenizing import TokenizedPrompt, first_token, tokenize
 from conftest import Tiny
 from tiny_models import texts
 

@@ -14,13 +14,14 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from attention_motifs import Atlas, hub
-from attention_motifs.atlas_paths import ATLAS_FILES
-from attention_motifs.checking import check_atlas
-from attention_motifs.contents import atlas_files
+from attention_motifs import Atlas
+from attention_motifs.atlas.check import check_atlas
 from attention_motifs.errors import AtlasError, InputError, RemoteError
 from attention_motifs.sharing import fetch, prepare, publish
 from attention_motifs.sharing.publish import Publication
+from attention_motifs.store import hub
+from attention_motifs.store.inventory import atlas_files
+from attention_motifs.store.paths import ATLAS_FILES
 from hub_server import TOKEN, Hub
 from loopback import Fault, serving
 from synthetic_atlas import make_synthetic_atlas
@@ -416,7 +417,7 @@ def test_faults_of_lazy_reads(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setenv("ATTENTION_MOTIFS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("attention_motifs.remote.tree.PAUSES", (0.0, 0.0))
+    monkeypatch.setattr("attention_motifs.store.remote.tree.PAUSES", (0.0, 0.0))
     there = Atlas.open(f"hf://{NAME}")
     published.faults.append(Fault(**vars(fault)))
     if said is not None:
@@ -473,8 +474,8 @@ def test_the_commands_share_an_atlas_and_tell_no_secret(
 
 
 def test_every_path_of_an_atlas_is_among_its_files() -> None:
-    from attention_motifs.atlas_paths import AtlasPaths
-    from attention_motifs.contents import belongs
+    from attention_motifs.store.inventory import belongs
+    from attention_motifs.store.paths import AtlasPaths
 
     paths = AtlasPaths()
     paths.path = Path("/a")

@@ -10,14 +10,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from attention_motifs.ablation_table import schema
 from attention_motifs.atlas import Atlas
+from attention_motifs.atlas.ablation_table import schema
 from attention_motifs.behaviour import CLASS_THRESHOLDS
 from attention_motifs.cli import main
 from attention_motifs.errors import InputError
-from attention_motifs.stages import ablate as stage
-from attention_motifs.stages.ablate import Settings, ablate, sweep
-from attention_motifs.stages.ablation_targets import (
+from attention_motifs.stages.ablation import ablate as stage
+from attention_motifs.stages.ablation.ablate import Settings, ablate, sweep
+from attention_motifs.stages.ablation.targets import (
     class_heads,
     cluster_heads,
     named_heads,

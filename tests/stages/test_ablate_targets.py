@@ -14,16 +14,17 @@ import pytest
 import torch
 from scipy.stats import false_discovery_control, spearmanr
 
-from attention_motifs.atlas import Atlas, Configuration
+from attention_motifs.atlas import Atlas
 from attention_motifs.behaviour import CLASS_THRESHOLDS, Ablation, run_ablated
 from attention_motifs.cli import main
 from attention_motifs.errors import InputError
 from attention_motifs.extraction import load_model
-from attention_motifs.stages.ablate import Settings, ablate, sweep
-from attention_motifs.stages.ablation_targets import class_heads, named_heads
+from attention_motifs.stages.ablation.ablate import Settings, ablate, sweep
+from attention_motifs.stages.ablation.targets import class_heads, named_heads
 from attention_motifs.stages.cluster import cluster
 from attention_motifs.stages.run import build
 from attention_motifs.stages.score import score
+from attention_motifs.store.manifest import Configuration
 from tiny_models import make_tiny_model, texts, write_prompts
 
 Command = Callable[..., list[dict[str, Any]]]

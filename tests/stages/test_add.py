@@ -10,10 +10,10 @@ import polars as pl
 import pytest
 
 from attention_motifs.atlas import Atlas
-from attention_motifs.checking import check_atlas
+from attention_motifs.atlas.check import check_atlas
+from attention_motifs.atlas.queries import clouds_for
 from attention_motifs.distances import head_distances
 from attention_motifs.errors import AtlasError, InputError, ModelError
-from attention_motifs.queries import clouds_for
 from attention_motifs.stages.distances import distances
 from attention_motifs.stages.embed import embed
 from attention_motifs.stages.run import add, build

@@ -15,9 +15,10 @@ from attention_motifs.atlas import Atlas
 from attention_motifs.distances import head_distances
 from attention_motifs.embedding import LENGTH_BINS
 from attention_motifs.errors import AtlasError, InputError
-from attention_motifs.extraction import for_each_layer, load_model, tokenize
+from attention_motifs.extraction import for_each_layer, load_model
 from attention_motifs.features import compute_features, feature_names
 from attention_motifs.features.registry import forget
+from attention_motifs.models.tokenizing import tokenize
 from attention_motifs.prompts import Prompt, prompts_digest
 from attention_motifs.stages.distances import distances
 from attention_motifs.stages.embed import embed

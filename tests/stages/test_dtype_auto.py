@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from attention_motifs.atlas import Atlas
-from attention_motifs.checking import check_atlas
+from attention_motifs.atlas.check import check_atlas
 from attention_motifs.errors import AtlasError
 from attention_motifs.executors.jobs import Job, call
 from attention_motifs.extraction import loading

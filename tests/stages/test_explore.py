@@ -46,8 +46,8 @@ def test_a_large_atlas_gets_the_site_alone(atlas: Atlas, monkeypatch: pytest.Mon
 
 
 def test_projections_of_fewer_heads_are_left_out(atlas: Atlas) -> None:
-    from attention_motifs import files
     from attention_motifs.stages.project import project
+    from attention_motifs.store import files
 
     project(atlas, methods=["pca"], dimensions=[2])
     files.write_parquet(atlas.projections_path, atlas.projections.tail(-1))

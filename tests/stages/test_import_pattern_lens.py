@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from attention_motifs import Atlas
-from attention_motifs.checking import check_atlas
+from attention_motifs.atlas.check import check_atlas
 from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.extraction import extract_patterns
 from attention_motifs.features import feature_names

@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attention_motifs import files
 from attention_motifs.atlas import Atlas
-from attention_motifs.checking import check_atlas
+from attention_motifs.atlas.check import check_atlas
+from attention_motifs.distances.neighbour_graph import DENSE_LIMIT
 from attention_motifs.errors import AtlasError, InputError
-from attention_motifs.neighbour_graph import DENSE_LIMIT
 from attention_motifs.site.export import export_site
 from attention_motifs.stages import neighbours as stage
 from attention_motifs.stages.cluster import cluster
 from attention_motifs.stages.distances import distances
 from attention_motifs.stages.evaluate import evaluate
 from attention_motifs.stages.project import project
+from attention_motifs.store import files
 from conftest import contents
 from exported_site import manifest_of, values
 from synthetic_atlas import make_synthetic_atlas
@@ -206,7 +206,7 @@ def test_a_sound_atlas_has_no_findings_and_a_damaged_one_does(atlas: Atlas) -> N
 def test_a_run_that_was_stopped_goes_on_and_ends_with_the_same_files(
     atlas: Atlas, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("attention_motifs.neighbour_files.HEADS_PER_PART", 32)
+    monkeypatch.setattr("attention_motifs.distances.neighbour_files.HEADS_PER_PART", 32)
     monkeypatch.setattr(stage, "HEADS_PER_PART", 32)
     whole = contents(thin(atlas).path / "neighbours")
     assert sum("mean/part" in str(name) for name in whole) == 3

@@ -16,14 +16,15 @@ import pytest
 import torch
 from torch.overrides import TorchFunctionMode
 
-from attention_motifs.atlas import Atlas, Configuration
+from attention_motifs.atlas import Atlas
 from attention_motifs.extraction import stream, tap
-from attention_motifs.extraction.tokenizing import TokenizedPrompt
 from attention_motifs.features import compute_features, feature_names, features_of
 from attention_motifs.features.registry import BUILT_IN_SETS
+from attention_motifs.models.tokenizing import TokenizedPrompt
 from attention_motifs.prompts import Prompt, prompts_digest
 from attention_motifs.stages.create import prompts_table
 from attention_motifs.stages.extract import PatternSource, Sink, extract_from
+from attention_motifs.store.manifest import Configuration
 from features.patterns import softmax_pattern
 
 GPU = torch.device("cuda:0")

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from attention_motifs.atlas import Atlas
-from attention_motifs.checking import check_atlas
+from attention_motifs.atlas.check import check_atlas
 from attention_motifs.cli import main
 from attention_motifs.errors import InputError
 from attention_motifs.figures.head_groups import head_groups
 from attention_motifs.site import export_heads
 from attention_motifs.site.export import inputs_digest
-from attention_motifs.stages import own_classes
+from attention_motifs.stages import create
+from attention_motifs.stages.create import forget_classes, save_classes
 from attention_motifs.stages.evaluate import literature_classes
 from attention_motifs.stages.extract import write_heads
-from attention_motifs.stages.own_classes import forget_classes, save_classes
 from synthetic_atlas import make_synthetic_atlas
 
 HEADS = ("L0:H0", "L1:H1", "L2:H0")
@@ -98,14 +98,14 @@ def test_a_run_stopped_between_the_files_is_finished(
 
     file = write(tmp_path / "mine.json")
     with monkeypatch.context() as patch:
-        patch.setattr(own_classes, "write_heads", stop)
+        patch.setattr(create, "write_heads", stop)
         with pytest.raises(KeyboardInterrupt):
             save_classes(atlas, file)
     assert labelled(atlas) == []
     save_classes(atlas, file)
     assert labelled(atlas) == OF_ATLAS
     with monkeypatch.context() as patch:
-        patch.setattr(own_classes, "write_heads", stop)
+        patch.setattr(create, "write_heads", stop)
         with pytest.raises(KeyboardInterrupt):
             forget_classes(atlas)
     forget_classes(atlas)

@@ -19,10 +19,10 @@ import polars as pl
 import pytest
 
 from attention_motifs.atlas import Atlas
-from attention_motifs.comparison import judged
-from attention_motifs.extraction.sources import ALIASES
+from attention_motifs.cli.configuration_file import build_plan, read_configuration
+from attention_motifs.models.sources import ALIASES
+from attention_motifs.reports.comparison_claims import judged
 from attention_motifs.stages.compare import measure
-from attention_motifs.stages.configuration_file import build_plan, read_configuration
 from local_hub import LocalHub, local_hub
 from tiny_models import make_tiny_model, texts
 

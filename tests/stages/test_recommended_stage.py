@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from attention_motifs.atlas import Atlas
-from attention_motifs.checking import check_atlas
+from attention_motifs.atlas.check import check_atlas
+from attention_motifs.atlas.queries import near
 from attention_motifs.cli import main
 from attention_motifs.distances import head_distances
+from attention_motifs.embedding.recommended import RecommendedEmbedding
 from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.features import feature_names
-from attention_motifs.queries import near
-from attention_motifs.recommended import RecommendedEmbedding
 from attention_motifs.stages.distances import distances
 from attention_motifs.stages.embed import embed
 from attention_motifs.stages.extract import extract

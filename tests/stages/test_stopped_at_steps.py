@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from attention_motifs.atlas import Atlas
-from attention_motifs.checking import check_atlas
+from attention_motifs.atlas.check import check_atlas
 from conftest import Tiny, contents
 
 

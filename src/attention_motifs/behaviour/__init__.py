@@ -36,11 +36,10 @@ if TYPE_CHECKING:
         OF_PATTERNS,
         BehaviourScores,
         behaviour_scores,
-        common_tokens,
         computed_classes,
-        repeated_sequences,
         score_patterns,
     )
+    from attention_motifs.behaviour.sequences import common_tokens, repeated_sequences
     from attention_motifs.behaviour.sweep import SweepPlan, measure_block, memory_needed
 
 _NAMES = {
@@ -53,9 +52,9 @@ _NAMES = {
     "measures": ("MEASURES", "measures_on"),
     "scores": (
         "BEHAVIOURS", "CLASS_THRESHOLDS", "DESIGNS", "N_SEQUENCES", "OF_OUTPUTS",
-        "OF_PATTERNS", "BehaviourScores", "behaviour_scores", "common_tokens", "computed_classes",
-        "repeated_sequences", "score_patterns",
+        "OF_PATTERNS", "BehaviourScores", "behaviour_scores", "computed_classes", "score_patterns",
     ),
+    "sequences": ("common_tokens", "repeated_sequences"),
     "sweep": ("SweepPlan", "measure_block", "memory_needed"),
 }  # fmt: skip
 _WHERE = {name: module for module, names in _NAMES.items() for name in names}

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from attention_motifs.behaviour.replay import CleanRun, replay
 from attention_motifs.errors import InputError
 from attention_motifs.extraction import run_tapped
-from attention_motifs.extraction.replay import CleanRun, replay
 from attention_motifs.extraction.tap import LayerSink, OutputSink
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-    from attention_motifs.extraction import LoadedModel
+    from attention_motifs.models.model import LoadedModel
 
 METHODS = {
     "mean": "its mean over calibration prompts and positions",

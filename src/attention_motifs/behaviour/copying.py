@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attention_motifs.behaviour.scores import common_tokens, repeated_sequences
+from attention_motifs.behaviour.direct_path import direct_path
+from attention_motifs.behaviour.sequences import common_tokens, repeated_sequences
 from attention_motifs.errors import ModelError
-from attention_motifs.extraction.direct_path import direct_path
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from attention_motifs.extraction import LoadedModel
+    from attention_motifs.models.model import LoadedModel
 
 N_TOKENS, N_SAMPLES = 25, 10
 """As in that paper."""

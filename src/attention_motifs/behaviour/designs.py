@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attention_motifs.behaviour.scores import repeated_sequences
+from attention_motifs.behaviour.sequences import repeated_sequences
 from attention_motifs.errors import InputError
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
     from attention_motifs.behaviour.designs import Design
-    from attention_motifs.extraction.language_head import LanguageHead
+    from attention_motifs.models.language_head import LanguageHead
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from attention_motifs.behaviour.sequences import common_tokens, repeated_sequences
 from attention_motifs.errors import InputError, ModelError
 from attention_motifs.progress import Report, silent
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
-    from attention_motifs.extraction import LoadedModel
+    from attention_motifs.models.model import LoadedModel
 
 OF_PATTERNS = {
     "induction": "attention to the tokens that followed earlier occurrences of this one",
@@ -76,31 +77,6 @@ class BehaviourScores:
     """Over all sequences of both designs."""
     spread: Float[np.ndarray, "layers heads behaviours"]
     """Standard deviation over the sequences (ddof 1)."""
-
-
-def repeated_sequences(
-    vocabulary: Int[np.ndarray, " words"],
-    block_length: int,
-    n_repeats: int,
-    n_sequences: int,
-    rng: np.random.Generator,
-    first: int | None,
-) -> Int[np.ndarray, "sequences tokens"]:
-    """Draw blocks of distinct tokens, repeat them, and put `first` before if there is one.
-
-    Raises:
-        InputError: if the vocabulary has fewer tokens than a block.
-    """
-    if len(vocabulary) < block_length:
-        raise InputError(
-            f"{len(vocabulary)} common tokens are not enough for blocks of {block_length}"
-        )
-    rows = []
-    for _ in range(n_sequences):
-        block = rng.choice(vocabulary, size=block_length, replace=False)
-        start = [] if first is None else [first]
-        rows.append(np.concatenate([start, np.tile(block, n_repeats)]))
-    return np.stack(rows).astype(np.int64)
 
 
 def score_patterns(
@@ -161,20 +137,6 @@ def _mass(
 ) -> Float[np.ndarray, " heads"]:
     """Attention that falls on `where`, mean over the queries."""
     return np.asarray(np.einsum("hij,ij->hi", patterns, where)[:, queries].mean(axis=1))
-
-
-def common_tokens(loaded: LoadedModel) -> Int[np.ndarray, " words"]:
-    """Ids of tokens that occur in the built-in prompts, less the special ones.
-
-    So rare tokens, whose embeddings may hardly be trained, are left out for every tokenizer.
-    """
-    from attention_motifs.prompts import load_prompts
-
-    tokenizer = loaded.tokenizer
-    ids: set[int] = set()
-    for prompt in load_prompts():
-        ids.update(tokenizer(prompt.text, add_special_tokens=False)["input_ids"])
-    return np.array(sorted(ids - set(tokenizer.all_special_ids)), dtype=np.int64)
 
 
 def behaviour_scores(

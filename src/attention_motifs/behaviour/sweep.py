@@ -18,15 +18,15 @@ from attention_motifs.behaviour.measures import (
     losses_and_divergence,
     measures_on,
 )
+from attention_motifs.behaviour.replay import check_replay, clean_run
 from attention_motifs.errors import InputError, ModelError
-from attention_motifs.extraction.replay import check_replay, clean_run
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
     from attention_motifs.behaviour.designs import Design
-    from attention_motifs.extraction import LoadedModel
-    from attention_motifs.extraction.language_head import LanguageHead
+    from attention_motifs.models.language_head import LanguageHead
+    from attention_motifs.models.model import LoadedModel
 
 BLOCK_SEQUENCES = 4
 """Sequences that share a clean run. It is kept, so that this bounds the memory."""

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from attention_motifs.executors import Executor
-    from attention_motifs.stages.ablate import Settings
-    from attention_motifs.stages.ablation_targets import Target
+    from attention_motifs.stages.ablation.ablate import Settings
+    from attention_motifs.stages.ablation.targets import Target
 
 
 HeadsArgument = Annotated[
@@ -117,7 +117,7 @@ def ablate(
       motifs ablate --sweep gemma-3-270m --sequences 8
       motifs ablate --sweep gemma-3-270m --executor ray --ray-worker gpus=1
     """
-    from attention_motifs.stages.ablate import Settings
+    from attention_motifs.stages.ablation.ablate import Settings
 
     name, equals, _ = (model or "").partition("=")
     wish = Wish(tuple(heads or ()), sweep, near, class_name, cluster, n, metric, name)
@@ -150,7 +150,7 @@ def _run(
 ) -> pl.DataFrame:
     """Sweep, or ablate what is meant; the rows of the table that this gives."""
     from attention_motifs.errors import InputError
-    from attention_motifs.stages import ablate as stage
+    from attention_motifs.stages.ablation import ablate as stage
 
     ways = [wish.heads, wish.sweep, wish.class_name, wish.cluster]
     if not wish.sweep:
@@ -175,7 +175,7 @@ def _run(
 def _target(there: Atlas, wish: Wish) -> Target:
     """Heads that are ablated together."""
     from attention_motifs.errors import InputError
-    from attention_motifs.stages import ablation_targets as targets
+    from attention_motifs.stages.ablation import targets as targets
 
     if wish.heads:
         return targets.named_heads(there, wish.heads)

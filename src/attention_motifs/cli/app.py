@@ -37,4 +37,4 @@ def _main(
 
 
 # Each of these modules registers its commands when it is imported.
-from attention_motifs.cli import ablate, build, explorer, laboratory, look, models, paper, share  # noqa: E402, F401
+from attention_motifs.cli import ablate, analyse, build, explorer, models, paper, query, share  # noqa: E402, F401

@@ -11,13 +11,13 @@ from attention_motifs.atlas import Atlas
 from attention_motifs.cli import options as o
 from attention_motifs.cli.app import app
 from attention_motifs.cli.console import errors, print_line, report
+from attention_motifs.distances.neighbour_graph import DENSE_LIMIT
 from attention_motifs.errors import InputError
-from attention_motifs.manifest import FEATURE_SETS
-from attention_motifs.neighbour_graph import DENSE_LIMIT
+from attention_motifs.store.manifest import FEATURE_SETS
 
 if TYPE_CHECKING:
+    from attention_motifs.cli.configuration_file import BuildPlan
     from attention_motifs.executors import Executor
-    from attention_motifs.stages.configuration_file import BuildPlan
 
 
 # Flags of `build` and `extract` whose key in a configuration file has another name.
@@ -28,7 +28,7 @@ _APART = {"atlas", "config", "executor", "ray_address", "ray_workers", "ray_work
 
 def _plan(ctx: typer.Context, config: str | None = None) -> BuildPlan:
     """Put the flags that were given over the configuration, and both over the defaults."""
-    from attention_motifs.stages.configuration_file import build_plan, read_configuration
+    from attention_motifs.cli.configuration_file import build_plan, read_configuration
 
     values = read_configuration(config) if config is not None else {}
     for flag, value in ctx.params.items():

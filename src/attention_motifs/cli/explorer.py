@@ -134,10 +134,11 @@ def export(
       motifs export gpt2-small:L5:H1 --html
       motifs export gpt2-small:L5:H1 --csv --metric cosine --out distances.csv
     """
-    from attention_motifs import files
     from attention_motifs.errors import InputError
     from attention_motifs.head import model_folder
-    from attention_motifs.head_export import head_record, page
+    from attention_motifs.reports.head_page import page
+    from attention_motifs.reports.head_record import head_record
+    from attention_motifs.store import files
 
     if [html, json, csv].count(True) != 1:
         raise InputError("choose one of --html, --json and --csv")

@@ -21,7 +21,7 @@ def list_models(json: o.JsonOption = False) -> None:
     Examples:
       motifs models list
     """
-    from attention_motifs.extraction import known_models
+    from attention_motifs.models.sources import known_models
 
     known = known_models()
     if json:
@@ -47,6 +47,6 @@ def pull(
     Examples:
       motifs models pull smollm2-135m-instruct
     """
-    from attention_motifs.extraction import pull_model
+    from attention_motifs.models.sources import pull_model
 
     print_line(pull_model(name, report))

@@ -10,7 +10,7 @@ import typer
 
 from attention_motifs.cli.console import report
 from attention_motifs.errors import MotifsError
-from attention_motifs.remote import LazyPath, is_url, show_progress
+from attention_motifs.store.remote import LazyPath, is_url, show_progress
 
 if TYPE_CHECKING:
     from attention_motifs.executors import Executor
@@ -34,14 +34,14 @@ def complete_head(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def complete_model(incomplete: str) -> list[str]:
     """Names of models that can be had."""
-    from attention_motifs.extraction import known_models
+    from attention_motifs.models.sources import known_models
 
     return [m.name for m in known_models() if m.name.startswith(incomplete)]
 
 
 def complete_configuration(incomplete: str) -> list[str]:
     """Names of the configurations that come with the package."""
-    from attention_motifs.stages.configuration_file import shipped
+    from attention_motifs.cli.configuration_file import shipped
 
     return [name for name in shipped() if name.startswith(incomplete)]
 

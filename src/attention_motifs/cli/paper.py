@@ -42,7 +42,7 @@ def paper(
         there = Atlas.open(o.find_atlas(atlas))
     else:
         from attention_motifs.cli.build import run_plan
-        from attention_motifs.stages.configuration_file import build_plan, read_configuration
+        from attention_motifs.cli.configuration_file import build_plan, read_configuration
 
         plan = build_plan(read_configuration(config))
         settings = plan.figures
@@ -80,9 +80,10 @@ def compare(
       motifs compare --atlas my-atlas --beside shorter-prompts --beside with-bos --out page/
       motifs compare --atlas my-atlas --json
     """
-    from attention_motifs import files
-    from attention_motifs.comparison import CLAIMS, comparison_page, judged
+    from attention_motifs.reports.comparison_claims import CLAIMS, judged
+    from attention_motifs.reports.comparison_page import comparison_page
     from attention_motifs.stages.compare import compare as run_compare
+    from attention_motifs.store import files
 
     there = [Atlas.open(path) for path in (o.find_atlas(atlas), *map(o.place, beside or ()))]
     found = run_compare(there, seed=seed, report=report)

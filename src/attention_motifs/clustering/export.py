@@ -11,7 +11,7 @@ from attention_motifs.clustering.methods import Clustering
 from attention_motifs.clustering.names import NamedClusters
 from attention_motifs.clustering.stability import Stability
 from attention_motifs.errors import InputError
-from attention_motifs.files import write_json
+from attention_motifs.store.files import write_json
 
 SCHEMA = 1
 

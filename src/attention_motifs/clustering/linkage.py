@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
+from attention_motifs.distances.neighbour_graph import NeighbourGraph, adjacency, check_distances
 from attention_motifs.errors import InputError
-from attention_motifs.neighbour_graph import NeighbourGraph, adjacency, check_distances
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int

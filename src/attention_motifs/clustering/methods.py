@@ -17,8 +17,7 @@ from attention_motifs.clustering.linkage import (
     number_by_size,
     single_of_graph,
 )
-from attention_motifs.errors import InputError
-from attention_motifs.neighbour_graph import (
+from attention_motifs.distances.neighbour_graph import (
     NeighbourGraph,
     Neighbours,
     Rows,
@@ -28,6 +27,7 @@ from attention_motifs.neighbour_graph import (
     join_by_rows,
     neighbour_graph,
 )
+from attention_motifs.errors import InputError
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attention_motifs.errors import InputError
-from attention_motifs.files import write_json
 from attention_motifs.head import HeadId
-from attention_motifs.user_files import Entry, read_entry
+from attention_motifs.store.files import write_json
+from attention_motifs.store.validated_json import Entry, read_entry
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int

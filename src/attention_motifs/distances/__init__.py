@@ -18,6 +18,7 @@ from attention_motifs.distances.compute import (
     candidate_distances,
     distances_from,
     head_distances,
+    nearest,
 )
 from attention_motifs.distances.metrics import (
     DEFAULT_METRIC,
@@ -25,7 +26,6 @@ from attention_motifs.distances.metrics import (
     random_directions,
     sliced_wasserstein,
 )
-from attention_motifs.distances.nearest import nearest
 from attention_motifs.distances.registry import (
     Metric,
     get_metric,

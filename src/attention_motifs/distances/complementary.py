@@ -211,7 +211,7 @@ def _permutation_p(
     orders: Int[np.ndarray, "permutations tested"],
     threads: int | None,
 ) -> Float[np.ndarray, " pairs"]:
-    from attention_motifs.distances.pairings import count_larger_pairings
+    from attention_motifs.distances.assignment import count_larger_pairings
 
     left, right = np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1])
     counts = np.empty(len(pairs), np.int64)

@@ -47,7 +47,7 @@ def gromov_pairs(
     """
     from scipy.spatial.distance import cdist
 
-    from attention_motifs.distances.pairings import optimal_columns
+    from attention_motifs.distances.assignment import optimal_columns
 
     ot = _pot()
     points = prepared[0]

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attention_motifs import files
-from attention_motifs.distances.sketch import Sketch, finite_vectors
+from attention_motifs.distances.head_vectors import Sketch, finite_vectors
+from attention_motifs.distances.neighbour_files import about, metadata
 from attention_motifs.errors import AtlasError, InputError
-from attention_motifs.neighbour_files import about, metadata
+from attention_motifs.store import files
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-    from attention_motifs.distances.sketch import HeadClouds
+    from attention_motifs.distances.head_vectors import HeadClouds
 
 N_PROBED = 32
 """Cells that a query looks into; docs/nearest.md has the recall with fewer and more."""

@@ -154,7 +154,7 @@ def _paired_cosine_pairs(prepared: Prepared, left: np.ndarray, right: np.ndarray
 
 
 def _wasserstein_pairs(prepared: Prepared, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    from attention_motifs.distances.pairings import assignment_pairs
+    from attention_motifs.distances.assignment import assignment_pairs
 
     return _listed(assignment_pairs, prepared[0], left, right)
 

@@ -15,8 +15,8 @@ from attention_motifs.errors import InputError
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
+    from attention_motifs.distances.head_vectors import HeadClouds
     from attention_motifs.distances.index import HeadIndex
-    from attention_motifs.distances.sketch import HeadClouds
 
 N_NEAREST = 64
 """Neighbours kept of each head: as many as the largest neighbourhood of the projections."""
@@ -175,7 +175,7 @@ def check_sketched(metric: str, n_heads: int) -> None:
     Raises:
         InputError: naming those that have.
     """
-    from attention_motifs.distances.sketch import SKETCHED
+    from attention_motifs.distances.head_vectors import SKETCHED
 
     if get_metric(metric).name not in SKETCHED:
         raise InputError(

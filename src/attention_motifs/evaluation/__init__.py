@@ -9,23 +9,23 @@ Pure functions on arrays; nothing here reads or writes a file.
 
 from __future__ import annotations
 
-from attention_motifs.evaluation.assembly import Evidence, Settings, evaluate
 from attention_motifs.evaluation.clouds import (
     Identification,
     VarianceShares,
     identification,
     variance_shares,
 )
+from attention_motifs.evaluation.evaluate import Evidence, Settings, evaluate
 from attention_motifs.evaluation.null import (
     NullTest,
     false_discovery_rates,
     layer_matched_draws,
     layer_permutations,
 )
+from attention_motifs.evaluation.query_sets import ALL_MODELS, HeadPositions
 from attention_motifs.evaluation.recovery import ClassRecovery, HeadClass, TooFew, class_recovery
 from attention_motifs.evaluation.regression import NeighbourRegression, neighbour_regression
 from attention_motifs.evaluation.reliability import SplitHalf, split_half
-from attention_motifs.evaluation.scopes import ALL_MODELS, HeadPositions
 from attention_motifs.evaluation.table import Evaluation, Row
 
 __all__ = [

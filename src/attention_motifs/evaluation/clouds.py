@@ -11,7 +11,7 @@ import numpy as np
 
 from attention_motifs.errors import InputError
 from attention_motifs.evaluation.null import generator
-from attention_motifs.evaluation.scopes import ALL_MODELS, HeadPositions
+from attention_motifs.evaluation.query_sets import ALL_MODELS, HeadPositions
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float

@@ -16,8 +16,8 @@ from attention_motifs.evaluation.null import (
     layer_matched_draws,
     n_arrangements,
 )
+from attention_motifs.evaluation.query_sets import HeadPositions, Scope, scopes
 from attention_motifs.evaluation.ranking import RankStatistics
-from attention_motifs.evaluation.scopes import HeadPositions, Scope, scopes
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int

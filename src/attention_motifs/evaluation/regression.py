@@ -11,9 +11,9 @@ import numpy as np
 
 from attention_motifs.errors import InputError
 from attention_motifs.evaluation.null import NullTest, compare, generator, layer_permutations
+from attention_motifs.evaluation.query_sets import HeadPositions, Scope, scopes
 from attention_motifs.evaluation.ranking import rank_heads
 from attention_motifs.evaluation.recovery import N_NEIGHBOURS, N_PERMUTATIONS, TooFew
-from attention_motifs.evaluation.scopes import HeadPositions, Scope, scopes
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int

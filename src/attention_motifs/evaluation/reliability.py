@@ -10,8 +10,8 @@ import numpy as np
 
 from attention_motifs.errors import InputError
 from attention_motifs.evaluation.null import generator
+from attention_motifs.evaluation.query_sets import ALL_MODELS, HeadPositions
 from attention_motifs.evaluation.regression import spearman_rows
-from attention_motifs.evaluation.scopes import ALL_MODELS, HeadPositions
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int

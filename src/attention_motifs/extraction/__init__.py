@@ -11,19 +11,7 @@ from typing import TYPE_CHECKING, Any
 from attention_motifs.extraction.importing import without_collector
 
 if TYPE_CHECKING:
-    from attention_motifs.extraction.loading import (
-        LoadedModel,
-        ModelInfo,
-        load_model,
-        resolve_dtype,
-    )
-    from attention_motifs.extraction.sources import (
-        KnownModel,
-        ModelReference,
-        known_models,
-        pull_model,
-        resolve,
-    )
+    from attention_motifs.extraction.loading import load_model, resolve_dtype
     from attention_motifs.extraction.stream import (
         PatternBatch,
         extract_patterns,
@@ -31,42 +19,27 @@ if TYPE_CHECKING:
         most_at_once,
     )
     from attention_motifs.extraction.tap import run_tapped
-    from attention_motifs.extraction.tokenizing import TokenizedPrompt, first_token, tokenize
+    from attention_motifs.models.sources import resolve
+    from attention_motifs.models.tokenizing import tokenize
 
 _WHERE = {
-    "KnownModel": "sources",
-    "LoadedModel": "loading",
-    "ModelInfo": "loading",
-    "ModelReference": "sources",
-    "PatternBatch": "stream",
-    "TokenizedPrompt": "tokenizing",
-    "extract_patterns": "stream",
-    "first_token": "tokenizing",
-    "for_each_layer": "stream",
-    "known_models": "sources",
-    "load_model": "loading",
-    "most_at_once": "stream",
-    "pull_model": "sources",
-    "resolve": "sources",
-    "resolve_dtype": "loading",
-    "run_tapped": "tap",
-    "tokenize": "tokenizing",
+    "PatternBatch": "extraction.stream",
+    "extract_patterns": "extraction.stream",
+    "for_each_layer": "extraction.stream",
+    "load_model": "extraction.loading",
+    "most_at_once": "extraction.stream",
+    "resolve": "models.sources",
+    "resolve_dtype": "extraction.loading",
+    "run_tapped": "extraction.tap",
+    "tokenize": "models.tokenizing",
 }
 
 __all__ = [
-    "KnownModel",
-    "LoadedModel",
-    "ModelInfo",
-    "ModelReference",
     "PatternBatch",
-    "TokenizedPrompt",
     "extract_patterns",
-    "first_token",
     "for_each_layer",
-    "known_models",
     "load_model",
     "most_at_once",
-    "pull_model",
     "resolve",
     "resolve_dtype",
     "run_tapped",
@@ -79,5 +52,5 @@ def __getattr__(name: str) -> Any:
     if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     with without_collector():
-        module = import_module(f"{__name__}.{_WHERE[name]}")
+        module = import_module(f"attention_motifs.{_WHERE[name]}")
     return getattr(module, name)

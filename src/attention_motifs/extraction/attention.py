@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from attention_motifs.extraction import products
+from attention_motifs.extraction import onednn_linear
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -191,10 +191,10 @@ def _products(
     b, k, g, n, d = left.shape
     m = right.shape[2]
     stacked, others = left.reshape(b * k, g * n, d), right.flatten(0, 1)
-    if g * n * m * d >= _WORTH_ONEDNN and products.by_onednn(stacked, others):
+    if g * n * m * d >= _WORTH_ONEDNN and onednn_linear.by_onednn(stacked, others):
         # The smaller side takes the scale.
         stacked = stacked if scale == 1.0 else stacked * scale
-        each = [products.linear(x, y) for x, y in zip(stacked, others, strict=True)]
+        each = [onednn_linear.linear(x, y) for x, y in zip(stacked, others, strict=True)]
         product = each[0] if len(each) == 1 else torch.stack(each)
     else:
         nothing = stacked.new_empty(1)  # with beta 0 it is not read

@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 
 from attention_motifs.errors import ModelError, MotifsError
-from attention_motifs.extraction.architectures import has_sinks
 from attention_motifs.extraction.tap import INTERFACE, NotHeldError, run_tapped
+from attention_motifs.models.architectures import has_sinks
 
 if TYPE_CHECKING:
-    from attention_motifs.extraction.loading import LoadedModel
+    from attention_motifs.models.model import LoadedModel
 
 VERSION = 2
 """Raised whenever more is asked; models that passed an earlier check are checked again."""

@@ -6,8 +6,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,62 +14,18 @@ import torch
 
 from attention_motifs import __version__
 from attention_motifs.errors import InputError, ModelError, ResourceError
-from attention_motifs.extraction import architectures, products, tap
-from attention_motifs.extraction.cache import cache_folder
+from attention_motifs.extraction import onednn_linear, tap
 from attention_motifs.extraction.causal_check import VERSION, causal_check
-from attention_motifs.extraction.convert import RECORD, quiet_transformers
-from attention_motifs.extraction.dtypes import AUTO, DTYPES, dtype_as_stored, stored_dtype
 from attention_motifs.extraction.importing import without_collector
-from attention_motifs.extraction.language_head import LanguageHead, without_head
-from attention_motifs.extraction.packaged import converted_folder, sha256_of
-from attention_motifs.extraction.sources import ModelReference, local_folder, resolve
+from attention_motifs.models import architectures
+from attention_motifs.models.convert import RECORD, quiet_transformers
+from attention_motifs.models.dtypes import AUTO, DTYPES, dtype_as_stored, stored_dtype
+from attention_motifs.models.language_head import without_head
+from attention_motifs.models.model import LoadedModel, ModelInfo, weights_sha256
+from attention_motifs.models.packaged import converted_folder, sha256_of
+from attention_motifs.models.sources import ModelReference, local_folder, resolve
 from attention_motifs.progress import Report, silent
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """What an atlas records of a model. It holds no path of the machine."""
-
-    name: str
-    kind: str
-    location: str
-    """Hub id, requirement of the package, or the last part of a local path."""
-    revision: str | None
-    """Commit on the hub."""
-    weights_sha256: str
-    tokenizer_sha256: str
-    licence: str | None
-    architecture: str
-    """`model_type` in transformers."""
-    n_layers: int
-    n_heads: int
-    """Query heads per layer."""
-    n_parameters: int
-    """Without the language-model head."""
-    dtype: str
-    device: str
-    tap: architectures.Tap
-
-    def to_json(self) -> dict[str, Any]:
-        """As a JSON object."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> ModelInfo:
-        """Read what `to_json` wrote; other keys are passed over."""
-        return cls(**{k: value[k] for k in cls.__dataclass_fields__})
-
-
-@dataclass(frozen=True)
-class LoadedModel:
-    """A model in memory, in evaluation mode."""
-
-    model: Any
-    """transformers' base model."""
-    tokenizer: Any
-    info: ModelInfo
-    head: LanguageHead | None = None
-    """From hidden states to logits, where it was asked for."""
+from attention_motifs.store.cache_folder import cache_folder
 
 
 def load_model(
@@ -165,7 +120,7 @@ def _load(
     for way in architectures.taps_to_try(config.model_type):
         try:
             whole = _weights(reference, folder, way, dtype, device, language_head)
-            products.use_in(whole)
+            onednn_linear.use_in(whole)
             model, head = without_head(whole) if language_head else (whole, None)
             # Models that see and hear as well carry their text model inside.
             model = getattr(model, "language_model", model)
@@ -336,17 +291,3 @@ def _tokenizer_sha256(folder: Path) -> str:
         if (folder / name).is_file():
             digest.update(f"{name} {sha256_of(folder / name)}\n".encode())
     return digest.hexdigest()
-
-
-def weights_sha256(folder: Path) -> str:
-    """SHA-256 of the weights: of one file's content, or over the hashes of several.
-
-    The hub's cache names the content of large files by their SHA-256; it is taken from there.
-    """
-    hashes = []
-    for path in sorted(folder.glob("*.safetensors")):
-        target = path.resolve().name
-        hashes.append(target if re.fullmatch(r"[0-9a-f]{64}", target) else sha256_of(path))
-    if len(hashes) == 1:
-        return hashes[0]
-    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()

@@ -20,10 +20,11 @@ from torch import Tensor
 
 from attention_motifs.errors import ModelError, ResourceError
 from attention_motifs.extraction.attention import part_bytes
-from attention_motifs.extraction.loading import LoadedModel, free_memory, load_model
+from attention_motifs.extraction.loading import free_memory, load_model
 from attention_motifs.extraction.tap import run_tapped
-from attention_motifs.extraction.tokenizing import TokenizedPrompt, tokenize
 from attention_motifs.head import HeadId
+from attention_motifs.models.model import LoadedModel
+from attention_motifs.models.tokenizing import TokenizedPrompt, tokenize
 from attention_motifs.prompts import Prompt
 
 if TYPE_CHECKING:

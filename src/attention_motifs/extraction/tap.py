@@ -29,7 +29,7 @@ from attention_motifs.extraction.attention import (
 )
 
 if TYPE_CHECKING:
-    from attention_motifs.extraction.loading import LoadedModel
+    from attention_motifs.models.model import LoadedModel
 
 INTERFACE = "attention_motifs"
 """The name under which our attention function is registered with transformers."""

@@ -7,12 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attention_motifs.features.compiled import compiled
-from attention_motifs.features.extended_alike import (
-    ALIKE_FEATURES,
-    AlikeWork,
-    alike_features,
-    alike_work,
-)
 from attention_motifs.features.extended_definitions import (
     COMPANIONS,
     NAMES,
@@ -35,6 +29,12 @@ from attention_motifs.features.extended_lanes import (
     WEIGHT,
 )
 from attention_motifs.features.extended_scan import FIRST, Scan, scan, scan_work
+from attention_motifs.features.similarity_kernels import (
+    ALIKE_FEATURES,
+    AlikeWork,
+    alike_features,
+    alike_work,
+)
 from attention_motifs.features.statistic_kernels import correlation, lag1_autocorrelation
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from attention_motifs.features.extended_definitions import NEAR
-from attention_motifs.features.lanes import (
+from attention_motifs.features.simd import (
     FLOAT,
     FLOATS,
     INDEX,
@@ -28,7 +28,7 @@ from attention_motifs.features.lanes import (
     emitted,
     splat,
 )
-from attention_motifs.features.panels import products_of_block
+from attention_motifs.features.tiles import products_of_block
 
 # Sums over far entries: products with what follows them, in the order of the features, then
 # weights and squares.

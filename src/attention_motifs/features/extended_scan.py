@@ -23,8 +23,8 @@ from attention_motifs.features.extended_lanes import (
     row_similarities,
     sum_of_logs,
 )
-from attention_motifs.features.lanes import WIDTH
-from attention_motifs.features.panels import panel_count
+from attention_motifs.features.simd import WIDTH
+from attention_motifs.features.tiles import panel_count
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int

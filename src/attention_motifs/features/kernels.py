@@ -29,8 +29,7 @@ from attention_motifs.features.gram_kernels import (
     log_panels,
     pack,
 )
-from attention_motifs.features.lanes import WIDTH
-from attention_motifs.features.panels import largest_of_row
+from attention_motifs.features.simd import WIDTH
 from attention_motifs.features.statistic_kernels import (
     COUNT,
     VectorWork,
@@ -38,6 +37,7 @@ from attention_motifs.features.statistic_kernels import (
     vector_statistics,
     vector_work,
 )
+from attention_motifs.features.tiles import largest_of_row
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, Int8

@@ -64,7 +64,7 @@ def feature_correlation(
     Raises:
         AtlasError: if a part of the features is missing or damaged.
     """
-    from attention_motifs.moments import FeatureMoments
+    from attention_motifs.embedding.moments import FeatureMoments
 
     embedding = atlas.embedding()
     names = list(embedding.feature_names)

@@ -13,8 +13,8 @@ from attention_motifs.figures.heatmap import distance_heatmap, heads_in_order
 from attention_motifs.figures.sheet import DEFAULT_PROMPTS, pattern_sheet
 from attention_motifs.figures.style import save
 from attention_motifs.figures.variance import variance_explained, variance_table
-from attention_motifs.files import atomic
 from attention_motifs.progress import Report, silent
+from attention_motifs.store.files import atomic
 
 if TYPE_CHECKING:
     import polars as pl

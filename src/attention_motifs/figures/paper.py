@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attention_motifs import files
 from attention_motifs.figures.artificial import artificial_distances, artificial_example
 from attention_motifs.figures.clouds import embedding_points, pattern_embedding
 from attention_motifs.figures.components import (
@@ -27,6 +26,7 @@ from attention_motifs.figures.style import save
 from attention_motifs.figures.variance import variance_explained, variance_table
 from attention_motifs.literature import known_heads
 from attention_motifs.progress import Report, silent
+from attention_motifs.store import files
 
 if TYPE_CHECKING:
     import polars as pl

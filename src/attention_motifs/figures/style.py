@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 from attention_motifs.errors import InputError
-from attention_motifs.files import atomic
+from attention_motifs.store.files import atomic
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

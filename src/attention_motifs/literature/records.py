@@ -21,7 +21,7 @@ from typing import TypeVar
 
 from attention_motifs.errors import InputError
 from attention_motifs.head import HeadId, check_model_name
-from attention_motifs.user_files import Entry, parse_entry, read_entry
+from attention_motifs.store.validated_json import Entry, parse_entry, read_entry
 
 SCHEMA = 1
 _COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attention_motifs.errors import InputError
-from attention_motifs.neighbour_graph import (
+from attention_motifs.distances.neighbour_graph import (
     NeighbourGraph,
     Neighbours,
     Rows,
@@ -23,6 +22,7 @@ from attention_motifs.neighbour_graph import (
     join_by_rows,
     sampled_rank_preservation,
 )
+from attention_motifs.errors import InputError
 from attention_motifs.projection import methods as m
 
 if TYPE_CHECKING:

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attention_motifs.errors import InputError
-from attention_motifs.neighbour_graph import (
+from attention_motifs.distances.neighbour_graph import (
     NeighbourGraph,
     check_distances,
     geodesics,
@@ -26,6 +25,7 @@ from attention_motifs.neighbour_graph import (
     neighbour_graph,
     rank_preservation,
 )
+from attention_motifs.errors import InputError
 
 if TYPE_CHECKING:
     from jaxtyping import Float

@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from attention_motifs import files, remote
 from attention_motifs.atlas import Atlas
-from attention_motifs.contents import atlas_files
 from attention_motifs.errors import InputError
 from attention_motifs.progress import Report, silent
+from attention_motifs.store import files, remote
+from attention_motifs.store.inventory import atlas_files
 
 
 def copy(source: str | Path, target: str | Path, *, report: Report = silent) -> Atlas:

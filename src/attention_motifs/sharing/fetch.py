@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attention_motifs import __version__, files, hub
+from attention_motifs import __version__
 from attention_motifs.atlas import Atlas
-from attention_motifs.checking import check_atlas
-from attention_motifs.contents import FileEntry, difference
+from attention_motifs.atlas.check import check_atlas
 from attention_motifs.errors import AtlasError, InputError, RemoteError
 from attention_motifs.progress import Report, silent
+from attention_motifs.store import files, hub
+from attention_motifs.store.inventory import FileEntry, difference
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

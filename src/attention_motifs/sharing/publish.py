@@ -9,10 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
-from attention_motifs import __version__, hub
+from attention_motifs import __version__
 from attention_motifs.atlas import IMPORTED, Atlas
-from attention_motifs.checking import check_atlas
-from attention_motifs.contents import (
+from attention_motifs.atlas.check import check_atlas
+from attention_motifs.errors import AtlasError, InputError, RemoteError
+from attention_motifs.progress import Report, silent
+from attention_motifs.prompts import BUILTIN, PILE_10K
+from attention_motifs.sharing.dataset_card import dataset_card, megabytes
+from attention_motifs.store import hub
+from attention_motifs.store.inventory import (
     FileEntry,
     atlas_files,
     belongs,
@@ -20,11 +25,7 @@ from attention_motifs.contents import (
     entry_of,
     entry_of_bytes,
 )
-from attention_motifs.errors import AtlasError, InputError, RemoteError
-from attention_motifs.manifest import SCHEMA_VERSION, Manifest
-from attention_motifs.progress import Report, silent
-from attention_motifs.prompts import BUILTIN, PILE_10K
-from attention_motifs.sharing.card import dataset_card, megabytes
+from attention_motifs.store.manifest import SCHEMA_VERSION, Manifest
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd, HfApi

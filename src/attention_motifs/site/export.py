@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from attention_motifs import __version__, files
+from attention_motifs import __version__
 from attention_motifs.atlas import Atlas
 from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.progress import Report, silent
@@ -20,6 +20,7 @@ from attention_motifs.site.export_distances import write_distances
 from attention_motifs.site.export_patterns import write_patterns
 from attention_motifs.site.export_points import write_points
 from attention_motifs.site.output import DataFolder, json_bytes
+from attention_motifs.store import files
 
 ASSETS = Path(__file__).parent / "assets"
 """The pages, as the front end's build left them: index.html and what it asks for."""

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from attention_motifs import files
 from attention_motifs.atlas import Atlas
 from attention_motifs.errors import AtlasError
 from attention_motifs.progress import Report
 from attention_motifs.site.contract import PatternChunk
 from attention_motifs.site.output import DataFolder
+from attention_motifs.store import files
 
 CHUNK_BYTES = 1 << 20
 """Unpacked size up to which a layer is one file."""

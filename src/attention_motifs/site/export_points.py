@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from attention_motifs.atlas import KEY_COLUMNS, Atlas
+from attention_motifs.embedding.moments import FeatureMoments
 from attention_motifs.errors import InputError
 from attention_motifs.features import feature_sets, features_of
-from attention_motifs.files import parquet_columns
-from attention_motifs.moments import FeatureMoments
 from attention_motifs.progress import Report
 from attention_motifs.site.contract import (
     Dtype,
@@ -26,6 +25,7 @@ from attention_motifs.site.contract import (
     Points,
 )
 from attention_motifs.site.output import DataFolder, finite
+from attention_motifs.store.files import parquet_columns
 
 if TYPE_CHECKING:
     from jaxtyping import Float

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attention_motifs import files
 from attention_motifs.atlas import Atlas
 from attention_motifs.clustering import carry_over, read_names
 from attention_motifs.site.contract import (
@@ -18,6 +17,7 @@ from attention_motifs.site.contract import (
     Projection,
 )
 from attention_motifs.site.output import DataFolder, finite
+from attention_motifs.store import files
 
 if TYPE_CHECKING:
     import polars as pl

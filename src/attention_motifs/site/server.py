@@ -12,7 +12,7 @@ import hashlib
 import ipaddress
 import mimetypes
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import uvicorn
     from starlette.requests import Request
     from starlette.responses import Response
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8377
@@ -124,14 +124,55 @@ def allowed_host(host: str, names: Iterable[str]) -> Callable[[str], bool]:
     return allowed
 
 
+class Guard:
+    """Middleware: only GET and HEAD of allowed hosts; headers on every answer, errors too."""
+
+    def __init__(
+        self, app: ASGIApp, allowed: Callable[[str], bool], headers: Mapping[str, str]
+    ) -> None:
+        """Stand before `app`; `allowed` tests the Host header."""
+        self.app = app
+        self.allowed = allowed
+        self.headers = [(k.lower().encode(), v.encode()) for k, v in headers.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or refuse."""
+        from starlette.responses import PlainTextResponse
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *self.headers]
+            await send(message)
+
+        if scope["type"] != "http":
+            return
+        refused = self._refusal(scope)
+        if refused is None:
+            await self.app(scope, receive, with_headers)
+        else:
+            code, why = refused
+            await PlainTextResponse(f"{why}\n", code)(scope, receive, with_headers)
+
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        """Status and reason for a request that is not answered; None if it is."""
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        if len(hosts) != 1:
+            return 400, "give one Host header"
+        if not self.allowed(hosts[0].decode("latin-1")):
+            return 421, "this server does not answer for that host"
+        if scope["method"] not in ("GET", "HEAD"):
+            return 405, "only GET and HEAD are answered"
+        if not scope["raw_path"].startswith(b"/") or not scope["path"].startswith("/"):
+            return 400, "not a path"
+        return None
+
+
 def application(folder: Path, allowed: Callable[[str], bool]) -> ASGIApp:
     """Return the ASGI application that serves a site folder."""
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
     from starlette.responses import PlainTextResponse
     from starlette.routing import Route
-
-    from attention_motifs.site.guard import Guard
 
     async def answer(request: Request) -> Response:
         path = request.scope["path"]

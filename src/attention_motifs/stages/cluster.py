@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attention_motifs import files
 from attention_motifs.atlas import Atlas
+from attention_motifs.atlas.queries import clouds_for
 from attention_motifs.errors import InputError
 from attention_motifs.progress import Advance, Report, silent
-from attention_motifs.queries import clouds_for
 from attention_motifs.stages.neighbours import Graph
+from attention_motifs.store import files
 
 if TYPE_CHECKING:
     import polars as pl

@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attention_motifs.atlas import Atlas
-from attention_motifs.comparison.measures import (
+from attention_motifs.atlas.packed_patterns import unpack_triangle
+from attention_motifs.embedding import PatternEmbedding
+from attention_motifs.embedding.moments import LengthBinnedMoments
+from attention_motifs.errors import AtlasError
+from attention_motifs.features import feature_names
+from attention_motifs.progress import Report, silent
+from attention_motifs.reports.comparison_measures import (
     depth_contrast,
     head_silhouette,
     model_overlap,
     pattern_difference,
     variance_shares,
 )
-from attention_motifs.embedding import PatternEmbedding
-from attention_motifs.errors import AtlasError
-from attention_motifs.features import feature_names
-from attention_motifs.moments import LengthBinnedMoments
-from attention_motifs.progress import Report, silent
 from attention_motifs.stages.evaluate import computed_head_classes, literature_classes
-from attention_motifs.triangles import unpack_triangle
 
 if TYPE_CHECKING:
     from jaxtyping import Float

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attention_motifs import remote
-from attention_motifs.atlas import Atlas, Configuration
+from attention_motifs.atlas import Atlas
 from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.features import feature_names
+from attention_motifs.literature import load_known_heads
 from attention_motifs.prompts import load_prompts, prompts_digest
+from attention_motifs.stages.extract import write_heads
+from attention_motifs.store import files, remote
+from attention_motifs.store.manifest import Configuration
 
 if TYPE_CHECKING:
     import polars as pl
@@ -109,7 +113,7 @@ def check_configuration(configuration: Configuration) -> None:
     Raises:
         InputError: naming the setting, its value and the mend.
     """
-    from attention_motifs.extraction import resolve
+    from attention_motifs.models.sources import resolve
 
     if configuration.max_tokens < 2:
         raise InputError(f"--max-tokens {configuration.max_tokens}: at least 2 are needed")
@@ -127,3 +131,44 @@ def check_configuration(configuration: Configuration) -> None:
                 "otherwise with NAME=PATH, or leave it out"
             )
         named[name] = wanted
+
+
+def save_classes(atlas: Atlas, file: Path) -> int:
+    """Keep a copy of a file of classes in the atlas, and label its heads by it.
+
+    The copy takes the place of an earlier one. A run that is stopped between the copy and the
+    table of heads is finished by the same call, or by the next build.
+
+    Args:
+        atlas: whose lock is held.
+        file: as `load_known_heads` reads it.
+
+    Returns:
+        How many statements of the file are about heads of this atlas.
+
+    Raises:
+        InputError: if the file is missing or malformed; the atlas is left as it was.
+    """
+    told = load_known_heads(file).assignments[len(load_known_heads().assignments) :]
+    with files.atomic(atlas.classes_path) as unfinished:
+        shutil.copyfile(file, unfinished)
+    write_heads(atlas)
+    literature = load_known_heads(atlas.classes_path)
+    sizes = {
+        literature.model_name(model): (int(info["n_layers"]), int(info["n_heads"]))
+        for model, info in atlas.manifest.models.items()
+    }
+    heads = [said.head for said in told if said.head.model in sizes]
+    return sum(h.layer < sizes[h.model][0] and h.index < sizes[h.model][1] for h in heads)
+
+
+def forget_classes(atlas: Atlas) -> bool:
+    """Delete the atlas's own classes, and take them from its heads; False if there were none.
+
+    Args:
+        atlas: whose lock is held.
+    """
+    there = atlas.own_classes is not None
+    files.remove(atlas.classes_path)
+    write_heads(atlas)
+    return there

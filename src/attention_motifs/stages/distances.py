@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from attention_motifs import files
 from attention_motifs.atlas import Atlas
-from attention_motifs.neighbour_graph import DENSE_LIMIT
+from attention_motifs.atlas.queries import clouds_for
+from attention_motifs.distances.neighbour_graph import DENSE_LIMIT
+from attention_motifs.embedding.recommended import FEATURE_SET
 from attention_motifs.progress import Report, silent
-from attention_motifs.queries import clouds_for
-from attention_motifs.recommended import FEATURE_SET
 from attention_motifs.stages.neighbours import has_all_parts, nearest_heads
+from attention_motifs.store import files
 
 STANDARD_METRICS = ("mean", "cosine")
 """Computed unless told otherwise, and `recommended` where the atlas has its features."""

@@ -7,8 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from attention_motifs import files
-from attention_motifs.atlas import Atlas, Configuration
+from attention_motifs.atlas import Atlas
 from attention_motifs.executors import Executor, Job
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.extract import (
@@ -21,6 +20,8 @@ from attention_motifs.stages.extract import (
     warn_of_mixed_lengths,
     write_part,
 )
+from attention_motifs.store import files
+from attention_motifs.store.manifest import Configuration
 
 
 def distribute(
@@ -146,7 +147,8 @@ def _key(
     atlas: Atlas, wanted: str, device: str, dtype: str | None = None
 ) -> tuple[Path, str, str, str, Configuration]:
     """All that `_source_of_process` depends on."""
-    from attention_motifs.extraction import resolve, resolve_dtype
+    from attention_motifs.extraction import resolve_dtype
+    from attention_motifs.models.sources import resolve
 
     chosen = dtype or resolve_dtype(wanted, dtype_in(atlas, resolve(wanted).name), device=device)
     return atlas.path.resolve(), wanted, device, chosen, atlas.manifest.configuration

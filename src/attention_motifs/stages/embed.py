@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attention_motifs import files
 from attention_motifs.atlas import Atlas
+from attention_motifs.atlas.queries import by_prompt
 from attention_motifs.embedding import PatternEmbedding
-from attention_motifs.errors import AtlasError
-from attention_motifs.features import feature_names
-from attention_motifs.moments import LengthBinnedMoments
-from attention_motifs.progress import Report, silent
-from attention_motifs.queries import by_prompt
-from attention_motifs.recommended import (
+from attention_motifs.embedding.moments import LengthBinnedMoments
+from attention_motifs.embedding.recommended import (
     EXACT_ROWS,
     FEATURE_SET,
     ReadParts,
     RecommendedEmbedding,
     passes,
 )
+from attention_motifs.errors import AtlasError
+from attention_motifs.features import feature_names
+from attention_motifs.progress import Report, silent
+from attention_motifs.store import files
 
 if TYPE_CHECKING:
     import polars as pl

@@ -6,11 +6,11 @@ import contextlib
 from collections.abc import Sequence
 from importlib.util import find_spec
 
-from attention_motifs import files
 from attention_motifs.atlas import Atlas
 from attention_motifs.errors import InputError
 from attention_motifs.progress import Report, silent
 from attention_motifs.site.export import Exported, export_site
+from attention_motifs.store import files
 
 MOST_HEADS = 2000
 """Heads up to which projections, clusters and evaluation are made without being asked for: their

@@ -16,21 +16,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attention_motifs import files
-from attention_motifs.atlas import BLOCK_SIZE, IMPORTED, Atlas, Configuration
+from attention_motifs.atlas import BLOCK_SIZE, IMPORTED, Atlas
+from attention_motifs.atlas.packed_patterns import pack_triangles
 from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.features import compute_features, feature_names
 from attention_motifs.features.compute import available_cores
 from attention_motifs.head import HeadId, model_folder
 from attention_motifs.progress import Report, silent
-from attention_motifs.triangles import pack_triangles
+from attention_motifs.store import files
+from attention_motifs.store.manifest import Configuration
 
 if TYPE_CHECKING:
     import polars as pl
     from jaxtyping import Float, UInt8
 
     from attention_motifs.executors import Executor
-    from attention_motifs.extraction import LoadedModel, TokenizedPrompt
+    from attention_motifs.models.model import LoadedModel
+    from attention_motifs.models.tokenizing import TokenizedPrompt
 
 Sink = Callable[[int, Sequence[int], Any], None]
 """Takes a layer, the positions of the prompts in the block, and patterns (B, H, n, n)."""
@@ -79,7 +81,7 @@ def extract(
         JobsFailedError: from an executor, if some parts could not be made; the others are there.
         AtlasError: if the atlas's patterns were imported: they cannot be taken again here.
     """
-    from attention_motifs.extraction import resolve
+    from attention_motifs.models.sources import resolve
 
     if models is None and atlas.manifest.configuration.prompts == IMPORTED:
         raise AtlasError(f"{atlas.path}: its patterns were imported; {atlas.extract_command()}")
@@ -129,7 +131,7 @@ def wanted_model(atlas: Atlas, model: str, mend: str) -> str:
     Raises:
         InputError: if it is a local one whose path the atlas does not tell.
     """
-    from attention_motifs.extraction import resolve
+    from attention_motifs.models.sources import resolve
 
     for wanted in atlas.manifest.configuration.models:
         if wanted == model or wanted.startswith(f"{model}="):
@@ -166,7 +168,9 @@ def model_source(
         ModelError, ResourceError: if the model cannot be had, loaded or trusted.
         InputError: if a prompt is shorter than two tokens.
     """
-    from attention_motifs.extraction import load_model, resolve, tokenize
+    from attention_motifs.extraction import load_model
+    from attention_motifs.models.sources import resolve
+    from attention_motifs.models.tokenizing import tokenize
 
     configuration = atlas.manifest.configuration
     dtype = dtype or dtype_in(atlas, resolve(wanted).name)
@@ -197,7 +201,8 @@ def source_of(
     Raises:
         ResourceError: if a forward pass does not fit in memory.
     """
-    from attention_motifs.extraction import first_token, for_each_layer, most_at_once
+    from attention_motifs.extraction import for_each_layer, most_at_once
+    from attention_motifs.models.tokenizing import first_token
 
     at_once = most_at_once(loaded, max((len(t.token_ids) for t in tokenized), default=2))
     # They end when the source is no longer held.

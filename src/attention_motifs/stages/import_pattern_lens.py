@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from attention_motifs import remote
-from attention_motifs.atlas import IMPORTED, Atlas, Configuration
+from attention_motifs.atlas import IMPORTED, Atlas
 from attention_motifs.distances import get_metric
 from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.extraction.pattern_lens import (
@@ -18,7 +17,6 @@ from attention_motifs.extraction.pattern_lens import (
     weights_digest,
 )
 from attention_motifs.features import feature_names
-from attention_motifs.manifest import FEATURE_SETS
 from attention_motifs.progress import Report, silent
 from attention_motifs.prompts import prompts_digest
 from attention_motifs.stages.create import add_feature_sets, prompts_table
@@ -31,6 +29,8 @@ from attention_motifs.stages.extract import (
     is_extracted,
     write_heads,
 )
+from attention_motifs.store import remote
+from attention_motifs.store.manifest import FEATURE_SETS, Configuration
 
 
 def import_pattern_lens(

@@ -7,10 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attention_motifs import files
 from attention_motifs.atlas import Atlas
 from attention_motifs.distances import get_metric
+from attention_motifs.distances.head_vectors import N_AXES
 from attention_motifs.distances.index import HeadIndex
+from attention_motifs.distances.neighbour_files import (
+    HEADS_PER_PART,
+    is_made_from,
+    mend,
+    n_parts,
+    write_part,
+)
+from attention_motifs.distances.neighbour_graph import Neighbours, Rows
 from attention_motifs.distances.neighbours import (
     HEADS_AT_A_TIME,
     N_CANDIDATES,
@@ -19,17 +27,9 @@ from attention_motifs.distances.neighbours import (
     nearest_neighbours,
     rows_from,
 )
-from attention_motifs.distances.sketch import N_AXES
 from attention_motifs.errors import AtlasError
-from attention_motifs.neighbour_files import (
-    HEADS_PER_PART,
-    is_made_from,
-    mend,
-    n_parts,
-    write_part,
-)
-from attention_motifs.neighbour_graph import Neighbours, Rows
 from attention_motifs.progress import Report, silent
+from attention_motifs.store import files
 
 if TYPE_CHECKING:
     from jaxtyping import Float

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attention_motifs import files
 from attention_motifs.atlas import Atlas
 from attention_motifs.errors import AtlasError
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.neighbours import Graph
+from attention_motifs.store import files
 
 if TYPE_CHECKING:
     import polars as pl

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from attention_motifs.atlas import Atlas, Configuration
+from attention_motifs.atlas import Atlas
 from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.executors import Executor
 from attention_motifs.progress import Report, silent
@@ -13,6 +13,7 @@ from attention_motifs.stages.create import check_configuration, create_or_resume
 from attention_motifs.stages.distances import distances, standard_metrics
 from attention_motifs.stages.embed import embed, place, place_recommended
 from attention_motifs.stages.extract import extract
+from attention_motifs.store.manifest import Configuration
 
 
 def build(
@@ -61,7 +62,7 @@ def add(path: str | Path, model: str, *, device: str = "auto", report: Report = 
         AtlasError: if the atlas has no embedding yet.
         InputError: if the atlas was fitted on the model.
     """
-    from attention_motifs.extraction import resolve
+    from attention_motifs.models.sources import resolve
 
     with Atlas.lock(path):
         atlas = Atlas.open(path)

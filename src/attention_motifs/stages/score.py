@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attention_motifs import files
 from attention_motifs.atlas import Atlas
 from attention_motifs.errors import InputError, ModelError
 from attention_motifs.executors import Executor, Job
-from attention_motifs.extraction import resolve
+from attention_motifs.models.sources import resolve
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.extract import dtype_in, wanted_model
+from attention_motifs.store import files
 
 if TYPE_CHECKING:
     import polars as pl
 
     from attention_motifs.behaviour import BehaviourScores
-    from attention_motifs.extraction import LoadedModel
+    from attention_motifs.models.model import LoadedModel
 
 SPREAD = " spread"
 """Ending of the columns that hold the standard deviation over sequences."""
@@ -116,7 +116,7 @@ def _score_model(
     atlas: Atlas, model: str, wanted: str | None, seed: int, device: str, report: Report
 ) -> BehaviourScores:
     from attention_motifs.behaviour import behaviour_scores
-    from attention_motifs.extraction import first_token
+    from attention_motifs.models.tokenizing import first_token
 
     try:
         loaded = load_scored_model(atlas, model, wanted, device, report, language_head=True)

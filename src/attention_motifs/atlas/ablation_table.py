@@ -1,0 +1,97 @@
+"""The table `ablations.parquet`: its columns, what they mean, how it is read and written.
+
+One row per thing that was measured or tested; docs/ablation.md tells how. The page of the explorer
+and `motifs ablate` are written against these columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attention_motifs.store import files
+
+if TYPE_CHECKING:
+    import polars as pl
+
+KINDS = {
+    "head": "one head ablated alone, in a sweep",
+    "set": "the named heads ablated together",
+    "control": "a random set with as many heads per layer, ablated together, for the set it names",
+    "group": "mean over the named heads of the effects of ablating each alone, from a sweep",
+    "distance": "rank correlation, over a model's heads, of distance to the anchor and effect",
+}
+"""What a row is about."""
+
+COLUMNS: dict[str, tuple[str, str]] = {
+    "experiment": ("String", "`sweep`, or what was asked for"),
+    "kind": ("String", "`head`, `set`, `control`, `group` or `distance`"),
+    "model": ("String", "whose heads"),
+    "name": ("String", "the head, the set (a class, a cluster, `5 nearest of ...`), or the anchor"),
+    "heads": ("List(String)", "the heads ablated, or averaged over; empty for `distance`"),
+    "n_heads": ("Int32", "how many; for `distance`, heads correlated over"),
+    "method": ("String", "what was put in place of the heads' outputs"),
+    "measure": ("String", "what was measured"),
+    "design": ("String", "on what: `prompts`, `repeated` or `long`"),
+    "metric": ("String", "of the distances, for sets of nearest heads and for `distance`"),
+    "anchor": ("String", "the head whose nearest, or whose distances, are meant"),
+    "clean": ("Float64", "the measure without ablation"),
+    "ablated": ("Float64", "the measure with it"),
+    "effect": ("Float64", "ablated - clean; for `distance`, Spearman's rho"),
+    "ci_low": ("Float64", "of the effect, 95 % interval by bootstrap over sequences, lower end"),
+    "ci_high": ("Float64", "its upper end"),
+    "control_effect": ("Float64", "mean effect of the layer-matched controls, or of the null"),
+    "control_low": ("Float64", "2.5 % of the controls"),
+    "control_high": ("Float64", "97.5 %"),
+    "excess": ("Float64", "effect - control_effect"),
+    "excess_low": ("Float64", "95 % interval by bootstrap over sequences, lower end"),
+    "excess_high": ("Float64", "its upper end"),
+    "standardised": ("Float64", "excess over the standard deviation of the controls"),
+    "p": ("Float64", "of the test; null for controls, which are not tested"),
+    "q": ("Float64", "Benjamini and Hochberg's, over every p of the file"),
+    "n_tested": ("Int32", "how many p the file holds"),
+    "p_floor": ("Float64", "no smaller p can come of this test"),
+    "test": ("String", "which test, and on which side"),
+    "n_controls": ("Int32", "controls measured, or permutations drawn"),
+    "control": ("Boolean", "whether the row is a control"),
+    "n_sequences": ("Int32", "sequences measured on"),
+    "n_positions": ("Int32", "positions measured per sequence"),
+    "seed": ("Int64", "of everything random"),
+}
+"""Name, polars type and meaning of every column, in order. Numbers may be null."""
+
+
+def schema() -> dict[str, Any]:
+    """Polars types by column."""
+    import polars as pl
+
+    types = {
+        "String": pl.String,
+        "List(String)": pl.List(pl.String),
+        "Int32": pl.Int32,
+        "Int64": pl.Int64,
+        "Float64": pl.Float64,
+        "Boolean": pl.Boolean,
+    }
+    return {name: types[kind] for name, (kind, _) in COLUMNS.items()}
+
+
+def table_of(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """Rows to a table with every column; NaN and what a row does not name are null."""
+    import polars as pl
+
+    filled = [{name: row.get(name) for name in COLUMNS} for row in rows]
+    return pl.DataFrame(filled, schema=schema(), orient="row").fill_nan(None)
+
+
+def read_table(path: Path, mend: str) -> pl.DataFrame:
+    """Read the table.
+
+    Raises:
+        AtlasError: if it is not there, damaged, or lacks a column; the message ends with `mend`.
+    """
+    table = files.read_parquet(path, mend, list(COLUMNS))
+    if dict(table.schema) != schema():
+        raise files.damaged(path, mend, TypeError("columns of other types"))
+    return table

@@ -1,0 +1,222 @@
+"""The direct path: what a head adds to the logits if nothing else changes.
+
+A head's output goes through the output projection into the residual stream (in Gemma 2 and 3
+through a norm first), and from there through the final norm to the unembedding. Norms divide by a
+scale that comes from the whole stream. It is kept as it was, which makes the path linear: the parts
+of the stream then add up to the whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from attention_motifs.behaviour.replay import CleanRun, clean_run, decoder_layers
+from attention_motifs.errors import ModelError
+from attention_motifs.extraction.tap import output_projections, run_tapped
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+    from attention_motifs.models.model import LoadedModel
+
+_TOLERANCE = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 6e-2}
+
+
+@dataclass(frozen=True)
+class PassedNorm:
+    """A norm, and what it was given in the clean run."""
+
+    norm: Any
+    given: Float[Tensor, "sequences n width"]
+
+    def __call__(
+        self, part: Float[Tensor, "sequences n heads width"]
+    ) -> Float[Tensor, "sequences n heads width"]:
+        """Put a part of what was given through it, in float32, with the scale that the whole has.
+
+        The shift of a LayerNorm belongs to no part, and is left out.
+        """
+        whole, passed = self.given.float(), self.norm(self.given).float()
+        if isinstance(self.norm, torch.nn.LayerNorm):
+            part, whole = _centred(part), _centred(whole)
+            gain = torch.ones(()) if self.norm.weight is None else self.norm.weight.float()
+            passed = passed if self.norm.bias is None else passed - self.norm.bias.float()
+        else:  # RMSNorm: whatever the weight is kept as, ones come out in its proportions
+            gain = self.norm(torch.ones_like(self.given[:1, :1]))[0, 0].float()
+        gain = gain.to(whole.device)
+        scale = passed.norm(dim=-1) / (whole * gain).norm(dim=-1).clamp(min=1e-30)
+        out: Tensor = part * gain * scale[:, :, None, None]
+        return out
+
+    def check(self, name: str) -> None:
+        """See that the whole, taken for a part, comes out as it did.
+
+        Raises:
+            ModelError: if not: the norm is of another kind.
+        """
+        passed = self.norm(self.given).float()
+        bias = getattr(self.norm, "bias", None)
+        shift = bias.float() if isinstance(bias, Tensor) else 0.0
+        again = self(self.given.float()[:, :, None])[:, :, 0] + shift
+        tolerance = _TOLERANCE.get(self.given.dtype, 1e-4) * float(passed.abs().max())
+        if not float((again - passed).abs().max()) <= tolerance:
+            raise ModelError(
+                f"{name}: its norm {type(self.norm).__name__} is neither a LayerNorm nor an "
+                "RMSNorm; its heads have no direct path"
+            )
+
+
+@dataclass(frozen=True)
+class DirectPath:
+    """The ways from the heads' outputs to the unembedding, on one batch of sequences."""
+
+    clean: CleanRun
+    """With its patterns."""
+    alone: tuple[Float[Tensor, "sequences n heads d"], ...]
+    """Per layer what each head would hand on if it attended to the token itself alone."""
+    mixing: tuple[Float[Tensor, "heads d width"], ...]
+    """Per layer the output projection."""
+    after: dict[int, PassedNorm]
+    """Norms between output projection and residual stream, of the layers that have one."""
+    final: PassedNorm
+
+    def added(
+        self, layer: int, outputs: Float[Tensor, "sequences n heads d"]
+    ) -> Float[Tensor, "sequences n heads width"]:
+        """What heads add to the residual stream; the projection's own shift belongs to none."""
+        part = torch.einsum("snhd,hdw->snhw", outputs.float(), self.mixing[layer])
+        return self.after[layer](part) if layer in self.after else part
+
+    def contributions(
+        self, layer: int, outputs: Float[Tensor, "sequences n heads d"]
+    ) -> Float[Tensor, "sequences n heads width"]:
+        """What heads add to that which the unembedding is given."""
+        return self.final(self.added(layer, outputs))
+
+
+@dataclass
+class _Norms:
+    """Norms seen during a pass, with what they were given."""
+
+    after: dict[int, PassedNorm] = field(default_factory=dict)
+    outside: list[tuple[PassedNorm, Tensor]] = field(default_factory=list)
+
+
+def direct_path(loaded: LoadedModel, token_ids: Int[Tensor, "sequences n"]) -> DirectPath:
+    """Run the model twice: as it is, and to see each head attend to one token alone.
+
+    Args:
+        loaded: the model.
+        token_ids: few sequences of equal length.
+
+    Raises:
+        ModelError: if its heads' outputs, final norm or norms cannot be seen or are of a kind that
+            is not known.
+    """
+    name, n_layers = loaded.info.name, loaded.info.n_layers
+    with torch.inference_mode():
+        with _watching_norms(loaded) as seen:
+            clean = clean_run(loaded, token_ids, keep_patterns=True)
+        finals = [
+            norm
+            for norm, passed in seen.outside
+            if passed.shape == clean.hidden.shape and torch.equal(passed, clean.hidden)
+        ]
+        if not finals:
+            raise ModelError(
+                f"{name}: no norm gives its last hidden states; the architecture "
+                f"{loaded.info.architecture} has no direct path that is known"
+            )
+        for norm in (finals[-1], *seen.after.values()):
+            norm.check(name)
+        projections = output_projections(loaded.model, n_layers)
+        mixing = tuple(
+            _matrix(projection, outputs)
+            for projection, outputs in zip(projections, clean.outputs, strict=True)
+        )
+        alone = _attending_to_one(loaded, clean)
+    return DirectPath(clean, alone, mixing, seen.after, finals[-1])
+
+
+def _attending_to_one(loaded: LoadedModel, clean: CleanRun) -> tuple[Tensor, ...]:
+    """What each head hands on if its pattern is the identity, the stream being the clean run's.
+
+    Sequences are run twice side by side. In the second copy patterns are the identity, and what
+    comes of it is kept and replaced by the outputs of the first.
+    """
+    n = len(clean.token_ids)
+    found: list[Tensor] = []
+
+    def held(layer: int) -> Tensor:
+        own = clean.patterns[layer]
+        return torch.cat([own, torch.eye(own.shape[-1]).to(own).expand_as(own)])
+
+    def put_back(_layer: int, output: Tensor) -> None:
+        found.append(output[n:].clone())
+        output[n:] = output[:n]
+
+    twice = torch.cat([clean.token_ids, clean.token_ids])
+    run_tapped(loaded, twice, lambda *_: None, output_sink=put_back, held=held)
+    return tuple(found)
+
+
+def _matrix(projection: Any, outputs: Tensor) -> Tensor:
+    """Read the matrix of a projection off what it makes of unit vectors, in float32."""
+    n_heads, width = outputs.shape[2:]
+    units = torch.eye(n_heads * width).to(outputs)
+    matrix: Tensor = projection(units[None])[0] - projection(torch.zeros_like(units[None, :1]))[0]
+    return matrix.float().view(n_heads, width, -1)
+
+
+def _norms_in(module: torch.nn.Module) -> list[torch.nn.Module]:
+    return [m for m in module.modules() if "norm" in type(m).__name__.lower()]
+
+
+def _centred(tensor: Tensor) -> Tensor:
+    return tensor - tensor.mean(dim=-1, keepdim=True)
+
+
+@contextlib.contextmanager
+def _watching_norms(loaded: LoadedModel) -> Iterator[_Norms]:
+    """See what norms outside the layers are given, and those that follow output projections.
+
+    A norm follows one if it is given the very tensor that came out of it.
+    """
+    seen = _Norms()
+    projected: dict[int, Any] = {}
+    layers = decoder_layers(loaded)
+    inside = {module for layer in layers for module in layer.modules()}
+    handles = []
+
+    def watch_projection(layer: int) -> Any:
+        return lambda _module, _given, output: projected.update({layer: output})
+
+    def watch_inside(layer: int) -> Any:
+        def look(module: Any, given: Any) -> None:
+            if given and layer in projected and given[0] is projected[layer]:
+                seen.after[layer] = PassedNorm(module, given[0].clone())
+
+        return look
+
+    def watch_outside(module: Any, given: Any, passed: Any) -> None:
+        seen.outside.append((PassedNorm(module, given[0].clone()), passed))
+
+    for i, projection in enumerate(output_projections(loaded.model, loaded.info.n_layers)):
+        handles.append(projection.register_forward_hook(watch_projection(i)))
+        handles += [m.register_forward_pre_hook(watch_inside(i)) for m in _norms_in(layers[i])]
+    handles += [
+        module.register_forward_hook(watch_outside)
+        for module in _norms_in(loaded.model)
+        if module not in inside
+    ]
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()

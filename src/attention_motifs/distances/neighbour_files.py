@@ -1,0 +1,124 @@
+"""Files of the nearest heads of every head (docs/nearest.md): written, and read back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attention_motifs.distances.neighbour_graph import Neighbours
+from attention_motifs.errors import AtlasError
+from attention_motifs.store import files
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+    from attention_motifs.store.paths import AtlasPaths
+
+HEADS_PER_PART = 65_536
+"""The unit that is complete or absent, and is redone after a kill."""
+
+
+def mend(atlas: AtlasPaths, metric: str) -> str:
+    """Return the words that tell how to make the files again."""
+    return f"run `motifs distances --atlas {atlas.path} --metric {metric} --force`"
+
+
+def n_parts(n_heads: int) -> int:
+    """Parts of so many heads, the last one perhaps smaller."""
+    return -(-n_heads // HEADS_PER_PART)
+
+
+def metadata(**about: str) -> dict[str, str]:
+    """Return what is told about a file, as one entry: safetensors writes several in any order."""
+    return {"about": json.dumps(about, sort_keys=True)}
+
+
+def about(told: Mapping[str, str]) -> dict[str, Any]:
+    """Read what `metadata` made; nothing where it cannot be read."""
+    try:
+        value = json.loads(told.get("about", ""))
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def write_part(path: Path, part: Neighbours, inputs: str) -> None:
+    """Write the neighbours of the heads of one part, with the digest of what they are made from."""
+    arrays = {"heads": part.heads, "distances": part.distances}
+    files.write_tensors(path, arrays, metadata(inputs=inputs))
+
+
+def is_made_from(path: Path, inputs: str) -> bool:
+    """Whether a part or an index is there, whole, and was made from these inputs."""
+    try:
+        return about(files.tensors_metadata(path, "")).get("inputs") == inputs
+    except AtlasError:
+        return False
+
+
+def read_part(atlas: AtlasPaths, metric: str, part: int, n_heads: int) -> Neighbours:
+    """Read the neighbours of one part of the heads.
+
+    Raises:
+        AtlasError: if the file is missing or damaged, or not of so many heads.
+    """
+    path, words = atlas.neighbours_path(metric, part), mend(atlas, metric)
+    arrays, _ = files.read_tensors(path, words)
+    heads, distances = arrays.get("heads"), arrays.get("distances")
+    rows = min(HEADS_PER_PART, n_heads - part * HEADS_PER_PART)
+    if (
+        heads is None
+        or distances is None
+        or heads.dtype != np.int32
+        or distances.dtype != np.float32
+        or heads.ndim != 2
+        or heads.shape != distances.shape
+        or len(heads) != rows
+    ):
+        raise AtlasError(f"{path}: not the neighbours of {rows} heads; {words}")
+    if heads.size and (heads.min() < 0 or heads.max() >= n_heads):
+        raise AtlasError(f"{path}: names heads outside 0..{n_heads - 1}; {words}")
+    return Neighbours(heads, distances)
+
+
+def read_neighbours(atlas: AtlasPaths, metric: str, n_heads: int) -> Neighbours:
+    """Read the neighbours of all heads.
+
+    Raises:
+        AtlasError: as `read_part`, or if the parts hold different numbers of neighbours.
+    """
+    parts = [read_part(atlas, metric, part, n_heads) for part in range(n_parts(n_heads))]
+    if len({part.heads.shape[1] for part in parts}) != 1:
+        raise AtlasError(
+            f"{atlas.neighbours_folder(metric)}: parts of other numbers of neighbours; "
+            f"{mend(atlas, metric)}"
+        )
+    return Neighbours(
+        np.concatenate([part.heads for part in parts]),
+        np.concatenate([part.distances for part in parts]),
+    )
+
+
+def read_nearest(
+    atlas: AtlasPaths, metric: str, head: int, n_heads: int
+) -> tuple[Int[np.ndarray, " nearest"], Float[np.ndarray, " nearest"]]:
+    """Read the neighbours of one head, and nothing else of its part.
+
+    Raises:
+        AtlasError: if the file is missing or damaged.
+    """
+    part, row = divmod(head, HEADS_PER_PART)
+    path, words = atlas.neighbours_path(metric, part), mend(atlas, metric)
+    heads = files.read_tensor_part(path, words, "heads", row)
+    distances = files.read_tensor_part(path, words, "distances", row)
+    if (
+        heads.shape != distances.shape
+        or heads.dtype != np.int32
+        or (heads.size and (heads.min() < 0 or heads.max() >= n_heads))
+    ):
+        raise AtlasError(f"{path}: not the neighbours of heads 0..{n_heads - 1}; {words}")
+    return heads, distances

@@ -1,0 +1,302 @@
+"""Stage 4: the space of the preset `recommended` (docs/recommended.md).
+
+Each feature of the set `extended` is mapped to a standard normal by its rank among the fitted
+patterns of about the same length; the space is then whitened by what varies within heads (WCCN,
+Hatch and Stolcke 2006, with heads for speakers and prompts for utterances), and each model's mean
+over its heads is taken off, prompt by prompt. No label and no behaviour score enters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from attention_motifs.embedding.moments import WithinGroupMoments, bin_of
+from attention_motifs.embedding.pattern_embedding import LENGTH_BINS
+from attention_motifs.embedding.quantiles import ExactQuantiles, QuantileSketch
+from attention_motifs.errors import InputError
+from attention_motifs.store.fitted_files import FittedFormat, integers, strings
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+    Features = Float[np.ndarray, "prompts heads features"]
+    Lengths = Int[np.ndarray, " prompts"]
+
+FEATURE_SET = "extended"
+"""The set whose features the preset takes."""
+
+N_QUANTILES = 257
+"""Quantiles kept per feature and bin of lengths; 33 and 4097 measured the same."""
+
+RIDGE = 0.1
+"""Added to the within-head variances, which are about 0.3 of the total variance of 1."""
+
+_COLUMNS_AT_A_TIME = 16
+"""Features whose values are held in memory to find their quantiles."""
+
+EXACT_ROWS = 4_000_000
+"""Patterns up to which an atlas's quantiles are exact: a group of columns takes 256 MB."""
+
+_FORMAT = FittedFormat(
+    name="recommended preset",
+    version=1,
+    arrays=("bins", "quantiles", "whitening"),
+    values={"feature_names": strings, "length_bins": integers, "n_rows": int},
+)
+_MEND = "run `motifs embed --force` to make it anew"
+
+ReadParts = Callable[[Sequence[str]], Iterator[tuple["Features", "Lengths", str]]]
+"""Given names of features, yields parts: values, tokens per prompt, and whose heads they are
+(a model). Parts of one model have the same heads and other prompts."""
+
+
+@dataclass(frozen=True)
+class RecommendedEmbedding:
+    """The fitted space: quantiles per feature and length, and the whitening matrix.
+
+    A new model is placed by it as it is, never refitted.
+    """
+
+    feature_names: tuple[str, ...]
+    """All F columns it takes, in order."""
+    length_bins: tuple[int, ...]
+    """Edges of the bins of prompt lengths, in tokens."""
+    bins: Int[np.ndarray, " seen"]
+    """Bins that patterns were fitted on, increasing; others are served by the nearest."""
+    quantiles: Float[np.ndarray, "seen features knots"]
+    """Of the fitted values, at the probabilities (k + 1/2) / knots."""
+    whitening: Float[np.ndarray, "features features"]
+    """(W + ridge I)^(-1/2), symmetric, of the pooled within-head covariance W."""
+    n_rows: int
+    """Patterns it was fitted on."""
+
+    @classmethod
+    def fit(
+        cls,
+        features: Features,
+        n_tokens: Lengths,
+        feature_names: Sequence[str] | None = None,
+        *,
+        length_bins: Sequence[int] = LENGTH_BINS,
+    ) -> RecommendedEmbedding:
+        """Fit on the patterns of all heads together.
+
+        Args:
+            features: of every head on every prompt; values that are not finite are left out.
+            n_tokens: of each prompt.
+            feature_names: of the columns; by default those of the set `extended` if the number
+                agrees, else `feature0`...
+            length_bins: edges of the bins within which features are ranked.
+
+        Raises:
+            InputError: if shapes disagree or there are no patterns.
+        """
+        _check(features, n_tokens)
+        names = _names(feature_names, features.shape[2])
+
+        def read(columns: Sequence[str]) -> Iterator[tuple[Features, Lengths, str]]:
+            yield features[:, :, [names.index(name) for name in columns]], n_tokens, ""
+
+        return cls.fit_parts(read, names, length_bins=length_bins)
+
+    @classmethod
+    def fit_parts(
+        cls,
+        read: ReadParts,
+        feature_names: Sequence[str],
+        *,
+        length_bins: Sequence[int] = LENGTH_BINS,
+        sketch: bool = False,
+        done: Callable[[], None] = lambda: None,
+    ) -> RecommendedEmbedding:
+        """Fit on parts that are read several times, so that few values are in memory at a time.
+
+        Args:
+            read: see `ReadParts`.
+            feature_names: of all columns.
+            length_bins: edges of the bins within which features are ranked.
+            sketch: find quantiles by a sketch in memory that does not grow with the patterns, their
+                ranks off by up to `quantiles.RANK_ERROR`, and not the same in every run; by default
+                they are exact, and a few columns of all patterns are in memory.
+            done: called after each of the `passes(F)` passes over the parts.
+
+        Raises:
+            InputError: if there are no patterns.
+        """
+        names = tuple(feature_names)
+        edges = tuple(int(edge) for edge in length_bins)
+        step = len(names) if sketch else _COLUMNS_AT_A_TIME
+        kind = QuantileSketch if sketch else ExactQuantiles
+        found: list[np.ndarray] = []
+        for start in range(0, len(names), step):
+            group = names[start : start + step]
+            collected = kind(len(group))
+            found.append(_quantiles(read(group), collected, edges))
+            done()
+        ranked = cls(
+            feature_names=names,
+            length_bins=edges,
+            bins=collected.bins,
+            quantiles=np.concatenate(found, axis=1),
+            whitening=np.eye(len(names)),
+            n_rows=collected.n_rows,
+        )
+        within = WithinGroupMoments(len(names))
+        for values, n_tokens, model in read(names):
+            within.update(ranked.ranked(values, n_tokens), model)
+        done()
+        return replace(ranked, whitening=_inverse_root(within.covariance(), RIDGE))
+
+    def ranked(self, features: Features, n_tokens: Lengths) -> Features:
+        """Map each feature to a standard normal by its rank among those fitted, in float64.
+
+        Linear between quantiles; equal quantiles share the mean of their probabilities; values
+        beyond the fitted ones, and infinite ones, are as the outermost; NaN is 0, the median.
+
+        Raises:
+            InputError: if the number of columns is not the fitted one, or shapes disagree.
+        """
+        _check(features, n_tokens)
+        if features.shape[2] != len(self.feature_names):
+            raise InputError(
+                f"features have shape {features.shape}: (prompts, heads, "
+                f"{len(self.feature_names)}) is what this embedding was fitted on"
+            )
+        bins = bin_of(n_tokens, self.length_bins, len(features))
+        serving = np.abs(self.bins[None, :] - bins[:, None]).argmin(axis=1)
+        scores = np.zeros(features.shape)
+        for b in np.unique(serving):
+            prompts = serving == b
+            for f, (values, normal) in enumerate(self._maps[b]):
+                x = features[prompts, :, f].astype(np.float64)
+                scores[prompts, :, f] = np.where(np.isnan(x), 0.0, np.interp(x, values, normal))
+        return scores
+
+    def place(self, features: Features, n_tokens: Lengths) -> Features:
+        """Place the patterns of one model: head clouds for `metric="recommended"`, float32.
+
+        Args:
+            features: of all heads of one model, whose mean over the heads is taken off on each
+                prompt.
+            n_tokens: of each prompt.
+
+        Raises:
+            InputError: as `ranked`.
+        """
+        white = self.ranked(features, n_tokens) @ self.whitening
+        return np.asarray((white - white.mean(axis=1, keepdims=True)).astype(np.float32))
+
+    @cached_property
+    def _maps(self) -> list[list[tuple[np.ndarray, np.ndarray]]]:
+        """Per bin and feature: distinct quantiles, and the normal score of each."""
+        from scipy.special import ndtri
+
+        n = self.quantiles.shape[2]
+        probabilities = (np.arange(n) + 0.5) / n
+        maps: list[list[tuple[np.ndarray, np.ndarray]]] = []
+        for of_bin in self.quantiles:
+            maps.append([])
+            for values in of_bin:
+                distinct, group, count = np.unique(values, return_inverse=True, return_counts=True)
+                mean = np.bincount(group.reshape(-1), probabilities) / count
+                maps[-1].append((distinct, ndtri(mean)))
+        return maps
+
+    def save(self, path: str | Path) -> None:
+        """Write `<path>.safetensors` and `<path>.json`, without pickle."""
+        _FORMAT.write(path, self)
+
+    @classmethod
+    def load(cls, path: str | Path, mend: str = _MEND) -> RecommendedEmbedding:
+        """Read what `save` wrote, equal bit for bit.
+
+        Args:
+            path: as given to `save`.
+            mend: what errors tell the user to do.
+
+        Raises:
+            AtlasError: if a file is missing, damaged or of another format.
+        """
+        return _FORMAT.read(path, cls, _fits_together, mend)
+
+
+def passes(n_features: int, *, sketch: bool = False) -> int:
+    """How often `fit_parts` reads the parts: once per group of columns, and once for all."""
+    return (1 if sketch else len(_starts(n_features))) + 1
+
+
+def _starts(n_features: int) -> range:
+    return range(0, n_features, _COLUMNS_AT_A_TIME)
+
+
+def _quantiles(
+    parts: Iterator[tuple[Features, Lengths, str]],
+    collected: ExactQuantiles | QuantileSketch,
+    edges: tuple[int, ...],
+) -> Float[np.ndarray, "seen columns knots"]:
+    """Quantiles of the finite values of each bin that was seen; 0 of none."""
+    for part, n_tokens, _ in parts:
+        _check(part, n_tokens)
+        bins = np.repeat(bin_of(n_tokens, edges, len(part)), part.shape[1])
+        collected.update(part.reshape(-1, part.shape[2]), bins)
+    if not collected.n_rows:
+        raise InputError("the recommended preset needs patterns to be fitted on: none were given")
+    return collected.quantiles((np.arange(N_QUANTILES) + 0.5) / N_QUANTILES)
+
+
+def _inverse_root(
+    within: Float[np.ndarray, "features features"], ridge: float
+) -> Float[np.ndarray, "features features"]:
+    """(within + ridge I)^(-1/2), symmetric."""
+    variances, directions = np.linalg.eigh(within + ridge * np.eye(len(within)))
+    root = (directions / np.sqrt(variances)) @ directions.T
+    return np.asarray((root + root.T) / 2)
+
+
+def _check(features: np.ndarray, n_tokens: np.ndarray) -> None:
+    if features.ndim != 3 or len(n_tokens) != len(features) or features.size == 0:
+        raise InputError(
+            f"features have shape {features.shape}, for {len(n_tokens)} prompts: (prompts, heads, "
+            "features) is expected, none of them 0"
+        )
+
+
+def _names(names: Sequence[str] | None, n_features: int) -> tuple[str, ...]:
+    if names is None:
+        from attention_motifs.features import feature_names
+
+        extended = feature_names(FEATURE_SET)
+        matching = len(extended) == n_features
+        names = extended if matching else [f"feature{i}" for i in range(n_features)]
+    if len(names) != n_features or len(set(names)) != n_features:
+        raise InputError(f"{len(set(names))} feature names for {n_features} columns")
+    return tuple(names)
+
+
+def _fits_together(e: RecommendedEmbedding) -> bool:
+    """Whether shapes and values are such as `fit` makes them."""
+    n_features = len(e.feature_names)
+    return bool(
+        e.bins.ndim == 1
+        and e.bins.size > 0
+        and e.bins.dtype == np.int64
+        and (np.diff(e.bins) > 0).all()
+        and e.bins[0] >= 0
+        and e.bins[-1] <= len(e.length_bins)
+        and list(e.length_bins) == sorted(set(e.length_bins))
+        and e.quantiles.ndim == 3
+        and e.quantiles.shape[:2] == (e.bins.size, n_features)
+        and e.quantiles.shape[2] > 0
+        and e.quantiles.dtype == np.float64
+        and np.isfinite(e.quantiles).all()
+        and (np.diff(e.quantiles, axis=2) >= 0).all()
+        and e.whitening.shape == (n_features, n_features)
+        and e.whitening.dtype == np.float64
+        and np.isfinite(e.whitening).all()
+    )

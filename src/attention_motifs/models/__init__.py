@@ -1,0 +1,53 @@
+"""Models: where they are, how they are fetched and converted, their tokens.
+
+The names below are loaded when first used, since torch and transformers take seconds.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from attention_motifs.models.model import LoadedModel, ModelInfo
+    from attention_motifs.models.sources import (
+        KnownModel,
+        ModelReference,
+        known_models,
+        pull_model,
+        resolve,
+    )
+    from attention_motifs.models.tokenizing import TokenizedPrompt, first_token, tokenize
+
+_WHERE = {
+    "KnownModel": "sources",
+    "LoadedModel": "model",
+    "ModelInfo": "model",
+    "ModelReference": "sources",
+    "TokenizedPrompt": "tokenizing",
+    "first_token": "tokenizing",
+    "known_models": "sources",
+    "pull_model": "sources",
+    "resolve": "sources",
+    "tokenize": "tokenizing",
+}
+
+__all__ = [
+    "KnownModel",
+    "LoadedModel",
+    "ModelInfo",
+    "ModelReference",
+    "TokenizedPrompt",
+    "first_token",
+    "known_models",
+    "pull_model",
+    "resolve",
+    "tokenize",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a name when it is first asked for."""
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)

@@ -1,0 +1,240 @@
+"""The comparison as Markdown, for a docs page or a colleague."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from attention_motifs.reports.comparison_claims import CLAIMS, judged
+
+Measured = Mapping[str, Any]
+
+_PAPER = {
+    "models": "gpt2-small, gpt2-medium, Llama-3.2-1B, pythia-1b, gemma-2b, gemma-2-2b",
+    "prompts": "128 of pile-10k",
+    "tokens": "not said",
+    "bos": "always (TransformerLens)",
+    "heads": "1,520 (from its Table 1)",
+    "patterns": "more than 100,000",
+    "columns": "92 after a filter of its own",
+    "components": "16",
+}
+
+
+def comparison_page(
+    atlases: Sequence[Measured], figures: str | None = None, ending: str = "svg"
+) -> str:
+    """Write what `stages.compare.measure` found of one or several atlases as Markdown.
+
+    Args:
+        atlases: the first is shown in full, the others beside it claim by claim.
+        figures: folder of the figures that `motifs paper` draws, relative to the page; without
+            it they are named and not linked.
+        ending: of the figures' files.
+    """
+    first = atlases[0]
+    parts = [
+        "## Claims\n",
+        *_claims(atlases, figures, ending),
+        "\n## Settings\n",
+        *_settings(atlases),
+        "\n## Share of variance by choice\n",
+        *_variance(first),
+        "\n## Classes\n",
+        *_classes(first),
+        "\n## Early and late layers\n",
+        *_layers(first),
+        "\n## What other choices change\n",
+        *_changes(atlases),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _claims(atlases: Sequence[Measured], figures: str | None, ending: str) -> list[str]:
+    verdicts = [{row["claim"]: row for row in judged(measured)} for measured in atlases]
+    names = [str(measured["name"]) for measured in atlases]
+    header = ["the paper", "its number", *names, "figure"]
+    rows = []
+    for claim in CLAIMS:
+        place = f" ({claim.section})" if claim.section else ""
+        figure = f"figure {int(claim.figure.split('-')[1])}"
+        if figures is not None:
+            figure = f"[{figure}]({figures}/{claim.figure}.{ending})"
+        told = [f"{of[claim.key]['measured']}: **{of[claim.key]['verdict']}**" for of in verdicts]
+        rows.append([claim.claim + place, claim.paper, *map(_plain, told), figure])
+    rules = [f"- {claim.claim}: {claim.rule}." for claim in CLAIMS if claim.rule != "none"]
+    return [*_table(header, rows, raw=True), "\nWhat each verdict takes:\n", *rules]
+
+
+def _settings(atlases: Sequence[Measured]) -> list[str]:
+    columns = [_setting(measured["settings"]) for measured in atlases]
+    rows = [[key, paper, *(column[key] for column in columns)] for key, paper in _PAPER.items()]
+    return _table(["", "the paper", *(str(m["name"]) for m in atlases)], rows)
+
+
+def _setting(told: Mapping[str, Any]) -> dict[str, str]:
+    shortest, middle, longest = told["tokens"]
+    same = shortest == longest
+    with_bos = [info["name"] for info in told["models"] if info["bos"]]
+    return {
+        "models": ", ".join(info["name"] for info in told["models"]),
+        "prompts": f"{told['n_prompts']} of {told['prompts']}, seed {told['seed']}",
+        "tokens": f"{longest}" if same else f"{shortest} to {longest}, median {middle}",
+        "bos": f"{told['bos']}: {', '.join(with_bos) or 'no model'}",
+        "heads": f"{told['n_heads']:,}",
+        "patterns": f"{told['n_patterns']:,}",
+        "columns": f"{told['columns']}, of which {told['columns_kept']} vary",
+        "components": str(told["n_components"]),
+    }
+
+
+def _variance(measured: Measured) -> list[str]:
+    rows = [
+        [row["choice"], str(row["columns"]), *(f"{row[k]:.1%}" for k in ("3", "10", "16"))]
+        for row in measured["variance"]
+    ]
+    return _table(["choice", "columns", "3 components", "10", "16"], rows)
+
+
+def _classes(measured: Measured) -> list[str]:
+    metrics = list(dict.fromkeys(row["metric"] for row in measured["classes"]))
+    of: dict[tuple[str, str, str], dict[str, Mapping[str, Any]]] = {}
+    for row in measured["classes"]:
+        of.setdefault((row["model"], row["name"], row["kind"]), {})[row["metric"]] = row
+    if not of:
+        return ["No class with three heads in a model: run `motifs score` for computed ones."]
+    rows = []
+    for (model, name, kind), by_metric in of.items():
+        some = next(iter(by_metric.values()))
+        cells = [_recovery(by_metric[metric]) for metric in metrics]
+        rows.append(
+            [model, f"{name}, {kind}" if kind not in name else name, some["n_heads"], *cells]
+        )
+    header = ["model", "class", "heads", *("Eq. 3" if m == "mean" else m for m in metrics)]
+    small = [
+        f"{item['name']} in {item['model']} ({item['n_heads']})" for item in measured["too_few"]
+    ]
+    note = f"\nToo few heads to score: {_cell(', '.join(small))}." if small else ""
+    return [
+        "AUROC (mean of the layer-matched null), MAP (its 95 % point), p of the MAP.\n",
+        *_table(header, rows),
+        note,
+    ]
+
+
+def _recovery(row: Mapping[str, Any]) -> str:
+    def number(key: str, digits: int = 2) -> str:
+        return "-" if row[key] is None else f"{row[key]:.{digits}f}"
+
+    return (
+        f"{number('auroc')} ({number('auroc_null')}), {number('map')} ({number('map_null_95')}), "
+        f"{number('p', 3)}"
+    )
+
+
+def _layers(measured: Measured) -> list[str]:
+    rows = [
+        [
+            row["model"],
+            f"{row['within']:.2f}",
+            f"{row['across']:.2f}",
+            f"{row['auroc']:.2f}",
+            f"{row['p']:.3f}",
+            f"{row['best_auroc']:.2f} (p {row['best_p']:.3f}), before layer {row['best_cut']}",
+            f"{row['spearman']:.2f}",
+        ]
+        for row in measured["layers"]
+    ]
+    header = [
+        "model", "mean distance within a half", "across the halves", "AUROC", "p",
+        "AUROC of the best cut", "Spearman of distance and layers between",
+    ]  # fmt: skip
+    return _table(header, rows)
+
+
+def _changes(atlases: Sequence[Measured]) -> list[str]:
+    first = atlases[0]
+    shares = {row["choice"]: row for row in first["variance"]}
+    here = first["variance"][0]
+    told = []
+    for choice, row in shares.items():
+        if row is not here:
+            change = [f"{100 * (row[k] - here[k]):+.1f}" for k in ("3", "10", "16")]
+            told.append(
+                f"- **{_cell(choice)}**: share of variance {', '.join(change)} points with 3, 10 "
+                "and 16 components."
+            )
+    for row in first["metrics"]:
+        metric, value = row["metric"], row["spearman"]
+        if value is not None:
+            told.append(
+                f"- **{_cell(metric)}**: its distances rank pairs of heads like Eq. 3 with a "
+                f"Spearman correlation of {value:.2f}{_gain(first, metric)}."
+            )
+    told += [_beside(first, other) for other in atlases[1:]]
+    return told
+
+
+def _gain(measured: Measured, metric: str) -> str:
+    """In how many classes a metric has the higher mean average precision than Eq. 3."""
+    key = ("model", "name", "kind")
+    base = {
+        tuple(row[k] for k in key): row["map"]
+        for row in measured["classes"]
+        if row["metric"] == "mean" and row["map"] is not None
+    }
+    pairs = [
+        (row["map"], base[tuple(row[k] for k in key)])
+        for row in measured["classes"]
+        if row["metric"] == metric and row["map"] is not None and tuple(row[k] for k in key) in base
+    ]
+    if not pairs:
+        return ""
+    higher = sum(mine > other for mine, other in pairs)
+    return f", and its MAP is higher in {higher} of {len(pairs)} classes"
+
+
+def _beside(first: Measured, other: Measured) -> str:
+    """What changes from one atlas to another."""
+    change = [
+        f"{100 * (other['variance'][0][k] - first['variance'][0][k]):+.1f}"
+        for k in ("3", "10", "16")
+    ]
+    said = (
+        f"- **{_cell(str(other['name']))}** against {_cell(str(first['name']))}: share of variance "
+    )
+    said += f"{', '.join(change)} points with 3, 10 and 16 components"
+    if first["regions"] and other["regions"]:
+        said += f"; top-1 {first['regions']['top_1']:.2f} to {other['regions']['top_1']:.2f}"
+        said += (
+            f"; silhouette {first['regions']['silhouette']:.2f} to "
+            f"{other['regions']['silhouette']:.2f}"
+        )
+    if other["carried"] is not None:
+        said += (
+            "; placed in the embedding of the first, its patterns are nearest to their own head's "
+            f"centroid there in {other['carried']:.2f} of the cases"
+        )
+    return said + "."
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[Any]], *, raw: bool = False) -> list[str]:
+    """A Markdown table; with `raw` the cells are Markdown already."""
+    lines = [[_cell(name) for name in header], ["---"] * len(header)]
+    lines += [[str(cell) if raw else _cell(str(cell)) for cell in row] for row in rows]
+    return [f"| {' | '.join(line)} |" for line in lines]
+
+
+def _plain(text: str) -> str:
+    """Escape what was measured, whose names of models and classes come from anywhere."""
+    body, mark, verdict = text.rpartition(": **")
+    return _cell(body) + mark + verdict
+
+
+def _cell(text: str) -> str:
+    """Text as it is in a cell of a Markdown table."""
+    escaped = html.escape(" ".join(text.split()), quote=False)
+    for character in "\\`*_[]|":
+        escaped = escaped.replace(character, "\\" + character)
+    return escaped

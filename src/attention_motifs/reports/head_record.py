@@ -1,0 +1,217 @@
+"""What an atlas knows of one head, gathered."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attention_motifs.atlas.queries import (
+    FeatureOfHead,
+    NearHead,
+    distance_row,
+    near,
+    unusual_features,
+)
+
+if TYPE_CHECKING:
+    from jaxtyping import UInt8
+
+    from attention_motifs.atlas import Atlas
+    from attention_motifs.head import HeadId
+
+DEFAULT_METRICS = ("mean", "cosine")
+
+
+@dataclass(frozen=True)
+class PatternRow:
+    """The patterns of one head on the prompts shown."""
+
+    head: str
+    distance: float
+    """From the head that the record is about, by the first metric."""
+    patterns: tuple[UInt8[np.ndarray, " entries"], ...]
+    """Packed lower triangles, as in the atlas; see `triangles.pack_triangles`."""
+
+
+@dataclass(frozen=True)
+class HeadRecord:
+    """One head: its place, classes, scores, features, neighbours and patterns.
+
+    In a notebook it shows itself.
+    """
+
+    head: str
+    model: str
+    layer: int
+    index: int
+    depth: float
+    scores: dict[str, tuple[float | None, float | None, str]]
+    """Behaviour score to its value, its spread and its meaning."""
+    tags: list[dict[str, str]]
+    """What the literature says: class, paper, url, evidence, note, conflict."""
+    clusters: dict[str, int | None]
+    """Clustering to the cluster of the head."""
+    features: list[FeatureOfHead]
+    """In which it differs most from all heads."""
+    meanings: dict[str, str]
+    """Of these features: what a large value looks like."""
+    neighbours: dict[str, list[NearHead]]
+    """By metric, nearest first."""
+    prompts: list[tuple[str, str]]
+    """Id and text of the prompts shown."""
+    rows: list[PatternRow]
+    """The head itself, then its nearest."""
+    settings: dict[str, str]
+    """How the atlas was made."""
+    distances: dict[str, list[tuple[str, float]]]
+    """By metric, distance to every other head, in the order of the atlas."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object, without the patterns and with the neighbours alone of all heads."""
+        value = {k: v for k, v in vars(self).items() if k not in ("rows", "distances")}
+        value["scores"] = {
+            name: {"score": score, "spread": spread, "meaning": meaning}
+            for name, (score, spread, meaning) in self.scores.items()
+        }
+        value["features"] = [asdict(f) for f in self.features]
+        value["neighbours"] = {m: [n.to_json() for n in found] for m, found in
+                               self.neighbours.items()}  # fmt: skip
+        value["prompts"] = [{"prompt_id": i, "text": text} for i, text in self.prompts]
+        return value
+
+    def to_csv(self) -> str:
+        """Distances to all other heads: head, then distance and rank by each metric."""
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        metrics = list(self.distances)
+        writer.writerow(["head", *(f"{m}{part}" for m in metrics for part in ("", " rank"))])
+        ranks = {m: _ranks([d for _, d in self.distances[m]]) for m in metrics}
+        names = [head for head, _ in next(iter(self.distances.values()), [])]
+        for i, name in enumerate(names):
+            cells: list[object] = [name]
+            for m in metrics:
+                cells += [f"{self.distances[m][i][1]:.7g}", ranks[m][i]]
+            writer.writerow(cells)
+        return out.getvalue()
+
+    def _repr_html_(self) -> str:
+        from attention_motifs.reports.head_page import fragment
+
+        return fragment(self)
+
+
+def _ranks(distances: list[float]) -> list[int]:
+    order = np.argsort(np.array(distances), kind="stable")
+    ranks = np.empty(len(distances), dtype=int)
+    ranks[order] = np.arange(1, len(distances) + 1)
+    return ranks.tolist()
+
+
+def head_record(
+    atlas: Atlas,
+    head: str | HeadId,
+    *,
+    n: int = 5,
+    n_prompts: int = 4,
+    metrics: tuple[str, ...] | None = None,
+) -> HeadRecord:
+    """Gather what the atlas knows of a head.
+
+    Args:
+        atlas: with its embedding.
+        head: in any spelling.
+        n: neighbours per metric, and heads whose patterns are shown below it.
+        n_prompts: of the viewing prompts, the first.
+        metrics: by default those of mean and cosine that the atlas holds, or all others.
+
+    Raises:
+        InputError: if the head or a metric is not known.
+        AtlasError: if a stage has not run, or a file is damaged.
+    """
+    from attention_motifs.features import feature_sets, features_of
+
+    query = atlas.head_index(head)
+    row = atlas.heads.row(query, named=True)
+    there = [*atlas.metrics(), *atlas.neighbour_metrics()]
+    chosen = metrics or tuple(m for m in DEFAULT_METRICS if m in there) or tuple(there) or ("mean",)
+    neighbours = {metric: near(atlas, row["head"], n, metric) for metric in chosen}
+    unusual = unusual_features(atlas, row["head"], 10)
+    known = {f.name: f.large for s in feature_sets() for f in features_of(s)}
+    shown = atlas.view_prompts()[:n_prompts]
+    texts = dict(atlas.prompts.select("prompt_id", "text").iter_rows())
+    names: list[str] = atlas.heads["head"].to_list()
+    return HeadRecord(
+        head=row["head"],
+        model=row["model"],
+        layer=row["layer"],
+        index=row["index"],
+        depth=float(row["depth"]),
+        scores=_scores(row),
+        tags=_tags(atlas, row["model"], row["head"]),
+        clusters={k: row[k] for k in row if k.startswith("cluster (")},
+        features=unusual,
+        meanings={f.feature: known.get(f.feature, "") for f in unusual},
+        neighbours=neighbours,
+        prompts=[(i, texts[i]) for i in shown],
+        rows=_pattern_rows(atlas, row["head"], neighbours[chosen[0]], shown),
+        settings=_settings(atlas),
+        distances={
+            metric: [
+                (name, float(d))
+                for i, (name, d) in enumerate(
+                    zip(names, distance_row(atlas, query, metric), strict=True)
+                )
+                if i != query
+            ]
+            for metric in chosen
+        },
+    )
+
+
+def _scores(row: dict[str, Any]) -> dict[str, tuple[float | None, float | None, str]]:
+    from attention_motifs.behaviour import BEHAVIOURS
+
+    return {
+        name: (row[name], row.get(f"{name} spread"), meaning)
+        for name, meaning in BEHAVIOURS.items()
+        if row.get(name) is not None
+    }
+
+
+def _tags(atlas: Atlas, model: str, head: str) -> list[dict[str, str]]:
+    from attention_motifs.literature import known_heads
+
+    columns = ("class", "paper", "url", "evidence", "note", "conflict")
+    return [
+        {name: one[name] for name in columns}
+        for one in known_heads(model, atlas.own_classes).iter_rows(named=True)
+        if one["head"] == head
+    ]
+
+
+def _pattern_rows(
+    atlas: Atlas, head: str, nearest: list[NearHead], prompts: list[str]
+) -> list[PatternRow]:
+    rows = []
+    for name, distance in [(head, 0.0), *((x.head, x.distance) for x in nearest)]:
+        one = atlas.heads.row(atlas.head_index(name), named=True)
+        patterns = tuple(
+            np.asarray(atlas.triangles(one["model"], prompt)[one["layer"], one["index"]])
+            for prompt in prompts
+        )
+        rows.append(PatternRow(name, distance, patterns))
+    return rows
+
+
+def _settings(atlas: Atlas) -> dict[str, str]:
+    c = atlas.manifest.configuration
+    return {
+        "models": ", ".join(atlas.models),
+        "prompts": f"{atlas.manifest.prompts['n']} of {c.prompts}, at most {c.max_tokens} tokens",
+        "features": ", ".join(c.feature_sets),
+        "made by": f"attention-motifs {atlas.manifest.package_version}",
+    }

@@ -1,0 +1,1 @@
+"""The stage `ablate`: targets, sequences, measured rows."""

@@ -1,0 +1,458 @@
+"""What ablating heads does, into `ablations.parquet`: the stage `ablate`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attention_motifs.atlas import Atlas
+from attention_motifs.atlas.ablation_table import table_of
+from attention_motifs.atlas.queries import distance_row
+from attention_motifs.errors import InputError, ResourceError
+from attention_motifs.executors import Executor, Job
+from attention_motifs.head import HeadId
+from attention_motifs.progress import Report, silent
+from attention_motifs.stages.ablation import rows as rows_of
+from attention_motifs.stages.ablation.sequences import sequences_of
+from attention_motifs.stages.ablation.targets import Target, classes_of, near_heads, strongest_heads
+from attention_motifs.store import files
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from attention_motifs.behaviour import Ablation, Calibration, Design, SweepPlan
+    from attention_motifs.models.model import LoadedModel
+
+N_SEQUENCES = 12
+N_CONTROLS = 99
+N_NEAREST = 5
+_VERSION = 1
+_PART_ABLATIONS = 64
+"""Ablations per part: what is redone after a stop."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to ablate and what on; with the same atlas, equal settings give equal rows."""
+
+    methods: tuple[str, ...] = ("mean",)
+    n_sequences: int = N_SEQUENCES
+    """Of each design."""
+    n_controls: int = N_CONTROLS
+    designs: tuple[str, ...] = ("prompts", "repeated")
+    seed: int = 0
+    device: str = "auto"
+
+
+def ablate(
+    atlas: Atlas,
+    target: Target,
+    settings: Settings | None = None,
+    *,
+    model: str | None = None,
+    executor: Executor | None = None,
+    report: Report = silent,
+) -> pl.DataFrame:
+    """Ablate a set of heads together, and layer-matched random sets beside it.
+
+    Args:
+        atlas: which the rows are written to, in place of those of the same experiment.
+        target: the heads.
+        settings: by default `Settings()`.
+        model: where a local model lies, as NAME=PATH; by default as the atlas remembers.
+        executor: who measures; by default this process. The rows are the same.
+        report: shows progress.
+
+    Returns:
+        The rows of this experiment.
+
+    Raises:
+        InputError: if a setting is not usable, or the atlas has too few prompts of full length.
+        ModelError, ResourceError: if the model cannot be loaded, ablated, or will not fit.
+    """
+    from attention_motifs.behaviour import Ablation
+    from attention_motifs.evaluation.effects import control_sets
+    from attention_motifs.evaluation.null import generator
+
+    chosen = _checked(settings)
+    run = _Run(atlas, target.model, chosen, model, report, executor)
+    index = {head: i for i, head in enumerate(run.heads)}
+    members = np.array([index[head] for head in target.heads])
+    rng = generator(chosen.seed, "controls", target.name)
+    layers = rows_of.candidate_layers(run.heads, run.layers, target)
+    sets = control_sets(members, layers, chosen.n_controls, rng)
+    controls = [tuple(run.heads[i] for i in one) for one in sets]
+    ablations = tuple(
+        Ablation(tuple((head.layer, head.index) for head in one))
+        for one in (target.heads, *controls)
+    )
+    rows: list[dict[str, Any]] = []
+    for measured in run.measured(ablations, target.name):
+        if np.isfinite(measured.effects).all():
+            rows += rows_of.set_rows(measured, target, controls)
+    return _write(atlas, rows)
+
+
+def sweep(
+    atlas: Atlas,
+    model: str,
+    settings: Settings | None = None,
+    *,
+    anchors: Sequence[str] = (),
+    n_nearest: int = N_NEAREST,
+    wanted: str | None = None,
+    executor: Executor | None = None,
+    report: Report = silent,
+) -> pl.DataFrame:
+    """Ablate every head of a model alone; compare classes and look-alikes with their layers.
+
+    Groups are the classes with two heads or more, and the nearest of every anchor by every metric
+    of the atlas; for the anchors distance is also held against effect.
+
+    Args:
+        atlas: with the behaviour scores of the model.
+        model: its name in the atlas.
+        settings: by default `Settings()`.
+        anchors: heads of the model, beside the strongest head of each computed class.
+        n_nearest: how many look-alikes of an anchor make a group.
+        wanted: where a local model lies, as NAME=PATH.
+        executor: who measures; by default this process. The rows are the same.
+        report: shows progress.
+
+    Raises:
+        InputError: as `ablate`, or if the atlas does not hold the model, or an anchor is not of it.
+        ModelError, ResourceError: as `ablate`.
+    """
+    from attention_motifs.behaviour import Ablation
+
+    chosen = _checked(settings)
+    asked = _anchors(atlas, model, anchors)
+    run = _Run(atlas, model, chosen, wanted, report, executor)
+    metrics = [*atlas.metrics(), *atlas.neighbour_metrics()]
+    groups = classes_of(atlas, model)
+    groups += [near_heads(atlas, a, n_nearest, metric) for a in asked for metric in metrics]
+    own = np.array([atlas.head_index(head) for head in run.heads])
+    to_anchors = {
+        (anchor, metric): distance_row(atlas, atlas.head_index(anchor), metric)[own]
+        for anchor in asked
+        for metric in metrics
+    }
+    rows: list[dict[str, Any]] = []
+    ablations = tuple(Ablation(((head.layer, head.index),)) for head in run.heads)
+    for measured in run.measured(ablations, "sweep"):
+        rows += rows_of.head_rows(measured, run.heads, run.layers)
+        rows += [
+            row
+            for target in groups
+            if (row := rows_of.group_row(measured, run.heads, run.layers, target))
+        ]
+        rows += [
+            rows_of.distance_row(measured, run.heads, run.layers, d.astype(float), *of)
+            for of, d in to_anchors.items()
+        ]
+    return _write(atlas, rows)
+
+
+def _anchors(atlas: Atlas, model: str, more: Sequence[str]) -> list[str]:
+    """Heads whose look-alikes are asked about, in order, each once."""
+    heads = {HeadId.parse(head) for head in more}
+    for head in heads:
+        atlas.head_index(head)
+        if head.model != model:
+            raise InputError(f"--near {head}: is not of {model}, whose heads are swept")
+    heads |= {HeadId.parse(head) for head in strongest_heads(atlas, model).values()}
+    return [str(head) for head in sorted(heads)]
+
+
+class _Run:
+    """One model, loaded with its language-model head, and its designs."""
+
+    def __init__(
+        self,
+        atlas: Atlas,
+        model: str,
+        settings: Settings,
+        wanted: str | None,
+        report: Report = silent,
+        executor: Executor | None = None,
+    ) -> None:
+        from attention_motifs.stages.score import load_scored_model
+
+        self.atlas, self.model, self.settings, self.report = atlas, model, settings, report
+        self.wanted, self.executor = wanted, executor
+        self.loaded: LoadedModel = load_scored_model(
+            atlas, model, wanted, settings.device, report, language_head=True
+        )
+        info = self.loaded.info
+        self.heads = [
+            HeadId(model, layer, i) for layer in range(info.n_layers) for i in range(info.n_heads)
+        ]
+        self.layers = np.array([head.layer for head in self.heads])
+        self.designs, self.calibration_ids = sequences_of(atlas, self.loaded, settings)
+
+    def measured(
+        self, ablations: tuple[Ablation, ...], experiment: str
+    ) -> Iterator[rows_of.Measured]:
+        """Measure by every method on every design, then hand each measure on to be tested.
+
+        Parts that are there are read.
+        """
+        try:
+            results = self._measure(ablations, experiment)
+        finally:
+            if self.executor is not None:
+                self.executor.close()
+        with self.report(f"intervals and tests of {experiment}", len(results)) as advance:
+            for one in results:
+                yield one
+                advance(1)
+
+    def _measure(self, ablations: tuple[Ablation, ...], experiment: str) -> list[rows_of.Measured]:
+        results: list[rows_of.Measured] = []
+        for method in self.settings.methods:
+            for design in self.designs:
+                values = self._parts(self.plan(ablations, method, design))
+                constant = {
+                    "experiment": experiment,
+                    "model": self.model,
+                    "method": method,
+                    "design": design.name,
+                    "n_sequences": len(design.token_ids),
+                    "n_positions": len(design.positions),
+                    "seed": self.settings.seed,
+                }
+                results += [
+                    rows_of.Measured(name, clean, ablated, constant)
+                    for name, (clean, ablated) in values.items()
+                    if np.isfinite(ablated).any()
+                ]
+        return results
+
+    def plan(self, ablations: tuple[Ablation, ...], method: str, design: Design) -> SweepPlan:
+        """What is measured by one method on one design; calibrated when parts are missing."""
+        from attention_motifs.behaviour import SweepPlan
+        from attention_motifs.behaviour.sweep import donors_for
+        from attention_motifs.evaluation.null import generator
+
+        donors = None
+        if method == "resample":
+            rng = generator(self.settings.seed, "donors", design.name)
+            donors = donors_for(len(design.token_ids), rng)
+        return SweepPlan(design, ablations, method, self._induction_heads(), donors=donors)
+
+    @cached_property
+    def _calibration(self) -> Calibration:
+        import torch
+
+        from attention_motifs.behaviour import calibrate
+
+        with self.report(f"mean outputs of the heads of {self.loaded.info.name}", 1):
+            return calibrate(self.loaded, torch.from_numpy(self.calibration_ids))
+
+    def _induction_heads(self) -> tuple[tuple[int, int], ...]:
+        import polars as pl
+
+        from attention_motifs.behaviour import CLASS_THRESHOLDS
+
+        own = self.atlas.heads.filter(pl.col("model") == self.model)
+        if "induction" not in own.columns or own["induction"].null_count():
+            raise InputError(
+                f"{self.model}: its behaviour is not scored yet; run "
+                f"`motifs score --atlas {self.atlas.path}`"
+            )
+        strong = own.filter(pl.col("induction") >= CLASS_THRESHOLDS["induction"])
+        return tuple(strong.select("layer", "index").iter_rows())
+
+    def _parts(self, plan: SweepPlan) -> dict[str, tuple[Any, Any]]:
+        from attention_motifs.behaviour.sweep import BLOCK_SEQUENCES
+
+        design, n = plan.design, len(plan.ablations)
+        inputs = self._digest(plan)
+        needed = _require_memory(self.loaded, plan)
+        blocks = [
+            range(s, min(s + BLOCK_SEQUENCES, len(design.token_ids)))
+            for s in range(0, len(design.token_ids), BLOCK_SEQUENCES)
+        ]
+        spans = [slice(s, min(s + _PART_ABLATIONS, n)) for s in range(0, n, _PART_ABLATIONS)]
+        paths = [
+            self.atlas.ablation_part_path(self.model, inputs, part)
+            for part in range(len(blocks) * len(spans))
+        ]
+        values: dict[str, Any] = {}
+        title = (
+            f"ablate {self.model} ({plan.method}, {design.name}, {n} ablations; needs "
+            f"{needed / 2**20:.0f} MiB beside the model)"
+        )
+        if self.executor is not None:
+            self._distribute(plan, [(b, s) for b in blocks for s in spans], paths, title)
+        with self.report(title, n * len(blocks)) as advance:
+            for b, block in enumerate(blocks):
+                for s, span in enumerate(spans):
+                    part = self.part(paths[b * len(spans) + s], plan, block, span, advance)
+                    for name, both in part.items():
+                        whole = values.setdefault(
+                            name, np.full((2, n, len(design.token_ids)), np.nan)
+                        )
+                        whole[:, span, block.start : block.stop] = both
+        return {name: (both[0], both[1]) for name, both in values.items()}
+
+    def _distribute(
+        self,
+        plan: SweepPlan,
+        cuts: Sequence[tuple[range, slice]],
+        paths: Sequence[Path],
+        title: str,
+    ) -> None:
+        """Let the executor write the parts that are missing."""
+        executor = self.executor
+        missing = [(cut, path) for cut, path in zip(cuts, paths, strict=True) if not path.is_file()]
+        if executor is None or not missing:
+            return
+        run = (str(self.atlas.path.resolve()), self.model, self.settings, self.wanted)
+        what = (plan.method, plan.design.name)
+        jobs = [
+            Job(
+                f"{self.model}, {plan.method}, {plan.design.name}, sequences {block.start} to "
+                f"{block.stop - 1}, ablations {span.start} to {span.stop - 1}",
+                "attention_motifs.stages.ablation.ablate:part_in_process",
+                (run, what, plan.ablations[span], block, str(path.resolve())),
+                loads=self.model,
+                steps=span.stop - span.start,
+            )
+            for (block, span), path in missing
+        ]
+        with self.report(title, sum(job.steps for job in jobs)) as advance:
+            executor.run(jobs, advance)
+
+    def part(
+        self,
+        path: Path,
+        plan: SweepPlan,
+        block: range,
+        span: slice,
+        advance: Callable[[int], None] = lambda _steps: None,
+    ) -> dict[str, Any]:
+        """Read one part, or measure and write it."""
+        import polars as pl
+
+        from attention_motifs.behaviour import NEEDS_CALIBRATION, measure_block, measures_on
+
+        names = measures_on(plan.design.name)
+        shape = (2, span.stop - span.start, len(block))
+        if path.is_file():
+            table = files.read_parquet(path, "delete it and run the same command again", names)
+            advance(shape[1])
+            return {name: table[name].to_numpy().reshape(shape) for name in names}
+        some = replace(plan, ablations=plan.ablations[span])
+        if plan.method in NEEDS_CALIBRATION:
+            some = replace(some, calibration=self._calibration)
+        check = span.start == 0 and block.start == 0
+        found = measure_block(self.loaded, some, block, check=check, advance=advance)
+        columns = {name: np.stack(found[name]).reshape(-1) for name in names}
+        files.write_parquet(path, pl.DataFrame(columns))
+        return {name: np.stack(found[name]) for name in names}
+
+    def _digest(self, plan: SweepPlan) -> str:
+        from attention_motifs.behaviour import measures_on
+
+        info = self.loaded.info
+        return files.digest(
+            {
+                "version": _VERSION,
+                "measures": measures_on(plan.design.name),
+                "part": _PART_ABLATIONS,
+                "weights": info.weights_sha256,
+                "dtype": info.dtype,
+                "method": plan.method,
+                "design": plan.design.name,
+                "tokens": plan.design.token_ids.tolist(),
+                "positions": plan.design.positions.tolist(),
+                "donors": None if plan.donors is None else plan.donors.tolist(),
+                "ablations": [ablation.heads for ablation in plan.ablations],
+                "induction": plan.induction_heads,
+                "calibration": self.calibration_ids.tolist(),
+            }
+        )
+
+
+def part_in_process(
+    of_run: tuple[str, str, Settings, str | None],
+    what: tuple[str, str],
+    ablations: tuple[Ablation, ...],
+    sequences: range,
+    path: str,
+) -> None:
+    """Measure and write one part in any process that can see the atlas's folder.
+
+    Args:
+        of_run: path of the atlas, model, settings, and where a local model lies.
+        what: method and design.
+        ablations: of this part.
+        sequences: of the design.
+        path: of the part.
+    """
+    run = _run_of_process(*of_run)
+    method, name = what
+    design = next(design for design in run.designs if design.name == name)
+    plan = run.plan(ablations, method, design)
+    run.part(Path(path), plan, sequences, slice(0, len(ablations)))
+
+
+@lru_cache(maxsize=1)
+def _run_of_process(path: str, model: str, settings: Settings, wanted: str | None) -> _Run:
+    """The model stays loaded in the process for its next part."""
+    return _Run(Atlas.open(path), model, settings, wanted)
+
+
+def _checked(settings: Settings | None) -> Settings:
+    from attention_motifs.behaviour import DESIGN_NAMES, METHODS
+
+    chosen = settings or Settings()
+    for word, names, known in (
+        ("--method", chosen.methods, METHODS),
+        ("--design", chosen.designs, DESIGN_NAMES),
+    ):
+        for name in names:
+            if name not in known:
+                raise InputError(f"{word} {name!r}: choose {', '.join(known)}")
+    if chosen.n_sequences < 2 or chosen.n_controls < 1:
+        raise InputError(
+            f"--sequences {chosen.n_sequences}, --controls {chosen.n_controls}: at least 2 and 1 "
+            "are needed"
+        )
+    return chosen
+
+
+def _require_memory(loaded: LoadedModel, plan: Any) -> int:
+    from attention_motifs.behaviour import memory_needed
+    from attention_motifs.extraction.loading import free_memory
+
+    needed = memory_needed(loaded, plan)
+    free = free_memory(loaded.model.device)
+    if free is not None and needed > free:
+        raise ResourceError(
+            f"{loaded.info.name}: ablating it takes {needed / 1e9:.1f} GB beside the model and "
+            f"{free / 1e9:.1f} GB are free; use another --device, or a smaller model"
+        )
+    return needed
+
+
+def _write(atlas: Atlas, rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
+    """Put rows in place of those of the same run on the same design; correct all p anew."""
+    import polars as pl
+
+    new = table_of(rows)
+    keys = ["experiment", "model", "method", "design"]
+    if atlas.ablations_path.is_file():
+        kept = atlas.ablations.join(new.select(keys).unique(), on=keys, how="anti")
+        table = pl.concat([kept, new])
+    else:
+        table = new
+    table = rows_of.corrected(table)
+    files.write_parquet(atlas.ablations_path, table)
+    return table.join(new.select(keys).unique(), on=keys, how="semi")

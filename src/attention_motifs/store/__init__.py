@@ -1,0 +1,1 @@
+"""Files: what is on disk or elsewhere, and how it is read and written."""

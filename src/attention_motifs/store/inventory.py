@@ -1,0 +1,111 @@
+"""What an atlas consists of, file by file: names, sizes and digests, made and checked."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from attention_motifs.errors import AtlasError
+from attention_motifs.store.paths import ATLAS_FILES
+
+_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,200}", re.ASCII)
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """Size in bytes and SHA-256, as hex, of one file."""
+
+    size: int
+    sha256: str
+
+
+def belongs(name: str) -> bool:
+    """Whether `name`, with `/` between its parts, can be the name of a file of an atlas."""
+    parts = name.split("/")
+    return all(_PART.fullmatch(part) for part in parts) and any(
+        matches(name, pattern) for pattern in ATLAS_FILES
+    )
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Whether a name fits a pattern part by part: a star does not reach over a slash."""
+    parts, wanted = name.split("/"), pattern.split("/")
+    return len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
+
+
+def atlas_files(folder: Path) -> dict[str, Path]:
+    """Find the files of the atlas in a folder by their names; nothing else that lies there.
+
+    Raises:
+        AtlasError: if one is a link, or lies behind one: it may be anything of the machine.
+    """
+    found = {}
+    for pattern in ATLAS_FILES:
+        for path in folder.glob(pattern):
+            name = path.relative_to(folder).as_posix()
+            if not belongs(name):
+                continue
+            inside = (path, *path.parents[: name.count("/")])
+            if link := next((p for p in inside if p.is_symlink()), None):
+                raise AtlasError(f"{link}: is a link; put the file itself there, or take it away")
+            if path.is_file():
+                found[name] = path
+    return dict(sorted(found.items()))
+
+
+def entry_of(path: Path) -> FileEntry:
+    """Size and digest of a file."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+        return FileEntry(file.tell(), digest.hexdigest())
+
+
+def entry_of_bytes(data: bytes) -> FileEntry:
+    """Size and digest of the bytes of a file."""
+    return FileEntry(len(data), hashlib.sha256(data).hexdigest())
+
+
+def difference(path: Path, entry: FileEntry) -> str | None:
+    """Say how a file differs from what it should be; None if it does not."""
+    size = path.stat().st_size
+    if size != entry.size:
+        return f"{size} bytes came, not {entry.size}"
+    return None if entry_of(path) == entry else "its SHA-256 is another"
+
+
+def entries_to_json(entries: Mapping[str, FileEntry]) -> dict[str, dict[str, Any]]:
+    """As a JSON object, sorted by name."""
+    return {name: asdict(entries[name]) for name in sorted(entries)}
+
+
+def entries_from_json(value: Any, where: str) -> dict[str, FileEntry]:
+    """Read what `entries_to_json` wrote; it came over a network and may say anything.
+
+    Raises:
+        AtlasError: if it is of another form, or names what cannot be a file of an atlas.
+    """
+    entries = {}
+    for name, told in value.items() if isinstance(value, dict) else [("files", value)]:
+        entry = _entry_from_json(told)
+        if entry is None or not belongs(name):
+            raise AtlasError(
+                f"{where}: {name[:100]!r} is not how a file of an atlas is listed; nothing was "
+                "taken from it"
+            )
+        entries[name] = entry
+    return entries
+
+
+def _entry_from_json(told: Any) -> FileEntry | None:
+    if not isinstance(told, dict):
+        return None
+    size, sha256 = told.get("size"), str(told.get("sha256"))
+    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+        return None
+    return FileEntry(size, sha256) if _SHA256.fullmatch(sha256) else None

@@ -1,0 +1,78 @@
+"""A published atlas on the Hugging Face hub, read where it is: one commit, file by file."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+from attention_motifs import __version__
+from attention_motifs.errors import InputError, RemoteError
+from attention_motifs.store import hub
+from attention_motifs.store.inventory import FileEntry, difference
+from attention_motifs.store.remote.source import Head
+
+
+class HubSource:
+    """`hf://datasets/org/name` or `hf://org/name`, with `@revision` at the end if wanted."""
+
+    writable = False
+
+    def __init__(self, url: str) -> None:
+        """Only look at the name."""
+        place, _, revision = url.partition("@")
+        self.url = url
+        self._repository = hub.repository(place)
+        self._revision: str | None = revision or None
+        self._commit: str | None = None
+
+    def head(self) -> Head | None:
+        """Read the newest commit, or that of the revision."""
+        from huggingface_hub import HfApi
+
+        name = self._repository
+        with tempfile.TemporaryDirectory() as folder, hub.talking_to_hub(name):
+            info = hub.persistently(lambda: HfApi().dataset_info(name, revision=self._revision))
+            self._commit = str(info.sha)
+            listing = hub.read_digests(self._take(hub.DIGESTS, Path(folder)), name)
+            path = self._take("atlas.json", Path(folder))
+            raw = path.read_bytes()
+            if differs := difference(path, listing.pop("atlas.json")):
+                raise RemoteError(
+                    f"{name}: atlas.json is not what was published ({differs}); try again, or ask "
+                    "who published it to do so again"
+                )
+            return Head(raw + self._commit.encode(), json.loads(raw), listing, self._commit)
+
+    def read(self, name: str, entry: FileEntry, target: Path) -> None:  # noqa: ARG002
+        """Download one file of the commit."""
+        with (
+            tempfile.TemporaryDirectory(dir=target.parent) as folder,
+            hub.talking_to_hub(self._repository, target.parent),
+        ):
+            self._take(name, Path(folder)).replace(target)
+
+    def _take(self, name: str, folder: Path) -> Path:
+        from huggingface_hub import HfApi
+
+        api = HfApi(library_name="attention-motifs", library_version=__version__)
+        path = hub.persistently(
+            lambda: api.hf_hub_download(
+                self._repository, name, repo_type="dataset", revision=self._commit, local_dir=folder
+            )
+        )
+        return Path(path)
+
+    def store(self, entry: FileEntry, path: Path) -> None:  # noqa: ARG002
+        """Refuse."""
+        raise self._only_read()
+
+    def commit(self, raw: bytes, version: str | None) -> str | None:  # noqa: ARG002
+        """Refuse."""
+        raise self._only_read()
+
+    def _only_read(self) -> InputError:
+        return InputError(
+            f"{self.url}: is only read; `motifs fetch {self._repository}` it, work on that folder, "
+            "and `motifs publish` it again"
+        )

@@ -1,0 +1,263 @@
+"""An atlas in an object store (S3 and what speaks like it, Google, Azure), through obstore.
+
+    <prefix>/atlas.json          the atlas's own, and `files`: size and SHA-256 of each file
+    <prefix>/objects/<sha256>    the bytes of a file; written once, never changed
+
+`atlas.json` is put last and only in the place of the one that was read (`If-Match`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from attention_motifs.errors import InputError, MotifsError, RemoteError
+from attention_motifs.store.inventory import FileEntry, entries_from_json
+from attention_motifs.store.remote.source import Head
+
+T = TypeVar("T")
+
+CHUNK = 8 << 20
+"""Bytes asked for at once: what fails is asked for again, and not the whole file."""
+
+TIMEOUT = timedelta(seconds=60)
+"""Of one request."""
+
+PAUSES = (0.5, 2.0)
+"""Seconds before a call that failed, the library's own tries included, is made again."""
+
+RETRIES = {
+    "max_retries": 4,
+    "backoff": {
+        "init_backoff": timedelta(milliseconds=200),
+        "max_backoff": timedelta(seconds=5),
+        "base": 2,
+    },
+    "retry_timeout": timedelta(minutes=1),
+}
+
+
+class _RefusedError(RemoteError):
+    """The store knows us, or not, and will say the same the next time."""
+
+
+class ObjectStore:
+    """An atlas under one prefix of an object store."""
+
+    def __init__(self, url: str) -> None:
+        """Take credentials, region and endpoint from the environment.
+
+        Raises:
+            InputError: if obstore is not installed, or the URL or the environment cannot be used.
+        """
+        try:
+            from obstore.store import from_url
+        except ImportError as error:
+            raise InputError(
+                f"{url}: object stores need obstore; pip install 'attention-motifs[remote]'"
+            ) from error
+        self.url = url
+        self.writable = not url.startswith("http")
+        options: dict[str, Any] = {"mkdir": True}
+        if not url.startswith("file:"):
+            options = {
+                "client_options": {
+                    "timeout": TIMEOUT,
+                    "connect_timeout": timedelta(seconds=10),
+                    # Given here, these options are no longer read from the environment.
+                    "allow_http": os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true"),
+                },
+                "retry_config": RETRIES,
+            }
+        try:
+            self._store: Any = from_url(url, **options)
+        except Exception as error:
+            raise InputError(
+                f"{url}: cannot be used ({type(error).__name__}); check the URL, and the settings "
+                "of the store in the environment (docs/remote.md)"
+            ) from error
+
+    def head(self) -> Head | None:
+        """Read `atlas.json`, in one request; None if there is none.
+
+        Raises:
+            RemoteError: if the store refuses or cannot be reached.
+            AtlasError: if what is there is damaged.
+        """
+        import obstore
+
+        def take() -> tuple[bytes, str | None]:
+            got = obstore.get(self._store, "atlas.json")
+            return bytes(got.bytes()), got.meta.get("e_tag")
+
+        try:
+            raw, version = self._again("atlas.json", take)
+        except FileNotFoundError:
+            return None
+        where = f"{self.url}/atlas.json"
+        try:
+            value = json.loads(raw)
+            listing = value.pop("files")
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise RemoteError(
+                f"{where}: damaged, or not put there by this program; commands with this --atlas "
+                "and `motifs copy` write it"
+            ) from error
+        return Head(raw, value, entries_from_json(listing, where), version)
+
+    def read(self, name: str, entry: FileEntry, target: Path) -> None:
+        """Write the bytes of a file to `target`, in ranges.
+
+        Raises:
+            RemoteError: if the store refuses, cannot be reached, or does not hold it.
+        """
+        import obstore
+
+        key = _key(entry)
+
+        def take(start: int) -> bytes:
+            length = min(CHUNK, entry.size - start)
+            return bytes(obstore.get_range(self._store, key, start=start, length=length))
+
+        with target.open("wb") as file:
+            for start in range(0, entry.size, CHUNK):
+                try:
+                    file.write(self._again(name, lambda start=start: take(start)))  # type: ignore[misc]
+                except FileNotFoundError as error:
+                    raise RemoteError(
+                        f"{self.url}/{name}: is listed and not there ({key}); run the command that "
+                        "makes it again, with --force"
+                    ) from error
+
+    def store(self, entry: FileEntry, path: Path) -> None:
+        """Put the bytes under their digest, unless they are there."""
+        import obstore
+
+        key = _key(entry)
+
+        def put() -> None:
+            try:
+                if obstore.head(self._store, key)["size"] == entry.size:
+                    return
+            except FileNotFoundError:
+                pass
+            with path.open("rb") as file:
+                obstore.put(self._store, key, file, chunk_size=CHUNK, max_concurrency=4)
+
+        try:
+            self._again(key, put)
+        except FileNotFoundError as error:
+            raise self._no_bucket() from error
+
+    def commit(self, raw: bytes, version: str | None) -> str | None:
+        """Put `atlas.json` in the place of the one of `version` (None: where there is none).
+
+        Raises:
+            RemoteError: if somebody else put one meanwhile, or the store cannot be written.
+        """
+        from obstore.exceptions import AlreadyExistsError, PreconditionError
+
+        for pause in (*PAUSES, None):
+            try:
+                return self._told("atlas.json", lambda: self._replace(raw, version), keep=True)
+            except (AlreadyExistsError, PreconditionError) as error:
+                now = self.head()
+                if now is not None and now.raw == raw:  # our own, whose answer was lost
+                    return now.version
+                raise self._overtaken() from error
+            except FileNotFoundError as error:
+                raise self._no_bucket() from error
+            except RemoteError as error:
+                if pause is None or isinstance(error, _RefusedError):
+                    raise
+                time.sleep(pause)
+        raise AssertionError("the last round returns or raises")
+
+    def _replace(self, raw: bytes, version: str | None) -> str | None:
+        import obstore
+        from obstore.exceptions import NotSupportedError
+
+        key = "atlas.json"
+        try:
+            mode: Any = "create" if version is None else {"e_tag": version}
+            return obstore.put(self._store, key, raw, mode=mode, use_multipart=False)["e_tag"]
+        except (NotSupportedError, NotImplementedError):  # local folders
+            now = self.head()
+            if (now.version if now else None) != version:
+                raise self._overtaken() from None
+            return obstore.put(self._store, key, raw, use_multipart=False)["e_tag"]
+
+    def _no_bucket(self) -> RemoteError:
+        return RemoteError(f"{self.url}: no such bucket; make it, or check the name")
+
+    def _overtaken(self) -> RemoteError:
+        return RemoteError(
+            f"{self.url}: somebody else wrote to it meanwhile, and what they wrote stands; run the "
+            "same command again, it goes on from there"
+        )
+
+    def _again(self, name: str, call: Callable[[], T]) -> T:
+        """Call, and call again after a pause: the library does not where a body breaks off."""
+        for pause in (*PAUSES, None):
+            try:
+                return self._told(name, call)
+            except _RefusedError:
+                raise
+            except RemoteError:
+                if pause is None:
+                    raise
+                time.sleep(pause)
+        raise AssertionError("the last round returns or raises")
+
+    def _told(self, name: str, call: Callable[[], T], *, keep: bool = False) -> T:
+        """Turn the library's errors into one line, without its words: they may hold addresses.
+
+        Args:
+            name: of the file, for the error.
+            call: what to do.
+            keep: leave the errors that tell of a condition that failed.
+        """
+        from obstore import exceptions
+
+        conditions = (exceptions.AlreadyExistsError, exceptions.PreconditionError)
+        try:
+            return call()
+        except (FileNotFoundError, MotifsError):
+            raise
+        except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
+            raise _RefusedError(
+                f"{self.url}/{name}: the store refuses; check the credentials in the environment "
+                "(AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the machine's role), and what "
+                "they may do"
+            ) from error
+        except Exception as error:
+            if keep and isinstance(error, conditions):
+                raise
+            raise RemoteError(
+                f"{self.url}/{name}: {_reason(error)}; check the network and the settings of the "
+                "store, and run the same command again, what is complete is kept"
+            ) from error
+
+
+def _key(entry: FileEntry) -> str:
+    return f"objects/{entry.sha256}"
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, by the few words of the library's error that are safe to repeat."""
+    first = str(error).partition("\n")[0]
+    text = first.partition(" - ")[2] or first  # before it are address and settings
+    status = re.search(r"status(?: code)?\W{0,4}([45]\d\d)\b", text, re.IGNORECASE)
+    if status:
+        return f"the store answers with status {status[1]}"
+    if re.search("timed? ?out|deadline", text, re.IGNORECASE):
+        return "the store does not answer in time"
+    if re.search("body|incomplete|length|eof|closed", text, re.IGNORECASE):
+        return "the answer broke off"
+    return f"the store cannot be reached ({type(error).__name__})"

@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from attention_motifs.atlas import Atlas
+from attention_motifs.atlas.check import check_atlas
+from attention_motifs.atlas.packed_patterns import pack_triangles
+from attention_motifs.stages.project import project
+from attention_motifs.store import files
+from conftest import contents
+from synthetic_atlas import make_synthetic_atlas
+
+
+@pytest.fixture
+def atlas(tmp_path: Path) -> Atlas:
+    return make_synthetic_atlas(tmp_path / "atlas", n_prompts=18, n_tokens=8)
+
+
+def only_finding(atlas: Atlas) -> str:
+    findings = check_atlas(Atlas.open(atlas.path))
+    assert len(findings) == 1, findings
+    assert "\n" not in findings[0]
+    return findings[0]
+
+
+def test_a_sound_atlas_has_no_findings_and_is_not_touched(atlas: Atlas) -> None:
+    before = contents(atlas.path)
+    assert check_atlas(atlas) == []
+    assert contents(atlas.path) == before
+
+
+def rewrite(path: Path, change: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
+    files.write_parquet(path, change(pl.read_parquet(path)))
+
+
+def test_a_changed_text_is_noticed_by_its_id(atlas: Atlas) -> None:
+    rewrite(atlas.prompts_path, lambda t: t.with_columns(pl.col("text") + "!"))
+    assert "18 texts do not have their ids" in only_finding(atlas)
+
+
+def test_prompts_in_another_order_are_noticed_everywhere(atlas: Atlas) -> None:
+    rewrite(atlas.prompts_path, lambda t: t.reverse())
+    findings = check_atlas(Atlas.open(atlas.path))
+    assert "not the prompts that atlas.json names" in findings[0]
+    assert any("tokens" in finding for finding in findings)
+    assert any("part-00000" in finding for finding in findings)
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "told"),
+    [
+        ("heads.parquet", lambda t: t.head(5), "5 heads, the models have 12"),
+        ("tokens/synthetic-0.parquet", lambda t: t.head(3), "other prompts than the atlas"),
+        (
+            "features/synthetic-0/part-00001.parquet",
+            lambda t: t.head(6),
+            "heads or prompts missing, or in another order",
+        ),
+        (
+            "features/synthetic-0/part-00001.parquet",
+            lambda t: t.reverse(),
+            "heads or prompts missing, or in another order",
+        ),
+        (
+            "features/org__synthetic-1/part-00000.parquet",
+            lambda t: t.with_columns(pl.selectors.float() * float("nan")),
+            "holds a pattern without any feature",
+        ),
+        (
+            "embedded/synthetic-0.parquet",
+            lambda t: t.with_columns(
+                pl.when(pl.int_range(pl.len()) == pl.len() - 1)
+                .then(pl.col("pc1") + 1)
+                .otherwise(pl.col("pc1"))
+                .alias("pc1")
+            ),
+            "not what the saved embedding gives; run `motifs embed",
+        ),
+        ("embedded/org__synthetic-1.parquet", lambda t: t.head(9), "rows are missing"),
+        (
+            "recommended/synthetic-0.parquet",
+            lambda t: t.with_columns(pl.col("w3").reverse()),
+            "not what the saved preset gives; run `motifs embed",
+        ),
+        ("recommended/org__synthetic-1.parquet", lambda t: t.head(9), "rows are missing"),
+    ],
+)
+def test_tables_that_do_not_fit_together_are_named_with_the_mend(
+    atlas: Atlas, file: str, change: Callable[[pl.DataFrame], pl.DataFrame], told: str
+) -> None:
+    rewrite(atlas.path / file, change)
+    findings = [f for f in check_atlas(Atlas.open(atlas.path)) if f"{file}: " in f]
+    assert len(findings) == 1
+    assert told in findings[0]
+    assert "`motifs " in findings[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda d: d * np.float32(np.nan), "not finite"),
+        (lambda d: d + np.eye(len(d), dtype=np.float32), "not zero on the diagonal"),
+        (lambda d: np.triu(d), "not symmetric"),
+        (lambda d: -d, "negative"),
+        (lambda d: d[:-1], "for 12 heads"),
+    ],
+)
+def test_distances_that_are_none_are_named(
+    atlas: Atlas, change: Callable[[np.ndarray], np.ndarray], told: str
+) -> None:
+    matrix = np.array(atlas.distances("mean"))
+    files.write_array(atlas.distances_path("mean"), change(matrix))
+    finding = only_finding(atlas)
+    assert told in finding
+    assert f"`motifs distances --atlas {atlas.path} --metric mean --force`" in finding
+
+
+@pytest.mark.parametrize(
+    ("triangles", "told"),
+    [
+        (np.zeros((3, 2, 36), np.int16), "not the patterns of 3 layers of 2 heads"),
+        (np.zeros((2, 2, 36), np.uint8), "not the patterns of 3 layers of 2 heads"),
+        (pack_triangles(np.ones((3, 2, 8, 8))), "rows sum to 8.00"),
+    ],
+)
+def test_patterns_that_are_none_are_named(atlas: Atlas, triangles: np.ndarray, told: str) -> None:
+    path = atlas.patterns_path("synthetic-0", atlas.view_prompts()[0])
+    files.write_tensors(path, {"triangles": triangles}, {})
+    assert told in only_finding(atlas)
+
+
+def test_a_missing_file_of_every_kind_is_named_once(atlas: Atlas) -> None:
+    for name in contents(atlas.path):
+        if name in {"atlas.json", "distances/mean.npy"}:
+            continue  # without the manifest there is no atlas; distances are not a must
+        path = atlas.path / name
+        data = path.read_bytes()
+        path.unlink()
+        findings = check_atlas(Atlas.open(atlas.path))
+        assert len([f for f in findings if f.startswith(f"{path}: not there; ")]) == 1, name
+        path.write_bytes(data)
+    assert check_atlas(atlas) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "command"),
+    [
+        ("projections.parquet", "motifs project"),
+        ("evaluation.json", "motifs evaluate"),
+        ("clusters/labels.parquet", "motifs cluster"),
+        ("clusters/linkage-average.npy", "motifs cluster"),
+        ("clusters/average.json", "motifs cluster"),
+    ],
+)
+def test_damaged_files_of_later_stages_are_named(atlas: Atlas, file: str, command: str) -> None:
+    (atlas.path / "clusters").mkdir()
+    project(atlas, methods=["pca"], n_neighbors=[2], dimensions=[2])
+    assert check_atlas(atlas) == []
+    (atlas.path / file).write_bytes(b"no such format")
+    finding = only_finding(atlas)
+    assert finding.startswith(f"{atlas.path / file}: damaged")
+    assert command in finding
+
+
+def test_progress_is_told_to_the_end(atlas: Atlas) -> None:
+    from collections.abc import Iterator
+    from contextlib import contextmanager
+
+    steps: list[int] = []
+
+    @contextmanager
+    def report(description: str, total: int) -> Iterator[Callable[[int], None]]:
+        steps.append(-total)
+        yield steps.append
+
+    check_atlas(atlas, report)
+    assert sum(steps) == 0
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_changed_bytes_anywhere_end_in_findings_and_no_other_error(atlas: Atlas, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for name in sorted(contents(atlas.path)):
+        if name == "atlas.json":
+            continue
+        path = atlas.path / name
+        data = path.read_bytes()
+        for _ in range(3):
+            changed = bytearray(data)
+            # Damage what describes the data, at the end of tables, as often as the data.
+            start = max(len(data) - 200, 0) if rng.random() < 0.5 else 0
+            for at in rng.integers(start, len(data), rng.integers(1, 5)):
+                changed[at] = rng.integers(256)
+            path.write_bytes(bytes(changed))
+            for finding in check_atlas(Atlas.open(atlas.path)):
+                assert "\n" not in finding
+                assert str(atlas.path) in finding
+        path.write_bytes(data)

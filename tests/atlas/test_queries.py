@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from attention_motifs.atlas import Atlas
+from attention_motifs.atlas.queries import (
+    clouds_for,
+    distance_row,
+    head_feature_means,
+    near,
+    unusual_features,
+)
+from attention_motifs.distances import head_distances, metric_names
+from attention_motifs.errors import AtlasError, HeadNotFoundError, InputError
+from attention_motifs.store import files
+from synthetic_atlas import make_synthetic_atlas
+
+MODELS = ("synthetic-0", "org/synthetic-1")
+N_LAYERS, N_HEADS, N_PROMPTS = 3, 4, 18
+N = len(MODELS) * N_LAYERS * N_HEADS
+QUERY = "synthetic-0:L1:H2"
+
+
+@pytest.fixture(scope="module")
+def atlas(tmp_path_factory: pytest.TempPathFactory) -> Atlas:
+    return make_synthetic_atlas(
+        tmp_path_factory.mktemp("queries") / "atlas",
+        n_layers=N_LAYERS,
+        n_heads=N_HEADS,
+        n_prompts=N_PROMPTS,
+    )
+
+
+@pytest.fixture
+def changed(atlas: Atlas, tmp_path: Path) -> Atlas:
+    shutil.copytree(atlas.path, tmp_path / "atlas")
+    return Atlas.open(tmp_path / "atlas")
+
+
+def plant(atlas: Atlas, matrix: np.ndarray) -> None:
+    files.write_array(atlas.distances_path("mean"), matrix.astype(np.float32))
+
+
+# Nearest heads
+
+
+def test_heads_come_nearest_first_with_their_distances(atlas: Atlas) -> None:
+    found = near(atlas, QUERY, n=N)
+    row = atlas.distances("mean")[atlas.head_index(QUERY)]
+    assert len(found) == N - 1, "the head itself is left out"
+    assert QUERY not in {item.head for item in found}
+    assert [item.distance for item in found] == [row[atlas.head_index(f.head)] for f in found]
+    assert [item.distance for item in found] == sorted(item.distance for item in found)
+    assert [item.rank for item in found] == list(range(1, N))
+
+
+def test_a_neighbour_is_told_with_all_that_is_known_of_it(changed: Atlas) -> None:
+    table = changed.heads.with_columns(
+        pl.Series("classes", [["induction", "sink"]] * N, dtype=pl.List(pl.String))
+    )
+    changed.write_heads(table)
+    found = near(changed, QUERY, n=1)[0]
+    row = table.row(by_predicate=pl.col("head") == found.head, named=True)
+    assert found.to_json() == {
+        "head": row["head"],
+        "distance": found.distance,
+        "rank": 1,
+        "model": row["model"],
+        "layer": row["layer"],
+        "index": row["index"],
+        "classes": ["induction", "sink"],
+    }
+    assert json.loads(json.dumps(found.to_json())) == found.to_json()
+
+
+@pytest.mark.parametrize(
+    ("filters", "wanted"),
+    [
+        ({}, lambda _: True),
+        ({"scope": "within"}, lambda h: h["model"] == MODELS[0]),
+        ({"scope": "across"}, lambda h: h["model"] == MODELS[1]),
+        ({"models": [MODELS[1]]}, lambda h: h["model"] == MODELS[1]),
+        ({"models": list(MODELS)}, lambda _: True),
+        ({"layers": (1, 1)}, lambda h: h["layer"] == 1),
+        ({"layers": (1, 2)}, lambda h: h["layer"] >= 1),
+        ({"layers": (2, 1)}, lambda _: False),
+        ({"layers": (7, 9)}, lambda _: False),
+        (
+            {"scope": "within", "layers": (0, 1)},
+            lambda h: h["model"] == MODELS[0] and h["layer"] <= 1,
+        ),
+        ({"scope": "within", "models": [MODELS[1]]}, lambda _: False),
+    ],
+)
+@pytest.mark.parametrize("farthest", [False, True])
+def test_filters_leave_out_heads_and_change_no_rank(
+    atlas: Atlas, filters: dict, wanted, farthest: bool
+) -> None:
+    everything = near(atlas, QUERY, n=N, farthest=farthest)
+    kept = {h["head"] for h in atlas.heads.iter_rows(named=True) if wanted(h)} - {QUERY}
+    found = near(atlas, QUERY, n=N, farthest=farthest, **filters)
+    assert found == [item for item in everything if item.head in kept]
+    assert near(atlas, QUERY, n=2, farthest=farthest, **filters) == found[:2]
+
+
+def test_farthest_is_the_other_way_round(atlas: Atlas) -> None:
+    assert near(atlas, QUERY, n=N, farthest=True) == near(atlas, QUERY, n=N)[::-1]
+
+
+def test_equal_distances_keep_the_order_of_the_heads(changed: Atlas) -> None:
+    plant(changed, 1.0 - np.eye(N))
+    names = [name for name in changed.heads["head"].to_list() if name != QUERY]
+    assert [item.head for item in near(changed, QUERY, n=N)] == names
+
+
+def test_the_stored_matrix_is_asked_and_not_computed_again(changed: Atlas) -> None:
+    matrix = np.full((N, N), 9.0)
+    twin = changed.head_index("org/synthetic-1:L0:H3")
+    matrix[:, twin] = matrix[twin] = 2.5
+    np.fill_diagonal(matrix, 0)
+    plant(changed, matrix)
+    found = near(changed, QUERY, n=1)[0]
+    assert (found.head, found.distance, found.rank) == ("org/synthetic-1:L0:H3", 2.5, 1)
+
+
+@pytest.mark.parametrize("metric", sorted(set(metric_names()) - {"gromov-wasserstein"}))
+def test_a_metric_without_a_matrix_is_computed_for_the_head(atlas: Atlas, metric: str) -> None:
+    query = atlas.head_index(QUERY)
+    wanted = head_distances(clouds_for(atlas, metric), metric=metric)[query]
+    assert np.allclose(distance_row(atlas, query, metric), wanted, rtol=1e-4, atol=1e-5)
+    assert not atlas.distances_path("energy").exists(), "nothing is written by asking"
+
+
+def test_a_metric_too_slow_for_all_heads_ranks_a_shortlist(atlas: Atlas) -> None:
+    found = near(atlas, QUERY, n=N, metric="gromov-wasserstein")
+    assert len(found) == N - 1
+    assert all(np.isfinite(item.distance) for item in found)
+    assert [item.rank for item in found] == list(range(1, N))
+
+
+@pytest.mark.parametrize("n", [0, -1])
+def test_fewer_than_one_neighbour_is_a_mistake(atlas: Atlas, n: int) -> None:
+    with pytest.raises(InputError, match=f"-n {n}: at least 1"):
+        near(atlas, QUERY, n=n)
+
+
+def test_what_is_not_there_is_named(atlas: Atlas) -> None:
+    with pytest.raises(InputError, match="scope 'other': choose all, within or across"):
+        near(atlas, QUERY, scope="other")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"model 'gpt2' is not in this atlas; it has synthetic-0"):
+        near(atlas, QUERY, models=["gpt2"])
+    with pytest.raises(InputError, match="cosine"):
+        near(atlas, QUERY, metric="cosin")
+    with pytest.raises(HeadNotFoundError, match="layers 0 to 2 and heads 0 to 3"):
+        near(atlas, "synthetic-0:L9:H0")
+
+
+def test_without_an_embedding_there_is_nothing_to_compute(changed: Atlas) -> None:
+    shutil.rmtree(changed.path / "embedded")
+    assert near(changed, QUERY, n=1), "the stored matrix is enough for its metric"
+    with pytest.raises(AtlasError, match=r"not there; run `motifs embed"):
+        near(changed, QUERY, metric="cosine")
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
+@given(st.integers(0, 2**31), st.integers(0, N - 1), st.integers(1, N + 3))
+def test_near_is_a_sort_of_a_row(atlas: Atlas, seed: int, query: int, n: int) -> None:
+    matrix = np.random.default_rng(seed).integers(0, 5, (N, N)).astype(np.float32)  # many ties
+    np.fill_diagonal(matrix, 0)
+    other = Atlas(atlas.path, atlas.manifest)
+    other.distances = lambda _metric="mean": matrix  # type: ignore[method-assign]
+    heads = atlas.heads["head"].to_list()
+    wanted = sorted((matrix[query, i], i) for i in range(N) if i != query)[:n]
+    found = near(other, heads[query], n=n)
+    assert [(item.distance, heads.index(item.head)) for item in found] == wanted
+
+
+# What is unusual about a head
+
+
+def plant_features(atlas: Atlas, head: str, name: str, values: list[float]) -> None:
+    """Set one feature of a head on the prompts, and of all other heads to 0."""
+    model = atlas.heads.row(by_predicate=pl.col("head") == head, named=True)["model"]
+    row = 0
+    for block, part in enumerate(atlas.feature_parts(model)):
+        own = (part["head"] == head).to_numpy()
+        column = np.zeros(len(part), np.float32)
+        n = int(own.sum())
+        column[own] = values[row : row + n]
+        row += n
+        table = part.with_columns(pl.Series(name, column))
+        files.write_parquet(atlas.part_path(model, block), table)
+    for other in atlas.models:
+        if other != model:
+            for block, part in enumerate(atlas.feature_parts(other)):
+                table = part.with_columns(pl.lit(0.0, dtype=pl.Float32).alias(name))
+                files.write_parquet(atlas.part_path(other, block), table)
+
+
+def test_a_planted_feature_is_the_most_unusual_one(changed: Atlas) -> None:
+    values = np.linspace(5, 7, N_PROMPTS).tolist()
+    plant_features(changed, QUERY, "diag.kurtosis", values)
+    first = unusual_features(changed, QUERY, n=3)[0]
+    assert first.feature == "diag.kurtosis"
+    assert first.mean == pytest.approx(6.0, rel=1e-6)
+    # One value of 6 among N - 1 of 0: (6 - 6/N) over the spread 6 sqrt(N - 1) / N.
+    assert first.z == pytest.approx(np.sqrt(N - 1), rel=1e-5)
+    assert first.percentile == pytest.approx(100 * (N - 1) / N)
+    other = next(
+        u for u in unusual_features(changed, "synthetic-0:L0:H0", n=99)
+        if u.feature == "diag.kurtosis"
+    )  # fmt: skip
+    assert other.mean == 0
+    assert other.z == pytest.approx(-1 / np.sqrt(N - 1), rel=1e-5)
+    assert other.percentile == 0
+
+
+def test_values_that_are_not_finite_are_left_out_of_means(changed: Atlas) -> None:
+    values = [np.nan, np.inf, -np.inf, *np.full(N_PROMPTS - 3, 2.0)]
+    plant_features(changed, QUERY, "diag.kurtosis", values)
+    means = head_feature_means(changed, ["diag.kurtosis"])
+    assert means[changed.head_index(QUERY), 0] == 2.0
+    plant_features(changed, QUERY, "diag.kurtosis", [np.nan] * N_PROMPTS)
+    means = head_feature_means(changed, ["diag.kurtosis"])
+    assert not means.any(), "a feature that is never finite counts as 0"
+
+
+def test_means_are_over_all_prompts_in_the_order_of_the_heads(atlas: Atlas) -> None:
+    names = ["diag.mean", "first_tok.mean"]
+    means = head_feature_means(atlas, names)
+    tables = [part for model in atlas.models for part in atlas.feature_parts(model)]
+    wanted = pl.concat(tables).group_by("head").agg(pl.col(names).cast(pl.Float64).mean())
+    assert means.shape == (N, 2)
+    for head, *values in wanted.iter_rows():
+        assert np.allclose(means[atlas.head_index(head)], values, rtol=1e-6)
+
+
+def test_unusual_features_come_largest_first_and_constant_ones_last(atlas: Atlas) -> None:
+    found = unusual_features(atlas, QUERY, n=999)
+    assert [u.feature for u in found[:5]] == [
+        u.feature for u in unusual_features(atlas, QUERY, n=5)
+    ]
+    sizes = [abs(u.z) for u in found]
+    assert sizes == sorted(sizes, reverse=True)
+    assert len(found) == 94
+    means_of_histograms = [u for u in found if u.feature.endswith("hist.mean")]
+    assert [u.z for u in means_of_histograms] == [0.0] * 6
+    assert all(0 <= u.percentile <= 100 for u in found)
+
+
+def test_a_head_that_is_not_there_has_no_features(atlas: Atlas) -> None:
+    with pytest.raises(HeadNotFoundError):
+        unusual_features(atlas, "synthetic-0:L0:H99")
