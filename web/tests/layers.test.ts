@@ -1,12 +1,19 @@
 import { describe, expect, it } from "vitest";
-import { importsOf, problem } from "../scripts/check-imports.mjs";
+import { circles, importsOf, problem } from "../scripts/check-imports.mjs";
 
 describe("the order of imports", () => {
   it("is checked", () => {
     expect(problem("pages/head", "views/table/view")).toBeNull();
-    expect(problem("views/table/view", "pages/head")).toMatch(/above/);
-    expect(problem("data/heads", "state/url")).toMatch(/above/);
+    expect(problem("views/table/view", "pages/head")).toMatch(/higher layer/);
+    expect(problem("data/heads", "state/url")).toMatch(/higher layer/);
     expect(problem("data/heads", "../tests/x")).toMatch(/outside/);
+  });
+
+  it("has no circles", () => {
+    const graph = new Map([["a", ["b", "c"]], ["b", ["c"]], ["c", []]]);
+    expect(circles(graph)).toEqual([]);
+    graph.set("c", ["a"]);
+    expect(circles(graph)).toEqual([["a", "b", "c", "a"]]);
   });
 
   it("finds imports of every form", () => {

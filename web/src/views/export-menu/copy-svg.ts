@@ -1,6 +1,6 @@
 // A drawing of the page with the style of its sheet written into it.
 
-import { svgElement } from "./to-svg";
+import { svgElement } from "./svg-element";
 import { xmlSafe } from "./text";
 
 /** What a style sheet may set on an element of a drawing. */

@@ -1,6 +1,6 @@
 // Text of the page as text of SVG, a `text` element per line.
 
-import { svgElement } from "./to-svg";
+import { svgElement } from "./svg-element";
 
 let measure: CanvasRenderingContext2D | null = null;
 

@@ -5,9 +5,9 @@
 
 import { canvasData } from "./redraw";
 import { copySvg } from "./copy-svg";
+import { SVG, svgElement } from "./svg-element";
 import { addText } from "./text";
 
-const SVG = "http://www.w3.org/2000/svg";
 const SKIPPED = ":not(th) > button, input, select, textarea, script, style, [data-export=no], .visually-hidden";
 
 /** Where the walk is. */
@@ -16,19 +16,6 @@ interface Walk {
   left: number;
   top: number;
   clips: number;
-}
-
-/** Make an element of SVG with attributes. */
-export function svgElement(name: string, attributes: Record<string, string | number>): SVGElement {
-  const element = document.createElementNS(SVG, name) as SVGElement;
-  for (const [key, value] of Object.entries(attributes)) {
-    element.setAttribute(key, typeof value === "number" ? String(round(value)) : value);
-  }
-  return element;
-}
-
-function round(value: number): number {
-  return Math.round(value * 100) / 100;
 }
 
 /** The picture of an element, with its whole content even where it scrolls. */
