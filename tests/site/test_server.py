@@ -1,8 +1,10 @@
-"""The server over real sockets: what it answers, and what it refuses."""
+"""Tests of the server over real sockets: answers, refusals, caching, odd requests."""
 
 from __future__ import annotations
 
 import gzip
+import logging
+import mimetypes
 import socket
 import threading
 import time
@@ -10,10 +12,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from attention_motifs.errors import InputError, ResourceError
-from attention_motifs.site.server import allowed_host, bind, host_name, make_server, resolve
+from attention_motifs.site.server import (
+    MEDIA_TYPES,
+    accepts_gzip,
+    allowed_host,
+    bind,
+    host_name,
+    make_server,
+    resolve,
+)
 
 SECRET = b"the secret of another folder"
 
@@ -26,7 +37,7 @@ class Answer:
 
 
 def talk(port: int, request: bytes) -> Answer:
-    """Send bytes as they are, and read until the server closes."""
+    """Send raw bytes, and read until the server closes the connection."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
         line.sendall(request)
         line.settimeout(10)
@@ -58,6 +69,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (site / "assets" / "index-abc.js").write_text("let x = 1;\n" * 300)
     (site / "data" / "manifest.json").write_text("{}")
     (site / "data" / "points" / "0.bin").write_bytes(bytes(range(256)) * 4)
+    for suffix in MEDIA_TYPES:
+        (site / f"file{suffix.upper()}").write_bytes(b"content " * 40)
     (site / ".hidden").write_bytes(SECRET)
     (site / "out").symlink_to(base)
     (site / "out.txt").symlink_to(base / "secret.txt")
@@ -97,8 +110,53 @@ def test_text_is_compressed_where_that_is_understood(port: int, folder: Path) ->
     assert packed.headers["content-type"].startswith("text/javascript")
     assert len(packed.body) < len(plain) / 5
     assert gzip.decompress(packed.body) == plain
-    tag = packed.headers["etag"]
-    assert get(port, "/assets/index-abc.js", more=f"If-None-Match: {tag}\r\n").status == 304
+
+
+def test_every_file_is_named_by_the_table_of_the_server(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mimetypes, "guess_type", lambda *_, **__: ("text/plain", None))
+    for suffix, media_type in MEDIA_TYPES.items():
+        kind = get(port, f"/file{suffix.upper()}").headers["content-type"]
+        assert kind.partition(";")[0] == media_type
+
+
+def test_the_table_knows_every_suffix_of_the_pages() -> None:
+    from attention_motifs.site.export import ASSETS
+
+    suffixes = {path.suffix for path in ASSETS.rglob("*") if path.is_file()} - {".sha256"}
+    assert suffixes <= set(MEDIA_TYPES)
+
+
+@pytest.mark.parametrize("path", ["/", "/assets/index-abc.js", "/data/points/0.bin", "/file.PNG"])
+@pytest.mark.parametrize("encoding", ["", "Accept-Encoding: gzip\r\n"])
+def test_an_unchanged_file_is_answered_with_304(port: int, path: str, encoding: str) -> None:
+    tag = get(port, path, more=encoding).headers["etag"]
+    strong = tag.removeprefix("W/")
+    for sent in (tag, strong, f"W/{strong}", "*", f'"a", {tag}', f'W/"b",{strong} , "c"'):
+        answer = get(port, path, more=f"{encoding}If-None-Match: {sent}\r\n")
+        assert (answer.status, answer.body) == (304, b"")
+        assert answer.headers["etag"].removeprefix("W/") == strong
+        assert "cache-control" in answer.headers
+    for sent in ('"other"', strong.strip('"'), strong[:-2] + '"', ""):
+        assert get(port, path, more=f"{encoding}If-None-Match: {sent}\r\n").status == 200
+
+
+def test_a_changed_file_has_another_tag(port: int, folder: Path) -> None:
+    (folder / "changing.txt").write_text("one")
+    tag = get(port, "/changing.txt").headers["etag"]
+    (folder / "changing.txt").write_text("another")
+    answer = get(port, "/changing.txt", more=f"If-None-Match: {tag}\r\n")
+    assert (answer.status, answer.body) == (200, b"another")
+
+
+@pytest.mark.parametrize(
+    ("header", "accepted"),
+    [("gzip", True), ("br, GZIP;q=0.5", True), ("*", True), ("gzip;q=0", False),
+     ("*, gzip; q=0.0", False), ("br", False), ("", False), ("xgzip", False)],
+)  # fmt: skip
+def test_gzip_is_sent_to_those_who_accept_it(header: str, accepted: bool) -> None:
+    assert accepts_gzip(header) == accepted
 
 
 def test_head_has_no_body(port: int) -> None:
@@ -108,66 +166,65 @@ def test_head_has_no_body(port: int) -> None:
     assert answer.body == b""
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/../secret.txt",
-        "/..%2fsecret.txt",
-        "/%2e%2e/secret.txt",
-        "/%2e%2e%2fsecret.txt",
-        "/%252e%252e/secret.txt",
-        "/data/../../secret.txt",
-        "/data/%2e%2e/%2e%2e/secret.txt",
-        "/..\\secret.txt",
-        "/..%5csecret.txt",
-        "/%5c..%5csecret.txt",
-        "//../secret.txt",
-        "/./../secret.txt",
-        "/.hidden",
-        "/%2ehidden",
-        "/out/secret.txt",
-        "/out.txt",
-        "/etc/passwd",
-        "//etc/passwd",
-        "/%2fetc/passwd",
-        "/index.html%00.js",
-        "/index.html/",
-        "/data",
-        "/data/",
-        "/C:/secret.txt",
-        "/..;/secret.txt",
-        "/%c0%ae%c0%ae/secret.txt",
-        "/\xff\xfe",
-        "/" + "a" * 5000,
-        "/" + "../" * 50 + "etc/passwd",
-    ],
-)
-def test_what_lies_outside_of_the_site_is_not_there(path: str, port: int) -> None:
-    answer = get(port, path)
-    assert answer.status in (400, 404)
-    assert SECRET not in answer.body
-    assert b"root:" not in answer.body
+OUTSIDE = [
+    "/../secret.txt",
+    "/..%2fsecret.txt",
+    "/%2e%2e/secret.txt",
+    "/%2e%2e%2fsecret.txt",
+    "/%252e%252e/secret.txt",
+    "/data/../../secret.txt",
+    "/data/%2e%2e/%2e%2e/secret.txt",
+    "/..\\secret.txt",
+    "/..%5csecret.txt",
+    "/%5c..%5csecret.txt",
+    "//../secret.txt",
+    "/./../secret.txt",
+    "/.hidden",
+    "/%2ehidden",
+    "/out/secret.txt",
+    "/out.txt",
+    "/etc/passwd",
+    "//etc/passwd",
+    "/%2fetc/passwd",
+    "/index.html%00.js",
+    "/index.html/",
+    "/data",
+    "/data/",
+    "/C:/secret.txt",
+    "/..;/secret.txt",
+    "/%c0%ae%c0%ae/secret.txt",
+    "/\xff\xfe",
+    "/" + "a" * 5000,
+    "/" + "../" * 50 + "etc/passwd",
+]
 
 
-@pytest.mark.parametrize("target", ["http://evil.example/", "*", "evil", "http://127.0.0.1/"])
-def test_targets_that_are_no_paths_are_refused(target: str, port: int) -> None:
-    assert get(port, target).status in (400, 404)
+def test_files_outside_of_the_site_are_not_served(port: int) -> None:
+    for path in OUTSIDE:
+        answer = get(port, path)
+        assert answer.status in (400, 404), path
+        assert SECRET not in answer.body
+        assert b"root:" not in answer.body
 
 
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:9000", "127.0.0.1", "[::1]:80"])
-def test_this_machine_goes_by_its_loopback_names(host: str, port: int) -> None:
-    assert get(port, "/", host).status == 200
+def test_targets_that_are_no_paths_are_refused(port: int) -> None:
+    for target in ("http://evil.example/", "*", "evil", "http://127.0.0.1/"):
+        assert get(port, target).status in (400, 404)
 
 
-@pytest.mark.parametrize(
-    "host",
-    ["evil.example", "evil.example:8377", "localhost.evil.example", "127.0.0.1.evil.example",
-     "10.0.0.1", "127.0.0.1:80:80", "localhost@evil.example", "[::1", "[::1]x", ""],
-)  # fmt: skip
-def test_other_hosts_are_refused(host: str, port: int) -> None:
-    answer = get(port, "/", host)
-    assert answer.status in (400, 421)
-    assert b"page" not in answer.body
+def test_loopback_names_are_accepted(port: int) -> None:
+    for host in ("localhost", "LOCALHOST:9000", "127.0.0.1", "[::1]:80"):
+        assert get(port, "/", host).status == 200
+
+
+def test_other_hosts_are_refused(port: int) -> None:
+    for host in (
+        "evil.example", "evil.example:8377", "localhost.evil.example", "127.0.0.1.evil.example",
+        "10.0.0.1", "127.0.0.1:80:80", "localhost@evil.example", "[::1", "[::1]x", "",
+    ):  # fmt: skip
+        answer = get(port, "/", host)
+        assert answer.status in (400, 421), host
+        assert b"page" not in answer.body
 
 
 def test_no_host_or_two_are_refused(port: int) -> None:
@@ -177,23 +234,23 @@ def test_no_host_or_two_are_refused(port: int) -> None:
     assert talk(port, two).status == 400
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH"])
-def test_nothing_can_be_changed(method: str, port: int) -> None:
-    assert get(port, "/index.html", method=method).status == 405
+def test_nothing_can_be_changed(port: int) -> None:
+    for method in ("POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH"):
+        assert get(port, "/index.html", method=method).status == 405
 
 
-@pytest.mark.parametrize("path", ["/", "/nothing", "/data/manifest.json", "/data/points/0.bin"])
 @pytest.mark.parametrize("host", [None, "evil.example"])
-def test_every_answer_carries_the_headers(path: str, host: str | None, port: int) -> None:
-    headers = get(port, path, host).headers
-    policy = headers["content-security-policy"]
-    assert "default-src 'none'" in policy
-    assert "frame-ancestors 'none'" in policy
-    assert "unsafe" not in policy
-    assert headers["x-content-type-options"] == "nosniff"
-    assert headers["referrer-policy"] == "no-referrer"
-    assert headers["x-frame-options"] == "DENY"
-    assert "server" not in headers
+def test_every_answer_carries_the_headers(host: str | None, port: int) -> None:
+    for path in ("/", "/nothing", "/data/manifest.json", "/data/points/0.bin"):
+        headers = get(port, path, host).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["x-frame-options"] == "DENY"
+        assert "server" not in headers
 
 
 def test_a_range_of_a_file(port: int) -> None:
@@ -202,7 +259,51 @@ def test_a_range_of_a_file(port: int) -> None:
     assert answer.body == bytes(range(256))
 
 
-def test_elsewhere_numbers_and_given_names_are_answered_for() -> None:
+def test_ranges_that_make_no_sense_are_answered(port: int) -> None:
+    ranges = ["bytes=9-1", "bytes=99999-", "bytes=-", "lines=1-2", "x", "bytes=" + "0-1," * 2000]
+    for one in [*ranges, "bytes=" + "9" * 5000 + "-"]:
+        status = get(port, "/data/points/0.bin", more=f"Range: {one}\r\n").status
+        assert status in (200, 206, 400, 416)
+
+
+def test_a_file_that_cannot_be_read_is_an_answer_without_a_stack_trace(
+    port: int, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: object) -> None:
+        raise PermissionError("no permission")
+
+    monkeypatch.setattr("attention_motifs.site.server._compressed", fails)
+    with caplog.at_level(logging.WARNING):
+        answer = get(port, "/index.html", more="Accept-Encoding: gzip\r\n")
+    assert answer.status == 500
+    assert b"Traceback" not in answer.body
+    assert str(folder).encode() not in answer.body
+    assert all(record.exc_info is None for record in caplog.records)
+
+
+def test_odd_requests_do_not_stop_the_server(port: int, caplog: pytest.LogCaptureFixture) -> None:
+    rng = np.random.default_rng(0)
+    valid = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode()
+    with caplog.at_level(logging.WARNING):
+        for trial in range(60):
+            sent = bytearray(valid if trial % 3 else rng.bytes(200) + b"\r\n\r\n")
+            for _ in range(int(rng.integers(1, 6))):
+                sent[int(rng.integers(len(sent)))] = int(rng.integers(256))
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as line:
+                line.sendall(bytes(sent))
+                line.shutdown(socket.SHUT_WR)
+                received = line.recv(65536)
+            assert not received or received.startswith(b"HTTP/1.1 ")
+            assert b"Traceback" not in received
+    assert all(record.exc_info is None for record in caplog.records)
+    long = f"GET /{'a' * 100_000} HTTP/1.1\r\n".encode()
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as line:
+        line.sendall(long)
+        assert line.recv(100).startswith(b"HTTP/1.1 4")
+    assert get(port, "/").status == 200
+
+
+def test_a_public_server_accepts_addresses_and_given_names() -> None:
     allowed = allowed_host("192.0.2.1", ["Lab.example"])
     for host in ("10.1.2.3:8377", "[2001:db8::1]:80", "lab.example", "localhost"):
         assert allowed(host)
@@ -226,11 +327,11 @@ def test_paths_resolve_below_the_folder_only(folder: Path) -> None:
     assert resolve(folder, "/nul\0") is None
 
 
-def test_a_taken_port_and_a_strange_host_are_told() -> None:
+def test_a_taken_port_and_an_unknown_host_are_named() -> None:
     with bind("127.0.0.1", 0) as taken:
         taken.listen()
         number = taken.getsockname()[1]
-        with pytest.raises(ResourceError, match=f"127.0.0.1:{number}.*another --port"):
+        with pytest.raises(ResourceError, match=f"127.0.0.1:{number}.*--port"):
             bind("127.0.0.1", number)
     with pytest.raises(InputError, match="--port 70000"):
         bind("127.0.0.1", 70000)

@@ -1,8 +1,8 @@
-"""`motifs serve`: a site folder over HTTP, for this machine unless told otherwise.
+"""`motifs serve`: the HTTP server of a site folder.
 
-Only GET and HEAD of files below the folder are answered. Requests that name another host are
-refused, so that a page of a stranger cannot read the atlas by pointing its name at this machine
-(DNS rebinding).
+It answers GET and HEAD requests for files in the folder, and refuses a request whose Host header
+names another machine: otherwise a web page could read the atlas by pointing its own host name at
+this machine (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import ipaddress
-import mimetypes
+import logging
+import re
 import socket
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
@@ -21,6 +22,8 @@ from urllib.parse import unquote
 from attention_motifs.errors import InputError, ResourceError
 
 if TYPE_CHECKING:
+    import os
+
     import uvicorn
     from starlette.requests import Request
     from starlette.responses import Response
@@ -34,7 +37,7 @@ POLICY = (
     "connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
-"""Content-Security-Policy: that of index.html, and no frame of another page around it."""
+"""Content-Security-Policy of index.html, which also forbids framing by another page."""
 
 HEADERS = {
     "Content-Security-Policy": POLICY,
@@ -45,17 +48,56 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
+MEDIA_TYPES = {
+    ".bin": "application/octet-stream",
+    ".css": "text/css",
+    ".csv": "text/csv",
+    ".gif": "image/gif",
+    ".htm": "text/html",
+    ".html": "text/html",
+    ".ico": "image/x-icon",
+    ".jpeg": "image/jpeg",
+    ".jpg": "image/jpeg",
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".map": "application/json",
+    ".md": "text/markdown",
+    ".mjs": "text/javascript",
+    ".npy": "application/octet-stream",
+    ".parquet": "application/vnd.apache.parquet",
+    ".pdf": "application/pdf",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain",
+    ".ttf": "font/ttf",
+    ".wasm": "application/wasm",
+    ".webp": "image/webp",
+    ".woff": "font/woff",
+    ".woff2": "font/woff2",
+    ".xml": "application/xml",
+}
+"""Media type by suffix. The system's table is not used: on some machines it is wrong."""
+
+MOST_CONNECTIONS = 256
+"""Connections served at a time; further ones get status 503."""
+
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
-_COMPRESSIBLE = {".html", ".js", ".css", ".json", ".svg", ".csv", ".txt", ".map"}
+_COMPRESSIBLE = {".html", ".js", ".mjs", ".css", ".json", ".svg", ".csv", ".txt", ".map", ".md"}
+_LARGEST_COMPRESSED = 16 << 20
+"""Larger files are sent as stored: a compressed copy is kept in memory."""
+_LARGEST_REQUEST = 32 << 10
+"""Bytes of a request's first line and headers."""
 _FOREVER = "public, max-age=31536000, immutable"
-_TYPES = {".js": "text/javascript", ".json": "application/json", ".bin": "application/octet-stream"}
+_TAG = re.compile(r'(?:W/)?("[^"]*")')
+
+log = logging.getLogger(__name__)
 
 
 def resolve(folder: Path, path: str) -> Path | None:
-    """File that a decoded URL path names below `folder`; None if there is none.
+    """Return the file in `folder` that a decoded URL path names; None if there is none.
 
-    Anything but plain names between slashes names none: `..`, backslashes, control characters,
-    drive letters, hidden files, and links that lead out of the folder.
+    A path is plain names between slashes. Everything else names no file: `..`, backslashes,
+    control characters, drive letters, hidden files, and links to files outside of the folder.
     """
     if not path.startswith("/"):
         return None
@@ -64,7 +106,7 @@ def resolve(folder: Path, path: str) -> Path | None:
         names[-1] = "index.html"
     for name in names:
         odd = any(ord(c) < 32 or c in "\\:\x7f" for c in name)
-        # What is still encoded after decoding once was encoded twice to get past a check.
+        # A name that is still encoded was encoded twice, to pass a check.
         if not name or name.startswith(".") or odd or unquote(name) != name:
             return None
     root = folder.resolve()
@@ -76,7 +118,7 @@ def resolve(folder: Path, path: str) -> Path | None:
 
 
 def host_name(header: str) -> str | None:
-    """Name or address in a Host header, without port and in lower case; None if malformed."""
+    """Return the name or address in a Host header, in lower case; None if it is malformed."""
     text = header.strip().lower()
     if text.startswith("["):
         name, bracket, port = text[1:].partition("]")
@@ -91,7 +133,7 @@ def host_name(header: str) -> str | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address or name is of this machine alone."""
+    """Return whether an address or name reaches this machine only."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -99,14 +141,18 @@ def is_loopback(host: str) -> bool:
 
 
 def allowed_host(host: str, names: Iterable[str]) -> Callable[[str], bool]:
-    """Return the test that a request's Host must pass.
+    """Return a function that says whether a Host header is accepted.
 
-    Bound to this machine: its loopback names, and `names`. Bound elsewhere: also the machine's
-    own name and any address in numbers, which no foreign name server can hand out.
+    The loopback names and `names` are accepted. A server bound to another address than loopback
+    also accepts this machine's name and every numeric address, which no name server can forge.
+
+    Args:
+        host: address that the server is bound to.
+        names: further host names to accept.
     """
     known = {*_LOOPBACK_NAMES, host.lower(), *(name.lower() for name in names)}
-    elsewhere = not is_loopback(host)
-    if elsewhere:
+    public = not is_loopback(host)
+    if public:
         known |= {socket.gethostname().lower(), socket.getfqdn().lower()}
 
     def allowed(header: str) -> bool:
@@ -119,67 +165,85 @@ def allowed_host(host: str, names: Iterable[str]) -> Callable[[str], bool]:
             ipaddress.ip_address(name)
         except ValueError:
             return False
-        return elsewhere
+        return public
 
     return allowed
 
 
 class Guard:
-    """Middleware: only GET and HEAD of allowed hosts; headers on every answer, errors too."""
+    """Middleware that refuses all but GET and HEAD of accepted hosts.
+
+    It adds `headers` to every answer, and turns an error of the application into status 500 and
+    one line in the log.
+    """
 
     def __init__(
         self, app: ASGIApp, allowed: Callable[[str], bool], headers: Mapping[str, str]
     ) -> None:
-        """Stand before `app`; `allowed` tests the Host header."""
+        """Wrap `app`; `allowed` says whether a Host header is accepted."""
         self.app = app
         self.allowed = allowed
         self.headers = [(k.lower().encode(), v.encode()) for k, v in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or refuse."""
+        """Answer a request, or refuse it."""
         from starlette.responses import PlainTextResponse
 
+        started = False
+
         async def with_headers(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 message["headers"] = [*message["headers"], *self.headers]
             await send(message)
 
         if scope["type"] != "http":
             return
-        refused = self._refusal(scope)
-        if refused is None:
-            await self.app(scope, receive, with_headers)
-        else:
-            code, why = refused
-            await PlainTextResponse(f"{why}\n", code)(scope, receive, with_headers)
+        refusal = self._refusal(scope)
+        if refusal is None:
+            try:
+                await self.app(scope, receive, with_headers)
+                return
+            except Exception as error:  # noqa: BLE001 - every error is one line, not a stack trace
+                log.warning("%s: %s: %s", scope["path"], type(error).__name__, error)
+            refusal = 500, "the file could not be read"
+        if not started:
+            status, reason = refusal
+            await PlainTextResponse(f"{reason}\n", status)(scope, receive, with_headers)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
-        """Status and reason for a request that is not answered; None if it is."""
+        """Return status and reason for a request that is refused; None if it is answered."""
         hosts = [value for name, value in scope["headers"] if name == b"host"]
         if len(hosts) != 1:
             return 400, "give one Host header"
         if not self.allowed(hosts[0].decode("latin-1")):
-            return 421, "this server does not answer for that host"
+            return 421, "this server does not answer for that host; see `motifs serve --name`"
         if scope["method"] not in ("GET", "HEAD"):
             return 405, "only GET and HEAD are answered"
         if not scope["raw_path"].startswith(b"/") or not scope["path"].startswith("/"):
-            return 400, "not a path"
+            return 400, "the request names no path"
         return None
 
 
 def application(folder: Path, allowed: Callable[[str], bool]) -> ASGIApp:
-    """Return the ASGI application that serves a site folder."""
+    """Return the ASGI application that serves a site folder.
+
+    Args:
+        folder: the site.
+        allowed: says whether a Host header is accepted.
+    """
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
     from starlette.responses import PlainTextResponse
     from starlette.routing import Route
 
-    async def answer(request: Request) -> Response:
-        path = request.scope["path"]
-        found = resolve(folder, path)
-        if found is None:
-            return PlainTextResponse("there is no such file in this site\n", 404)
-        return _file_response(request, found)
+    # Not a coroutine, so that reading and compressing does not hold up other requests.
+    def answer(request: Request) -> Response:
+        path = resolve(folder, request.scope["path"])
+        if path is None:
+            return PlainTextResponse("this site has no such file\n", 404)
+        return _file_response(request, path)
 
     return Starlette(
         routes=[Route("/{path:path}", answer, methods=["GET"])],
@@ -190,51 +254,81 @@ def application(folder: Path, allowed: Callable[[str], bool]) -> ASGIApp:
 def _file_response(request: Request, path: Path) -> Response:
     from starlette.responses import FileResponse, Response
 
-    kind = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0]
-    kind = kind or "application/octet-stream"
-    # Scripts have a digest in their names, data files one in the query: both never change.
+    suffix = path.suffix.lower()
+    media_type = MEDIA_TYPES.get(suffix, "application/octet-stream")
+    # Names of scripts hold a digest, and so does the query of a data file: neither ever changes.
     fixed = path.parent.name == "assets" or "v" in request.query_params
-    headers = {"Cache-Control": _FOREVER if fixed else "no-cache"}
-    if path.suffix not in _COMPRESSIBLE:
-        return FileResponse(path, headers=headers, media_type=kind)
-    told = path.stat()
-    data, tag = _packed(path, told.st_mtime_ns, told.st_size)
-    headers |= {"ETag": f'"{tag}"', "Vary": "Accept-Encoding"}
-    if f'"{tag}"' in request.headers.get("if-none-match", ""):
+    status = path.stat()
+    tag = _entity_tag(status)
+    headers = {
+        "Cache-Control": _FOREVER if fixed else "no-cache",
+        "ETag": tag,
+        "Vary": "Accept-Encoding",
+    }
+    if _matches(tag, request.headers.getlist("if-none-match")):
         return Response(status_code=304, headers=headers)
-    if "gzip" in request.headers.get("accept-encoding", ""):
-        return Response(data, headers={**headers, "Content-Encoding": "gzip"}, media_type=kind)
-    return Response(gzip.decompress(data), headers=headers, media_type=kind)
+    wants_gzip = accepts_gzip(request.headers.get("accept-encoding", ""))
+    if suffix in _COMPRESSIBLE and status.st_size <= _LARGEST_COMPRESSED and wants_gzip:
+        data = _compressed(path, status.st_mtime_ns, status.st_size)
+        # Weak, since it is not byte for byte what other readers get.
+        headers |= {"ETag": f"W/{tag}", "Content-Encoding": "gzip"}
+        return Response(data, headers=headers, media_type=media_type)
+    return FileResponse(path, headers=headers, media_type=media_type, stat_result=status)
+
+
+def _entity_tag(status: os.stat_result) -> str:
+    """Return a tag that changes with the file."""
+    text = f"{status.st_mtime_ns} {status.st_size}"
+    return f'"{hashlib.sha256(text.encode()).hexdigest()[:16]}"'
+
+
+def _matches(tag: str, headers: Iterable[str]) -> bool:
+    """Return whether If-None-Match headers name a tag: `*`, or a list of strong or weak tags."""
+    return any(header.strip() == "*" or tag in _TAG.findall(header) for header in headers)
+
+
+def accepts_gzip(header: str) -> bool:
+    """Return whether an Accept-Encoding header accepts gzip."""
+    weights = {}
+    for part in header.lower().split(","):
+        name, _, parameters = part.partition(";")
+        weights[name.strip()] = parameters.replace(" ", "")
+    weight = weights.get("gzip", weights.get("*"))
+    return weight is not None and re.fullmatch(r"q=0(\.0*)?", weight) is None
 
 
 @lru_cache(maxsize=256)
-def _packed(path: Path, _mtime: int, _size: int) -> tuple[bytes, str]:
-    """A file compressed, and its digest; kept until the file changes."""
-    data = path.read_bytes()
-    return gzip.compress(data, 6, mtime=0), hashlib.sha256(data).hexdigest()[:16]
+def _compressed(path: Path, _mtime: int, _size: int) -> bytes:
+    """Return a file compressed; kept until the file changes."""
+    return gzip.compress(path.read_bytes(), 6, mtime=0)
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Open the socket to listen on; port 0 takes a free one.
+    """Return a socket bound to an address and port; port 0 takes a free one.
 
     Raises:
         InputError: if the address or port cannot be used.
         ResourceError: if the port is taken.
     """
     if not 0 <= port <= 65535:
-        raise InputError(f"--port {port}: choose one from 1024 to 65535")
+        raise InputError(
+            f"--port {port}: is not a port. Give 0 for a free one, or one from 1024 to 65535"
+        )
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         opened = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
-        raise InputError(f"--host {host}: no address of this machine ({error.strerror})") from error
+        raise InputError(
+            f"--host {host}: is no address of this machine ({error.strerror}). "
+            "Give 127.0.0.1 or 0.0.0.0"
+        ) from error
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         opened.bind((host, port))
     except OSError as error:
         opened.close()
         raise ResourceError(
-            f"{host}:{port}: cannot listen there ({error.strerror}); choose another --port"
+            f"{host}:{port}: cannot be listened on ({error.strerror}). Give another --port"
         ) from error
     return opened
 
@@ -243,9 +337,9 @@ def make_server(folder: Path, host: str, names: Iterable[str] = ()) -> uvicorn.S
     """Return the server of a site folder; run it with `server.run(sockets=[bind(...)])`.
 
     Args:
-        folder: of the site.
-        host: that it is bound to.
-        names: other names by which requests may call this machine.
+        folder: the site.
+        host: address that the server is bound to.
+        names: further host names to accept in requests.
     """
     import uvicorn
 
@@ -259,6 +353,9 @@ def make_server(folder: Path, host: str, names: Iterable[str] = ()) -> uvicorn.S
             access_log=False,
             server_header=False,
             proxy_headers=False,
+            limit_concurrency=MOST_CONNECTIONS,
+            h11_max_incomplete_event_size=_LARGEST_REQUEST,
+            timeout_keep_alive=15,
             timeout_graceful_shutdown=2,
         )
     )
