@@ -241,11 +241,10 @@ def loading(arguments: argparse.Namespace) -> dict[str, Any]:
 def load_once(arguments: argparse.Namespace) -> dict[str, float]:
     """Seconds that `load_model` takes in a fresh process: its imports, and the rest of it."""
     started = time.perf_counter()
-    from attention_motifs.extraction import load_model
-    from attention_motifs.extraction.importing import without_collector
+    from transformers import PreTrainedModel  # noqa: F401
 
-    with without_collector():  # as `load_model` does
-        from transformers import PreTrainedModel  # noqa: F401
+    from attention_motifs.extraction import load_model
+
     imported = time.perf_counter()
     load_model(arguments.model)
     return {"imports": imported - started, "load": time.perf_counter() - imported}

@@ -16,7 +16,7 @@ from attention_motifs.extraction import load_model, onednn_linear, run_tapped
 from tiny_models import save_family
 
 there = pytest.mark.skipif(
-    not onednn_linear.onednn_is_there(), reason="PyTorch has no oneDNN for this processor"
+    not onednn_linear.onednn_available(), reason="PyTorch has no oneDNN for this processor"
 )
 sizes = st.integers(1, 40)
 
@@ -149,5 +149,5 @@ def test_other_layers_are_left_alone() -> None:
     assert type(model[0]) is Other
     assert type(model[2]) is torch.nn.LayerNorm
     assert type(model[1]) is (
-        onednn_linear.Linear if onednn_linear.onednn_is_there() else torch.nn.Linear
+        onednn_linear.Linear if onednn_linear.onednn_available() else torch.nn.Linear
     )

@@ -1,14 +1,12 @@
-"""Stage 2: models and prompts to attention patterns.
+"""Attention patterns: loading a model and running prompts through it.
 
-The names below are loaded when first used, since torch and transformers take seconds.
+The public names are imported on first use, because importing torch and transformers takes seconds.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
-
-from attention_motifs.extraction.importing import without_collector
 
 if TYPE_CHECKING:
     from attention_motifs.extraction.loading import load_model, resolve_dtype
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
     from attention_motifs.models.sources import resolve
     from attention_motifs.models.tokenizing import tokenize
 
-_WHERE = {
+_MODULES = {
     "PatternBatch": "extraction.stream",
     "extract_patterns": "extraction.stream",
     "for_each_layer": "extraction.stream",
@@ -48,9 +46,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load a name when it is first asked for."""
-    if name not in _WHERE:
+    """Import a public name on first use."""
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    with without_collector():
-        module = import_module(f"attention_motifs.{_WHERE[name]}")
-    return getattr(module, name)
+    return getattr(import_module(f"attention_motifs.{_MODULES[name]}"), name)

@@ -16,7 +16,6 @@ from attention_motifs import __version__
 from attention_motifs.errors import InputError, ModelError, ResourceError
 from attention_motifs.extraction import onednn_linear, tap
 from attention_motifs.extraction.causal_check import VERSION, causal_check
-from attention_motifs.extraction.importing import without_collector
 from attention_motifs.models import architectures
 from attention_motifs.models.convert import RECORD, quiet_transformers
 from attention_motifs.models.dtypes import AUTO, DTYPES, dtype_as_stored, stored_dtype
@@ -56,8 +55,8 @@ def load_model(
     place = _device(device)
     reference = resolve(wanted)
     folder = local_folder(reference, report)
-    with without_collector():
-        from transformers import AutoConfig, PreTrainedModel  # noqa: F401 - with all it imports
+    from transformers import AutoConfig
+
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:  # a broken or foreign configuration raises anything

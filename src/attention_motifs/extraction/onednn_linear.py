@@ -2,7 +2,7 @@
 
 PyTorch gives float32 products on the CPU to MKL, which on processors of other makers than Intel
 computes with vectors of half their width. oneDNN, which PyTorch brings along and compiled models
-call, uses the whole width there (benchmarks/products.py). Weights stay as and where they are.
+call, uses the whole width there (benchmarks/onednn_linear.py). Weights stay as and where they are.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ def by_onednn(x: Tensor, weight: Tensor) -> bool:
         and x.device.type == "cpu"
         and not (torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad))
         and x.numel() > 0
-        and onednn_is_there()
+        and onednn_available()
     )
 
 
 @lru_cache(maxsize=1)
-def onednn_is_there() -> bool:
+def onednn_available() -> bool:
     """Whether products can go to oneDNN: on x86 processors, in a PyTorch that has it.
 
     It never depends on a measurement, so that the same machine gives the same numbers.
@@ -87,7 +87,7 @@ def use_in(model: torch.nn.Module) -> None:
         def forward(self, x: Tensor) -> Tensor:
             return linear(x, self.weight.t(), self.bias)
 
-    if not onednn_is_there():
+    if not onednn_available():
         return
     for module in model.modules():
         if type(module) is torch.nn.Linear:

@@ -1,6 +1,6 @@
-"""Models: where they are, how they are fetched and converted, their tokens.
+"""Models: their names, files, digests, tokenizers and the loaded model.
 
-The names below are loaded when first used, since torch and transformers take seconds.
+The public names are imported on first use, because importing torch and transformers takes seconds.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     )
     from attention_motifs.models.tokenizing import TokenizedPrompt, first_token, tokenize
 
-_WHERE = {
+_MODULES = {
     "KnownModel": "sources",
     "LoadedModel": "model",
     "ModelInfo": "model",
@@ -47,7 +47,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load a name when it is first asked for."""
-    if name not in _WHERE:
+    """Import a public name on first use."""
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

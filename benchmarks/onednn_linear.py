@@ -3,8 +3,8 @@
 Shapes are those of the packaged models on 512 and 128 tokens. Rounds are interleaved; the ratio is
 of the fastest rounds, and the error is the largest against float64, over the sum of magnitudes.
 
-    python benchmarks/products.py
-    python benchmarks/products.py --threads 1 --out onednn_linear.json
+    python benchmarks/onednn_linear.py
+    python benchmarks/onednn_linear.py --threads 1 --out onednn_linear.json
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="JSON file for the figures")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    used = "is" if onednn_linear.onednn_is_there() else "is NOT"
+    used = "is" if onednn_linear.onednn_available() else "is NOT"
     print(f"{arguments.threads} threads; oneDNN {used} used")
     print(f"{'rows x columns x outputs':26} {'PyTorch':>10} {'ours':>8}  GFLOP/s {'ratio':>7} "
           f"{'error':>18}")  # fmt: skip
