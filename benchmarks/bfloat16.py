@@ -104,7 +104,7 @@ def nearest(
 ) -> list[dict[str, Any]]:
     """For how many heads of each model the nearest by Eq. 3 stays the same."""
     from attention_motifs.stages.run import build
-    from attention_motifs.store.manifest import Configuration
+    from attention_motifs.store.settings import Configuration
 
     def neighbours(folder: str, used: str, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Model of every head, and the numbers of its nearest heads, in all models."""

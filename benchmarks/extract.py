@@ -193,7 +193,7 @@ def whole(
     from attention_motifs.prompts import prompts_digest
     from attention_motifs.stages.create import prompts_table
     from attention_motifs.stages.extract import extract_from, source_of
-    from attention_motifs.store.manifest import Configuration
+    from attention_motifs.store.settings import Configuration
 
     configuration = Configuration(
         models=(loaded.info.name,),

@@ -224,7 +224,7 @@ def extract_all(
     from attention_motifs.prompts import Prompt, prompts_digest
     from attention_motifs.stages.create import prompts_table
     from attention_motifs.stages.extract import PatternSource, extract_from, write_heads
-    from attention_motifs.store.manifest import Configuration
+    from attention_motifs.store.settings import Configuration
 
     n = given.tokens
     prompts = [Prompt(f"Made-up prompt {i}.", "synthetic") for i in range(n_prompts)]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from attention_motifs.atlas import Atlas
-from attention_motifs.store.manifest import Configuration
+from attention_motifs.store.settings import Configuration
 from tiny_models import make_tiny_model, texts, write_prompts
 
 

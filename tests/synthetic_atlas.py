@@ -14,7 +14,7 @@ from attention_motifs.stages.create import prompts_table
 from attention_motifs.stages.distances import distances
 from attention_motifs.stages.embed import embed
 from attention_motifs.stages.extract import PatternSource, Sink, extract_from, write_heads
-from attention_motifs.store.manifest import Configuration
+from attention_motifs.store.settings import Configuration
 
 if TYPE_CHECKING:
     from jaxtyping import Float

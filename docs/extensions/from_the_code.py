@@ -23,6 +23,7 @@ from sphinx.application import Sphinx
 import attention_motifs
 from attention_motifs.cli.app import app as motifs
 from attention_motifs.features import features_of
+from attention_motifs.store.settings import SETTINGS, Setting
 
 MARK = re.compile(r"<!-- generated: ([a-z]+)(?: ([a-z_]+))? -->")
 
@@ -96,6 +97,27 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 def _cell(text: str) -> str:
     shown = " ".join(text.split()).replace("|", "\\|")
     return shown if shown.startswith("`") else shown.replace("<", "\\<")
+
+
+# Settings
+
+
+def settings() -> str:
+    """Return a table of every setting of a configuration file."""
+    rows = [(f"`{s.key}`", s.kind, _default(s), s.help + ".") for s in SETTINGS]
+    return _table(("key", "value", "default", "meaning"), rows)
+
+
+def _default(setting: Setting) -> str:
+    if setting.is_required:
+        return "required"
+    if not setting.default and setting.about.unset:
+        return setting.about.unset
+    if isinstance(setting.default, bool):
+        return f"`{str(setting.default).lower()}`"
+    if isinstance(setting.default, tuple):
+        return ", ".join(f"`{value}`" for value in setting.default)
+    return f"`{setting.default}`"
 
 
 # The Python interface
@@ -243,6 +265,7 @@ def pages(app: Sphinx) -> str:
 
 GENERATED: dict[str, Callable[..., str]] = {
     "commands": commands,
+    "settings": settings,
     "python": python,
     "parts": parts,
     "features": features,

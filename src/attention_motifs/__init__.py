@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from attention_motifs.literature import known_heads
     from attention_motifs.prompts import Prompt, load_prompts
     from attention_motifs.stages.run import add, build
-    from attention_motifs.store.manifest import Configuration
+    from attention_motifs.store.settings import Configuration
 
 try:
     __version__ = version("attention-motifs")
@@ -30,7 +30,7 @@ except PackageNotFoundError:  # running from a source tree that was never instal
 
 _WHERE = {
     "Atlas": "atlas",
-    "Configuration": "store.manifest",
+    "Configuration": "store.settings",
     "HeadId": "head",
     "MotifsError": "errors",
     "PatternBatch": "extraction",

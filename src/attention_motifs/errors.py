@@ -5,6 +5,9 @@ The command line prints them without a stack trace and leaves with `exit_code`.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class MotifsError(Exception):
     """A mistake or a state of the world that the user can do something about."""
@@ -50,3 +53,30 @@ class JobsFailedError(MotifsError):
     """Some of the jobs handed to other processes failed for good; all others are done."""
 
     exit_code = 7
+
+
+_MAX_NAMES = 8
+"""Names listed in an error where none is similar."""
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """Return advice for a name that is not known: similar names, or else the known ones.
+
+    Args:
+        name: the unknown name.
+        known: names to choose from.
+
+    Example:
+        >>> did_you_mean("meen", ["mean", "cosine"])
+        'did you mean mean?'
+        >>> did_you_mean("x", ["mean", "cosine"])
+        'choose one of mean, cosine'
+    """
+    names = list(known)
+    if not names:
+        return "none is defined yet"
+    similar = difflib.get_close_matches(str(name), names, n=3, cutoff=0.6)
+    if similar:
+        return f"did you mean {' or '.join(similar)}?"
+    more = ", ..." if len(names) > _MAX_NAMES else ""
+    return f"choose one of {', '.join(names[:_MAX_NAMES])}{more}"

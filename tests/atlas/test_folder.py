@@ -25,7 +25,7 @@ from attention_motifs.atlas.queries import near, unusual_features
 from attention_motifs.errors import AtlasError, HeadNotFoundError, InputError, ResourceError
 from attention_motifs.head import HeadId
 from attention_motifs.stages.run import build
-from attention_motifs.store.manifest import Configuration
+from attention_motifs.store.settings import Configuration
 from conftest import Tiny, contents
 
 
@@ -244,7 +244,7 @@ def test_an_atlas_without_patterns_says_so(tiny: Tiny, tmp_path: Path) -> None:
     assert repr(atlas) == f"<Atlas {tmp_path}: no models yet; 1 prompts>"
     with pytest.raises(AtlasError, match="has no patterns yet; run `motifs extract"):
         atlas.embedded()
-    with pytest.raises(InputError, match="at least one model"):
+    with pytest.raises(InputError, match="list of models, not empty"):
         Atlas.create(tmp_path, Configuration(()), prompts_table([]), "0")
 
 
@@ -262,8 +262,8 @@ def test_heads_are_found_in_every_spelling(built: Atlas) -> None:
     [
         ("b:L1:H7", "b:L1:H7: b has layers 0 to 2 and heads 0 to 2; did you mean b:L1:H"),
         ("a:L9:H1", "a has layers 0 to 1 and heads 0 to 1; did you mean a:L"),
-        ("gpt2:L0:H0", "this atlas has no model 'gpt2'; it has a or b"),
-        ("aa:L0:H0", "this atlas has no model 'aa'; it has a"),
+        ("gpt2:L0:H0", "this atlas has no model 'gpt2'; choose one of a, b"),
+        ("aa:L0:H0", "this atlas has no model 'aa'; did you mean a"),
     ],
 )
 def test_a_head_that_is_not_there_is_answered_with_near_names(

@@ -73,14 +73,14 @@ def test_functions_of_a_set_are_found() -> None:
 
 @pytest.mark.parametrize("call", [feature_names, features_of])
 def test_unknown_set_offers_the_near_names(call: object) -> None:
-    with pytest.raises(InputError, match=r"'papre' is unknown: did you mean paper\b"):
+    with pytest.raises(InputError, match=r"'papre' is not known; did you mean paper\b"):
         call("papre")  # type: ignore[operator]
 
 
 def test_unknown_feature_offers_the_near_names() -> None:
     with pytest.raises(InputError, match=r"diag\.mean"):
         feature_names(["diag.maen"])
-    with pytest.raises(InputError, match="choose from paper"):
+    with pytest.raises(InputError, match="choose one of paper"):
         feature_names("zzzzzzzz")
     with pytest.raises(InputError, match="no features asked for"):
         feature_names([])

@@ -10,7 +10,8 @@ from markdown_it import MarkdownIt
 
 from attention_motifs.sharing.dataset_card import dataset_card, escaped, table
 from attention_motifs.store.inventory import FileEntry
-from attention_motifs.store.manifest import Configuration, Manifest
+from attention_motifs.store.manifest import Manifest
+from attention_motifs.store.settings import Configuration
 
 HOSTILE = (
     "a|b\n---\nlicense: mit\n# <script>x</script> [l](javascript:x) `c` $x$ ![i](http://e.org/p)"
@@ -24,7 +25,7 @@ def markdown() -> MarkdownIt:
 def card(text: str) -> str:
     info = {"n_layers": 2, "n_heads": 3, "licence": text, "location": text, "dtype": text,
             "bos": True, "weights_sha256": text}  # fmt: skip
-    configuration = Configuration(models=(text,), prompts=text, bos=text, dtype=text)
+    configuration = Configuration(models=(text,), prompts=text)
     manifest = Manifest(
         configuration, text, {"n": 2, "sha256": ""}, {text: info, "gpt2": info},
         {"gpt2": {"diag.mean": 3}}, {f"distances:{text}": "", "distances:mean": ""},

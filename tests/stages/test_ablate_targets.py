@@ -24,7 +24,7 @@ from attention_motifs.stages.ablation.targets import class_heads, named_heads
 from attention_motifs.stages.cluster import cluster
 from attention_motifs.stages.run import build
 from attention_motifs.stages.score import score
-from attention_motifs.store.manifest import Configuration
+from attention_motifs.store.settings import Configuration
 from tiny_models import make_tiny_model, texts, write_prompts
 
 Command = Callable[..., list[dict[str, Any]]]

@@ -374,14 +374,9 @@ def refused(path: Path, configuration: Any, **settings: Any) -> str:
     [
         ({"models": ("no-such-model",)}, "no-such-model"),
         ({"models": ("x=/nowhere/at/all",)}, "/nowhere/at/all"),
-        ({"models": ()}, "at least one model"),
-        ({"max_tokens": 1}, "--max-tokens 1"),
-        ({"n_components": 0}, "--n-components 0"),
-        ({"n_view_prompts": -1}, "--n-view-prompts -1"),
         ({"feature_sets": ("papper",)}, "paper"),
         ({"prompts": "no/such/file.jsonl"}, "no/such/file.jsonl"),
         ({"n_prompts": 21}, "holds only 20"),
-        ({"n_prompts": 0}, "--n-prompts 0"),
     ],
 )
 def test_settings_that_cannot_work_are_refused_before_an_atlas_is_made(

@@ -7,7 +7,6 @@ names. Stages hand their results over here; nothing else is shared between them.
 from __future__ import annotations
 
 import contextlib
-import difflib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,12 +16,12 @@ import numpy as np
 
 from attention_motifs.atlas.packed_patterns import unpack_triangle
 from attention_motifs.distances.neighbour_files import read_neighbours
-from attention_motifs.errors import AtlasError, HeadNotFoundError, InputError
+from attention_motifs.errors import AtlasError, HeadNotFoundError, did_you_mean
 from attention_motifs.head import HeadId
 from attention_motifs.store import files, remote
 from attention_motifs.store.manifest import SCHEMA_VERSION, Manifest
-from attention_motifs.store.manifest import Configuration as Configuration
 from attention_motifs.store.paths import AtlasPaths
+from attention_motifs.store.settings import Configuration as Configuration
 
 if TYPE_CHECKING:
     import polars as pl
@@ -108,8 +107,6 @@ class Atlas(AtlasPaths):
         """Make an atlas with prompts and no models yet; the caller holds the lock."""
         from attention_motifs import __version__
 
-        if not configuration.models:
-            raise InputError("an atlas needs at least one model: add --model NAME")
         atlas = cls(
             remote.folder_of(path),
             Manifest(configuration, __version__, {"n": len(prompts), "sha256": sha256}, {}, {}, {}),
@@ -230,14 +227,12 @@ class Atlas(AtlasPaths):
 
     def _not_found(self, wanted: HeadId, names: list[str]) -> str:
         if wanted.model not in self.manifest.models:
-            near = difflib.get_close_matches(wanted.model, self.models, n=3, cutoff=0.3)
-            offered = " or ".join(near or self.models)
-            return f"{wanted}: this atlas has no model {wanted.model!r}; it has {offered}"
+            advice = did_you_mean(wanted.model, self.models)
+            return f"{wanted}: this atlas has no model {wanted.model!r}; {advice}"
         info = self.manifest.models[wanted.model]
-        near = difflib.get_close_matches(str(wanted), names, n=3, cutoff=0.0)
         return (
             f"{wanted}: {wanted.model} has layers 0 to {info['n_layers'] - 1} and heads 0 to "
-            f"{info['n_heads'] - 1}; did you mean {', '.join(near)}?"
+            f"{info['n_heads'] - 1}; {did_you_mean(wanted, names)}"
         )
 
     # Numbers

@@ -18,9 +18,11 @@ _METHODS_HELP = "isomap, umap, tsne, pca; repeatable. Default: all."
 @app.command()
 def score(
     atlas: o.AtlasOption = None,
-    model: o.ModelsOption = None,
+    model: o.ModelFilterOption = None,
     device: o.DeviceOption = "auto",
-    seed: o.SeedOption = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Seed for the random test tokens.")
+    ] = 0,
     force: o.ForceOption = False,
     top: Annotated[int, typer.Option("-n", help="Heads shown per behaviour.")] = 3,
     executor: o.ExecutorOption = "local",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,55 +11,30 @@ from attention_motifs.atlas import Atlas
 from attention_motifs.cli import options as o
 from attention_motifs.cli.app import app
 from attention_motifs.cli.console import errors, print_line, report
+from attention_motifs.cli.setting_options import takes_settings
 from attention_motifs.distances.neighbour_graph import DENSE_LIMIT
 from attention_motifs.errors import InputError
-from attention_motifs.store.manifest import FEATURE_SETS
+from attention_motifs.store.settings import FEATURE_SETS, BuildSettings, Configuration
 
 if TYPE_CHECKING:
     from attention_motifs.cli.configuration_file import BuildPlan
     from attention_motifs.executors import Executor
 
 
-# Flags of `build` and `extract` whose key in a configuration file has another name.
-_KEYS = {"model": "models", "metric": "metrics", "explorer": "site"}
-# Flags that are of the command, and no part of a configuration.
-_APART = {"atlas", "config", "executor", "ray_address", "ray_workers", "ray_worker"}
-
-
-def _plan(ctx: typer.Context, config: str | None = None) -> BuildPlan:
-    """Put the flags that were given over the configuration, and both over the defaults."""
+def _plan(settings: dict[str, Any], config: str | None) -> BuildPlan:
+    """Override the values of a configuration file by those given on the command line."""
     from attention_motifs.cli.configuration_file import build_plan, read_configuration
 
     values = read_configuration(config) if config is not None else {}
-    for flag, value in ctx.params.items():
-        source = ctx.get_parameter_source(flag)
-        if flag not in _APART and source is not None and source.name != "DEFAULT":
-            values[_KEYS.get(flag, flag)] = value
-    return build_plan(values)
+    return build_plan({**values, **settings})
 
 
 @app.command()
+@takes_settings(Configuration, BuildSettings)
 def build(
-    ctx: typer.Context,
+    settings: dict[str, Any],
     config: o.ConfigOption = None,
-    model: o.ModelsOption = None,
     atlas: o.AtlasOption = None,
-    prompts: o.PromptsOption = "builtin",
-    n_prompts: o.NPromptsOption = None,
-    max_tokens: o.MaxTokensOption = 128,
-    features: o.FeaturesOption = None,
-    metric: o.MetricsOption = None,
-    n_components: o.ComponentsOption = 16,
-    length_bins: o.LengthBinsOption = False,
-    bos: o.BosOption = "auto",
-    dtype: o.DtypeOption = "float32",
-    device: o.DeviceOption = "auto",
-    seed: o.SeedOption = 0,
-    n_view_prompts: o.ViewOption = 8,
-    explorer: Annotated[
-        bool,
-        typer.Option("--site/--no-site", help="Project, cluster, evaluate, and write the site."),
-    ] = True,
     executor: o.ExecutorOption = "local",
     ray_address: o.RayAddressOption = None,
     ray_workers: o.RayWorkersOption = None,
@@ -78,7 +53,7 @@ def build(
     """
     folder = o.place(atlas) if atlas else o.DEFAULT_ATLAS
     chosen = o.choose_executor(executor, ray_address, ray_workers, ray_worker)
-    run_plan(folder, _plan(ctx, config), chosen)
+    run_plan(folder, _plan(settings, config), chosen)
     print_line(f"The atlas is in {folder}. Ask it: motifs near HEAD --atlas {folder}")
 
 
@@ -89,45 +64,36 @@ def run_plan(folder: str | Path, plan: BuildPlan, executor: Executor | None = No
     from attention_motifs.stages.explore import NEIGHBOURHOODS, explore
     from attention_motifs.stages.score import score
 
+    device = plan.run.device
     made = run.build(
         folder,
         plan.configuration,
-        metrics=plan.metrics,
-        device=plan.device,
+        metrics=plan.run.metrics,
+        device=device,
         executor=executor,
         report=report,
     )
-    if not plan.behaviour and not plan.site:
+    if not plan.run.behaviour and not plan.run.site:
         return made
     with Atlas.lock(folder):
         made = Atlas.open(folder)
-        if plan.behaviour:
-            score(made, device=plan.device, executor=executor, report=report)
-        if plan.site:
+        if plan.run.behaviour:
+            score(made, device=device, executor=executor, report=report)
+        if plan.run.site:
             wanted = plan.figures.neighbors or NEIGHBOURHOODS
             sizes = sorted({*wanted, plan.figures.isomap_neighbors})
             site = explore(made, n_neighbors=sizes, report=report)
-    if plan.site:
+    if plan.run.site:
         print_page(folder, site)
     return made
 
 
 @app.command()
+@takes_settings(Configuration)
 def extract(
-    ctx: typer.Context,
-    model: o.ModelsOption = None,
+    settings: dict[str, Any],
     atlas: o.AtlasOption = None,
-    prompts: o.PromptsOption = "builtin",
-    n_prompts: o.NPromptsOption = None,
-    max_tokens: o.MaxTokensOption = 128,
-    features: o.FeaturesOption = None,
-    n_components: o.ComponentsOption = 16,
-    length_bins: o.LengthBinsOption = False,
-    bos: o.BosOption = "auto",
-    dtype: o.DtypeOption = "float32",
     device: o.DeviceOption = "auto",
-    seed: o.SeedOption = 0,
-    n_view_prompts: o.ViewOption = 8,
     executor: o.ExecutorOption = "local",
     ray_address: o.RayAddressOption = None,
     ray_workers: o.RayWorkersOption = None,
@@ -149,12 +115,13 @@ def extract(
 
     folder = o.find_atlas(atlas)
     chosen = o.choose_executor(executor, ray_address, ray_workers, ray_worker)
-    with Atlas.lock(folder, new=bool(model)):
-        if model:
-            there = create_or_resume(folder, _plan(ctx).configuration)
+    new = "models" in settings
+    with Atlas.lock(folder, new=new):
+        if new:
+            there = create_or_resume(folder, _plan(settings, None).configuration)
         else:
             there = Atlas.open(folder)
-            add_feature_sets(there, features or ())
+            add_feature_sets(there, settings.get("features", ()))
         run_extract(there, device=device, executor=chosen, report=report)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from attention_motifs.atlas import Atlas
 from attention_motifs.cli.console import print_line, print_table, report
 from attention_motifs.cli.explorer import print_page
-from attention_motifs.store.manifest import Configuration
+from attention_motifs.store.settings import Configuration
 
 DEMO_MODELS = ("smollm2-135m-instruct", "gemma-3-270m")
 

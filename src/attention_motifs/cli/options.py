@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attention_motifs.cli.console import report
+from attention_motifs.cli.setting_options import complete_model as complete_model
+from attention_motifs.cli.setting_options import setting_option
 from attention_motifs.errors import MotifsError
+from attention_motifs.head import HeadId
 from attention_motifs.store.remote import LazyPath, is_url, show_progress
 
 if TYPE_CHECKING:
@@ -32,11 +35,11 @@ def complete_head(ctx: typer.Context, incomplete: str) -> list[str]:
     return [head for head in heads if head.startswith(incomplete)]
 
 
-def complete_model(incomplete: str) -> list[str]:
-    """Names of models that can be had."""
-    from attention_motifs.models.sources import known_models
-
-    return [m.name for m in known_models() if m.name.startswith(incomplete)]
+def complete_atlas_model(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return names of models in the atlas."""
+    heads = complete_head(ctx, "")
+    models = dict.fromkeys(HeadId.parse(head).model for head in heads)
+    return [model for model in models if model.startswith(incomplete)]
 
 
 def complete_configuration(incomplete: str) -> list[str]:
@@ -59,58 +62,20 @@ AtlasOption = Annotated[
         show_default=False,
     ),
 ]
-ModelsOption = Annotated[
+ModelFilterOption = Annotated[
     list[str] | None,
     typer.Option(
         "--model",
-        help="Model: packaged name, alias, hub id, folder, GGUF file, or NAME=PATH. Repeatable.",
-        autocompletion=complete_model,
+        help="Only heads of this model of the atlas; repeatable.",
+        autocompletion=complete_atlas_model,
         show_default=False,
     ),
 ]
-PromptsOption = Annotated[
-    str,
-    typer.Option("--prompts", help="'builtin', 'pile-10k' or a JSON-lines file with 'text'."),
-]
-NPromptsOption = Annotated[
-    int | None, typer.Option("--n-prompts", help="How many prompts to draw; default: all.")
-]
-MaxTokensOption = Annotated[
-    int, typer.Option("--max-tokens", help="Prompts are cut to this many tokens.")
-]
-FeaturesOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--features",
-        help="Feature set, repeatable; the embedding is of the first. Default: paper, extended.",
-        show_default=False,
-    ),
-]
-ComponentsOption = Annotated[int, typer.Option("--n-components", help="Principal components kept.")]
-LengthBinsOption = Annotated[
-    bool, typer.Option("--length-bins", help="Standardise features per bin of prompt lengths.")
-]
-BosOption = Annotated[
-    str, typer.Option("--bos", help="BOS token: auto (as trained), always or never.")
-]
-DtypeOption = Annotated[
-    str,
-    typer.Option("--dtype", help="float32, bfloat16, float16, or auto: as the weights are stored."),
-]
-DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
-SeedOption = Annotated[int, typer.Option("--seed", help="Of the draw of prompts.")]
-ViewOption = Annotated[
-    int,
-    typer.Option("--n-view-prompts", help="Prompts whose patterns are kept for viewing."),
-]
+DeviceOption = Annotated[str, setting_option("device")]
+FeaturesOption = Annotated[list[str] | None, setting_option("features")]
+MetricsOption = Annotated[list[str] | None, setting_option("metrics")]
 MetricOption = Annotated[
     str, typer.Option("--metric", help="Distance of heads; 'mean' is the paper's Eq. 3.")
-]
-MetricsOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--metric", help="Repeatable. Default: mean, cosine, recommended.", show_default=False
-    ),
 ]
 ExecutorOption = Annotated[
     str, typer.Option("--executor", help="Who runs the models: local or ray.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,7 +20,9 @@ def paper(
     out: o.OutOption = None,
     formats: Annotated[
         list[str] | None,
-        typer.Option("--format", help="svg, pdf or png; repeatable. All three by default."),
+        typer.Option(
+            "--format", help="File format of the figures; repeatable.", show_default="all three"
+        ),
     ] = None,
 ) -> None:
     """Make the counterpart of every figure and table of the paper, with the numbers as CSV.
@@ -48,7 +50,8 @@ def paper(
         settings = plan.figures
         there = run_plan(o.place(atlas) if atlas else o.DEFAULT_ATLAS, plan)
     if formats:
-        settings = replace(settings, formats=tuple(formats))
+        given: dict[str, Any] = {"formats": formats}
+        settings = replace(settings, **given)
     target = out or o.beside(there.path, "figures") / "paper"
     for path in paper_figures(there, target, settings, report):
         print_line(str(path))

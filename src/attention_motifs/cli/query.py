@@ -30,7 +30,7 @@ def near(
     scope: Annotated[
         str, typer.Option("--scope", help="all, within the head's model, or across models.")
     ] = "all",
-    model: o.ModelsOption = None,
+    model: o.ModelFilterOption = None,
     layers: Annotated[
         str | None, typer.Option("--layers", help="Only heads of these layers, such as 4-9.")
     ] = None,

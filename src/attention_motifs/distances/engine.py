@@ -6,7 +6,6 @@ Each tile is computed on its own, so the result does not depend on the number of
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 
 from attention_motifs.distances.registry import TILE, Metric, Prepared
 from attention_motifs.errors import InputError
+from attention_motifs.features.compute import available_cores
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -95,9 +95,7 @@ def thread_count(threads: int | None, metric: Metric) -> int:
         return 1
     if threads is not None:
         return threads
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return available_cores()
 
 
 @contextlib.contextmanager

@@ -7,14 +7,13 @@ describes every entry; a test keeps the two together.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from attention_motifs.errors import InputError
+from attention_motifs.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -99,8 +98,5 @@ def get_metric(metric: str | Metric) -> Metric:
     if isinstance(metric, Metric):
         return metric
     if metric not in _METRICS:
-        near = difflib.get_close_matches(metric, _METRICS, n=3, cutoff=0.4)
-        hint = f"did you mean {' or '.join(near)}?" if near else "choose one of:"
-        names = "" if near else " " + ", ".join(_METRICS)
-        raise InputError(f"no metric is named {metric!r}: {hint}{names}")
+        raise InputError(f"metric {metric!r} is not known; {did_you_mean(metric, _METRICS)}")
     return _METRICS[metric]

@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 N_COMPONENTS = 16
 """Principal components kept by the paper (section 2.3)."""
 
-LENGTH_BINS = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048)
-"""Edges of the bins of prompt lengths, in tokens, for `--length-bins`: bin b holds the lengths
-from edge b - 1 up to, but not including, edge b."""
-
 _CONSTANT = 1e-9
 """A column is constant when its standard deviation is at most this times max(1, |mean|)."""
 

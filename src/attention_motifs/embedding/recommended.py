@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attention_motifs.embedding.moments import WithinGroupMoments, bin_of
-from attention_motifs.embedding.pattern_embedding import LENGTH_BINS
 from attention_motifs.embedding.quantiles import ExactQuantiles, QuantileSketch
 from attention_motifs.errors import InputError
 from attention_motifs.store.fitted_files import FittedFormat, integers, strings
+from attention_motifs.store.settings import LENGTH_BINS
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int

@@ -73,11 +73,10 @@ def compute_features(
 
 
 def available_cores() -> int:
-    """Cores that this process may run on."""
-    try:
+    """Return the number of processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
         return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS and Windows
-        return os.cpu_count() or 1
+    return os.cpu_count() or 1
 
 
 def _check_shape(patterns: Any) -> None:

@@ -6,7 +6,6 @@ user adds features of their own with the `feature` decorator.
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -14,7 +13,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from attention_motifs.errors import InputError
+from attention_motifs.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
     import numpy as np
@@ -116,10 +115,7 @@ def user_set(name: str) -> UserSet:
 
 def unknown(what: str, name: object, known: Iterable[str]) -> InputError:
     """An error for a name that is not there, offering the nearest or else all names."""
-    known = list(known)
-    near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.6)
-    offer = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(known[:8])}"
-    return InputError(f"{what} {name!r} is unknown: {offer}")
+    return InputError(f"{what} {name!r} is not known; {did_you_mean(name, known)}")
 
 
 def features_of(set: str = "paper") -> tuple[Feature, ...]:  # noqa: A002

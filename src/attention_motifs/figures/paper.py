@@ -27,6 +27,7 @@ from attention_motifs.figures.variance import variance_explained, variance_table
 from attention_motifs.literature import known_heads
 from attention_motifs.progress import Report, silent
 from attention_motifs.store import files
+from attention_motifs.store.settings import FigureSettings
 
 if TYPE_CHECKING:
     import polars as pl
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
     from attention_motifs.atlas import Atlas
 
-FORMATS = ("svg", "pdf", "png")
 _WORTH = "T: trustworthiness, C: continuity of the projection, 1 at best."
 
 # Figure -> the head that the paper shows, and the behaviour score whose highest head stands for
@@ -45,22 +45,6 @@ SHOWN_HEADS = {
     "8": ("gpt2-small:L5:H2", "local window"),
     "9": ("gpt2-small:L5:H5", "induction"),
 }
-
-
-@dataclass(frozen=True)
-class FigureSettings:
-    """What can be chosen about the paper's figures."""
-
-    formats: tuple[str, ...] = FORMATS
-    """Of `svg`, `pdf` and `png`."""
-    heads: tuple[str, ...] = ()
-    """Picked out in figures 3 and 4; none for the medoids of six groups of heads."""
-    look_alikes: int = 5
-    """Heads beside the one of figures 5, 6, 8 and 9."""
-    isomap_neighbors: int = 16
-    """Of figure 7 (paper, section 3.1)."""
-    neighbors: tuple[int, ...] = ()
-    """Neighbourhood sizes of figures 14 and 15, one row each; none for all that are stored."""
 
 
 DEFAULT_FIGURES = FigureSettings()

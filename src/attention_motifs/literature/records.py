@@ -9,7 +9,6 @@ and may not define it again.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -19,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
-from attention_motifs.errors import InputError
+from attention_motifs.errors import InputError, did_you_mean
 from attention_motifs.head import HeadId, check_model_name
 from attention_motifs.store.validated_json import Entry, parse_entry, read_entry
 
@@ -191,9 +190,9 @@ def _known(entry: Entry, key: str, there: Mapping[str, object]) -> str:
     """Read a reference to a record that must be there."""
     name = entry.text(key)
     if name not in there:
-        near = difflib.get_close_matches(name, there, n=1)
-        mend = f"did you mean {near[0]!r}?" if near else "define it in this file"
-        raise entry.error(f"{key} {name!r} is not known; {mend}")
+        raise entry.error(
+            f"{key} {name!r} is not defined in this file; {did_you_mean(name, there)}"
+        )
     return name
 
 

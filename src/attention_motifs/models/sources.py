@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from attention_motifs.errors import InputError, ModelError, ResourceError
+from attention_motifs.errors import InputError, ModelError, ResourceError, did_you_mean
 from attention_motifs.head import check_model_name
 from attention_motifs.models.cache import locked, require_disk
 from attention_motifs.models.packaged import PACKAGED, converted_folder, is_cached, pull_packaged
@@ -108,10 +107,9 @@ def resolve(wanted: str) -> ModelReference:
     if wanted.count("/") == 1:
         return ModelReference(_check_hub_id(wanted), "hub", wanted)
     known = [*PACKAGED, *ALIASES]
-    near = difflib.get_close_matches(wanted, known, n=3, cutoff=0.5)
-    offered = f"did you mean {' or '.join(near)}?" if near else "see `motifs models list`;"
     raise InputError(
-        f"model {wanted!r} is not known; {offered} A hub id is org/name, a local model a path"
+        f"model {wanted!r} is not known; {did_you_mean(wanted, known)} (see `motifs models list`; "
+        "a hub id is org/name, a local model a path)"
     )
 
 

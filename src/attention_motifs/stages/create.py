@@ -15,7 +15,7 @@ from attention_motifs.literature import load_known_heads
 from attention_motifs.prompts import load_prompts, prompts_digest
 from attention_motifs.stages.extract import write_heads
 from attention_motifs.store import files, remote
-from attention_motifs.store.manifest import Configuration
+from attention_motifs.store.settings import Configuration
 
 if TYPE_CHECKING:
     import polars as pl
@@ -115,12 +115,8 @@ def check_configuration(configuration: Configuration) -> None:
     """
     from attention_motifs.models.sources import resolve
 
-    if configuration.max_tokens < 2:
-        raise InputError(f"--max-tokens {configuration.max_tokens}: at least 2 are needed")
-    if configuration.n_components < 1:
-        raise InputError(f"--n-components {configuration.n_components}: at least 1 is needed")
-    if configuration.n_view_prompts < 0:
-        raise InputError(f"--n-view-prompts {configuration.n_view_prompts}: 0 or more are needed")
+    if not isinstance(configuration, Configuration):
+        raise InputError(f"configuration = {configuration!r:.80}: expected a Configuration")
     feature_names(list(configuration.feature_sets))
     named: dict[str, str] = {}
     for wanted in configuration.models:

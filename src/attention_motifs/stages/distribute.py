@@ -21,7 +21,7 @@ from attention_motifs.stages.extract import (
     write_part,
 )
 from attention_motifs.store import files
-from attention_motifs.store.manifest import Configuration
+from attention_motifs.store.settings import Configuration
 
 
 def distribute(

@@ -24,7 +24,7 @@ from attention_motifs.features.compute import available_cores
 from attention_motifs.head import HeadId, model_folder
 from attention_motifs.progress import Report, silent
 from attention_motifs.store import files
-from attention_motifs.store.manifest import Configuration
+from attention_motifs.store.settings import Configuration
 
 if TYPE_CHECKING:
     import polars as pl

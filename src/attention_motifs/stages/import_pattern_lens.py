@@ -30,7 +30,7 @@ from attention_motifs.stages.extract import (
     write_heads,
 )
 from attention_motifs.store import remote
-from attention_motifs.store.manifest import FEATURE_SETS, Configuration
+from attention_motifs.store.settings import FEATURE_SETS, Configuration
 
 
 def import_pattern_lens(

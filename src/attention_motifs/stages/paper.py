@@ -6,9 +6,10 @@ from pathlib import Path
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.figures.head_maps import METHODS
-from attention_motifs.figures.paper import DEFAULT_FIGURES, FigureSettings, make_paper
+from attention_motifs.figures.paper import DEFAULT_FIGURES, make_paper
 from attention_motifs.figures.style import check_formats
 from attention_motifs.progress import Report, silent
+from attention_motifs.store.settings import FigureSettings
 
 METRIC = "mean"
 """Eq. 3, by which the paper projects."""

@@ -13,7 +13,7 @@ from attention_motifs.stages.create import check_configuration, create_or_resume
 from attention_motifs.stages.distances import distances, standard_metrics
 from attention_motifs.stages.embed import embed, place, place_recommended
 from attention_motifs.stages.extract import extract
-from attention_motifs.store.manifest import Configuration
+from attention_motifs.store.settings import Configuration
 
 
 def build(

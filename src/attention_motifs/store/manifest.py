@@ -1,45 +1,14 @@
-"""`atlas.json`: what an atlas was asked to hold, and the journal of its stages."""
+"""`atlas.json`: the settings of an atlas, its models, and the journal of its stages."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from attention_motifs.store.settings import Configuration
+
 SCHEMA_VERSION = 1
-
-FEATURE_SETS = ("paper", "extended")
-"""Sets of an atlas unless told otherwise: the paper embedding is of the first, the preset
-`recommended` of `extended`."""
-
-
-@dataclass(frozen=True)
-class Configuration:
-    """What an atlas was asked to hold; fixed when it is made."""
-
-    models: tuple[str, ...]
-    """As the user named them, in order: the models the embedding is fitted on."""
-    prompts: str = "builtin"
-    n_prompts: int | None = None
-    seed: int = 0
-    max_tokens: int = 128
-    bos: str = "auto"
-    dtype: str = "float32"
-    """As asked for, also `auto`. What each model ran in is told with it, in `Manifest.models`."""
-    feature_sets: tuple[str, ...] = FEATURE_SETS
-    n_components: int = 16
-    length_bins: tuple[int, ...] = ()
-    n_view_prompts: int = 8
-    """Prompts, the first of the list, whose patterns are kept for viewing."""
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Configuration:
-        """Read what `asdict` wrote, lists back to tuples."""
-        known = {f.name for f in fields(cls)}
-        arguments: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in value.items() if k in known
-        }
-        return cls(**arguments)
 
 
 @dataclass(frozen=True)

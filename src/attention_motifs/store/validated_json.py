@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from attention_motifs.errors import InputError
+from attention_motifs.errors import InputError, did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +31,7 @@ class Entry:
         known = sorted(keys)
         for key in self.value:
             if key not in known:
-                near = difflib.get_close_matches(key, known, n=1)
-                mend = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-                raise self.error(f"unknown key {key!r}; {mend}")
+                raise self.error(f"key {key!r} is not known; {did_you_mean(key, known)}")
 
     def text(self, key: str, default: str | None = None) -> str:
         """Read a string; one without a default must be there and not be blank.
