@@ -4,7 +4,9 @@ import { choice, flag, integer, list, number, range, text } from "../src/state/c
 describe("codecs", () => {
   it("give back what they wrote", () => {
     const names = ["a,b", "100%2C", "%", "org/name:L5:H3", "<script>", "\u202e"];
-    expect(list(text).read(list(text).write(names))).toEqual(names);
+    for (const some of [names, [], [""], ["", "a"], ["a", ""], ["%00"], ["a"]]) {
+      expect(list(text).read(list(text).write(some))).toEqual(some);
+    }
     expect(range.read(range.write([3, 7]))).toEqual([3, 7]);
     expect(range.read(range.write(null))).toBeNull();
     expect(number(0, 1).read(number(0, 1).write(0.25))).toBe(0.25);

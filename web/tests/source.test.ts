@@ -60,6 +60,11 @@ describe("data files", () => {
     await expect(source.json("no.json")).rejects.toThrow("data/no.json: is not JSON");
   });
 
+  it("have no half of a surrogate pair in their texts", () => {
+    expect(source.parseJson('{"a": ["\\ud800 x", "\\ud83d\\ude00", 1]}')).toEqual({ a: ["\ufffd x", "\u{1f600}", 1] });
+    expect(source.parseJson('{"a": "\\\\ud800"}')).toEqual({ a: "\\ud800" });
+  });
+
   it("never lie outside of the site", async () => {
     for (const file of ["../secret.bin", "a/../../secret.bin", "//other.example/x.bin"]) {
       await source.bytes(file).catch(() => undefined);

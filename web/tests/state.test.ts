@@ -2,16 +2,22 @@ import { beforeAll, describe, expect, it, vi } from "vitest";
 
 /** As much of a window as the state of the address needs. */
 const history: string[] = [];
+const tops: number[] = [];
 const location = { search: "?page=head&n=5&keep=1" };
+vi.stubGlobal("cancelAnimationFrame", () => undefined);
 vi.stubGlobal("window", {
   location,
   addEventListener: () => undefined,
+  clearTimeout: () => undefined,
+  scrollTo: (_: number, top: number) => tops.push(top),
+  scrollY: 40,
   history: {
     pushState: (_: unknown, __: string, search: string) => {
       history.push(`push ${search}`);
       location.search = search === "?" ? "" : search;
     },
-    replaceState: (_: unknown, __: string, search: string) => {
+    replaceState: (_: unknown, __: string, search?: string) => {
+      if (search === undefined) return;
       history.push(`replace ${search}`);
       location.search = search === "?" ? "" : search;
     },
@@ -43,6 +49,27 @@ describe("the address", () => {
     expect(history.length).toBe(steps);
   });
 
+  it("starts another page or head at its top, and leaves the window where it is otherwise", () => {
+    url.go("?page=head&head=a:L0:H0");
+    tops.length = 0;
+    url.go("?page=head&head=a:L0:H0&near=7");
+    url.go("?page=head&head=a:L0:H1&near=7", "replace");
+    expect(tops).toEqual([]);
+    url.go("?page=head&head=a:L0:H2");
+    url.go("?page=ablation&head=a:L0:H2");
+    expect(tops).toEqual([0, 0]);
+    // There the head is the anchor of a chart in the middle of the page.
+    url.go("?page=ablation&head=a:L0:H3");
+    expect(tops).toEqual([0, 0]);
+    url.go("?page=head&keep=1");
+  });
+
+  it("knows the place of a step of the history", async () => {
+    const { placeOf } = await import("../src/state/scroll");
+    expect(placeOf({ scroll: 120 })).toBe(120);
+    for (const state of [null, 3, {}, { scroll: "7" }, { scroll: Number.NaN }]) expect(placeOf(state)).toBe(0);
+  });
+
   it("keeps what cannot be read at the default", () => {
     location.search = "?page=head&keep=1";
     url.go("?page=head&n=many");
@@ -52,6 +79,7 @@ describe("the address", () => {
   it("makes links that read well and carry hostile names unharmed", () => {
     const head = url.param("head", codecs.text, "");
     expect(url.link("head", head.to("org/m:L5:H3"))).toBe("?page=head&head=org/m:L5:H3");
+    expect(url.link("head", head.to("half \ud800 a pair"))).toContain("half");
     const hostile = `"><script>&x=1#?%\u202e`;
     const search = url.link("head", head.to(hostile));
     expect(new URLSearchParams(search).get("head")).toBe(hostile);

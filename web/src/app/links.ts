@@ -13,8 +13,6 @@ export function followLinks(): void {
     const same = url.origin === location.origin && url.pathname === location.pathname;
     if (!same || url.hash !== "") return;
     event.preventDefault();
-    const before = new URLSearchParams(location.search).get("page");
     go(url.search || "?");
-    if (new URLSearchParams(url.search).get("page") !== before) window.scrollTo(0, 0);
   });
 }

@@ -1,6 +1,7 @@
 import "./styles.css";
 import { render } from "preact";
 import { translateLegacy } from "../state/legacy";
+import { keepScroll } from "../state/scroll";
 import { applyTheme } from "../state/theme";
 import { go } from "../state/url";
 import { App } from "./app";
@@ -12,5 +13,9 @@ if (translated !== null) go(translated, "replace");
 writePixels();
 applyTheme();
 followLinks();
+keepScroll();
 const root = document.getElementById("app");
-if (root) render(<App />, root);
+if (root) {
+  document.getElementById("not-started")?.remove();
+  render(<App />, root);
+}

@@ -128,11 +128,19 @@ export function json<T>(file: string): Promise<T> {
   return once(`json ${file}`, async () => {
     const text = new TextDecoder().decode(await bytes(file));
     try {
-      return JSON.parse(text) as T;
+      return parseJson(text) as T;
     } catch {
       throw new DataError(file, "is not JSON");
     }
   });
+}
+
+/** Parse JSON. Half of a surrogate pair, which no link can hold, becomes the replacement character. */
+export function parseJson(text: string): unknown {
+  if (!/\\ud[89a-f]/i.test(text)) return JSON.parse(text);
+  const whole = (value: unknown) =>
+    typeof value === "string" ? value.replace(/\p{Surrogate}/gu, "\ufffd") : value;
+  return JSON.parse(text, (_, value: unknown) => whole(value));
 }
 
 /** Do something once per key: the answer is shared, a failure is forgotten. */

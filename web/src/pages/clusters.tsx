@@ -153,10 +153,10 @@ function Tree(props: { view: View; linkage: Float32Array; selected: ReadonlySet<
   );
 }
 
-/** The table of clusters as CSV. */
+/** The table of clusters as CSV, with the heads of each cluster. */
 function tableData(view: View) {
   const columns = columnsOf(view);
-  const titles = ["Name", ...columns.map((column) => column.title)];
+  const titles = ["Name", ...columns.map((column) => column.title), "Members"];
   return {
     title: "CSV",
     extension: "csv",
@@ -164,7 +164,11 @@ function tableData(view: View) {
     make: () =>
       csv(
         titles,
-        view.parts.map((part) => [view.title(part.cluster), ...columns.map((column) => column.value(part))]),
+        view.parts.map((part) => [
+          view.title(part.cluster),
+          ...columns.map((column) => column.value(part)),
+          part.rows.map((row) => view.names[row]).join("; "),
+        ]),
       ),
   };
 }

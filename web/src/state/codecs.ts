@@ -42,16 +42,23 @@ export function choice<const T extends string>(...words: T[]): Codec<T> {
   return { read: (value) => words.find((word) => word === value), write: (value) => value };
 }
 
-/** Values with commas between; within a value `,` is written `%2C` and `%` is `%25`. */
+/**
+ * Values with commas between. Within a value `,` is written `%2C` and `%` is `%25`; the empty text is
+ * `%00`, so that a list of it alone differs from the empty list.
+ */
 export function list<T>(item: Codec<T>, most = 2000): Codec<T[]> {
   return {
     read: (value) => {
       if (value === "") return [];
       const parts = value.split(",").slice(0, most);
-      const read = parts.map((part) => item.read(part.replace(/%2C/g, ",").replace(/%25/g, "%")));
-      return read.flatMap((one) => (one === undefined ? [] : [one]));
+      const texts = parts.map((part) => part.replace(/^%00$/, "").replace(/%2C/g, ",").replace(/%25/g, "%"));
+      return texts.flatMap((part) => {
+        const one = item.read(part);
+        return one === undefined ? [] : [one];
+      });
     },
-    write: (values) => values.map((one) => item.write(one).replace(/%/g, "%25").replace(/,/g, "%2C")).join(","),
+    write: (values) =>
+      values.map((one) => item.write(one).replace(/%/g, "%25").replace(/,/g, "%2C") || "%00").join(","),
   };
 }
 

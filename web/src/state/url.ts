@@ -6,6 +6,7 @@
 
 import { computed, signal, type ReadonlySignal } from "@preact/signals";
 import type { Codec } from "./codecs";
+import { scrollToTop, storeScroll } from "./scroll";
 
 const query = signal(window.location.search);
 
@@ -29,7 +30,9 @@ export function queryString(settings: Iterable<readonly [string, string]>): stri
 }
 
 function encode(text: string): string {
-  return encodeURIComponent(text).replace(/%(3A|2C|2F)/g, (code) => decodeURIComponent(code));
+  // Half of a surrogate pair has no encoding, and would throw.
+  const whole = text.replace(/\p{Surrogate}/gu, "\ufffd");
+  return encodeURIComponent(whole).replace(/%(3A|2C|2F)/g, (code) => decodeURIComponent(code));
 }
 
 /** Change parameters of the address: `push` can be undone with "back", `replace` cannot. */
@@ -42,12 +45,24 @@ export function change(settings: Setting[], how: "push" | "replace" = "push"): v
   go(queryString(next) || "?", how);
 }
 
-/** Go to a query string of this site. */
+/** Go to a query string of this site. A step to another page, head or pattern starts at its top. */
 export function go(search: string, how: "push" | "replace" = "push"): void {
-  if (search === window.location.search || (search === "?" && window.location.search === "")) return;
-  if (how === "push") window.history.pushState(null, "", search);
-  else window.history.replaceState(null, "", search);
+  const before = window.location.search;
+  if (search === before || (search === "?" && before === "")) return;
+  if (how === "push") {
+    storeScroll();
+    window.history.pushState(null, "", search);
+  } else window.history.replaceState(window.history.state, "", search);
   query.value = window.location.search;
+  if (how === "push" && opensAnother(before, window.location.search)) scrollToTop();
+}
+
+/** Whether a step leads to another page, or to another head on a page about one head. */
+export function opensAnother(before: string, after: string): boolean {
+  const [from, to] = [new URLSearchParams(before), new URLSearchParams(after)];
+  const page = to.get("page");
+  if (from.get("page") !== page) return true;
+  return (page === "head" || page === "pattern") && from.get("head") !== to.get("head");
 }
 
 /** A parameter of the address. */

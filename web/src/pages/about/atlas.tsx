@@ -1,7 +1,7 @@
 import type { Manifest } from "../../contract/generated";
 import { fileUrl } from "../../data/source";
 import { byteSize } from "../../views/chart/view";
-import { Mend } from "../../views/states/view";
+import { Fix } from "../../views/states/view";
 
 /** What this atlas was made with. */
 export function Atlas({ manifest }: { manifest: Manifest }) {
@@ -28,11 +28,11 @@ export function Atlas({ manifest }: { manifest: Manifest }) {
         <>
           <h3>What it does not hold</h3>
           <dl class="about-facts">
-            {missing.map(([name, mend]) => (
+            {missing.map(([name, fix]) => (
               <div key={name}>
                 <dt>{name}</dt>
                 <dd>
-                  <Mend text={mend} />
+                  <Fix text={fix} />
                 </dd>
               </div>
             ))}

@@ -58,7 +58,13 @@ function add(into: SVGElement, element: Element, walk: Walk, isRoot = false): vo
     into.append(copySvg(element, x, y, box));
     return;
   }
-  addBox(into, style, x, y, box);
+  // An element of a line of text that breaks has a box on each line.
+  const focused = element.matches(":focus-visible");
+  const boxes = style.display === "inline" ? [...element.getClientRects()] : [box];
+  for (const part of boxes) {
+    addBox(into, style, part.left - walk.left, part.top - walk.top, part);
+    addOutline(into, style, part.left - walk.left, part.top - walk.top, part, focused);
+  }
   const inside = isRoot ? into : clipped(into, style, x, y, box, walk);
   for (const child of element.childNodes) {
     if (child instanceof Text) addText(inside, child, style, walk.left, walk.top);
@@ -125,6 +131,32 @@ function addBox(
   fill(bottom, x, y + height - bottom.width, width, bottom.width);
   fill(left, x, y, left.width, height);
   fill(right, x + width - right.width, y, right.width, height);
+}
+
+/** Frames of patterns and marks of tokens are outlines. */
+function addOutline(
+  into: SVGElement,
+  style: CSSStyleDeclaration,
+  x: number,
+  y: number,
+  box: DOMRect,
+  focused: boolean,
+): void {
+  const width = style.outlineStyle === "none" ? 0 : Number.parseFloat(style.outlineWidth) || 0;
+  // What has the focus on the screen has none in a picture.
+  if (width === 0 || focused || !visible(style.outlineColor)) return;
+  const away = (Number.parseFloat(style.outlineOffset) || 0) + width / 2;
+  into.append(
+    svgElement("rect", {
+      x: x - away,
+      y: y - away,
+      width: Math.max(0, box.width + 2 * away),
+      height: Math.max(0, box.height + 2 * away),
+      fill: "none",
+      stroke: style.outlineColor,
+      "stroke-width": width,
+    }),
+  );
 }
 
 interface Border {

@@ -1,7 +1,7 @@
 import type { ComponentChildren } from "preact";
 import type { Resource } from "../../state/resource";
 
-/** Shows a resource once it is there, and before that what it waits for. */
+/** Shows a resource once it is loaded; until then, what is being loaded. */
 export interface LoadedProps<T> {
   resource: Resource<T>;
   /** What is loaded, in words: "the distances". */
@@ -11,19 +11,21 @@ export interface LoadedProps<T> {
   children: (value: T) => ComponentChildren;
 }
 
-/** There is nothing to show, and why. */
+/** Says that there is nothing to show, and why. */
 export interface EmptyProps {
   title: string;
-  /** What to do about it. Text is shown as `Mend` shows it. */
+  /** What the reader can do. A string is shown by `Fix`. */
   children?: ComponentChildren;
 }
 
-/** What to do about what is not there, with commands between backticks. */
-export interface MendProps {
+/** A sentence with commands between backticks. */
+export interface FixProps {
   text: string;
 }
 
-/** Something failed. `DataError` names the file and the mend. */
+/** Says that something failed. A `DataError` names the file and the fix. */
 export interface FailedProps {
   error: Error;
+  /** Try again; by default the page is loaded anew. */
+  retry?: () => void;
 }

@@ -1,15 +1,15 @@
 import "./view.css";
-import { Mend } from "./mend";
+import { Fix } from "./fix";
 import type { EmptyProps, FailedProps, LoadedProps } from "./api";
 
-/** Loading, failed, or the thing itself. */
+/** A resource: loading, failed, or its content. */
 export function Loaded<T>({ resource, what, height, children }: LoadedProps<T>) {
-  if (resource.status === "failed") return <Failed error={resource.error} />;
+  if (resource.status === "failed") return <Failed error={resource.error} retry={resource.retry} />;
   if (resource.status === "loading") return <Loading what={what} {...(height ? { height } : {})} />;
   return <>{children(resource.value)}</>;
 }
 
-/** A line that says what is being loaded; it appears only if that takes a moment. */
+/** A line that names what is being loaded. It appears only if that takes a moment. */
 export function Loading({ what, height }: { what: string; height?: number }) {
   return (
     <div class="state state-loading" role="status" style={height ? { minHeight: `${height}px` } : {}}>
@@ -25,23 +25,23 @@ export function Empty({ title, children }: EmptyProps) {
     <div class="state state-empty">
       <strong>{title}</strong>
       {children === undefined ? null : (
-        <div>{typeof children === "string" ? <Mend text={children} /> : children}</div>
+        <div>{typeof children === "string" ? <Fix text={children} /> : children}</div>
       )}
     </div>
   );
 }
 
-/** An error, in one line, with a way to try again. */
-export function Failed({ error }: FailedProps) {
+/** An error, in one line, with a button that tries again. */
+export function Failed({ error, retry }: FailedProps) {
   return (
     <div class="state state-failed" role="alert">
       <strong>This could not be shown.</strong>
       <div>{error.message}</div>
-      <button type="button" onClick={() => window.location.reload()}>
-        Try again
+      <button type="button" onClick={() => (retry ? retry() : window.location.reload())}>
+        {retry ? "Try again" : "Reload the page"}
       </button>
     </div>
   );
 }
 
-export { Mend };
+export { Fix };
