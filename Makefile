@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 # Sources of the explorer's pages; the install builds them where they changed.
 WEB := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/tests/*')
 
-.PHONY: demo docs test test-slow lint bench clean web
+.PHONY: demo docs test test-slow test-versions lint bench clean web
 
 $(VENV)/installed: pyproject.toml constraints.txt hatch_build.py $(WEB)
 	$(PYTHON) -m venv $(VENV)
@@ -52,6 +52,9 @@ test: lint web/node_modules/checked ## what a contributor needs before a commit:
 
 test-slow: $(VENV)/installed-dev ## tests that take minutes: kills at random moments, the demo
 	$(PYTEST) -m slow
+
+test-versions: $(VENV)/installed-dev ## the core's tests with other Python versions, and the lowest versions of pyproject.toml
+	$(BIN)/python tests/other_versions.py
 
 bench: $(VENV)/installed-dev
 	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done

@@ -1,0 +1,107 @@
+"""Run the tests of the core with other Python versions, and with the lowest versions we declare.
+
+    python tests/other_versions.py               # Python 3.12, 3.13 and the lowest versions
+    python tests/other_versions.py 3.13          # one of them
+    python tests/other_versions.py lowest
+
+Every environment is made anew in a temporary folder. A Python version that the machine does not
+have is named and left out; the others must pass.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+LOWEST = "lowest"
+VERSIONS = ("3.12", "3.13", LOWEST)
+
+CORE = (
+    "tests/test_layout.py",
+    "tests/test_head.py",
+    "tests/test_prompts.py",
+    "tests/atlas",
+    "tests/clustering",
+    "tests/distances",
+    "tests/embedding",
+    "tests/features",
+    "tests/models",
+    "tests/projection",
+    "tests/store",
+    "tests/extraction/test_parity.py",
+    "tests/extraction/test_stream.py",
+)
+"""Tests that read and write files, compile kernels and run models: what versions can break."""
+
+TOOLS = ("hypothesis", "jaxtyping", "packaging", "pytest", "pytest-timeout", "pytest-xdist", "uv")
+
+
+def find_python(version: str) -> str | None:
+    """Return the interpreter of a version that runs on this machine, or None."""
+    candidates = [shutil.which(f"python{version}")]
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    candidates += [str(path / "bin" / "python") for path in sorted(pyenv.glob(f"{version}.*"))]
+    for candidate in filter(None, candidates):
+        code = "import sys; print('%d.%d' % sys.version_info[:2])"
+        done = subprocess.run([candidate, "-c", code], capture_output=True, text=True, check=False)
+        if done.returncode == 0 and done.stdout.strip() == version:
+            return candidate
+    return None
+
+
+def install(python: str, folder: Path, version: str) -> Path:
+    """Make a virtual environment with the package's requirements; return its interpreter."""
+    subprocess.run([python, "-m", "venv", str(folder)], check=True)
+    inside = folder / "bin" / "python"
+    pip = [str(inside), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pins = ["-c", str(ROOT / "constraints.txt")]
+    environment = {**os.environ, "ATTENTION_MOTIFS_NO_PAGES": "1"}
+    if version == LOWEST:
+        subprocess.run([*pip, "uv"], check=True)
+        requirements = folder / "lowest.txt"
+        uv = [str(folder / "bin" / "uv"), "pip"]
+        resolve = [*uv, "compile", "--quiet", "--resolution", "lowest-direct", "--extra", "all"]
+        subprocess.run(
+            [*resolve, "-o", str(requirements), str(ROOT / "pyproject.toml")], check=True
+        )
+        uv_install = [*uv, "install", "--quiet", "--python", str(inside)]
+        subprocess.run([*uv_install, "-r", str(requirements)], check=True)
+        subprocess.run([*pip, *TOOLS], check=True)
+        subprocess.run([*pip, "--no-deps", str(ROOT)], check=True, env=environment)
+    else:
+        subprocess.run([*pip, *pins, "torch"], check=True)
+        subprocess.run([*pip, *pins, f"{ROOT}[all]", *TOOLS], check=True, env=environment)
+    return inside
+
+
+def main() -> int:
+    """Test each version; return how many failed."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("versions", nargs="*", default=VERSIONS, help="such as 3.13, or lowest")
+    failed = []
+    for version in parser.parse_args().versions:
+        python = sys.executable if version == LOWEST else find_python(version)
+        if python is None:
+            print(f"Python {version}: not on this machine, left out", flush=True)
+            continue
+        print(f"Python {version}" if version != LOWEST else "lowest versions", flush=True)
+        with tempfile.TemporaryDirectory(prefix="other-versions-") as folder:
+            inside = install(python, Path(folder), version)
+            pytest = [str(inside), "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile"]
+            options = ["-p", "no:cacheprovider", "-m", "not slow"]
+            done = subprocess.run([*pytest, *options, *CORE], cwd=ROOT, check=False)
+        if done.returncode:
+            failed.append(version)
+    if failed:
+        print(f"failed: {', '.join(failed)}")
+    return len(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
