@@ -84,7 +84,10 @@ def test_every_import_is_declared_and_every_declaration_imported(
     extras = project["optional-dependencies"]
     for_users = declared(list(project["dependencies"]))
     for_users |= {
-        n for extra, names in extras.items() if extra not in ("dev", "docs") for n in declared(names)
+        n
+        for extra, names in extras.items()
+        if extra not in ("dev", "docs")
+        for n in declared(names)
     }
     at_run_time = {name for name, kinds in used.items() if False in kinds}
     assert at_run_time - for_users == set(), "imported and not declared"
