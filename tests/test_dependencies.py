@@ -23,6 +23,9 @@ NOT_IMPORTED = {
 }
 """Declared for another package's sake."""
 
+OPTIONAL_IMPORTS = {"import_module", "optional_import", "optional"}
+"""Functions that import the module that their first argument names."""
+
 
 def distribution_name(requirement: str) -> str:
     """`Umap_Learn>=0.5` is about `umap-learn`."""
@@ -39,12 +42,9 @@ def imported_modules(tree: ast.AST, only_for_types: bool = False) -> Iterator[tu
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             names = [node.module or ""]
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
-            if isinstance(node.args[0], ast.Constant):
-                names = [str(node.args[0].value)]
         elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
-            # Our own wrapper of optional imports.
-            if ast.unparse(node.func).rpartition(".")[2] in ("optional_import", "optional"):
+            called = ast.unparse(node.func).rpartition(".")[2]
+            if called in OPTIONAL_IMPORTS:
                 names = [str(node.args[0].value)]
         yield from ((name.partition(".")[0], only_for_types) for name in names)
         is_types = isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
