@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+import threading
 
 import pytest
 from rich.console import Console
@@ -31,6 +32,27 @@ def test_a_log_gets_a_line_at_the_start_and_one_with_the_seconds_at_the_end() ->
     first, last = stream.getvalue().splitlines()
     assert first == "features of gpt2 ..."
     assert re.fullmatch(r"features of gpt2: \d+\.\d s", last)
+
+
+def test_a_log_gets_lines_with_the_steps_done_while_the_work_goes_on() -> None:
+    log, stream = console(terminal=False)
+    with ConsoleReport(log, interval=0.02)("slow", total=10) as advance:
+        advance(3)
+        while "3 of 10" not in stream.getvalue():
+            threading.Event().wait(0.01)
+    assert "left" in stream.getvalue()
+    assert not [t for t in threading.enumerate() if "progress" in t.name]
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_the_time_left_fits_on_any_terminal(width: int) -> None:
+    stream = io.StringIO()
+    terminal = Console(file=stream, force_terminal=True, width=width, color_system=None)
+    with ConsoleReport(terminal)("patterns and features of smollm2-135m-instruct", 128) as advance:
+        advance(128)
+    shown = [line for line in re.split(r"[\r\n]", stream.getvalue()) if "128/128" in line]
+    assert shown
+    assert all(re.search(r":\d\d left", line) for line in shown)
 
 
 def test_the_first_line_of_a_log_comes_before_the_work() -> None:

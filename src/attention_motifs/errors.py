@@ -1,6 +1,7 @@
-"""Errors that a user can mend: one line each, naming the thing, its value and the mend.
+"""Errors that a user can fix, and their exit codes.
 
-The command line prints them without a stack trace and leaves with `exit_code`.
+The command line prints an error as one line that names the thing, its value and the fix, without
+a stack trace, and ends with the error's `exit_code`.
 """
 
 from __future__ import annotations
@@ -8,51 +9,73 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+STOPPED = 130
+"""Exit code after Ctrl-C, as in shells."""
+
+BROKEN_PIPE = 141
+"""Exit code when the reader of the output has gone, as in shells (128 + SIGPIPE)."""
+
 
 class MotifsError(Exception):
-    """A mistake or a state of the world that the user can do something about."""
+    """Base class of all errors that a user can fix."""
 
     exit_code = 1
 
 
 class InputError(MotifsError, ValueError):
-    """A value given by the user (argument, prompts file, array) cannot be used."""
+    """A value given by the user, such as an argument, a file or an array, cannot be used."""
 
     exit_code = 2
 
 
 class HeadNotFoundError(InputError):
-    """A head, or its model, is not in the atlas; the message offers the nearest names."""
+    """A head, or its model, is not in the atlas; the message offers similar names."""
 
 
 class ModelError(MotifsError):
-    """A model cannot be found, fetched, verified, loaded or trusted."""
+    """A model cannot be found, fetched, verified or loaded, or failed its check."""
 
     exit_code = 3
 
 
 class AtlasError(MotifsError):
-    """An atlas is missing, of another schema, damaged, incomplete or in use."""
+    """An atlas is missing, damaged, incomplete, in use, or has another schema version."""
 
     exit_code = 4
 
 
 class ResourceError(MotifsError):
-    """Too little disk, memory or network for what was asked."""
+    """There is too little disk, memory or network for the task."""
 
     exit_code = 5
 
 
 class RemoteError(MotifsError):
-    """A hub or an object store refuses, cannot be reached, or does not hold what it should."""
+    """A hub or object store refuses, cannot be reached, or lacks an expected file."""
 
     exit_code = 6
 
 
 class JobsFailedError(MotifsError):
-    """Some of the jobs handed to other processes failed for good; all others are done."""
+    """Some jobs in other processes failed for good; all others are done."""
 
     exit_code = 7
+
+
+EXIT_CODES: dict[int, str] = {
+    0: "Success.",
+    MotifsError.exit_code: "Another error.",
+    InputError.exit_code: "Wrong input: an option, a name or a file of yours cannot be used.",
+    ModelError.exit_code: "A model cannot be found, fetched, verified or loaded.",
+    AtlasError.exit_code: "The atlas is missing, damaged, incomplete or in use; or `motifs check` "
+    "found a problem.",
+    ResourceError.exit_code: "Too little disk, memory or network, or a file cannot be written.",
+    RemoteError.exit_code: "The hub or the object store refused or cannot be reached.",
+    JobsFailedError.exit_code: "Some jobs of an executor failed; run the command again to do them.",
+    STOPPED: "Stopped by Ctrl-C; run the command again to continue.",
+    BROKEN_PIPE: "The reader of the output has gone, such as `head`.",
+}
+"""Meaning of every exit code of the command line; the docs page is made from this table."""
 
 
 _MAX_NAMES = 8

@@ -1,8 +1,9 @@
-"""Progress of long stages: a bar that names the work and the time left, or lines in a log."""
+"""Progress of long stages: a bar with the time left on a terminal, lines in a log."""
 
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
@@ -16,7 +17,7 @@ Advance = Callable[[int], None]
 
 
 class Report(Protocol):
-    """What a stage calls: `with report("features of gpt2", total=128) as advance: advance(1)`."""
+    """Function that a stage calls: `with report("features", total=128) as advance: advance(1)`."""
 
     def __call__(self, description: str, total: int) -> AbstractContextManager[Advance]:
         """Open one piece of work of `total` steps."""
@@ -30,24 +31,53 @@ def silent(description: str, total: int) -> Iterator[Advance]:  # noqa: ARG001
 
 
 class ConsoleReport:
-    """Bars on a terminal; one line at the start and one at the end elsewhere."""
+    """Report with a bar on a terminal, and with lines elsewhere.
 
-    def __init__(self, console: Console) -> None:
-        """Report on `console`, which should be the error stream."""
+    Args:
+        console: to write to; should be standard error.
+        interval: seconds between two lines where there is no terminal. Default: 10.
+    """
+
+    def __init__(self, console: Console, interval: float = 10.0) -> None:
         self.console = console
+        self.interval = interval
 
     @contextlib.contextmanager
     def __call__(self, description: str, total: int) -> Iterator[Advance]:
         """Open one piece of work of `total` steps."""
         started = time.monotonic()
-        if self.console.is_terminal:
-            with self._bar(description, total) as advance:
-                yield advance
-        else:
-            self.console.print(f"{description} ...", highlight=False, markup=False)
-            yield lambda _steps: None
-        seconds = time.monotonic() - started
-        self.console.print(f"{description}: {seconds:.1f} s", highlight=False, markup=False)
+        opened = self._bar if self.console.is_terminal else self._lines
+        with opened(description, total) as advance:
+            yield advance
+        self._print(f"{description}: {time.monotonic() - started:.1f} s")
+
+    def _print(self, line: str) -> None:
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    @contextlib.contextmanager
+    def _lines(self, description: str, total: int) -> Iterator[Advance]:
+        self._print(f"{description} ...")
+        started = time.monotonic()
+        done = 0
+        ended = threading.Event()
+
+        def advance(steps: int) -> None:
+            nonlocal done
+            done += steps
+
+        def print_lines() -> None:
+            while not ended.wait(self.interval):
+                elapsed = time.monotonic() - started
+                left = f", {elapsed * (total - done) / done:.0f} s left" if done else ""
+                self._print(f"{description}: {done} of {total} after {elapsed:.0f} s{left} ...")
+
+        thread = threading.Thread(target=print_lines, name="attention-motifs progress", daemon=True)
+        thread.start()
+        try:
+            yield advance
+        finally:
+            ended.set()
+            thread.join()
 
     @contextlib.contextmanager
     def _bar(self, description: str, total: int) -> Iterator[Advance]:
@@ -60,15 +90,20 @@ class ConsoleReport:
             TimeElapsedColumn,
             TimeRemainingColumn,
         )
+        from rich.table import Column
 
+        # A narrow terminal shortens the description first and then the bar, never the time left.
         columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            TextColumn(
+                "{task.description}",
+                table_column=Column(no_wrap=True, overflow="ellipsis", ratio=3),
+            ),
+            BarColumn(bar_width=None, table_column=Column(ratio=2, max_width=40)),
+            MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            TimeElapsedColumn(table_column=Column(no_wrap=True)),
+            TimeRemainingColumn(table_column=Column(no_wrap=True)),
+            TextColumn("left", table_column=Column(no_wrap=True)),
         )
-        with Progress(*columns, console=self.console, transient=True) as progress:
+        with Progress(*columns, console=self.console, transient=True, expand=True) as progress:
             task = progress.add_task(escape(description), total=total)
             yield lambda steps: progress.update(task, advance=steps)

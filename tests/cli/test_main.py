@@ -22,7 +22,7 @@ from attention_motifs import __version__, cli
 from attention_motifs.atlas import Atlas
 from attention_motifs.cli import options
 from attention_motifs.cli.console import plain, print_error, show_warnings_in_one_line
-from attention_motifs.errors import AtlasError, ModelError, MotifsError, ResourceError
+from attention_motifs.errors import BROKEN_PIPE, AtlasError, ModelError, MotifsError, ResourceError
 from conftest import Tiny
 from synthetic_atlas import make_synthetic_atlas
 from tiny_models import write_prompts
@@ -156,7 +156,7 @@ def test_ctrl_c_leaves_with_130_and_says_how_to_go_on(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Atlas, "open", stop)
-    assert motifs("info") == (130, "", "stopped; run the same command again to go on\n")
+    assert motifs("info") == (130, "", "stopped; run the same command again to continue\n")
 
 
 def test_mistakes_in_a_run_as_a_program(
@@ -195,11 +195,30 @@ def test_prompts_that_cannot_be_read_are_named_by_line(motifs, tiny: Tiny, tmp_p
 
 
 def test_a_reader_that_stops_early_is_no_error() -> None:
-    shell = f'"{sys.executable}" -c "{CODE}" features --json | head -c 20'
-    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True)
-    assert done.returncode == 0
-    assert done.stdout.startswith("[")
-    assert done.stderr == ""
+    words = [sys.executable, "-c", CODE, "features", "extended", "--json"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(words, stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (BROKEN_PIPE, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_output_that_cannot_be_written_is_one_line() -> None:
+    words = [sys.executable, "-c", CODE, "features", "--json"]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == ResourceError.exit_code
+    assert Said(done.returncode, "", done.stderr).error()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_any_encoding_can_show_any_text(hostile: Atlas, encoding: str) -> None:
+    for words in (["show", HEAD, "--json"], ["near", "\u0416:L0:H0"]):
+        said = program(*words, "--atlas", hostile.path, PYTHONIOENCODING=encoding)
+        assert "Traceback" not in said.err
+        if "--json" in words:
+            assert json.loads(said.out)["classes"] == hostile.heads["classes"][0].to_list()
 
 
 def test_answers_go_to_the_output_and_progress_to_the_error_stream(atlas: Atlas) -> None:

@@ -1,53 +1,70 @@
-"""The command line: `motifs`, one thin subcommand per stage and per question."""
+"""The command line `motifs`: one thin command per stage and per question."""
 
 from __future__ import annotations
 
 import sys
 
-STOPPED = 130
-"""Exit code after Ctrl-C, as shells have it; typer returns it for a KeyboardInterrupt."""
+from attention_motifs.errors import BROKEN_PIPE, STOPPED
 
 
 def main() -> None:
-    """Run the command line; a user's mistake prints one line and leaves with its exit code."""
+    """Run the command line. A user's mistake prints one line and ends with its exit code."""
     try:
         code = _run()
     except KeyboardInterrupt:  # while the program itself was being loaded
         code = STOPPED
     if code == STOPPED:
-        print("stopped; run the same command again to go on", file=sys.stderr)
+        print("stopped; run the same command again to continue", file=sys.stderr)
     sys.exit(code)
 
 
 def _run() -> int:
+    from attention_motifs.cli import console
     from attention_motifs.cli.app import app
-    from attention_motifs.cli.console import print_error, show_warnings_in_one_line
-    from attention_motifs.errors import InputError, MotifsError
+    from attention_motifs.errors import InputError, MotifsError, ResourceError
 
-    show_warnings_in_one_line()
+    console.escape_unencodable()
+    console.show_warnings_in_one_line()
     try:
-        return app(prog_name="motifs", standalone_mode=False) or 0
+        code = app(prog_name="motifs", standalone_mode=False) or 0
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except MotifsError as error:
-        print_error(str(error))
+        console.print_error(str(error))
         return error.exit_code
+    except BrokenPipeError:
+        console.discard_output()
+        return BROKEN_PIPE
+    except OSError as error:
+        if error.filename is None and error.strerror is None:
+            raise
+        console.print_error(_os_error(error))
+        return ResourceError.exit_code
     except Exception as error:
         usage = _usage(error)
         if usage is None:
             raise
         if usage:
-            print_error(usage)
+            console.print_error(usage)
         return InputError.exit_code
+    return int(code)
+
+
+def _os_error(error: OSError) -> str:
+    """Return the message for a file that cannot be read or written."""
+    name = "output" if error.filename is None else str(error.filename)
+    return f"{name}: {error.strerror}; check the path, its permissions and the free space"
 
 
 def _usage(error: Exception) -> str | None:
-    """Say what was wrong with the command line; None for errors that typer does not know.
+    """Return what was wrong with the command line, or None for errors that typer does not know.
 
-    The text is empty where typer has shown the help of a command that was given nothing.
+    The text is empty where typer has printed the help of a command without arguments.
     """
-    tell = getattr(error, "format_message", None)
-    if tell is None:
+    format_message = getattr(error, "format_message", None)
+    if format_message is None:
         return None
-    told = tell().strip().removesuffix(".")
+    message = format_message().strip().removesuffix(".")
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "motifs"
-    return f"{told}; see `{command} --help`" if told else ""
+    return f"{message}; see `{command} --help`" if message else ""

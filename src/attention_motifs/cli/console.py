@@ -1,26 +1,58 @@
-"""Where commands print: answers to the output, progress and warnings to the error stream."""
+"""Output of the commands: answers on standard output, progress and warnings on standard error."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import os
 import re
+import sys
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from attention_motifs.errors import BROKEN_PIPE
 from attention_motifs.progress import ConsoleReport
 
 _FILE_WIDTH = 160
-"""Columns of a table that goes to a file or a pipe, where no terminal tells its width."""
+"""Columns of a table that is written to a file or a pipe, which have no width."""
 
-output = Console()
+
+class _Console(Console):
+    """Console that leaves quietly when the reader of its output has gone."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        self.quiet = True
+        discard_output()
+        raise SystemExit(BROKEN_PIPE)
+
+
+def discard_output() -> None:
+    """Send further output nowhere, so that nothing fails when the interpreter flushes it."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+            continue
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def escape_unencodable() -> None:
+    """Let both streams write escapes for characters that their encoding does not have."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+output = _Console()
 if not output.is_terminal:
-    output = Console(width=_FILE_WIDTH)
-errors = Console(stderr=True)
+    output = _Console(width=_FILE_WIDTH)
+errors = _Console(stderr=True)
 report = ConsoleReport(errors)
 
 
@@ -31,12 +63,12 @@ _UNSHOWN = re.compile(
 
 
 def plain(text: str) -> str:
-    """Write characters that a terminal would obey, and not show, as backslash escapes."""
+    """Write characters that would change the terminal as backslash escapes."""
     return _UNSHOWN.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def print_error(text: str, start: str = "error: ") -> None:
-    """Print one line on the error stream."""
+    """Print one line on standard error."""
     line = start + plain(" ".join(text.splitlines()))
     errors.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
 
@@ -55,13 +87,14 @@ def show_warnings_in_one_line() -> None:
 
 def print_json(value: Any) -> None:
     """Print a value as JSON, for programs."""
-    text = json.dumps(value, indent=1, ensure_ascii=False)
+    ascii_only = not output.encoding.startswith("utf")
+    text = json.dumps(value, indent=1, ensure_ascii=ascii_only)
     escaped = _UNSHOWN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
     output.out(escaped, highlight=False)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print rows for people; texts are shown as they are, numbers to the right."""
+    """Print rows for people; texts are printed literally, numbers are aligned to the right."""
     output.print(Text(plain(title), style="bold"))
     table = Table(box=None, pad_edge=False)
     for i, column in enumerate(columns):
@@ -73,7 +106,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
 
 
 def print_line(text: str = "") -> None:
-    """Print one line as it is."""
+    """Print one line literally, without markup."""
     output.print(plain(text), markup=False, highlight=False, soft_wrap=True)
 
 
