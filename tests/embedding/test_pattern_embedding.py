@@ -121,7 +121,7 @@ def test_moments_of_nothing_are_zero() -> None:
 
 @pytest.mark.parametrize("shape", [(3,), (3, 1), (3, 3), (1, 3, 2)])
 def test_moments_take_only_their_columns(shape: tuple[int, ...]) -> None:
-    with pytest.raises(InputError, match="is expected"):
+    with pytest.raises(InputError):
         FeatureMoments(2).update(np.zeros(shape))
 
 
@@ -328,25 +328,34 @@ def test_any_table_is_embedded_or_refused(rows: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "message"),
+    "rows",
     [
-        (np.zeros((0, 3)), "at least 2 patterns, not 0"),
-        (np.ones((1, 3)), "at least 2 patterns, not 1"),
-        (np.ones((9, 3)), "no feature varies"),
-        (np.full((9, 3), np.nan), "no feature varies"),
-        (np.zeros((9, 0)), "no feature varies"),
-        (np.zeros(9), "is expected"),
-        (np.zeros((3, 3, 3)), "is expected"),
+        np.zeros((0, 3)),
+        np.ones((1, 3)),
+        np.ones((9, 3)),
+        np.full((9, 3), np.nan),
+        np.zeros((9, 0)),
+        np.zeros(9),
+        np.zeros((3, 3, 3)),
+        None,
+        "features",
+        [[1.0], [1.0, 2.0]],
+        [[1j], [2j]],
     ],
 )
-def test_what_cannot_be_embedded_is_refused(rows: np.ndarray, message: str) -> None:
-    with pytest.raises(InputError, match=message):
+def test_rows_that_cannot_be_embedded_are_refused(rows: Any) -> None:
+    with pytest.raises(InputError):
         PatternEmbedding.fit(rows)
 
 
-@pytest.mark.parametrize("n_components", [0, -1])
-def test_no_components_are_refused(n_components: int) -> None:
-    with pytest.raises(InputError, match=f"n_components = {n_components}: at least 1"):
+def test_nested_lists_are_features() -> None:
+    rows = table(20, 3)
+    assert_equal(PatternEmbedding.fit(rows.tolist()), PatternEmbedding.fit(rows))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("n_components", [0, -1, 2.5, "two"])
+def test_no_components_are_refused(n_components: Any) -> None:
+    with pytest.raises(InputError):
         PatternEmbedding.fit(table(), n_components)
 
 
@@ -354,7 +363,7 @@ def test_no_components_are_refused(n_components: int) -> None:
 def test_other_columns_than_those_fitted_are_refused(shape: tuple[int, ...]) -> None:
     embedding = PatternEmbedding.fit(table())
     for place in (embedding.transform, embedding.standardise):
-        with pytest.raises(InputError, match=r"\(rows, 12\) is what this embedding was fitted on"):
+        with pytest.raises(InputError):
             place(np.zeros(shape))
 
 
@@ -365,7 +374,7 @@ def test_columns_are_named() -> None:
     rows = table(n_features=3)
     assert PatternEmbedding.fit(rows).feature_names == ("feature0", "feature1", "feature2")
     assert PatternEmbedding.fit(rows, 2, ["a", "b", "c"]).feature_names == ("a", "b", "c")
-    with pytest.raises(InputError, match="2 feature names for 3 columns"):
+    with pytest.raises(InputError):
         PatternEmbedding.fit(rows, 2, ["a", "b"])
 
 
@@ -436,16 +445,16 @@ def test_parts_by_length_give_the_embedding_of_the_whole() -> None:
 @pytest.mark.parametrize("n_tokens", [None, np.full(3, 64)])
 def test_bins_of_lengths_need_the_length_of_every_row(n_tokens: np.ndarray | None) -> None:
     rows = table()
-    with pytest.raises(InputError, match="number of tokens of every row"):
+    with pytest.raises(InputError):
         PatternEmbedding.fit(rows, n_tokens=n_tokens, length_bins=(64,))
     embedding = PatternEmbedding.fit(rows, n_tokens=np.full(200, 64), length_bins=(64,))
-    with pytest.raises(InputError, match="number of tokens of every row"):
+    with pytest.raises(InputError):
         embedding.transform(rows, n_tokens)
 
 
 @pytest.mark.parametrize("edges", [(64, 32), (32, 32)])
 def test_edges_of_bins_must_increase(edges: tuple[int, ...]) -> None:
-    with pytest.raises(InputError, match="edges must increase"):
+    with pytest.raises(InputError):
         LengthBinnedMoments(3, edges)
 
 

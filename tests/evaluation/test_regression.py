@@ -111,7 +111,7 @@ def test_wrong_input_is_refused() -> None:
     distances = between(np.random.default_rng(6).normal(size=(60, 2)))
     with pytest.raises(InputError, match="score 's' has shape"):
         neighbour_regression(distances, {"s": np.zeros(3)}, ONE)
-    with pytest.raises(InputError, match="n_neighbours = 0"):
+    with pytest.raises(InputError):
         neighbour_regression(distances, {}, ONE, n_neighbours=0)
 
 

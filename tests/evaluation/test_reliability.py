@@ -78,9 +78,9 @@ def test_equal_distances_correlate_with_nothing() -> None:
 
 
 def test_wrong_input_is_refused() -> None:
-    with pytest.raises(InputError, match="5 splits of 1 prompts"):
+    with pytest.raises(InputError):
         split_half(CentroidDistances(noisy_clouds(1.0)), 1, ONE)
-    with pytest.raises(InputError, match="0 splits"):
+    with pytest.raises(InputError):
         split_half(CentroidDistances(noisy_clouds(1.0)), 11, ONE, n_splits=0)
-    with pytest.raises(InputError, match="one row per head"):
+    with pytest.raises(InputError):
         split_half(lambda _: np.zeros((3, 3)), 4, ONE)

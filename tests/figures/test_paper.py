@@ -114,7 +114,7 @@ def test_heads_of_figures_can_be_chosen(atlas: Atlas) -> None:
     head = str(atlas.heads["head"][3])
     items = {i.name: i for i in paper_items(atlas, nearest(atlas), FigureSettings(heads=(head,)))}
     assert set(items["figure-03-patterns"].numbers[""]()["head"]) == {head}
-    with pytest.raises(InputError, match="no model"):
+    with pytest.raises(InputError):
         paper_items(atlas, nearest(atlas), FigureSettings(heads=("other:L0:H0",)))
 
 

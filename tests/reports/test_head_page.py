@@ -172,5 +172,5 @@ def test_the_command_writes_a_page(
     assert len((tmp_path / "d.csv").read_text().splitlines()) == len(atlas.heads)
     app([*arguments, "--json", "--out", "d.json"], standalone_mode=False)
     assert json.loads((tmp_path / "d.json").read_text())["layer"] == 0
-    with pytest.raises(InputError, match="choose one"):
+    with pytest.raises(InputError):
         app(arguments, standalone_mode=False)

@@ -181,7 +181,7 @@ _RECOMPUTED = 64
 
 def _check_neighbours(atlas: Atlas, metric: str) -> Iterator[str]:
     """What is kept of very many heads: whole, in order, and what the clouds give."""
-    words = neighbour_files.mend(atlas, metric)
+    words = neighbour_files.rebuild_hint(atlas, metric)
     neighbours = atlas.neighbours(metric)
     heads, distances = neighbours.heads, neighbours.distances
     n = len(heads)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from attention_motifs.distances.neighbour_files import mend, read_nearest
+from attention_motifs.distances.neighbour_files import read_nearest, rebuild_hint
 from attention_motifs.errors import AtlasError, InputError
 
 if TYPE_CHECKING:
@@ -144,12 +144,12 @@ def _from_index(
     from attention_motifs.distances.index import HeadIndex
     from attention_motifs.distances.neighbours import nearest_neighbours
 
-    index = HeadIndex.load(atlas.index_path(metric), mend(atlas, metric))
+    index = HeadIndex.load(atlas.index_path(metric), rebuild_hint(atlas, metric))
     clouds = atlas.head_clouds(get_metric(metric).space)
     if index.n_heads != len(clouds):
         raise AtlasError(
             f"{atlas.index_path(metric)}: of {index.n_heads} heads, not {len(clouds)}; "
-            f"{mend(atlas, metric)}"
+            f"{rebuild_hint(atlas, metric)}"
         )
     heads, distances = nearest_neighbours(
         clouds, index, np.array([query]), _MORE_NEAREST, n_candidates=_MORE_CANDIDATES

@@ -1,19 +1,14 @@
-"""Distances between attention heads (stage 5): a registry of metrics on head clouds.
+"""Distances between attention heads: a registry of metrics on head clouds.
 
-A head cloud is the embedding of one head's patterns over the prompts; all clouds together are
-an array (prompts, heads, components). `head_distances` gives all pairs, `distances_from` one
-head against all, `candidate_distances` listed pairs; `docs/metrics.md` says which metric for
-what.
+A head cloud is the embedding of one head's patterns over the prompts; all clouds together are an
+array (prompts, heads, components). `head_distances` computes all pairs, `distances_from` some heads
+against all, `candidate_distances` listed pairs. docs/metrics.md says when to use which metric.
 """
 
 from __future__ import annotations
 
 from attention_motifs.distances.budget import DEFAULT_BUDGET_SECONDS, estimate_seconds
-from attention_motifs.distances.complementary import (
-    ComplementaryPairs,
-    benjamini_hochberg,
-    complementary,
-)
+from attention_motifs.distances.complementary import ComplementaryPairs, complementary
 from attention_motifs.distances.compute import (
     candidate_distances,
     distances_from,
@@ -39,7 +34,6 @@ __all__ = [
     "SLICED_DIRECTIONS",
     "ComplementaryPairs",
     "Metric",
-    "benjamini_hochberg",
     "candidate_distances",
     "complementary",
     "distances_from",

@@ -1,11 +1,11 @@
-"""Pairings of two clouds of equal size: the best one (1-Wasserstein) and random ones.
+"""Optimal and random pairings of the points of two clouds of equal size.
 
-For two clouds of P points with equal weights an optimal transport plan is a pairing of the
-points (Birkhoff), so the distance is the least mean cost of a pairing. The algorithm is the
-shortest augmenting path of Jonker and Volgenant (Computing 38, 1987, 325-340): a column
-reduction, three rounds of augmenting row reduction, then Dijkstra searches for the rows still
-free. scipy's `linear_sum_assignment` solves the same problem but holds the interpreter lock
-and starts from an empty pairing.
+For two clouds of P points with equal weights an optimal transport plan is a pairing of the points
+(Birkhoff), so the 1-Wasserstein distance is the least mean cost of a pairing. The algorithm is the
+shortest augmenting path of Jonker and Volgenant (Computing 38, 1987, 325-340): a column reduction,
+three rounds of augmenting row reduction, then Dijkstra searches for the remaining free rows.
+scipy's `linear_sum_assignment` solves the same problem, but holds the interpreter lock and starts
+from an empty pairing.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def _first_equal(values: np.ndarray, value: float) -> int:
 def _reduce_columns(
     cost: np.ndarray, price: np.ndarray, row_of: np.ndarray, column_of: np.ndarray
 ) -> None:
-    """Price each column at its least cost and give it to the row that has it, where free."""
+    """Price each column at its least cost and assign it to the row of that cost, if free."""
     n = cost.shape[0]
     best = np.zeros(n, np.int64)
     price[:] = np.inf
@@ -63,9 +63,9 @@ def _reduce_rows(
     free: np.ndarray,
     n_free: int,
 ) -> int:
-    """Give each free row its cheapest column, lowering its price to the second cheapest.
+    """Assign to each free row its cheapest column, and lower its price to the second cheapest.
 
-    A row that loses its column becomes free; returns how many rows are free afterwards.
+    A row that loses its column becomes free. Returns the number of free rows.
     """
     n = cost.shape[0]
     reduced = np.empty(n)
@@ -87,7 +87,7 @@ def _reduce_rows(
         row_of[column] = i
         if loser >= 0:
             column_of[loser] = -1
-            # Never ahead of the row being read: at most one row is freed per row served.
+            # Never overtakes the row being read: at most one row is freed per row assigned.
             free[n_left] = loser
             n_left += 1
     return n_left
@@ -117,7 +117,7 @@ def _augment(
         visited[n_visited] = column
         visited_length[n_visited] = shortest
         n_visited += 1
-        # Infinite from here on, so that neither search looks at this column again.
+        # Infinite from here on, so that neither search visits this column again.
         length[column] = np.inf
         open_price[column] = -np.inf
         offset = cost[row, column] - price[column] - shortest
@@ -132,14 +132,14 @@ def _augment(
     while row != start:
         row = previous[column]
         row_of[column] = row
-        given_up = column_of[row]
+        released = column_of[row]
         column_of[row] = column
-        column = given_up
+        column = released
 
 
 @compiled
 def optimal_columns(cost: np.ndarray) -> np.ndarray:
-    """Column paired with each row so that the total cost is least; finite (n, n) float64."""
+    """Return the column of each row that minimises the total cost; cost is finite (n, n)."""
     n = cost.shape[0]
     price = np.empty(n)
     row_of = np.empty(n, np.int64)
@@ -160,7 +160,7 @@ def optimal_columns(cost: np.ndarray) -> np.ndarray:
 
 @compiled
 def _fill_costs(points: np.ndarray, i: int, j: int, prompts: np.ndarray, cost: np.ndarray) -> None:
-    """Distances between every point of head i (rows) and of head j (columns), in float64."""
+    """Compute the distances of every point of head i (rows) to every point of head j (columns)."""
     n = prompts.shape[0]
     for s in range(n):
         for t in range(n):
@@ -177,7 +177,7 @@ def _fill_costs(points: np.ndarray, i: int, j: int, prompts: np.ndarray, cost: n
 def assignment_pairs(
     points: np.ndarray, left: np.ndarray, right: np.ndarray, out: np.ndarray
 ) -> None:
-    """1-Wasserstein distance of the clouds of listed pairs of heads.
+    """Compute the 1-Wasserstein distance of listed pairs of heads.
 
     Args:
         points: (prompts, heads, components), finite.
@@ -206,13 +206,13 @@ def count_larger_pairings(
     permutations: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """Count, for each pair, the permutations whose mean distance is at least the paired one.
+    """Count, for each pair, the permutations with a mean distance of at least the paired one.
 
     Args:
         points: (prompts, heads, components), finite.
         left: (pairs,) head indices.
         right: (pairs,) head indices.
-        prompts: (m,) the prompts that take part.
+        prompts: (m,) the prompts used.
         permutations: (k, m) permutations of 0..m-1.
         out: (pairs,) int64, overwritten. Equal up to rounding counts as "at least".
     """

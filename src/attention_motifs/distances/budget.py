@@ -1,4 +1,4 @@
-"""What an all-pairs run will cost, from a short measurement on a few of its heads."""
+"""Estimates of the time of an all-pairs run, from a short measurement on a few heads."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from attention_motifs.distances.engine import (
 )
 from attention_motifs.distances.registry import TILE, Metric, get_metric
 from attention_motifs.errors import InputError
+from attention_motifs.features.arguments import whole_number
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
 DEFAULT_BUDGET_SECONDS = 600.0
-# A sample that ran this long is measured well enough.
+# A sample that ran this long gives a good estimate.
 _LONG_ENOUGH_SECONDS = 0.005
 
 
@@ -36,34 +37,35 @@ def estimate_seconds(
     sample: Float[np.ndarray, "prompts some components"] | None = None,
     threads: int | None = None,
 ) -> float:
-    """Estimated time of `head_distances`, in seconds, from a run on a few heads.
+    """Estimate the time of `head_distances` from a run on a few heads.
 
     Args:
-        metric: a name or a `Metric`.
-        n_prompts: prompts per head.
-        n_heads: heads in all.
+        metric: a name of `metric_names()` or a `Metric`.
+        n_prompts: number of prompts.
+        n_heads: number of heads.
         n_components: components per point.
-        sample: clouds to measure on, of the same prompts and components; some metrics take
-            longer on some data. None means normally distributed numbers.
-        threads: None means one per processor.
+        sample: clouds to measure on, with the same prompts and components; some metrics take
+            longer on some data. The default is random normal numbers.
+        threads: number of threads (default: one per processor).
+
+    Returns:
+        Seconds.
 
     Raises:
         InputError: if the metric is unknown, a size is below 1, or the sample has other sizes.
     """
     entry = get_metric(metric)
-    if min(n_prompts, n_heads, n_components) < 1:
-        raise InputError(
-            f"{n_prompts} prompts, {n_heads} heads, {n_components} components: all must be 1 or "
-            "more to estimate a time"
-        )
+    sizes = (("n_prompts", n_prompts), ("n_heads", n_heads), ("n_components", n_components))
+    for name, size in sizes:
+        whole_number(size, name, least=1)
     if sample is None:
         shape = (n_prompts, min(n_heads, TILE), n_components)
         sample = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
     clouds = check_clouds(sample)
     if clouds.shape[0] != n_prompts or clouds.shape[2] != n_components:
         raise InputError(
-            f"the sample has {clouds.shape[0]} prompts and {clouds.shape[2]} components, not "
-            f"{n_prompts} and {n_components}: take it from the clouds to be measured"
+            f"the sample has {clouds.shape[0]} prompts and {clouds.shape[2]} components. Give "
+            f"{n_prompts} and {n_components}, as in the run to be estimated."
         )
     if n_heads == 1 or clouds.shape[1] == 1:
         return 0.0
@@ -76,13 +78,13 @@ def refuse_over_budget(
     budget_seconds: float,
     threads: int,
 ) -> None:
-    """Refuse an all-pairs run that is estimated to take longer than the budget.
+    """Refuse an all-pairs run with an estimated time above the budget.
 
     Raises:
-        InputError: naming the estimate and the mend; or if the budget is not above 0.
+        InputError: naming the estimate and the fix; or if the budget is not above 0.
     """
-    if not budget_seconds > 0:
-        raise InputError(f"the time budget is {budget_seconds} seconds: give more than 0")
+    if not isinstance(budget_seconds, int | float) or not budget_seconds > 0:
+        raise InputError(f"budget_seconds is {budget_seconds}. Give more than 0.")
     if math.isinf(budget_seconds):
         return
     n_prompts, n_heads, n_components = clouds.shape
@@ -94,8 +96,8 @@ def refuse_over_budget(
     if seconds > budget_seconds:
         raise InputError(
             f"metric {metric.name!r} on all pairs of {n_heads} heads would take about "
-            f"{_readable(seconds)}, more than the budget of {_readable(budget_seconds)}: "
-            f"compare candidate pairs only, or raise the budget above {math.ceil(seconds)} seconds"
+            f"{_readable(seconds)}, more than the budget of {_readable(budget_seconds)}. Compare "
+            f"candidate pairs only, or raise the budget above {math.ceil(seconds)} seconds."
         )
 
 
@@ -105,8 +107,8 @@ def _extrapolate(
     n_heads: int,
     threads: int,
 ) -> float:
-    """Time of preparing and comparing `n_heads`, measured on more and more of the clouds."""
-    # The first call compiles or loads the kernels, which is no part of a long run.
+    """Estimate the time of a run on `n_heads` from larger and larger samples of the clouds."""
+    # The first call compiles or loads the kernels, which takes no time in a long run.
     _measure(metric, clouds[:, :2])
     n_sample = 2
     while True:
@@ -123,7 +125,7 @@ def _extrapolate(
 def _measure(
     metric: Metric, clouds: Float[np.ndarray, "prompts heads components"]
 ) -> tuple[float, float]:
-    """Seconds to prepare the clouds, and to compare them on one thread."""
+    """Return the seconds to prepare the clouds and to compare them on one thread."""
     clouds = np.ascontiguousarray(clouds)
     started = time.perf_counter()
     prepared = metric.prepare(clouds)
@@ -135,7 +137,7 @@ def _measure(
 
 
 def _work(metric: Metric, n_heads: int) -> int:
-    """Number of comparisons, with those that fill up a tile of a metric that has blocks."""
+    """Return the number of comparisons, including those that pad the tiles."""
     if metric.block is None:
         return n_heads * (n_heads - 1) // 2
     n_tiles = -(-n_heads // TILE)

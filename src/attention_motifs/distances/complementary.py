@@ -1,9 +1,9 @@
-"""Complementary heads: alike over all prompts, unlike on each (the paper, section 4.1).
+"""Complementary heads: similar over all prompts, different on each (the paper, section 4.1).
 
 Such a pair has a large mean distance (Eq. 3) and a small earth-mover distance. The pairing by
-prompt is one of the pairings over which the earth-mover distance takes the least, so the ratio
-of the two is 1 or more; it is large for two heads that swap their patterns between prompts,
-but also for two heads that vary independently. The permutation test tells the two apart.
+prompt is one of the pairings that the earth-mover distance minimises over, so the ratio of the two
+is 1 or more. It is large for two heads that swap their patterns between prompts, but also for two
+heads that vary independently. The permutation test separates the two cases.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from attention_motifs.distances.engine import (
 )
 from attention_motifs.distances.registry import TILE, get_metric
 from attention_motifs.errors import InputError
+from attention_motifs.features.arguments import whole_number
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -34,16 +35,16 @@ _PAIRS_PER_TASK = 64
 
 @dataclass(frozen=True)
 class ComplementaryPairs:
-    """Pairs of heads, the largest ratio first; every array is (pairs,).
+    """Pairs of heads, largest ratio first; every array is (pairs,).
 
     Attributes:
-        left: index of one head, the smaller.
-        right: index of the other.
+        left: index of the first head, the smaller of the two.
+        right: index of the second head.
         mean: distance of Eq. 3 over all prompts.
-        wasserstein: exact 1-Wasserstein distance of the clouds, over all prompts.
+        wasserstein: exact 1-Wasserstein distance of the clouds over all prompts.
         ratio: mean / wasserstein, 1 or more; infinite for clouds that are equal as sets.
-        random_pairing: what `mean` would be on average if prompts were paired at random.
-        p_value: one-sided permutation p-value, see `complementary`.
+        random_pairing: expected `mean` if prompts were paired at random.
+        p_value: one-sided permutation p-value; see `complementary`.
         q_value: Benjamini-Hochberg q-value over the `n_tested` candidates.
         n_tested: candidate pairs that were tested.
     """
@@ -71,43 +72,47 @@ def complementary(
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> ComplementaryPairs:
-    """Pairs of heads with a large mean distance and a small earth-mover distance.
+    """Find pairs of heads with a large mean distance and a small earth-mover distance.
 
-    Screening: of the pairs whose Eq. 3 is above a quantile of all pairs, the `candidates` with
+    Screening: of the pairs whose Eq. 3 is above a quantile of all pairs, keep the `candidates` with
     the largest ratio of Eq. 3 to the sliced-Wasserstein distance.
 
-    Test: the null hypothesis is that, given the two clouds, every pairing of one head's points
-    with the other's is equally likely: the prompts of one head are shuffled. The statistic is
-    the mean distance over the pairing; large values speak against the null (one-sided). p is
+    Test: under the null hypothesis every pairing of the points of one head with those of the other
+    is equally likely, given the two clouds, so the prompts of one head are shuffled. The statistic
+    is the mean distance over the pairing; large values count against the null (one-sided). p is
     (1 + shuffles with a mean distance at least as large) / (1 + permutations).
 
-    Choosing a pair for its large Eq. 3 would by itself make p small. So the screening takes
-    Eq. 3 on one random half of the prompts and the test takes the other half; the sliced
-    distance is the same under every pairing and may use all prompts.
+    Selecting pairs for their large Eq. 3 would by itself make p small. The screening therefore uses
+    Eq. 3 on one random half of the prompts, and the test uses the other half. The sliced distance
+    is the same under every pairing and uses all prompts.
 
     Args:
-        embedded: head clouds, 4 prompts or more.
-        n: pairs to return at most.
-        candidates: pairs that are tested.
+        embedded: (prompts, heads, components) head clouds, 4 prompts or more.
+        n: maximum number of pairs returned.
+        candidates: number of pairs that are tested.
         permutations: shuffles per pair, the same for all pairs.
-        min_mean_quantile: pairs with a smaller Eq. 3 than this share of the pairs are not
-            candidates (0..1; the quantile is taken from a sample of the pairs).
-        max_q: leave out pairs with a larger q-value (0..1).
-        seed: of the halves, the sample and the shuffles.
-        threads: None means one per processor.
-        progress: called with pairs screened and pairs in all.
+        min_mean_quantile: a share from 0 to 1; pairs whose Eq. 3 is below this quantile of all
+            pairs are not candidates. The quantile is estimated from a sample of the pairs.
+        max_q: largest q-value returned, from 0 to 1.
+        seed: seed for the halves, the sample and the shuffles, 0 or more.
+        threads: number of threads (default: one per processor).
+        progress: called with the number of pairs screened and the number of all pairs.
+
+    Returns:
+        The pairs, largest ratio first.
 
     Raises:
-        InputError: if the clouds are misshapen, hold NaN or have fewer than 4 prompts or 2
-            heads, or a number is out of its range.
+        InputError: if the clouds are malformed, hold NaN or have fewer than 4 prompts or 2 heads,
+            or if an option is out of its range.
     """
+    whole_number(seed, "seed")
     _check_options(n, candidates, permutations, min_mean_quantile, max_q)
     clouds = check_clouds(embedded)
     n_prompts, n_heads, _ = clouds.shape
     if n_prompts < 4 or n_heads < 2:
         raise InputError(
-            f"complementary heads need 4 prompts and 2 heads or more, not {n_prompts} prompts and "
-            f"{n_heads} heads"
+            f"complementary heads need 4 prompts and 2 heads or more: there are {n_prompts} "
+            f"prompts and {n_heads} heads."
         )
     rng = np.random.default_rng(seed)
     shuffled = rng.permutation(n_prompts)
@@ -120,28 +125,14 @@ def complementary(
     return _ranked(clouds, pairs, p_value, n, max_q, threads)
 
 
-def benjamini_hochberg(p_values: Float[np.ndarray, " tests"]) -> Float[np.ndarray, " tests"]:
-    """q-values: the least false discovery rate at which each test is a discovery.
-
-    Benjamini and Hochberg 1995 (J. R. Stat. Soc. B 57, 289-300).
-    """
-    m = p_values.size
-    order = np.argsort(p_values, kind="stable")
-    steps = p_values[order] * m / np.arange(1, m + 1)
-    q_values = np.empty(m)
-    q_values[order] = np.minimum(np.minimum.accumulate(steps[::-1])[::-1], 1.0)
-    return q_values
-
-
 def _check_options(
     n: int, candidates: int, permutations: int, min_mean_quantile: float, max_q: float
 ) -> None:
     for name, count in (("n", n), ("candidates", candidates), ("permutations", permutations)):
-        if count < 1:
-            raise InputError(f"{name} is {count}: give 1 or more")
+        whole_number(count, name, least=1)
     for name, share in (("min_mean_quantile", min_mean_quantile), ("max_q", max_q)):
         if not 0 <= share <= 1:
-            raise InputError(f"{name} is {share}: give a number from 0 to 1")
+            raise InputError(f"{name} is {share}. Give a number from 0 to 1.")
 
 
 def _mean_quantile(
@@ -150,7 +141,7 @@ def _mean_quantile(
     rng: np.random.Generator,
     threads: int | None,
 ) -> float:
-    """Quantile of Eq. 3 over pairs of different heads, from a sample of them."""
+    """Return a quantile of Eq. 3 over pairs of different heads, from a sample of them."""
     n_heads = half.shape[1]
     left = rng.integers(n_heads, size=_SAMPLED_PAIRS)
     right = (left + rng.integers(1, n_heads, size=_SAMPLED_PAIRS)) % n_heads
@@ -166,9 +157,10 @@ def _screen(
     threads: int | None,
     progress: Progress | None,
 ) -> Int[np.ndarray, "pairs 2"]:
-    """The pairs of largest Eq. 3 (on `half`) over sliced distance (on all), Eq. 3 >= floor.
+    """Return the pairs of largest Eq. 3 (on `half`) over sliced distance (on all prompts).
 
-    Works tile by tile and keeps only the best so far: no matrix of all pairs is held.
+    Pairs with Eq. 3 below `floor` are left out. Works tile by tile and keeps the best pairs only,
+    so no matrix of all pairs is in memory.
     """
     mean, sliced = get_metric("mean"), get_metric("sliced-wasserstein")
     mean_prepared, sliced_prepared = mean.prepare(half), sliced.prepare(clouds)
@@ -185,8 +177,8 @@ def _screen(
         with np.errstate(divide="ignore"):
             ratio = distance[chosen] / tile_values(sliced, sliced_prepared, tile)[chosen]
         row, column = np.nonzero(chosen)
-        found = np.stack([ratio, row + tile.rows.start, column + tile.columns.start], axis=1)
-        return tile.n_pairs, _largest(found, candidates)
+        rows_found = np.stack([ratio, row + tile.rows.start, column + tile.columns.start], axis=1)
+        return tile.n_pairs, _largest(rows_found, candidates)
 
     def done(result: tuple[int, Float[np.ndarray, "some 3"]]) -> None:
         nonlocal best, n_done
@@ -199,9 +191,9 @@ def _screen(
     return best[:, 1:].astype(np.int64)
 
 
-def _largest(found: Float[np.ndarray, "some 3"], n: int) -> Float[np.ndarray, "few 3"]:
-    """The n rows (ratio, left, right) of largest ratio, ties by index: in whatever order."""
-    return found[np.lexsort((found[:, 2], found[:, 1], -found[:, 0]))[:n]]
+def _largest(rows: Float[np.ndarray, "some 3"], n: int) -> Float[np.ndarray, "few 3"]:
+    """Return the n rows (ratio, left, right) of largest ratio; ties in order of the indices."""
+    return rows[np.lexsort((rows[:, 2], rows[:, 1], -rows[:, 0]))[:n]]
 
 
 def _permutation_p(
@@ -236,7 +228,9 @@ def _ranked(
     wasserstein = candidate_distances(clouds, pairs, "wasserstein", threads=threads)
     with np.errstate(divide="ignore"):
         ratio = mean / wasserstein
-    q_value = benjamini_hochberg(p_value)
+    from scipy.stats import false_discovery_control
+
+    q_value = false_discovery_control(p_value) if len(p_value) else p_value
     order = np.lexsort((pairs[:, 1], pairs[:, 0], -ratio))
     order = order[q_value[order] <= max_q][:n]
     return ComplementaryPairs(
@@ -255,7 +249,7 @@ def _ranked(
 def _random_pairing(
     clouds: Float[np.ndarray, "prompts heads components"], pairs: Int[np.ndarray, "pairs 2"]
 ) -> Float[np.ndarray, " pairs"]:
-    """Expected Eq. 3 when the prompts of one head are shuffled: the mean over all (s, t)."""
+    """Return the mean distance over all pairs of prompts: Eq. 3 expected of shuffled prompts."""
     from attention_motifs.distances.kernels import cross_pairs
 
     result = np.empty(len(pairs))

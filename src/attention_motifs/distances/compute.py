@@ -1,4 +1,4 @@
-"""Distances between heads: all pairs, one to all, or listed pairs, by any metric."""
+"""Distances between heads by any metric: all pairs, some heads to all, or listed pairs."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ from attention_motifs.distances.engine import (
 from attention_motifs.distances.metrics import DEFAULT_METRIC
 from attention_motifs.distances.registry import Metric, get_metric
 from attention_motifs.errors import InputError
+from attention_motifs.features.arguments import number_array, short, whole_number
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
 Progress = Callable[[int, int], None]
 
-# Listed pairs, and heads in one-to-all, that one task takes on at most.
+# Largest number of listed pairs, and of heads in one-to-all, per task.
 _PAIRS_PER_TASK = 4096
 _COLUMNS_PER_TASK = 1024
 
@@ -44,36 +45,44 @@ def head_distances(
     progress: Progress | None = None,
     out: Float[np.ndarray, "heads heads"] | None = None,
 ) -> Float[np.ndarray, "heads heads"]:
-    """Distances between all pairs of heads.
+    """Compute the distances of all pairs of heads.
 
     The default metric is the paper's Eq. 3. Besides the result (4 H^2 bytes) little memory is
-    needed: the pairs are worked on in tiles. The result does not depend on `threads`.
+    used, since pairs are computed in tiles. The result does not depend on `threads`.
 
     Args:
-        embedded: head clouds; all heads share the prompts, in the same order. Computed in
-            float32; components are best between 1e-15 and 1e15 in size.
+        embedded: (prompts, heads, components) head clouds; all heads share the prompts in the same
+            order. Computed in float32; components should be between 1e-15 and 1e15 in size.
         metric: a name of `metric_names()` or a `Metric`.
-        budget_seconds: refuse a run estimated to take longer; None means 600 seconds,
-            `math.inf` no limit.
-        threads: None means one per processor.
-        progress: called with pairs done and pairs in all, from the calling thread.
-        out: where to put the result, such as a file mapped into memory; float32.
+        budget_seconds: largest estimated time in seconds (default 600; `math.inf`: no limit).
+        threads: number of threads (default: one per processor).
+        progress: called with the number of pairs done and of all pairs, from the calling thread.
+        out: array for the result, such as a memory-mapped file; float32 of shape (heads, heads).
 
     Returns:
-        float32, symmetric, with an exactly zero diagonal; `out` if it was given.
+        (heads, heads) float32, symmetric, with a diagonal of exactly zero; `out` if it was given.
 
     Raises:
-        InputError: if the metric is unknown, the clouds are misshapen or hold NaN, `out` is of
-            another shape or type, or the run would exceed the budget.
+        InputError: if the metric is unknown, the clouds are malformed or hold NaN, `out` has
+            another shape or type, or the estimated time is above the budget.
+
+    Examples:
+        >>> import numpy as np
+        >>> from attention_motifs import head_distances
+        >>> clouds = np.zeros((4, 3, 2))  # 4 prompts, 3 heads, 2 components
+        >>> clouds[:, 2] = [3, 4]
+        >>> head_distances(clouds)
+        array([[0., 0., 5.],
+               [0., 0., 5.],
+               [5., 5., 0.]], dtype=float32)
     """
     entry = get_metric(metric)
     clouds = check_clouds(embedded)
     n_heads = clouds.shape[1]
-    if out is not None and (out.shape != (n_heads, n_heads) or out.dtype != np.float32):
-        raise InputError(
-            f"out has shape {out.shape} and type {out.dtype}: give float32 of shape "
-            f"({n_heads}, {n_heads})"
-        )
+    if out is not None and not (
+        isinstance(out, np.ndarray) and out.shape == (n_heads, n_heads) and out.dtype == np.float32
+    ):
+        raise InputError(f"out does not fit: give a float32 array of shape ({n_heads}, {n_heads}).")
     n_threads = thread_count(threads, entry)
     budget = DEFAULT_BUDGET_SECONDS if budget_seconds is None else budget_seconds
     refuse_over_budget(entry, clouds, budget, n_threads)
@@ -109,21 +118,27 @@ def distances_from(
     *,
     threads: int | None = None,
 ) -> Float[np.ndarray, "queries heads"]:
-    """Distances from some heads to all heads, without the whole matrix.
+    """Compute the distances from some heads to all heads, without the whole matrix.
 
-    Gives the rows that `head_distances` would give.
+    Args:
+        embedded: (prompts, heads, components) head clouds.
+        heads: index of a head, or indices of several.
+        metric: a name of `metric_names()` or a `Metric`.
+        threads: number of threads (default: one per processor).
+
+    Returns:
+        (queries, heads) float32: the rows that `head_distances` would return.
 
     Raises:
-        InputError: if the metric is unknown, a head is not there, or the clouds are misshapen
-            or hold NaN.
+        InputError: if the metric or a head is unknown, or the clouds are malformed or hold NaN.
     """
     entry = get_metric(metric)
     n_threads = thread_count(threads, entry)
-    # A metric that works by blocks hands NaN on to its result, which is quicker to look at.
+    # A metric that works by blocks passes NaN on to its result, which is faster to check.
     clouds = check_clouds(embedded) if entry.block is None else check_shape(embedded)
     n_heads = clouds.shape[1]
     queries = _head_indices(heads, n_heads)
-    # Bad numbers are reported below, with their count: numpy need not warn of them.
+    # Bad numbers are counted and reported below, so numpy need not warn of them.
     with np.errstate(invalid="ignore", over="ignore"):
         prepared = entry.prepare(clouds)
     result = np.empty((queries.size, n_heads), np.float32)
@@ -152,27 +167,26 @@ def candidate_distances(
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Float[np.ndarray, " pairs"]:
-    """Distances of listed pairs of heads, in float64: the way to use a slow metric.
-
-    The pairs are usually the nearest by a fast metric.
+    """Compute the distances of listed pairs of heads, such as the nearest by a faster metric.
 
     Args:
-        embedded: head clouds.
-        pairs: (pairs, 2) head indices; a head with itself has distance 0.
-        metric: a name or a `Metric`.
-        threads: None means one per processor.
-        progress: called with pairs done and pairs in all.
+        embedded: (prompts, heads, components) head clouds.
+        pairs: (pairs, 2) head indices; a head has distance 0 from itself.
+        metric: a name of `metric_names()` or a `Metric`.
+        threads: number of threads (default: one per processor).
+        progress: called with the number of pairs done and of all pairs.
+
+    Returns:
+        (pairs,) float64.
 
     Raises:
-        InputError: as `distances_from`; or if `pairs` is not of shape (pairs, 2).
+        InputError: if the metric or a head is unknown, the clouds are malformed or hold NaN, or
+            `pairs` has another shape.
     """
     entry = get_metric(metric)
     n_threads = thread_count(threads, entry)
     clouds = check_clouds(embedded)
-    listed = np.asarray(pairs).reshape(-1, 2) if len(pairs) == 0 else np.asarray(pairs)
-    if listed.ndim != 2 or listed.shape[1] != 2:
-        raise InputError(f"pairs have shape {listed.shape}: give two head indices for each pair")
-    flat = _head_indices(listed.ravel(), clouds.shape[1])
+    flat = _pair_indices(pairs, clouds.shape[1])
     left, right = np.ascontiguousarray(flat[0::2]), np.ascontiguousarray(flat[1::2])
     prepared = entry.prepare(clouds)
     result = np.empty(left.size)
@@ -196,17 +210,26 @@ def candidate_distances(
     return result
 
 
-def _head_indices(
-    heads: int | Sequence[int] | Int[np.ndarray, " queries"], n_heads: int
-) -> Int[np.ndarray, " queries"]:
-    indices = np.atleast_1d(np.asarray(heads))
-    if indices.size == 0:
+def _pair_indices(pairs: object, n_heads: int) -> Int[np.ndarray, " two_pairs"]:
+    if isinstance(pairs, Sequence) and not pairs:
         return np.empty(0, np.int64)
-    if indices.ndim != 1 or indices.dtype.kind not in "iu":
-        raise InputError(f"head indices {heads!r} are not whole numbers in a flat list")
+    listed = number_array(pairs, "pairs", ("pairs", "two head indices"))
+    if listed.shape[1] != 2:
+        raise InputError(f"pairs have shape {listed.shape}. Give two head indices for each pair.")
+    return _head_indices(listed.ravel(), n_heads)
+
+
+def _head_indices(heads: object, n_heads: int) -> Int[np.ndarray, " queries"]:
+    if isinstance(heads, int | np.integer) and not isinstance(heads, bool):
+        heads = [heads]
+    if isinstance(heads, Sequence) and not heads:
+        return np.empty(0, np.int64)
+    indices = number_array(heads, "head indices", ("heads",))
+    if indices.size and indices.dtype.kind not in "iu":
+        raise InputError(f"head indices are {short(heads)}. Give whole numbers.")
     wrong = indices[(indices < 0) | (indices >= n_heads)]
     if wrong.size:
-        raise InputError(f"head index {wrong[0]} is outside 0..{n_heads - 1}")
+        raise InputError(f"head index {wrong[0]} is outside 0..{n_heads - 1}.")
     return indices.astype(np.int64)
 
 
@@ -217,30 +240,29 @@ def nearest(
     exclude: int | Iterable[int] = (),
     mask: Bool[np.ndarray, " heads"] | None = None,
 ) -> Int[np.ndarray, " nearest"]:
-    """Indices of the n nearest heads, nearest first; equal distances in order of index.
+    """Return the indices of the n nearest heads, nearest first; ties in order of the index.
 
     Args:
-        distance_row: distances from one head to all heads.
-        n: how many; fewer are returned where fewer are left.
-        exclude: heads to leave out, the head itself usually.
-        mask: True for heads that may be returned (those of one model, say); None means all.
+        distance_row: (heads,) distances from one head to all heads.
+        n: number of heads; fewer are returned if fewer are allowed.
+        exclude: index or indices of heads to leave out, usually the head itself.
+        mask: (heads,) True for heads that may be returned; None allows all.
 
     Raises:
         InputError: if the row is not flat or holds NaN, `n` is negative, the mask has another
-            length, or an excluded head is not there.
+            length, or an excluded head does not exist.
     """
-    row = np.asarray(distance_row)
-    if row.ndim != 1 or np.isnan(row).any():
-        raise InputError(f"a row of distances of shape {row.shape} must be flat and free of NaN")
-    if n < 0:
-        raise InputError(f"n is {n}: ask for 0 or more nearest heads")
+    row = number_array(distance_row, "distances", ("heads",))
+    if np.isnan(row).any():
+        raise InputError("the distances hold NaN. Give finite distances.")
+    whole_number(n, "n")
     allowed = np.ones(row.size, bool) if mask is None else np.array(mask, dtype=bool)
     if allowed.shape != row.shape:
-        raise InputError(f"the mask has shape {allowed.shape}, the distances {row.shape}")
-    left_out = [int(exclude)] if isinstance(exclude, (int, np.integer)) else list(exclude)
-    for index in left_out:
+        raise InputError(f"the mask has shape {allowed.shape}, but the distances {row.shape}.")
+    excluded = [int(exclude)] if isinstance(exclude, (int, np.integer)) else list(exclude)
+    for index in excluded:
         if not 0 <= index < row.size:
-            raise InputError(f"excluded head {index} is outside 0..{row.size - 1}")
+            raise InputError(f"excluded head {index} is outside 0..{row.size - 1}.")
         allowed[index] = False
     candidates = np.flatnonzero(allowed)
     # A stable sort keeps equal distances in order of index.

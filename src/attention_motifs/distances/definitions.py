@@ -1,7 +1,7 @@
-"""The metrics written out plainly, in float64, for two clouds: the oracle of the tests.
+"""Definitions of the metrics for two clouds, in float64: the oracle of the tests.
 
-x and y are (prompts, components), row s of both belonging to prompt s. Slow on purpose:
-each line is the formula of the registry.
+x and y are (prompts, components); row s of both belongs to prompt s. Each line is the formula of
+the registry, so these functions are slow.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ if TYPE_CHECKING:
 
 
 def mean(x: Cloud, y: Cloud) -> float:
-    """Mean distance over the prompts (the paper, Eq. 3)."""
+    """Return the mean distance over the prompts (the paper, Eq. 3)."""
     return float(np.mean([np.linalg.norm(a - b) for a, b in zip(x, y, strict=True)]))
 
 
 def cosine(x: Cloud, y: Cloud) -> float:
-    """1 - cosine of the head means; the cosine with a zero vector is 0."""
+    """Return 1 - cosine of the head means; the cosine with a zero vector is 0."""
     a, b = x.mean(axis=0), y.mean(axis=0)
     lengths = np.linalg.norm(a) * np.linalg.norm(b)
     return float(1.0 - (a @ b / lengths if lengths > 0 else 0.0))
 
 
 def recommended(x: Cloud, y: Cloud) -> float:
-    """1 - cosine of the two clouds as single vectors; the cosine with a zero vector is 0."""
+    """Return 1 - cosine of the two clouds as single vectors; 1 if a cloud is zero."""
     products = sum(float(a @ b) for a, b in zip(x, y, strict=True))
     lengths = np.sqrt(sum(float(a @ a) for a in x) * sum(float(b @ b) for b in y))
     return float(1.0 - (products / lengths if lengths > 0 else 0.0))
 
 
 def centroid(x: Cloud, y: Cloud) -> float:
-    """Distance of the head means."""
+    """Return the distance of the head means."""
     return float(np.linalg.norm(x.mean(axis=0) - y.mean(axis=0)))
 
 
 def wasserstein(x: Cloud, y: Cloud) -> float:
-    """Least mean distance over all pairings of the points."""
+    """Return the least mean distance over all pairings of the points."""
     from scipy.optimize import linear_sum_assignment
 
     cost = _between(x, y)
@@ -52,19 +52,19 @@ def wasserstein(x: Cloud, y: Cloud) -> float:
 def sliced_wasserstein(
     x: Cloud, y: Cloud, directions: Float[np.ndarray, "directions components"]
 ) -> float:
-    """Mean over directions of the 1-Wasserstein distance of the projected clouds."""
+    """Return the mean over directions of the 1-Wasserstein distance of the projected clouds."""
     distances = [np.mean(np.abs(np.sort(x @ d) - np.sort(y @ d))) for d in directions]
     return float(np.mean(distances))
 
 
 def energy(x: Cloud, y: Cloud) -> float:
-    """Square root of twice the mean distance between, less the mean distances within."""
+    """Return the root of twice the mean distance between the clouds less those within them."""
     square = 2 * _between(x, y).mean() - _between(x, x).mean() - _between(y, y).mean()
     return float(np.sqrt(max(square, 0.0)))
 
 
 def gromov_wasserstein(x: Cloud, y: Cloud) -> float:
-    """Root of the least mean squared difference of inner distances, over all pairings.
+    """Return the root of the least mean squared difference of inner distances over pairings.
 
     With Euclidean distances the objective is concave over couplings (Maron and Lipman 2018),
     so that some pairing attains the minimum. Tries P! pairings: for a handful of points.

@@ -1,6 +1,6 @@
-"""Work on the pairs of heads in square tiles, on threads, without a full index of the pairs.
+"""Work on pairs of heads in square tiles on threads, without a list of all pairs.
 
-Each tile is computed on its own, so the result does not depend on the number of threads.
+Tiles are independent of each other, so the result does not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import numpy as np
 
 from attention_motifs.distances.registry import TILE, Metric, Prepared
 from attention_motifs.errors import InputError
+from attention_motifs.features.arguments import number_array, whole_number
 from attention_motifs.features.compute import available_cores
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-# Heads per side of a tile where the pairs are computed one by one: small, so that slow
-# metrics report progress and share the threads evenly.
+# Heads per side of a tile of a metric that computes pairs one by one. Small, so that slow metrics
+# report progress and share the threads evenly.
 _LISTED_TILE = 16
 # Squares of larger float32 values overflow.
 _LARGEST = 1e18
@@ -46,51 +47,54 @@ class Tile:
 
 
 def check_clouds(embedded: np.ndarray) -> Float[np.ndarray, "prompts heads components"]:
-    """The clouds as a contiguous float32 array, after looking at every number.
+    """Return the clouds as a contiguous float32 array after checking every number.
 
     Raises:
         InputError: if the shape is wrong or empty, or numbers are missing or too large.
     """
     clouds = check_shape(embedded)
-    # min and max hand NaN on, and read the array without a copy.
+    # min and max pass NaN on and need no copy of the array.
     if not (clouds.max() < _LARGEST and clouds.min() > -_LARGEST):
         explain_bad_values(clouds)
     return clouds
 
 
 def check_shape(embedded: np.ndarray) -> Float[np.ndarray, "prompts heads components"]:
-    """As `check_clouds`, without looking at the numbers."""
-    array = np.asarray(embedded)
-    if array.ndim != 3 or array.size == 0 or array.dtype.kind not in "fiu":
+    """Return the clouds as a contiguous float32 array after checking their shape only.
+
+    Raises:
+        InputError: if the shape is wrong or empty, or the values are not numbers.
+    """
+    array = number_array(embedded, "head clouds", ("prompts", "heads", "components"))
+    if array.size == 0:
         raise InputError(
-            f"head clouds have shape {array.shape} and type {array.dtype}: "
-            "give numbers of shape (prompts, heads, components), none of them 0"
+            f"head clouds have shape {array.shape}. Give 1 or more prompts, heads and components."
         )
     return np.ascontiguousarray(array, dtype=np.float32)
 
 
 def explain_bad_values(clouds: Float[np.ndarray, "prompts heads components"]) -> None:
-    """Raise the error for numbers that are not finite or too large, counting their rows."""
+    """Raise the error for clouds with numbers that are not finite or are too large."""
     n_bad = int((~np.isfinite(clouds)).any(axis=2).sum())
     if n_bad:
         raise InputError(
-            f"{n_bad} of {clouds.shape[0] * clouds.shape[1]} embedded patterns (rows of prompt "
-            "and head) hold NaN or infinity: impute the features before they are embedded"
+            f"{n_bad} of {clouds.shape[0] * clouds.shape[1]} embedded patterns (prompts times "
+            "heads) hold NaN or infinity. Impute the features before embedding them."
         )
     raise InputError(
-        f"an embedded component is {float(np.abs(clouds).max()):.3g}, beyond {_LARGEST:g}, "
-        "where float32 distances overflow: rescale the embedding"
+        f"an embedded component is {float(np.abs(clouds).max()):.3g}, above {_LARGEST:g}, where "
+        "float32 distances overflow. Rescale the embedding."
     )
 
 
 def thread_count(threads: int | None, metric: Metric) -> int:
-    """Threads to use: as asked, else one per processor that this process may use.
+    """Return the number of threads: as given, else one per processor of this process.
 
     Raises:
         InputError: if `threads` is below 1.
     """
-    if threads is not None and threads < 1:
-        raise InputError(f"threads is {threads}: give 1 or more")
+    if threads is not None:
+        whole_number(threads, "threads", least=1)
     if not metric.threaded:
         return 1
     if threads is not None:
@@ -100,7 +104,7 @@ def thread_count(threads: int | None, metric: Metric) -> int:
 
 @contextlib.contextmanager
 def single_products(metric: Metric) -> Iterator[None]:
-    """Hold matrix products to one thread each while threads work on a metric made of them."""
+    """Limit matrix products to one thread each while threads work on a metric made of them."""
     if not metric.products:
         yield
         return
@@ -109,12 +113,12 @@ def single_products(metric: Metric) -> Iterator[None]:
 
 
 def tile_side(metric: Metric) -> int:
-    """Heads per side of this metric's tiles."""
+    """Return the heads per side of the tiles of this metric."""
     return _LISTED_TILE if metric.block is None else TILE
 
 
 def upper_tiles(n_heads: int, side: int) -> Iterator[Tile]:
-    """Tiles that cover every pair (i, j) with i <= j; the mirrored ones are left out."""
+    """Yield tiles that cover every pair (i, j) with i <= j, without the mirrored ones."""
     parts = [range(a, min(a + side, n_heads)) for a in range(0, n_heads, side)]
     for a, rows in enumerate(parts):
         for columns in parts[a:]:
@@ -124,7 +128,7 @@ def upper_tiles(n_heads: int, side: int) -> Iterator[Tile]:
 def tile_values(
     metric: Metric, prepared: Prepared, tile: Tile
 ) -> Float[np.ndarray, "rows columns"]:
-    """Distances of a tile in float64; tiles on the diagonal come symmetric, zero diagonal."""
+    """Return the distances of a tile in float64; diagonal tiles are symmetric with diagonal 0."""
     rows = np.arange(tile.rows.start, tile.rows.stop)
     if tile.rows != tile.columns:
         return row_values(metric, prepared, rows, tile.columns)
@@ -140,7 +144,7 @@ def tile_values(
 def row_values(
     metric: Metric, prepared: Prepared, rows: Int[np.ndarray, " rows"], columns: range
 ) -> Float[np.ndarray, "rows columns"]:
-    """Distances from some heads to a range of heads, in float64."""
+    """Return the distances from some heads to a range of heads, in float64."""
     if metric.block is None:
         left = np.repeat(rows, len(columns))
         right = np.tile(np.arange(columns.start, columns.stop), rows.size)
@@ -155,7 +159,7 @@ def run_tasks(
     threads: int,
     done: Callable[[_Result], None],
 ) -> None:
-    """Call `work` on each task, on threads, and `done` on each result, on this thread.
+    """Call `work` on each task on threads, and `done` on each result on this thread.
 
     Results come in any order. Few tasks wait at a time, so an interrupt ends the run soon.
     """

@@ -1,7 +1,7 @@
-"""Gromov-Wasserstein distance of two head clouds, by the POT library (optional extra `pot`).
+"""Gromov-Wasserstein distance of two head clouds, from the POT library (optional extra `pot`).
 
-It compares only the distances within each cloud, so it can match clouds that live in
-different spaces (Memoli, Found. Comput. Math. 11, 2011; suggested in the paper's section 4.1).
+The metric compares the distances within each cloud only, so it can match clouds in different
+spaces (Memoli, Found. Comput. Math. 11, 2011; suggested in the paper's section 4.1).
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ def _pot() -> Any:
         return import_module("ot")
     except ImportError:
         raise InputError(
-            "metric 'gromov-wasserstein' needs the POT library: pip install 'attention-motifs[pot]'"
+            "metric 'gromov-wasserstein' needs the POT library, which is not installed. "
+            "Run `pip install POT`."
         ) from None
 
 
 def gromov_prepare(embedded: Float[np.ndarray, "prompts heads components"]) -> Prepared:
-    """Keep the clouds in float64; fail early where POT is missing."""
+    """Convert the clouds to float64; raise at once if POT is missing."""
     _pot()
     return (embedded.astype(np.float64),)
 
@@ -38,7 +39,7 @@ def gromov_prepare(embedded: Float[np.ndarray, "prompts heads components"]) -> P
 def gromov_pairs(
     prepared: Prepared, left: Int[np.ndarray, " pairs"], right: Int[np.ndarray, " pairs"]
 ) -> Float[np.ndarray, " pairs"]:
-    """Gromov-Wasserstein distance of each listed pair.
+    """Compute the Gromov-Wasserstein distance of each listed pair.
 
     The problem is not convex: the conditional-gradient solver is started from the product
     coupling, from the 1-Wasserstein pairing and from the pairing of points whose sorted inner
@@ -55,7 +56,7 @@ def gromov_pairs(
     weights = np.full(n, 1.0 / n)
 
     def distance(i: int, j: int) -> float:
-        # The same order for (i, j) and (j, i), or the solver's path could differ.
+        # Use one order for (i, j) and (j, i), since the path of the solver depends on it.
         x, y = points[:, min(i, j)], points[:, max(i, j)]
         within_x, within_y = cdist(x, x), cdist(y, y)
         profiles = cdist(np.sort(within_x, axis=1), np.sort(within_y, axis=1))

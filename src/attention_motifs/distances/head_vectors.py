@@ -1,8 +1,8 @@
-"""Head clouds as short vectors, whose Euclidean distances find candidates for a metric.
+"""Short vectors of head clouds, whose Euclidean distances select candidates for a metric.
 
 A cloud of P prompts and C components is a vector of P C numbers. Its projection on the leading
-principal directions of all heads shortens every difference, and shortens what heads differ by
-least. The exact metric has the last word on the candidates (`distances.neighbours`).
+principal directions of all heads keeps the largest differences between heads. The exact metric then
+compares the candidates (`distances.neighbours`).
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
     HeadClouds = Float[np.ndarray, "heads prompts components"]
-    """Heads first, so that one head's cloud is one piece of a file."""
+    """Heads first, so that the cloud of a head is contiguous in a file."""
 
 N_AXES = 64
-"""Principal directions kept at most; docs/nearest.md has the recall with fewer and more."""
+"""Largest number of principal directions; docs/nearest.md has the recall with fewer and more."""
 
 _FITTED_ON = 8192
-"""Heads, evenly chosen, from which the principal directions are found."""
+"""Number of evenly chosen heads from which the principal directions are computed."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Sketch:
     """A map from head clouds to short vectors, fitted on the heads of one atlas.
 
     Attributes:
-        metric: whose distances the vectors stand in for.
+        metric: name of the metric that the vectors approximate.
         centre: (V,) mean of the fitted heads' vectors.
-        axes: (V, A) orthonormal directions, of largest variance first.
+        axes: (V, A) orthonormal directions, largest variance first.
     """
 
     metric: str
@@ -52,14 +52,14 @@ class Sketch:
         fitted_on: int = _FITTED_ON,
         seed: int = 0,
     ) -> Sketch:
-        """Find the principal directions of the heads.
+        """Compute the principal directions of the heads.
 
         Args:
-            clouds: of all heads; only the heads chosen are read, so that it may be a file.
+            clouds: clouds of all heads, such as a file; only the chosen heads are read.
             metric: a name in `SKETCHED`.
-            n_axes: directions kept, 1 or more; fewer where there are no more.
-            fitted_on: heads to look at.
-            seed: of the randomised decomposition, used where the matrix is large.
+            n_axes: number of directions, 1 or more; fewer if there are fewer.
+            fitted_on: number of heads used.
+            seed: seed for the randomised decomposition of a large matrix.
 
         Raises:
             InputError: if the metric has no sketch, or numbers are missing or infinite.
@@ -79,23 +79,23 @@ class Sketch:
         return cls(metric, centre, axes)
 
     def vectors(self, clouds: HeadClouds) -> Float[np.ndarray, "heads axes"]:
-        """Place heads, float32."""
+        """Return the vectors of heads, in float32."""
         placed: np.ndarray = (cloud_vectors(clouds, self.metric) - self.centre) @ self.axes
         return np.ascontiguousarray(placed, dtype=np.float32)
 
 
 def cloud_vectors(clouds: HeadClouds, metric: str) -> Float[np.ndarray, "heads values"]:
-    """Heads as vectors whose Euclidean distances rank as the metric does, exactly or nearly.
+    """Return vectors of heads whose Euclidean distances rank heads as the metric does.
 
-    Exactly for cosine, centroid and recommended. For mean, Eq. 3 is the mean of the distances
-    per prompt and this their root mean square, which is never smaller.
+    The ranks are exact for cosine, centroid and recommended. Eq. 3 is the mean of the distances
+    per prompt; its vectors give their root mean square, which is never smaller.
 
     Raises:
         InputError: if the metric has no sketch.
     """
     if metric not in _VECTORS:
         raise InputError(
-            f"metric {metric!r} has no candidates from an index; choose from {', '.join(SKETCHED)}"
+            f"metric {metric!r} cannot be approximated by an index. Choose {', '.join(SKETCHED)}."
         )
     return np.asarray(_VECTORS[metric](np.asarray(clouds)), dtype=np.float32)
 
@@ -103,16 +103,16 @@ def cloud_vectors(clouds: HeadClouds, metric: str) -> Float[np.ndarray, "heads v
 def finite_vectors(
     vectors: Float[np.ndarray, "some values"], heads: Int[np.ndarray, " some"]
 ) -> Float[np.ndarray, "some values"]:
-    """Return the vectors of these heads as they are.
+    """Return the vectors of these heads unchanged, after a check for finite numbers.
 
     Raises:
-        InputError: if a number is missing or infinite; names the head.
+        InputError: naming the head, if a number is not finite.
     """
     bad = ~np.isfinite(vectors).all(axis=1)
     if bad.any():
         raise InputError(
             f"the cloud of head {heads[int(bad.argmax())]} holds NaN, infinity or numbers too "
-            "large for float32: impute the features before they are embedded"
+            "large for float32. Impute the features before embedding them."
         )
     return vectors
 
@@ -126,7 +126,7 @@ def _means(clouds: np.ndarray) -> np.ndarray:
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:
-    """Rows of length 1, and the zero vector as it is."""
+    """Scale rows to length 1; the zero vector stays zero."""
     lengths = np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
     return np.asarray(rows / np.where(lengths == 0, 1.0, lengths))
 

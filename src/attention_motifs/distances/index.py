@@ -1,4 +1,4 @@
-"""An index of heads: which few among millions are worth comparing by the exact metric?
+"""An index of heads: selects the few among millions that the exact metric compares.
 
 The sketches of the heads are sorted into cells around centroids, and a query looks into the cells
 nearest to it (faiss's inverted file; the package is an extra).
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from attention_motifs.distances.head_vectors import HeadClouds
 
 N_PROBED = 32
-"""Cells that a query looks into; docs/nearest.md has the recall with fewer and more."""
+"""Cells searched per query; docs/nearest.md has the recall with fewer and more."""
 
 _CELLS_PER_ROOT = 4
 """Cells per square root of the number of heads."""
@@ -39,11 +39,11 @@ _FORMAT = "attention-motifs index of heads, version 1"
 
 @dataclass(frozen=True)
 class HeadIndex:
-    """Sketches of all heads, to be searched by their Euclidean distances.
+    """Short vectors of all heads, searched by their Euclidean distances.
 
     Attributes:
-        sketch: how a cloud becomes a vector.
-        cells: faiss's index of the vectors, whose numbers are those of the heads.
+        sketch: the map from clouds to vectors.
+        cells: faiss index of the vectors, numbered as the heads.
     """
 
     sketch: Sketch
@@ -58,13 +58,13 @@ class HeadIndex:
         seed: int = 0,
         done: Callable[[int], None] = lambda _heads: None,
     ) -> HeadIndex:
-        """Sketch all heads and sort them into cells.
+        """Compute the vectors of all heads and sort them into cells.
 
         Args:
-            clouds: of all heads; read piece by piece.
-            metric: a name in `sketch.SKETCHED`.
-            seed: of the decomposition and the centroids.
-            done: called with the number of heads that were added.
+            clouds: clouds of all heads, read piece by piece.
+            metric: a name in `head_vectors.SKETCHED`.
+            seed: seed for the decomposition and the centroids.
+            done: called with the number of heads added.
 
         Raises:
             InputError: if faiss is not installed, the metric has no sketch, or numbers are
@@ -74,7 +74,7 @@ class HeadIndex:
         sketch = Sketch.fit(clouds, metric, seed=seed)
         n, n_axes = len(clouds), sketch.axes.shape[1]
         n_cells = max(1, min(n // 8, round(_CELLS_PER_ROOT * n**0.5)))
-        # Half precision: a candidate more or less at the end of the list, for half the memory.
+        # Half precision changes only the last candidates, and takes half the memory.
         cells = faiss.IndexIVFScalarQuantizer(
             faiss.IndexFlatL2(n_axes), n_axes, n_cells, faiss.ScalarQuantizer.QT_fp16
         )
@@ -94,21 +94,21 @@ class HeadIndex:
     def search(
         self, vectors: Float[np.ndarray, "queries axes"], n: int, *, n_probed: int = N_PROBED
     ) -> Int[np.ndarray, "queries n"]:
-        """Heads whose sketches are nearest to each vector, nearest first.
+        """Return the heads whose vectors are nearest to each query, nearest first.
 
         Args:
-            vectors: as `sketch.vectors` makes them.
-            n: heads per query; more than there are give -1 at the end.
-            n_probed: cells looked into; all of them where these hold fewer than n heads.
+            vectors: queries, from `sketch.vectors`.
+            n: heads per query; -1 at the end of a row if there are fewer.
+            n_probed: cells searched; all of them if these hold fewer than n heads.
         """
         faiss = _faiss()
         probed = faiss.SearchParametersIVF(nprobe=min(n_probed, self.cells.nlist))
-        found = self.cells.search(vectors, n, params=probed)[1]
-        short = (found < 0).any(axis=1)
+        heads = self.cells.search(vectors, n, params=probed)[1]
+        short = (heads < 0).any(axis=1)
         if short.any():
             every = faiss.SearchParametersIVF(nprobe=self.cells.nlist)
-            found[short] = self.cells.search(vectors[short], n, params=every)[1]
-        return np.asarray(found, dtype=np.int64)
+            heads[short] = self.cells.search(vectors[short], n, params=every)[1]
+        return np.asarray(heads, dtype=np.int64)
 
     def cells_of(self, vectors: Float[np.ndarray, "heads axes"]) -> Int[np.ndarray, " heads"]:
         """Return the cell that each vector is sorted into."""
@@ -120,64 +120,64 @@ class HeadIndex:
         return int(self.cells.ntotal)
 
     def save(self, path: Path, inputs: str = "") -> None:
-        """Write sketch and index to one safetensors file, with a digest of the index's bytes.
+        """Write vectors' map and index to a safetensors file, with a digest of the index.
 
         Args:
-            path: of the file.
-            inputs: digest of what it was made from, for the journal.
+            path: path of the file.
+            inputs: digest of the inputs of the index, for the journal.
         """
         data = _faiss().serialize_index(self.cells)
-        told = metadata(
+        entries = metadata(
             format=_FORMAT,
             metric=self.sketch.metric,
             inputs=inputs,
             sha256=hashlib.sha256(data).hexdigest(),
         )
         arrays = {"index": data, "centre": self.sketch.centre, "axes": self.sketch.axes}
-        files.write_tensors(path, arrays, told)
+        files.write_tensors(path, arrays, entries)
 
     @classmethod
-    def load(cls, path: Path, mend: str) -> HeadIndex:
-        """Read what `save` wrote.
+    def load(cls, path: Path, fix: str) -> HeadIndex:
+        """Read the file that `save` wrote.
 
         The digest is compared before faiss sees the bytes, which it would trust.
 
         Args:
-            path: of the file.
-            mend: what errors tell the user to do.
+            path: path of the file.
+            fix: the last sentence of error messages: how to make the file again.
 
         Raises:
             AtlasError: if the file is missing, damaged or of another format.
             InputError: if faiss is not installed.
         """
         faiss = _faiss()
-        arrays, noted = files.read_tensors(path, mend)
-        told = about(noted)
-        if told.get("format") != _FORMAT or {"index", "centre", "axes"} - set(arrays):
-            raise AtlasError(f"{path}: not an index of heads of version 1; {mend}")
+        arrays, entries = files.read_tensors(path, fix)
+        recorded = about(entries)
+        if recorded.get("format") != _FORMAT or {"index", "centre", "axes"} - set(arrays):
+            raise AtlasError(f"{path}: not an index of heads of version 1; {fix}")
         data, centre, axes = arrays["index"], arrays["centre"], arrays["axes"]
-        if hashlib.sha256(data.tobytes()).hexdigest() != told.get("sha256"):
-            raise AtlasError(f"{path}: damaged, the index is not what was written; {mend}")
+        if hashlib.sha256(data.tobytes()).hexdigest() != recorded.get("sha256"):
+            raise AtlasError(f"{path}: damaged, the index does not match its digest; {fix}")
         try:
             cells = faiss.deserialize_index(data)
         except RuntimeError as error:
-            raise files.damaged(path, mend, error) from error
+            raise files.damaged(path, fix, error) from error
         fits = axes.ndim == 2 and centre.shape == axes.shape[:1] and cells.d == axes.shape[1]
         if not fits or not isinstance(cells, faiss.IndexIVF):
-            raise AtlasError(f"{path}: sketch and index do not fit together; {mend}")
-        return cls(Sketch(str(told.get("metric")), centre, axes), cells)
+            raise AtlasError(f"{path}: vectors and index do not fit together; {fix}")
+        return cls(Sketch(str(recorded.get("metric")), centre, axes), cells)
 
 
 def _faiss() -> Any:
     """Import faiss.
 
     Raises:
-        InputError: if it is not installed; names the extra that brings it.
+        InputError: if it is not installed.
     """
     try:
         return importlib.import_module("faiss")
     except ImportError as error:
         raise InputError(
-            "more heads than all pairs can be kept of need faiss: "
-            "pip install 'attention-motifs[nearest]' (or raise --dense-limit)"
+            "faiss is not installed, and there are too many heads to keep all pairs. "
+            "Run `pip install faiss-cpu`, or raise --dense-limit."
         ) from error

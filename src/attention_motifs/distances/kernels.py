@@ -1,12 +1,11 @@
 """Compiled kernels of the metrics on head clouds.
 
-Nothing here knows about metrics, budgets or threads. Every kernel releases the interpreter
-lock, so that the engine can run several on threads. A *tile* is `TILE` heads that lie side by
-side: one coordinate of all of them fills whole vector registers, whatever the number of
-components. The same tile code serves all pairs and one-to-all, so both give the same bits.
+Every kernel releases the interpreter lock, so that the engine can run several on threads. A *tile*
+is `TILE` consecutive heads: one coordinate of all of them fills whole vector registers, whatever
+the number of components. All pairs and one-to-all use the same tile code and give the same bits.
 
-Differences are taken before squaring. The shorter |a|^2 + |b|^2 - 2ab would cancel for close
-heads in float32, and close heads are the ones that a nearest-head query is about.
+Differences are taken before squaring. The shorter |a|^2 + |b|^2 - 2ab would cancel in float32 for
+close heads, which are the ones that matter in a nearest-head query.
 """
 
 from __future__ import annotations
@@ -23,15 +22,15 @@ import numpy as np
 from attention_motifs.distances.registry import TILE
 from attention_motifs.features.compiled import drop_stale_code
 
-# Terms summed in the data's own type before they are added to a float64 total: with more,
-# float32 rounding grows with the number of prompts.
+# Number of terms summed in the type of the data before they are added to a float64 total; with
+# more terms float32 rounding would grow with the number of prompts.
 CHUNK = 64
 
 _F = TypeVar("_F", bound=Callable[..., object])
 
 
 def compiled(function: _F) -> _F:
-    """Compile on first call, keep the machine code on disk, release the interpreter lock.
+    """Compile on first call, cache the machine code on disk and release the interpreter lock.
 
     Sums may be reordered (for vector registers) and multiply-adds fused; NaN and infinity
     keep their meaning.
@@ -58,7 +57,7 @@ def _load_tile(points: np.ndarray, start: int, tile: np.ndarray) -> None:
 def _add_distances(
     tile: np.ndarray, point: np.ndarray, squares: np.ndarray, total: np.ndarray
 ) -> None:
-    """Add to `total` the Euclidean distances from one point to the TILE points of a tile."""
+    """Add to `total` the Euclidean distances from a point to the TILE points of a tile."""
     n_components = point.shape[0]
     whole = n_components - n_components % 4
     for j in range(TILE):
@@ -81,10 +80,10 @@ def _add_distances(
 
 @compiled
 def head_means(points: np.ndarray, out: np.ndarray) -> None:
-    """Mean over prompts, summed in float64: (prompts, heads, components) -> (heads, components).
+    """Compute means over prompts in float64: (prompts, heads, components) to (heads, components).
 
-    One tile of heads at a time, whose sums stay in the cache: numpy's mean in float64 of
-    float32 numbers takes more than twice as long.
+    The sums of one tile of heads stay in the cache, which is more than twice as fast as numpy's
+    mean in float64 of float32 numbers.
     """
     n_prompts, n_heads, _ = points.shape
     for start in range(0, n_heads, TILE):
@@ -101,7 +100,7 @@ def head_means(points: np.ndarray, out: np.ndarray) -> None:
 
 @compiled
 def paired_tile(points: np.ndarray, rows: np.ndarray, start: int, out: np.ndarray) -> None:
-    """Mean over prompts of the distance between two heads' points for the same prompt.
+    """Compute the mean over prompts of the distance between two heads' points for a prompt.
 
     Args:
         points: (prompts, heads, components), float32 or float64.
@@ -127,7 +126,7 @@ def paired_tile(points: np.ndarray, rows: np.ndarray, start: int, out: np.ndarra
 
 @compiled
 def cross_tile(points: np.ndarray, rows: np.ndarray, start: int, out: np.ndarray) -> None:
-    """Mean over all pairs of prompts (s, t) of the distance between two heads' points.
+    """Compute the mean over all pairs of prompts (s, t) of the distance of two heads' points.
 
     Shapes as in `paired_tile`.
     """
@@ -151,7 +150,7 @@ def cross_tile(points: np.ndarray, rows: np.ndarray, start: int, out: np.ndarray
 
 @compiled
 def absolute_tile(values: np.ndarray, rows: np.ndarray, start: int, out: np.ndarray) -> None:
-    """Mean absolute difference of two heads' values.
+    """Compute the mean absolute difference of the values of two heads.
 
     Args:
         values: (numbers, heads) float32.
@@ -171,17 +170,17 @@ def absolute_tile(values: np.ndarray, rows: np.ndarray, start: int, out: np.ndar
                 tile[k, j] = values[first + k, start + j]
         whole = length - length % 4
         for i in range(rows.shape[0]):
-            own = values[first : first + length, rows[i]]
+            query = values[first : first + length, rows[i]]
             narrow[:] = 0
             for k in range(0, whole, 4):
-                a0, a1, a2, a3 = own[k], own[k + 1], own[k + 2], own[k + 3]
+                a0, a1, a2, a3 = query[k], query[k + 1], query[k + 2], query[k + 3]
                 y0, y1, y2, y3 = tile[k], tile[k + 1], tile[k + 2], tile[k + 3]
                 for j in range(TILE):
                     narrow[j] += (abs(y0[j] - a0) + abs(y1[j] - a1)) + (
                         abs(y2[j] - a2) + abs(y3[j] - a3)
                     )
             for k in range(whole, length):
-                a0 = own[k]
+                a0 = query[k]
                 y0 = tile[k]
                 for j in range(TILE):
                     narrow[j] += abs(y0[j] - a0)
@@ -192,7 +191,7 @@ def absolute_tile(values: np.ndarray, rows: np.ndarray, start: int, out: np.ndar
 
 @compiled
 def _distance(x: np.ndarray, y: np.ndarray) -> float:
-    """Euclidean distance of two points, summed in float64."""
+    """Return the Euclidean distance of two points, summed in float64."""
     square = 0.0
     for c in range(x.shape[0]):
         difference = np.float64(x[c]) - np.float64(y[c])
@@ -202,7 +201,7 @@ def _distance(x: np.ndarray, y: np.ndarray) -> float:
 
 @compiled
 def paired_pairs(points: np.ndarray, left: np.ndarray, right: np.ndarray, out: np.ndarray) -> None:
-    """`paired_tile` for listed pairs of heads; left, right and out are (pairs,)."""
+    """Compute `paired_tile` for listed pairs of heads; left, right and out are (pairs,)."""
     n_prompts = points.shape[0]
     for k in range(left.shape[0]):
         total = 0.0
@@ -213,7 +212,7 @@ def paired_pairs(points: np.ndarray, left: np.ndarray, right: np.ndarray, out: n
 
 @compiled
 def cross_pairs(points: np.ndarray, left: np.ndarray, right: np.ndarray, out: np.ndarray) -> None:
-    """`cross_tile` for listed pairs of heads; left, right and out are (pairs,)."""
+    """Compute `cross_tile` for listed pairs of heads; left, right and out are (pairs,)."""
     n_prompts = points.shape[0]
     for k in range(left.shape[0]):
         total = 0.0
@@ -227,7 +226,7 @@ def cross_pairs(points: np.ndarray, left: np.ndarray, right: np.ndarray, out: np
 def absolute_pairs(
     values: np.ndarray, left: np.ndarray, right: np.ndarray, out: np.ndarray
 ) -> None:
-    """`absolute_tile` for listed pairs of heads; left, right and out are (pairs,)."""
+    """Compute `absolute_tile` for listed pairs of heads; left, right and out are (pairs,)."""
     n_values = values.shape[0]
     for k in range(left.shape[0]):
         total = 0.0
@@ -238,7 +237,7 @@ def absolute_pairs(
 
 @compiled
 def product_pairs(rows: np.ndarray, left: np.ndarray, right: np.ndarray, out: np.ndarray) -> None:
-    """Inner products in float64 of listed pairs of rows (heads, values)."""
+    """Compute the inner products in float64 of listed pairs of rows (heads, values)."""
     n_values = rows.shape[1]
     for k in range(left.shape[0]):
         total = 0.0

@@ -1,6 +1,6 @@
 """The metrics on head clouds, in the order of the documentation.
 
-The compiled kernels are imported when a metric is first used, not with the package.
+The compiled kernels are imported when a metric is first used.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 DEFAULT_METRIC = "mean"
 SLICED_DIRECTIONS = 64
-# Heads projected at a time: the projections of all heads are kept, their float64 copies not.
+# Heads projected at a time: their float64 copies are dropped, the projections are kept.
 _PROJECTED_HEADS = 256
 
 _WITHIN = "any order of the prompts, another one for each head"
@@ -50,7 +50,7 @@ def _listed(
     return out
 
 
-def _as_they_are(embedded: Float[np.ndarray, "prompts heads components"]) -> Prepared:
+def _unchanged(embedded: Float[np.ndarray, "prompts heads components"]) -> Prepared:
     return (embedded,)
 
 
@@ -77,15 +77,15 @@ def _head_means(
 
 
 def _centroids(embedded: Float[np.ndarray, "prompts heads components"]) -> Prepared:
-    """Head means as clouds of one point: their Eq. 3 is the distance of the means."""
+    """Return head means as clouds of one point: their Eq. 3 is the distance of the means."""
     return (_head_means(embedded)[None],)
 
 
 def _directions_of_means(embedded: Float[np.ndarray, "prompts heads components"]) -> Prepared:
-    """Head means scaled to length 1, and 1/2 for each head whose mean is the zero vector.
+    """Return head means scaled to length 1, and 1/2 for each head with a zero mean.
 
-    With unit vectors u and v, 1 - cos = |u - v|^2 / 2, which does not cancel for close heads
-    as 1 - u.v does. A cosine with a zero vector is taken as 0: the halves make up for that.
+    With unit vectors u and v, 1 - cos = |u - v|^2 / 2, which does not cancel for close heads as
+    1 - u.v does. A cosine with a zero vector is 0: the halves correct the distance for it.
     """
     means = _head_means(embedded)
     norms = np.linalg.norm(means, axis=1, keepdims=True)
@@ -117,7 +117,7 @@ _COLUMNS_WIDENED = 1024
 
 
 def _whole_clouds(embedded: Float[np.ndarray, "prompts heads components"]) -> Prepared:
-    """Each head's points in one row, (heads, prompts * components), and the rows' lengths."""
+    """Return the points of each head in one row, (heads, prompts * components), and the norms."""
     rows = np.ascontiguousarray(embedded.transpose(1, 0, 2)).reshape(embedded.shape[1], -1)
     lengths = [np.linalg.norm(row.astype(np.float64)) for row in rows]
     return rows, np.asarray(lengths)
@@ -126,7 +126,7 @@ def _whole_clouds(embedded: Float[np.ndarray, "prompts heads components"]) -> Pr
 def _one_minus_cosine(
     products: Float[np.ndarray, "*shape"], lengths: Float[np.ndarray, "*shape"]
 ) -> Float[np.ndarray, "*shape"]:
-    """The cosine with a zero vector is 0."""
+    """Return 1 - products / lengths; the cosine with a zero vector is 0."""
     cosines = np.divide(products, lengths, out=np.zeros_like(products), where=lengths != 0)
     result: np.ndarray = 1.0 - np.clip(cosines, -1.0, 1.0)
     return result
@@ -160,7 +160,7 @@ def _wasserstein_pairs(prepared: Prepared, left: np.ndarray, right: np.ndarray) 
 
 
 def _with_spreads(embedded: Float[np.ndarray, "prompts heads components"]) -> Prepared:
-    """The clouds and the mean distance within each; float64, since the terms cancel."""
+    """Return the clouds and the mean distance within each, in float64, since the terms cancel."""
     from attention_motifs.distances.kernels import cross_pairs
 
     points = embedded.astype(np.float64)
@@ -191,7 +191,7 @@ def _energy_pairs(prepared: Prepared, left: np.ndarray, right: np.ndarray) -> np
 def random_directions(
     n_directions: int, n_components: int, seed: int = 0
 ) -> Float[np.ndarray, "directions components"]:
-    """Unit vectors in float64, in orthonormal sets: uniform each, even together."""
+    """Return unit vectors in float64, in orthonormal sets, each of them uniform."""
     rng = np.random.default_rng(seed)
     n_sets = -(-n_directions // n_components)
     gaussian = rng.standard_normal((n_sets, n_components, n_components))
@@ -206,7 +206,7 @@ def _sorted_projections(
     embedded: Float[np.ndarray, "prompts heads components"],
     directions: Float[np.ndarray, "directions components"],
 ) -> Prepared:
-    """Each head's points along each direction, ascending: (directions * prompts, heads)."""
+    """Return each head's sorted points along each direction: (directions * prompts, heads)."""
     n_prompts, n_heads, _ = embedded.shape
     # A common shift changes no distance; without it rounding would grow with the offset.
     centre = embedded.mean(axis=(0, 1), dtype=np.float64)
@@ -232,7 +232,7 @@ def _absolute_pairs(prepared: Prepared, left: np.ndarray, right: np.ndarray) -> 
 
 
 def sliced_wasserstein(n_directions: int = SLICED_DIRECTIONS, seed: int = 0) -> Metric:
-    """The metric `sliced-wasserstein` with another number of directions or another seed."""
+    """Return the metric `sliced-wasserstein` with other directions or another seed."""
 
     def prepare(embedded: Float[np.ndarray, "prompts heads components"]) -> Prepared:
         directions = random_directions(n_directions, embedded.shape[2], seed)
@@ -260,9 +260,9 @@ register_metric(
         cost="H^2 P C / 2",
         invariances=(_TOGETHER, _SHIFT_PER_PROMPT, _TURN),
         triangle=True,
-        blind="how the distance is spread over the prompts: few large or many small",
+        blind="whether the distance comes from few prompts or from many",
         source="the paper, Eq. 3",
-        prepare=_as_they_are,
+        prepare=_unchanged,
         pairwise=_paired_pairs,
         block=_paired_block,
     )
@@ -274,7 +274,7 @@ register_metric(
         cost="H P C + H^2 C / 2",
         invariances=(_WITHIN, "a positive scale per head", _TURN),
         triangle=False,
-        blind="how far a head lies from the origin; everything but the mean",
+        blind="the distance of a head from the origin; everything but the mean",
         source="cosine of the head means; with a zero mean it is taken as 0",
         prepare=_directions_of_means,
         pairwise=_cosine_pairs,
@@ -289,7 +289,7 @@ register_metric(
         cost="H^2 P C / 2",
         invariances=(_TOGETHER, "a positive scale per head", _TURN),
         triangle=False,
-        blind="how far a head lies from the mean of its model",
+        blind="the distance of a head from the mean of its model",
         source="cosine of whole clouds in the space of docs/recommended.md; 0 with a zero cloud",
         prepare=_whole_clouds,
         pairwise=_paired_cosine_pairs,
@@ -321,7 +321,7 @@ register_metric(
         triangle=True,
         blind="which prompt gave which point",
         source="the paper, section 4.1 (earth mover); exact, by optimal assignment",
-        prepare=_as_they_are,
+        prepare=_unchanged,
         pairwise=_wasserstein_pairs,
     )
 )
@@ -349,7 +349,7 @@ register_metric(
         cost="H^2 P^3 / 2 per solver iteration",
         invariances=(_WITHIN, "a translation, rotation or reflection per head"),
         triangle=False,
-        blind="where a cloud lies and how it is turned; the solver may miss the minimum",
+        blind="the position and rotation of a cloud; the solver may miss the minimum",
         source="the paper, section 4.1; Mémoli 2011, without his factor 1/2; POT's solver",
         prepare=gromov_prepare,
         pairwise=gromov_pairs,

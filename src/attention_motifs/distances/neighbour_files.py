@@ -1,4 +1,4 @@
-"""Files of the nearest heads of every head (docs/nearest.md): written, and read back."""
+"""Files of the nearest heads of every head (docs/nearest.md)."""
 
 from __future__ import annotations
 
@@ -19,41 +19,41 @@ if TYPE_CHECKING:
     from attention_motifs.store.paths import AtlasPaths
 
 HEADS_PER_PART = 65_536
-"""The unit that is complete or absent, and is redone after a kill."""
+"""Heads per part, the unit that is complete or absent and that an interrupted run repeats."""
 
 
-def mend(atlas: AtlasPaths, metric: str) -> str:
-    """Return the words that tell how to make the files again."""
+def rebuild_hint(atlas: AtlasPaths, metric: str) -> str:
+    """Return the sentence that names the command which makes the files again."""
     return f"run `motifs distances --atlas {atlas.path} --metric {metric} --force`"
 
 
 def n_parts(n_heads: int) -> int:
-    """Parts of so many heads, the last one perhaps smaller."""
+    """Return the number of parts for this many heads; the last one may be smaller."""
     return -(-n_heads // HEADS_PER_PART)
 
 
 def metadata(**about: str) -> dict[str, str]:
-    """Return what is told about a file, as one entry: safetensors writes several in any order."""
+    """Return the metadata of a file as a single entry, since safetensors may reorder several."""
     return {"about": json.dumps(about, sort_keys=True)}
 
 
-def about(told: Mapping[str, str]) -> dict[str, Any]:
-    """Read what `metadata` made; nothing where it cannot be read."""
+def about(entries: Mapping[str, str]) -> dict[str, Any]:
+    """Read what `metadata` returned; empty if it cannot be read."""
     try:
-        value = json.loads(told.get("about", ""))
+        value = json.loads(entries.get("about", ""))
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
 
 
 def write_part(path: Path, part: Neighbours, inputs: str) -> None:
-    """Write the neighbours of the heads of one part, with the digest of what they are made from."""
+    """Write the neighbours of the heads of a part, with the digest of their inputs."""
     arrays = {"heads": part.heads, "distances": part.distances}
     files.write_tensors(path, arrays, metadata(inputs=inputs))
 
 
 def is_made_from(path: Path, inputs: str) -> bool:
-    """Whether a part or an index is there, whole, and was made from these inputs."""
+    """Return whether a part or an index exists, is whole and was made from these inputs."""
     try:
         return about(files.tensors_metadata(path, "")).get("inputs") == inputs
     except AtlasError:
@@ -64,9 +64,9 @@ def read_part(atlas: AtlasPaths, metric: str, part: int, n_heads: int) -> Neighb
     """Read the neighbours of one part of the heads.
 
     Raises:
-        AtlasError: if the file is missing or damaged, or not of so many heads.
+        AtlasError: if the file is missing or damaged, or holds another number of heads.
     """
-    path, words = atlas.neighbours_path(metric, part), mend(atlas, metric)
+    path, words = atlas.neighbours_path(metric, part), rebuild_hint(atlas, metric)
     arrays, _ = files.read_tensors(path, words)
     heads, distances = arrays.get("heads"), arrays.get("distances")
     rows = min(HEADS_PER_PART, n_heads - part * HEADS_PER_PART)
@@ -94,8 +94,8 @@ def read_neighbours(atlas: AtlasPaths, metric: str, n_heads: int) -> Neighbours:
     parts = [read_part(atlas, metric, part, n_heads) for part in range(n_parts(n_heads))]
     if len({part.heads.shape[1] for part in parts}) != 1:
         raise AtlasError(
-            f"{atlas.neighbours_folder(metric)}: parts of other numbers of neighbours; "
-            f"{mend(atlas, metric)}"
+            f"{atlas.neighbours_folder(metric)}: the parts hold different numbers of neighbours; "
+            f"{rebuild_hint(atlas, metric)}"
         )
     return Neighbours(
         np.concatenate([part.heads for part in parts]),
@@ -106,13 +106,13 @@ def read_neighbours(atlas: AtlasPaths, metric: str, n_heads: int) -> Neighbours:
 def read_nearest(
     atlas: AtlasPaths, metric: str, head: int, n_heads: int
 ) -> tuple[Int[np.ndarray, " nearest"], Float[np.ndarray, " nearest"]]:
-    """Read the neighbours of one head, and nothing else of its part.
+    """Read the neighbours of one head without reading the rest of its part.
 
     Raises:
         AtlasError: if the file is missing or damaged.
     """
     part, row = divmod(head, HEADS_PER_PART)
-    path, words = atlas.neighbours_path(metric, part), mend(atlas, metric)
+    path, words = atlas.neighbours_path(metric, part), rebuild_hint(atlas, metric)
     heads = files.read_tensor_part(path, words, "heads", row)
     distances = files.read_tensor_part(path, words, "distances", row)
     if (

@@ -1,6 +1,6 @@
-"""Distance matrices and their neighbour graphs, as projections and clusterings both need them.
+"""Distance matrices and their neighbour graphs, for projections and clusterings.
 
-Pure functions on arrays. A neighbour never means the head itself: k neighbours are k other heads.
+Pure functions on arrays. The neighbours of a head never include the head itself.
 """
 
 from __future__ import annotations
@@ -12,21 +12,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attention_motifs.errors import InputError
+from attention_motifs.features.arguments import number_array
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
 DENSE_LIMIT = 20_000
-"""Heads up to which the distances of all pairs are computed and kept (1.6 GB)."""
+"""Number of heads up to which the distances of all pairs are computed and kept (1.6 GB)."""
 
-# Rounding in float32 distances: relative to the largest distance.
+# Rounding error allowed in float32 distances, relative to the largest distance.
 _TOLERANCE = 1e-4
 _MOST_RANKED = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """The nearest heads of every head, where the distances of all pairs are too many to keep.
+    """The nearest heads of every head, for atlases with too many heads for all pairs.
 
     Attributes:
         heads: (H, k) int32 numbers of the k nearest other heads, nearest first.
@@ -38,7 +39,7 @@ class Neighbours:
 
 
 Rows = Callable[[Any], Any]
-"""From numbers of some heads to their distances to all heads: (some, H)."""
+"""A function from numbers of some heads to their distances to all heads: (some, H)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +47,11 @@ class NeighbourGraph:
     """An undirected graph whose edges carry distances.
 
     Attributes:
-        edges: (E, 2) heads at the ends of each edge, the smaller number first, sorted, no repeats.
-        lengths: (E,) distance along each edge; zero between heads that cannot be told apart.
+        edges: (E, 2) heads at the ends of each edge, the smaller number first, sorted, unique.
+        lengths: (E,) distance along each edge; zero between heads with equal clouds.
         n_heads: number of heads H.
-        n_pieces: connected components before any were joined.
-        n_joined: edges (at the end of the list) that were added to join the pieces.
+        n_pieces: number of connected components before any were joined.
+        n_joined: number of edges (at the end of the list) added to join the components.
     """
 
     edges: Int[np.ndarray, "edges 2"]
@@ -63,32 +64,30 @@ class NeighbourGraph:
 def check_distances(D: Float[np.ndarray, "heads heads"]) -> Float[np.ndarray, "heads heads"]:
     """Return a float64 copy of a distance matrix, made exactly symmetric with a zero diagonal.
 
-    Rounding is mended (asymmetry and negative entries up to 1e-4 of the largest distance), more
-    is refused.
+    Corrects rounding errors (asymmetry and negative entries up to 1e-4 of the largest distance)
+    and refuses larger ones.
 
     Raises:
-        InputError: if D is not square, is empty, or holds a NaN, an infinite or negative
-            distance, a diagonal that is not zero, or two values for one pair.
+        InputError: if D is not a square matrix of numbers, is empty, or holds a NaN, an infinite
+            or negative distance, a diagonal that is not zero, or two values for one pair.
     """
-    matrix = np.array(D, dtype=np.float64)
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+    matrix = np.array(number_array(D, "distances", ("heads", "heads")), dtype=np.float64)
+    if matrix.shape[0] != matrix.shape[1] or matrix.shape[0] == 0:
         raise InputError(
-            f"distance matrix of shape {matrix.shape}: give a square one, heads x heads"
+            f"distances have shape {matrix.shape}. Give a square matrix, heads x heads."
         )
-    if matrix.shape[0] == 0:
-        raise InputError("distance matrix of no heads: give at least one head")
-    _refuse(~np.isfinite(matrix), matrix, "is not finite; recompute the distances")
+    _refuse(~np.isfinite(matrix), matrix, "is not finite. Recompute the distances.")
     slack = _TOLERANCE * float(np.abs(matrix).max())
-    _refuse(matrix < -slack, matrix, "is negative; give distances, not similarities")
+    _refuse(matrix < -slack, matrix, "is negative. Give distances, not similarities.")
     _refuse(
         np.abs(matrix - matrix.T) > slack,
         matrix,
-        "differs from the one the other way round; symmetrise the matrix",
+        "differs from its mirror image. Symmetrise the matrix.",
     )
     _refuse(
         np.diag(np.abs(np.diag(matrix)) > slack),
         matrix,
-        "should be 0, a head's distance from itself; give distances, not similarities",
+        "is a head's distance from itself and must be 0. Give distances, not similarities.",
     )
     matrix = np.maximum((matrix + matrix.T) / 2, 0.0)
     np.fill_diagonal(matrix, 0.0)
@@ -102,10 +101,10 @@ def _refuse(bad: np.ndarray[Any, Any], matrix: np.ndarray[Any, Any], why: str) -
 
 
 def ranked_neighbours(D: Float[np.ndarray, "heads heads"]) -> Int[np.ndarray, "heads others"]:
-    """All other heads of each head, nearest first; ties in the order of the heads."""
+    """Return all other heads of each head, nearest first; ties in the order of the heads."""
     n = len(D)
     order = np.argsort(D, axis=1, kind="stable")
-    # A head is left out by its number, not by being nearest: its twin may be at distance 0 too.
+    # A head is left out by its number, since another head may be at distance 0 too.
     others: Int[np.ndarray, "heads others"] = order[order != np.arange(n)[:, None]].reshape(
         n, n - 1
     )
@@ -113,7 +112,7 @@ def ranked_neighbours(D: Float[np.ndarray, "heads heads"]) -> Int[np.ndarray, "h
 
 
 def neighbour_graph(D: Float[np.ndarray, "heads heads"], n_neighbors: int) -> NeighbourGraph:
-    """Join each head with its `n_neighbors` nearest; an edge counts if either end asks for it.
+    """Connect each head to its `n_neighbors` nearest; an edge needs one of its ends only.
 
     Args:
         D: (H, H) checked distances.
@@ -130,10 +129,10 @@ def neighbour_graph(D: Float[np.ndarray, "heads heads"], n_neighbors: int) -> Ne
 
 
 def graph_of(neighbours: Neighbours, n_neighbors: int) -> NeighbourGraph:
-    """Return the graph that `neighbour_graph` makes, from lists of nearest heads.
+    """Build the graph of `neighbour_graph` from lists of nearest heads.
 
     Args:
-        neighbours: of all heads.
+        neighbours: the nearest heads of all heads.
         n_neighbors: 1 or more; at most as many as are listed are used.
     """
     nearest = neighbours.heads[:, :n_neighbors].astype(np.int64)
@@ -149,19 +148,19 @@ def graph_of(neighbours: Neighbours, n_neighbors: int) -> NeighbourGraph:
 
 
 _ROWS_PER_ROUND = 512
-"""Rows of distances that `join_by_rows` asks for in one go, over all pieces."""
+"""Rows of distances that `join_by_rows` requests at a time, over all components."""
 
 
 def join_by_rows(graph: NeighbourGraph, rows: Rows) -> NeighbourGraph:
-    """Add links that make the graph one piece, without the distances of all pairs.
+    """Add edges that connect all components, without the distances of all pairs.
 
-    Each piece but the largest is tied to the nearest head outside of it of some of its heads,
-    evenly chosen, and so on until one piece is left (after Boruvka). With few small pieces
-    these are the links of `join_pieces`.
+    Connects some evenly chosen heads of each component but the largest to their nearest head
+    outside of it, and repeats until one component remains (after Boruvka). With few small
+    components the result is that of `join_pieces`.
 
     Args:
-        graph: perhaps in pieces.
-        rows: exact distances from some heads to all.
+        graph: a graph of one or more components.
+        rows: a function that returns exact distances from some heads to all.
     """
     if graph.n_pieces == 1:
         return graph
@@ -176,7 +175,7 @@ def join_by_rows(graph: NeighbourGraph, rows: Rows) -> NeighbourGraph:
             members = np.flatnonzero(piece == number)
             outside = piece != number
             if not len(members) or not outside.any():
-                continue  # it was joined to another in this round
+                continue  # joined to another component in this round
             some = members[np.unique(np.linspace(0, len(members) - 1, tried).astype(int))]
             away = np.where(outside, np.asarray(rows(some), dtype=np.float64), np.inf)
             i, j = np.unravel_index(int(away.argmin()), away.shape)
@@ -193,9 +192,9 @@ def join_by_rows(graph: NeighbourGraph, rows: Rows) -> NeighbourGraph:
 
 
 def join_pieces(graph: NeighbourGraph, D: Float[np.ndarray, "heads heads"]) -> NeighbourGraph:
-    """Add the shortest links that make the graph one piece: a minimum spanning tree of pieces.
+    """Add the shortest edges that connect all components: a minimum spanning tree of components.
 
-    Two pieces are as far apart as their two nearest heads; with c pieces, c - 1 links are added.
+    The distance of two components is that of their two nearest heads; c components need c - 1.
     """
     if graph.n_pieces == 1:
         return graph
@@ -206,8 +205,8 @@ def join_pieces(graph: NeighbourGraph, D: Float[np.ndarray, "heads heads"]) -> N
     starts = np.searchsorted(piece[order], np.arange(graph.n_pieces))
     rows = np.minimum.reduceat(D[order], starts, axis=0)
     gaps = np.minimum.reduceat(rows[:, order], starts, axis=1)
-    # A constant added to every gap leaves the tree as it is, and keeps gaps of 0 from reading
-    # as "no edge".
+    # A constant added to every gap does not change the tree, and keeps gaps of 0 from being read
+    # as missing edges.
     tree = minimum_spanning_tree(gaps + float(gaps.max()) + 1.0).tocoo()
     links = []
     for a, b in sorted(zip(tree.row.tolist(), tree.col.tolist(), strict=True)):
@@ -226,11 +225,11 @@ def join_pieces(graph: NeighbourGraph, D: Float[np.ndarray, "heads heads"]) -> N
 
 
 def _pieces(graph: NeighbourGraph) -> Int[np.ndarray, " heads"]:
-    """Number of the connected component that each head is in."""
+    """Return the number of the connected component of each head."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    ones = np.ones(len(graph.edges))  # not the lengths: one of 0 would read as "no edge"
+    ones = np.ones(len(graph.edges))  # not the lengths: 0 would be read as a missing edge
     adjacency = coo_array((ones, graph.edges.T), shape=(graph.n_heads, graph.n_heads))
     labels: Int[np.ndarray, " heads"] = connected_components(adjacency, directed=False)[1]
     return labels
@@ -239,7 +238,7 @@ def _pieces(graph: NeighbourGraph) -> Int[np.ndarray, " heads"]:
 def geodesics(
     graph: NeighbourGraph, sources: Int[np.ndarray, " some"] | None = None
 ) -> Float[np.ndarray, "some heads"]:
-    """Lengths of the shortest paths from some heads (None: from all); infinite between pieces."""
+    """Return shortest path lengths from some heads (None: all); infinite between components."""
     from scipy.sparse.csgraph import dijkstra
 
     paths: Float[np.ndarray, "some heads"] = dijkstra(
@@ -249,12 +248,12 @@ def geodesics(
 
 
 def adjacency(graph: NeighbourGraph) -> Any:
-    """Return the lengths of the edges, both ways, as a sparse matrix (H, H)."""
+    """Return the lengths of the edges as a sparse symmetric matrix (H, H)."""
     from scipy.sparse import csr_array
 
     ends = np.concatenate([graph.edges, graph.edges[:, ::-1]])
     order = np.lexsort((ends[:, 1], ends[:, 0]))
-    # Built row by row, so that edges of length 0 stay edges.
+    # Built row by row, so that edges of length 0 are kept.
     counts = np.bincount(ends[:, 0], minlength=graph.n_heads)
     indptr = np.concatenate([[0], np.cumsum(counts)])
     lengths = np.concatenate([graph.lengths, graph.lengths])[order]
@@ -266,20 +265,20 @@ def rank_preservation(
     coordinates: Float[np.ndarray, "heads components"],
     k: int | None = None,
 ) -> tuple[float, float]:
-    """Trustworthiness and continuity of a picture (Venna and Kaski, 2001).
+    """Compute the trustworthiness and continuity of a projection (Venna and Kaski, 2001).
 
     With r(i, j) the rank of j among the neighbours of i in D and U_k(i) the k nearest of i in
-    the picture that are not among its k nearest in D,
+    the projection that are not among its k nearest in D,
     T(k) = 1 - 2 / (n k (2n - 3k - 1)) * sum over i and j in U_k(i) of (r(i, j) - k).
-    Continuity is the same with D and the picture in each other's place.
+    Continuity is the same with D and the projection exchanged.
 
     Args:
         D: (H, H) distances.
         coordinates: (H, c) points.
-        k: neighbours looked at, below H / 2; by default 10, or as many as there can be.
+        k: number of neighbours, below H / 2; default 10, or the largest possible number.
 
     Returns:
-        Both, from 0 to 1; 1 and 1 for two heads or fewer, where nothing can be misplaced.
+        Both, from 0 to 1; for one or two heads 1 and 1.
 
     Raises:
         InputError: if k is not between 1 and H / 2.
@@ -290,10 +289,10 @@ def rank_preservation(
     largest = (n - 1) // 2
     k = min(_MOST_RANKED, largest) if k is None else k
     if not 1 <= k <= largest:
-        raise InputError(f"k {k}: with {n} heads give a number from 1 to {largest}")
-    picture = _euclidean(np.asarray(coordinates, dtype=np.float64))
-    in_distances, in_picture = ranked_neighbours(D), ranked_neighbours(picture)
-    return _kept(in_distances, in_picture, k), _kept(in_picture, in_distances, k)
+        raise InputError(f"k is {k}. With {n} heads give a number from 1 to {largest}.")
+    projected = _euclidean(np.asarray(coordinates, dtype=np.float64))
+    in_distances, in_projection = ranked_neighbours(D), ranked_neighbours(projected)
+    return _kept(in_distances, in_projection, k), _kept(in_projection, in_distances, k)
 
 
 def sampled_rank_preservation(
@@ -301,11 +300,11 @@ def sampled_rank_preservation(
     some: Int[np.ndarray, " some"],
     rows: Float[np.ndarray, "some heads"],
 ) -> tuple[float, float]:
-    """`rank_preservation` with its sums taken over some of the heads, and scaled up to all.
+    """Estimate `rank_preservation` from sums over some of the heads.
 
     Args:
         coordinates: (H, c) points.
-        some: heads to look at; all of them give `rank_preservation`.
+        some: numbers of the heads summed over; all of them give `rank_preservation`.
         rows: their distances to all heads.
     """
     n = len(coordinates)
@@ -329,7 +328,7 @@ def sampled_rank_preservation(
 
 
 def _kept(truth: np.ndarray[Any, Any], shown: np.ndarray[Any, Any], k: int) -> float:
-    """One less the penalty of the k nearest in `shown` that are further than k in `truth`."""
+    """Return 1 - penalty of the k nearest in `shown` that are further than k in `truth`."""
     n = len(truth)
     rank = np.zeros((n, n), dtype=np.int32)
     np.put_along_axis(rank, truth, np.arange(1, n)[None, :], axis=1)

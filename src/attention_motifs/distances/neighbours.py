@@ -1,4 +1,4 @@
-"""The nearest heads of every head without all pairs: candidates from an index, then the metric."""
+"""The nearest heads of every head, from candidates of an index compared by the exact metric."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from attention_motifs.distances.index import HeadIndex
 
 N_NEAREST = 64
-"""Neighbours kept of each head: as many as the largest neighbourhood of the projections."""
+"""Neighbours kept per head: the largest neighbourhood of the projections."""
 
 N_CANDIDATES = 256
-"""Heads that the index offers for each head, among which the metric chooses."""
+"""Candidates per head, among which the metric chooses."""
 
 HEADS_AT_A_TIME = 1024
-"""Heads whose candidates are compared together, so that shared candidates are read once."""
+"""Heads whose candidates are read together, so that shared candidates are read once."""
 
 
 def nearest_among(
@@ -35,14 +35,14 @@ def nearest_among(
     metric: str | Metric,
     n: int,
 ) -> tuple[Int[np.ndarray, "some nearest"], Float[np.ndarray, "some nearest"]]:
-    """The n nearest of each head among its candidates, by the exact metric, nearest first.
+    """Return the n nearest candidates of each head by the exact metric, nearest first.
 
     Args:
-        clouds: of all heads; only those named are read, so that it may be a file.
-        heads: whose neighbours are asked for.
-        candidates: of each head; the head itself and numbers below 0 are passed over.
+        clouds: clouds of all heads, such as a file; only the heads needed are read.
+        heads: the heads whose neighbours are computed.
+        candidates: candidates of each head; the head itself and numbers below 0 are skipped.
         metric: a name or a `Metric`.
-        n: at most as many as there are candidates.
+        n: number of neighbours, at most the number of candidates.
 
     Returns:
         Heads (int32) and distances (float32); equal distances in the order of the heads, and -1
@@ -58,8 +58,8 @@ def nearest_among(
     distances = np.where(again, np.inf, np.take_along_axis(distances, order, axis=1))
     nearest = np.argsort(distances, axis=1, kind="stable")[:, :n]
     distances = np.take_along_axis(distances, nearest, axis=1)
-    found = np.take_along_axis(by_head, nearest, axis=1)
-    return np.where(np.isfinite(distances), found, -1).astype(np.int32), distances
+    neighbours = np.take_along_axis(by_head, nearest, axis=1)
+    return np.where(np.isfinite(distances), neighbours, -1).astype(np.int32), distances
 
 
 def distances_among(
@@ -68,7 +68,7 @@ def distances_among(
     others: Int[np.ndarray, "some offered"],
     metric: str | Metric,
 ) -> Float[np.ndarray, "some offered"]:
-    """Exact distances from each head to its own list of others, float32; infinite for -1."""
+    """Compute exact distances from each head to its list, in float32; infinite for -1."""
     entry = get_metric(metric)
     listed = others >= 0
     left = np.broadcast_to(heads[:, None], others.shape)[listed]
@@ -96,7 +96,7 @@ _PAIRS_PER_TASK = 32_768
 
 
 def _nothing(_: None) -> None:
-    """Take the result of a task that has none."""
+    """Accept the result of a task that returns nothing."""
 
 
 def nearest_neighbours(
@@ -108,34 +108,36 @@ def nearest_neighbours(
     n_candidates: int = N_CANDIDATES,
     done: Callable[[int], None] = lambda _heads: None,
 ) -> tuple[Int[np.ndarray, "some nearest"], Float[np.ndarray, "some nearest"]]:
-    """The nearest of some heads among all, by the metric of the index; see `nearest_among`.
+    """Return the nearest of some heads among all, by the metric of the index.
+
+    See `nearest_among` for the result.
 
     Args:
-        clouds: of all heads.
-        index: of the same heads.
-        heads: whose neighbours are asked for.
-        n: neighbours of each; at most all other heads.
-        n_candidates: heads taken from the index, at least n + 1 (a head finds itself).
-        done: called with the number of heads that were finished.
+        clouds: clouds of all heads.
+        index: index of the same heads.
+        heads: the heads whose neighbours are computed.
+        n: neighbours per head; at most all other heads.
+        n_candidates: candidates from the index, at least n + 1, since a head finds itself.
+        done: called with the number of heads finished.
     """
     n = min(n, len(clouds) - 1)
-    wanted = min(max(n_candidates, n + 1), len(clouds))
-    found = np.empty((len(heads), n), np.int32)
+    n_offered = min(max(n_candidates, n + 1), len(clouds))
+    neighbours = np.empty((len(heads), n), np.int32)
     distances = np.empty((len(heads), n), np.float32)
     steps = range(0, len(heads), HEADS_AT_A_TIME)
     vectors = np.concatenate(
         [index.sketch.vectors(np.asarray(clouds[heads[a : a + HEADS_AT_A_TIME]])) for a in steps]
     )
-    # Heads of one cell have candidates in common, whose clouds are then read once for all.
+    # Heads of one cell share candidates, whose clouds are then read once.
     order = np.argsort(index.cells_of(vectors), kind="stable")
     for start in steps:
         some = order[start : start + HEADS_AT_A_TIME]
-        offered = index.search(vectors[some], wanted)
-        found[some], distances[some] = nearest_among(
+        offered = index.search(vectors[some], n_offered)
+        neighbours[some], distances[some] = nearest_among(
             clouds, heads[some], offered, index.sketch.metric, n
         )
         done(len(some))
-    return found, distances
+    return neighbours, distances
 
 
 def rows_from(
@@ -144,13 +146,16 @@ def rows_from(
     metric: str | Metric,
     done: Callable[[int], None] = lambda _heads: None,
 ) -> Float[np.ndarray, "some heads"]:
-    """Exact distances from some heads to all, float32, reading the clouds piece by piece.
+    """Compute exact distances from some heads to all, reading the clouds piece by piece.
 
     Args:
-        clouds: of all heads.
-        heads: from which the distances are.
+        clouds: clouds of all heads.
+        heads: the heads from which distances are computed.
         metric: a name or a `Metric`.
-        done: called with the number of heads that the distances are there to.
+        done: called with the number of heads to which distances were computed.
+
+    Returns:
+        (some, heads) float32.
     """
     entry = get_metric(metric)
     queries = np.asarray(clouds[heads])
@@ -170,16 +175,16 @@ _NUMBERS_AT_A_TIME = 2**25
 
 
 def check_sketched(metric: str, n_heads: int) -> None:
-    """Refuse a metric that has no neighbours for so many heads.
+    """Refuse a metric that an index cannot approximate.
 
     Raises:
-        InputError: naming those that have.
+        InputError: naming the metrics that it can.
     """
     from attention_motifs.distances.head_vectors import SKETCHED
 
     if get_metric(metric).name not in SKETCHED:
         raise InputError(
-            f"metric {metric!r}: {n_heads} heads are too many for all pairs, and it has no "
-            f"neighbours from an index; choose from {', '.join(SKETCHED)}, or ask for one head "
-            f"with `motifs near --metric {metric}`"
+            f"metric {metric!r} needs all pairs, and {n_heads} heads are too many for that. "
+            f"Choose {', '.join(SKETCHED)}, or query one head with "
+            f"`motifs near HEAD --metric {metric}`."
         )

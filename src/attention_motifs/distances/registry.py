@@ -1,4 +1,4 @@
-"""The registry of metrics: what each one computes, costs, ignores and guarantees.
+"""The registry of metrics: formula, cost, invariances and source of each.
 
 A metric takes head clouds, an array (prompts, heads, components) whose heads share the
 prompts in the same order, and gives one distance to each pair of heads. `docs/metrics.md`
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from attention_motifs.errors import InputError, did_you_mean
+from attention_motifs.features.arguments import short
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 TILE = 128
 
 Space = Literal["embedding", "recommended"]
-# What `Metric.prepare` makes of the clouds once, before any pair is looked at.
+# The result of `Metric.prepare`, which is called once per run.
 Prepared = tuple[np.ndarray, ...]
 
 
@@ -31,22 +32,22 @@ class Metric:
     """A distance between heads.
 
     Attributes:
-        name: as given to `metric=` and `--metric`.
+        name: the name for `metric=` and `--metric`.
         formula: LaTeX; x_s and y_s are the points of the two heads for prompt s.
         cost: operations for all pairs, in P prompts, H heads, C components (and L directions).
-        invariances: changes of the input that leave the distances as they are.
+        invariances: changes of the input that do not change the distances.
         triangle: whether D[i, k] <= D[i, j] + D[j, k] always holds.
-        blind: what the metric cannot see.
-        source: where the definition comes from.
+        blind: differences that the metric ignores.
+        source: source of the definition.
         prepare: clouds -> arrays that the other two functions read.
         pairwise: (prepared, left, right) -> (pairs,) float64, for listed pairs of heads.
         block: (prepared, rows, start) -> (rows, TILE) float64, from some heads to the TILE
             heads from `start` on (columns past the last head are not read); None where listed
             pairs are as fast.
-        space: the feature space whose clouds it expects.
+        space: the embedding whose clouds it expects.
         threaded: whether its functions release the interpreter lock.
-        products: whether they are matrix products of numpy, which are then held to one thread
-            each: several that share small products wait for one another.
+        products: whether they are matrix products of numpy, which are then limited to one thread
+            each, since threads that share small products wait for each other.
     """
 
     name: str
@@ -79,24 +80,35 @@ def register_metric(metric: Metric) -> Metric:
         InputError: if the name is taken.
     """
     if metric.name in _METRICS:
-        raise InputError(f"metric {metric.name!r} exists already: choose another name")
+        raise InputError(f"metric {metric.name!r} already exists. Choose another name.")
     _METRICS[metric.name] = metric
     return metric
 
 
 def metric_names(space: Space | None = None) -> list[str]:
-    """Names of the registered metrics in their documented order, of one space or of all."""
+    """Return the names of the registered metrics in their documented order.
+
+    Args:
+        space: list the metrics of this embedding only, `embedding` or `recommended`.
+
+    Examples:
+        >>> from attention_motifs import metric_names
+        >>> metric_names()[:4]
+        ['mean', 'cosine', 'recommended', 'centroid']
+    """
     return [name for name, m in _METRICS.items() if space is None or m.space == space]
 
 
 def get_metric(metric: str | Metric) -> Metric:
-    """The metric of this name; a `Metric` is returned as it is.
+    """Return the metric of this name; a `Metric` is returned unchanged.
 
     Raises:
-        InputError: if no metric has that name; the message offers the nearest names.
+        InputError: if no metric has this name; the message suggests similar names.
     """
     if isinstance(metric, Metric):
         return metric
+    if not isinstance(metric, str):
+        raise InputError(f"metric is {short(metric)}. Give a name, such as 'mean', or a Metric.")
     if metric not in _METRICS:
         raise InputError(f"metric {metric!r} is not known; {did_you_mean(metric, _METRICS)}")
     return _METRICS[metric]

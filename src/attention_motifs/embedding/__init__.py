@@ -1,4 +1,4 @@
-"""From features to coordinates: the pattern embedding, and the preset `recommended`."""
+"""Embeddings of patterns: the paper's principal components and the preset `recommended`."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Counts, means and covariances of features, summed part by part and merged.
+"""Counts, means and covariances of features, added up part by part.
 
-Parts can be summed anywhere and merged in any order: the result is that of all rows at once, up to
-rounding in float64. A part holds its means and its sums about these means, and two parts are merged
-by the update of Chan, Golub and LeVeque (1979), so that nothing cancels.
+Parts can be added up in any order and on any machine. The result equals that of all rows together,
+up to rounding in float64. A part holds its means and its sums of products about these means. Two
+parts are merged by the update of Chan, Golub and LeVeque (1979), which avoids cancellation.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ if TYPE_CHECKING:
 
 
 class FeatureMoments:
-    """Counts, means and co-moments of feature columns, exact in float64 and mergeable.
+    """Counts, means and co-moments of feature columns, in float64 and mergeable.
 
-    Values that are NaN or infinite are left out, and enter the covariance as the column's mean,
-    which is what imputing them by the mean does. A constant column has a variance of exactly zero.
-    Memory is that of three tables of features by features.
+    NaN and infinite values are left out. The covariance takes them as the mean of their column,
+    as if they were imputed by the mean. A constant column has a variance of exactly zero.
+    The object holds three tables of features by features.
     """
 
     def __init__(self, n_features: int) -> None:
-        """Start with nothing seen of `n_features` columns."""
+        """Start without rows for `n_features` columns."""
         self.n_rows = 0
-        # Entry [i, j] is over the rows where columns i and j are both finite: their count, the mean
-        # of i, and the sum of products of the deviations of i and j from their means there.
+        # Entry [i, j] covers the rows where columns i and j are both finite: the number of these
+        # rows, the mean of i, and the sum of products of the deviations of i and j.
         self._count = np.zeros((n_features, n_features))
         self._mean = np.zeros((n_features, n_features))
         self._product = np.zeros((n_features, n_features))
 
     def update(self, rows: Float[np.ndarray, "rows features"]) -> None:
-        """Add rows of features; the order of the calls changes only the last bits.
+        """Add rows of features; the order of the calls changes the last bits only.
 
         Raises:
-            InputError: if the rows have another number of columns.
+            InputError: if the number of columns differs.
         """
         n_features = len(self._count)
         if rows.ndim != 2 or rows.shape[1] != n_features:
-            raise InputError(f"features have shape {rows.shape}: (rows, {n_features}) is expected")
+            raise InputError(f"features have shape {rows.shape}. Give (rows, {n_features}).")
         if not len(rows):
             return
         values = np.asarray(rows, dtype=np.float64)
@@ -67,10 +67,10 @@ class FeatureMoments:
         self._add(len(values), count, (first + shift)[:, None] + means, product)
 
     def merge(self, other: FeatureMoments) -> None:
-        """Add what another has seen of the same columns.
+        """Add the rows of other moments of the same columns.
 
         Raises:
-            InputError: if the other has another number of columns.
+            InputError: if the number of columns differs.
         """
         if len(other._count) != len(self._count):
             raise InputError(
@@ -83,7 +83,7 @@ class FeatureMoments:
         self.n_rows += n_rows
         total = self._count + count
         share = count / np.maximum(total, 1.0)
-        # A part that saw nothing of a pair of columns has no mean there.
+        # A part without rows of a pair of columns has no mean for it.
         step = np.where((count > 0) & (self._count > 0), mean - self._mean, 0.0)
         self._product += product + self._count * share * step * step.T
         self._mean = np.where(self._count > 0, self._mean + share * step, mean)
@@ -91,33 +91,33 @@ class FeatureMoments:
 
     @property
     def n_imputed(self) -> Int[np.ndarray, " features"]:
-        """How many values of each column are not finite."""
+        """Return how many values of each column are not finite."""
         return np.asarray(self.n_rows - np.diag(self._count).astype(np.int64))
 
     def means(self) -> Float[np.ndarray, " features"]:
-        """Mean of the finite values of each column; 0 where there is none."""
+        """Return the mean of the finite values of each column; 0 without any."""
         return np.where(np.diag(self._count) > 0, np.diag(self._mean), 0.0)
 
     def covariance(self) -> Square:
-        """Covariance (ddof 0) after imputing values that are not finite by the column mean."""
+        """Return the covariance (ddof 0), with values that are not finite set to the mean."""
         apart = np.where(self._count > 0, self._mean - self.means()[:, None], 0.0)
         total = self._product + self._count * apart * apart.T
         return np.asarray(total / max(self.n_rows, 1))
 
 
 class LengthBinnedMoments:
-    """`FeatureMoments` for each bin of prompt lengths; one bin without edges."""
+    """`FeatureMoments` for each bin of prompt lengths; a single bin without edges."""
 
     def __init__(self, n_features: int, length_bins: Sequence[int] = ()) -> None:
-        """Start with nothing seen; `length_bins` are increasing edges in tokens."""
+        """Start without rows; `length_bins` are increasing edges in tokens."""
         self.length_bins = tuple(int(edge) for edge in length_bins)
         if list(self.length_bins) != sorted(set(self.length_bins)):
-            raise InputError(f"length bins {self.length_bins}: the edges must increase")
+            raise InputError(f"length bins are {self.length_bins}. Give increasing edges.")
         self.bins = tuple(FeatureMoments(n_features) for _ in range(len(self.length_bins) + 1))
 
     @property
     def n_rows(self) -> int:
-        """Rows seen in all bins."""
+        """Rows of all bins."""
         return sum(moments.n_rows for moments in self.bins)
 
     def update(
@@ -125,42 +125,42 @@ class LengthBinnedMoments:
         rows: Float[np.ndarray, "rows features"],
         n_tokens: Int[np.ndarray, " rows"] | None = None,
     ) -> None:
-        """Add rows of features with the lengths of their prompts."""
+        """Add rows of features with the prompt length of each in tokens."""
         bins = bin_of(n_tokens, self.length_bins, len(rows))
         for b in np.unique(bins):
             self.bins[b].update(rows[bins == b])
 
     def merge(self, other: LengthBinnedMoments) -> None:
-        """Add what another has seen of the same columns in the same bins.
+        """Add the rows of other moments of the same columns and bins.
 
         Raises:
-            InputError: if the other has other columns or other edges.
+            InputError: if the columns or the edges differ.
         """
         if other.length_bins != self.length_bins:
             raise InputError(
                 f"moments by length bins {other.length_bins} cannot be merged with those by "
                 f"{self.length_bins}"
             )
-        for own, others in zip(self.bins, other.bins, strict=True):
-            own.merge(others)
+        for mine, theirs in zip(self.bins, other.bins, strict=True):
+            mine.merge(theirs)
 
 
 class WithinGroupMoments:
-    """The covariance of rows about the mean of their group, pooled over groups, and mergeable.
+    """Covariance of rows about the mean of their group, pooled over groups, and mergeable.
 
     A group is a head, named by its model and its place there; its rows are its patterns.
     """
 
     def __init__(self, n_features: int) -> None:
-        """Start with nothing seen of `n_features` columns, which are finite."""
+        """Start without rows for `n_features` columns."""
         self.n_rows = 0
         self._product = np.zeros((n_features, n_features))
-        # Of each model: rows of each of its heads, and the heads' means.
+        # For each model: the number of rows per head, and the means of its heads.
         self._count: dict[str, int] = {}
         self._mean: dict[str, Float[np.ndarray, "heads features"]] = {}
 
     def update(self, rows: Float[np.ndarray, "prompts heads features"], model: str) -> None:
-        """Add finite rows of all heads of one model on some prompts."""
+        """Add finite rows of all heads of a model on some prompts."""
         if not len(rows):
             return
         values = np.asarray(rows, dtype=np.float64)
@@ -171,7 +171,7 @@ class WithinGroupMoments:
         self._add(model, len(values), mean)
 
     def merge(self, other: WithinGroupMoments) -> None:
-        """Add what another has seen of the same columns, of the same heads and of others."""
+        """Add the rows of other moments of the same columns, of any heads."""
         self.n_rows += other.n_rows
         self._product += other._product
         for model, mean in other._mean.items():
@@ -193,20 +193,22 @@ class WithinGroupMoments:
         self._product += step.T @ step * (before * count / (before + count))
 
     def covariance(self) -> Square:
-        """Mean over rows of the products of deviations (ddof 0)."""
+        """Return the mean over rows of the products of deviations (ddof 0)."""
         return np.asarray(self._product / max(self.n_rows, 1))
 
 
 def bin_of(
     n_tokens: Int[np.ndarray, " rows"] | None, edges: tuple[int, ...], n_rows: int
 ) -> Int[np.ndarray, " rows"]:
-    """Bin of lengths of each row; all zero without edges.
+    """Return the bin of prompt lengths of each row; all 0 without edges.
 
     Raises:
-        InputError: if there are edges and the lengths are missing.
+        InputError: if there are edges, but not a length for each row.
     """
     if not edges:
         return np.zeros(n_rows, dtype=np.int64)
     if n_tokens is None or len(n_tokens) != n_rows:
-        raise InputError("an embedding by length bins needs the number of tokens of every row")
+        raise InputError(
+            "an embedding with length bins needs the prompt length of every row. Give n_tokens."
+        )
     return np.searchsorted(edges, n_tokens, side="right")

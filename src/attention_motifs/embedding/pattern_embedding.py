@@ -1,7 +1,7 @@
-"""Stage 4: the pattern embedding, the paper's E (section 2.3): standardise, then PCA.
+"""The paper's pattern embedding (section 2.3): standardised features, then their PCA.
 
-The embedding needs only the features' count, means and covariance, which are summed part by
-part and merged (`moments`), so that memory does not grow with the number of patterns.
+Fitting needs the number, means and covariance of the features only. These are added up part by
+part (`moments`), so memory does not grow with the number of patterns.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 
 from attention_motifs.embedding.moments import LengthBinnedMoments, bin_of
 from attention_motifs.errors import InputError
+from attention_motifs.features.arguments import number_array, whole_number
 from attention_motifs.store.fitted_files import FittedFormat, integers, strings
 
 if TYPE_CHECKING:
@@ -38,41 +39,51 @@ _FORMAT = FittedFormat(
     },
 )
 
-_MEND = "run `motifs embed --force` to make it anew"
+_FIX = "run `motifs embed --force` to make it again"
 
 
 @dataclass(frozen=True)
 class PatternEmbedding:
-    """The fitted embedding: which columns, how standardised, and the principal components.
+    """A fitted embedding of patterns: the columns used, their scaling and the components.
 
-    A new model is transformed by the saved embedding, never refitted.
+    New models are placed by the saved embedding, which is never refitted.
+
+    Examples:
+        >>> import numpy as np
+        >>> from attention_motifs import PatternEmbedding
+        >>> features = np.random.default_rng(0).normal(size=(100, 5))
+        >>> embedding = PatternEmbedding.fit(features, n_components=2)
+        >>> embedding.transform(features).shape
+        (100, 2)
+        >>> embedding.feature_names
+        ('feature0', 'feature1', 'feature2', 'feature3', 'feature4')
     """
 
     feature_names: tuple[str, ...]
-    """All F columns it takes, in order."""
+    """Names of all F columns, in order."""
     kept: Int[np.ndarray, " kept"]
-    """Indices of the columns that are not constant."""
+    """Indices of the columns that vary."""
     mean: Float[np.ndarray, "bins features"]
-    """Per bin of prompt lengths; one bin unless `length_bins` are given."""
+    """Mean of each column per bin of prompt lengths; a single bin without `length_bins`."""
     scale: Float[np.ndarray, "bins kept"]
     components: Float[np.ndarray, "components kept"]
-    """Orthonormal rows, largest variance first; the largest loading of each is positive."""
+    """Orthonormal rows, in order of variance; the largest loading of each is positive."""
     explained_variance: Float[np.ndarray, " kept"]
-    """All eigenvalues of the correlation matrix, descending, also of components not kept."""
+    """All eigenvalues of the correlation matrix, descending, of dropped components too."""
     length_bins: tuple[int, ...]
-    """Edges of the bins of lengths in tokens; empty where lengths are not told apart."""
+    """Edges of the bins of prompt lengths in tokens; empty for a single bin."""
     n_rows: int
     n_imputed: tuple[int, ...]
-    """Values that were not finite, per column, when it was fitted."""
+    """Number of values per column that were not finite when the embedding was fitted."""
 
     @property
     def n_components(self) -> int:
-        """Number of principal components, 16 as in the paper unless there are fewer columns."""
+        """Number of components: 16 as in the paper, or fewer if fewer columns vary."""
         return len(self.components)
 
     @property
     def explained_variance_ratio(self) -> Float[np.ndarray, " kept"]:
-        """Share of the standardised features' variance per component; sums to 1."""
+        """Share of the variance of the standardised features per component; the sum is 1."""
         return np.asarray(self.explained_variance / self.explained_variance.sum())
 
     @classmethod
@@ -85,23 +96,25 @@ class PatternEmbedding:
         n_tokens: Int[np.ndarray, " rows"] | None = None,
         length_bins: Sequence[int] = (),
     ) -> PatternEmbedding:
-        """Standardise the features and find their principal components (paper, section 2.3).
+        """Standardise the features and compute their principal components (paper, section 2.3).
 
         Args:
-            features: one row per pattern.
-            n_components: how many to keep; fewer are kept if fewer columns vary.
-            feature_names: of the columns; by default those of the set `paper` if the number
-                agrees, else `feature0`...
-            n_tokens: the length of each row's prompt; needed with `length_bins` only.
-            length_bins: edges of bins of lengths within which to standardise, such as
-                `LENGTH_BINS`; by default all lengths are standardised together.
+            features: (rows, features), one row per pattern.
+            n_components: number of components kept; fewer if fewer columns vary.
+            feature_names: names of the columns. The default is the feature set `paper` if it has
+                as many columns, else `feature0`, `feature1`...
+            n_tokens: (rows,) prompt length of each row; needed with `length_bins` only.
+            length_bins: edges of bins of prompt lengths, such as `LENGTH_BINS`. Columns are
+                standardised within each bin; by default over all lengths.
+
+        Returns:
+            The fitted embedding.
 
         Raises:
-            InputError: if there are fewer than two rows, no column varies, or names and columns
-                disagree in number.
+            InputError: if the features are not a table of numbers with at least two rows and a
+                column that varies, or if the names do not fit the columns.
         """
-        if features.ndim != 2:
-            raise InputError(f"features have shape {features.shape}: (rows, features) is expected")
+        features = number_array(features, "features", ("rows", "features"))
         moments = LengthBinnedMoments(features.shape[1], length_bins)
         moments.update(features, n_tokens)
         return cls.from_moments(moments, n_components, feature_names)
@@ -113,11 +126,12 @@ class PatternEmbedding:
         n_components: int = N_COMPONENTS,
         feature_names: Sequence[str] | None = None,
     ) -> PatternEmbedding:
-        """Fit from sums taken part by part before; see `fit`."""
-        if n_components < 1:
-            raise InputError(f"n_components = {n_components}: at least 1 is needed")
+        """Fit from moments that were added up before; see `fit`."""
+        whole_number(n_components, "n_components", least=1)
         if moments.n_rows < 2:
-            raise InputError(f"an embedding needs at least 2 patterns, not {moments.n_rows}")
+            raise InputError(
+                f"the embedding cannot be fitted on {moments.n_rows} pattern. Give 2 or more."
+            )
         filled = [b.n_rows for b in moments.bins]
         mean = _fill_empty(np.stack([b.means() for b in moments.bins]), filled)
         covariances = np.stack([b.covariance() for b in moments.bins])
@@ -126,8 +140,8 @@ class PatternEmbedding:
         varies = deviation > _CONSTANT * np.maximum(1.0, np.abs(mean))
         kept = np.flatnonzero(varies[np.array(filled) > 0].any(axis=0))
         if not len(kept):
-            raise InputError("no feature varies over these patterns: use more heads or prompts")
-        # Where a column varies in some bins only, its deviations in the others are all zero.
+            raise InputError("no feature varies over these patterns. Use more heads or prompts.")
+        # Where a column varies in some bins only, its deviations in the rest are all zero.
         scale = _fill_empty(np.where(varies, deviation, 1.0)[:, kept], filled)
         weights = np.array(filled) / moments.n_rows
         correlation = np.einsum(
@@ -156,15 +170,23 @@ class PatternEmbedding:
         features: Float[np.ndarray, "rows features"],
         n_tokens: Int[np.ndarray, " rows"] | None = None,
     ) -> Float[np.ndarray, "rows kept"]:
-        """Z-scores of the kept columns in float64; values not finite become 0, the mean.
+        """Return z-scores of the kept columns; values that are not finite become 0, the mean.
+
+        Args:
+            features: (rows, features), the columns that the embedding was fitted on.
+            n_tokens: (rows,) prompt length of each row; needed with length bins only.
+
+        Returns:
+            (rows, kept columns) in float64.
 
         Raises:
-            InputError: if the number of columns is not the fitted one, or lengths are missing.
+            InputError: if the columns differ in number, or prompt lengths are missing.
         """
-        if features.ndim != 2 or features.shape[1] != len(self.feature_names):
+        features = number_array(features, "features", ("rows", "features"))
+        if features.shape[1] != len(self.feature_names):
             raise InputError(
-                f"features have shape {features.shape}: (rows, {len(self.feature_names)}) is "
-                "what this embedding was fitted on"
+                f"features have shape {features.shape}. This embedding was fitted on "
+                f"{len(self.feature_names)} columns: give (rows, {len(self.feature_names)})."
             )
         bins = bin_of(n_tokens, self.length_bins, len(features))
         deviations = features[:, self.kept].astype(np.float64) - self.mean[:, self.kept][bins]
@@ -176,19 +198,27 @@ class PatternEmbedding:
         features: Float[np.ndarray, "rows features"],
         n_tokens: Int[np.ndarray, " rows"] | None = None,
     ) -> Float[np.ndarray, "rows components"]:
-        """Place patterns in the embedding: float32 rows; values not finite become the mean.
+        """Place patterns in the embedding; values that are not finite become the mean.
+
+        Args:
+            features: (rows, features), the columns that the embedding was fitted on.
+            n_tokens: (rows,) prompt length of each row; needed with length bins only.
+
+        Returns:
+            (rows, components) in float32.
 
         Raises:
-            InputError: if the number of columns is not the fitted one, or lengths are missing.
+            InputError: if the columns differ in number, or prompt lengths are missing.
         """
         embedded = self.standardise(features, n_tokens) @ self.components.T
         return np.asarray(embedded.astype(np.float32))
 
     def importance(self) -> Float[np.ndarray, "components features"]:
-        """Squared loading of every feature on every component times the component's share.
+        """Return the share of variance that each feature contributes to each component.
 
-        Rows are components, columns all features (0 for constant ones); a row sums to the
-        component's share of the variance.
+        Returns:
+            (components, features): the squared loading times the share of variance of the
+            component, 0 for constant columns. A row sums to the share of its component.
         """
         table = np.zeros((self.n_components, len(self.feature_names)))
         shares = self.explained_variance_ratio[: self.n_components, None]
@@ -200,21 +230,21 @@ class PatternEmbedding:
         _FORMAT.write(path, self)
 
     @classmethod
-    def load(cls, path: str | Path, mend: str = _MEND) -> PatternEmbedding:
-        """Read what `save` wrote, equal bit for bit.
+    def load(cls, path: str | Path, fix: str = _FIX) -> PatternEmbedding:
+        """Read the files that `save` wrote, equal bit for bit.
 
         Args:
-            path: as given to `save`.
-            mend: what errors tell the user to do.
+            path: the path given to `save`.
+            fix: the last sentence of error messages: how to make the files again.
 
         Raises:
             AtlasError: if a file is missing, damaged or of another format.
         """
-        return _FORMAT.read(path, cls, _fits_together, mend)
+        return _FORMAT.read(path, cls, _fits_together, fix)
 
 
 def _fits_together(embedding: PatternEmbedding) -> bool:
-    """Whether the shapes and values of an embedding are such as `fit` makes them."""
+    """Return whether the shapes and values of an embedding fit together."""
     e = embedding
     n_bins, n_features, n_kept = len(e.length_bins) + 1, len(e.feature_names), e.kept.size
     shapes = {
@@ -240,7 +270,7 @@ def _fits_together(embedding: PatternEmbedding) -> bool:
 def _fill_empty(
     table: Float[np.ndarray, "bins columns"], filled: Sequence[int]
 ) -> Float[np.ndarray, "bins columns"]:
-    """Give bins of lengths that saw no row the values of the nearest bin that did."""
+    """Give each bin of lengths without rows the values of the nearest bin with rows."""
     seen = np.flatnonzero(filled)
     nearest = [seen[np.abs(seen - b).argmin()] for b in range(len(filled))]
     return np.asarray(table[nearest])
@@ -253,5 +283,5 @@ def _check_names(names: Sequence[str] | None, n_features: int) -> tuple[str, ...
         paper = feature_names("paper")
         names = paper if len(paper) == n_features else [f"feature{i}" for i in range(n_features)]
     if len(names) != n_features:
-        raise InputError(f"{len(names)} feature names for {n_features} columns")
+        raise InputError(f"{len(names)} feature names for {n_features} columns. Give one for each.")
     return tuple(names)

@@ -1,7 +1,7 @@
-"""Quantiles of feature columns, apart for each bin of prompt lengths, collected part by part.
+"""Quantiles of feature columns for each bin of prompt lengths, collected part by part.
 
-Two ways with one interface: exact, holding all values, and by sketches whose size does not depend
-on the number of values. Both merge.
+Two classes with the same methods: one holds all values and is exact, the other holds sketches of
+bounded size. Objects of the same class can be merged.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ SKETCH_SIZE = 4096
 """The parameter k of the KLL sketches (Karnin, Lang and Liberty 2016): about 12,000 values each."""
 
 RANK_ERROR = 0.00071
-"""A quantile by a sketch has a rank within this of the one asked for, in 99 of 100 cases: the
-library's figure for k = 4096, from measurements of its authors."""
+"""Rank error of a sketched quantile in 99 of 100 cases, for k = 4096: measured by the authors of
+the library."""
 
 
 class ExactQuantiles:
-    """All values are held: 4 bytes for each float32."""
+    """Quantiles from all values, which are kept: 4 bytes for each float32."""
 
     def __init__(self, n_columns: int) -> None:
-        """Start with nothing seen of `n_columns` columns."""
+        """Start without rows for `n_columns` columns."""
         self.n_columns, self.n_rows = n_columns, 0
         self._parts: dict[int, list[Rows]] = {}
 
     def update(self, rows: Rows, bins: Bins) -> None:
-        """Add rows with the bin of each."""
+        """Add rows with the bin of each row."""
         self.n_rows += len(rows)
         for b, of_bin in _by_bin(rows, bins, self.n_columns):
             self._parts.setdefault(b, []).append(of_bin)
 
     def merge(self, other: ExactQuantiles) -> None:
-        """Add what another has seen of the same columns."""
+        """Add the rows of other quantiles of the same columns."""
         self.n_rows += other.n_rows
         for b, parts in other._parts.items():
             self._parts.setdefault(b, []).extend(parts)
@@ -54,7 +54,7 @@ class ExactQuantiles:
         return np.array(sorted(self._parts), dtype=np.int64)
 
     def quantiles(self, probabilities: Float[np.ndarray, " probabilities"]) -> Table:
-        """Quantiles of the finite values, linear between the values (Hazen's); 0 of none."""
+        """Return quantiles of the finite values, by Hazen's interpolation; 0 without any."""
         table = np.zeros((len(self._parts), self.n_columns, len(probabilities)))
         for row, b in enumerate(self.bins.tolist()):
             for column in range(self.n_columns):
@@ -66,19 +66,19 @@ class ExactQuantiles:
 
 
 class QuantileSketch:
-    """A KLL sketch for each column and bin, from the library datasketches (Apache).
+    """Quantiles from a KLL sketch for each column and bin (library datasketches).
 
-    Exact up to `SKETCH_SIZE` values; from then on values are dropped at random, and ranks are
-    within `RANK_ERROR`.
+    Exact up to `SKETCH_SIZE` values. Beyond that, values are dropped at random and ranks have an
+    error of `RANK_ERROR`.
     """
 
     def __init__(self, n_columns: int) -> None:
-        """Start with nothing seen of `n_columns` columns."""
+        """Start without rows for `n_columns` columns."""
         self.n_columns, self.n_rows = n_columns, 0
         self._sketches: dict[int, list[kll_floats_sketch]] = {}
 
     def update(self, rows: Rows, bins: Bins) -> None:
-        """Add rows, taken as float32, with the bin of each."""
+        """Add rows, rounded to float32, with the bin of each row."""
         self.n_rows += len(rows)
         for b, of_bin in _by_bin(rows, bins, self.n_columns):
             for sketch, values in zip(self._of_bin(b), of_bin.T, strict=True):
@@ -86,11 +86,11 @@ class QuantileSketch:
                 sketch.update(x[np.isfinite(x)])
 
     def merge(self, other: QuantileSketch) -> None:
-        """Add what another has seen of the same columns."""
+        """Add the rows of other sketches of the same columns."""
         self.n_rows += other.n_rows
         for b, sketches in other._sketches.items():
-            for own, others in zip(self._of_bin(b), sketches, strict=True):
-                own.merge(others)
+            for mine, theirs in zip(self._of_bin(b), sketches, strict=True):
+                mine.merge(theirs)
 
     def _of_bin(self, b: int) -> list[kll_floats_sketch]:
         from datasketches import kll_floats_sketch
@@ -105,13 +105,13 @@ class QuantileSketch:
         return np.array(sorted(self._sketches), dtype=np.int64)
 
     def quantiles(self, probabilities: Float[np.ndarray, " probabilities"]) -> Table:
-        """Quantiles of the finite values, linear between those kept; 0 of none."""
+        """Return quantiles of the finite values, interpolated between kept ones; 0 without any."""
         table = np.zeros((len(self._sketches), self.n_columns, len(probabilities)))
         for row, b in enumerate(self.bins.tolist()):
             for column, sketch in enumerate(self._sketches[b]):
                 if not sketch.is_empty():
                     values, weights = np.array(sorted(sketch), dtype=np.float64).T
-                    # A value that stands for w values is in the middle of their ranks.
+                    # A value that stands for w values has the middle of their ranks.
                     ranks = (np.cumsum(weights) - weights / 2) / sketch.n
                     table[row, column] = np.interp(probabilities, ranks, values)
         return table
@@ -120,6 +120,6 @@ class QuantileSketch:
 def _by_bin(rows: Rows, bins: Bins, n_columns: int) -> list[tuple[int, Rows]]:
     if rows.ndim != 2 or rows.shape[1] != n_columns or len(bins) != len(rows):
         raise InputError(
-            f"values have shape {rows.shape}, for {len(bins)} bins: (rows, {n_columns}) is expected"
+            f"values have shape {rows.shape} for {len(bins)} bins. Give (rows, {n_columns})."
         )
     return [(int(b), rows[bins == b]) for b in np.unique(bins)]

@@ -1,9 +1,9 @@
-"""Stage 4: the space of the preset `recommended` (docs/recommended.md).
+"""The embedding of the preset `recommended` (docs/recommended.md).
 
 Each feature of the set `extended` is mapped to a standard normal by its rank among the fitted
-patterns of about the same length; the space is then whitened by what varies within heads (WCCN,
-Hatch and Stolcke 2006, with heads for speakers and prompts for utterances), and each model's mean
-over its heads is taken off, prompt by prompt. No label and no behaviour score enters.
+patterns of about the same length. The space is then whitened by the covariance within heads (WCCN,
+Hatch and Stolcke 2006, with heads for speakers and prompts for utterances). The mean over the heads
+of a model is subtracted on each prompt. No label and no behaviour score is used.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 from attention_motifs.embedding.moments import WithinGroupMoments, bin_of
 from attention_motifs.embedding.quantiles import ExactQuantiles, QuantileSketch
 from attention_motifs.errors import InputError
+from attention_motifs.features.arguments import number_array
 from attention_motifs.store.fitted_files import FittedFormat, integers, strings
 from attention_motifs.store.settings import LENGTH_BINS
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     Lengths = Int[np.ndarray, " prompts"]
 
 FEATURE_SET = "extended"
-"""The set whose features the preset takes."""
+"""The feature set that the preset uses."""
 
 N_QUANTILES = 257
 """Quantiles kept per feature and bin of lengths; 33 and 4097 measured the same."""
@@ -38,10 +39,10 @@ RIDGE = 0.1
 """Added to the within-head variances, which are about 0.3 of the total variance of 1."""
 
 _COLUMNS_AT_A_TIME = 16
-"""Features whose values are held in memory to find their quantiles."""
+"""Features whose values are in memory at a time while their quantiles are computed."""
 
 EXACT_ROWS = 4_000_000
-"""Patterns up to which an atlas's quantiles are exact: a group of columns takes 256 MB."""
+"""Number of patterns up to which quantiles are exact: a group of columns takes 256 MB."""
 
 _FORMAT = FittedFormat(
     name="recommended preset",
@@ -49,32 +50,41 @@ _FORMAT = FittedFormat(
     arrays=("bins", "quantiles", "whitening"),
     values={"feature_names": strings, "length_bins": integers, "n_rows": int},
 )
-_MEND = "run `motifs embed --force` to make it anew"
+_FIX = "run `motifs embed --force` to make it again"
 
 ReadParts = Callable[[Sequence[str]], Iterator[tuple["Features", "Lengths", str]]]
-"""Given names of features, yields parts: values, tokens per prompt, and whose heads they are
-(a model). Parts of one model have the same heads and other prompts."""
+"""A function from names of features to parts: values, tokens per prompt, and the model's name.
+Parts of a model have the same heads and different prompts."""
 
 
 @dataclass(frozen=True)
 class RecommendedEmbedding:
-    """The fitted space: quantiles per feature and length, and the whitening matrix.
+    """A fitted embedding of the preset: quantiles per feature and length, and the whitening.
 
-    A new model is placed by it as it is, never refitted.
+    New models are placed by the saved embedding, which is never refitted.
+
+    Examples:
+        >>> import numpy as np
+        >>> from attention_motifs import RecommendedEmbedding
+        >>> features = np.random.default_rng(0).normal(size=(20, 6, 4))
+        >>> n_tokens = np.full(20, 64)
+        >>> embedding = RecommendedEmbedding.fit(features, n_tokens)
+        >>> embedding.place(features, n_tokens).shape
+        (20, 6, 4)
     """
 
     feature_names: tuple[str, ...]
-    """All F columns it takes, in order."""
+    """Names of all F columns, in order."""
     length_bins: tuple[int, ...]
     """Edges of the bins of prompt lengths, in tokens."""
     bins: Int[np.ndarray, " seen"]
-    """Bins that patterns were fitted on, increasing; others are served by the nearest."""
+    """Bins with fitted patterns, increasing; prompts of another length use the nearest bin."""
     quantiles: Float[np.ndarray, "seen features knots"]
-    """Of the fitted values, at the probabilities (k + 1/2) / knots."""
+    """Quantiles of the fitted values, at the probabilities (k + 1/2) / knots."""
     whitening: Float[np.ndarray, "features features"]
     """(W + ridge I)^(-1/2), symmetric, of the pooled within-head covariance W."""
     n_rows: int
-    """Patterns it was fitted on."""
+    """Number of patterns that it was fitted on."""
 
     @classmethod
     def fit(
@@ -88,16 +98,19 @@ class RecommendedEmbedding:
         """Fit on the patterns of all heads together.
 
         Args:
-            features: of every head on every prompt; values that are not finite are left out.
-            n_tokens: of each prompt.
-            feature_names: of the columns; by default those of the set `extended` if the number
-                agrees, else `feature0`...
-            length_bins: edges of the bins within which features are ranked.
+            features: (prompts, heads, features); values that are not finite are left out.
+            n_tokens: (prompts,) prompt lengths in tokens.
+            feature_names: names of the columns. The default is the feature set `extended` if it
+                has as many columns, else `feature0`, `feature1`...
+            length_bins: edges of bins of prompt lengths, within which features are ranked.
+
+        Returns:
+            The fitted embedding.
 
         Raises:
-            InputError: if shapes disagree or there are no patterns.
+            InputError: if the shapes do not fit together or there are no patterns.
         """
-        _check(features, n_tokens)
+        features, n_tokens = _check(features, n_tokens)
         names = _names(feature_names, features.shape[2])
 
         def read(columns: Sequence[str]) -> Iterator[tuple[Features, Lengths, str]]:
@@ -115,15 +128,15 @@ class RecommendedEmbedding:
         sketch: bool = False,
         done: Callable[[], None] = lambda: None,
     ) -> RecommendedEmbedding:
-        """Fit on parts that are read several times, so that few values are in memory at a time.
+        """Fit on parts that are read several times, to bound the memory.
 
         Args:
-            read: see `ReadParts`.
-            feature_names: of all columns.
-            length_bins: edges of the bins within which features are ranked.
-            sketch: find quantiles by a sketch in memory that does not grow with the patterns, their
-                ranks off by up to `quantiles.RANK_ERROR`, and not the same in every run; by default
-                they are exact, and a few columns of all patterns are in memory.
+            read: a function that yields the parts; see `ReadParts`.
+            feature_names: names of all columns.
+            length_bins: edges of bins of prompt lengths, within which features are ranked.
+            sketch: whether to estimate quantiles by sketches of bounded size, with rank errors of
+                `quantiles.RANK_ERROR` that differ between runs. By default quantiles are exact
+                and a few columns of all patterns are in memory.
             done: called after each of the `passes(F)` passes over the parts.
 
         Raises:
@@ -133,17 +146,17 @@ class RecommendedEmbedding:
         edges = tuple(int(edge) for edge in length_bins)
         step = len(names) if sketch else _COLUMNS_AT_A_TIME
         kind = QuantileSketch if sketch else ExactQuantiles
-        found: list[np.ndarray] = []
+        quantiles: list[np.ndarray] = []
         for start in range(0, len(names), step):
             group = names[start : start + step]
             collected = kind(len(group))
-            found.append(_quantiles(read(group), collected, edges))
+            quantiles.append(_quantiles(read(group), collected, edges))
             done()
         ranked = cls(
             feature_names=names,
             length_bins=edges,
             bins=collected.bins,
-            quantiles=np.concatenate(found, axis=1),
+            quantiles=np.concatenate(quantiles, axis=1),
             whitening=np.eye(len(names)),
             n_rows=collected.n_rows,
         )
@@ -154,19 +167,27 @@ class RecommendedEmbedding:
         return replace(ranked, whitening=_inverse_root(within.covariance(), RIDGE))
 
     def ranked(self, features: Features, n_tokens: Lengths) -> Features:
-        """Map each feature to a standard normal by its rank among those fitted, in float64.
+        """Map each feature to a standard normal by its rank among the fitted values.
 
-        Linear between quantiles; equal quantiles share the mean of their probabilities; values
-        beyond the fitted ones, and infinite ones, are as the outermost; NaN is 0, the median.
+        The map is linear between quantiles. Equal quantiles share the mean of their probabilities.
+        Values beyond the fitted ones, and infinite ones, are clipped. NaN becomes 0, the median.
+
+        Args:
+            features: (prompts, heads, features), the columns that the embedding was fitted on.
+            n_tokens: (prompts,) prompt lengths in tokens.
+
+        Returns:
+            (prompts, heads, features) in float64.
 
         Raises:
-            InputError: if the number of columns is not the fitted one, or shapes disagree.
+            InputError: if the columns differ in number, or the shapes do not fit together.
         """
-        _check(features, n_tokens)
-        if features.shape[2] != len(self.feature_names):
+        features, n_tokens = _check(features, n_tokens)
+        n_features = len(self.feature_names)
+        if features.shape[2] != n_features:
             raise InputError(
-                f"features have shape {features.shape}: (prompts, heads, "
-                f"{len(self.feature_names)}) is what this embedding was fitted on"
+                f"features have shape {features.shape}. This embedding was fitted on {n_features} "
+                f"columns: give (prompts, heads, {n_features})."
             )
         bins = bin_of(n_tokens, self.length_bins, len(features))
         serving = np.abs(self.bins[None, :] - bins[:, None]).argmin(axis=1)
@@ -179,22 +200,25 @@ class RecommendedEmbedding:
         return scores
 
     def place(self, features: Features, n_tokens: Lengths) -> Features:
-        """Place the patterns of one model: head clouds for `metric="recommended"`, float32.
+        """Place the patterns of one model in the embedding.
 
         Args:
-            features: of all heads of one model, whose mean over the heads is taken off on each
-                prompt.
-            n_tokens: of each prompt.
+            features: (prompts, heads, features) of all heads of the model. The mean over the heads
+                is subtracted on each prompt.
+            n_tokens: (prompts,) prompt lengths in tokens.
+
+        Returns:
+            Head clouds for `metric="recommended"`: (prompts, heads, features) in float32.
 
         Raises:
-            InputError: as `ranked`.
+            InputError: if the columns differ in number, or the shapes do not fit together.
         """
         white = self.ranked(features, n_tokens) @ self.whitening
         return np.asarray((white - white.mean(axis=1, keepdims=True)).astype(np.float32))
 
     @cached_property
     def _maps(self) -> list[list[tuple[np.ndarray, np.ndarray]]]:
-        """Per bin and feature: distinct quantiles, and the normal score of each."""
+        """Distinct quantiles and their normal scores, per bin and feature."""
         from scipy.special import ndtri
 
         n = self.quantiles.shape[2]
@@ -213,21 +237,21 @@ class RecommendedEmbedding:
         _FORMAT.write(path, self)
 
     @classmethod
-    def load(cls, path: str | Path, mend: str = _MEND) -> RecommendedEmbedding:
-        """Read what `save` wrote, equal bit for bit.
+    def load(cls, path: str | Path, fix: str = _FIX) -> RecommendedEmbedding:
+        """Read the files that `save` wrote, equal bit for bit.
 
         Args:
-            path: as given to `save`.
-            mend: what errors tell the user to do.
+            path: the path given to `save`.
+            fix: the last sentence of error messages: how to make the files again.
 
         Raises:
             AtlasError: if a file is missing, damaged or of another format.
         """
-        return _FORMAT.read(path, cls, _fits_together, mend)
+        return _FORMAT.read(path, cls, _fits_together, fix)
 
 
 def passes(n_features: int, *, sketch: bool = False) -> int:
-    """How often `fit_parts` reads the parts: once per group of columns, and once for all."""
+    """Return how often `fit_parts` reads the parts: once per group of columns, and once more."""
     return (1 if sketch else len(_starts(n_features))) + 1
 
 
@@ -240,13 +264,13 @@ def _quantiles(
     collected: ExactQuantiles | QuantileSketch,
     edges: tuple[int, ...],
 ) -> Float[np.ndarray, "seen columns knots"]:
-    """Quantiles of the finite values of each bin that was seen; 0 of none."""
+    """Return quantiles of the finite values of each bin with rows; 0 without finite values."""
     for part, n_tokens, _ in parts:
         _check(part, n_tokens)
         bins = np.repeat(bin_of(n_tokens, edges, len(part)), part.shape[1])
         collected.update(part.reshape(-1, part.shape[2]), bins)
     if not collected.n_rows:
-        raise InputError("the recommended preset needs patterns to be fitted on: none were given")
+        raise InputError("the preset recommended cannot be fitted: there are no patterns.")
     return collected.quantiles((np.arange(N_QUANTILES) + 0.5) / N_QUANTILES)
 
 
@@ -259,12 +283,15 @@ def _inverse_root(
     return np.asarray((root + root.T) / 2)
 
 
-def _check(features: np.ndarray, n_tokens: np.ndarray) -> None:
-    if features.ndim != 3 or len(n_tokens) != len(features) or features.size == 0:
+def _check(features: object, n_tokens: object) -> tuple[np.ndarray, np.ndarray]:
+    values = number_array(features, "features", ("prompts", "heads", "features"))
+    lengths = number_array(n_tokens, "numbers of tokens", ("prompts",))
+    if len(lengths) != len(values) or values.size == 0:
         raise InputError(
-            f"features have shape {features.shape}, for {len(n_tokens)} prompts: (prompts, heads, "
-            "features) is expected, none of them 0"
+            f"features have shape {values.shape} for {len(lengths)} prompts. Give "
+            "(prompts, heads, features), all of them 1 or more."
         )
+    return values, lengths
 
 
 def _names(names: Sequence[str] | None, n_features: int) -> tuple[str, ...]:
@@ -275,12 +302,15 @@ def _names(names: Sequence[str] | None, n_features: int) -> tuple[str, ...]:
         matching = len(extended) == n_features
         names = extended if matching else [f"feature{i}" for i in range(n_features)]
     if len(names) != n_features or len(set(names)) != n_features:
-        raise InputError(f"{len(set(names))} feature names for {n_features} columns")
+        raise InputError(
+            f"{len(set(names))} different feature names for {n_features} columns. "
+            "Give one for each."
+        )
     return tuple(names)
 
 
 def _fits_together(e: RecommendedEmbedding) -> bool:
-    """Whether shapes and values are such as `fit` makes them."""
+    """Return whether the shapes and values of an embedding fit together."""
     n_features = len(e.feature_names)
     return bool(
         e.bins.ndim == 1

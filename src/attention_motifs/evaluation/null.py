@@ -1,4 +1,4 @@
-"""The layer-matched permutation null, p-values, and their correction for many rows."""
+"""The layer-matched permutation null, p-values, and q-values."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attention_motifs.distances.complementary import benjamini_hochberg
 from attention_motifs.errors import InputError
+from attention_motifs.features.arguments import number_array, whole_number
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
 _ROUNDING = 1e-9
-"""A null value this little below the observed one counts as equal: the statistics are discrete,
-and the same set of heads summed in another order must not count as smaller."""
+"""Margin within which a null value equals the observed one: the statistics are discrete, and the
+same set of heads summed in another order must not count as smaller."""
 
 
 @dataclass(frozen=True)
 class NullTest:
-    """A statistic beside its permutation null; every number is NaN where it is undefined."""
+    """A statistic and its permutation null; every number is NaN if the statistic is undefined."""
 
     value: float
     null_mean: float
@@ -34,13 +34,12 @@ class NullTest:
 
 
 def generator(seed: int, *names: str) -> np.random.Generator:
-    """Random numbers for one row of the table, whatever other rows there are.
+    """Return the random generator of one row of the table, independent of the other rows.
 
     Raises:
-        InputError: if the seed is negative.
+        InputError: if the seed is not a whole number of 0 or more.
     """
-    if seed < 0:
-        raise InputError(f"seed {seed}: a seed is at least 0")
+    whole_number(seed, "seed")
     return np.random.default_rng([seed, zlib.crc32("\0".join(names).encode())])
 
 
@@ -50,15 +49,14 @@ def layer_matched_draws(
     n_draws: int,
     rng: np.random.Generator,
 ) -> Int[np.ndarray, "draws members"]:
-    """Draw sets of heads with as many heads in every layer as the class has there.
+    """Draw sets of heads with as many heads in every layer as the class has.
 
-    The heads of one model are given. Within a layer every set of that size is equally likely, and
-    layers are independent. A layer whose heads are all members leaves no freedom: they are in
-    every draw, so that part of the class is compared with itself; if no layer leaves freedom, all
-    draws equal the class and its p is 1: layers alone explain all there is to see.
+    All heads are of one model. Within a layer every set of that size is equally likely, and layers
+    are independent. A layer that holds members only is in every draw, so its part of the class is
+    compared with itself. If every layer is such, all draws equal the class and its p is 1.
 
     Returns:
-        Indices into the heads, one row per draw; rows are not sorted.
+        Indices of heads, one row per draw; rows are not sorted.
     """
     parts = [np.empty((n_draws, 0), dtype=np.int64)]
     for number in np.unique(layer[members]):
@@ -72,7 +70,7 @@ def layer_matched_draws(
 def layer_permutations(
     layer: Int[np.ndarray, " heads"], n_draws: int, rng: np.random.Generator
 ) -> Int[np.ndarray, "draws heads"]:
-    """Draw permutations of the heads of one model that keep every head in its layer."""
+    """Draw permutations of the heads of a model that keep every head in its layer."""
     permutations = np.empty((n_draws, len(layer)), dtype=np.int64)
     for number in np.unique(layer):
         of_layer = np.flatnonzero(layer == number)
@@ -82,9 +80,9 @@ def layer_permutations(
 
 
 def n_arrangements(members: Bool[np.ndarray, " heads"], layer: Int[np.ndarray, " heads"]) -> int:
-    """How many sets `layer_matched_draws` can draw: the product of binomials over the layers.
+    """Return the number of different draws: the product of binomials over the layers.
 
-    No p much below one over this number can be reached, however good the distances are.
+    p cannot be much below one over this number.
     """
     return math.prod(
         math.comb(int((layer == number).sum()), int(members[layer == number].sum()))
@@ -93,9 +91,9 @@ def n_arrangements(members: Bool[np.ndarray, " heads"], layer: Int[np.ndarray, "
 
 
 def compare(value: float, null: Float[np.ndarray, " draws"]) -> NullTest:
-    """Set a statistic, larger meaning better, beside its null; NaN if the value is NaN.
+    """Compare a statistic, larger meaning better, with its null; NaN if the statistic is NaN.
 
-    A draw whose statistic is undefined must have been given a value before.
+    Undefined null values must be replaced before.
     """
     if math.isnan(value):
         return NullTest(math.nan, math.nan, math.nan, math.nan)
@@ -109,17 +107,20 @@ def compare(value: float, null: Float[np.ndarray, " draws"]) -> NullTest:
 
 
 def false_discovery_rates(p: Sequence[float]) -> list[float]:
-    """Benjamini and Hochberg's (1995) q of every p, in the given order; NaN stays NaN.
+    """Return the Benjamini-Hochberg q-value (1995) of every p, in the given order.
 
-    An undefined p is no test, and does not count among them.
+    NaN stays NaN and does not count as a test.
 
     Raises:
-        InputError: if a p lies outside [0, 1].
+        InputError: if a p is outside 0 to 1.
     """
-    values = np.asarray(p, dtype=np.float64)
+    from scipy.stats import false_discovery_control
+
+    values = number_array(p, "p-values", ("tests",)).astype(np.float64)
     q = np.full(len(values), np.nan)
     defined = np.flatnonzero(~np.isnan(values))
     if (values[defined] < 0).any() or (values[defined] > 1).any():
-        raise InputError("p-values lie between 0 and 1")
-    q[defined] = benjamini_hochberg(values[defined])
+        raise InputError("p-values hold numbers outside 0 to 1. Give probabilities.")
+    if len(defined):
+        q[defined] = false_discovery_control(values[defined])
     return [float(x) for x in q]

@@ -1,4 +1,4 @@
-"""Stage 7: what the literature says about heads, with a citation for every word of it."""
+"""Classes of heads from the literature, each with its source."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""The records of `classes.json` and of a user's own file beside it: schema and validator.
+"""Records of `classes.json` and of a user's class file: their types and their validation.
 
 Both files are an object with `"schema": 1` and lists of objects (docs/known-heads.md):
 `models` (name, layers, heads, aliases), `groups` (name, colour, description, scheme), `classes`
 (name, group, description), `sources` (key, title, url, evidence, note) and `assignments` (model,
 head, class, source, note, conflict). A user's file may refer to what the package's file defines,
-and may not define it again.
+but must not define it again.
 """
 
 from __future__ import annotations
@@ -87,14 +87,14 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """One source's word that a head is of a class.
+    """The assignment of a head to a class by a source.
 
     Attributes:
         head: under the literature's name of the model.
         head_class: name of the class.
         source: key of the source.
         note: what the source says about this head.
-        conflict: who disagrees, where that is known from elsewhere than the assignments.
+        conflict: a disagreement that the assignments themselves do not show.
     """
 
     head: HeadId
@@ -106,7 +106,7 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Literature:
-    """All records, checked against each other, each kind in the order of the files."""
+    """All records, checked for consistency, in the order of the files."""
 
     models: Mapping[str, KnownModel] = field(default_factory=dict)
     groups: Mapping[str, HeadGroup] = field(default_factory=dict)
@@ -115,7 +115,7 @@ class Literature:
     assignments: tuple[Assignment, ...] = ()
 
     def model_name(self, name: str) -> str:
-        """Return the literature's name of a model; an unknown name is returned as it is.
+        """Return the literature's name of a model; an unknown name is returned unchanged.
 
         Aliases (`gpt2`, `openai-community/gpt2` for `gpt2-small`) are found in any case.
         """
@@ -131,11 +131,14 @@ def _aliases(models: Mapping[str, KnownModel]) -> dict[str, str]:
 
 
 def load_known_heads(extra: Path | None = None) -> Literature:
-    """Read the package's records, and those of a user's own file beside them.
+    """Read the records of the package and, if given, of a class file of the user.
+
+    Args:
+        extra: path of the user's class file.
 
     Raises:
-        InputError: if the user's file is missing, malformed, refers to something unknown, or says
-            something twice; one line with file, entry and mend.
+        InputError: if the user's file is missing or malformed, refers to an unknown record, or
+            repeats an assignment. The message names the file, the entry and the fix.
     """
     return _builtin() if extra is None else _extend(_builtin(), read_entry(Path(extra), SCHEMA))
 
@@ -147,7 +150,7 @@ def _builtin() -> Literature:
 
 
 def _extend(base: Literature, file: Entry) -> Literature:
-    """Add the records of a file to those there are, in the order in which they refer back."""
+    """Add the records of a file, in the order in which they refer to each other."""
     file.only(("schema", *_LISTS))
     now = base
     for entry in file.entries("models"):
@@ -163,16 +166,16 @@ def _extend(base: Literature, file: Entry) -> Literature:
         source = _read_source(entry)
         now = replace(now, sources=_added(now.sources, source.key, source, entry))
     assignments = list(now.assignments)
-    said = {(a.head, a.head_class, a.source) for a in assignments}
+    known = {(a.head, a.head_class, a.source) for a in assignments}
     for entry in file.entries("assignments"):
         assignment = _read_assignment(entry, now)
         key = (assignment.head, assignment.head_class, assignment.source)
-        if key in said:
+        if key in known:
             raise entry.error(
-                f"{assignment.source!r} is already said to call {assignment.head} "
-                f"{assignment.head_class!r}; remove one"
+                f"{assignment.source!r} already assigns {assignment.head} to "
+                f"{assignment.head_class!r}; remove one of the two"
             )
-        said.add(key)
+        known.add(key)
         assignments.append(assignment)
     return replace(now, assignments=tuple(assignments))
 
@@ -180,18 +183,18 @@ def _extend(base: Literature, file: Entry) -> Literature:
 T = TypeVar("T")
 
 
-def _added(there: Mapping[str, T], name: str, record: T, entry: Entry) -> Mapping[str, T]:
-    if name in there:
-        raise entry.error(f"{name!r} is already defined; remove it, or give it another name")
-    return {**there, name: record}
+def _added(records: Mapping[str, T], name: str, record: T, entry: Entry) -> Mapping[str, T]:
+    if name in records:
+        raise entry.error(f"{name!r} is already defined; remove it or choose another name")
+    return {**records, name: record}
 
 
-def _known(entry: Entry, key: str, there: Mapping[str, object]) -> str:
-    """Read a reference to a record that must be there."""
+def _known(entry: Entry, key: str, records: Mapping[str, object]) -> str:
+    """Read the name of a record that must exist."""
     name = entry.text(key)
-    if name not in there:
+    if name not in records:
         raise entry.error(
-            f"{key} {name!r} is not defined in this file; {did_you_mean(name, there)}"
+            f"{key} {name!r} is not defined in this file; {did_you_mean(name, records)}"
         )
     return name
 
@@ -219,15 +222,15 @@ def _read_model(entry: Entry, now: Literature) -> KnownModel:
 def _count(entry: Entry, key: str) -> int:
     value = entry.value.get(key)
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise entry.error(f"{key!r} is {value!r}; give how many the model has")
+        raise entry.error(f"{key!r} is {value!r}; give the number of {key} of the model")
     return value
 
 
 def _given_name(entry: Entry) -> str:
-    """Name of a class or group; figures and pages tell computed ones by their ending."""
+    """Read the name of a class or group, which must not look like a computed one."""
     name = entry.text("name")
     if name.endswith("(computed)"):
-        raise entry.error(f"name {name!r}: that ending is of behaviour scores; choose another")
+        raise entry.error(f"name {name!r} ends like that of a behaviour score; choose another name")
     return name
 
 
@@ -236,9 +239,9 @@ def _read_group(entry: Entry, now: Literature) -> HeadGroup:
     colour = entry.text("colour")
     if not _COLOUR.fullmatch(colour):
         raise entry.error(f"colour {colour!r} is not #RRGGBB; write it like '#0072B2'")
-    for other in now.groups.values():
-        if other.colour.casefold() == colour.casefold():
-            raise entry.error(f"colour {colour} already stands for {other.name!r}; choose another")
+    for group in now.groups.values():
+        if group.colour.casefold() == colour.casefold():
+            raise entry.error(f"colour {colour} is taken by {group.name!r}; choose another")
     description = entry.text("description", "")
     return HeadGroup(_given_name(entry), colour, description, entry.text("scheme", ""))
 
@@ -267,14 +270,14 @@ def _read_assignment(entry: Entry, now: Literature) -> Assignment:
     try:
         head = HeadId.parse(f"{name}:{written.strip()}")
     except InputError as error:
-        raise entry.error(f"head {written!r} is not one; write it as L5:H3") from error
+        raise entry.error(f"head {written!r} cannot be read; write it as L5:H3") from error
     if head.model != name:
-        raise entry.error(f"head {written!r} is not one; write it as L5:H3")
+        raise entry.error(f"head {written!r} cannot be read; write it as L5:H3")
     model = now.models.get(name)
     if model and not (head.layer < model.n_layers and head.index < model.n_heads):
         raise entry.error(
-            f"head {written!r} is not in {name}, which has L0 to L{model.n_layers - 1} and "
-            f"H0 to H{model.n_heads - 1}; check the number (they start at 0)"
+            f"head {written!r} is not in {name}, which has layers L0 to L{model.n_layers - 1} and "
+            f"heads H0 to H{model.n_heads - 1}; check the number (they start at 0)"
         )
     return Assignment(
         head,

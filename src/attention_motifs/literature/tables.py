@@ -1,4 +1,4 @@
-"""The records as tables: known heads, classes, conflicts and colours."""
+"""Tables of the literature's records: known heads, classes, conflicts and colours."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attention_motifs.errors import InputError
 from attention_motifs.head import HeadId
 from attention_motifs.literature.records import Literature, load_known_heads
 
@@ -13,56 +14,65 @@ if TYPE_CHECKING:
     import polars as pl
 
 UNKNOWN_COLOUR = "#BBBBBB"
-"""Heads of no known class (the grey of Paul Tol's bright scheme)."""
+"""Colour of heads of no known class (the grey of Paul Tol's bright scheme)."""
 
 
 COMPUTED_COLOURS = {"first-token sink": "#332288", "self": "#117733"}
-"""Behaviours that no group of the literature covers (Tol's muted scheme)."""
+"""Colours of behaviours that no group of the literature covers (Tol's muted scheme)."""
 
 
 def known_heads(model: str | None = None, extra: Path | None = None) -> pl.DataFrame:
-    """What the literature says, one row for each source's word on a head.
+    """Return the classes of heads in the literature, one row per head, class and source.
 
-    A head is in a class if any source says so (paper, section 3.1). Where a source that lists
-    heads of this class in this model leaves the head out, `conflict` names it.
+    A head is in a class if any source assigns it (paper, section 3.1). If another source lists
+    heads of this class in this model, but not this head, `conflict` names that source.
 
     Args:
-        model: only this model, by any of its names; the rows carry the name asked for. A model
-            that the literature does not mention has no rows.
-        extra: a file of your own beside the package's.
+        model: keep the rows of this model only, given by any of its names; the rows carry the name
+            given. There are no rows for a model that the literature does not cover.
+        extra: path of a class file of your own, added to the package's.
 
     Returns:
         Columns `model`, `head`, `layer`, `index`, `class`, `group`, `paper`, `url`, `evidence`,
-        `note` and `conflict` ("" where all agree), in the order of the files.
+        `note` and `conflict` ("" where the sources agree), in the order of the files.
 
     Raises:
-        InputError: if the user's file is malformed.
+        InputError: if the model is not a name, or the class file is malformed.
+
+    Examples:
+        >>> from attention_motifs import known_heads
+        >>> table = known_heads("gpt2-small")
+        >>> table.filter(table["class"] == "name mover")["head"][0]
+        'gpt2-small:L9:H6'
     """
     import polars as pl
 
     literature = load_known_heads(extra)
     omitted = _omitted(literature)
-    wanted = None if model is None else literature.model_name(model)
+    if model is not None and not isinstance(model, str):
+        raise InputError(f"model is {model!r}. Give the name of a model, such as 'gpt2-small'.")
+    name = None if model is None else literature.model_name(model)
     rows = []
-    for said in literature.assignments:
-        if wanted not in (None, said.head.model):
+    for assignment in literature.assignments:
+        if name not in (None, assignment.head.model):
             continue
-        head = HeadId(model or said.head.model, said.head.layer, said.head.index)
-        source = literature.sources[said.source]
-        disagree = [f"not in {key}" for key in omitted[said.head, said.head_class]]
+        layer, index = assignment.head.layer, assignment.head.index
+        head = HeadId(model or assignment.head.model, layer, index)
+        source = literature.sources[assignment.source]
+        disagree = [f"not in {key}" for key in omitted[assignment.head, assignment.head_class]]
         rows.append(
             {
                 "model": head.model,
                 "head": str(head),
                 "layer": head.layer,
                 "index": head.index,
-                "class": said.head_class,
-                "group": literature.classes[said.head_class].group,
+                "class": assignment.head_class,
+                "group": literature.classes[assignment.head_class].group,
                 "paper": source.title,
                 "url": source.url,
                 "evidence": source.evidence,
-                "note": said.note or source.note,
-                "conflict": "; ".join([*disagree, *filter(None, [said.conflict])]),
+                "note": assignment.note or source.note,
+                "conflict": "; ".join([*disagree, *filter(None, [assignment.conflict])]),
             }
         )
     text = ("model", "head", "class", "group", "paper", "url", "evidence", "note", "conflict")
@@ -72,30 +82,34 @@ def known_heads(model: str | None = None, extra: Path | None = None) -> pl.DataF
 
 
 def _omitted(literature: Literature) -> dict[tuple[HeadId, str], list[str]]:
-    """For each head of each class, the sources that list others of the class and model only."""
+    """Map each head and class to the sources that cover class and model, but omit the head."""
     covering: dict[tuple[str, str], list[str]] = {}
     listing: dict[tuple[HeadId, str], set[str]] = {}
-    for said in literature.assignments:
-        keys = covering.setdefault((said.head.model, said.head_class), [])
-        if said.source not in keys:
-            keys.append(said.source)
-        listing.setdefault((said.head, said.head_class), set()).add(said.source)
+    for assignment in literature.assignments:
+        keys = covering.setdefault((assignment.head.model, assignment.head_class), [])
+        if assignment.source not in keys:
+            keys.append(assignment.source)
+        listed = listing.setdefault((assignment.head, assignment.head_class), set())
+        listed.add(assignment.source)
     return {
-        (head, name): [key for key in covering[head.model, name] if key not in says]
-        for (head, name), says in listing.items()
+        (head, name): [key for key in covering[head.model, name] if key not in sources]
+        for (head, name), sources in listing.items()
     }
 
 
 def conflict_table(extra: Path | None = None) -> pl.DataFrame:
-    """Heads about which the sources disagree, one row per head and class.
+    """Return the heads about which sources disagree, one row per head and class.
+
+    Args:
+        extra: path of a class file of your own, added to the package's.
 
     Returns:
         Columns `head`, `class`, `says` (keys of the sources that list the head), `omits` (keys of
-        those that list others of the class and model, but not this head) and `note` (a
-        disagreement known from elsewhere).
+        the sources that list heads of the class and model, but not this head) and `note` (a
+        disagreement recorded with the assignment).
 
     Raises:
-        InputError: if the user's file is malformed.
+        InputError: if the class file is malformed.
     """
     import polars as pl
 
@@ -103,14 +117,14 @@ def conflict_table(extra: Path | None = None) -> pl.DataFrame:
     omitted = _omitted(literature)
     rows = []
     for (head, name), omits in omitted.items():
-        said = [a for a in literature.assignments if (a.head, a.head_class) == (head, name)]
-        notes = [a.conflict for a in said if a.conflict]
+        listing = [a for a in literature.assignments if (a.head, a.head_class) == (head, name)]
+        notes = [a.conflict for a in listing if a.conflict]
         if omits or notes:
             rows.append(
                 {
                     "head": str(head),
                     "class": name,
-                    "says": [a.source for a in said],
+                    "says": [a.source for a in listing],
                     "omits": omits,
                     "note": "; ".join(notes),
                 }
@@ -122,52 +136,55 @@ def conflict_table(extra: Path | None = None) -> pl.DataFrame:
 
 
 def classes_of(heads: Sequence[HeadId], extra: Path | None = None) -> list[list[str]]:
-    """List the known classes of each head, by any source; for most heads none.
+    """Return the known classes of each head, from any source.
 
     Args:
-        heads: under any name of their model.
-        extra: a file of your own beside the package's.
+        heads: heads under any name of their model.
+        extra: path of a class file of your own, added to the package's.
 
     Returns:
-        A list for each head, classes in the order of the class list.
+        A list for each head, in the order of the class list; empty for most heads.
 
     Raises:
-        InputError: if the user's file is malformed.
+        InputError: if the class file is malformed.
     """
     literature = load_known_heads(extra)
     known: dict[HeadId, set[str]] = {}
-    for said in literature.assignments:
-        known.setdefault(said.head, set()).add(said.head_class)
+    for assignment in literature.assignments:
+        known.setdefault(assignment.head, set()).add(assignment.head_class)
     names = {head.model: literature.model_name(head.model) for head in heads}
-    found = (known.get(HeadId(names[h.model], h.layer, h.index), set()) for h in heads)
-    return [[name for name in literature.classes if name in classes] for classes in found]
+    per_head = (known.get(HeadId(names[h.model], h.layer, h.index), set()) for h in heads)
+    return [[name for name in literature.classes if name in classes] for classes in per_head]
 
 
 def class_table(extra: Path | None = None) -> pl.DataFrame:
-    """List the classes, for `motifs classes`.
+    """Return the classes of the literature.
+
+    Args:
+        extra: path of a class file of your own, added to the package's.
 
     Returns:
-        Columns `class`, `group`, `colour`, `description`, `heads` (how many, each counted once),
+        Columns `class`, `group`, `colour`, `description`, `heads` (number of distinct heads),
         `models` and `sources` (lists).
 
     Raises:
-        InputError: if the user's file is malformed.
+        InputError: if the class file is malformed.
     """
     import polars as pl
 
     literature = load_known_heads(extra)
     rows = []
     for head_class in literature.classes.values():
-        said = [a for a in literature.assignments if a.head_class == head_class.name]
+        members = [a for a in literature.assignments if a.head_class == head_class.name]
         rows.append(
             {
                 "class": head_class.name,
                 "group": head_class.group,
                 "colour": literature.groups[head_class.group].colour,
                 "description": head_class.description,
-                "heads": len({a.head for a in said}),
-                "models": list(dict.fromkeys(a.head.model for a in said)),
-                "sources": list(dict.fromkeys(a.source for a in said)),
+                "heads": len({a.head for a in members}),
+                "models": list(dict.fromkeys(a.head.model for a in members)),
+                "sources": list(dict.fromkeys(a.source for a in members)),
             }
         )
     text = dict.fromkeys(("class", "group", "colour", "description"), pl.String)
@@ -176,19 +193,19 @@ def class_table(extra: Path | None = None) -> pl.DataFrame:
 
 
 def group_colours(extra: Path | None = None) -> dict[str, str]:
-    """Colour of each group, #RRGGBB, the same in every figure and page.
+    """Return the colour of each group as #RRGGBB, the same in every figure and page.
 
     Raises:
-        InputError: if the user's file is malformed.
+        InputError: if the class file is malformed.
     """
     return {group.name: group.colour for group in load_known_heads(extra).groups.values()}
 
 
 def class_colours(extra: Path | None = None) -> dict[str, str]:
-    """Colour of each class: that of its group.
+    """Return the colour of each class: that of its group.
 
     Raises:
-        InputError: if the user's file is malformed.
+        InputError: if the class file is malformed.
     """
     colours = group_colours(extra)
     return {c.name: colours[c.group] for c in load_known_heads(extra).classes.values()}

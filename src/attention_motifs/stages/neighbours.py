@@ -14,8 +14,8 @@ from attention_motifs.distances.index import HeadIndex
 from attention_motifs.distances.neighbour_files import (
     HEADS_PER_PART,
     is_made_from,
-    mend,
     n_parts,
+    rebuild_hint,
     write_part,
 )
 from attention_motifs.distances.neighbour_graph import Neighbours, Rows
@@ -114,7 +114,7 @@ def _index(
     path = atlas.index_path(metric)
     if is_made_from(path, made_from):
         try:
-            return HeadIndex.load(path, mend(atlas, metric))
+            return HeadIndex.load(path, rebuild_hint(atlas, metric))
         except AtlasError:
             pass  # damaged: made again
     with report(f"index of heads by {metric}", len(clouds)) as advance:
