@@ -192,7 +192,8 @@ def whole(
     from attention_motifs.atlas import Atlas
     from attention_motifs.prompts import prompts_digest
     from attention_motifs.stages.create import prompts_table
-    from attention_motifs.stages.extract import extract_from, source_of
+    from attention_motifs.stages.model_source import source_of
+    from attention_motifs.stages.parts import extract_from
     from attention_motifs.store.settings import Configuration
 
     configuration = Configuration(

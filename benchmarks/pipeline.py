@@ -223,7 +223,8 @@ def extract_all(
     from attention_motifs.atlas import Atlas
     from attention_motifs.prompts import Prompt, prompts_digest
     from attention_motifs.stages.create import prompts_table
-    from attention_motifs.stages.extract import PatternSource, extract_from, write_heads
+    from attention_motifs.stages.heads import write_heads
+    from attention_motifs.stages.parts import PatternSource, extract_from
     from attention_motifs.store.settings import Configuration
 
     n = given.tokens

@@ -13,7 +13,8 @@ from attention_motifs.prompts import Prompt, prompts_digest
 from attention_motifs.stages.create import prompts_table
 from attention_motifs.stages.distances import distances
 from attention_motifs.stages.embed import embed
-from attention_motifs.stages.extract import PatternSource, Sink, extract_from, write_heads
+from attention_motifs.stages.heads import write_heads
+from attention_motifs.stages.parts import PatternSource, Sink, extract_from
 from attention_motifs.store.settings import Configuration
 
 if TYPE_CHECKING:

@@ -25,8 +25,20 @@ def test_a_job_is_called_by_its_name_and_its_error_is_its_own(tmp_path: Path) ->
         call(Job("one", "jobs_to_run:note", (str(tmp_path), "mistaken")))
 
 
-def test_local_is_built_into_the_stages() -> None:
-    assert choose_executor() is None
+def test_the_local_executor_runs_jobs_in_order_and_ends_with_the_first_error(
+    tmp_path: Path,
+) -> None:
+    finished: list[tuple[int, object]] = []
+    steps: list[int] = []
+    executor = choose_executor()
+    jobs = [Job(str(i), "jobs_to_run:double", (i,), steps=i) for i in range(3)]
+    assert executor.run(jobs, steps.append, lambda *both: finished.append(both)) == [0, 2, 4]
+    assert finished == [(0, 0), (1, 2), (2, 4)]
+    assert steps == [0, 1, 2]
+    notes = [Job(n, "jobs_to_run:note", (str(tmp_path), n)) for n in ("a", "mistaken", "b")]
+    with pytest.raises(InputError, match="prompt 3"):
+        executor.run(notes, steps.append)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "mistaken"]
 
 
 def test_all_settings_of_ray_are_read() -> None:
@@ -39,10 +51,10 @@ def test_all_settings_of_ray_are_read() -> None:
     ("name", "settings", "told"),
     [
         ("dask", {}, "choose local or ray"),
-        ("local", {"address": "auto"}, "--ray-address auto: is for --executor ray"),
+        ("local", {"address": "auto"}, "--ray-address auto: add --executor ray"),
         ("local", {"n_workers": 2}, "--ray-workers 2"),
         ("local", {"worker": "cpus=1"}, "--ray-worker cpus=1"),
-        ("ray", {"n_workers": 0}, "at least 1"),
+        ("ray", {"n_workers": 0}, "--ray-workers 0: give 1 or more"),
         ("ray", {"worker": "gpus"}, "NAME=NUMBER"),
         ("ray", {"worker": "=2"}, "NAME=NUMBER"),
         ("ray", {"worker": "cpus=-1"}, "NAME=NUMBER"),

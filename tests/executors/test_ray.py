@@ -15,7 +15,7 @@ import pytest
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.errors import InputError, JobsFailedError
-from attention_motifs.executors import Job, RayExecutor
+from attention_motifs.executors import LOCAL, Executor, Job, RayExecutor
 from attention_motifs.stages.create import create_or_resume
 from attention_motifs.stages.extract import extract
 from attention_motifs.stages.score import score
@@ -110,7 +110,7 @@ def many(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_prompts(tmp_path_factory.mktemp("many") / "prompts.jsonl", texts(150))
 
 
-def extracted(path: Path, tiny: Tiny, prompts: Path, executor: RayExecutor | None) -> Atlas:
+def extracted(path: Path, tiny: Tiny, prompts: Path, executor: Executor) -> Atlas:
     with Atlas.lock(path, new=True):
         atlas = create_or_resume(path, tiny.configuration(prompts=str(prompts)))
         extract(atlas, executor=executor)
@@ -167,7 +167,7 @@ def test_the_atlas_is_the_same_bit_for_bit_though_a_worker_is_killed(
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as many as each worker has
     try:
-        here = extracted(tmp_path / "here", tiny, many, None)
+        here = extracted(tmp_path / "here", tiny, many, LOCAL)
     finally:
         torch.set_num_threads(threads)
     killer = Killer(tmp_path / "there")
@@ -228,7 +228,8 @@ def test_a_model_that_is_not_there_is_one_line(tiny: Tiny, many: Path, tmp_path:
 def test_a_sweep_by_workers_gives_the_same_rows(built: Atlas, tmp_path: Path) -> None:
     import torch
 
-    from attention_motifs.stages.ablation.ablate import Settings, sweep
+    from attention_motifs.stages.ablation.ablate import sweep
+    from attention_motifs.stages.ablation.settings import Settings
 
     settings = Settings(n_sequences=5, methods=("mean", "resample"))
     threads = torch.get_num_threads()

@@ -16,7 +16,8 @@ from attention_motifs.behaviour import CLASS_THRESHOLDS
 from attention_motifs.cli import main
 from attention_motifs.errors import InputError
 from attention_motifs.stages.ablation import ablate as stage
-from attention_motifs.stages.ablation.ablate import Settings, ablate, sweep
+from attention_motifs.stages.ablation.ablate import ablate, sweep
+from attention_motifs.stages.ablation.settings import Settings
 from attention_motifs.stages.ablation.targets import (
     class_heads,
     cluster_heads,

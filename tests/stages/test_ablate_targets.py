@@ -19,7 +19,8 @@ from attention_motifs.behaviour import CLASS_THRESHOLDS, Ablation, run_ablated
 from attention_motifs.cli import main
 from attention_motifs.errors import InputError
 from attention_motifs.extraction import load_model
-from attention_motifs.stages.ablation.ablate import Settings, ablate, sweep
+from attention_motifs.stages.ablation.ablate import ablate, sweep
+from attention_motifs.stages.ablation.settings import Settings
 from attention_motifs.stages.ablation.targets import class_heads, named_heads
 from attention_motifs.stages.cluster import cluster
 from attention_motifs.stages.run import build

@@ -14,10 +14,9 @@ import torch
 from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.check import check_atlas
 from attention_motifs.errors import AtlasError
-from attention_motifs.executors.jobs import Job, call
 from attention_motifs.extraction import loading
-from attention_motifs.progress import Advance, silent
-from attention_motifs.stages import distribute
+from attention_motifs.progress import silent
+from attention_motifs.stages import extract as stage
 from attention_motifs.stages.create import create_or_resume
 from attention_motifs.stages.extract import extract
 from attention_motifs.stages.run import add, build
@@ -113,18 +112,6 @@ def test_an_added_model_is_placed_in_its_own_dtype(
     assert features(grown, "brain") == features(by_auto, "brain")
 
 
-class Here:
-    """Runs jobs in this process, as a worker would."""
-
-    def run(self, jobs: Sequence[Job], advance: Advance) -> list[Any]:
-        done = [call(job) for job in jobs]
-        advance(sum(job.steps for job in jobs))
-        return done
-
-    def close(self) -> None:
-        pass
-
-
 def test_workers_load_a_model_once_and_all_in_the_dtype_it_was_begun_in(
     by_auto: Atlas,
     tiny: Tiny,
@@ -133,23 +120,21 @@ def test_workers_load_a_model_once_and_all_in_the_dtype_it_was_begun_in(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     loads: list[str] = []
-    load = distribute.model_source
+    load = stage.model_source
 
     def counted(*arguments: Any, **named: Any) -> Any:
         loads.append(named["dtype"])
         return load(*arguments, **named)
 
-    monkeypatch.setattr(distribute, "model_source", counted)
-    distribute._source_of_process.cache_clear()
+    monkeypatch.setattr(stage, "model_source", counted)
     configuration = replace(by_auto.manifest.configuration, models=(stored["half"],))
     with Atlas.lock(tmp_path / "atlas", new=True):
         atlas = create_or_resume(tmp_path / "atlas", configuration)
-        extract(atlas, device="cpu", executor=Here())
+        extract(atlas, device="cpu")
     assert features(atlas, "half") == features(by_auto, "half")
     assert loads == ["float32"]
     # A worker that has a GPU makes its part in what the model was begun in, not in float16.
     atlas.part_path("half", 1).unlink()
     monkeypatch.setattr(loading, "dtype_as_stored", lambda _folder, _device: "float16")
-    distribute.extract_part(atlas.path, stored["half"], 1, "cpu", "float32")
+    stage.extract_part(atlas.path, stored["half"], 1, "cpu", "float32")
     assert features(atlas, "half") == features(by_auto, "half")
-    distribute._source_of_process.cache_clear()

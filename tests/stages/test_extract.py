@@ -14,16 +14,10 @@ from attention_motifs import extraction
 from attention_motifs.atlas import Atlas
 from attention_motifs.errors import AtlasError
 from attention_motifs.stages.create import create_or_resume
-from attention_motifs.stages.distribute import extract_part
-from attention_motifs.stages.extract import (
-    begin_model,
-    extract,
-    finish_model,
-    model_source,
-    source_of,
-    write_heads,
-    write_part,
-)
+from attention_motifs.stages.extract import extract, extract_part
+from attention_motifs.stages.heads import write_heads
+from attention_motifs.stages.model_source import model_source, source_of
+from attention_motifs.stages.parts import begin_model, finish_model, write_part
 from conftest import Tiny, contents
 from tiny_models import texts
 

@@ -23,7 +23,7 @@ from attention_motifs.features.registry import BUILT_IN_SETS
 from attention_motifs.models.tokenizing import TokenizedPrompt
 from attention_motifs.prompts import Prompt, prompts_digest
 from attention_motifs.stages.create import prompts_table
-from attention_motifs.stages.extract import PatternSource, Sink, extract_from
+from attention_motifs.stages.parts import PatternSource, Sink, extract_from
 from attention_motifs.store.settings import Configuration
 from features.patterns import softmax_pattern
 

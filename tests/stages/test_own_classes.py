@@ -18,7 +18,7 @@ from attention_motifs.site.export import inputs_digest
 from attention_motifs.stages import create
 from attention_motifs.stages.create import forget_classes, save_classes
 from attention_motifs.stages.evaluate import literature_classes
-from attention_motifs.stages.extract import write_heads
+from attention_motifs.stages.heads import write_heads
 from synthetic_atlas import make_synthetic_atlas
 
 HEADS = ("L0:H0", "L1:H1", "L2:H0")

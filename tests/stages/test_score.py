@@ -23,7 +23,7 @@ from attention_motifs.behaviour import (
 from attention_motifs.errors import InputError
 from attention_motifs.extraction import load_model, run_tapped
 from attention_motifs.models.tokenizing import first_token
-from attention_motifs.stages.extract import write_heads
+from attention_motifs.stages.heads import write_heads
 from attention_motifs.stages.run import add
 from attention_motifs.stages.score import SPREAD, score
 from conftest import Tiny, contents

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from attention_motifs.executors import Executor
-    from attention_motifs.stages.ablation.ablate import Settings
+    from attention_motifs.stages.ablation.settings import Settings
     from attention_motifs.stages.ablation.targets import Target
 
 
@@ -117,7 +117,7 @@ def ablate(
       motifs ablate --sweep gemma-3-270m --sequences 8
       motifs ablate --sweep gemma-3-270m --executor ray --ray-worker gpus=1
     """
-    from attention_motifs.stages.ablation.ablate import Settings
+    from attention_motifs.stages.ablation.settings import Settings
 
     name, equals, _ = (model or "").partition("=")
     wish = Wish(tuple(heads or ()), sweep, near, class_name, cluster, n, metric, name)
@@ -146,7 +146,7 @@ def _run(
     wish: Wish,
     settings: Settings,
     local: str | None,
-    executor: Executor | None,
+    executor: Executor,
 ) -> pl.DataFrame:
     """Sweep, or ablate what is meant; the rows of the table that this gives."""
     from attention_motifs.errors import InputError

@@ -14,6 +14,7 @@ from attention_motifs.cli.console import errors, print_line, report
 from attention_motifs.cli.setting_options import takes_settings
 from attention_motifs.distances.neighbour_graph import DENSE_LIMIT
 from attention_motifs.errors import InputError
+from attention_motifs.executors import LOCAL
 from attention_motifs.store.settings import FEATURE_SETS, BuildSettings, Configuration
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def build(
     print_line(f"The atlas is in {folder}. Ask it: motifs near HEAD --atlas {folder}")
 
 
-def run_plan(folder: str | Path, plan: BuildPlan, executor: Executor | None = None) -> Atlas:
+def run_plan(folder: str | Path, plan: BuildPlan, executor: Executor = LOCAL) -> Atlas:
     """Build what a configuration asks for, what is there already being kept."""
     from attention_motifs.cli.explorer import print_page
     from attention_motifs.stages import run

@@ -125,8 +125,8 @@ HeadArgument = Annotated[
 
 def choose_executor(
     executor: str, ray_address: str | None, ray_workers: int | None, ray_worker: str | None
-) -> Executor | None:
-    """Return who runs the models; None for this process."""
+) -> Executor:
+    """Return the executor that the options describe."""
     from attention_motifs.executors import choose_executor as choose
 
     return choose(executor, address=ray_address, n_workers=ray_workers, worker=ray_worker)

@@ -1,19 +1,21 @@
-"""Where work is done: in this process, or by the workers of a Ray cluster.
+"""Executors: run the jobs of a stage in this process or on the workers of a Ray cluster.
 
-A stage cuts its work into jobs that depend on nothing but their arguments, and hands them to an
-executor. Which one does not change what they give.
+A job depends on nothing but its arguments, so that the results do not depend on the executor.
 """
 
 from __future__ import annotations
 
 from attention_motifs.executors.jobs import Executor, Job
+from attention_motifs.executors.local import LOCAL, LocalExecutor
 from attention_motifs.executors.parsing import EXECUTORS, choose_executor
 from attention_motifs.executors.ray_actors import RayExecutor
 
 __all__ = [
     "EXECUTORS",
+    "LOCAL",
     "Executor",
     "Job",
+    "LocalExecutor",
     "RayExecutor",
     "choose_executor",
 ]

@@ -1,4 +1,4 @@
-"""From what a user writes to an executor."""
+"""Options of the command line to an executor."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 
 from attention_motifs.errors import InputError
 from attention_motifs.executors.jobs import Executor
+from attention_motifs.executors.local import LOCAL
 from attention_motifs.executors.ray_actors import RayExecutor
 
 EXECUTORS = ("local", "ray")
@@ -17,18 +18,18 @@ def choose_executor(
     address: str | None = None,
     n_workers: int | None = None,
     worker: str | None = None,
-) -> Executor | None:
-    """Return the executor meant; None for `local`, which stages have built in.
+) -> Executor:
+    """Return the executor that the options describe.
 
     Args:
-        name: one of `EXECUTORS`.
-        address: of the Ray cluster: `auto`, `local` (one is started here, the default), host:port
-            or a `ray://` URL.
-        n_workers: at most so many; by default as many as the cluster has room for.
-        worker: what each worker takes, such as `cpus=2,gpus=0.5,a100=1`.
+        name: `local` (this process) or `ray`.
+        address: Ray cluster: `local` (start one here; the default), `auto` (use the running one),
+            `host:port` or a `ray://` URL.
+        n_workers: largest number of Ray workers; default: as many as the cluster has room for.
+        worker: resources of each Ray worker, such as `cpus=2,gpus=0.5,a100=1`.
 
     Raises:
-        InputError: if the name is not known, or a setting cannot be read or is not for it.
+        InputError: if the name is not known, or an option is malformed or needs `ray`.
     """
     if name not in EXECUTORS:
         raise InputError(f"--executor {name!r}: choose {' or '.join(EXECUTORS)}")
@@ -39,10 +40,10 @@ def choose_executor(
             ("--ray-worker", worker),
         ):
             if value is not None:
-                raise InputError(f"{option} {value}: is for --executor ray")
-        return None
+                raise InputError(f"{option} {value}: add --executor ray, or leave this option out")
+        return LOCAL
     if n_workers is not None and n_workers < 1:
-        raise InputError(f"--ray-workers {n_workers}: at least 1 is needed")
+        raise InputError(f"--ray-workers {n_workers}: give 1 or more")
     resources = read_resources(worker or "")
     return RayExecutor(
         address=address or "local",
@@ -54,12 +55,12 @@ def choose_executor(
 
 
 def read_resources(text: str) -> dict[str, float]:
-    """Read `cpus=2,gpus=0.5,a100=1`.
+    """Read resources such as `cpus=2,gpus=0.5,a100=1`.
 
     Raises:
         InputError: if an entry is not NAME=NUMBER with a number of at least 0.
     """
-    found: dict[str, float] = {}
+    resources: dict[str, float] = {}
     for entry in filter(None, (part.strip() for part in text.split(","))):
         name, _, amount = (word.strip() for word in entry.partition("="))
         try:
@@ -70,5 +71,5 @@ def read_resources(text: str) -> dict[str, float]:
             raise InputError(
                 f"--ray-worker {entry!r}: write NAME=NUMBER, such as cpus=2,gpus=0.5,a100=1"
             )
-        found[name] = number
-    return found
+        resources[name] = number
+    return resources

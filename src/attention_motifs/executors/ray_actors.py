@@ -1,4 +1,4 @@
-"""Jobs on a Ray cluster: each worker is an actor that keeps its model loaded."""
+"""Jobs on a Ray cluster: every worker is an actor that keeps its model loaded."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from attention_motifs.errors import InputError, JobsFailedError, MotifsError, ResourceError
-from attention_motifs.executors.jobs import Job, call, failed_jobs
+from attention_motifs.executors.jobs import Done, Job, Live, Plain, call, failed_jobs, ignore
 from attention_motifs.progress import Advance
 
 TRIES = 3
-"""Of a job whose worker dies, or which raises what is not the user's mistake."""
+"""Attempts at a job whose worker dies, or which raises anything but a user's mistake."""
 
 
 class Worker:
-    """What runs in each actor's process."""
+    """The actor: runs jobs in its own process."""
 
     def __init__(self, folder: str) -> None:
-        """Work in the folder of the command, which relative paths of models begin at."""
-        with suppress(OSError):  # on another machine it may not be there; whole paths may
+        """Change to the folder of the command, since paths of models may be relative to it."""
+        with suppress(OSError):  # another machine may not have it, and absolute paths still work
             os.chdir(folder)
 
     def ready(self) -> None:
@@ -37,29 +37,29 @@ class Worker:
 
 @dataclass
 class RayExecutor:
-    """Runs jobs on the workers of a Ray cluster that all see the atlas's folder."""
+    """Runs jobs on the workers of a Ray cluster; all workers must see the folder of the atlas."""
 
     address: str = "local"
-    """`local` starts one here, for as long as jobs run; `auto` finds the one that is there."""
+    """`local` starts a cluster here while jobs run; `auto` uses the running one."""
     n_workers: int | None = None
-    """At most; by default as many as the cluster has room for."""
+    """Largest number of workers; default: as many as the cluster has room for."""
     cpus: float = 1.0
-    """Of each worker, which also runs as many threads."""
+    """CPUs of each worker, which runs as many threads."""
     gpus: float = 0.0
-    """Of each worker; 0.5 lets two workers share one."""
+    """GPUs of each worker; 0.5 lets two workers share one."""
     resources: Mapping[str, float] = field(default_factory=dict)
-    """Of each worker, by the cluster's own names."""
+    """Custom resources of each worker, by the names that the cluster gives them."""
     _crew: _Crew | None = field(default=None, init=False, repr=False, compare=False)
     _ends: ExitStack = field(default_factory=ExitStack, init=False, repr=False, compare=False)
 
-    def run(self, jobs: Sequence[Job], advance: Advance) -> list[Any]:
-        """Run all jobs, see `Executor.run`. The workers stay, with their models, until `close`.
+    def run(self, jobs: Sequence[Job], advance: Advance, done: Done = ignore) -> list[Any]:
+        """Run all jobs, see `Executor.run`. The workers keep their models until `close`.
 
         Raises:
-            InputError: if Ray is not installed, there is no cluster, or it has nowhere a worker
-                fits.
+            InputError: if Ray is not installed, no cluster answers, or no machine has room for a
+                worker.
             ResourceError: if workers die before they are ready.
-            JobsFailedError: if jobs failed for good, once the others are done.
+            JobsFailedError: if jobs failed for good, after the others finished.
         """
         if not jobs:
             return []
@@ -69,15 +69,19 @@ class RayExecutor:
             self._crew = _Crew(ray, self, min(room, self.n_workers or room))
             self._ends.callback(self._crew.dismiss)
         try:
-            return self._crew.run(jobs, advance)
+            return self._crew.run(jobs, advance, done)
         except JobsFailedError:
             raise
-        except BaseException:  # Ctrl-C too: what the workers are at is of no use any more
+        except BaseException:  # Ctrl-C too: nobody needs the results of the running jobs
             self.close()
             raise
 
+    def share(self, live: Live, plain: Plain) -> Live | Plain:  # noqa: ARG002
+        """Return the plain form: workers are other processes."""
+        return plain
+
     def close(self) -> None:
-        """End the workers, and leave the cluster; a later `run` begins anew."""
+        """Stop the workers and disconnect from the cluster; a later `run` connects again."""
         self._crew = None
         self._ends.close()
 
@@ -90,7 +94,7 @@ class RayExecutor:
             raise InputError(
                 "--executor ray: Ray is not installed; run: pip install 'attention-motifs[ray]'"
             ) from error
-        if ray.is_initialized():  # by the program that calls us
+        if ray.is_initialized():  # by the calling program
             yield ray
             return
         try:
@@ -114,7 +118,7 @@ class RayExecutor:
         return {"CPU": self.cpus, "GPU": self.gpus, **self.resources}
 
     def _room(self, ray: Any) -> int:
-        """How many workers fit on the machines of the cluster."""
+        """Return how many workers fit on the machines of the cluster."""
         needs = {name: amount for name, amount in self._needs().items() if amount > 0}
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         room = sum(
@@ -124,19 +128,19 @@ class RayExecutor:
             for node in nodes
         )
         if room < 1:
-            asked = ", ".join(f"{name} {amount:g}" for name, amount in needs.items())
-            there = "; ".join(
+            needed = ", ".join(f"{name} {amount:g}" for name, amount in needs.items())
+            available = "; ".join(
                 ", ".join(f"{name} {node[name]:g}" for name in needs if name in node) or "none"
                 for node in nodes
             )
             raise InputError(
-                f"--ray-worker: no machine of the cluster has {asked} (it has: {there}); ask for "
-                "less"
+                f"--ray-worker: no machine of the cluster has {needed} (available: {available}). "
+                "Give each worker less"
             )
         return room
 
     def start_worker(self, ray: Any) -> Any:
-        """Start one actor; Ray finds the place."""
+        """Start one actor; Ray chooses the machine."""
         threads = str(max(1, int(self.cpus)))
         variables = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), threads)
         variables["NUMBA_NUM_THREADS"] = variables["OPENBLAS_NUM_THREADS"] = threads
@@ -156,11 +160,11 @@ class RayExecutor:
 class _Busy:
     worker: Any
     job: int | None
-    """None while the worker starts."""
+    """Position of its job; None while the worker starts."""
 
 
 class _Crew:
-    """The workers of one run and what each is doing."""
+    """The workers of one run and the job of each."""
 
     def __init__(self, ray: Any, executor: RayExecutor, n_workers: int) -> None:
         self.ray, self.executor, self.n_workers = ray, executor, n_workers
@@ -170,67 +174,69 @@ class _Crew:
         self.failed_starts = 0
 
     def _hire(self, n_jobs: int) -> None:
-        """Start as many workers as are missing for the jobs that are left."""
+        """Start the workers that are missing for the remaining jobs."""
         for _ in range(min(self.n_workers, n_jobs) - len(self.busy) - len(self.idle)):
             worker = self.executor.start_worker(self.ray)
             self.busy[worker.ready.remote()] = _Busy(worker, None)
 
     def dismiss(self) -> None:
-        """End all workers, also in the middle of a job: parts are whole or absent."""
-        for worker in [*self.idle, *(one.worker for one in self.busy.values())]:
+        """Stop all workers, also during a job: a part is complete or absent."""
+        for worker in [*self.idle, *(busy.worker for busy in self.busy.values())]:
             self.ray.kill(worker)
 
-    def run(self, jobs: Sequence[Job], advance: Advance) -> list[Any]:
-        """Give out jobs until each is done or has failed for good."""
+    def run(self, jobs: Sequence[Job], advance: Advance, done: Done) -> list[Any]:
+        """Assign jobs until each finished or failed for good."""
         waiting = deque(range(len(jobs)))
         tries = [0] * len(jobs)
         results: list[Any] = [None] * len(jobs)
         failed: list[tuple[str, str]] = []
-        left = len(jobs)
-        while left:
-            self._hire(left)
+        remaining = len(jobs)
+        while remaining:
+            self._hire(remaining)
             self._assign(jobs, waiting)
-            done, _ = self.ray.wait(list(self.busy), num_returns=1)
-            one = self.busy.pop(done[0])
-            result, error, died = self._outcome(done[0])
+            ready, _ = self.ray.wait(list(self.busy), num_returns=1)
+            busy = self.busy.pop(ready[0])
+            result, error, died = self._outcome(ready[0])
             if died:
-                self.loaded.pop(one.worker, None)
-                self.ray.kill(one.worker)  # in case it is only out of reach
-                self._count_start(one, error)
+                self.loaded.pop(busy.worker, None)
+                self.ray.kill(busy.worker)  # it may only be unreachable
+                self._count_start(busy, error)
             else:
-                self.idle.append(one.worker)
+                self.idle.append(busy.worker)
                 self.failed_starts = 0
-            if one.job is None:
+            if busy.job is None:
                 continue
-            job = jobs[one.job]
+            job = jobs[busy.job]
             if error is not None:
-                tries[one.job] += 1
-                if tries[one.job] < TRIES and not _is_users(error):
-                    waiting.append(one.job)
+                tries[busy.job] += 1
+                if tries[busy.job] < TRIES and not _is_mistake(error):
+                    waiting.append(busy.job)
                     continue
-                failed.append((job.name, _told(error, tries[one.job])))
-            results[one.job] = result
-            left -= 1
+                failed.append((job.name, _reason(error, tries[busy.job])))
+            else:
+                results[busy.job] = result
+                done(busy.job, result)
+            remaining -= 1
             advance(job.steps)
         if failed:
             raise failed_jobs(failed, len(jobs))
         return results
 
     def _assign(self, jobs: Sequence[Job], waiting: deque[int]) -> None:
-        """Give idle workers jobs: of the model that they have loaded, else of the rarest one."""
+        """Assign idle workers jobs of the model that they have loaded, else of the rarest model."""
         while self.idle and waiting:
             worker = self.idle.pop()
-            crowd = list(self.loaded.values())
-            own = self.loaded.get(worker)
-            at = next((i for i in waiting if jobs[i].loads == own), None)
-            if at is None:
-                at = min(waiting, key=lambda i: crowd.count(jobs[i].loads))
-            waiting.remove(at)
-            self.loaded[worker] = jobs[at].loads
-            self.busy[worker.call.remote(jobs[at])] = _Busy(worker, at)
+            loaded = list(self.loaded.values())
+            model = self.loaded.get(worker)
+            position = next((i for i in waiting if jobs[i].loads == model), None)
+            if position is None:
+                position = min(waiting, key=lambda i: loaded.count(jobs[i].loads))
+            waiting.remove(position)
+            self.loaded[worker] = jobs[position].loads
+            self.busy[worker.call.remote(jobs[position])] = _Busy(worker, position)
 
     def _outcome(self, reference: Any) -> tuple[Any, BaseException | None, bool]:
-        """What a call gave, or its error, and whether the worker died of it."""
+        """Return the result of a call, or its error, and whether the worker died."""
         from ray import exceptions
 
         try:
@@ -240,23 +246,23 @@ class _Crew:
         except exceptions.RayError as error:
             return None, error, True
 
-    def _count_start(self, one: _Busy, error: BaseException | None) -> None:
-        if one.job is not None:
+    def _count_start(self, busy: _Busy, error: BaseException | None) -> None:
+        if busy.job is not None:
             return
         self.failed_starts += 1
         if self.failed_starts >= TRIES:
             raise ResourceError(
-                f"--executor ray: {TRIES} workers died while starting ({_first_line(error)}); is "
-                "attention-motifs installed on all machines of the cluster?"
+                f"--executor ray: {TRIES} workers died while starting ({_first_line(error)}). "
+                "Install attention-motifs on all machines of the cluster"
             )
 
 
-def _is_users(error: BaseException) -> bool:
-    """Whether the error is one that trying again cannot mend."""
+def _is_mistake(error: BaseException) -> bool:
+    """Return whether the error is a user's mistake, which another attempt repeats."""
     return isinstance(error, MotifsError) and not isinstance(error, ResourceError)
 
 
-def _told(error: BaseException, tries: int) -> str:
+def _reason(error: BaseException, tries: int) -> str:
     if isinstance(error, MotifsError):
         return str(error)
     return f"{type(error).__name__}: {_first_line(error)}, {tries} times"

@@ -9,7 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from attention_motifs.extraction.loading import load_model, resolve_dtype
+    from attention_motifs.extraction.loading import (
+        ModelIdentity,
+        identify_model,
+        load_model,
+        resolve_dtype,
+    )
     from attention_motifs.extraction.stream import (
         PatternBatch,
         extract_patterns,
@@ -21,9 +26,11 @@ if TYPE_CHECKING:
     from attention_motifs.models.tokenizing import tokenize
 
 _MODULES = {
+    "ModelIdentity": "extraction.loading",
     "PatternBatch": "extraction.stream",
     "extract_patterns": "extraction.stream",
     "for_each_layer": "extraction.stream",
+    "identify_model": "extraction.loading",
     "load_model": "extraction.loading",
     "most_at_once": "extraction.stream",
     "resolve": "models.sources",
@@ -33,9 +40,11 @@ _MODULES = {
 }
 
 __all__ = [
+    "ModelIdentity",
     "PatternBatch",
     "extract_patterns",
     "for_each_layer",
+    "identify_model",
     "load_model",
     "most_at_once",
     "resolve",

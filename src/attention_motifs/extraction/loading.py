@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,40 @@ def resolve_dtype(wanted: str, dtype: str, *, device: str = "auto", report: Repo
     return dtype_as_stored(local_folder(resolve(wanted), report), _device(device))
 
 
+@dataclass(frozen=True)
+class ModelIdentity:
+    """Name, digests and dtype of a model: the patterns of a text depend on nothing else."""
+
+    name: str
+    weights_sha256: str
+    tokenizer_sha256: str
+    dtype: str
+
+
+def identify_model(
+    wanted: str, *, device: str = "auto", dtype: str = "float32", report: Report = silent
+) -> ModelIdentity:
+    """Return the identity of the model that `load_model` would load, without loading it.
+
+    Args:
+        wanted: see `resolve`.
+        device: see `load_model`.
+        dtype: see `load_model`.
+        report: shows progress of fetching.
+
+    Raises:
+        InputError, ModelError, ResourceError: as `load_model`, before it loads.
+    """
+    reference = resolve(wanted)
+    folder = local_folder(reference, report)
+    chosen = dtype_as_stored(folder, _device(device)) if dtype == AUTO else dtype
+    return ModelIdentity(reference.name, _weights_sha256(folder), _tokenizer_sha256(folder), chosen)
+
+
+def _weights_sha256(folder: Path) -> str:
+    return _record(folder).get("sha256") or weights_sha256(folder)
+
+
 def _load(
     reference: ModelReference,
     folder: Path,
@@ -103,7 +137,7 @@ def _load(
         kind=reference.kind,
         location=record.get("location") or _shown(reference),
         revision=_revision(folder) if reference.kind == "hub" else None,
-        weights_sha256=record.get("sha256") or weights_sha256(folder),
+        weights_sha256=_weights_sha256(folder),
         tokenizer_sha256=_tokenizer_sha256(folder),
         licence=record.get("licence"),
         architecture=config.model_type,

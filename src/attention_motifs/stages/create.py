@@ -13,7 +13,7 @@ from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.features import feature_names
 from attention_motifs.literature import load_known_heads
 from attention_motifs.prompts import load_prompts, prompts_digest
-from attention_motifs.stages.extract import write_heads
+from attention_motifs.stages.heads import write_heads
 from attention_motifs.store import files, remote
 from attention_motifs.store.settings import Configuration
 

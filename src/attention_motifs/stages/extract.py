@@ -1,56 +1,39 @@
-"""Models and prompts to features: the stage `extract`, one part at a time.
+"""The stage `extract`: models and prompts to patterns, tokens and features.
 
-A part holds the features of one model on one block of prompts. It depends on the atlas's
-configuration and prompts, the model and the number of the block alone, so that parts can be made in
-any order and by any process: `distribute.extract_part` makes one from nothing but these.
+The stage cuts its work into jobs of one model and one block of prompts, and passes them to an
+executor.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from attention_motifs.atlas import BLOCK_SIZE, IMPORTED, Atlas
-from attention_motifs.atlas.packed_patterns import pack_triangles
+from attention_motifs.atlas import IMPORTED, Atlas
 from attention_motifs.errors import AtlasError, InputError
-from attention_motifs.features import compute_features, feature_names
-from attention_motifs.features.compute import available_cores
-from attention_motifs.head import HeadId, model_folder
+from attention_motifs.executors import LOCAL, Executor, Job
+from attention_motifs.head import model_folder
 from attention_motifs.progress import Report, silent
+from attention_motifs.stages.heads import write_heads
+from attention_motifs.stages.model_source import dtype_in, model_source, wanted_model
+from attention_motifs.stages.parts import (
+    PatternSource,
+    begin_model,
+    extract_inputs,
+    finish_model,
+    is_extracted,
+    missing_parts,
+    positions_of,
+    warn_of_prompts,
+    write_part,
+)
 from attention_motifs.store import files
 from attention_motifs.store.settings import Configuration
 
 if TYPE_CHECKING:
-    import polars as pl
-    from jaxtyping import Float, UInt8
-
-    from attention_motifs.executors import Executor
-    from attention_motifs.models.model import LoadedModel
-    from attention_motifs.models.tokenizing import TokenizedPrompt
-
-Sink = Callable[[int, Sequence[int], Any], None]
-"""Takes a layer, the positions of the prompts in the block, and patterns (B, H, n, n)."""
-
-
-@dataclass(frozen=True)
-class PatternSource:
-    """Where the patterns of one model on the atlas's prompts come from."""
-
-    model: str
-    info: Mapping[str, Any]
-    """As in the manifest; has at least n_layers, n_heads and weights_sha256."""
-    tokens: Sequence[tuple[tuple[int, ...], tuple[str, ...]]]
-    """Token ids and their texts, per prompt."""
-    run_block: Callable[[Sequence[int], Sink], None]
-    """Gives the patterns of these prompts (positions in the atlas) to the sink."""
-    at_once: int = 1
-    """Threads that `run_block` may call the sink from at the same time."""
+    from attention_motifs.extraction import ModelIdentity
 
 
 def extract(
@@ -60,38 +43,37 @@ def extract(
     models: Sequence[str] | None = None,
     report: Report = silent,
     added: bool = False,
-    executor: Executor | None = None,
+    executor: Executor = LOCAL,
 ) -> None:
-    """Take the patterns of the models on the atlas's prompts, and their features.
+    """Compute the features of the models on the atlas's prompts.
 
-    What is there already, with all feature sets of the atlas, is kept.
+    Parts that are complete, with all feature sets of the atlas, are kept. A model whose parts are
+    all complete is recorded in the manifest, also where parts of another failed.
 
     Args:
-        atlas: held by the caller's lock.
-        device: `auto`, `cpu`, `cuda`...
-        models: as the user names them; by default those of the configuration, and those that
-            were added if their features are not complete.
+        atlas: the caller holds its lock; all workers see its folder under the same path.
+        device: `auto`, `cpu`, `cuda`... of each process that runs a model.
+        models: names as the user gives them; default: those of the configuration, and the added
+            ones whose features are not complete.
         report: shows progress.
         added: whether these models are placed in an embedding that was fitted without them.
-        executor: who makes the parts; by default this process. The parts are the same.
+        executor: runs the models; default: this process. The files do not depend on it.
 
     Raises:
-        ModelError, ResourceError: if a model cannot be had, loaded or trusted.
+        ModelError, ResourceError: if a model is not available, does not load or fails its check.
         InputError: if a prompt is shorter than two tokens.
-        JobsFailedError: from an executor, if some parts could not be made; the others are there.
-        AtlasError: if the atlas's patterns were imported: they cannot be taken again here.
+        JobsFailedError: from an executor, if some parts failed; the others are complete.
+        AtlasError: if the patterns of the atlas were imported.
     """
     from attention_motifs.models.sources import resolve
 
     if models is None and atlas.manifest.configuration.prompts == IMPORTED:
         raise AtlasError(f"{atlas.path}: its patterns were imported; {atlas.extract_command()}")
-    missing = []
-    for wanted in models or atlas.manifest.configuration.models:
-        name = resolve(wanted).name
-        _check_folder_is_free(atlas, name)
-        if not is_extracted(atlas, name):
-            missing.append(wanted)
-    _extract_models(atlas, missing, device, executor, report, added=added)
+    wanted = list(models or atlas.manifest.configuration.models)
+    for model in wanted:
+        _check_folder_is_free(atlas, resolve(model).name)
+    run = _Extraction(atlas, device, report, executor)
+    run.extract(wanted, added=added)
     write_heads(atlas)
     if models is None:
         late = [
@@ -99,385 +81,186 @@ def extract(
             for name, info in atlas.manifest.models.items()
             if info.get("added") and not is_extracted(atlas, name)
         ]
-        _extract_models(atlas, late, device, executor, report, added=True)
-
-
-def _extract_models(
-    atlas: Atlas,
-    wanted: Sequence[str],
-    device: str,
-    executor: Executor | None,
-    report: Report,
-    *,
-    added: bool,
-) -> None:
-    if executor is not None:
-        from attention_motifs.stages.distribute import distribute
-
-        distribute(atlas, wanted, executor, device=device, report=report, added=added)
-        return
-    for one in wanted:
-        extract_from(atlas, model_source(atlas, one, device, report), report=report, added=added)
-
-
-def wanted_model(atlas: Atlas, model: str, mend: str) -> str:
-    """Return what a model was asked for by: local ones are found by their paths alone.
-
-    Args:
-        atlas: that holds it.
-        model: its name.
-        mend: how to tell the path, for the error.
-
-    Raises:
-        InputError: if it is a local one whose path the atlas does not tell.
-    """
-    from attention_motifs.models.sources import resolve
-
-    for wanted in atlas.manifest.configuration.models:
-        if wanted == model or wanted.startswith(f"{model}="):
-            return wanted
-        if "/" in wanted or "." in wanted:
-            try:
-                if resolve(wanted).name == model:
-                    return wanted
-            except InputError:  # the path is not there any more
-                continue
-    if atlas.manifest.models[model].get("kind") in {"folder", "gguf"}:
-        raise InputError(f"{model}: where it lies is not known; {mend}")
-    return model
-
-
-def model_source(
-    atlas: Atlas,
-    wanted: str,
-    device: str = "auto",
-    report: Report = silent,
-    *,
-    dtype: str | None = None,
-) -> PatternSource:
-    """Load a model, and tokenize the atlas's prompts for it.
-
-    Args:
-        atlas: read, not written.
-        wanted: the model as the user names it.
-        device: `auto`, `cpu`, `cuda`...
-        report: shows progress.
-        dtype: by default what `dtype_in` gives.
-
-    Raises:
-        ModelError, ResourceError: if the model cannot be had, loaded or trusted.
-        InputError: if a prompt is shorter than two tokens.
-    """
-    from attention_motifs.extraction import load_model
-    from attention_motifs.models.sources import resolve
-    from attention_motifs.models.tokenizing import tokenize
-
-    configuration = atlas.manifest.configuration
-    dtype = dtype or dtype_in(atlas, resolve(wanted).name)
-    loaded = load_model(wanted, device=device, dtype=dtype, report=report)
-    tokenized = tokenize(
-        loaded,
-        [(row["prompt_id"], row["text"]) for row in atlas.prompts.iter_rows(named=True)],
-        max_tokens=configuration.max_tokens,
-        bos=configuration.bos,
-    )
-    return source_of(loaded, tokenized, configuration)
-
-
-def dtype_in(atlas: Atlas, model: str) -> str:
-    """Return the dtype of a model in an atlas: the one it ran in before, else as asked for.
-
-    `auto` is decided once, so that what is taken later, also elsewhere, belongs to the rest.
-    """
-    before: str | None = atlas.manifest.models.get(model, {}).get("dtype")
-    return before or atlas.manifest.configuration.dtype
-
-
-def source_of(
-    loaded: LoadedModel, tokenized: Sequence[TokenizedPrompt], configuration: Configuration
-) -> PatternSource:
-    """Patterns of a loaded model on prompts that were tokenized for it.
-
-    Raises:
-        ResourceError: if a forward pass does not fit in memory.
-    """
-    from attention_motifs.extraction import for_each_layer, most_at_once
-    from attention_motifs.models.tokenizing import first_token
-
-    at_once = most_at_once(loaded, max((len(t.token_ids) for t in tokenized), default=2))
-    # They end when the source is no longer held.
-    threads = ThreadPoolExecutor(at_once, "attention-motifs pass")
-
-    def run_block(positions: Sequence[int], sink: Sink) -> None:
-        prompts = [tokenized[i] for i in positions]
-        for_each_layer(loaded, prompts, sink, at_once=at_once, threads=threads)
-
-    return PatternSource(
-        loaded.info.name,
-        {**loaded.info.to_json(), "bos": first_token(loaded, configuration.bos) is not None},
-        [(t.token_ids, t.tokens) for t in tokenized],
-        run_block,
-        at_once,
-    )
-
-
-def extract_from(
-    atlas: Atlas, source: PatternSource, *, report: Report = silent, added: bool = False
-) -> None:
-    """Write the tokens, features and viewing patterns of one model, part by part."""
-    begin_model(atlas, source)
-    with report(
-        f"patterns and features of {source.model}", int(atlas.manifest.prompts["n"])
-    ) as advance:
-        for block in range(atlas.n_blocks):
-            write_part(atlas, source, block)
-            advance(len(_positions(atlas, block)))
-    finish_model(atlas, source.model, source.info, added=added)
-
-
-def begin_model(atlas: Atlas, source: PatternSource) -> None:
-    """Write the tokens of a model's prompts; before its first part."""
-    import polars as pl
-
-    warn_of_mixed_lengths(atlas, source.model, [len(ids) for ids, _ in source.tokens])
-    files.write_parquet(
-        atlas.tokens_path(source.model),
-        pl.DataFrame(
-            {
-                "prompt_id": atlas.prompts["prompt_id"],
-                "token_ids": [list(ids) for ids, _ in source.tokens],
-                "tokens": [list(texts) for _, texts in source.tokens],
-            }
-        ),
-    )
-
-
-def finish_model(atlas: Atlas, model: str, info: Mapping[str, Any], *, added: bool = False) -> None:
-    """Note a model whose parts are all there in the manifest."""
-    atlas.update(
-        models={**atlas.manifest.models, model: {**info, "added": added}},
-        stages={**atlas.manifest.stages, f"extract:{model}": _extract_inputs(atlas, info)},
-    )
-
-
-def write_part(atlas: Atlas, source: PatternSource, block: int) -> None:
-    """Make one part of a model's features, unless it is there, complete and of the same inputs.
-
-    The part is written last, after its patterns for viewing, so that it stands for all.
-    """
-    inputs = _extract_inputs(atlas, source.info)
-    if _block_is_complete(atlas, source.model, block, inputs):
-        return
-    positions = _positions(atlas, block)
-    prompt_ids = atlas.prompts["prompt_id"][positions.start : positions.stop].to_list()
-    lengths = [len(source.tokens[position][0]) for position in positions]
-    sets = list(atlas.manifest.configuration.feature_sets)
-    view = set(atlas.view_prompts())
-    n_layers, n_heads = int(source.info["n_layers"]), int(source.info["n_heads"])
-    with contextlib.ExitStack() as written:
-        # Filled layer by layer on the disk: of long prompts they would be most of the memory.
-        triangles = {
-            i: written.enter_context(
-                files.mapped_bytes(
-                    atlas.patterns_path(source.model, prompt_id),
-                    "triangles",
-                    (n_layers, n_heads, lengths[i] * (lengths[i] + 1) // 2),
-                    {"n_tokens": str(lengths[i])},
-                )
-            )
-            for i, prompt_id in enumerate(prompt_ids)
-            if prompt_id in view
-        }
-        features = _take(source, positions, sets, triangles)
-    table = _part_table(source.model, prompt_ids, lengths, features, feature_names(sets))
-    files.write_parquet(atlas.part_path(source.model, block), table, {"inputs": inputs})
-
-
-def _take(
-    source: PatternSource,
-    positions: Sequence[int],
-    sets: list[str],
-    triangles: Mapping[int, UInt8[np.ndarray, "layers heads entries"]],
-) -> Float[np.ndarray, "prompts layers heads features"]:
-    """Features of these prompts; `triangles` are filled with the packed patterns of theirs."""
-    n_layers, n_heads = int(source.info["n_layers"]), int(source.info["n_heads"])
-    n_features = len(feature_names(sets))
-    features = np.empty((len(positions), n_layers, n_heads, n_features), dtype=np.float32)
-    threads = max(1, available_cores() // source.at_once)
-
-    def sink(layer: int, indices: Sequence[int], patterns: Any) -> None:
-        flat = patterns.reshape(-1, *patterns.shape[-2:])
-        rows = _to_numpy(compute_features(flat, sets, threads=threads))
-        features[np.asarray(indices), layer] = rows.reshape(len(indices), n_heads, -1)
-        for row, i in enumerate(indices):
-            if i in triangles:
-                # One copy from the device; then head by head, since packing needs several times
-                # the memory of what it packs.
-                for head, pattern in enumerate(_to_numpy(patterns[row])):
-                    triangles[i][layer, head] = pack_triangles(pattern)
-
-    source.run_block(positions, sink)
-    return features
-
-
-def _part_table(
-    model: str,
-    prompt_ids: Sequence[str],
-    lengths: Sequence[int],
-    features: Float[np.ndarray, "prompts layers heads features"],
-    names: Sequence[str],
-) -> pl.DataFrame:
-    import polars as pl
-
-    n_prompts, n_layers, n_heads, _ = features.shape
-    heads = [str(head) for head in _heads_of(model, n_layers, n_heads)]
-    keys = pl.DataFrame(
-        {
-            "head": heads * n_prompts,
-            "prompt_id": [p for p in prompt_ids for _ in heads],
-            "n_tokens": pl.Series([n for n in lengths for _ in heads], dtype=pl.Int32),
-        }
-    )
-    values = pl.DataFrame(features.reshape(-1, len(names)), schema=list(names), orient="row")
-    return keys.hstack(values)
-
-
-def _heads_of(model: str, n_layers: int, n_heads: int) -> list[HeadId]:
-    return [HeadId(model, layer, i) for layer in range(n_layers) for i in range(n_heads)]
-
-
-def is_extracted(atlas: Atlas, model: str) -> bool:
-    """Whether the stage was finished for a model and its files are still there and whole."""
-    info = atlas.manifest.models.get(model)
-    if info is None:
-        return False
-    inputs = _extract_inputs(atlas, info)
-    return (
-        atlas.is_finished(f"extract:{model}", inputs)
-        and _metadata(atlas.tokens_path(model)) is not None
-        and not missing_parts(atlas, model, info)
-    )
-
-
-def missing_parts(atlas: Atlas, model: str, info: Mapping[str, Any]) -> dict[int, range]:
-    """Blocks whose part is not there, not whole or of other inputs, with the prompts' positions.
-
-    Args:
-        atlas: begun for the model.
-        model: its name.
-        info: what the manifest says of it, or will say.
-    """
-    inputs = _extract_inputs(atlas, info)
-    return {
-        block: _positions(atlas, block)
-        for block in range(atlas.n_blocks)
-        if not _block_is_complete(atlas, model, block, inputs)
-    }
-
-
-def _positions(atlas: Atlas, block: int) -> range:
-    """Positions in the atlas of a block's prompts."""
-    n_prompts = int(atlas.manifest.prompts["n"])
-    return range(block * BLOCK_SIZE, min((block + 1) * BLOCK_SIZE, n_prompts))
-
-
-def _block_is_complete(atlas: Atlas, model: str, block: int, inputs: str) -> bool:
-    """Whether the part is readable and from the same inputs, and its viewing patterns are there.
-
-    Else the block is made anew.
-    """
-    told = _metadata(atlas.part_path(model, block))
-    ids = atlas.view_prompts()[slice(_positions(atlas, block).start, _positions(atlas, block).stop)]
-    return (
-        told is not None
-        and told.get("inputs") == inputs
-        and all(atlas.patterns_path(model, prompt_id).is_file() for prompt_id in ids)
-    )
-
-
-def _metadata(path: Path) -> dict[str, str] | None:
-    """Metadata of a Parquet file; None if it is not there or not whole."""
-    try:
-        return files.parquet_metadata(path, "")
-    except AtlasError:
-        return None
-
-
-def _extract_inputs(atlas: Atlas, info: Mapping[str, Any]) -> str:
-    """Digest of all that the features of a model depend on."""
-    configuration = atlas.manifest.configuration
-    return files.digest(
-        {
-            "weights": info["weights_sha256"],
-            "tokenizer": info.get("tokenizer_sha256"),
-            "prompts": atlas.manifest.prompts["sha256"],
-            "max_tokens": configuration.max_tokens,
-            "bos": configuration.bos,
-            "dtype": info.get("dtype") or configuration.dtype,  # patterns that came without a model
-            "features": feature_names(list(configuration.feature_sets)),
-            "n_view_prompts": configuration.n_view_prompts,
-        }
-    )
+        run.extract(late, added=True)
 
 
 def _check_folder_is_free(atlas: Atlas, name: str) -> None:
-    for other in atlas.manifest.models:
-        if other != name and model_folder(other) == model_folder(name):
+    for existing in atlas.manifest.models:
+        if existing != name and model_folder(existing) == model_folder(name):
             raise InputError(
-                f"models {other!r} and {name!r} would share the folder {model_folder(name)}; "
-                "give one another name with NAME=PATH"
+                f"models {existing!r} and {name!r} would share the folder {model_folder(name)}; "
+                "give one of them another name with NAME=PATH"
             )
 
 
-def warn_of_mixed_lengths(atlas: Atlas, model: str, n_tokens: Sequence[int]) -> None:
-    """Patterns of one head at different lengths sit apart (docs/mathematics.md)."""
-    import warnings
+@dataclass
+class _Model:
+    """A model of a run, and what is still missing of it."""
 
-    lengths = set(n_tokens)
-    if len(lengths) > 1 and not atlas.manifest.configuration.length_bins:
-        warnings.warn(
-            f"{model}: prompts have {min(lengths)} to {max(lengths)} tokens, and patterns "
-            "of different lengths sit apart in the embedding; use a smaller --max-tokens, longer "
-            "prompts, or --length-bins",
-            stacklevel=3,
-        )
+    wanted: str
+    identity: ModelIdentity
+    missing: dict[int, range]
 
 
-def _to_numpy(array: Any) -> np.ndarray[Any, Any]:
-    """Array or tensor on any device as a numpy array of float32."""
-    if hasattr(array, "detach"):
-        array = array.detach().float().cpu().numpy()
-    return np.asarray(array, dtype=np.float32)
+@dataclass
+class _Extraction:
+    """A run of the stage: identifies models, makes the missing parts, records the models."""
 
+    atlas: Atlas
+    device: str
+    report: Report
+    executor: Executor
 
-def write_heads(atlas: Atlas) -> None:
-    """Write `heads.parquet`; columns that later stages added are kept for heads still there."""
-    import polars as pl
-
-    from attention_motifs.literature import classes_of
-
-    tables = []
-    own = atlas.own_classes
-    for model, info in atlas.manifest.models.items():
-        heads = _heads_of(model, int(info["n_layers"]), int(info["n_heads"]))
-        last = max(int(info["n_layers"]) - 1, 1)
-        tables.append(
-            pl.DataFrame(
-                {
-                    "head": [str(h) for h in heads],
-                    "model": [model] * len(heads),
-                    "layer": pl.Series([h.layer for h in heads], dtype=pl.Int32),
-                    "index": pl.Series([h.index for h in heads], dtype=pl.Int32),
-                    "depth": pl.Series([h.layer / last for h in heads], dtype=pl.Float32),
-                    "classes": pl.Series(classes_of(heads, own), dtype=pl.List(pl.String)),
-                }
-            )
-        )
-    table = pl.concat(tables)
-    if atlas.heads_path.is_file():
-        old = atlas.heads
-        later = [name for name in old.columns if name not in table.columns]
-        table = table.join(old.select("head", *later), on="head", how="left", maintain_order="left")
-        if table.equals(old):
+    def extract(self, wanted: Sequence[str], *, added: bool) -> None:
+        """Make the missing parts of these models."""
+        if not wanted:
             return
-    atlas.write_heads(table)
+        path = str(Path(str(self.atlas.path)).resolve())
+        shared = self.executor.share(self.atlas, path)
+        try:
+            models = self._identify(wanted, shared)
+            self._make([m for m in models if not self._is_complete(m)], shared, added=added)
+        finally:
+            self.executor.close()
+            _loaded.clear()
+            # Killed workers leave temporary files, on the disk also of an atlas in a store.
+            files.remove_unfinished(Path(str(self.atlas.path)))
+
+    def _identify(self, wanted: Sequence[str], shared: Atlas | str) -> list[_Model]:
+        report = self.executor.share(self.report, silent)
+        jobs = [
+            Job(f"identify {name}", f"{__name__}:identify", (shared, name, self.device, report))
+            for name in wanted
+        ]
+        # In this process, every job shows its own progress.
+        outer = self.executor.share(silent, self.report)
+        with outer(f"identify {', '.join(wanted)}", len(jobs)) as advance:
+            identities = self.executor.run(jobs, advance)
+        return [
+            _Model(name, identity, missing_parts(self.atlas, identity.name, vars(identity)))
+            for name, identity in zip(wanted, identities, strict=True)
+        ]
+
+    def _is_complete(self, model: _Model) -> bool:
+        return not model.missing and is_extracted(self.atlas, model.identity.name)
+
+    def _make(self, models: Sequence[_Model], shared: Atlas | str, *, added: bool) -> None:
+        owners: list[tuple[_Model, int, bool]] = []
+        jobs: list[Job] = []
+        for model in models:
+            # A model that is complete but not recorded is loaded for its record.
+            blocks = model.missing or {0: positions_of(self.atlas, 0)}
+            inputs = extract_inputs(self.atlas, vars(model.identity))
+            for number, (block, positions) in enumerate(blocks.items()):
+                arguments = (
+                    *(shared, model.wanted, block, self.device, model.identity.dtype),
+                    *(inputs, number == 0),
+                )
+                jobs.append(
+                    Job(
+                        f"{model.identity.name}, prompts {positions.start} to {positions.stop - 1}",
+                        f"{__name__}:extract_part",
+                        arguments,
+                        loads=model.wanted,
+                        steps=len(positions),
+                    )
+                )
+                owners.append((model, block, number == 0))
+
+        def done(position: int, info: dict[str, Any]) -> None:
+            model, block, begun = owners[position]
+            model.missing.pop(block, None)
+            if begun:
+                warn_of_prompts(self.atlas, model.identity.name)
+            if not model.missing:
+                finish_model(self.atlas, model.identity.name, info, added=added)
+
+        title = f"patterns and features of {', '.join(m.identity.name for m in models)}"
+        if jobs:
+            with self.report(title, sum(job.steps for job in jobs)) as advance:
+                self.executor.run(jobs, advance, done)
+
+
+def identify(
+    atlas: Atlas | str | Path, wanted: str, device: str, report: Report = silent
+) -> ModelIdentity:
+    """Return the identity of a model in the process that would run it.
+
+    Args:
+        atlas: the atlas or its path.
+        wanted: name or path of the model, as the user gives it.
+        device: `auto`, `cpu`, `cuda`...
+        report: shows progress of fetching.
+    """
+    from attention_motifs.extraction import identify_model
+    from attention_motifs.models.sources import resolve
+
+    dtype = dtype_in(_opened(atlas), resolve(wanted).name)
+    return identify_model(wanted, device=device, dtype=dtype, report=report)
+
+
+def extract_part(
+    atlas: Atlas | str | Path,
+    wanted: str,
+    block: int,
+    device: str = "auto",
+    dtype: str | None = None,
+    inputs: str | None = None,
+    begin: bool = False,
+) -> dict[str, Any]:
+    """Make one part in any process that sees the folder of the atlas.
+
+    The model stays loaded in the process for its next part. Other processes may make other parts
+    of the same atlas at the same time.
+
+    Args:
+        atlas: the atlas or its path; it holds the prompts and the configuration.
+        wanted: name or path of the model, as the user gives it; this process must see the path.
+        block: number of the block of prompts, from 0 to `n_blocks` - 1.
+        device: `auto`, `cpu`, `cuda`...
+        dtype: default: the recorded one, or else that of the configuration on this device.
+        inputs: digest that the part must have; default: any.
+        begin: whether to write the tokens of the model's prompts too.
+
+    Returns:
+        Record of the model for the manifest.
+
+    Raises:
+        AtlasError: if there is no atlas.
+        InputError: if this process sees another model than the digest describes.
+        ModelError, ResourceError: as `extract`.
+    """
+    opened, source = _source_of_process(_opened(atlas), wanted, device, dtype)
+    if inputs is not None and extract_inputs(opened, source.info) != inputs:
+        raise InputError(
+            f"{wanted}: has other weights or another tokenizer in this process than where the run "
+            "started. Give all workers the same files"
+        )
+    if begin:
+        begin_model(opened, source)
+    write_part(opened, source, block)
+    return dict(source.info)
+
+
+def _opened(atlas: Atlas | str | Path) -> Atlas:
+    return atlas if isinstance(atlas, Atlas) else Atlas.open(atlas)
+
+
+_Key = tuple[Path, str, str, str, Configuration]
+_loaded: dict[_Key, tuple[Atlas, PatternSource]] = {}
+"""The model that this process ran last: one at a time is in memory."""
+
+
+def _source_of_process(
+    atlas: Atlas, wanted: str, device: str, dtype: str | None
+) -> tuple[Atlas, PatternSource]:
+    from attention_motifs.extraction import resolve_dtype
+    from attention_motifs.models.sources import resolve
+
+    chosen = dtype or resolve_dtype(wanted, dtype_in(atlas, resolve(wanted).name), device=device)
+    path = Path(str(atlas.path)).resolve()
+    key = (path, wanted, device, chosen, atlas.manifest.configuration)
+    if key not in _loaded:
+        _loaded.clear()  # before the next model needs the memory
+        _loaded[key] = atlas, model_source(atlas, wanted, device, dtype=chosen)
+    return _loaded[key]

@@ -22,13 +22,8 @@ from attention_motifs.prompts import prompts_digest
 from attention_motifs.stages.create import add_feature_sets, prompts_table
 from attention_motifs.stages.distances import distances, standard_metrics
 from attention_motifs.stages.embed import embed
-from attention_motifs.stages.extract import (
-    PatternSource,
-    Sink,
-    extract_from,
-    is_extracted,
-    write_heads,
-)
+from attention_motifs.stages.heads import write_heads
+from attention_motifs.stages.parts import PatternSource, Sink, extract_from, is_extracted
 from attention_motifs.store import remote
 from attention_motifs.store.settings import FEATURE_SETS, Configuration
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.errors import AtlasError, InputError
-from attention_motifs.executors import Executor
+from attention_motifs.executors import LOCAL, Executor
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.create import check_configuration, create_or_resume
 from attention_motifs.stages.distances import distances, standard_metrics
@@ -22,7 +22,7 @@ def build(
     *,
     metrics: Sequence[str] | None = None,
     device: str = "auto",
-    executor: Executor | None = None,
+    executor: Executor = LOCAL,
     report: Report = silent,
 ) -> Atlas:
     """Run all stages into the atlas at `path`; run again, it does what is still missing.

@@ -9,10 +9,10 @@ import numpy as np
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.errors import InputError, ModelError
-from attention_motifs.executors import Executor, Job
+from attention_motifs.executors import LOCAL, Executor, Job
 from attention_motifs.models.sources import resolve
 from attention_motifs.progress import Report, silent
-from attention_motifs.stages.extract import dtype_in, wanted_model
+from attention_motifs.stages.model_source import dtype_in, wanted_model
 from attention_motifs.store import files
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def score(
     device: str = "auto",
     models: Sequence[str] | None = None,
     force: bool = False,
-    executor: Executor | None = None,
+    executor: Executor = LOCAL,
     report: Report = silent,
 ) -> None:
     """Score the heads of the atlas's models on random tokens.
@@ -59,45 +59,38 @@ def score(
     imported = {m for m, i in atlas.manifest.models.items() if i.get("kind") == "pattern-lens"}
     if imported == set(atlas.models):
         raise InputError(f"{atlas.path}: its patterns were imported, there is no model to score")
-    jobs: dict[str, tuple[Job, str]] = {}
-    for asked in models or [model for model in atlas.models if model not in imported]:
-        model = asked if asked in atlas.models else resolve(asked).name
+    jobs: list[Job] = []
+    inputs_of: list[str] = []
+    shared = executor.share(atlas, str(atlas.path.resolve()))
+    # In this process, every job shows its own progress.
+    inner, outer = executor.share(report, silent), executor.share(silent, report)
+    for requested in models or [model for model in atlas.models if model not in imported]:
+        model = requested if requested in atlas.models else resolve(requested).name
         if model not in atlas.models or model in imported:
-            there = ", ".join(name for name in atlas.models if name not in imported)
-            raise InputError(f"model {model!r} is not in this atlas to be run; it has {there}")
+            usable = ", ".join(name for name in atlas.models if name not in imported)
+            raise InputError(f"model {model!r} cannot be scored: this atlas has {usable}")
         info = atlas.manifest.models[model]
         inputs = files.digest(
             {"weights": info["weights_sha256"], "seed": seed, "bos": info.get("bos"), "version": 2}
         )
         if atlas.is_finished(f"score:{model}", inputs) and _has_scores(atlas, model) and not force:
             continue
-        wanted = None if asked in atlas.models else asked
-        if executor is None:
-            _keep(atlas, _score_model(atlas, model, wanted, seed, device, report), inputs)
-        else:
-            arguments = (str(atlas.path.resolve()), model, wanted, seed, device)
-            name = "attention_motifs.stages.score:score_in_process"
-            jobs[model] = Job(f"score {model}", name, arguments, loads=model), inputs
-    if executor is not None and jobs:
-        with report(f"behaviour of {', '.join(jobs)}", len(jobs)) as advance:
+        path = None if requested in atlas.models else requested
+        function = f"{__name__}:score_model"
+        arguments = (shared, model, path, seed, device, inner)
+        jobs.append(Job(f"score {model}", function, arguments, loads=model))
+        inputs_of.append(inputs)
+
+    def done(position: int, scores: BehaviourScores) -> None:
+        atlas.write_heads(_with_scores(atlas.heads, scores))
+        atlas.finish(f"score:{scores.model}", inputs_of[position])
+
+    if jobs:
+        with outer(f"behaviour of {', '.join(job.loads for job in jobs)}", len(jobs)) as advance:
             try:
-                found = executor.run([job for job, _ in jobs.values()], advance)
+                executor.run(jobs, advance, done)
             finally:
                 executor.close()
-        for scores, (_, inputs) in zip(found, jobs.values(), strict=True):
-            _keep(atlas, scores, inputs)
-
-
-def score_in_process(
-    path: str, model: str, wanted: str | None, seed: int, device: str
-) -> BehaviourScores:
-    """Score one model of an atlas in any process that can see its folder; nothing is written."""
-    return _score_model(Atlas.open(path), model, wanted, seed, device, silent)
-
-
-def _keep(atlas: Atlas, scores: BehaviourScores, inputs: str) -> None:
-    atlas.write_heads(_with_scores(atlas.heads, scores))
-    atlas.finish(f"score:{scores.model}", inputs)
 
 
 def _has_scores(atlas: Atlas, model: str) -> bool:
@@ -112,17 +105,33 @@ def _has_scores(atlas: Atlas, model: str) -> bool:
     return there and not any(own[c].null_count() for name in OF_PATTERNS for c in columns[name])
 
 
-def _score_model(
-    atlas: Atlas, model: str, wanted: str | None, seed: int, device: str, report: Report
+def score_model(
+    atlas: Atlas | str,
+    model: str,
+    wanted: str | None,
+    seed: int,
+    device: str,
+    report: Report = silent,
 ) -> BehaviourScores:
+    """Score one model in any process that sees the folder of the atlas; nothing is written.
+
+    Args:
+        atlas: the atlas or its path.
+        model: its name in the atlas.
+        wanted: path of a local model, as NAME=PATH; None: as the atlas knows it.
+        seed: of the draw of tokens.
+        device: `auto`, `cpu`, `cuda`...
+        report: shows progress.
+    """
     from attention_motifs.behaviour import behaviour_scores
     from attention_motifs.models.tokenizing import first_token
 
+    opened = atlas if isinstance(atlas, Atlas) else Atlas.open(atlas)
     try:
-        loaded = load_scored_model(atlas, model, wanted, device, report, language_head=True)
+        loaded = load_scored_model(opened, model, wanted, device, report, language_head=True)
     except ModelError:  # the weights may be of a base model alone
-        loaded = load_scored_model(atlas, model, wanted, device, report)
-    first = first_token(loaded, atlas.manifest.configuration.bos)
+        loaded = load_scored_model(opened, model, wanted, device, report)
+    first = first_token(loaded, opened.manifest.configuration.bos)
     return behaviour_scores(loaded, first=first, seed=seed, report=report)
 
 

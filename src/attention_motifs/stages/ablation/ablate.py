@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +14,12 @@ from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.ablation_table import table_of
 from attention_motifs.atlas.queries import distance_row
 from attention_motifs.errors import InputError, ResourceError
-from attention_motifs.executors import Executor, Job
+from attention_motifs.executors import LOCAL, Executor, Job
 from attention_motifs.head import HeadId
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.ablation import rows as rows_of
 from attention_motifs.stages.ablation.sequences import sequences_of
+from attention_motifs.stages.ablation.settings import Settings, checked
 from attention_motifs.stages.ablation.targets import Target, classes_of, near_heads, strongest_heads
 from attention_motifs.store import files
 
@@ -28,25 +29,10 @@ if TYPE_CHECKING:
     from attention_motifs.behaviour import Ablation, Calibration, Design, SweepPlan
     from attention_motifs.models.model import LoadedModel
 
-N_SEQUENCES = 12
-N_CONTROLS = 99
 N_NEAREST = 5
 _VERSION = 1
 _PART_ABLATIONS = 64
 """Ablations per part: what is redone after a stop."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to ablate and what on; with the same atlas, equal settings give equal rows."""
-
-    methods: tuple[str, ...] = ("mean",)
-    n_sequences: int = N_SEQUENCES
-    """Of each design."""
-    n_controls: int = N_CONTROLS
-    designs: tuple[str, ...] = ("prompts", "repeated")
-    seed: int = 0
-    device: str = "auto"
 
 
 def ablate(
@@ -55,7 +41,7 @@ def ablate(
     settings: Settings | None = None,
     *,
     model: str | None = None,
-    executor: Executor | None = None,
+    executor: Executor = LOCAL,
     report: Report = silent,
 ) -> pl.DataFrame:
     """Ablate a set of heads together, and layer-matched random sets beside it.
@@ -79,7 +65,7 @@ def ablate(
     from attention_motifs.evaluation.effects import control_sets
     from attention_motifs.evaluation.null import generator
 
-    chosen = _checked(settings)
+    chosen = checked(settings)
     run = _Run(atlas, target.model, chosen, model, report, executor)
     index = {head: i for i, head in enumerate(run.heads)}
     members = np.array([index[head] for head in target.heads])
@@ -106,7 +92,7 @@ def sweep(
     anchors: Sequence[str] = (),
     n_nearest: int = N_NEAREST,
     wanted: str | None = None,
-    executor: Executor | None = None,
+    executor: Executor = LOCAL,
     report: Report = silent,
 ) -> pl.DataFrame:
     """Ablate every head of a model alone; compare classes and look-alikes with their layers.
@@ -130,7 +116,7 @@ def sweep(
     """
     from attention_motifs.behaviour import Ablation
 
-    chosen = _checked(settings)
+    chosen = checked(settings)
     asked = _anchors(atlas, model, anchors)
     run = _Run(atlas, model, chosen, wanted, report, executor)
     metrics = [*atlas.metrics(), *atlas.neighbour_metrics()]
@@ -179,7 +165,7 @@ class _Run:
         settings: Settings,
         wanted: str | None,
         report: Report = silent,
-        executor: Executor | None = None,
+        executor: Executor = LOCAL,
     ) -> None:
         from attention_motifs.stages.score import load_scored_model
 
@@ -205,8 +191,8 @@ class _Run:
         try:
             results = self._measure(ablations, experiment)
         finally:
-            if self.executor is not None:
-                self.executor.close()
+            self.executor.close()
+            _runs.clear()
         with self.report(f"intervals and tests of {experiment}", len(results)) as advance:
             for one in results:
                 yield one
@@ -288,74 +274,76 @@ class _Run:
             f"ablate {self.model} ({plan.method}, {design.name}, {n} ablations; needs "
             f"{needed / 2**20:.0f} MiB beside the model)"
         )
-        if self.executor is not None:
-            self._distribute(plan, [(b, s) for b in blocks for s in spans], paths, title)
-        with self.report(title, n * len(blocks)) as advance:
-            for b, block in enumerate(blocks):
-                for s, span in enumerate(spans):
-                    part = self.part(paths[b * len(spans) + s], plan, block, span, advance)
-                    for name, both in part.items():
-                        whole = values.setdefault(
-                            name, np.full((2, n, len(design.token_ids)), np.nan)
-                        )
-                        whole[:, span, block.start : block.stop] = both
+        self._measure_missing(plan, [(b, span) for b in blocks for span in spans], paths, title)
+        for b, block in enumerate(blocks):
+            for n_span, span in enumerate(spans):
+                part = self._read(paths[b * len(spans) + n_span], plan, block, span)
+                for name, both in part.items():
+                    whole = values.setdefault(name, np.full((2, n, len(design.token_ids)), np.nan))
+                    whole[:, span, block.start : block.stop] = both
         return {name: (both[0], both[1]) for name, both in values.items()}
 
-    def _distribute(
+    def _measure_missing(
         self,
         plan: SweepPlan,
         cuts: Sequence[tuple[range, slice]],
         paths: Sequence[Path],
         title: str,
     ) -> None:
-        """Let the executor write the parts that are missing."""
-        executor = self.executor
+        """Let the executor measure and write the parts that are missing."""
         missing = [(cut, path) for cut, path in zip(cuts, paths, strict=True) if not path.is_file()]
-        if executor is None or not missing:
+        if not missing:
             return
-        run = (str(self.atlas.path.resolve()), self.model, self.settings, self.wanted)
-        what = (plan.method, plan.design.name)
+        recipe = (str(self.atlas.path.resolve()), self.model, self.settings, self.wanted)
+        run = self.executor.share(self, recipe)
         jobs = [
             Job(
                 f"{self.model}, {plan.method}, {plan.design.name}, sequences {block.start} to "
                 f"{block.stop - 1}, ablations {span.start} to {span.stop - 1}",
-                "attention_motifs.stages.ablation.ablate:part_in_process",
-                (run, what, plan.ablations[span], block, str(path.resolve())),
+                f"{__name__}:measure_part",
+                (
+                    *(run, (plan.method, plan.design.name), plan.ablations[span], block),
+                    *(
+                        self.executor.share(path, str(path.resolve())),
+                        span.start == block.start == 0,
+                    ),
+                ),
                 loads=self.model,
                 steps=span.stop - span.start,
             )
             for (block, span), path in missing
         ]
         with self.report(title, sum(job.steps for job in jobs)) as advance:
-            executor.run(jobs, advance)
+            self.executor.run(jobs, advance)
 
-    def part(
-        self,
-        path: Path,
-        plan: SweepPlan,
-        block: range,
-        span: slice,
-        advance: Callable[[int], None] = lambda _steps: None,
-    ) -> dict[str, Any]:
-        """Read one part, or measure and write it."""
+    def write(self, path: Path, plan: SweepPlan, block: range, *, check: bool) -> None:
+        """Measure and write one part.
+
+        Args:
+            path: file of the part.
+            plan: with the ablations of the part.
+            block: sequences of the design.
+            check: whether to check first that ablating nothing changes nothing.
+        """
         import polars as pl
 
         from attention_motifs.behaviour import NEEDS_CALIBRATION, measure_block, measures_on
 
+        if plan.method in NEEDS_CALIBRATION:
+            plan = replace(plan, calibration=self._calibration)
+        measured = measure_block(self.loaded, plan, block, check=check)
+        columns = {n: np.stack(measured[n]).reshape(-1) for n in measures_on(plan.design.name)}
+        files.write_parquet(path, pl.DataFrame(columns))
+
+    @staticmethod
+    def _read(path: Path, plan: SweepPlan, block: range, span: slice) -> dict[str, Any]:
+        """Read one part: measures by name, (2, ablations, sequences)."""
+        from attention_motifs.behaviour import measures_on
+
         names = measures_on(plan.design.name)
         shape = (2, span.stop - span.start, len(block))
-        if path.is_file():
-            table = files.read_parquet(path, "delete it and run the same command again", names)
-            advance(shape[1])
-            return {name: table[name].to_numpy().reshape(shape) for name in names}
-        some = replace(plan, ablations=plan.ablations[span])
-        if plan.method in NEEDS_CALIBRATION:
-            some = replace(some, calibration=self._calibration)
-        check = span.start == 0 and block.start == 0
-        found = measure_block(self.loaded, some, block, check=check, advance=advance)
-        columns = {name: np.stack(found[name]).reshape(-1) for name in names}
-        files.write_parquet(path, pl.DataFrame(columns))
-        return {name: np.stack(found[name]) for name in names}
+        table = files.read_parquet(path, "delete it and run the same command again", names)
+        return {name: table[name].to_numpy().reshape(shape) for name in names}
 
     def _digest(self, plan: SweepPlan) -> str:
         from attention_motifs.behaviour import measures_on
@@ -380,52 +368,42 @@ class _Run:
         )
 
 
-def part_in_process(
-    of_run: tuple[str, str, Settings, str | None],
-    what: tuple[str, str],
+_Recipe = tuple[str, str, Settings, str | None]
+_runs: dict[_Recipe, _Run] = {}
+"""The run that this process measured for last: its model stays loaded."""
+
+
+def measure_part(
+    run: _Run | _Recipe,
+    design_of: tuple[str, str],
     ablations: tuple[Ablation, ...],
     sequences: range,
-    path: str,
+    path: str | Path,
+    check: bool,
 ) -> None:
-    """Measure and write one part in any process that can see the atlas's folder.
+    """Measure and write one part in any process that sees the folder of the atlas.
 
     Args:
-        of_run: path of the atlas, model, settings, and where a local model lies.
-        what: method and design.
-        ablations: of this part.
-        sequences: of the design.
-        path: of the part.
+        run: the run, or what it is made from: path of the atlas, model, settings, and path of a
+            local model.
+        design_of: method and name of the design.
+        ablations: those of the part.
+        sequences: those of the design.
+        path: file of the part.
+        check: see `_Run.write`.
     """
-    run = _run_of_process(*of_run)
-    method, name = what
-    design = next(design for design in run.designs if design.name == name)
-    plan = run.plan(ablations, method, design)
-    run.part(Path(path), plan, sequences, slice(0, len(ablations)))
+    here = run if isinstance(run, _Run) else _run_of_process(run)
+    method, name = design_of
+    design = next(design for design in here.designs if design.name == name)
+    here.write(Path(path), here.plan(ablations, method, design), sequences, check=check)
 
 
-@lru_cache(maxsize=1)
-def _run_of_process(path: str, model: str, settings: Settings, wanted: str | None) -> _Run:
-    """The model stays loaded in the process for its next part."""
-    return _Run(Atlas.open(path), model, settings, wanted)
-
-
-def _checked(settings: Settings | None) -> Settings:
-    from attention_motifs.behaviour import DESIGN_NAMES, METHODS
-
-    chosen = settings or Settings()
-    for word, names, known in (
-        ("--method", chosen.methods, METHODS),
-        ("--design", chosen.designs, DESIGN_NAMES),
-    ):
-        for name in names:
-            if name not in known:
-                raise InputError(f"{word} {name!r}: choose {', '.join(known)}")
-    if chosen.n_sequences < 2 or chosen.n_controls < 1:
-        raise InputError(
-            f"--sequences {chosen.n_sequences}, --controls {chosen.n_controls}: at least 2 and 1 "
-            "are needed"
-        )
-    return chosen
+def _run_of_process(recipe: _Recipe) -> _Run:
+    if recipe not in _runs:
+        _runs.clear()  # before the next model needs the memory
+        path, model, settings, wanted = recipe
+        _runs[recipe] = _Run(Atlas.open(path), model, settings, wanted)
+    return _runs[recipe]
 
 
 def _require_memory(loaded: LoadedModel, plan: Any) -> int:

@@ -8,11 +8,11 @@ import numpy as np
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.errors import InputError
+from attention_motifs.stages.ablation.settings import Settings
 
 if TYPE_CHECKING:
     from attention_motifs.behaviour import Design
     from attention_motifs.models.model import LoadedModel
-    from attention_motifs.stages.ablation.ablate import Settings
 
 MIN_CALIBRATION, MAX_CALIBRATION = 1, 32
 """Prompts to calibrate on: the least, and as many as are of use."""

@@ -1,0 +1,276 @@
+"""Parts of a model's features: the features of one block of prompts, complete or absent.
+
+A part depends on the configuration and the prompts of the atlas, on the model and on the number of
+the block alone, so that any process can make parts in any order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attention_motifs.atlas import BLOCK_SIZE, Atlas
+from attention_motifs.atlas.packed_patterns import pack_triangles
+from attention_motifs.errors import AtlasError
+from attention_motifs.features import compute_features, feature_names
+from attention_motifs.features.compute import available_cores
+from attention_motifs.progress import Report, silent
+from attention_motifs.stages.heads import heads_of
+from attention_motifs.store import files
+
+if TYPE_CHECKING:
+    import polars as pl
+    from jaxtyping import Float, UInt8
+
+Sink = Callable[[int, Sequence[int], Any], None]
+"""Takes a layer, the positions of the prompts in the block, and patterns (B, H, n, n)."""
+
+
+@dataclass(frozen=True)
+class PatternSource:
+    """Source of the patterns of one model on the prompts of an atlas."""
+
+    model: str
+    info: Mapping[str, Any]
+    """Record for the manifest; has at least n_layers, n_heads and weights_sha256."""
+    tokens: Sequence[tuple[tuple[int, ...], tuple[str, ...]]]
+    """Ids and texts of the tokens, per prompt."""
+    run_block: Callable[[Sequence[int], Sink], None]
+    """Passes the patterns of these prompts (positions in the atlas) to the sink."""
+    at_once: int = 1
+    """Largest number of threads in which `run_block` calls the sink at the same time."""
+
+
+def extract_from(
+    atlas: Atlas, source: PatternSource, *, report: Report = silent, added: bool = False
+) -> None:
+    """Write the tokens, features and viewing patterns of one model, part by part.
+
+    Args:
+        atlas: the caller holds its lock.
+        source: patterns of the model.
+        report: shows progress.
+        added: whether the model is placed in an embedding that was fitted without it.
+    """
+    begin_model(atlas, source)
+    warn_of_prompts(atlas, source.model)
+    title = f"patterns and features of {source.model}"
+    with report(title, int(atlas.manifest.prompts["n"])) as advance:
+        for block in range(atlas.n_blocks):
+            write_part(atlas, source, block)
+            advance(len(positions_of(atlas, block)))
+    finish_model(atlas, source.model, source.info, added=added)
+
+
+def begin_model(atlas: Atlas, source: PatternSource) -> None:
+    """Write the tokens of a model's prompts."""
+    import polars as pl
+
+    files.write_parquet(
+        atlas.tokens_path(source.model),
+        pl.DataFrame(
+            {
+                "prompt_id": atlas.prompts["prompt_id"],
+                "token_ids": [list(ids) for ids, _ in source.tokens],
+                "tokens": [list(texts) for _, texts in source.tokens],
+            }
+        ),
+    )
+
+
+def finish_model(atlas: Atlas, model: str, info: Mapping[str, Any], *, added: bool = False) -> None:
+    """Record a model in the manifest, after all of its parts are written."""
+    atlas.update(
+        models={**atlas.manifest.models, model: {**info, "added": added}},
+        stages={**atlas.manifest.stages, f"extract:{model}": extract_inputs(atlas, info)},
+    )
+
+
+def write_part(atlas: Atlas, source: PatternSource, block: int) -> None:
+    """Write one part of a model's features, unless it is complete and of the same inputs.
+
+    The part is written after its viewing patterns, so that it stands for both.
+    """
+    inputs = extract_inputs(atlas, source.info)
+    if _block_is_complete(atlas, source.model, block, inputs):
+        return
+    positions = positions_of(atlas, block)
+    prompt_ids = atlas.prompts["prompt_id"][positions.start : positions.stop].to_list()
+    lengths = [len(source.tokens[position][0]) for position in positions]
+    sets = list(atlas.manifest.configuration.feature_sets)
+    view = set(atlas.view_prompts())
+    n_layers, n_heads = int(source.info["n_layers"]), int(source.info["n_heads"])
+    with contextlib.ExitStack() as written:
+        # Filled layer by layer on the disk: of long prompts they would be most of the memory.
+        triangles = {
+            i: written.enter_context(
+                files.mapped_bytes(
+                    atlas.patterns_path(source.model, prompt_id),
+                    "triangles",
+                    (n_layers, n_heads, lengths[i] * (lengths[i] + 1) // 2),
+                    {"n_tokens": str(lengths[i])},
+                )
+            )
+            for i, prompt_id in enumerate(prompt_ids)
+            if prompt_id in view
+        }
+        features = _features(source, positions, sets, triangles)
+    table = _part_table(source.model, prompt_ids, lengths, features, feature_names(sets))
+    files.write_parquet(atlas.part_path(source.model, block), table, {"inputs": inputs})
+
+
+def _features(
+    source: PatternSource,
+    positions: Sequence[int],
+    sets: list[str],
+    triangles: Mapping[int, UInt8[np.ndarray, "layers heads entries"]],
+) -> Float[np.ndarray, "prompts layers heads features"]:
+    """Compute the features of these prompts, and fill `triangles` with the packed patterns."""
+    n_layers, n_heads = int(source.info["n_layers"]), int(source.info["n_heads"])
+    n_features = len(feature_names(sets))
+    features = np.empty((len(positions), n_layers, n_heads, n_features), dtype=np.float32)
+    threads = max(1, available_cores() // source.at_once)
+
+    def sink(layer: int, indices: Sequence[int], patterns: Any) -> None:
+        flat = patterns.reshape(-1, *patterns.shape[-2:])
+        rows = _to_numpy(compute_features(flat, sets, threads=threads))
+        features[np.asarray(indices), layer] = rows.reshape(len(indices), n_heads, -1)
+        for row, i in enumerate(indices):
+            if i in triangles:
+                # One copy from the device; then head by head, since packing needs several times
+                # the memory of what it packs.
+                for head, pattern in enumerate(_to_numpy(patterns[row])):
+                    triangles[i][layer, head] = pack_triangles(pattern)
+
+    source.run_block(positions, sink)
+    return features
+
+
+def _part_table(
+    model: str,
+    prompt_ids: Sequence[str],
+    lengths: Sequence[int],
+    features: Float[np.ndarray, "prompts layers heads features"],
+    names: Sequence[str],
+) -> pl.DataFrame:
+    import polars as pl
+
+    n_prompts, n_layers, n_heads, _ = features.shape
+    heads = [str(head) for head in heads_of(model, n_layers, n_heads)]
+    keys = pl.DataFrame(
+        {
+            "head": heads * n_prompts,
+            "prompt_id": [p for p in prompt_ids for _ in heads],
+            "n_tokens": pl.Series([n for n in lengths for _ in heads], dtype=pl.Int32),
+        }
+    )
+    values = pl.DataFrame(features.reshape(-1, len(names)), schema=list(names), orient="row")
+    return keys.hstack(values)
+
+
+def _to_numpy(array: Any) -> np.ndarray[Any, Any]:
+    """Return an array, or a tensor on any device, as a numpy array of float32."""
+    if hasattr(array, "detach"):
+        array = array.detach().float().cpu().numpy()
+    return np.asarray(array, dtype=np.float32)
+
+
+def is_extracted(atlas: Atlas, model: str) -> bool:
+    """Return whether a model is in the manifest and its files are present and readable."""
+    info = atlas.manifest.models.get(model)
+    return (
+        info is not None
+        and atlas.is_finished(f"extract:{model}", extract_inputs(atlas, info))
+        and _metadata(atlas.tokens_path(model)) is not None
+        and not missing_parts(atlas, model, info)
+    )
+
+
+def missing_parts(atlas: Atlas, model: str, info: Mapping[str, Any]) -> dict[int, range]:
+    """Return the blocks whose part is absent, damaged or of other inputs.
+
+    Args:
+        atlas: read, not written.
+        model: name of the model.
+        info: digests and dtype of the model, as in the manifest.
+
+    Returns:
+        Positions in the atlas of the prompts of each block.
+    """
+    inputs = extract_inputs(atlas, info)
+    return {
+        block: positions_of(atlas, block)
+        for block in range(atlas.n_blocks)
+        if not _block_is_complete(atlas, model, block, inputs)
+    }
+
+
+def positions_of(atlas: Atlas, block: int) -> range:
+    """Return the positions in the atlas of a block's prompts."""
+    n_prompts = int(atlas.manifest.prompts["n"])
+    return range(block * BLOCK_SIZE, min((block + 1) * BLOCK_SIZE, n_prompts))
+
+
+def _block_is_complete(atlas: Atlas, model: str, block: int, inputs: str) -> bool:
+    """Return whether a part is readable and of these inputs, with its viewing patterns."""
+    metadata = _metadata(atlas.part_path(model, block))
+    positions = positions_of(atlas, block)
+    ids = atlas.view_prompts()[positions.start : positions.stop]
+    return (
+        metadata is not None
+        and metadata.get("inputs") == inputs
+        and all(atlas.patterns_path(model, prompt_id).is_file() for prompt_id in ids)
+    )
+
+
+def _metadata(path: Path) -> dict[str, str] | None:
+    """Return the metadata of a Parquet file; None if it is absent or damaged."""
+    try:
+        return files.parquet_metadata(path, "")
+    except AtlasError:
+        return None
+
+
+def extract_inputs(atlas: Atlas, info: Mapping[str, Any]) -> str:
+    """Return the digest of everything that the features of a model depend on."""
+    configuration = atlas.manifest.configuration
+    return files.digest(
+        {
+            "weights": info["weights_sha256"],
+            "tokenizer": info.get("tokenizer_sha256"),
+            "prompts": atlas.manifest.prompts["sha256"],
+            "max_tokens": configuration.max_tokens,
+            "bos": configuration.bos,
+            "dtype": info.get("dtype") or configuration.dtype,  # imported patterns have no dtype
+            "features": feature_names(list(configuration.feature_sets)),
+            "n_view_prompts": configuration.n_view_prompts,
+        }
+    )
+
+
+def warn_of_prompts(atlas: Atlas, model: str) -> None:
+    """Warn of prompts of different lengths, and of prompts that are equal after the cut."""
+    token_ids: list[list[int]] = atlas.tokens(model)["token_ids"].to_list()
+    lengths = {len(ids) for ids in token_ids}
+    configuration = atlas.manifest.configuration
+    if len(lengths) > 1 and not configuration.length_bins:
+        warnings.warn(
+            f"{model}: prompts have {min(lengths)} to {max(lengths)} tokens, and patterns of "
+            "different lengths are far apart in the embedding. Use a smaller --max-tokens, longer "
+            "prompts, or --length-bins",
+            stacklevel=2,
+        )
+    n_repeats = len(token_ids) - len(set(map(tuple, token_ids)))
+    if n_repeats and -1 not in token_ids[0]:  # imported patterns come without ids
+        warnings.warn(
+            f"{model}: {n_repeats} of {len(token_ids)} prompts are the same as an earlier prompt "
+            f"in their first {configuration.max_tokens} tokens, so they are no independent "
+            "evidence. Use a larger --max-tokens, or other prompts",
+            stacklevel=2,
+        )
