@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -121,6 +122,6 @@ def _source(
 
 
 def _tokens(text: str, n_tokens: int) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """One token per character, the text repeated until it is long enough."""
+    """One token per character, the text repeated until it is long enough; ids differ by text."""
     characters = (text * n_tokens)[:n_tokens]
-    return tuple(map(ord, characters)), tuple(characters)
+    return (*map(ord, characters[:-1]), zlib.crc32(text.encode())), tuple(characters)

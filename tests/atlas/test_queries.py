@@ -11,9 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from attention_motifs.atlas import Atlas
+from attention_motifs.atlas.head_distances import clouds_for, head_distances_of
 from attention_motifs.atlas.queries import (
-    clouds_for,
-    distance_row,
     head_feature_means,
     near,
     unusual_features,
@@ -135,7 +134,7 @@ def test_the_stored_matrix_is_asked_and_not_computed_again(changed: Atlas) -> No
 def test_a_metric_without_a_matrix_is_computed_for_the_head(atlas: Atlas, metric: str) -> None:
     query = atlas.head_index(QUERY)
     wanted = head_distances(clouds_for(atlas, metric), metric=metric)[query]
-    assert np.allclose(distance_row(atlas, query, metric), wanted, rtol=1e-4, atol=1e-5)
+    assert np.allclose(head_distances_of(atlas, metric).row(query), wanted, rtol=1e-4, atol=1e-5)
     assert not atlas.distances_path("energy").exists(), "nothing is written by asking"
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.check import check_atlas
-from attention_motifs.atlas.queries import clouds_for
+from attention_motifs.atlas.head_distances import clouds_for
 from attention_motifs.distances import head_distances
 from attention_motifs.errors import AtlasError, InputError, ModelError
 from attention_motifs.stages.distances import distances

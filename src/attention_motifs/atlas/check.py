@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attention_motifs.atlas import BLOCK_SIZE, Atlas
+from attention_motifs.atlas.head_distances import AllPairs, NearestHeads, stored_distances
 from attention_motifs.atlas.packed_patterns import unpack_triangle
 from attention_motifs.atlas.queries import by_prompt
 from attention_motifs.distances import get_metric, neighbour_files
@@ -49,9 +50,11 @@ def check_atlas(atlas: Atlas, report: Report = silent) -> list[str]:
         ]
         if "recommended" in atlas.manifest.stages:
             steps.append(lambda model=model: _check_recommended(atlas, model))  # type: ignore[misc]
-    steps += [lambda metric=metric: _check_distances(atlas, metric) for metric in atlas.metrics()]  # type: ignore[misc]
-    listed = atlas.neighbour_metrics()
-    steps += [lambda metric=metric: _check_neighbours(atlas, metric) for metric in listed]  # type: ignore[misc]
+    for distances in stored_distances(atlas).values():
+        if isinstance(distances, AllPairs):
+            steps.append(lambda d=distances: _check_distances(d))  # type: ignore[misc]
+        else:
+            steps.append(lambda d=distances: _check_neighbours(d))  # type: ignore[misc]
     steps.append(lambda: _check_later(atlas))
     findings: list[str] = []
     # What damaged numbers overflow or divide by is told by the findings.
@@ -163,8 +166,9 @@ def _check_recommended(atlas: Atlas, model: str) -> Iterator[str]:
             return
 
 
-def _check_distances(atlas: Atlas, metric: str) -> Iterator[str]:
-    matrix = np.asarray(atlas.distances(metric))
+def _check_distances(distances: AllPairs) -> Iterator[str]:
+    atlas, metric = distances.atlas, distances.metric
+    matrix = np.asarray(distances.matrix)
     what = None
     if not np.isfinite(matrix).all():
         what = "holds values that are not finite"
@@ -179,10 +183,10 @@ _RECOMPUTED = 64
 """Heads whose distances to their neighbours are computed again."""
 
 
-def _check_neighbours(atlas: Atlas, metric: str) -> Iterator[str]:
+def _check_neighbours(stored: NearestHeads) -> Iterator[str]:
     """What is kept of very many heads: whole, in order, and what the clouds give."""
+    atlas, metric, neighbours = stored.atlas, stored.metric, stored.neighbours
     words = neighbour_files.rebuild_hint(atlas, metric)
-    neighbours = atlas.neighbours(metric)
     heads, distances = neighbours.heads, neighbours.distances
     n = len(heads)
     what = None
@@ -196,7 +200,7 @@ def _check_neighbours(atlas: Atlas, metric: str) -> Iterator[str]:
         yield f"{atlas.neighbours_folder(metric)}: {what}; {words}"
         return
     space = get_metric(metric).space
-    by_head = atlas.head_clouds(space)
+    by_head = stored.clouds
     read = atlas.recommended_clouds if space == "recommended" else atlas.embedded
     first = 0
     for model in atlas.models:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from attention_motifs.distances.neighbour_files import read_nearest, rebuild_hint
-from attention_motifs.errors import AtlasError, InputError
+from attention_motifs.atlas.head_distances import head_distances_of
+from attention_motifs.errors import InputError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -84,124 +84,21 @@ def near(
     if n < 1:
         raise InputError(f"-n {n}: at least 1 is needed")
     query = atlas.head_index(head)
-    wanted = _filter(atlas, query, scope, models, layers)
-    order, distances = _ranked(atlas, query, metric, wanted, n, farthest=farthest)
-    places = np.flatnonzero(wanted[order] & np.isfinite(distances))
-    chosen = places[::-1][:n] if farthest else places[:n]
-    table = atlas.heads
-    found = []
-    for place in chosen.tolist():
-        record = table.row(int(order[place]), named=True)
-        found.append(
-            NearHead(
-                head=record["head"],
-                distance=float(distances[place]),
-                rank=place + 1,
-                model=record["model"],
-                layer=record["layer"],
-                index=record["index"],
-                classes=tuple(record["classes"]),
-            )
+    mask = _filter(atlas, query, scope, models, layers)
+    nearest = head_distances_of(atlas, metric).nearest(query, n, mask, farthest=farthest)
+    rows = atlas.heads[nearest.heads.tolist()].iter_rows(named=True)
+    return [
+        NearHead(
+            head=row["head"],
+            distance=float(distance),
+            rank=int(rank),
+            model=row["model"],
+            layer=row["layer"],
+            index=row["index"],
+            classes=tuple(row["classes"]),
         )
-    return found
-
-
-def _ranked(
-    atlas: Atlas,
-    query: int,
-    metric: str,
-    wanted: Bool[np.ndarray, " heads"],
-    n: int,
-    *,
-    farthest: bool,
-) -> tuple[Int[np.ndarray, " some"], Float[np.ndarray, " some"]]:
-    """Other heads, nearest first, and their distances: all of them, or enough of the nearest.
-
-    Where only the nearest heads are kept, those are looked at; then the nearest among more
-    candidates of the index; then all heads.
-    """
-    if metric in atlas.neighbour_metrics() and not farthest:
-        order, distances = read_nearest(atlas, metric, query, len(atlas.heads))
-        if wanted[order].sum() >= n:
-            return order, distances
-        order, distances = _from_index(atlas, query, metric)
-        if wanted[order].sum() >= n:
-            return order, distances
-    row = distance_row(atlas, query, metric)
-    order = np.lexsort((np.arange(len(row)), row))
-    order = order[order != query]
-    return order, row[order]
-
-
-_MORE_CANDIDATES, _MORE_NEAREST = 4096, 1024
-"""Heads taken from the index where those kept are too few, and how many of them are ranked."""
-
-
-def _from_index(
-    atlas: Atlas, query: int, metric: str
-) -> tuple[Int[np.ndarray, " some"], Float[np.ndarray, " some"]]:
-    from attention_motifs.distances import get_metric
-    from attention_motifs.distances.index import HeadIndex
-    from attention_motifs.distances.neighbours import nearest_neighbours
-
-    index = HeadIndex.load(atlas.index_path(metric), rebuild_hint(atlas, metric))
-    clouds = atlas.head_clouds(get_metric(metric).space)
-    if index.n_heads != len(clouds):
-        raise AtlasError(
-            f"{atlas.index_path(metric)}: of {index.n_heads} heads, not {len(clouds)}; "
-            f"{rebuild_hint(atlas, metric)}"
-        )
-    heads, distances = nearest_neighbours(
-        clouds, index, np.array([query]), _MORE_NEAREST, n_candidates=_MORE_CANDIDATES
-    )
-    return heads[0], distances[0]
-
-
-def clouds_for(atlas: Atlas, metric: str) -> Float[np.ndarray, "prompts heads components"]:
-    """Return what the metric is computed from, in the order of `atlas.heads`.
-
-    Raises:
-        InputError: if the metric is not known.
-        AtlasError: if the stage `embed` has not run, or the atlas lacks the features.
-    """
-    from attention_motifs.distances import get_metric
-
-    in_recommended = get_metric(metric).space == "recommended"
-    return atlas.recommended_clouds() if in_recommended else atlas.embedded()
-
-
-_SHORTLIST = 50
-"""Nearest heads by Eq. 3 among which metrics are ranked that are too slow for all heads."""
-
-
-def distance_row(atlas: Atlas, query: int, metric: str) -> Float[np.ndarray, " heads"]:
-    """Distances from one head to all, from the stored matrix or computed now.
-
-    Gromov-Wasserstein is computed to the nearest 50 heads by Eq. 3 only; others are infinite.
-
-    Raises:
-        InputError: if the metric is not known.
-        AtlasError: if there is no embedding, or a file is damaged.
-    """
-    from attention_motifs.distances import candidate_distances, distances_from, get_metric
-    from attention_motifs.distances.neighbours import rows_from
-
-    get_metric(metric)
-    if metric in atlas.metrics():
-        return np.asarray(atlas.distances(metric)[query], dtype=np.float32)
-    if metric in atlas.neighbour_metrics():
-        by_head = atlas.head_clouds(get_metric(metric).space)
-        return np.asarray(rows_from(by_head, np.array([query]), metric)[0])
-    clouds = clouds_for(atlas, metric)
-    if metric != "gromov-wasserstein":
-        return np.asarray(distances_from(clouds, query, metric)[0])
-    order = np.argsort(distances_from(clouds, query, "mean")[0], kind="stable")
-    others = order[order != query][:_SHORTLIST]
-    pairs = np.stack([np.full_like(others, query), others], axis=1)
-    row = np.full(clouds.shape[1], np.inf, dtype=np.float32)
-    row[query] = 0.0
-    row[others] = candidate_distances(clouds, pairs, metric)
-    return row
+        for row, distance, rank in zip(rows, nearest.distances, nearest.ranks, strict=True)
+    ]
 
 
 def _filter(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from attention_motifs.atlas import Atlas
+from attention_motifs.atlas.head_distances import AllPairs, stored_distances
 from attention_motifs.cli import options as o
 from attention_motifs.cli.app import app
 from attention_motifs.cli.console import print_error, print_json, print_line, print_table, report
@@ -211,11 +212,14 @@ def info(atlas: o.AtlasOption = None, json: o.JsonOption = False) -> None:
         f"Prompts: {m.prompts['n']} of {c.prompts}, cut to {c.max_tokens} tokens, seed {c.seed}"
     )
     print_line(f"Feature sets: {', '.join(c.feature_sets)}; {c.n_components} components")
-    nearest = [f"{name} (nearest heads)" for name in there.neighbour_metrics()]
-    print_line(f"Distances: {', '.join([*there.metrics(), *nearest]) or 'none yet'}")
+    stored = [
+        name if isinstance(distances, AllPairs) else f"{name} (nearest heads)"
+        for name, distances in stored_distances(there).items()
+    ]
+    print_line(f"Distances: {', '.join(stored) or 'none yet'}")
     imputed = sum(sum(counts.values()) for counts in m.imputed.values())
     print_line(f"Values that were not finite and were imputed: {imputed}")
-    if "embed" not in m.stages or not (there.metrics() or nearest):
+    if "embed" not in m.stages or not stored:
         print_line("Not finished: run `motifs build` with the same settings again.")
 
 

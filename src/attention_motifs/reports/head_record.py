@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from attention_motifs.atlas.head_distances import head_distances_of, stored_distances
 from attention_motifs.atlas.queries import (
     FeatureOfHead,
     NearHead,
-    distance_row,
     near,
     unusual_features,
 )
@@ -136,8 +136,10 @@ def head_record(
 
     query = atlas.head_index(head)
     row = atlas.heads.row(query, named=True)
-    there = [*atlas.metrics(), *atlas.neighbour_metrics()]
-    chosen = metrics or tuple(m for m in DEFAULT_METRICS if m in there) or tuple(there) or ("mean",)
+    stored = stored_distances(atlas)
+    chosen = (
+        metrics or tuple(m for m in DEFAULT_METRICS if m in stored) or tuple(stored) or ("mean",)
+    )
     neighbours = {metric: near(atlas, row["head"], n, metric) for metric in chosen}
     unusual = unusual_features(atlas, row["head"], 10)
     known = {f.name: f.large for s in feature_sets() for f in features_of(s)}
@@ -163,7 +165,7 @@ def head_record(
             metric: [
                 (name, float(d))
                 for i, (name, d) in enumerate(
-                    zip(names, distance_row(atlas, query, metric), strict=True)
+                    zip(names, head_distances_of(atlas, metric).row(query), strict=True)
                 )
                 if i != query
             ]

@@ -11,6 +11,7 @@ from typing import Any
 
 from attention_motifs import __version__
 from attention_motifs.atlas import Atlas
+from attention_motifs.atlas.head_distances import AllPairs, stored_distances
 from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.progress import Report, silent
 from attention_motifs.site import export_heads as of_heads
@@ -125,8 +126,9 @@ def inputs_digest(atlas: Atlas) -> str:
         for path in paths
         if path.is_file()
     }
+    stored = {m: type(d).__name__ for m, d in stored_distances(atlas).items()}
     made_by = [SITE_SCHEMA, EXPORT_VERSION, __version__]
-    return files.digest([made_by, manifest, atlas.metrics(), atlas.neighbour_metrics(), read])
+    return files.digest([made_by, manifest, stored, read])
 
 
 def missing_parts(atlas: Atlas, stale: tuple[str, ...] = ()) -> dict[str, str]:
@@ -134,17 +136,16 @@ def missing_parts(atlas: Atlas, stale: tuple[str, ...] = ()) -> dict[str, str]:
     there = f"--atlas {atlas.path.name}"
     columns = atlas.heads.columns
     cluster, evaluate = f"motifs cluster {there}", f"motifs evaluate {there}"
-    if atlas.neighbour_metrics() and not atlas.metrics():  # not every method does without all pairs
+    stored = stored_distances(atlas)
+    if stored and not any(isinstance(d, AllPairs) for d in stored.values()):
+        # Not every method does without all pairs.
         cluster = f"motifs cluster --method leiden {there}"
         limit = f"--dense-limit {len(atlas.heads)}"
         evaluate = f"motifs distances {limit} {there}`, then `{evaluate}"
     lacking = {
         "patterns": (atlas.view_prompts(), "build the atlas with --n-view-prompts above 0"),
         "points": ("embed" in atlas.manifest.stages, f"run `motifs embed {there}`"),
-        "metrics": (
-            [*atlas.metrics(), *atlas.neighbour_metrics()],
-            f"run `motifs distances {there}`",
-        ),
+        "metrics": (stored, f"run `motifs distances {there}`"),
         "projections": (atlas.projections_path.is_file(), f"run `motifs project {there}`"),
         "clusterings": (
             any(name.startswith("cluster (") for name in columns),

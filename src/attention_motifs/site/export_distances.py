@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attention_motifs.atlas import Atlas
+from attention_motifs.atlas.head_distances import AllPairs, NearestHeads, stored_distances
 from attention_motifs.distances import get_metric, metric_names
-from attention_motifs.distances.neighbours import rows_from
 from attention_motifs.progress import Advance, Report
 from attention_motifs.site.contract import DistanceMetric, DistanceRows
 from attention_motifs.site.output import DataFolder
@@ -40,22 +40,24 @@ _TITLES = {
 def write_distances(atlas: Atlas, out: DataFolder, report: Report) -> list[DistanceMetric]:
     """Write the distances of every metric that the atlas holds, the paper's first."""
     known = metric_names()
-    listed = atlas.neighbour_metrics()
-    names = {*atlas.metrics(), *listed}
-    order = sorted(names, key=lambda m: (known.index(m) if m in known else 99, m))
+    stored = stored_distances(atlas)
+    order = sorted(stored, key=lambda m: (known.index(m) if m in known else 99, m))
     n_layers = sum(int(info["n_layers"]) for info in atlas.manifest.models.values())
     made = []
     for code, name in enumerate(order):
-        write = _write_nearest if name in listed else _write_whole
+        folder, distances = f"distances/{code}", stored[name]
         with report(f"site: distances by {name}", n_layers + 1) as advance:
-            made.append(write(atlas, name, f"distances/{code}", out, advance))
+            if isinstance(distances, AllPairs):
+                made.append(_write_whole(atlas, distances, folder, out, advance))
+            else:
+                made.append(_write_nearest(atlas, distances, folder, out, advance))
     return made
 
 
 def _write_whole(
-    atlas: Atlas, name: str, folder: str, out: DataFolder, advance: Advance
+    atlas: Atlas, distances: AllPairs, folder: str, out: DataFolder, advance: Advance
 ) -> DistanceMetric:
-    matrix = atlas.distances(name)
+    matrix = distances.matrix
     rows = []
     for first, count in _layers(atlas):
         block = np.asarray(matrix[first : first + count], dtype=np.float32)
@@ -69,7 +71,7 @@ def _write_whole(
     quantiles = f"{folder}/quantiles.bin"
     out.array(quantiles, _quantiles(atlas, matrix), "float32")
     advance(1)
-    return _described(name, rows, None, whole, code_step(matrix), quantiles)
+    return _described(distances.metric, rows, None, whole, code_step(matrix), quantiles)
 
 
 _SAMPLED_HEADS = 512
@@ -77,11 +79,10 @@ _SAMPLED_HEADS = 512
 
 
 def _write_nearest(
-    atlas: Atlas, name: str, folder: str, out: DataFolder, advance: Advance
+    atlas: Atlas, distances: NearestHeads, folder: str, out: DataFolder, advance: Advance
 ) -> DistanceMetric:
     """What there is of very many heads: the nearest of each, and the null from exact rows."""
-    clouds = atlas.head_clouds(get_metric(name).space)
-    neighbours = atlas.neighbours(name)
+    neighbours = distances.neighbours
     rows = []
     for first, count in _layers(atlas):
         block = slice(first, first + count)
@@ -90,9 +91,9 @@ def _write_nearest(
         n_bytes += out.array(heads, neighbours.heads[block], "uint32")
         rows.append(DistanceRows(first, count, file, heads, n_bytes))
         advance(1)
-    n = len(clouds)
+    n = len(neighbours.heads)
     some = np.unique(np.linspace(0, n - 1, _SAMPLED_HEADS).astype(int))
-    sampled = rows_from(clouds, some, name)
+    sampled = distances.rows(some)
     sampled[np.arange(len(some)), some] = np.nan
     model_of = atlas.heads["model"].to_numpy()
     depths = atlas.heads["depth"].to_numpy()
@@ -101,7 +102,7 @@ def _write_nearest(
     out.array(quantiles, sampled_quantiles(sampled, some, depths, of_models), "float32")
     advance(1)
     step = code_step(neighbours.distances)
-    return _described(name, rows, neighbours.heads.shape[1], None, step, quantiles)
+    return _described(distances.metric, rows, neighbours.heads.shape[1], None, step, quantiles)
 
 
 def _described(

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attention_motifs.atlas import Atlas
-from attention_motifs.atlas.queries import clouds_for
+from attention_motifs.atlas.head_distances import NearestHeads, clouds_for, stored_distances
 from attention_motifs.errors import InputError
 from attention_motifs.progress import Advance, Report, silent
-from attention_motifs.stages.neighbours import Graph
 from attention_motifs.store import files
 
 if TYPE_CHECKING:
@@ -66,15 +65,15 @@ def cluster(
     """
     from attention_motifs import clustering as c
 
-    graph = Graph.of(atlas, metric) if metric in atlas.neighbour_metrics() else None
+    stored = stored_distances(atlas).get(metric)
     if n_clusters is None and height is None and method not in {"hdbscan", "leiden"}:
         n_clusters = min(N_CLUSTERS, len(atlas.heads))
     settings = {"n_clusters": n_clusters, "height": height, "seed": seed, **parameters}
     with report(f"clusters by {method}", n_rounds + 1) as advance:
-        if graph is not None:
-            made = c.cluster_neighbours(graph.neighbours, graph.rows, method=method, **settings)
-            n_prompts = graph.clouds.shape[1]
-            recompute = _recluster(graph, made, advance)
+        if isinstance(stored, NearestHeads):
+            made = c.cluster_neighbours(stored.neighbours, stored.rows, method=method, **settings)
+            n_prompts = stored.clouds.shape[1]
+            recompute = _recluster(stored, made, advance)
         else:
             matrix = np.asarray(atlas.distances(metric))
             clouds = clouds_for(atlas, metric)
@@ -127,15 +126,15 @@ def _recompute(
     return recompute
 
 
-def _recluster(graph: Graph, made: Clustering, advance: Advance) -> Recompute:
+def _recluster(stored: NearestHeads, made: Clustering, advance: Advance) -> Recompute:
     """The labels on some of the prompts, by the neighbours among those that are kept."""
     from attention_motifs.clustering import cluster_neighbours
 
     def recluster(prompts: Int[np.ndarray, " sample"]) -> np.ndarray[Any, Any]:
         advance(1)
-        on = graph.on(prompts)
+        neighbours, rows = stored.on(prompts)
         parameters: dict[str, Any] = dict(made.parameters)
-        return cluster_neighbours(on.neighbours, on.rows, method=made.method, **parameters).labels
+        return cluster_neighbours(neighbours, rows, method=made.method, **parameters).labels
 
     return recluster
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from attention_motifs.atlas import Atlas
-from attention_motifs.atlas.queries import clouds_for
+from attention_motifs.atlas.head_distances import clouds_for
 from attention_motifs.distances.neighbour_graph import DENSE_LIMIT
 from attention_motifs.embedding.recommended import FEATURE_SET
 from attention_motifs.progress import Report, silent

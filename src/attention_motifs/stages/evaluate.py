@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attention_motifs.atlas import Atlas
-from attention_motifs.atlas.queries import clouds_for
+from attention_motifs.atlas.head_distances import clouds_for, stored_distances
 from attention_motifs.errors import AtlasError
 from attention_motifs.progress import Report, silent
 from attention_motifs.store import files
@@ -41,7 +41,7 @@ def evaluate(
     from attention_motifs.evaluation import evaluate as evaluate_metric
 
     heads = atlas.heads
-    chosen = list(metrics or atlas.metrics() or atlas.neighbour_metrics())
+    chosen = list(metrics or atlas.metrics() or stored_distances(atlas))
     if not chosen:
         raise AtlasError(f"{atlas.path}: has no distances yet; run `motifs distances`")
     positions = HeadPositions.of(heads["model"].to_list(), heads["layer"].to_list())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,14 +17,12 @@ from attention_motifs.distances.neighbour_files import (
     rebuild_hint,
     write_part,
 )
-from attention_motifs.distances.neighbour_graph import Neighbours, Rows
+from attention_motifs.distances.neighbour_graph import Neighbours
 from attention_motifs.distances.neighbours import (
-    HEADS_AT_A_TIME,
     N_CANDIDATES,
     N_NEAREST,
     check_sketched,
     nearest_neighbours,
-    rows_from,
 )
 from attention_motifs.errors import AtlasError
 from attention_motifs.progress import Report, silent
@@ -121,45 +118,3 @@ def _index(
         index = HeadIndex.build(clouds, metric, done=advance)
     index.save(path, made_from)
     return index
-
-
-@dataclass(frozen=True)
-class Graph:
-    """What the later stages need of an atlas of very many heads."""
-
-    neighbours: Neighbours
-    clouds: Float[np.ndarray, "heads prompts columns"]
-    metric: str
-
-    @classmethod
-    def of(cls, atlas: Atlas, metric: str) -> Graph:
-        """Read the neighbours by one metric.
-
-        Raises:
-            AtlasError: if a file is damaged.
-        """
-        clouds = atlas.head_clouds(get_metric(metric).space)
-        return cls(atlas.neighbours(metric), clouds, metric)
-
-    @property
-    def rows(self) -> Rows:
-        """Exact distances from some heads to all."""
-        return lambda heads: rows_from(self.clouds, np.asarray(heads), self.metric)
-
-    def on(self, prompts: np.ndarray[Any, Any]) -> Graph:
-        """The same heads on some of the prompts, with the neighbours among those listed.
-
-        A head that would be near on these prompts alone, and is not listed, is missed.
-        """
-        from attention_motifs.distances.neighbours import nearest_among
-
-        clouds = np.ascontiguousarray(self.clouds[:, prompts])
-        listed = self.neighbours.heads
-        found = np.empty_like(listed)
-        distances = np.empty_like(self.neighbours.distances)
-        for start in range(0, len(listed), HEADS_AT_A_TIME):
-            some = np.arange(start, min(start + HEADS_AT_A_TIME, len(listed)))
-            found[some], distances[some] = nearest_among(
-                clouds, some, listed[some], self.metric, listed.shape[1]
-            )
-        return Graph(Neighbours(found, distances), clouds, self.metric)

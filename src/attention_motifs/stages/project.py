@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attention_motifs.atlas import Atlas
+from attention_motifs.atlas.head_distances import HeadDistances, NearestHeads, stored_distances
 from attention_motifs.errors import AtlasError
 from attention_motifs.progress import Report, silent
-from attention_motifs.stages.neighbours import Graph
 from attention_motifs.store import files
 
 if TYPE_CHECKING:
@@ -60,9 +60,10 @@ def project(
     tables = {} if force else _there(atlas, inputs)
     model_of = atlas.heads["model"].to_numpy()
     # Where only the nearest heads are kept, of all models together, one model has too few.
-    each = len(atlas.models) > 1 and metric not in atlas.neighbour_metrics()
+    stored = stored_distances(atlas).get(metric)
+    each = len(atlas.models) > 1 and not isinstance(stored, NearestHeads)
     scopes = [ALL_MODELS, *(atlas.models if each else ())]
-    placing = _placing(atlas, metric, seed, report) if set(scopes) - tables.keys() else None
+    placing = _placing(atlas, metric, stored, seed, report) if set(scopes) - tables.keys() else None
     with report("projections", len(scopes) * len(plan)) as advance:
         for scope in scopes:
             if scope in tables or placing is None:
@@ -87,27 +88,24 @@ Place = Callable[..., "Projection"]
 
 
 def _placing(
-    atlas: Atlas, metric: str, seed: int, report: Report
+    atlas: Atlas, metric: str, stored: HeadDistances | None, seed: int, report: Report
 ) -> Callable[[np.ndarray[Any, Any]], Place]:
     """What makes projections of some heads: from all pairs, or of all heads from landmarks."""
     from attention_motifs.projection import project, project_neighbours
 
-    if metric not in atlas.neighbour_metrics():
+    if not isinstance(stored, NearestHeads):
         matrix = np.asarray(atlas.distances(metric))
         return lambda rows: partial(project, matrix[np.ix_(rows, rows)])
-    graph = Graph.of(atlas, metric)
-    landmarks = _landmarks(graph, seed, report)
-    return lambda _rows: partial(project_neighbours, graph.neighbours, landmarks, graph.rows)
+    landmarks = _landmarks(stored, seed, report)
+    return lambda _rows: partial(project_neighbours, stored.neighbours, landmarks, stored.rows)
 
 
-def _landmarks(graph: Graph, seed: int, report: Report) -> Landmarks:
-    from attention_motifs.distances.neighbours import rows_from
+def _landmarks(stored: NearestHeads, seed: int, report: Report) -> Landmarks:
     from attention_motifs.projection import Landmarks
 
-    n_heads = len(graph.clouds)
+    n_heads = len(stored.clouds)
     with report("distances from landmarks", n_heads) as advance:
-        rows = partial(rows_from, graph.clouds, metric=graph.metric, done=advance)
-        return Landmarks.choose(n_heads, rows, seed=seed)
+        return Landmarks.choose(n_heads, partial(stored.rows, done=advance), seed=seed)
 
 
 def _there(atlas: Atlas, inputs: str) -> dict[str, pl.DataFrame]:

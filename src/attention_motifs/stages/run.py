@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from attention_motifs.atlas import Atlas
+from attention_motifs.atlas.head_distances import AllPairs, stored_distances
+from attention_motifs.distances.neighbour_graph import DENSE_LIMIT
 from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.executors import LOCAL, Executor
 from attention_motifs.progress import Report, silent
@@ -78,8 +80,7 @@ def add(path: str | Path, model: str, *, device: str = "auto", report: Report = 
         place(atlas, name, atlas.embedding(), report=report)
         if "recommended" in atlas.manifest.stages:
             place_recommended(atlas, name, atlas.recommended(), report=report)
-        for metric in atlas.metrics():
-            distances(atlas, metric, report=report)
-        for metric in atlas.neighbour_metrics():  # with more heads, still too many for all pairs
-            distances(atlas, metric, dense_limit=0, report=report)
+        for metric, stored in stored_distances(atlas).items():
+            limit = DENSE_LIMIT if isinstance(stored, AllPairs) else 0
+            distances(atlas, metric, dense_limit=limit, report=report)
         return atlas

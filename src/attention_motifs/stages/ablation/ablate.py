@@ -12,7 +12,7 @@ import numpy as np
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.ablation_table import table_of
-from attention_motifs.atlas.queries import distance_row
+from attention_motifs.atlas.head_distances import stored_distances
 from attention_motifs.errors import InputError, ResourceError
 from attention_motifs.executors import LOCAL, Executor, Job
 from attention_motifs.head import HeadId
@@ -119,14 +119,14 @@ def sweep(
     chosen = checked(settings)
     asked = _anchors(atlas, model, anchors)
     run = _Run(atlas, model, chosen, wanted, report, executor)
-    metrics = [*atlas.metrics(), *atlas.neighbour_metrics()]
+    stored = stored_distances(atlas)
     groups = classes_of(atlas, model)
-    groups += [near_heads(atlas, a, n_nearest, metric) for a in asked for metric in metrics]
+    groups += [near_heads(atlas, a, n_nearest, metric) for a in asked for metric in stored]
     own = np.array([atlas.head_index(head) for head in run.heads])
     to_anchors = {
-        (anchor, metric): distance_row(atlas, atlas.head_index(anchor), metric)[own]
+        (anchor, metric): distances.row(atlas.head_index(anchor))[own]
         for anchor in asked
-        for metric in metrics
+        for metric, distances in stored.items()
     }
     rows: list[dict[str, Any]] = []
     ablations = tuple(Ablation(((head.layer, head.index),)) for head in run.heads)

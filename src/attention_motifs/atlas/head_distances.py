@@ -1,0 +1,267 @@
+"""Distances between the heads of an atlas by one metric, in the form that the atlas holds.
+
+Up to the dense limit an atlas stores the distances of all pairs of heads, above it the nearest
+heads of each; a metric that it does not store is computed from the head clouds when asked for.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attention_motifs.distances.neighbour_files import read_nearest, rebuild_hint
+from attention_motifs.errors import AtlasError
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int
+
+    from attention_motifs.atlas.folder import Atlas
+    from attention_motifs.distances.neighbour_graph import Neighbours, Rows
+
+_MORE_CANDIDATES, _MORE_NEAREST = 4096, 1024
+"""Heads taken from the index where the stored neighbours are too few, and how many are ranked."""
+
+_SHORTLIST = 50
+"""Nearest heads by Eq. 3 that are ranked by a metric too slow for all heads."""
+
+_HEADS_AT_A_TIME = 1024
+
+_Ranking = tuple["Int[np.ndarray, ' some']", "Float[np.ndarray, ' some']"]
+"""Heads, nearest first, and their distances."""
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """Heads nearest to one head (or farthest from it), in that order.
+
+    Attributes:
+        heads: (n,) rows in `Atlas.heads`.
+        distances: (n,) float32.
+        ranks: (n,) ranks among all other heads, 1 for the nearest.
+    """
+
+    heads: Int[np.ndarray, " n"]
+    distances: Float[np.ndarray, " n"]
+    ranks: Int[np.ndarray, " n"]
+
+
+class HeadDistances(ABC):
+    """Distances between the heads of an atlas by one metric."""
+
+    def __init__(self, atlas: Atlas, metric: str) -> None:
+        """Use `head_distances_of`."""
+        self.atlas = atlas
+        self.metric = metric
+
+    @abstractmethod
+    def rows(self, heads: Any) -> Float[np.ndarray, "some heads"]:
+        """Return the exact distances from some heads to all heads, float32.
+
+        Args:
+            heads: rows of `Atlas.heads`.
+
+        Raises:
+            AtlasError: if a file is missing or damaged.
+        """
+
+    def row(self, head: int) -> Float[np.ndarray, " heads"]:
+        """Return the exact distances from one head to all heads, see `rows`."""
+        row: Float[np.ndarray, " heads"] = self.rows(np.array([head]))[0]
+        return row
+
+    def nearest(
+        self, head: int, n: int, mask: Bool[np.ndarray, " heads"], *, farthest: bool = False
+    ) -> Nearest:
+        """Return the nearest heads of one head; the head itself is never among them.
+
+        Args:
+            head: row of `Atlas.heads`.
+            n: at most this many.
+            mask: heads to choose from.
+            farthest: return the most distant heads instead, most distant first.
+
+        Raises:
+            AtlasError: if a file is missing or damaged.
+        """
+        places = np.empty(0, dtype=np.int64)
+        for order, distances in self._rankings(head, farthest=farthest):
+            places = np.flatnonzero(mask[order] & np.isfinite(distances))
+            if len(places) >= n:
+                break
+        chosen = places[::-1][:n] if farthest else places[:n]
+        return Nearest(order[chosen], distances[chosen], chosen + 1)
+
+    def _rankings(self, head: int, *, farthest: bool) -> Iterator[_Ranking]:  # noqa: ARG002
+        """Yield rankings of other heads, each longer than the one before; the last is of all."""
+        row = self.row(head)
+        order = np.lexsort((np.arange(len(row)), row))
+        order = order[order != head]
+        yield order, row[order]
+
+
+class AllPairs(HeadDistances):
+    """The stored distances of all pairs."""
+
+    @cached_property
+    def matrix(self) -> Float[np.ndarray, "heads heads"]:
+        """Distance matrix in the order of `Atlas.heads`, float32, read from the disk as it is used.
+
+        Raises:
+            AtlasError: if the file is damaged or of another size.
+        """
+        return self.atlas.distances(self.metric)
+
+    def rows(self, heads: Any) -> Float[np.ndarray, "some heads"]:
+        """Return rows of the matrix, see `HeadDistances.rows`."""
+        return np.asarray(self.matrix[heads], dtype=np.float32)
+
+
+class NearestHeads(HeadDistances):
+    """The stored nearest heads of every head (docs/nearest.md)."""
+
+    @cached_property
+    def neighbours(self) -> Neighbours:
+        """Nearest heads of every head.
+
+        Raises:
+            AtlasError: if a file is missing or damaged.
+        """
+        return self.atlas.neighbours(self.metric)
+
+    @cached_property
+    def clouds(self) -> Float[np.ndarray, "heads prompts columns"]:
+        """Head clouds, heads first, read from the disk as they are used.
+
+        Raises:
+            AtlasError: if the file is missing or damaged.
+        """
+        from attention_motifs.distances import get_metric
+
+        return self.atlas.head_clouds(get_metric(self.metric).space)
+
+    def rows(
+        self, heads: Any, done: Callable[[int], None] = lambda _heads: None
+    ) -> Float[np.ndarray, "some heads"]:
+        """Compute rows from the clouds, see `HeadDistances.rows`.
+
+        Args:
+            heads: rows of `Atlas.heads`.
+            done: called with the number of heads to which the distances are computed.
+        """
+        from attention_motifs.distances.neighbours import rows_from
+
+        return rows_from(self.clouds, np.asarray(heads), self.metric, done=done)
+
+    def on(self, prompts: np.ndarray[Any, Any]) -> tuple[Neighbours, Rows]:
+        """Return the stored neighbours, ranked anew on some prompts, and rows on these prompts.
+
+        A head that is near on these prompts alone, and is not among the stored neighbours, is
+        missed.
+        """
+        from attention_motifs.distances.neighbour_graph import Neighbours
+        from attention_motifs.distances.neighbours import nearest_among, rows_from
+
+        clouds = np.ascontiguousarray(self.clouds[:, prompts])
+        stored = self.neighbours.heads
+        heads, distances = np.empty_like(stored), np.empty_like(self.neighbours.distances)
+        for start in range(0, len(stored), _HEADS_AT_A_TIME):
+            some = np.arange(start, min(start + _HEADS_AT_A_TIME, len(stored)))
+            heads[some], distances[some] = nearest_among(
+                clouds, some, stored[some], self.metric, stored.shape[1]
+            )
+        return (
+            Neighbours(heads, distances),
+            lambda some: rows_from(clouds, np.asarray(some), self.metric),
+        )
+
+    def _rankings(self, head: int, *, farthest: bool) -> Iterator[_Ranking]:
+        if not farthest:
+            yield read_nearest(self.atlas, self.metric, head, len(self.atlas.heads))
+            yield self._from_index(head)
+        yield from super()._rankings(head, farthest=farthest)
+
+    def _from_index(self, head: int) -> _Ranking:
+        from attention_motifs.distances.index import HeadIndex
+        from attention_motifs.distances.neighbours import nearest_neighbours
+
+        path, words = self.atlas.index_path(self.metric), rebuild_hint(self.atlas, self.metric)
+        index = HeadIndex.load(path, words)
+        if index.n_heads != len(self.clouds):
+            raise AtlasError(
+                f"{path}: holds {index.n_heads} heads, not {len(self.clouds)}; {words}"
+            )
+        heads, distances = nearest_neighbours(
+            self.clouds, index, np.array([head]), _MORE_NEAREST, n_candidates=_MORE_CANDIDATES
+        )
+        return heads[0], distances[0]
+
+
+class ComputedNow(HeadDistances):
+    """Distances that the atlas does not store, computed from the head clouds."""
+
+    def rows(self, heads: Any) -> Float[np.ndarray, "some heads"]:
+        """Compute rows, see `HeadDistances.rows`.
+
+        Gromov-Wasserstein is computed to the nearest 50 heads by Eq. 3; others are infinite.
+        """
+        from attention_motifs.distances import distances_from
+
+        clouds = clouds_for(self.atlas, self.metric)
+        if self.metric != "gromov-wasserstein":
+            return np.asarray(distances_from(clouds, heads, self.metric))
+        return np.stack([self._shortlisted(clouds, int(head)) for head in heads])
+
+    def _shortlisted(
+        self, clouds: Float[np.ndarray, "prompts heads components"], head: int
+    ) -> Float[np.ndarray, " heads"]:
+        from attention_motifs.distances import candidate_distances, distances_from
+
+        order = np.argsort(distances_from(clouds, head, "mean")[0], kind="stable")
+        others = order[order != head][:_SHORTLIST]
+        pairs = np.stack([np.full_like(others, head), others], axis=1)
+        row = np.full(clouds.shape[1], np.inf, dtype=np.float32)
+        row[head] = 0.0
+        row[others] = candidate_distances(clouds, pairs, self.metric)
+        return row
+
+
+def head_distances_of(atlas: Atlas, metric: str) -> HeadDistances:
+    """Return the distances by one metric, in the form that the atlas holds.
+
+    Raises:
+        InputError: if the metric is not known.
+    """
+    from attention_motifs.distances import get_metric
+
+    stored = stored_distances(atlas).get(metric)
+    if stored is not None:
+        return stored
+    get_metric(metric)
+    return ComputedNow(atlas, metric)
+
+
+def stored_distances(atlas: Atlas) -> dict[str, AllPairs | NearestHeads]:
+    """Return the distances that the atlas stores, by metric; those of all pairs first."""
+    stored: dict[str, AllPairs | NearestHeads] = {
+        metric: NearestHeads(atlas, metric) for metric in atlas.neighbour_metrics()
+    }
+    all_pairs = {metric: AllPairs(atlas, metric) for metric in atlas.metrics()}
+    return {**all_pairs, **{m: d for m, d in stored.items() if m not in all_pairs}}
+
+
+def clouds_for(atlas: Atlas, metric: str) -> Float[np.ndarray, "prompts heads components"]:
+    """Return the head clouds that a metric is computed from, in the order of `Atlas.heads`.
+
+    Raises:
+        InputError: if the metric is not known.
+        AtlasError: if the stage `embed` has not run, or the atlas lacks the features.
+    """
+    from attention_motifs.distances import get_metric
+
+    in_recommended = get_metric(metric).space == "recommended"
+    return atlas.recommended_clouds() if in_recommended else atlas.embedded()
