@@ -114,7 +114,9 @@ def test_one_model_alone_leaves_the_others_empty(copy: Atlas, scored: Atlas) -> 
 
 def test_an_added_local_model_needs_its_path(copy: Atlas, tiny: Tiny) -> None:
     atlas = add(copy.path, tiny.model("c"))
-    with pytest.raises(InputError, match="c: where it lies is not known; add --model c=PATH"):
+    with pytest.raises(
+        InputError, match="c: the path of this local model is not recorded; add --model c=PATH"
+    ):
         score(atlas)
     score(atlas, models=[tiny.model("c")])
     assert not atlas.heads.select(COLUMNS).null_count().sum_horizontal().item()

@@ -13,7 +13,6 @@ import numpy as np
 from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.packed_patterns import unpack_triangle
 from attention_motifs.embedding import PatternEmbedding
-from attention_motifs.embedding.moments import LengthBinnedMoments
 from attention_motifs.errors import AtlasError
 from attention_motifs.features import feature_names
 from attention_motifs.progress import Report, silent
@@ -24,6 +23,7 @@ from attention_motifs.reports.comparison_measures import (
     pattern_difference,
     variance_shares,
 )
+from attention_motifs.stages.embed import fit_embedding
 from attention_motifs.stages.evaluate import computed_head_classes, literature_classes
 
 if TYPE_CHECKING:
@@ -193,12 +193,12 @@ def _variance(
     other = [re.sub(_SKEW, _SKEW_COL, name) for name in names]
     clouds = None
     if other != names and "skew_col" in atlas.manifest.configuration.feature_sets:
-        fitted = _fit(atlas, own, other)
+        fitted = fit_embedding(atlas, own, other)
         found.append(_choice("S(A)^T S(A) for S(A) S(A)^T", fitted.explained_variance))
         clouds = _clouds(atlas, fitted, atlas.models)
     if len(own) > 1:
         found += [
-            _choice(f"{model} alone", _fit(atlas, [model], names).explained_variance)
+            _choice(f"{model} alone", fit_embedding(atlas, [model], names).explained_variance)
             for model in own
         ]
     return found, clouds
@@ -211,16 +211,6 @@ def _choice(name: str, variances: Float[np.ndarray, " components"]) -> dict[str,
         "columns": len(variances),
         **{str(k): share for k, share in zip(COUNTS, shares, strict=True)},
     }
-
-
-def _fit(atlas: Atlas, models: Sequence[str], names: Sequence[str]) -> PatternEmbedding:
-    """Fit an embedding like the atlas's own on some models and columns."""
-    embedding = atlas.embedding()
-    moments = LengthBinnedMoments(len(names), embedding.length_bins)
-    for model in models:
-        for part in atlas.feature_parts(model, names):
-            moments.update(part.select(names).to_numpy(), part["n_tokens"].to_numpy())
-    return PatternEmbedding.from_moments(moments, embedding.n_components, names)
 
 
 def _clouds(

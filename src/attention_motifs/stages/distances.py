@@ -1,4 +1,4 @@
-"""Embedded patterns to distances of heads: the stage `distances`."""
+"""The stage `distances`: embedded patterns to distances between heads."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.head_distances import clouds_for
 from attention_motifs.distances.neighbour_graph import DENSE_LIMIT
 from attention_motifs.embedding.recommended import FEATURE_SET
-from attention_motifs.progress import Report, silent
+from attention_motifs.progress import Advance, Report, silent
 from attention_motifs.stages.neighbours import has_all_parts, nearest_heads
+from attention_motifs.stages.stage import Stage
 from attention_motifs.store import files
 
 STANDARD_METRICS = ("mean", "cosine")
-"""Computed unless told otherwise, and `recommended` where the atlas has its features."""
+"""Default metrics; `recommended` is added where the atlas has its features."""
 
 _STEPS = 100
-"""Of the progress bar."""
+"""Length of the progress bar."""
 
 
 def standard_metrics(feature_sets: Sequence[str]) -> tuple[str, ...]:
-    """Return the metrics computed unless told otherwise, for an atlas of these feature sets."""
+    """Return the default metrics of an atlas with these feature sets."""
     more = ("recommended",) if FEATURE_SET in feature_sets else ()
     return (*STANDARD_METRICS, *more)
 
@@ -37,40 +38,39 @@ def distances(
     """Compute the distances of all pairs of heads by one metric, or of the nearest heads only.
 
     Args:
-        atlas: with its patterns embedded.
+        atlas: with its patterns embedded; the caller holds its lock.
         metric: a name of `metric_names()`.
-        budget_seconds: refuse all pairs that would take longer; by default ten minutes.
-        dense_limit: with more heads than this, the nearest heads of each are kept instead of all
-            pairs (docs/nearest.md).
-        force: compute again what is there.
+        budget_seconds: longest time for all pairs, in seconds; default: ten minutes.
+        dense_limit: number of heads above which the nearest heads of each are stored instead of
+            all pairs (docs/nearest.md).
+        force: compute again although nothing changed.
         report: shows progress.
 
     Raises:
         InputError: if the metric is not known, would take longer than the budget, or has no
-            neighbours from an index where all pairs are too many.
+            index of nearest heads where all pairs are too many.
         AtlasError: if the stage `embed` has not run, or the atlas lacks the features.
     """
     from attention_motifs.distances import get_metric, head_distances
 
     placed = "recommended" if get_metric(metric).space == "recommended" else "place"
     placements = [(m, atlas.manifest.stages.get(f"{placed}:{m}")) for m in atlas.models]
-    stage = f"distances:{metric}"
-    dense = len(atlas.heads) <= dense_limit
-    inputs = files.digest([metric, placements] if dense else [metric, placements, "nearest"])
-    there = atlas.distances_path(metric).is_file() if dense else has_all_parts(atlas, metric)
-    if atlas.is_finished(stage, inputs) and there and not force:
+    name, title = f"distances:{metric}", f"distances by {metric}"
+    if len(atlas.heads) > dense_limit:
+        stage = Stage(name, [metric, placements, "nearest"], title)
+
+        def find(_advance: Advance) -> None:
+            nearest_heads(atlas, metric, placements, force=force, report=report)
+            files.remove(atlas.distances_path(metric))
+
+        again = force or not has_all_parts(atlas, metric)
+        stage.run(atlas, find, force=again)  # its parts show progress
         return
-    if not dense:
-        nearest_heads(atlas, metric, files.digest(placements), force=force, report=report)
-        files.remove(atlas.distances_path(metric))
-        atlas.finish(stage, inputs)
-        return
-    clouds = clouds_for(atlas, metric)
-    path, shape = atlas.distances_path(metric), (clouds.shape[1],) * 2
-    with (
-        report(f"distances by {metric}", _STEPS) as advance,
-        files.mapped_array(path, shape) as matrix,
-    ):
+    path = atlas.distances_path(metric)
+    stage = Stage(name, [metric, placements], title, (path,), _STEPS)
+
+    def compute(advance: Advance) -> None:
+        clouds = clouds_for(atlas, metric)
         shown = 0
 
         def progress(done: int, total: int) -> None:
@@ -79,6 +79,10 @@ def distances(
             advance(reached - shown)
             shown = reached
 
-        head_distances(clouds, metric, budget_seconds=budget_seconds, progress=progress, out=matrix)
-    files.remove(atlas.neighbours_folder(metric))
-    atlas.finish(stage, inputs)
+        with files.mapped_array(path, (clouds.shape[1],) * 2) as matrix:
+            head_distances(
+                clouds, metric, budget_seconds=budget_seconds, progress=progress, out=matrix
+            )
+        files.remove(atlas.neighbours_folder(metric))
+
+    stage.run(atlas, compute, force=force, report=report)

@@ -1,12 +1,9 @@
-"""Features to the pattern embedding and to the preset `recommended`: the stage `embed`.
-
-Both are fitted and filled part by part.
-"""
+"""The stage `embed`: features to the pattern embedding and to the preset `recommended`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,7 +20,8 @@ from attention_motifs.embedding.recommended import (
 )
 from attention_motifs.errors import AtlasError
 from attention_motifs.features import feature_names
-from attention_motifs.progress import Report, silent
+from attention_motifs.progress import Advance, Report, silent
+from attention_motifs.stages.stage import Stage
 from attention_motifs.store import files
 
 if TYPE_CHECKING:
@@ -31,53 +29,72 @@ if TYPE_CHECKING:
 
 
 def embed(atlas: Atlas, *, force: bool = False, report: Report = silent) -> PatternEmbedding:
-    """Fit the embedding on the atlas's own models, and place all patterns in it.
+    """Fit the pattern embedding, and place all patterns in it.
 
-    If the atlas has the features `extended`, the same is done for the preset `recommended`.
-    Models that `motifs add` brought are placed, never fitted on.
+    It is fitted on the models of the configuration; models that `motifs add` added are placed in
+    it. An atlas with the features `extended` also gets the preset `recommended`.
+
+    Args:
+        atlas: with its features; the caller holds its lock.
+        force: fit again although nothing changed.
+        report: shows progress.
 
     Returns:
-        The pattern embedding, of the first feature set.
+        The pattern embedding of the first feature set.
 
     Raises:
         AtlasError: if a model is not extracted yet, or a file is missing or damaged.
     """
     fitted = [m for m, info in atlas.manifest.models.items() if not info.get("added")]
-    if len(fitted) < len(atlas.manifest.configuration.models):
+    configuration = atlas.manifest.configuration
+    if len(fitted) < len(configuration.models):
         raise AtlasError(
-            f"{atlas.path}: has the patterns of {len(fitted)} of "
-            f"{len(atlas.manifest.configuration.models)} models; {atlas.extract_command()}"
+            f"{atlas.path}: has the patterns of {len(fitted)} of {len(configuration.models)} "
+            f"models; {atlas.extract_command()}"
         )
-    inputs = files.digest(
-        {
-            "extracted": [atlas.manifest.stages.get(f"extract:{m}") for m in fitted],
-            "n_components": atlas.manifest.configuration.n_components,
-            "length_bins": atlas.manifest.configuration.length_bins,
-        }
-    )
-    if atlas.is_finished("embed", inputs) and not force:
-        embedding = atlas.embedding()
-    else:
-        embedding = _fit(atlas, fitted, report)
-        embedding.save(atlas.embedding_path)
-        atlas.finish("embed", inputs)
+    inputs = {
+        "extracted": [atlas.manifest.stages.get(f"extract:{m}") for m in fitted],
+        "n_components": configuration.n_components,
+        "length_bins": configuration.length_bins,
+    }
+    steps = len(fitted) * atlas.n_blocks
+    stage = Stage("embed", inputs, "fit the embedding", steps=steps)
+
+    def fit(advance: Advance) -> None:
+        fit_embedding(atlas, fitted, advance=advance).save(atlas.embedding_path)
+
+    stage.run(atlas, fit, force=force, report=report)
+    embedding = atlas.embedding()
     for model in atlas.models:
         place(atlas, model, embedding, force=force, report=report)
-    if FEATURE_SET in atlas.manifest.configuration.feature_sets:
+    if FEATURE_SET in configuration.feature_sets:
         _recommend(atlas, fitted, force=force, report=report)
     return embedding
 
 
-def _fit(atlas: Atlas, models: Sequence[str], report: Report) -> PatternEmbedding:
+def fit_embedding(
+    atlas: Atlas,
+    models: Sequence[str],
+    names: Sequence[str] | None = None,
+    *,
+    advance: Advance = lambda _steps: None,
+) -> PatternEmbedding:
+    """Fit an embedding with the settings of the atlas; nothing is written.
+
+    Args:
+        atlas: with the features of the models.
+        models: names of the models to fit on.
+        names: features; default: those of the first feature set.
+        advance: called after each part.
+    """
     configuration = atlas.manifest.configuration
-    names = feature_names(configuration.feature_sets[0])
-    moments = LengthBinnedMoments(len(names), configuration.length_bins)
-    with report("fit the embedding", len(models) * atlas.n_blocks) as advance:
-        for model in models:
-            for part in atlas.feature_parts(model, names):
-                moments.update(part.select(names).to_numpy(), part["n_tokens"].to_numpy())
-                advance(1)
-    return PatternEmbedding.from_moments(moments, configuration.n_components, names)
+    columns = list(names or feature_names(configuration.feature_sets[0]))
+    moments = LengthBinnedMoments(len(columns), configuration.length_bins)
+    for model in models:
+        for part in atlas.feature_parts(model, columns):
+            moments.update(part.select(columns).to_numpy(), part["n_tokens"].to_numpy())
+            advance(1)
+    return PatternEmbedding.from_moments(moments, configuration.n_components, columns)
 
 
 def place(
@@ -88,20 +105,25 @@ def place(
     force: bool = False,
     report: Report = silent,
 ) -> None:
-    """Write the embedded patterns of one model, by the embedding as it is; count the imputed."""
+    """Write the embedded patterns of one model, and count the imputed values.
+
+    Args:
+        atlas: the caller holds its lock.
+        model: name of the model.
+        embedding: the saved embedding of the atlas.
+        force: write again although nothing changed.
+        report: shows progress.
+    """
     import polars as pl
 
-    inputs = files.digest(
-        [atlas.manifest.stages.get("embed"), atlas.manifest.stages.get(f"extract:{model}")]
-    )
-    stage, path = f"place:{model}", atlas.embedded_path(model)
-    if atlas.is_finished(stage, inputs) and path.is_file() and not force:
-        return
+    journal, path = atlas.manifest.stages, atlas.embedded_path(model)
+    inputs = [journal.get("embed"), journal.get(f"extract:{model}")]
+    title = f"embed the patterns of {model}"
     names = list(embedding.feature_names)
     columns = [f"pc{i}" for i in range(embedding.n_components)]
     counts = np.zeros(len(names), dtype=np.int64)
-    with report(f"embed the patterns of {model}", atlas.n_blocks) as advance:
 
+    def write(advance: Advance) -> dict[str, Any]:
         def tables() -> Iterator[pl.DataFrame]:
             for part in atlas.feature_parts(model, names):
                 features = part.select(names).to_numpy()
@@ -112,33 +134,33 @@ def place(
                 advance(1)
 
         files.write_parquet_parts(path, tables())
-    imputed = {name: int(count) for name, count in zip(names, counts, strict=True) if count}
-    atlas.update(
-        imputed={**atlas.manifest.imputed, model: imputed},
-        stages={**atlas.manifest.stages, stage: inputs},
-    )
+        imputed = {name: int(count) for name, count in zip(names, counts, strict=True) if count}
+        return {"imputed": {**atlas.manifest.imputed, model: imputed}}
+
+    stage = Stage(f"place:{model}", inputs, title, (path,), atlas.n_blocks)
+    stage.run(atlas, write, force=force, report=report)
 
 
 def _recommend(atlas: Atlas, fitted: Sequence[str], *, force: bool, report: Report) -> None:
     """Fit the preset `recommended`, and place all patterns in it."""
     names = feature_names(FEATURE_SET)
-    inputs = files.digest(
-        {
-            "extracted": [atlas.manifest.stages.get(f"extract:{m}") for m in fitted],
-            "features": names,
-            "version": 1,
-        }
-    )
-    if atlas.is_finished("recommended", inputs) and not force:
-        recommended = atlas.recommended()
-    else:
-        sketch = _n_patterns(atlas, fitted) > EXACT_ROWS
-        with report("fit the preset recommended", passes(len(names), sketch=sketch)) as advance:
-            recommended = RecommendedEmbedding.fit_parts(
-                _reader(atlas, fitted), names, sketch=sketch, done=lambda: advance(1)
-            )
+    inputs = {
+        "extracted": [atlas.manifest.stages.get(f"extract:{m}") for m in fitted],
+        "features": names,
+        "version": 1,
+    }
+    sketch = _n_patterns(atlas, fitted) > EXACT_ROWS
+
+    def fit(advance: Advance) -> None:
+        recommended = RecommendedEmbedding.fit_parts(
+            _reader(atlas, fitted), names, sketch=sketch, done=lambda: advance(1)
+        )
         recommended.save(atlas.recommended_path)
-        atlas.finish("recommended", inputs)
+
+    title, steps = "fit the preset recommended", passes(len(names), sketch=sketch)
+    stage = Stage("recommended", inputs, title, steps=steps)
+    stage.run(atlas, fit, force=force, report=report)
+    recommended = atlas.recommended()
     for model in atlas.models:
         place_recommended(atlas, model, recommended, force=force, report=report)
 
@@ -166,18 +188,23 @@ def place_recommended(
     force: bool = False,
     report: Report = silent,
 ) -> None:
-    """Write the patterns of one model in the space of the preset `recommended`, as it is."""
+    """Write the patterns of one model in the space of the preset `recommended`.
+
+    Args:
+        atlas: the caller holds its lock.
+        model: name of the model.
+        recommended: the saved preset of the atlas.
+        force: write again although nothing changed.
+        report: shows progress.
+    """
     import polars as pl
 
-    stages = atlas.manifest.stages
-    inputs = files.digest([stages.get("recommended"), stages.get(f"extract:{model}")])
-    stage, path = f"recommended:{model}", atlas.recommended_clouds_path(model)
-    if atlas.is_finished(stage, inputs) and path.is_file() and not force:
-        return
+    journal, path = atlas.manifest.stages, atlas.recommended_clouds_path(model)
+    inputs = [journal.get("recommended"), journal.get(f"extract:{model}")]
     names = list(recommended.feature_names)
     columns = [f"w{i}" for i in range(len(names))]
-    with report(f"place the patterns of {model} by recommended", atlas.n_blocks) as advance:
 
+    def write(advance: Advance) -> None:
         def tables() -> Iterator[pl.DataFrame]:
             for part in atlas.feature_parts(model, names):
                 placed = recommended.place(*by_prompt(atlas, model, part, names))
@@ -186,4 +213,7 @@ def place_recommended(
                 advance(1)
 
         files.write_parquet_parts(path, tables())
-    atlas.finish(stage, inputs)
+
+    title = f"place the patterns of {model} by recommended"
+    stage = Stage(f"recommended:{model}", inputs, title, (path,), atlas.n_blocks)
+    stage.run(atlas, write, force=force, report=report)

@@ -1,4 +1,4 @@
-"""What a finished atlas is looked at with: projections, clusters, evaluation, and the site."""
+"""The stages that prepare the explorer: projections, clusters, evaluation, and its files."""
 
 from __future__ import annotations
 
@@ -10,30 +10,35 @@ from attention_motifs.atlas import Atlas
 from attention_motifs.errors import InputError
 from attention_motifs.progress import Report, silent
 from attention_motifs.site.export import Exported, export_site
-from attention_motifs.store import files
+from attention_motifs.stages.stage import Stage
 
 MOST_HEADS = 2000
-"""Heads up to which projections, clusters and evaluation are made without being asked for: their
-time grows with the square of the heads and more."""
+"""Number of heads up to which projections, clusters and evaluation are made by default, since
+their time grows with the square of the number of heads and more."""
 
 NEIGHBOURHOODS = (8, 16, 32)
-"""With the paper's 16 (section 3.1)."""
+"""Sizes of neighbourhoods, among them the paper's 16 (section 3.1)."""
 CLUSTERINGS = ("average", "hdbscan", "leiden")
 METRIC = "mean"
 _ROUNDS = 10
 
-# Methods that need a package which not everyone installs.
+# Methods that need an optional package.
 _NEEDS = {"umap": "umap", "leiden": "igraph"}
 
 
 def explore(
     atlas: Atlas, *, n_neighbors: Sequence[int] = NEIGHBOURHOODS, report: Report = silent
 ) -> Exported:
-    """Project, cluster and evaluate the heads, and export the site; the caller holds the lock.
+    """Project, cluster and evaluate the heads, and write the explorer.
 
-    What was made before from the same inputs is kept. Methods whose package is not installed
-    are left out, and so is all but the site for an atlas of more than 2,000 heads or of one
-    without the distances of Eq. 3: the site says what is missing, and which command makes it.
+    Results of the same inputs are kept. Methods whose package is not installed are left out. An
+    atlas of more than 2,000 heads, or without the distances of Eq. 3, only gets the explorer, which
+    names the missing results and the commands that make them.
+
+    Args:
+        atlas: the caller holds its lock.
+        n_neighbors: sizes of the neighbourhoods of the projections.
+        report: shows progress.
 
     Raises:
         AtlasError, ResourceError: as the stages.
@@ -52,22 +57,27 @@ def _make(atlas: Atlas, n_neighbors: Sequence[int], report: Report) -> None:
     journal = {k: v for k, v in atlas.manifest.stages.items() if k.startswith(("dist", "score"))}
     methods = installed_projections()
     clusterings = [name for name in CLUSTERINGS if _installed(name)]
-    inputs = files.digest([2, journal, atlas.models, methods, clusterings, list(n_neighbors)])
-    if atlas.is_finished("explore", inputs) and _is_there(atlas, clusterings):
+    inputs = [2, journal, atlas.models, methods, clusterings, list(n_neighbors)]
+    outputs = (atlas.projections_path, atlas.evaluation_path)
+    stage = Stage("explore", inputs, "explore", outputs)
+    columns = [f"cluster ({method})" for method in clusterings]
+    if stage.is_finished(atlas) and set(columns) <= set(atlas.heads.columns):
         return
     if not atlas.projections_path.is_file() or "explore" in atlas.manifest.stages:
         project(
             atlas, metric=METRIC, methods=methods, n_neighbors=n_neighbors, report=report
-        )  # what a person projected with other settings is left as it is
+        )  # projections that a user made with other settings are kept
     for method in clusterings:
         cluster(atlas, method=method, metric=METRIC, n_rounds=_ROUNDS, report=report)
-    with contextlib.suppress(InputError):  # nothing to evaluate with: the site says so
+    with contextlib.suppress(
+        InputError
+    ):  # without classes there is nothing to evaluate, and the explorer says so
         evaluate(atlas, report=report)
-    atlas.finish("explore", inputs)
+    stage.record(atlas)
 
 
 def installed_projections() -> list[str]:
-    """Methods of projection whose packages are installed."""
+    """Return the methods of projection whose packages are installed."""
     from attention_motifs.projection import PROJECTIONS
 
     return [name for name in PROJECTIONS if _installed(name)]
@@ -75,13 +85,3 @@ def installed_projections() -> list[str]:
 
 def _installed(method: str) -> bool:
     return method not in _NEEDS or find_spec(_NEEDS[method]) is not None
-
-
-def _is_there(atlas: Atlas, clusterings: list[str]) -> bool:
-    """Whether the files are there, which may have been deleted since."""
-    columns = atlas.heads.columns
-    return (
-        atlas.projections_path.is_file()
-        and atlas.evaluation_path.is_file()
-        and all(f"cluster ({method})" in columns for method in clusterings)
-    )

@@ -40,7 +40,7 @@ def wanted_model(atlas: Atlas, model: str, mend: str) -> str:
             except InputError:  # the path does not exist any more
                 continue
     if atlas.manifest.models[model].get("kind") in {"folder", "gguf"}:
-        raise InputError(f"{model}: the atlas does not know the path of this local model. {mend}")
+        raise InputError(f"{model}: the path of this local model is not recorded; {mend}")
     return model
 
 

@@ -1,4 +1,4 @@
-"""Distances of heads to points in two and three dimensions: the stage `project`."""
+"""The stage `project`: distances between heads to points in two and three dimensions."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.head_distances import HeadDistances, NearestHeads, stored_distances
 from attention_motifs.errors import AtlasError
 from attention_motifs.progress import Report, silent
+from attention_motifs.stages.stage import Stage
 from attention_motifs.store import files
 
 if TYPE_CHECKING:
@@ -36,9 +37,19 @@ def project(
 ) -> None:
     """Write `projections.parquet`: every method x neighbours x dimension, per model and for all.
 
-    Of an atlas that keeps the nearest heads only (docs/nearest.md), for all models together. One
-    row per head and projection, with the quality of the projection beside it. Scopes that
-    are there from the same inputs are kept, so that a killed run goes on.
+    An atlas that stores the nearest heads only (docs/nearest.md) is projected for all models
+    together. A row is one head in one projection, with the quality of the projection. Scopes that
+    an earlier run finished from the same inputs are kept.
+
+    Args:
+        atlas: with the distances of the metric; the caller holds its lock.
+        metric: whose distances are projected.
+        methods: names in `projection.PROJECTIONS`; default: all.
+        n_neighbors: sizes of the neighbourhoods; default: those of the paper and others.
+        dimensions: 2, 3 or both; default: both.
+        seed: of methods that draw numbers.
+        force: project again although nothing changed.
+        report: shows progress.
 
     Raises:
         InputError: if a method is unknown or not installed.
@@ -54,17 +65,16 @@ def project(
     plan = projection_plan(
         methods or list(PROJECTIONS), n_neighbors or NEIGHBOURHOODS, dimensions or DIMENSIONS
     )
-    inputs = files.digest(
-        [atlas.manifest.stages.get(f"distances:{metric}"), metric, plan, seed, atlas.models]
-    )
-    tables = {} if force else _there(atlas, inputs)
+    made_from = [atlas.manifest.stages.get(f"distances:{metric}"), metric, plan, seed, atlas.models]
+    stage = Stage("project", made_from, "projections")
+    tables = {} if force else _finished_scopes(atlas, stage.digest)
     model_of = atlas.heads["model"].to_numpy()
     # Where only the nearest heads are kept, of all models together, one model has too few.
     stored = stored_distances(atlas).get(metric)
     each = len(atlas.models) > 1 and not isinstance(stored, NearestHeads)
     scopes = [ALL_MODELS, *(atlas.models if each else ())]
     placing = _placing(atlas, metric, stored, seed, report) if set(scopes) - tables.keys() else None
-    with report("projections", len(scopes) * len(plan)) as advance:
+    with report(stage.title, len(scopes) * len(plan)) as advance:
         for scope in scopes:
             if scope in tables or placing is None:
                 advance(len(plan))
@@ -79,9 +89,9 @@ def project(
                 advance(1)
             tables[scope] = _concat(parts)
             files.write_parquet(
-                atlas.projections_path, _concat(list(tables.values())), {"inputs": inputs}
+                atlas.projections_path, _concat(list(tables.values())), {"inputs": stage.digest}
             )
-    atlas.finish("project", inputs)
+    stage.record(atlas)
 
 
 Place = Callable[..., "Projection"]
@@ -90,7 +100,7 @@ Place = Callable[..., "Projection"]
 def _placing(
     atlas: Atlas, metric: str, stored: HeadDistances | None, seed: int, report: Report
 ) -> Callable[[np.ndarray[Any, Any]], Place]:
-    """What makes projections of some heads: from all pairs, or of all heads from landmarks."""
+    """Return the function that projects some heads: from all pairs, or all heads from landmarks."""
     from attention_motifs.projection import project, project_neighbours
 
     if not isinstance(stored, NearestHeads):
@@ -108,8 +118,8 @@ def _landmarks(stored: NearestHeads, seed: int, report: Report) -> Landmarks:
         return Landmarks.choose(n_heads, partial(stored.rows, done=advance), seed=seed)
 
 
-def _there(atlas: Atlas, inputs: str) -> dict[str, pl.DataFrame]:
-    """Scopes that an earlier run finished from the same inputs."""
+def _finished_scopes(atlas: Atlas, inputs: str) -> dict[str, pl.DataFrame]:
+    """Return the tables of the scopes that an earlier run finished from the same inputs."""
     path = atlas.projections_path
     try:
         if not path.is_file() or files.parquet_metadata(path, "").get("inputs") != inputs:

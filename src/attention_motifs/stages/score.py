@@ -13,7 +13,7 @@ from attention_motifs.executors import LOCAL, Executor, Job
 from attention_motifs.models.sources import resolve
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.model_source import dtype_in, wanted_model
-from attention_motifs.store import files
+from attention_motifs.stages.stage import Stage
 
 if TYPE_CHECKING:
     import polars as pl
@@ -60,7 +60,7 @@ def score(
     if imported == set(atlas.models):
         raise InputError(f"{atlas.path}: its patterns were imported, there is no model to score")
     jobs: list[Job] = []
-    inputs_of: list[str] = []
+    stages: list[Stage] = []
     shared = executor.share(atlas, str(atlas.path.resolve()))
     # In this process, every job shows its own progress.
     inner, outer = executor.share(report, silent), executor.share(silent, report)
@@ -70,20 +70,24 @@ def score(
             usable = ", ".join(name for name in atlas.models if name not in imported)
             raise InputError(f"model {model!r} cannot be scored: this atlas has {usable}")
         info = atlas.manifest.models[model]
-        inputs = files.digest(
-            {"weights": info["weights_sha256"], "seed": seed, "bos": info.get("bos"), "version": 2}
-        )
-        if atlas.is_finished(f"score:{model}", inputs) and _has_scores(atlas, model) and not force:
+        inputs = {
+            "weights": info["weights_sha256"],
+            "seed": seed,
+            "bos": info.get("bos"),
+            "version": 2,
+        }
+        stage = Stage(f"score:{model}", inputs, f"score {model}")
+        if stage.is_finished(atlas) and _has_scores(atlas, model) and not force:
             continue
         path = None if requested in atlas.models else requested
         function = f"{__name__}:score_model"
         arguments = (shared, model, path, seed, device, inner)
-        jobs.append(Job(f"score {model}", function, arguments, loads=model))
-        inputs_of.append(inputs)
+        jobs.append(Job(stage.title, function, arguments, loads=model))
+        stages.append(stage)
 
     def done(position: int, scores: BehaviourScores) -> None:
         atlas.write_heads(_with_scores(atlas.heads, scores))
-        atlas.finish(f"score:{scores.model}", inputs_of[position])
+        stages[position].record(atlas)
 
     if jobs:
         with outer(f"behaviour of {', '.join(job.loads for job in jobs)}", len(jobs)) as advance:

@@ -1,0 +1,87 @@
+"""The journal around a stage: skip what is finished, show progress, record what was made."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from attention_motifs.atlas import Atlas
+from attention_motifs.progress import Advance, Report, silent
+from attention_motifs.store import files
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A step of the work on an atlas, recorded in the journal of `atlas.json`.
+
+    Attributes:
+        name: key in the journal, such as `embed` or `distances:mean`.
+        inputs: JSON value of everything that the outputs depend on.
+        title: text of the progress bar.
+        outputs: files that must exist for the step to count as finished.
+        steps: length of the progress bar.
+    """
+
+    name: str
+    inputs: Any
+    title: str
+    outputs: tuple[Path, ...] = ()
+    steps: int = 1
+
+    @property
+    def digest(self) -> str:
+        """Digest of the inputs, as recorded in the journal."""
+        return files.digest(self.inputs)
+
+    def is_finished(self, atlas: Atlas) -> bool:
+        """Return whether the step was finished from the same inputs and its files exist."""
+        return atlas.is_finished(self.name, self.digest) and all(
+            path.is_file() for path in self.outputs
+        )
+
+    def run(
+        self,
+        atlas: Atlas,
+        make: Callable[[Advance], Mapping[str, Any] | None],
+        *,
+        force: bool = False,
+        report: Report = silent,
+    ) -> bool:
+        """Run the step unless it is finished, and record it.
+
+        Args:
+            atlas: the caller holds its lock.
+            make: writes the outputs; called with the function that advances the progress bar.
+                It may return other fields of the manifest to change with the journal.
+            force: run it although it is finished.
+            report: shows progress.
+
+        Returns:
+            Whether it ran.
+        """
+        if self.is_finished(atlas) and not force:
+            return False
+        with report(self.title, self.steps) as advance:
+            changes = make(advance) or {}
+        self.record(atlas, changes)
+        return True
+
+    def record(self, atlas: Atlas, changes: Mapping[str, Any] | None = None) -> None:
+        """Record the step as finished, together with other changes of the manifest."""
+        stages = {**atlas.manifest.stages, self.name: self.digest}
+        atlas.update(**{"stages": stages, **(changes or {})})
+
+
+@contextlib.contextmanager
+def writing(path: str | Path) -> Iterator[Atlas]:
+    """Open an atlas and hold its lock.
+
+    Raises:
+        AtlasError: if there is no atlas, or another run holds it.
+        ResourceError: if the folder cannot be written.
+    """
+    with Atlas.lock(path):
+        yield Atlas.open(path)
