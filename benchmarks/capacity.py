@@ -1,4 +1,4 @@
-"""What so many models would take: the tables of docs/capacity.md, from measured constants.
+"""What a number of models would take: the tables of benchmarks/README.md, from measured constants.
 
 The constants are in `capacity.json`, each with the benchmark it comes from. A test holds the page
 against them.
