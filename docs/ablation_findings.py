@@ -1,4 +1,4 @@
-"""The tables of findings in docs/ablation.md, from effects measured on both packaged models.
+"""The tests behind the findings in docs/ablation.md, from effects measured on both packaged models.
 
     python docs/ablation_findings.py                # print them, from docs/ablation-effects.csv
     python docs/ablation_findings.py demo-atlas     # write that file anew from an atlas, and print
@@ -91,7 +91,7 @@ def asked(effects: pl.DataFrame) -> list[tuple[Row, float]]:
 
 
 def tables(effects: pl.DataFrame) -> str:
-    """All tables, as they stand in docs/ablation.md."""
+    """Return all tables as Markdown."""
     return "\n".join([*_alone(effects), "", *_distances(effects), "", *_together(effects)])
 
 

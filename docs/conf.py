@@ -1,7 +1,7 @@
-"""How the documentation site is built: `make docs` writes it to docs/_build/html.
+"""Settings of the documentation site: `make docs` writes it to docs/_build/html.
 
-Nothing is fetched while it is built or read: formulas are set by KaTeX at build time (Node runs
-it), its style and fonts come from the npm package that the explorer uses too.
+Nothing is fetched while the site is built or read: Node runs KaTeX at build time, and its style and
+fonts come from the npm package that the explorer uses too.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import sphinxcontrib.katex
 from sphinx.errors import ConfigError
 
 DOCS = Path(__file__).resolve().parent
@@ -25,11 +26,13 @@ extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
+    "sphinx_copybutton",
     "sphinxcontrib.katex",
     "from_the_code",
+    "reference_links",
 ]
 source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb"}
-exclude_patterns = ["_build", "pictures/README.md", "**.ipynb_checkpoints"]
+exclude_patterns = ["_build", "**.ipynb_checkpoints"]
 root_doc = "index"
 
 # Markdown: what a forge shows too, and formulas.
@@ -71,7 +74,15 @@ _static.mkdir(parents=True, exist_ok=True)
 shutil.copy2(_katex / "katex.min.css", _static)
 shutil.copytree(_katex / "fonts", _static / "fonts", dirs_exist_ok=True)
 katex_prerender = True
+# On a busy machine Node starts slowly. A start that ran out of time would leave it running, with
+# the error stream of the build still open.
+sphinxcontrib.katex.STARTUP_TIMEOUT = sphinxcontrib.katex.RENDER_TIMEOUT = 120.0
 katex_css_path = "katex.min.css"
+
+# Copy buttons on what a reader types, not on what is printed.
+copybutton_selector = "div.highlight-sh pre, div.highlight-python pre, div.highlight-console pre"
+copybutton_prompt_text = "$ "
+copybutton_only_copy_prompt_lines = True
 
 # Looks.
 html_theme = "furo"

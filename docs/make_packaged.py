@@ -20,7 +20,6 @@ import polars as pl
 from PIL import Image
 
 from attention_motifs import Atlas
-from attention_motifs.reports.comparison_page import comparison_page
 from attention_motifs.stages.compare import compare
 
 DOCS = Path(__file__).resolve().parent
@@ -39,11 +38,10 @@ PACKAGES = (
     "scikit-learn",
     "umap-learn",
 )
-BEGIN, END = "<!-- begin: motifs compare -->", "<!-- end: motifs compare -->"
 
 
 def main() -> None:
-    """Read the arguments, write the folder, and renew the comparison's page."""
+    """Read the arguments and write the folder."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("atlas", type=Path, help="atlas of the configuration `packaged`")
     parser.add_argument("figures", type=Path, help="what `motifs paper --out` wrote of it")
@@ -63,7 +61,6 @@ def main() -> None:
     data = {"schema_version": 1, "atlases": found}
     write_json(given.out / "comparison.json", data)
     write_json(given.out / "versions.json", versions(atlas))
-    renew(DOCS / "comparison.md", comparison_page(found, "packaged", "png"))
 
 
 def keep_pictures(figures: Path, out: Path) -> None:
@@ -125,13 +122,6 @@ def versions(atlas: Atlas) -> dict[str, object]:
 def write_json(path: Path, value: object) -> None:
     """Write JSON as the repository keeps it."""
     path.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def renew(page: Path, generated: str) -> None:
-    """Put the generated part of a page in the place of the one that is there."""
-    before, _, rest = page.read_text("utf-8").partition(BEGIN)
-    after = rest.partition(END)[2]
-    page.write_text(f"{before}{BEGIN}\n{generated}{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

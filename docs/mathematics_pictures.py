@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/derivations.md into docs/pictures/mathematics/.
+"""Draw the pictures of docs/method.md into docs/pictures/mathematics/.
 
     python docs/mathematics_pictures.py [FOLDER]
 

@@ -1,4 +1,4 @@
-"""The capacity page's figures follow from the measured constants, by the formula it gives."""
+"""The capacity tables follow from the measured constants, by the formula that the page gives."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "capacity.md"
+PAGE = ROOT / "benchmarks" / "README.md"
 
 
 @pytest.fixture(scope="module")

@@ -1,18 +1,17 @@
-"""Pages that are made from the code: commands, the Python interface, features.
+"""Parts of pages that are made from the code: commands, names, features, metrics, settings, errors.
 
-A page names what it wants in a comment, `<!-- generated: commands -->`, which is replaced by
-Markdown before the page is read. So such a page cannot be out of date, and on a forge, where the
-comment does not show, the words around it still can be read.
+A page names a part in a comment, `<!-- generated: commands -->`, which is replaced by Markdown
+before the page is read. Such a part cannot be out of date. On a forge the comment does not show.
 """
 
 from __future__ import annotations
 
-import ast
+import html
 import inspect
+import json
 import math
 import re
 from collections.abc import Callable, Iterator
-from importlib import import_module
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -21,32 +20,19 @@ import typer
 from sphinx.application import Sphinx
 
 import attention_motifs
+from attention_motifs import errors
+from attention_motifs.atlas.ablation_table import COLUMNS, KINDS
+from attention_motifs.behaviour.scores import BEHAVIOURS, CLASS_THRESHOLDS
 from attention_motifs.cli.app import app as motifs
+from attention_motifs.distances import get_metric, metric_names
 from attention_motifs.features import features_of
+from attention_motifs.models.architectures import TESTED
+from attention_motifs.reports.comparison_page import comparison_page
 from attention_motifs.store.settings import SETTINGS, Setting
 
-MARK = re.compile(r"<!-- generated: ([a-z]+)(?: ([a-z_]+))? -->")
+MARK = re.compile(r"<!-- generated: ([a-z_]+)(?: ([\w./]+))? -->")
 
-PARTS = (
-    "extraction",
-    "features",
-    "distances",
-    "projection",
-    "clustering",
-    "literature",
-    "behaviour",
-    "evaluation",
-    "models",
-    "figures",
-    "atlas.queries",
-    "reports.comparison_claims",
-    "reports.comparison_measures",
-    "reports.comparison_page",
-    "reports.head_record",
-    "reports.head_page",
-    "progress",
-)
-"""Packages whose names are listed beside the public interface: those that the docs import from."""
+DOCS = Path(__file__).resolve().parents[1]
 
 
 # Commands
@@ -141,31 +127,6 @@ def python() -> str:
     return "\n\n".join(parts)
 
 
-def parts() -> str:
-    """The names of the packages behind the public interface, by autodoc."""
-    made = []
-    for part in PARTS:
-        module = import_module(f"attention_motifs.{part}")
-        told = inspect.getdoc(module) or ""
-        made.append(f"## `attention_motifs.{part}`\n\n{told}")
-        public = set(attention_motifs.__all__)
-        names = getattr(module, "__all__", None) or _defined_in(module)
-        for name in names:
-            value = getattr(module, name)
-            if name in public and value is getattr(attention_motifs, name):
-                continue  # on the page of the public interface
-            made.append(_autodoc(module.__name__, name, value))
-    return "\n\n".join(made)
-
-
-def _defined_in(module: Any) -> list[str]:
-    return [
-        name
-        for name, value in vars(module).items()
-        if not name.startswith("_") and getattr(value, "__module__", None) == module.__name__
-    ]
-
-
 def _autodoc(module: str, name: str, value: object) -> str:
     if inspect.isclass(value):
         lines = [
@@ -173,19 +134,9 @@ def _autodoc(module: str, name: str, value: object) -> str:
             "   :members:",
             "   :inherited-members: Exception",
         ]
-    elif callable(value):
-        lines = [f".. autofunction:: {module}.{name}"]
     else:
-        lines = [f".. py:data:: {module}.{name}", "", f"   {_shown(value)}"]
+        lines = [f".. autofunction:: {module}.{name}"]
     return "```{eval-rst}\n" + "\n".join(lines) + "\n```"
-
-
-def _shown(value: object) -> str:
-    """What a constant is, in a line."""
-    if isinstance(value, dict | list | tuple | set | frozenset):
-        items = ", ".join(f"``{item!r}``" for item in value)
-        return f"Keys: {items}." if isinstance(value, dict) else f"{items}."
-    return f"``{value!r}``."
 
 
 def escape_bars(
@@ -201,14 +152,14 @@ def escape_bars(
     ]
 
 
-# Features
+# Features, metrics, scores, architectures
 
 
 def features(name: str) -> str:
-    """Every feature of a set, by the part of the pattern that it is taken from."""
+    """List the features of a set by what they are taken from, with folded formulas."""
     parts = []
     for context, group in groupby(features_of(name), key=lambda f: f.context):
-        parts.append(f"## `{context}`")
+        parts.append(f"**`{context}`**")
         parts += [_feature(f) for f in group]
     return "\n\n".join(parts)
 
@@ -216,9 +167,9 @@ def features(name: str) -> str:
 def _feature(feature: Any) -> str:
     low, high = (_bound(x) for x in feature.range)
     return (
-        f"({feature.name})=\n### `{feature.name}`\n\n$$\n{feature.formula}\n$$\n\n"
-        f"In $[{low}, {high}]$, cost {feature.cost}. Large: {feature.large}. "
-        f"Source: {feature.source}."
+        f'<details class="feature" id="{feature.name}"><summary><code>{feature.name}</code> '
+        f"{html.escape(feature.large)}</summary>\n\n$$\n{feature.formula}\n$$\n\n"
+        f"In $[{low}, {high}]$, cost {feature.cost}. Source: {feature.source}.\n\n</details>"
     )
 
 
@@ -228,59 +179,111 @@ def _bound(x: float) -> str:
     return f"{x:.4g}"
 
 
-# The code
+def metrics() -> str:
+    """Describe every metric of the registry."""
+    parts = []
+    for metric in map(get_metric, metric_names()):
+        facts = [
+            f"Cost: `{metric.cost}`. Triangle inequality: {'yes' if metric.triangle else 'no'}.",
+            f"Unchanged by: {'; '.join(metric.invariances)}.",
+            f"Cannot see: {metric.blind}.",
+            f"Source: {metric.source}.",
+        ]
+        parts.append(f"### `{metric.name}`\n\n$${metric.formula}$$\n\n" + "\n".join(
+            f"- {fact}" for fact in facts
+        ))  # fmt: skip
+    return "\n\n".join(parts)
 
 
-def layout() -> str:
-    """Every module and package of the first level, in its own words."""
-    root = Path(str(attention_motifs.__file__)).parent
+def scores() -> str:
+    """List the behaviour scores, and from which value on a head is in the computed class."""
+    rows = [
+        (f"`{name}`", meaning, f"{CLASS_THRESHOLDS[name]:g}" if name in CLASS_THRESHOLDS else "")
+        for name, meaning in BEHAVIOURS.items()
+    ]
+    return _table(("score", "meaning", "in the class from"), rows)
+
+
+def architectures() -> str:
+    """List the tested architectures, and how each is tapped."""
+    rows = [(f"`{name}`", each.tap, each.note) for name, each in TESTED.items()]
+    return _table(("`model_type`", "patterns taken through", "note"), rows)
+
+
+# Files and settings
+
+
+def ablation_columns() -> str:
+    """List the kinds of rows and the columns of `ablations.parquet`."""
+    kinds = _table(("`kind`", "is"), [(f"`{name}`", meaning) for name, meaning in KINDS.items()])
+    rows = [(f"`{name}`", kind, meaning) for name, (kind, meaning) in COLUMNS.items()]
+    return f"{kinds}\n\n{_table(('column', 'type', 'meaning'), rows)}"
+
+
+def exit_codes() -> str:
+    """List the kinds of errors with their exit codes."""
     rows = []
-    for path in sorted(root.iterdir()):
-        source = path / "__init__.py" if path.is_dir() else path
-        if source.suffix == ".py" and source.is_file() and path.stem != "__init__":
-            told = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""
-            name = f"{path.stem}/" if path.is_dir() else path.name
-            rows.append((f"`{name}`", told.partition("\n\n")[0]))
-    return _table(("part", "what it says of itself"), rows)
+    for name, kind in sorted(vars(errors).items(), key=lambda item: _exit_code(item[1])):
+        if inspect.isclass(kind) and issubclass(kind, errors.MotifsError) and kind.exit_code > 1:
+            first = (inspect.getdoc(kind) or "").partition("\n\n")[0]
+            rows.append((str(kind.exit_code), f"`{name}`", first))
+    rows.append(("130", "`KeyboardInterrupt`", "Ctrl-C; the same command continues."))
+    return _table(("code", "in Python", "meaning"), rows)
 
 
-# The site
+def _exit_code(value: object) -> int:
+    return int(getattr(value, "exit_code", 0))
 
 
-def pages(app: Sphinx) -> str:
-    """A table of contents of the pages that no other one lists."""
-    docs = Path(app.srcdir)
-    index = (docs / "index.md").read_text(encoding="utf-8")
-    listed = {"index", *re.findall(r"^(?:.*<)?([\w/-]+)>?$", index, re.MULTILINE)}
-    others = []
-    for path in sorted(docs.rglob("*.md")):
-        name = path.relative_to(docs).with_suffix("").as_posix()
-        has_own_list = path.parent != docs and (path.parent / "index.md").is_file()
-        if name not in listed and not has_own_list and not name.startswith("_build/"):
-            others.append(name)
-    if not others:
-        return ""
-    return "```{toctree}\n:hidden:\n:caption: More\n\n" + "\n".join(others) + "\n```"
+def comparison() -> str:
+    """Write the page of `motifs compare` for the reference run."""
+    measured = json.loads((DOCS / "packaged" / "comparison.json").read_text(encoding="utf-8"))
+    return comparison_page(measured["atlases"], "packaged", "png")
+
+
+PLACES = {
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+    "benchmarks/README.md": "measurements.md",
+}
+"""Files outside of docs/ that are pages of the site, and their names there."""
+
+
+def file(name: str) -> str:
+    """Return the text of a Markdown file of the repository, with links as the site needs them."""
+    path = DOCS.parent / name
+
+    def place(match: re.Match[str]) -> str:
+        address, mark, anchor = match[1].partition("#")
+        target = (path.parent / address).resolve()
+        inside = PLACES.get(target.relative_to(DOCS.parent).as_posix())
+        if inside is None and target.is_relative_to(DOCS):
+            inside = target.relative_to(DOCS).as_posix()
+        return f"]({inside}{mark}{anchor})" if inside else match[0]
+
+    return re.sub(r"\]\((?!https?:|#)([^)\s]+)\)", place, path.read_text(encoding="utf-8"))
 
 
 GENERATED: dict[str, Callable[..., str]] = {
+    "ablation_columns": ablation_columns,
+    "architectures": architectures,
     "commands": commands,
-    "settings": settings,
-    "python": python,
-    "parts": parts,
+    "comparison": comparison,
+    "exit_codes": exit_codes,
     "features": features,
-    "layout": layout,
+    "file": file,
+    "metrics": metrics,
+    "python": python,
+    "scores": scores,
+    "settings": settings,
 }
 
 
-def replace_marks(app: Sphinx, _docname: str, source: list[str]) -> None:
-    """Put what is generated in the place of the comments that ask for it."""
+def replace_marks(_app: Sphinx, _docname: str, source: list[str]) -> None:
+    """Replace the comments that name a generated part by that part."""
 
     def made(match: re.Match[str]) -> str:
-        if match[1] == "pages":
-            return pages(app)
-        arguments = [match[2]] if match[2] else []
-        return GENERATED[match[1]](*arguments)
+        return GENERATED[match[1]](*([match[2]] if match[2] else []))
 
     source[0] = MARK.sub(made, source[0])
 

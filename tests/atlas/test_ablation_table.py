@@ -1,23 +1,13 @@
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from attention_motifs.atlas.ablation_table import COLUMNS, KINDS, read_table, schema, table_of
+from attention_motifs.atlas.ablation_table import COLUMNS, read_table, schema, table_of
 from attention_motifs.errors import AtlasError
 from attention_motifs.store import files
-
-DOCS = Path(__file__).parents[2] / "docs" / "ablation.md"
-
-
-def test_the_documented_columns_and_kinds_are_those_of_the_table() -> None:
-    rows = re.findall(r"^\| `([^`]+)` \| ([A-Za-z0-9()]+) \| (.+) \|$", DOCS.read_text(), re.M)
-    assert {name: (kind, meaning) for name, kind, meaning in rows} == COLUMNS
-    for kind, meaning in KINDS.items():
-        assert f"| `{kind}` | {meaning} |" in DOCS.read_text()
 
 
 def test_a_table_keeps_its_schema_and_nulls(tmp_path: Path) -> None:

@@ -29,7 +29,6 @@ from attention_motifs.store.settings import (
 )
 from conftest import Tiny
 
-DOCS = Path(__file__).parents[2] / "docs" / "configurations.md"
 MODELS = 'models = ["gpt2-small"]\n'
 
 

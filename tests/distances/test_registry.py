@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +9,6 @@ from attention_motifs.distances import Metric, get_metric, metric_names, registe
 from attention_motifs.distances.registry import _METRICS
 from attention_motifs.errors import InputError
 
-DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
 EXPECTED = (
     "mean",
     "cosine",
@@ -69,34 +66,3 @@ def test_registering_adds_a_metric(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def get_metric_before() -> Metric:
     return _METRICS["mean"]
-
-
-@pytest.mark.parametrize("name", EXPECTED)
-def test_the_docs_describe_every_entry(name: str) -> None:
-    metric = get_metric(name)
-    text = DOCS.read_text(encoding="utf-8")
-    section = re.search(rf"^### `{name}`$(.*?)(?=^##|\Z)", text, re.MULTILINE | re.DOTALL)
-    assert section is not None
-    flat = " ".join(section[1].split())
-    assert f"$${metric.formula}$$" in flat
-    assert f"`{metric.cost}`" in flat
-    for text in (*metric.invariances, metric.blind, metric.source):
-        assert text in flat
-    assert ("Triangle inequality: yes" in flat) == metric.triangle
-
-
-def test_the_examples_of_the_docs_do_what_they_say() -> None:
-    blocks = re.findall(r"^```python$(.*?)^```$", DOCS.read_text(encoding="utf-8"), re.M | re.S)
-    assert len(blocks) == 2
-    scope: dict[str, Any] = {}
-    exec(blocks[0], scope)  # noqa: S102
-    assert scope["closest"][0] == 9
-    assert scope["nearest"](scope["matrix"][4], n=29, exclude=4)[-1] == 9
-    found = scope["found"]
-    assert (found.left[0], found.right[0]) == (4, 9)
-    assert found.mean[0] == pytest.approx(6.6, abs=0.1)
-    assert found.wasserstein[0] == pytest.approx(1.2, abs=0.1)
-    assert found.random_pairing[0] == pytest.approx(4.1, abs=0.1)
-    assert found.q_value[0] < 0.05
-    exec(blocks[1], scope)  # noqa: S102
-    assert scope["distances"].tolist() == [[0.0] * 3] * 3

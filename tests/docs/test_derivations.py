@@ -1,4 +1,4 @@
-"""What docs/derivations.md claims, in numbers."""
+"""The properties that docs/method.md claims, verified in numbers."""
 
 from __future__ import annotations
 

@@ -1,9 +1,13 @@
-"""The documentation site: built without a warning, whole, and closed in itself."""
+"""The documentation site: built without a warning, complete, closed in itself, and readable."""
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import json
+import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,10 +18,15 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
+from playwright.sync_api import Browser, sync_playwright
+from sphinx.search.en import SearchEnglish
 
 import attention_motifs
+from attention_motifs import errors
+from attention_motifs.distances import get_metric, metric_names
 from attention_motifs.features import features_of
 from attention_motifs.features.registry import BUILT_IN_SETS
+from browser.conftest import FLAGS, find_browser
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -60,17 +69,32 @@ class Site:
         return self.pages[page].find("article").get_text()  # type: ignore[union-attr]
 
 
+BUILD_SECONDS = 240
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-q"]
-    done = subprocess.run(
-        [*command, "-d", str(folder / "read"), str(DOCS), str(folder / "html")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    log = folder / "log"
+    # Into a file: Node, which the build starts, would keep a pipe open if it outlived the build.
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [*command, "-d", str(folder / "read"), str(DOCS), str(folder / "html")],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            code = process.wait(BUILD_SECONDS)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"the site takes longer than {BUILD_SECONDS} s:\n{log.read_text()}")
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    assert code == 0, log.read_text()
     return Site(folder / "html")
 
 
@@ -195,26 +219,131 @@ def test_every_public_name_is_there_with_its_words(site: Site) -> None:
 
 @pytest.mark.parametrize("set_name", BUILT_IN_SETS)
 def test_every_feature_is_there_with_its_formula(site: Site, set_name: str) -> None:
-    pages = {"experimental": "experimental-features.html"}
-    page = site.pages[pages.get(set_name, f"reference/features-{set_name.replace('_', '-')}.html")]
-    text = page.find("article").get_text()  # type: ignore[union-attr]
-    features = features_of(set_name)
-    assert len(page.select(".katex-display")) >= len(features)
-    for feature in features:
-        assert feature.name in text
-    if set_name not in pages:
-        for feature in features:
-            assert " ".join(feature.large.split()) in " ".join(text.split()), feature.name
+    page = site.pages["features.html"]
+    for feature in features_of(set_name):
+        entry = page.find("details", id=feature.name)
+        assert entry is not None, feature.name
+        assert entry.select(".katex-display"), feature.name
+        assert " ".join(feature.large.split()) in " ".join(entry.get_text().split())
 
 
-def test_every_part_of_the_package_is_on_the_page_of_the_code(site: Site) -> None:
-    text = site.words("code.html")
-    root = Path(attention_motifs.__file__).parent
-    for path in root.iterdir():
-        if path.suffix == ".py" and path.stem != "__init__":
-            assert path.name in text
-        elif (path / "__init__.py").is_file():
-            assert f"{path.name}/" in text
+@pytest.mark.parametrize("name", metric_names())
+def test_every_metric_is_there_with_its_formula(site: Site, name: str) -> None:
+    section = site.pages["distances.html"].find("section", id=name)
+    assert section is not None
+    assert section.select(".katex-display")
+    assert get_metric(name).blind in section.get_text()
+
+
+def test_every_kind_of_error_is_there_with_its_code(site: Site) -> None:
+    rows = site.pages["troubleshooting.html"].find(id="exit-codes").find_all("tr")  # type: ignore[union-attr]
+    cells = {tuple(cell.get_text() for cell in row.find_all("td"))[:2] for row in rows}
+    for name, kind in vars(errors).items():
+        if isinstance(kind, type) and issubclass(kind, errors.MotifsError) and kind.exit_code > 1:
+            assert (str(kind.exit_code), name) in cells
+
+
+def test_names_in_prose_link_to_the_reference(site: Site) -> None:
+    targets = {
+        str(link["href"])
+        for link in site.pages["heads-like-mine.html"].select("article a[href]")
+        if link.find("code")
+    }
+    assert "reference/python.html#attention_motifs.Atlas.near" in targets
+    assert "reference/commands.html#motifs-near" in targets
+
+
+# Search
+
+
+def pages_found(site: Site, words: str) -> set[str]:
+    """Pages that the search of the site finds for all words."""
+    text = (site.root / "searchindex.js").read_text(encoding="utf-8")
+    index = json.loads(text.removeprefix("Search.setIndex(").rstrip().removesuffix(")"))
+    stemmer = SearchEnglish({})
+    found: list[set[str]] = []
+    for word in words.split():
+        stem = stemmer.stem(word.lower())
+        numbers: set[int] = set()
+        for table in ("terms", "titleterms"):
+            entry = index[table].get(stem, [])
+            numbers |= {entry} if isinstance(entry, int) else set(entry)
+        found.append({index["docnames"][number] for number in numbers})
+    return set.intersection(*found)
+
+
+@pytest.mark.parametrize(
+    ("words", "page"),
+    [
+        ("confidence", "how-sure"),
+        ("sure", "how-sure"),
+        ("own model", "own-model"),
+        ("my model", "own-model"),
+        ("fine-tuned", "own-model"),
+        ("limits", "how-sure"),
+    ],
+)
+def test_the_search_finds_pages_by_everyday_words(site: Site, words: str, page: str) -> None:
+    assert page in pages_found(site, words.replace("-", " "))
+
+
+# In a browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = find_browser()
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        yield started
+        started.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("width", [1280, 390])
+def test_no_page_is_wider_than_its_window_and_wide_things_scroll(
+    site: Site, browser: Browser, width: int
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    wide = {}
+    for name in site.pages:
+        page.goto((site.root / name).as_uri())
+        page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+        cut = page.evaluate(CUT)
+        if cut or page.evaluate("document.documentElement.scrollWidth") > width:
+            wide[name] = cut
+    page.close()
+    assert not wide
+
+
+CUT = """() => [...document.querySelectorAll('article .katex, article table')].filter(tag => {
+  if (!tag.offsetParent && !tag.getClientRects().length) return false;
+  const edge = tag.getBoundingClientRect().right;
+  for (let box = tag.parentElement; box && box.tagName !== 'ARTICLE'; box = box.parentElement) {
+    const overflow = getComputedStyle(box).overflowX;
+    if (['auto', 'scroll'].includes(overflow)) return false;
+    if (overflow === 'hidden' && edge > box.getBoundingClientRect().right + 1) return true;
+  }
+  return edge > document.querySelector('article').getBoundingClientRect().right + 1;
+}).map(tag => tag.textContent.slice(0, 60))"""
+"""Formulas and tables that reach beyond the text without a box that scrolls."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
+@pytest.mark.parametrize("target", ["own-model.html", "how-sure.html"])
+def test_the_first_screen_leads_to_the_first_questions(
+    site: Site, browser: Browser, target: str, width: int, height: int
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": height})
+    page.goto((site.root / "index.html").as_uri())
+    box = page.locator(f"article a[href='{target}']").first.bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] <= height
+    assert box["x"] + box["width"] <= width
+    assert page.locator("button.copybtn").count() > 0
+    page.close()
 
 
 def test_what_is_generated_left_no_mark(site: Site) -> None:

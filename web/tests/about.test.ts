@@ -17,7 +17,7 @@ describe("BibTeX", () => {
 
 describe("differences from the paper", () => {
   it("are those that the documentation names, in its order", () => {
-    const text = readFileSync(new URL("../../docs/mathematics.md", import.meta.url), "utf8");
+    const text = readFileSync(new URL("../../docs/method.md", import.meta.url), "utf8");
     const section = text.split("## Differences from the paper")[1]?.split("\n## ")[0] ?? "";
     const rows = [...section.matchAll(/^\| ([^|]+?) \|/gm)].map((match) => match[1]);
     const named = rows.filter((name) => !/^-+$/.test(name ?? ""));

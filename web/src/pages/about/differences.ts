@@ -1,4 +1,4 @@
-// The table of docs/mathematics.md in words without formulas; a test compares what is in it.
+// The table of docs/method.md in words without formulas; a test compares what is in it.
 
 /** What, in the paper, here, and why. */
 export const DIFFERENCES: readonly (readonly [string, string, string, string])[] = [
