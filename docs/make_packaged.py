@@ -1,7 +1,17 @@
-"""Write docs/packaged/ from the atlas of the configuration `packaged` and what was drawn of it.
+"""Write docs/packaged/ from the atlas of the configuration `packaged` and its figures.
 
     motifs paper --config packaged --atlas reference --out reference-figures/
-    python docs/make_packaged.py reference reference-figures/ --beside 64-tokens
+    sets="--features paper --features skew_col"
+    both="--model smollm2-135m-instruct --model gemma-3-270m"
+    one="--model smollm2-135m-instruct --n-prompts 16 --n-view-prompts 4"
+    motifs extract $both --n-prompts 128 --max-tokens 64 $sets --atlas 64-tokens
+    motifs extract $one --bos always $sets --atlas 135M-with-BOS
+    motifs extract $one $sets --atlas 135M-without-BOS
+    for atlas in 64-tokens 135M-with-BOS 135M-without-BOS; do
+        motifs embed --atlas $atlas && motifs distances --metric mean --atlas $atlas
+    done
+    python docs/make_packaged.py reference reference-figures/ \\
+        --beside 64-tokens 135M-with-BOS 135M-without-BOS
 
 Pictures are kept at a width of 1,000 pixels and 64 colours, tables of one row per pattern are left
 out, and of the embedded patterns a slice is kept, which a test computes again.

@@ -12,6 +12,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator
+from csv import reader
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from attention_motifs.models.architectures import TESTED
 from attention_motifs.reports.comparison_page import comparison_page
 from attention_motifs.store.settings import SETTINGS, Setting
 
-MARK = re.compile(r"<!-- generated: ([a-z_]+)(?: ([\w./]+))? -->")
+MARK = re.compile(r"<!-- generated: ([a-z_]+)(?: ([\w./-]+))? -->")
 
 DOCS = Path(__file__).resolve().parents[1]
 
@@ -241,6 +242,13 @@ def comparison() -> str:
     return comparison_page(measured["atlases"], "packaged", "png")
 
 
+def csv(name: str) -> str:
+    """Show a file of docs/numbers/ as a table."""
+    with (DOCS / "numbers" / name).open(encoding="utf-8", newline="") as lines:
+        head, *rows = (tuple(row) for row in reader(lines))
+    return f"{_table(head, rows)}\n\n[The table as CSV](numbers/{name})"
+
+
 PLACES = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
@@ -269,6 +277,7 @@ GENERATED: dict[str, Callable[..., str]] = {
     "architectures": architectures,
     "commands": commands,
     "comparison": comparison,
+    "csv": csv,
     "exit_codes": exit_codes,
     "features": features,
     "file": file,

@@ -41,6 +41,7 @@ def run(name: str, folder: Path) -> None:
             assert not compare(shown, real), f"cell {i}: {compare(shown, real)}"
 
 
+@pytest.mark.slow
 def test_the_notebook_that_needs_no_model_runs(tmp_path: Path) -> None:
     run("patterns", tmp_path)
 
