@@ -1,4 +1,4 @@
-"""Write docs/packaged/ from the atlas of the configuration `packaged` and its figures.
+r"""Write docs/packaged/ from the atlas of the configuration `packaged` and its figures.
 
     motifs paper --config packaged --atlas reference --out reference-figures/
     sets="--features paper --features skew_col"
@@ -10,7 +10,7 @@
     for atlas in 64-tokens 135M-with-BOS 135M-without-BOS; do
         motifs embed --atlas $atlas && motifs distances --metric mean --atlas $atlas
     done
-    python docs/make_packaged.py reference reference-figures/ \\
+    python docs/make_packaged.py reference reference-figures/ \
         --beside 64-tokens 135M-with-BOS 135M-without-BOS
 
 Pictures are kept at a width of 1,000 pixels and 64 colours, tables of one row per pattern are left
