@@ -21,8 +21,10 @@ _MAX_NUMBER = 99_999
 """The largest layer or index: what `_HEAD` reads back."""
 
 
-def _shown(text: str) -> str:
-    """Quote a text in an error, cut to what fits on a line."""
+def _shown(text: object) -> str:
+    """Quote a value in an error, cut to what fits on a line."""
+    if not isinstance(text, str):
+        return f"{text!r:.80}"
     return repr(text if len(text) <= _MAX_LENGTH else text[:_MAX_LENGTH] + "...")
 
 
@@ -73,9 +75,9 @@ class HeadId:
         """Read `model:L5:H3`, `model:L5H3`, `model~L5~H3` or `model.L5.H3`.
 
         Raises:
-            InputError: if the text is none of these.
+            InputError: if it is none of these, or no text.
         """
-        match = _HEAD.fullmatch(text.strip())
+        match = _HEAD.fullmatch(text.strip()) if isinstance(text, str) else None
         if match is None:
             raise InputError(f"{_shown(text)} is not a head: write it as model:L5:H3")
         return cls(match["model"], int(match["layer"]), int(match["index"]))

@@ -16,6 +16,7 @@ from attention_motifs.atlas.queries import (
     head_feature_means,
     near,
     unusual_features,
+    why_nothing_is_near,
 )
 from attention_motifs.distances import head_distances, metric_names
 from attention_motifs.errors import AtlasError, HeadNotFoundError, InputError
@@ -88,12 +89,17 @@ def test_a_neighbour_is_told_with_all_that_is_known_of_it(changed: Atlas) -> Non
         ({"scope": "across"}, lambda h: h["model"] == MODELS[1]),
         ({"models": [MODELS[1]]}, lambda h: h["model"] == MODELS[1]),
         ({"models": list(MODELS)}, lambda _: True),
-        ({"layers": (1, 1)}, lambda h: h["layer"] == 1),
-        ({"layers": (1, 2)}, lambda h: h["layer"] >= 1),
-        ({"layers": (2, 1)}, lambda _: False),
-        ({"layers": (7, 9)}, lambda _: False),
+        ({"models": MODELS[1]}, lambda h: h["model"] == MODELS[1]),
+        ({"layers": [1]}, lambda h: h["layer"] == 1),
+        ({"layers": (0, 2)}, lambda h: h["layer"] in (0, 2)),
+        ({"layers": {2, 7, 9}}, lambda h: h["layer"] == 2),
+        ({"layers": np.array([0, 2])}, lambda h: h["layer"] in (0, 2)),
+        ({"layers": range(1, 3)}, lambda h: h["layer"] >= 1),
+        ({"layers": slice(1, None)}, lambda h: h["layer"] >= 1),
+        ({"layers": range(2, 1)}, lambda _: False),
+        ({"layers": []}, lambda _: False),
         (
-            {"scope": "within", "layers": (0, 1)},
+            {"scope": "within", "layers": range(2)},
             lambda h: h["model"] == MODELS[0] and h["layer"] <= 1,
         ),
         ({"scope": "within", "models": [MODELS[1]]}, lambda _: False),
@@ -108,6 +114,41 @@ def test_filters_leave_out_heads_and_change_no_rank(
     found = near(atlas, QUERY, n=N, farthest=farthest, **filters)
     assert found == [item for item in everything if item.head in kept]
     assert near(atlas, QUERY, n=2, farthest=farthest, **filters) == found[:2]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"head": 5},
+        {"head": None},
+        {"head": ["a:L0:H0"]},
+        {"metric": None},
+        {"metric": ("mean", "cosine")},
+        {"metric": 3.0},
+        {"n": "3"},
+        {"n": 2.5},
+        {"n": True},
+        {"layers": 5},
+        {"layers": "4-9"},
+        {"layers": [1.5]},
+        {"layers": slice("a", None)},
+        {"models": [3]},
+        {"models": 3},
+        {"scope": 1},
+    ],
+)
+def test_values_of_another_kind_are_refused(atlas: Atlas, wrong: dict) -> None:
+    with pytest.raises(InputError) as caught:
+        near(atlas, **{"head": QUERY, **wrong})
+    assert "\n" not in str(caught.value)
+
+
+def test_the_reason_for_an_empty_answer_names_what_the_atlas_holds(atlas: Atlas) -> None:
+    why = why_nothing_is_near(atlas, QUERY, scope="within", layers=[7])
+    assert "synthetic-0 has layers 0 to 2" in why
+    assert "org/synthetic-1" not in why
+    why = why_nothing_is_near(atlas, QUERY, scope="within", models=[MODELS[1]])
+    assert MODELS[0] in why
 
 
 def test_farthest_is_the_other_way_round(atlas: Atlas) -> None:

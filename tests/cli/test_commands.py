@@ -90,7 +90,7 @@ def test_scope_layers_and_farthest(atlas: Atlas) -> None:
     head = atlas.heads.row(0, named=True)
     across = atlas.near(head["head"], n=99, scope="across")
     assert {item.model for item in across} == set(atlas.models) - {head["model"]}
-    assert {item.layer for item in atlas.near(head["head"], n=99, layers=(1, 1))} == {1}
+    assert {item.layer for item in atlas.near(head["head"], n=99, layers=[1])} == {1}
     far = atlas.near(head["head"], n=1, farthest=True)[0]
     assert far.distance == pytest.approx(float(atlas.distances("mean")[0].max()))
     assert far.rank == len(atlas.heads) - 1

@@ -83,7 +83,7 @@ def test_near_answers_as_before(atlas: Atlas, metric: str) -> None:
         {"n": 10},
         {"n": 5, "scope": "across"},
         {"n": 80},  # more than are kept: from the index
-        {"n": 12, "scope": "within", "layers": (0, 2)},
+        {"n": 12, "scope": "within", "layers": range(3)},
         {"n": 4, "farthest": True},
         {"n": 3, "models": ["synthetic-2"]},
     ]

@@ -1,9 +1,11 @@
-"""Questions to an atlas: which heads are near this one, and what is this head like?"""
+"""Queries of an atlas: the nearest heads of a head, and its unusual features."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -23,33 +25,37 @@ Scope = Literal["all", "within", "across"]
 
 @dataclass(frozen=True)
 class NearHead:
-    """One neighbour of a head."""
+    """A neighbour of a head."""
 
     head: str
     distance: float
     rank: int
-    """1 for the nearest of all other heads in the atlas, whatever the filters."""
+    """Rank among all other heads of the atlas, 1 for the nearest; filters do not change it."""
     model: str
     layer: int
     index: int
     classes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON object."""
+        """Return a JSON object."""
         return {**asdict(self), "classes": list(self.classes)}
 
 
 @dataclass(frozen=True)
 class FeatureOfHead:
-    """How one feature of a head compares with all heads of the atlas."""
+    """A feature of a head, compared with all heads of the atlas."""
 
     feature: str
     mean: float
-    """Over the prompts."""
+    """Mean over the prompts."""
     z: float
-    """Mean of the head less the mean of all heads, over the spread of the heads' means."""
+    """z-score of the mean among the means of all heads."""
     percentile: float
     """Share of heads with a smaller mean, 0 to 100."""
+
+
+Layers = Collection[int] | range | slice
+"""A set of layers, or a range of them; layers are counted from 0."""
 
 
 def near(
@@ -59,33 +65,35 @@ def near(
     metric: str = "mean",
     *,
     scope: Scope = "all",
-    models: Sequence[str] | None = None,
-    layers: tuple[int, int] | None = None,
+    models: str | Sequence[str] | None = None,
+    layers: Layers | None = None,
     farthest: bool = False,
 ) -> list[NearHead]:
-    """Return the nearest heads of `head`, nearest first.
+    """Return the nearest heads of a head, nearest first.
 
     Args:
         atlas: with its embedding.
-        head: whose neighbours are asked for.
-        n: how many; fewer are returned if the filters leave fewer.
-        metric: `mean` is the paper's Eq. 3; a metric whose matrix the atlas does not hold is
-            computed for this head alone. Of very many heads the ranks are those among the
-            candidates of an index (docs/nearest.md).
+        head: the head, in any spelling.
+        n: number of neighbours; there are fewer if the filters leave fewer.
+        metric: name of a metric; `mean` is the paper's Eq. 3. A metric that the atlas does not
+            store is computed for this head. In an atlas that stores the nearest heads only, ranks
+            are those among the candidates of an index (docs/nearest.md).
         scope: `within` the head's model, `across` to other models, or `all`.
-        models: only heads of these models.
-        layers: only heads of these layers, first and last included.
-        farthest: the most distant heads first instead.
+        models: only heads of this model or these models.
+        layers: only heads of these layers: `[2, 7, 9]` are three layers, `range(2, 10)` and
+            `slice(2, 10)` are the layers 2 to 9, `slice(2, None)` those from 2 on.
+        farthest: return the most distant heads instead, most distant first.
 
     Raises:
-        InputError: if the head or a model is not in the atlas, or n < 1.
+        InputError: if a value has another type, a model or metric is not known, or n < 1.
+        HeadNotFoundError: if the atlas does not hold the head.
         AtlasError: if the embedding is missing, or a file is damaged.
     """
-    if n < 1:
-        raise InputError(f"-n {n}: at least 1 is needed")
+    if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
+        raise InputError(f"-n {n!r}: give a whole number, 1 or more")
     query = atlas.head_index(head)
     mask = _filter(atlas, query, scope, models, layers)
-    nearest = head_distances_of(atlas, metric).nearest(query, n, mask, farthest=farthest)
+    nearest = head_distances_of(atlas, metric).nearest(query, int(n), mask, farthest=farthest)
     rows = atlas.heads[nearest.heads.tolist()].iter_rows(named=True)
     return [
         NearHead(
@@ -104,33 +112,96 @@ def near(
 def _filter(
     atlas: Atlas,
     query: int,
-    scope: Scope,
-    models: Sequence[str] | None,
-    layers: tuple[int, int] | None,
+    scope: str,
+    models: str | Sequence[str] | None,
+    layers: Layers | None,
 ) -> Bool[np.ndarray, " heads"]:
     model_of = atlas.heads["model"].to_numpy()
     layer_of = atlas.heads["layer"].to_numpy()
-    wanted = np.ones(len(model_of), dtype=bool)
+    mask = np.ones(len(model_of), dtype=bool)
     if scope == "within":
-        wanted &= model_of == model_of[query]
+        mask &= model_of == model_of[query]
     elif scope == "across":
-        wanted &= model_of != model_of[query]
+        mask &= model_of != model_of[query]
     elif scope != "all":
-        raise InputError(f"scope {scope!r}: choose all, within or across")
+        raise InputError(f"--scope {scope!r}: choose all, within or across")
     if models:
-        unknown = [m for m in models if m not in atlas.models]
-        if unknown:
+        mask &= np.isin(model_of, _known_models(atlas, models))
+    if layers is not None:
+        mask &= np.isin(layer_of, _numbers(layers, int(layer_of.max()) + 1))
+    return mask
+
+
+def _known_models(atlas: Atlas, models: str | Sequence[str]) -> list[str]:
+    if not isinstance(models, Collection):
+        raise InputError(f"model {models!r:.80} is not a name; give names of models")
+    names = [models] if isinstance(models, str) else list(models)
+    for name in names:
+        if name not in atlas.models:
             raise InputError(
-                f"model {unknown[0]!r} is not in this atlas; it has {', '.join(atlas.models)}"
+                f"model {name!r} is not in this atlas; it has {', '.join(atlas.models)}"
             )
-        wanted &= np.isin(model_of, list(models))
-    if layers:
-        wanted &= (layer_of >= layers[0]) & (layer_of <= layers[1])
-    return wanted
+    return names
+
+
+def _numbers(layers: Layers, n_layers: int) -> list[int]:
+    """Return the layers that are meant, of an atlas whose deepest model has `n_layers`."""
+    if isinstance(layers, slice):
+        with contextlib.suppress(TypeError, ValueError):
+            return list(range(n_layers)[layers])
+    elif isinstance(layers, Collection) and not isinstance(layers, str | bytes | dict):
+        numbers = list(layers)
+        if all(isinstance(i, Integral) and not isinstance(i, bool) for i in numbers):
+            return [int(i) for i in numbers]
+    raise InputError(
+        f"layers {layers!r:.80}: give a list of layers, such as [2, 7, 9], or a range, such as "
+        "range(2, 10)"
+    )
+
+
+def why_nothing_is_near(
+    atlas: Atlas,
+    head: str | HeadId,
+    *,
+    scope: str = "all",
+    models: str | Sequence[str] | None = None,
+    layers: Layers | None = None,
+) -> str:
+    """Return one line on why `near` with these filters returns no head.
+
+    Args:
+        atlas: the atlas.
+        head: the head.
+        scope: as for `near`.
+        models: as for `near`.
+        layers: as for `near`.
+
+    Raises:
+        InputError: as `near`.
+    """
+    query = atlas.head_index(head)
+    mask = _filter(atlas, query, scope, models, None)
+    mask[query] = False
+    table = atlas.heads.filter(mask)
+    if table.is_empty():
+        return f"no other head passes the filters; the atlas holds {', '.join(atlas.models)}"
+    if layers is None:
+        return "the distances to all other heads are infinite"
+    held = []
+    for name in atlas.models:
+        layer_of = table.filter(table["model"] == name)["layer"].to_list()
+        if layer_of:
+            held.append(f"{name} has layers {min(layer_of)} to {max(layer_of)}")
+    return f"no other head is in these layers: {', '.join(held)}"
 
 
 def unusual_features(atlas: Atlas, head: str | HeadId, n: int = 10) -> list[FeatureOfHead]:
     """Return the features in which a head differs most from all heads, largest |z| first.
+
+    Args:
+        atlas: with its embedding.
+        head: the head, in any spelling.
+        n: number of features.
 
     Raises:
         HeadNotFoundError: if the atlas does not hold the head.
@@ -152,9 +223,13 @@ def unusual_features(atlas: Atlas, head: str | HeadId, n: int = 10) -> list[Feat
 
 
 def head_feature_means(atlas: Atlas, names: Sequence[str]) -> Float[np.ndarray, "heads features"]:
-    """Mean of each feature over the prompts, per head, in the order of `atlas.heads`.
+    """Return the mean of each feature over the prompts, per head, in the order of `atlas.heads`.
 
-    Values that are not finite are left out; a feature never finite for a head gives 0.
+    Values that are not finite are left out; a feature that is never finite for a head gives 0.
+
+    Args:
+        atlas: with the features of all models.
+        names: features.
     """
     per_model = []
     for model in atlas.models:
@@ -172,7 +247,7 @@ def head_feature_means(atlas: Atlas, names: Sequence[str]) -> Float[np.ndarray, 
 def by_prompt(
     atlas: Atlas, model: str, part: pl.DataFrame, columns: Sequence[str]
 ) -> tuple[Float[np.ndarray, "prompts heads columns"], Int[np.ndarray, " prompts"]]:
-    """Features of a part by prompt and head, and how many tokens each prompt has."""
+    """Return the features of a part by prompt and head, and the number of tokens per prompt."""
     info = atlas.manifest.models[model]
     n_heads = int(info["n_layers"]) * int(info["n_heads"])
     values = part.select(columns).to_numpy().reshape(-1, n_heads, len(columns))

@@ -45,6 +45,8 @@ def near(
       motifs near gpt2-small:L5:H1 --metric cosine --scope across -n 5
       motifs near gpt2-small:L5:H1 --layers 4-9 --json
     """
+    from attention_motifs.atlas.queries import why_nothing_is_near
+
     there = Atlas.open(o.find_atlas(atlas))
     found = there.near(
         head,
@@ -58,6 +60,10 @@ def near(
     if json:
         print_json([item.to_json() for item in found])
         return
+    if not found:
+        why = why_nothing_is_near(there, head, scope=scope, models=model, layers=_layers(layers))
+        print_line(f"Nothing found: {why}.")
+        return
     which = "Farthest from" if farthest else "Nearest to"
     print_table(
         f"{which} {head} by {metric}, of {len(there.heads) - 1} heads",
@@ -66,13 +72,17 @@ def near(
     )
 
 
-def _layers(text: str | None) -> tuple[int, int] | None:
+def _layers(text: str | None) -> range | slice | None:
     if text is None:
         return None
-    first, _, last = text.partition("-")
+    first, dash, last = text.partition("-")
     if not first.isdecimal() or not (last or first).isdecimal():
-        raise InputError(f"--layers {text!r}: write one layer, such as 5, or a range, such as 4-9")
-    return int(first), int(last or first)
+        raise InputError(
+            f"--layers {text!r}: write one layer, such as 5, or a range, such as 4-9 or 4-"
+        )
+    if dash and not last:
+        return slice(int(first), None)
+    return range(int(first), int(last or first) + 1)
 
 
 @app.command()
