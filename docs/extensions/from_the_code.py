@@ -222,18 +222,16 @@ def ablation_columns() -> str:
 
 
 def exit_codes() -> str:
-    """List the kinds of errors with their exit codes."""
-    rows = []
-    for name, kind in sorted(vars(errors).items(), key=lambda item: _exit_code(item[1])):
-        if inspect.isclass(kind) and issubclass(kind, errors.MotifsError) and kind.exit_code > 1:
-            first = (inspect.getdoc(kind) or "").partition("\n\n")[0]
-            rows.append((str(kind.exit_code), f"`{name}`", first))
-    rows.append(("130", "`KeyboardInterrupt`", "Ctrl-C; the same command continues."))
+    """List the exit codes with the errors that cause them."""
+    kinds: dict[int, list[str]] = {}
+    for name, kind in vars(errors).items():
+        if inspect.isclass(kind) and issubclass(kind, errors.MotifsError):
+            kinds.setdefault(kind.exit_code, []).append(f"`{name}`")
+    rows = [
+        (str(code), ", ".join(kinds.get(code, [])), meaning)
+        for code, meaning in errors.EXIT_CODES.items()
+    ]
     return _table(("code", "in Python", "meaning"), rows)
-
-
-def _exit_code(value: object) -> int:
-    return int(getattr(value, "exit_code", 0))
 
 
 def comparison() -> str:

@@ -65,7 +65,7 @@ class Atlas(AtlasPaths):
         """Open an atlas that is there.
 
         Args:
-            path: its folder, or a URL (docs/remote.md): files then come when they are read.
+            path: its folder, or a URL (docs/sharing.md): files then come when they are read.
 
         Raises:
             AtlasError: if the folder holds none, or one that is damaged or of another schema.
@@ -272,7 +272,7 @@ class Atlas(AtlasPaths):
         return self._clouds(self.embedded_path, models)
 
     def recommended(self) -> RecommendedEmbedding:
-        """Return the fitted preset `recommended` (docs/recommended.md).
+        """Return the fitted preset `recommended` (docs/distances.md).
 
         Raises:
             AtlasError: if the atlas lacks the features `extended`, the stage `embed` has not run

@@ -122,7 +122,7 @@ class AllPairs(HeadDistances):
 
 
 class NearestHeads(HeadDistances):
-    """The stored nearest heads of every head (docs/nearest.md)."""
+    """The stored nearest heads of every head (docs/scale.md)."""
 
     @cached_property
     def neighbours(self) -> Neighbours:

@@ -77,7 +77,7 @@ def near(
         n: number of neighbours; there are fewer if the filters leave fewer.
         metric: name of a metric; `mean` is the paper's Eq. 3. A metric that the atlas does not
             store is computed for this head. In an atlas that stores the nearest heads only, ranks
-            are those among the candidates of an index (docs/nearest.md).
+            are those among the candidates of an index (docs/scale.md).
         scope: `within` the head's model, `across` to other models, or `all`.
         models: only heads of this model or these models.
         layers: only heads of these layers: `[2, 7, 9]` are three layers, `range(2, 10)` and

@@ -109,7 +109,7 @@ ConfigOption = Annotated[
     str | None,
     typer.Option(
         "--config",
-        help="'paper', 'packaged' or a TOML file (docs/configurations.md); flags go before it.",
+        help="'paper', 'packaged' or a TOML file (docs/atlas.md); flags go before it.",
         autocompletion=complete_configuration,
         show_default=False,
     ),

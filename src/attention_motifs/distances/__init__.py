@@ -2,7 +2,7 @@
 
 A head cloud is the embedding of one head's patterns over the prompts; all clouds together are an
 array (prompts, heads, components). `head_distances` computes all pairs, `distances_from` some heads
-against all, `candidate_distances` listed pairs. docs/metrics.md says when to use which metric.
+against all, `candidate_distances` listed pairs. docs/distances.md says when to use which metric.
 """
 
 from __future__ import annotations

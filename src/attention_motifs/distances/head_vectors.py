@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     """Heads first, so that the cloud of a head is contiguous in a file."""
 
 N_AXES = 64
-"""Largest number of principal directions; docs/nearest.md has the recall with fewer and more."""
+"""Largest number of principal directions; benchmarks/README.md has the recall with others."""
 
 _FITTED_ON = 8192
 """Number of evenly chosen heads from which the principal directions are computed."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from attention_motifs.distances.head_vectors import HeadClouds
 
 N_PROBED = 32
-"""Cells searched per query; docs/nearest.md has the recall with fewer and more."""
+"""Cells searched per query; benchmarks/README.md has the recall with fewer and more."""
 
 _CELLS_PER_ROOT = 4
 """Cells per square root of the number of heads."""

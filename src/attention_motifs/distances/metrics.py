@@ -290,7 +290,7 @@ register_metric(
         invariances=(_TOGETHER, "a positive scale per head", _TURN),
         triangle=False,
         blind="the distance of a head from the mean of its model",
-        source="cosine of whole clouds in the space of docs/recommended.md; 0 with a zero cloud",
+        source="cosine of whole clouds in the space of docs/distances.md; 0 with a zero cloud",
         prepare=_whole_clouds,
         pairwise=_paired_cosine_pairs,
         block=_paired_cosine_block,

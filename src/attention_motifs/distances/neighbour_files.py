@@ -1,4 +1,4 @@
-"""Files of the nearest heads of every head (docs/nearest.md)."""
+"""Files of the nearest heads of every head (docs/scale.md)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The registry of metrics: formula, cost, invariances and source of each.
 
 A metric takes head clouds, an array (prompts, heads, components) whose heads share the
-prompts in the same order, and gives one distance to each pair of heads. `docs/metrics.md`
+prompts in the same order, and gives one distance to each pair of heads. `docs/distances.md`
 describes every entry; a test keeps the two together.
 """
 

@@ -1,4 +1,4 @@
-"""The embedding of the preset `recommended` (docs/recommended.md).
+"""The embedding of the preset `recommended` (docs/distances.md).
 
 Each feature of the set `extended` is mapped to a standard normal by its rank among the fitted
 patterns of about the same length. The space is then whitened by the covariance within heads (WCCN,

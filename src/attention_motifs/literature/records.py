@@ -1,6 +1,6 @@
 """Records of `classes.json` and of a user's class file: their types and their validation.
 
-Both files are an object with `"schema": 1` and lists of objects (docs/known-heads.md):
+Both files are an object with `"schema": 1` and lists of objects (docs/maps.md):
 `models` (name, layers, heads, aliases), `groups` (name, colour, description, scheme), `classes`
 (name, group, description), `sources` (key, title, url, evidence, note) and `assignments` (model,
 head, class, source, note, conflict). A user's file may refer to what the package's file defines,

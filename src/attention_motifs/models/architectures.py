@@ -1,6 +1,6 @@
 """Where architectures differ: how each is tapped, and which are refused, with the reason.
 
-`docs/models.md` shows this table. An architecture that is not in it is tried by
+`docs/model-families.md` shows this table. An architecture that is not in it is tried by
 `output_attentions`, then through the attention interface, and the causal check decides.
 """
 

@@ -49,7 +49,7 @@ def cluster(
     """Cluster the heads; write `clusters/<method>.json`, labels, and a column of the heads.
 
     Args:
-        atlas: with the distances of `metric`, or the nearest heads (docs/nearest.md).
+        atlas: with the distances of `metric`, or the nearest heads (docs/scale.md).
         method: a name in `clustering.CLUSTERINGS`.
         metric: what is clustered; `ward` works on head means in the metric's space.
         n_clusters: of a hierarchical method; by default 16, or as many as there are heads.

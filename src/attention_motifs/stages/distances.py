@@ -42,7 +42,7 @@ def distances(
         metric: a name of `metric_names()`.
         budget_seconds: longest time for all pairs, in seconds; default: ten minutes.
         dense_limit: number of heads above which the nearest heads of each are stored instead of
-            all pairs (docs/nearest.md).
+            all pairs (docs/scale.md).
         force: compute again although nothing changed.
         report: shows progress.
 

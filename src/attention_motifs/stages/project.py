@@ -37,7 +37,7 @@ def project(
 ) -> None:
     """Write `projections.parquet`: every method x neighbours x dimension, per model and for all.
 
-    An atlas that stores the nearest heads only (docs/nearest.md) is projected for all models
+    An atlas that stores the nearest heads only (docs/scale.md) is projected for all models
     together. A row is one head in one projection, with the quality of the projection. Scopes that
     an earlier run finished from the same inputs are kept.
 

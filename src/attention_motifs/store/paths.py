@@ -52,7 +52,7 @@ class AtlasPaths:
 
     @property
     def classes_path(self) -> Path:
-        """A user's own classes of heads, if any are kept here (docs/known-heads.md)."""
+        """A user's own classes of heads, if any are kept here (docs/maps.md)."""
         return self.path / "classes.json"
 
     @property
@@ -120,7 +120,7 @@ class AtlasPaths:
         return self.path / "distances" / f"{metric}.npy"
 
     def neighbours_folder(self, metric: str) -> Path:
-        """The nearest heads of every head, where all pairs are too many (docs/nearest.md)."""
+        """The nearest heads of every head, where all pairs are too many (docs/scale.md)."""
         return self.path / "neighbours" / metric
 
     def neighbours_path(self, metric: str, part: int) -> Path:

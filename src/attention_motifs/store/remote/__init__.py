@@ -1,4 +1,4 @@
-"""Atlases that lie elsewhere: object stores and the hub (docs/remote.md).
+"""Atlases that lie elsewhere: object stores and the hub (docs/sharing.md).
 
 A remote atlas is a folder in the cache into which files come when they are first read; all else
 works on that folder as on any other. Nothing here is loaded before a URL is used.

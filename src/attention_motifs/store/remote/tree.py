@@ -43,7 +43,7 @@ LARGE = 16 << 20
 """Bytes from which the coming of one file is shown as progress."""
 
 FOR_WORKERS = ("prompts.parquet", "heads.parquet")
-"""Read by other processes of a run (docs/ray.md), which see the folder and not where it is from."""
+"""Read by other processes of a run (docs/scale.md), which see the folder only."""
 
 WORKERS = 4
 """Files uploaded at once."""
