@@ -11,7 +11,7 @@ import typer
 
 from attention_motifs import Atlas
 from attention_motifs.cli import main
-from attention_motifs.cli.app import app
+from attention_motifs.cli.app import GROUPS, app
 from synthetic_atlas import make_synthetic_atlas
 
 
@@ -47,7 +47,8 @@ EXPECTED = {
     "ablate", "compare", "paper",
     "demo", "build", "extract", "embed", "distances", "project", "cluster", "score", "evaluate",
     "figures", "near", "show", "complementary", "classes", "features", "models list",
-    "models pull", "add", "import-pattern-lens", "info", "check",
+    "models pull", "add", "import-pattern-lens", "info", "check", "prompts", "serve", "site",
+    "export", "publish", "fetch", "copy",
 }  # fmt: skip
 
 
@@ -86,6 +87,75 @@ def test_near_as_json_has_the_keys_of_the_contract(
     assert [item["rank"] for item in found] == [1, 2, 3]
 
 
+@pytest.mark.parametrize(
+    ("layers", "expected"), [("1", {1}), ("0-1", {0, 1}), ("1-", {1, 2}), ("7-", set())]
+)
+def test_near_reads_ranges_of_layers(
+    atlas: Atlas,
+    layers: str,
+    expected: set[int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["near", atlas.heads["head"][0], "--atlas", str(atlas.path), "-n", "99"]
+    code, out, _ = run(monkeypatch, capsys, *words, "--layers", layers, "--json")
+    assert (code, {item["layer"] for item in json.loads(out)}) == (0, expected)
+    code, out, _ = run(monkeypatch, capsys, *words, "--layers", layers)
+    assert code == 0
+    assert ("No head to list: " in out) == (not expected)
+
+
+def test_prompts_are_listed_and_named_by_number_or_prefix(
+    atlas: Atlas, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = ["--atlas", str(atlas.path)]
+    _, out, _ = run(monkeypatch, capsys, "prompts", *place, "--json")
+    rows = json.loads(out)
+    assert [row["id"] for row in rows] == atlas.prompts["prompt_id"].to_list()
+    assert [row["text"] for row in rows] == atlas.prompts["text"].to_list()
+    assert [row["number"] for row in rows if row["patterns"]] == [1, 2, 3, 4, 5, 6]
+    assert rows[0]["tokens"] == dict.fromkeys(atlas.models, 12)
+    _, out, _ = run(monkeypatch, capsys, "prompts", *place)
+    assert rows[5]["id"] in out
+    head = atlas.heads["head"][0]
+    for name in ("3", rows[2]["id"], rows[2]["id"][:8]):
+        code, out, _ = run(monkeypatch, capsys, "show", head, *place, "--prompt", name)
+        assert (code, f"on prompt {rows[2]['id']}" in out) == (0, True)
+    for name in ("0", "7", "", "zz", "-1"):
+        code, _, err = run(monkeypatch, capsys, "show", head, *place, "--prompt", name)
+        assert (code, "motifs prompts" in err) == (2, True)
+
+
+def test_an_atlas_is_not_written_among_other_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "thesis.tex").write_text("x")
+    for words in (
+        ["build", "--model", "gpt2-small"],
+        ["extract", "--model", "gpt2-small"],
+        ["demo"],
+        ["import-pattern-lens", str(tmp_path)],
+        ["paper", "--config", "packaged"],
+    ):
+        code, _, err = run(monkeypatch, capsys, *words, "--atlas", str(tmp_path))
+        assert (code, "holds other files (thesis.tex)" in err) == (2, True)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_check_takes_the_atlas_as_argument_or_option(
+    atlas: Atlas, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, capsys, "check", "--atlas", str(atlas.path))[0] == 0
+    code, _, err = run(monkeypatch, capsys, "check", "a", "--atlas", str(atlas.path))
+    assert (code, "name one" in err) == (2, True)
+
+
+def test_every_command_is_in_a_group_of_the_help() -> None:
+    listed = [name for names in GROUPS.values() for name in names]
+    assert len(set(listed)) == len(listed)
+    assert {name.partition(" ")[0] for name, _ in every_command()} <= set(listed)
+
+
 def test_scope_layers_and_farthest(atlas: Atlas) -> None:
     head = atlas.heads.row(0, named=True)
     across = atlas.near(head["head"], n=99, scope="across")
@@ -102,10 +172,18 @@ def test_scope_layers_and_farthest(atlas: Atlas) -> None:
         (["near", "nothing"], 2, "is not a head"),
         (["near", "other:L0:H0"], 2, "no model 'other'"),
         (["near", "{model}:L99:H0"], 2, "did you mean"),
-        (["near", "{head}", "-n", "0"], 2, "at least 1"),
+        (["near", "{head}", "-n", "0"], 2, "'-n'"),
+        (["near", "{head}", "--layers", "9-4"], 2, "write 4-9"),
+        (["near", "{head}", "--seed", "1"], 2, "--seed"),
+        (["show", "{head}", "--size", "-4"], 2, "--size"),
+        (["score", "-n", "0"], 2, "'-n'"),
+        (["cluster", "--rounds", "-1"], 2, "--rounds"),
+        (["cluster", "--method", "hdbscan", "--number", "3"], 2, "--number 3 has no effect"),
+        (["cluster", "--neighbors", "3"], 2, "--neighbors 3 has no effect"),
+        (["project", "--seed", "-1"], 2, "--seed"),
         (["near", "{head}", "--metric", "meen"], 2, "mean"),
         (["near", "{head}", "--layers", "x"], 2, "--layers"),
-        (["show", "{head}", "--prompt", "0" * 16], 4, "no patterns are kept"),
+        (["show", "{head}", "--prompt", "0" * 16], 2, "no prompt has"),
         (["features", "papers"], 2, "paper"),
         (["classes", "inductoin"], 2, "inductoin"),
         (["project", "--method", "isomapp"], 2, "isomap"),

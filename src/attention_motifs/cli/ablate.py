@@ -1,4 +1,4 @@
-"""`motifs ablate`: take heads out, and see what goes."""
+"""`motifs ablate`: remove heads from a model and measure the effect."""
 
 from __future__ import annotations
 
@@ -23,54 +23,83 @@ if TYPE_CHECKING:
 HeadsArgument = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="HEAD...",
-        help="Heads ablated together.",
+        metavar="[HEAD]...",
+        help="Heads to ablate together.",
         autocompletion=o.complete_head,
         show_default=False,
     ),
 ]
 SweepOption = Annotated[
-    str | None, typer.Option("--sweep", metavar="MODEL", help="Every head of a model, alone.")
+    str | None,
+    typer.Option(
+        "--sweep",
+        metavar="MODEL",
+        help="Model whose heads to ablate one by one.",
+        show_default=False,
+    ),
 ]
 NearOption = Annotated[
     str | None,
     typer.Option(
         "--near",
         metavar="HEAD",
-        help="The nearest of a head (-n, --metric). With --sweep: look-alikes of this head are "
-        "compared too, by every metric.",
+        help="Head whose nearest heads to ablate (see -n, --metric). With --sweep: head whose "
+        "nearest heads to compare, by every metric.",
         autocompletion=o.complete_head,
+        show_default=False,
     ),
 ]
 ClassOption = Annotated[
-    str | None, typer.Option("--class", help="A class, such as 'induction (computed)'.")
+    str | None,
+    typer.Option(
+        "--class",
+        metavar="CLASS",
+        help="Class whose heads to ablate, such as 'induction (computed)'.",
+        show_default=False,
+    ),
 ]
 ClusterOption = Annotated[
-    str | None, typer.Option("--cluster", help="A cluster, such as average:3.")
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="METHOD:NUMBER",
+        help="Cluster whose heads to ablate, such as average:3.",
+        show_default=False,
+    ),
 ]
 ModelOption = Annotated[
     str | None,
-    typer.Option("--model", help="Of the class or cluster; NAME=PATH for a local model."),
+    typer.Option(
+        "--model",
+        metavar="MODEL",
+        help="Model of the heads, for --class and --cluster; NAME=PATH if a local one has moved.",
+        show_default="the only model",
+    ),
 ]
 MethodOption = Annotated[
     list[str] | None,
     typer.Option(
         "--method",
-        help="mean, mean-position, resample, zero, pattern-preserving. Repeatable.",
+        metavar="METHOD",
+        help="Replacement of the head's output: mean, mean-position, resample, zero or "
+        "pattern-preserving; repeatable.",
         show_default="mean",
     ),
 ]
 DesignOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--design", help="prompts, repeated, long. Repeatable.", show_default="prompts, repeated"
+        "--design",
+        metavar="DESIGN",
+        help="Test sequences: prompts, repeated (random tokens twice) or long; repeatable.",
+        show_default="prompts, repeated",
     ),
 ]
 
 
 @dataclass(frozen=True)
-class Wish:
-    """Which heads are meant, in the user's words."""
+class Query:
+    """Heads to ablate, as the user named them."""
 
     heads: tuple[str, ...]
     sweep: str | None
@@ -90,16 +119,21 @@ def ablate(
     near: NearOption = None,
     class_name: ClassOption = None,
     cluster: ClusterOption = None,
-    n: Annotated[int, typer.Option("-n", help="How many nearest.")] = 5,
+    n: Annotated[int, o.count_option("-n", "Number of nearest heads, for --near.")] = 5,
     metric: o.MetricOption = "mean",
     model: ModelOption = None,
     method: MethodOption = None,
     design: DesignOption = None,
-    sequences: Annotated[int, typer.Option("--sequences", help="Of each design.")] = 12,
+    sequences: Annotated[int, o.count_option("--sequences", "Test sequences per design.")] = 12,
     controls: Annotated[
-        int, typer.Option("--controls", help="Random sets beside heads ablated together.")
+        int,
+        o.count_option(
+            "--controls",
+            "Random head sets of the same layers to compare with; 0 for none.",
+            least=0,
+        ),
     ] = 99,
-    seed: Annotated[int, typer.Option("--seed", help="Of all that is random.")] = 0,
+    seed: Annotated[int, o.seed_option("test sequences and random head sets")] = 0,
     device: o.DeviceOption = "auto",
     json: o.JsonOption = False,
     executor: o.ExecutorOption = "local",
@@ -107,7 +141,7 @@ def ablate(
     ray_workers: o.RayWorkersOption = None,
     ray_worker: o.RayWorkerOption = None,
 ) -> None:
-    """Take heads out and measure what the model loses, beside random heads of the same layers.
+    """Ablate heads and measure the effect, compared with random heads of the same layers.
 
     Examples:
       motifs ablate smollm2-135m-instruct:L18:H6
@@ -120,7 +154,7 @@ def ablate(
     from attention_motifs.stages.ablation.settings import Settings
 
     name, equals, _ = (model or "").partition("=")
-    wish = Wish(tuple(heads or ()), sweep, near, class_name, cluster, n, metric, name)
+    query = Query(tuple(heads or ()), sweep, near, class_name, cluster, n, metric, name)
     settings = Settings(
         methods=tuple(method or ("mean",)),
         designs=tuple(design or ("prompts", "repeated")),
@@ -132,73 +166,82 @@ def ablate(
     chosen = o.choose_executor(executor, ray_address, ray_workers, ray_worker)
     folder = o.find_atlas(atlas)
     with Atlas.lock(folder):
-        there = Atlas.open(folder)
-        rows = _run(there, wish, settings, model if equals else None, chosen)
+        opened = Atlas.open(folder)
+        rows = _run(opened, query, settings, model if equals else None, chosen)
     if json:
         print_json(rows.to_dicts())
         return
     _show(rows)
-    print_line(f"Written to {there.ablations_path}; the columns are in docs/ablation.md.")
+    print_line(f"Written to {opened.ablations_path}.")
 
 
 def _run(
-    there: Atlas,
-    wish: Wish,
+    opened: Atlas,
+    query: Query,
     settings: Settings,
     local: str | None,
     executor: Executor,
 ) -> pl.DataFrame:
-    """Sweep, or ablate what is meant; the rows of the table that this gives."""
+    """Return the rows of the table that a sweep or an ablation gives."""
     from attention_motifs.errors import InputError
     from attention_motifs.stages.ablation import ablate as stage
 
-    ways = [wish.heads, wish.sweep, wish.class_name, wish.cluster]
-    if not wish.sweep:
-        ways.append(wish.near)
-    if sum(bool(way) for way in ways) != 1:
-        raise InputError("name heads, or one of --sweep, --near, --class, --cluster")
-    if wish.sweep:
+    selections = [query.heads, query.sweep, query.class_name, query.cluster]
+    if not query.sweep:
+        selections.append(query.near)
+    if sum(map(bool, selections)) != 1:
+        raise InputError(
+            "no heads are selected, or in several ways: name heads, or give one of --sweep, "
+            "--near, --class, --cluster"
+        )
+    if query.sweep:
         return stage.sweep(
-            there,
-            wish.sweep,
+            opened,
+            query.sweep,
             settings,
-            anchors=(wish.near,) if wish.near else (),
-            n_nearest=wish.n,
+            anchors=(query.near,) if query.near else (),
+            n_nearest=query.n,
             wanted=local,
             executor=executor,
             report=report,
         )
-    target = _target(there, wish)
-    return stage.ablate(there, target, settings, model=local, executor=executor, report=report)
+    target = _target(opened, query)
+    return stage.ablate(opened, target, settings, model=local, executor=executor, report=report)
 
 
-def _target(there: Atlas, wish: Wish) -> Target:
-    """Heads that are ablated together."""
+def _target(opened: Atlas, query: Query) -> Target:
+    """Return the heads to ablate together."""
     from attention_motifs.errors import InputError
     from attention_motifs.stages.ablation import targets as targets
 
-    if wish.heads:
-        return targets.named_heads(there, wish.heads)
-    if wish.near:
-        return targets.near_heads(there, wish.near, wish.n, wish.metric)
-    if not wish.model and len(there.models) > 1:
-        raise InputError(f"--model: say in which of {', '.join(there.models)}")
-    chosen = wish.model or there.models[0]
-    if wish.class_name:
-        return targets.class_heads(there, wish.class_name, chosen)
-    return targets.cluster_heads(there, str(wish.cluster), chosen)
+    if query.heads:
+        return targets.named_heads(opened, query.heads)
+    if query.near:
+        return targets.near_heads(opened, query.near, query.n, query.metric)
+    if not query.model and len(opened.models) > 1:
+        raise InputError(
+            "--model is missing: the atlas has several models; name one of "
+            f"{', '.join(opened.models)}"
+        )
+    chosen = query.model or opened.models[0]
+    if query.class_name:
+        return targets.class_heads(opened, query.class_name, chosen)
+    return targets.cluster_heads(opened, str(query.cluster), chosen)
 
 
 _ALONE = ["name", "method", "measure", "design", "effect", "ci_low", "ci_high"]
 _TESTS = ["control_effect", "excess", "excess_low", "excess_high", "p", "q"]
 _SHOWN = {
-    "set": ("Ablated together, beside random sets of the same layers", [*_ALONE, *_TESTS]),
+    "set": (
+        "Heads ablated together, compared with random sets of the same layers",
+        [*_ALONE, *_TESTS],
+    ),
     "group": (
-        "Ablated each alone, mean, beside the heads of the same layers",
+        "Heads ablated one by one, mean, compared with the heads of the same layers",
         [*_ALONE, *_TESTS],
     ),
     "distance": (
-        "Rank correlation of distance and effect, beside permutations within layers",
+        "Rank correlation of distance and effect, compared with permutations within layers",
         ["name", "metric", *_ALONE[1:], "control_effect", "excess", "p", "q"],
     ),
     "head": ("Heads by effect on the loss, largest first", [*_ALONE, "p", "q"]),
@@ -218,6 +261,6 @@ def _show(rows: pl.DataFrame) -> None:
             print_table(title, shown, cells)
     if len(rows):
         print_line(
-            f"{rows['n_tested'][0]} p-values in the file; q corrects for all of them (Benjamini "
-            "and Hochberg), and changes as more are tested."
+            f"The file holds {rows['n_tested'][0]} p-values; q corrects for all of them (Benjamini "
+            "and Hochberg) and changes when more are tested."
         )

@@ -1,4 +1,4 @@
-"""Commands that project, cluster, score and evaluate heads."""
+"""Commands that score, project, cluster and evaluate heads, and list their classes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from attention_motifs.atlas import Atlas
 from attention_motifs.cli import options as o
 from attention_motifs.cli.app import app
 from attention_motifs.cli.console import print_json, print_line, print_table, report
-
-_METHODS_HELP = "isomap, umap, tsne, pca; repeatable. Default: all."
+from attention_motifs.errors import InputError, did_you_mean
 
 
 @app.command()
@@ -20,11 +19,9 @@ def score(
     atlas: o.AtlasOption = None,
     model: o.ModelFilterOption = None,
     device: o.DeviceOption = "auto",
-    seed: Annotated[
-        int, typer.Option("--seed", min=0, help="Seed for the random test tokens.")
-    ] = 0,
+    seed: Annotated[int, o.seed_option("the random test tokens")] = 0,
     force: o.ForceOption = False,
-    top: Annotated[int, typer.Option("-n", help="Heads shown per behaviour.")] = 3,
+    top: Annotated[int, o.count_option("-n", "Number of heads to print per behaviour.")] = 3,
     executor: o.ExecutorOption = "local",
     ray_address: o.RayAddressOption = None,
     ray_workers: o.RayWorkersOption = None,
@@ -33,8 +30,8 @@ def score(
     """Score every head on repeated random tokens: induction, previous token, sink and others.
 
     Examples:
-      motifs score --atlas my-atlas
-      motifs score --model gpt2-small -n 10
+      motifs score --atlas demo-atlas
+      motifs score --model gemma-3-270m -n 10
       motifs score --executor ray --ray-address auto --ray-worker gpus=1
     """
     from attention_motifs.behaviour import BEHAVIOURS
@@ -44,9 +41,9 @@ def score(
     chosen = o.choose_executor(executor, ray_address, ray_workers, ray_worker)
     folder = o.find_atlas(atlas)
     with Atlas.lock(folder):
-        there = Atlas.open(folder)
+        opened = Atlas.open(folder)
         run_score(
-            there,
+            opened,
             seed=seed,
             device=device,
             models=model,
@@ -55,7 +52,7 @@ def score(
             report=report,
         )
     for name, meaning in BEHAVIOURS.items():
-        best = there.heads.sort(name, descending=True, nulls_last=True).head(top)
+        best = opened.heads.sort(name, descending=True, nulls_last=True).head(top)
         print_table(
             f"{name}: {meaning}",
             ["head", "score", "spread"],
@@ -67,18 +64,39 @@ def score(
 def project(
     atlas: o.AtlasOption = None,
     metric: o.MetricOption = "mean",
-    method: Annotated[list[str] | None, typer.Option("--method", help=_METHODS_HELP)] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--method",
+            metavar="METHOD",
+            help="Projection: isomap, umap, tsne or pca; repeatable.",
+            show_default="all that are installed",
+        ),
+    ] = None,
     neighbors: Annotated[
         list[int] | None,
-        typer.Option("--neighbors", help="Repeatable. Default: 2, 4, 8, 16, 32, 64."),
+        o.count_option(
+            "--neighbors",
+            "Number of neighbours per head; repeatable.",
+            least=2,
+            unset="2, 4, 8, 16, 32, 64",
+        ),
     ] = None,
     dimension: Annotated[
-        list[int] | None, typer.Option("--dimension", help="2 or 3; repeatable. Default: both.")
+        list[int] | None,
+        typer.Option(
+            "--dimension",
+            metavar="N",
+            min=2,
+            max=3,
+            help="Number of dimensions, 2 or 3; repeatable.",
+            show_default="both",
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of the layouts.")] = 0,
+    seed: Annotated[int, o.seed_option("the layouts")] = 0,
     force: o.ForceOption = False,
 ) -> None:
-    """Project the heads to two and three dimensions, and say what each picture is worth.
+    """Project the heads to two and three dimensions, and measure the quality of each projection.
 
     Examples:
       motifs project --method isomap --neighbors 16
@@ -88,9 +106,9 @@ def project(
 
     folder = o.find_atlas(atlas)
     with Atlas.lock(folder):
-        there = Atlas.open(folder)
+        opened = Atlas.open(folder)
         run_project(
-            there,
+            opened,
             metric=metric,
             methods=method,
             n_neighbors=neighbors,
@@ -101,9 +119,9 @@ def project(
         )
     quality = ["trustworthiness", "continuity", "n_pieces", "note"]
     keys = ["scope", "method", "n_neighbors", "n_components"]
-    table = there.projections.select(*keys, *quality).unique(maintain_order=True)
+    table = opened.projections.select(*keys, *quality).unique(maintain_order=True)
     print_table(
-        f"Projections in {there.projections_path} (1 is best for trustworthiness, continuity)",
+        f"Projections in {opened.projections_path} (1 is best for trustworthiness, continuity)",
         [*keys, *quality],
         [list(row) for row in table.iter_rows()],
     )
@@ -114,53 +132,100 @@ def cluster(
     atlas: o.AtlasOption = None,
     method: Annotated[
         str,
-        typer.Option("--method", help="average, complete, single, ward, hdbscan or leiden."),
+        typer.Option(
+            "--method",
+            metavar="METHOD",
+            help="Clustering: average, complete, single, ward, hdbscan or leiden.",
+        ),
     ] = "average",
     metric: o.MetricOption = "mean",
     number: Annotated[
-        int | None, typer.Option("--number", help="Clusters of a hierarchical method; 16.")
+        int | None,
+        o.count_option("--number", "Number of clusters (hierarchical methods).", unset="16"),
     ] = None,
     height: Annotated[
-        float | None, typer.Option("--height", help="Height of the cut, instead of a number.")
+        float | None,
+        typer.Option(
+            "--height",
+            metavar="DISTANCE",
+            min=0,
+            help="Height of the cut of the tree, in place of --number (hierarchical methods).",
+            show_default=False,
+        ),
     ] = None,
-    min_size: Annotated[int, typer.Option("--min-size", help="Smaller ones are dissolved.")] = 1,
-    neighbors: Annotated[int, typer.Option("--neighbors", help="Of the graph of leiden.")] = 16,
-    resolution: Annotated[float, typer.Option("--resolution", help="Of leiden.")] = 1.0,
+    min_size: Annotated[
+        int,
+        o.count_option(
+            "--min-size", "Smallest cluster, in heads; heads of smaller ones are in no cluster."
+        ),
+    ] = 1,
+    neighbors: Annotated[
+        int | None,
+        o.count_option("--neighbors", "Number of neighbours per head (leiden).", unset="16"),
+    ] = None,
+    resolution: Annotated[
+        float | None,
+        typer.Option(
+            "--resolution",
+            metavar="X",
+            min=0,
+            help="Resolution; larger gives more clusters (leiden).",
+            show_default="1.0",
+        ),
+    ] = None,
     rounds: Annotated[
-        int, typer.Option("--rounds", help="Draws of half of the prompts for the stability.")
+        int,
+        o.count_option(
+            "--rounds",
+            "Number of random halves of the prompts to measure stability on; 0 for none.",
+            least=0,
+        ),
     ] = 20,
-    seed: Annotated[int, typer.Option("--seed", help="Of the draws, and of leiden.")] = 0,
+    seed: Annotated[int, o.seed_option("the random halves, and for leiden")] = 0,
     name: Annotated[
         str | None,
-        typer.Option("--name", help="Name a cluster of the last cut, as NUMBER=NAME."),
+        typer.Option(
+            "--name",
+            metavar="NUMBER=NAME",
+            help="Name to give to a cluster of the last run of this method.",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
-    """Cluster the heads; say how stable the clusters are and what is in them.
+    """Cluster the heads, and measure how stable the clusters are.
 
     Examples:
       motifs cluster --number 12
       motifs cluster --method hdbscan --min-size 4 --metric cosine
       motifs cluster --name 3='induction-like'
     """
-    from attention_motifs.errors import InputError
     from attention_motifs.stages.cluster import cluster as run_cluster
     from attention_motifs.stages.cluster import name_cluster
 
+    given = {
+        "--number": number,
+        "--height": height,
+        "--neighbors": neighbors,
+        "--resolution": resolution,
+    }
+    _check_cluster_options(method, given)
+    parameters: dict[str, Any] = {"min_size": min_size}
+    if neighbors is not None:
+        parameters["n_neighbors"] = neighbors
+    if resolution is not None:
+        parameters["resolution"] = resolution
     folder = o.find_atlas(atlas)
     with Atlas.lock(folder):
-        there = Atlas.open(folder)
+        opened = Atlas.open(folder)
         if name is not None:
             which, equals, text = name.partition("=")
             if not equals or not which.strip().isdigit():
                 raise InputError(f"--name {name!r}: write NUMBER=NAME, such as 3=induction-like")
-            name_cluster(there, method, int(which), text)
+            name_cluster(opened, method, int(which), text)
             print_line(f"Cluster {which.strip()} by {method} is named {text!r}.")
             return
-        parameters: dict[str, Any] = {"min_size": min_size}
-        if method == "leiden":
-            parameters |= {"n_neighbors": neighbors, "resolution": resolution}
-        made = run_cluster(
-            there,
+        clusters = run_cluster(
+            opened,
             method=method,
             metric=metric,
             n_clusters=number,
@@ -170,50 +235,70 @@ def cluster(
             report=report,
             **parameters,
         )
-    _print_clusters(there, method, made)
+    _print_clusters(opened, method, clusters)
+
+
+def _check_cluster_options(method: str, options: dict[str, float | None]) -> None:
+    """Refuse options that a method would ignore.
+
+    Raises:
+        InputError: if there is one.
+    """
+    from attention_motifs.clustering import CLUSTERINGS
+
+    trees = [name for name in CLUSTERINGS if name not in ("hdbscan", "leiden")]
+    methods = {"--number": trees, "--height": trees}
+    for option, value in options.items():
+        fitting = methods.get(option, ["leiden"])
+        if value is not None and method in CLUSTERINGS and method not in fitting:
+            raise InputError(
+                f"{option} {value:g} has no effect with --method {method}: it is for "
+                f"{', '.join(fitting)}. Leave it out"
+            )
 
 
 _SHOWN = 3
 """Heads named per cluster."""
 
 
-def _print_clusters(there: Atlas, method: str, made: Any) -> None:
-    heads = there.heads["head"].to_list()
-    some: dict[int, list[str]] = {}
-    for head, number in zip(heads, made.clustering.labels.tolist(), strict=True):
-        if len(members := some.setdefault(number, [])) < _SHOWN:
-            members.append(head)
+def _print_clusters(atlas: Atlas, method: str, clusters: Any) -> None:
+    labels = clusters.clustering.labels.tolist()
+    members: dict[int, list[str]] = {}
+    for head, number in zip(atlas.heads["head"].to_list(), labels, strict=True):
+        members.setdefault(number, []).append(head)
     rows = []
-    for number, size in enumerate(made.clustering.sizes.tolist()):
-        members = some[number]
-        kept = float(made.stability.jaccard[number]) if made.stability else None
-        shown = ", ".join(members) + (", ..." if size > len(members) else "")
-        rows.append([number, made.names.names.get(number, ""), size, kept, shown])
+    for number, size in enumerate(clusters.clustering.sizes.tolist()):
+        stability = float(clusters.stability.jaccard[number]) if clusters.stability else None
+        examples = ", ".join(members[number][:_SHOWN]) + (", ..." if size > _SHOWN else "")
+        rows.append([number, clusters.names.names.get(number, ""), size, stability, examples])
     print_table(
-        f"Clusters by {method}", ["cluster", "name", "heads", "kept in redraws", "some"], rows
+        f"Clusters by {method}", ["cluster", "name", "heads", "stability", "examples"], rows
     )
-    left = int((made.clustering.labels < 0).sum())
-    if left:
-        print_line(f"{left} heads are in no cluster.")
-    if made.stability:
+    if n_outside := labels.count(-1):
+        print_line(f"{n_outside} heads are in no cluster.")
+    if clusters.stability:
         print_line(
-            f"Stability over {len(made.stability.adjusted_rand)} redraws of half of the prompts: "
-            f"adjusted Rand index {made.stability.mean:.2f} (spread {made.stability.spread:.2f})"
+            f"Stability over {len(clusters.stability.adjusted_rand)} random halves of the "
+            f"prompts: adjusted Rand index {clusters.stability.mean:.2f} (standard deviation "
+            f"{clusters.stability.spread:.2f})"
         )
-    print_line(f"Written to {there.path / 'clusters'}.")
+    print_line(f"Written to {atlas.path / 'clusters'}.")
 
 
 @app.command()
 def evaluate(
     atlas: o.AtlasOption = None,
     metric: o.MetricsOption = None,
-    permutations: Annotated[int, typer.Option("--permutations", help="Of each null.")] = 1000,
-    seed: Annotated[int, typer.Option("--seed", help="Of the permutations.")] = 0,
+    permutations: Annotated[
+        int,
+        o.count_option("--permutations", "Number of random head sets to compare each result with."),
+    ] = 1000,
+    seed: Annotated[int, o.seed_option("the random head sets")] = 0,
     json: o.JsonOption = False,
 ) -> None:
-    """Measure how well metrics bring together heads that do the same, against a null.
+    """Measure how well metrics bring heads of one class together, compared with random heads.
 
-    Run `motifs score` before for classes by behaviour.
+    Run `motifs score` before, to evaluate classes by behaviour too.
 
     Examples:
       motifs evaluate --metric mean --metric cosine
@@ -223,9 +308,9 @@ def evaluate(
 
     folder = o.find_atlas(atlas)
     with Atlas.lock(folder):
-        there = Atlas.open(folder)
+        opened = Atlas.open(folder)
         results = run_evaluate(
-            there, metrics=metric, seed=seed, n_permutations=permutations, report=report
+            opened, metrics=metric, seed=seed, n_permutations=permutations, report=report
         )
     if json:
         print_json({name: result.to_json() for name, result in results.items()})
@@ -244,24 +329,38 @@ def evaluate(
                 f"  not scored, too few heads: {item.name} in {item.model} ({item.n_heads} of "
                 f"{item.needed} needed)"
             )
-    print_line(f"Written to {there.evaluation_path}.")
+    print_line(f"Written to {opened.evaluation_path}.")
 
 
 @app.command()
 def classes(
-    name: Annotated[str | None, typer.Argument(help="One class, with its heads.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[CLASS]", help="Class whose heads to list.", show_default="all"),
+    ] = None,
     file: Annotated[
-        Path | None, typer.Option("--file", help="Your own JSON file of classes, beside ours.")
+        Path | None,
+        typer.Option(
+            "--file",
+            metavar="FILE",
+            help="JSON file of your own classes, to add to those of the literature.",
+            show_default=False,
+        ),
     ] = None,
     atlas: Annotated[
         str | None,
-        typer.Option("--atlas", help="List the classes that this atlas keeps as well."),
+        typer.Option(
+            "--atlas",
+            metavar="DIR|URL",
+            help="Atlas whose own classes to list, save or forget.",
+            show_default=False,
+        ),
     ] = None,
     save: Annotated[
-        bool, typer.Option("--save", help="Keep a copy of --file in the atlas, and label by it.")
+        bool, typer.Option("--save", help="Copy --file into the atlas, and label its heads.")
     ] = False,
     forget: Annotated[
-        bool, typer.Option("--forget", help="Delete the copy that the atlas keeps.")
+        bool, typer.Option("--forget", help="Delete the atlas's own classes.")
     ] = False,
     json: o.JsonOption = False,
 ) -> None:
@@ -271,12 +370,11 @@ def classes(
       motifs classes
       motifs classes induction
       motifs classes --file my-classes.json --json
-      motifs classes --file my-classes.json --atlas my-atlas --save
-      motifs classes --atlas my-atlas --forget
+      motifs classes --file my-classes.json --atlas demo-atlas --save
+      motifs classes --atlas demo-atlas --forget
     """
     import polars as pl
 
-    from attention_motifs.errors import InputError
     from attention_motifs.literature import class_table, known_heads
 
     if save or forget:
@@ -299,13 +397,14 @@ def classes(
         )
         return
     if name not in table["class"].to_list():
-        raise InputError(f"class {name!r} is not known; see `motifs classes`")
+        known_names = table["class"].to_list()
+        raise InputError(f"class {name!r} is not known; {did_you_mean(name, known_names)}")
     known = known_heads(extra=file).filter(pl.col("class") == name)
     if json:
         print_json(known.to_dicts())
         return
     print_table(
-        f"Heads said to be {name}",
+        f"Heads of the class {name}",
         ["head", "paper", "evidence", "conflict"],
         [
             [f"{r['model']}:L{r['layer']}:H{r['index']}", r["paper"], r["evidence"], r["conflict"]]
@@ -317,68 +416,69 @@ def classes(
 def _keep_classes(
     name: str | None, file: Path | None, atlas: str | None, *, save: bool, forget: bool
 ) -> None:
-    from attention_motifs.errors import InputError
     from attention_motifs.stages.create import forget_classes, save_classes
 
     if save and forget:
-        raise InputError("--save and --forget: give one of them")
+        raise InputError("--save and --forget exclude each other; give one of them")
     if name is not None:
-        raise InputError(f"class {name!r}: leave it out with --save and --forget")
+        raise InputError(f"class {name!r} cannot be combined with --save or --forget; leave it out")
     if save and file is None:
-        raise InputError("--save keeps a file of classes: name it with --file")
+        raise InputError("--save needs a file of classes; name it with --file FILE")
     if forget and file is not None:
-        raise InputError(f"--file {file}: leave it out with --forget")
+        raise InputError(f"--file {file} cannot be combined with --forget; leave it out")
     folder = o.find_atlas(atlas)
     with Atlas.lock(folder):
-        there = Atlas.open(folder)
+        opened = Atlas.open(folder)
         if file is None:
-            known = forget_classes(there)
-            print_line(f"{folder}: " + ("own classes deleted" if known else "no own classes"))
+            known = forget_classes(opened)
+            print_line(f"{folder}: " + ("own classes deleted" if known else "has no own classes"))
             return
-        n = save_classes(there, file)
-    print_line(f"Kept in {there.classes_path}: {n} statements are about heads of this atlas.")
+        n = save_classes(opened, file)
+    print_line(f"Kept in {opened.classes_path}: {n} of its entries are about heads of this atlas.")
 
 
 @app.command()
 def complementary(
     atlas: o.AtlasOption = None,
-    n: Annotated[int, typer.Option("-n", help="Pairs listed.")] = 20,
-    candidates: Annotated[int, typer.Option("--candidates", help="Pairs tested.")] = 1000,
-    permutations: Annotated[int, typer.Option("--permutations", help="Per pair.")] = 9999,
-    seed: Annotated[int, typer.Option("--seed", help="Of the permutations.")] = 0,
+    n: Annotated[int, o.count_option("-n", "Number of pairs to list.")] = 20,
+    candidates: Annotated[int, o.count_option("--candidates", "Number of pairs to test.")] = 1000,
+    permutations: Annotated[
+        int, o.count_option("--permutations", "Number of random pairings per pair of heads.")
+    ] = 9999,
+    seed: Annotated[int, o.seed_option("the random pairings")] = 0,
     json: o.JsonOption = False,
 ) -> None:
     """List pairs of heads with the same patterns on different prompts (paper, section 4.1).
 
-    Their mean distance (Eq. 3) is large, their earth-mover distance small.
+    Their mean distance (Eq. 3) is large and their Wasserstein distance is small.
 
     Examples:
       motifs complementary -n 10
     """
     from attention_motifs.distances import complementary as find
 
-    there = Atlas.open(o.find_atlas(atlas))
-    clouds = there.embedded()
+    opened = Atlas.open(o.find_atlas(atlas))
+    clouds = opened.embedded()
     with report("complementary pairs", 1):
-        found = find(clouds, n=n, candidates=candidates, permutations=permutations, seed=seed)
-    heads = there.heads["head"].to_list()
+        pairs = find(clouds, n=n, candidates=candidates, permutations=permutations, seed=seed)
+    heads = opened.heads["head"].to_list()
     rows = [
         {
-            "head": heads[found.left[k]],
-            "other": heads[found.right[k]],
-            "mean": float(found.mean[k]),
-            "wasserstein": float(found.wasserstein[k]),
-            "random pairing": float(found.random_pairing[k]),
-            "p": float(found.p_value[k]),
-            "q": float(found.q_value[k]),
+            "head": heads[pairs.left[k]],
+            "other": heads[pairs.right[k]],
+            "mean": float(pairs.mean[k]),
+            "wasserstein": float(pairs.wasserstein[k]),
+            "random pairing": float(pairs.random_pairing[k]),
+            "p": float(pairs.p_value[k]),
+            "q": float(pairs.q_value[k]),
         }
-        for k in range(len(found.left))
+        for k in range(len(pairs.left))
     ]
     if json:
         print_json(rows)
         return
     print_table(
-        "Large mean distance, small earth-mover distance",
+        "Large mean distance, small Wasserstein distance",
         ["head", "other", "mean", "wasserstein", "random pairing", "p", "q"],
         [list(row.values()) for row in rows],
     )

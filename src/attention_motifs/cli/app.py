@@ -1,28 +1,58 @@
-"""The application that the subcommands register with."""
+"""The application `motifs`, with its groups of commands."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from attention_motifs import __version__
 
+GROUPS: dict[str, tuple[str, ...]] = {
+    "Start": ("demo", "build", "add", "remove", "import-pattern-lens", "models"),
+    "Ask": ("near", "show", "complementary", "classes", "features", "prompts", "info", "check"),
+    "Test": ("evaluate", "ablate", "compare"),
+    "Draw": ("serve", "figures", "paper", "export"),
+    "Share": ("publish", "fetch", "copy"),
+    "Stages": ("extract", "embed", "distances", "project", "cluster", "score", "site"),
+}
+"""Commands by group, in the order of `motifs --help`."""
+
+
+class _Grouped(TyperGroup):
+    """The commands, in their groups."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of the commands in the order of the help."""
+        order = [name for names in GROUPS.values() for name in names]
+        return sorted(super().list_commands(ctx), key=order.index)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command with its group as the panel of the help."""
+        command: Any = super().get_command(ctx, cmd_name)
+        if command is not None:
+            command.rich_help_panel = next(g for g, names in GROUPS.items() if cmd_name in names)
+        return command
+
+
 app = typer.Typer(
     name="motifs",
+    cls=_Grouped,
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help=(
-        "Find which attention heads, in which language models, do something like this one.\n\n"
-        "Start with [bold]motifs demo[/bold], then ask: motifs near HEAD."
+        "Find the attention heads, in one or more language models, that are similar to a head.\n\n"
+        "Start with [bold]motifs demo[/bold], then ask "
+        "[bold]motifs near smollm2-135m-instruct:L18:H6[/bold]."
     ),
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         typer.echo(f"attention-motifs {__version__}")
         raise typer.Exit
 
@@ -30,7 +60,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _main(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print and leave.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     pass

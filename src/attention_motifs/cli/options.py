@@ -1,10 +1,10 @@
-"""Options that several commands share, each written once."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,30 +20,30 @@ if TYPE_CHECKING:
 
 
 def complete_head(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Names of heads in the atlas that the command line speaks of."""
+    """Return names of heads in the atlas that the command line names."""
     from attention_motifs.atlas import Atlas
 
     if is_url(ctx.params.get("atlas")):
-        return []  # a network is too slow for the next key
+        return []  # a network is too slow while somebody types
     try:
         heads = Atlas.open(find_atlas(ctx.params.get("atlas"))).heads["head"].to_list()
     except MotifsError:
         return []
     if os.environ.get("_MOTIFS_COMPLETE", "").endswith("bash"):
-        # Bash takes a colon for the end of a word; heads are read with dots as well.
+        # Bash ends a word at a colon; the parser of heads reads dots as well.
         heads = [head.replace(":", ".") for head in heads]
     return [head for head in heads if head.startswith(incomplete)]
 
 
 def complete_atlas_model(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Return names of models in the atlas."""
+    """Return names of models in the atlas that the command line names."""
     heads = complete_head(ctx, "")
     models = dict.fromkeys(HeadId.parse(head).model for head in heads)
     return [model for model in models if model.startswith(incomplete)]
 
 
 def complete_configuration(incomplete: str) -> list[str]:
-    """Names of the configurations that come with the package."""
+    """Return names of the configurations that come with the package."""
     from attention_motifs.cli.configuration_file import shipped
 
     return [name for name in shipped() if name.startswith(incomplete)]
@@ -56,42 +56,67 @@ AtlasOption = Annotated[
     str | None,
     typer.Option(
         "--atlas",
-        metavar="DIR or URL",
-        help="Folder of the atlas, or its URL, such as s3://bucket/my-atlas. Default: ./atlas, or "
-        "else ./demo-atlas if that is there.",
-        show_default=False,
+        metavar="DIR|URL",
+        help="Folder of the atlas, or its URL, such as s3://bucket/my-atlas.",
+        show_default="./atlas, else ./demo-atlas",
+    ),
+]
+NewAtlasOption = Annotated[
+    str | None,
+    typer.Option(
+        "--atlas",
+        metavar="DIR|URL",
+        help="Folder or URL to write the atlas to.",
+        show_default="./atlas",
     ),
 ]
 ModelFilterOption = Annotated[
     list[str] | None,
     typer.Option(
         "--model",
+        metavar="MODEL",
         help="Only heads of this model of the atlas; repeatable.",
         autocompletion=complete_atlas_model,
-        show_default=False,
+        show_default="all models",
     ),
 ]
 DeviceOption = Annotated[str, setting_option("device")]
 FeaturesOption = Annotated[list[str] | None, setting_option("features")]
 MetricsOption = Annotated[list[str] | None, setting_option("metrics")]
 MetricOption = Annotated[
-    str, typer.Option("--metric", help="Distance of heads; 'mean' is the paper's Eq. 3.")
+    str,
+    typer.Option(
+        "--metric",
+        metavar="METRIC",
+        help="How to compare heads: mean (the paper's Eq. 3: similar patterns), recommended "
+        "(similar behaviour), cosine, and others.",
+    ),
 ]
 ExecutorOption = Annotated[
-    str, typer.Option("--executor", help="Who runs the models: local or ray.")
+    str,
+    typer.Option(
+        "--executor",
+        metavar="NAME",
+        help="Where to run the models: local (this process) or ray (a cluster).",
+    ),
 ]
 RayAddressOption = Annotated[
     str | None,
     typer.Option(
         "--ray-address",
-        help="Cluster: auto (the one there), local (started here), host:port, ray://...",
+        metavar="ADDRESS",
+        help="Ray cluster: auto (a running one), local (start one here), host:port or ray://...",
         show_default="local",
     ),
 ]
 RayWorkersOption = Annotated[
     int | None,
     typer.Option(
-        "--ray-workers", help="Workers at most.", show_default="as many as the cluster has room for"
+        "--ray-workers",
+        metavar="N",
+        min=1,
+        help="Maximum number of workers.",
+        show_default="as many as fit",
     ),
 ]
 RayWorkerOption = Annotated[
@@ -99,28 +124,64 @@ RayWorkerOption = Annotated[
     typer.Option(
         "--ray-worker",
         metavar="RESOURCES",
-        help="What each worker takes: cpus=2,gpus=0.5 and the cluster's own names.",
+        help="Resources of each worker, such as cpus=2,gpus=0.5; custom resources too.",
         show_default="cpus=1",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-ForceOption = Annotated[bool, typer.Option("--force", help="Compute again what is there.")]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Compute again, even if the result exists.")
+]
 ConfigOption = Annotated[
     str | None,
     typer.Option(
         "--config",
-        help="'paper', 'packaged' or a TOML file (docs/atlas.md); flags go before it.",
+        metavar="NAME|FILE",
+        help="Settings: paper, packaged, or a TOML file. Options override them.",
         autocompletion=complete_configuration,
         show_default=False,
     ),
 ]
-OutOption = Annotated[
-    Path | None, typer.Option("--out", help="Folder to write to.", show_default=False)
-]
 HeadArgument = Annotated[
     str,
-    typer.Argument(metavar="HEAD", help="Such as gpt2-small:L5:H1.", autocompletion=complete_head),
+    typer.Argument(
+        metavar="HEAD",
+        help="Head, as MODEL:LAYER:HEAD, such as gpt2-small:L5:H1.",
+        autocompletion=complete_head,
+    ),
 ]
+
+
+def seed_option(purpose: str) -> Any:
+    """Return the option `--seed`.
+
+    Args:
+        purpose: what is random, such as `sampling prompts`.
+    """
+    return typer.Option("--seed", metavar="N", min=0, help=f"Seed for {purpose}.")
+
+
+def count_option(name: str, help_text: str, *, least: int = 1, unset: str = "") -> Any:
+    """Return an option that takes a whole number.
+
+    Args:
+        name: such as `-n` or `--rounds`.
+        help_text: noun phrase.
+        least: smallest number allowed.
+        unset: meaning of leaving it out, where the default is None.
+    """
+    return typer.Option(name, metavar="N", min=least, help=help_text, show_default=unset or True)
+
+
+def out_option(default: str) -> Any:
+    """Return the option `--out`.
+
+    Args:
+        default: folder used without it, in words.
+    """
+    return typer.Option(
+        "--out", metavar="DIR", help="Folder to write to.", show_default=default or False
+    )
 
 
 def choose_executor(
@@ -133,19 +194,19 @@ def choose_executor(
 
 
 def place(atlas: str) -> str | Path:
-    """Return a URL as it is, and the path of a folder."""
+    """Return a URL unchanged, and a folder as a path."""
     show_progress(report)
     return atlas if is_url(atlas) else Path(atlas)
 
 
 def beside(atlas: Path, name: str) -> Path:
-    """Return the folder in an atlas, or here if the atlas is elsewhere, for what is made of it."""
+    """Return the folder for results: in the atlas, or in the current folder if it is remote."""
     return Path(name) if isinstance(atlas, LazyPath) else atlas / name
 
 
 def find_atlas(atlas: str | None) -> str | Path:
-    """Return the atlas meant: the named one, else ./atlas, else ./demo-atlas."""
+    """Return the named atlas, or else ./atlas, or else ./demo-atlas."""
     if atlas is not None:
         return place(atlas)
-    there = [p for p in (DEFAULT_ATLAS, DEMO_ATLAS) if (p / "atlas.json").is_file()]
-    return there[0] if there else DEFAULT_ATLAS
+    existing = [p for p in (DEFAULT_ATLAS, DEMO_ATLAS) if (p / "atlas.json").is_file()]
+    return existing[0] if existing else DEFAULT_ATLAS

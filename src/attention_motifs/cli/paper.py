@@ -1,8 +1,9 @@
-"""`motifs paper` and `motifs compare`: the paper's figures and claims beside an atlas."""
+"""`motifs paper` and `motifs compare`: the paper's figures and claims, made from an atlas."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -17,22 +18,25 @@ from attention_motifs.cli.console import print_json, print_line, print_table, re
 def paper(
     atlas: o.AtlasOption = None,
     config: o.ConfigOption = None,
-    out: o.OutOption = None,
+    out: Annotated[Path | None, o.out_option("figures/paper/ of the atlas")] = None,
     formats: Annotated[
         list[str] | None,
         typer.Option(
-            "--format", help="File format of the figures; repeatable.", show_default="all three"
+            "--format",
+            metavar="FORMAT",
+            help="File format of the figures: svg, pdf or png; repeatable.",
+            show_default="all three",
         ),
     ] = None,
 ) -> None:
-    """Make the counterpart of every figure and table of the paper, with the numbers as CSV.
+    """Draw the counterpart of every figure and table of the paper, with the numbers as CSV.
 
-    With --config, the atlas is built first, or finished: `--config paper` is the paper's own
-    configuration (hub and GPU), `--config packaged` the same with the packaged models.
+    With --config, build the atlas first. `--config paper` is the paper's configuration (it needs
+    the hub and a GPU), `--config packaged` the same with the packaged models.
 
     Examples:
-      motifs paper --atlas my-atlas
-      motifs paper --atlas my-atlas --format pdf --out paper-figures/
+      motifs paper --atlas demo-atlas
+      motifs paper --atlas demo-atlas --format pdf --out paper-figures/
       motifs paper --config packaged --atlas reference-atlas
       motifs paper --config paper --atlas paper-atlas
     """
@@ -41,19 +45,21 @@ def paper(
 
     settings = DEFAULT_FIGURES
     if config is None:
-        there = Atlas.open(o.find_atlas(atlas))
+        opened = Atlas.open(o.find_atlas(atlas))
     else:
-        from attention_motifs.cli.build import run_plan
+        from attention_motifs.cli.build import check_folder, run_plan
         from attention_motifs.cli.configuration_file import build_plan, read_configuration
 
         plan = build_plan(read_configuration(config))
         settings = plan.figures
-        there = run_plan(o.place(atlas) if atlas else o.DEFAULT_ATLAS, plan)
+        folder = o.place(atlas) if atlas else o.DEFAULT_ATLAS
+        check_folder(folder)
+        opened = run_plan(folder, plan)
     if formats:
         given: dict[str, Any] = {"formats": formats}
         settings = replace(settings, **given)
-    target = out or o.beside(there.path, "figures") / "paper"
-    for path in paper_figures(there, target, settings, report):
+    target = out or o.beside(opened.path, "figures") / "paper"
+    for path in paper_figures(opened, target, settings, report):
         print_line(str(path))
 
 
@@ -62,48 +68,57 @@ def compare(
     atlas: o.AtlasOption = None,
     beside: Annotated[
         list[str] | None,
-        typer.Option("--beside", help="Another atlas, in a column of its own; repeatable."),
+        typer.Option(
+            "--beside",
+            metavar="DIR|URL",
+            help="Another atlas to compare, in its own column; repeatable.",
+            show_default=False,
+        ),
     ] = None,
-    out: o.OutOption = None,
+    out: Annotated[Path | None, o.out_option("figures/paper/ of the atlas")] = None,
     figures: Annotated[
         str | None,
         typer.Option(
-            "--figures", help="Folder that the page links figures in, as seen from --out."
+            "--figures",
+            metavar="PATH",
+            help="Path to the figures, relative to --out, used in links.",
+            show_default=". without --out",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of draws and permutations.")] = 0,
+    seed: Annotated[int, o.seed_option("samples and permutations")] = 0,
     json: o.JsonOption = False,
 ) -> None:
-    """Set the paper's claims beside what an atlas measures; write it as Markdown and JSON.
-
-    Into figures/paper/ of the atlas, beside the figures of `motifs paper`, unless told otherwise.
+    """Compare the paper's claims with the measurements of an atlas; write Markdown and JSON.
 
     Examples:
-      motifs compare --atlas my-atlas
-      motifs compare --atlas my-atlas --beside shorter-prompts --beside with-bos --out page/
-      motifs compare --atlas my-atlas --json
+      motifs compare --atlas demo-atlas
+      motifs compare --atlas demo-atlas --beside small-atlas --out page/
+      motifs compare --atlas demo-atlas --json
     """
     from attention_motifs.reports.comparison_claims import CLAIMS, judged
     from attention_motifs.reports.comparison_page import comparison_page
     from attention_motifs.stages.compare import compare as run_compare
     from attention_motifs.store import files
 
-    there = [Atlas.open(path) for path in (o.find_atlas(atlas), *map(o.place, beside or ()))]
-    found = run_compare(there, seed=seed, report=report)
-    folder = out or o.beside(there[0].path, "figures") / "paper"
+    atlases = [Atlas.open(path) for path in (o.find_atlas(atlas), *map(o.place, beside or ()))]
+    measured = run_compare(atlases, seed=seed, report=report)
+    folder = out or o.beside(atlases[0].path, "figures") / "paper"
     links = figures if figures is not None else ("." if out is None else None)
     page, data = folder / "comparison.md", folder / "comparison.json"
-    files.write_json(data, {"schema_version": 1, "atlases": found})
+    files.write_json(data, {"schema_version": 1, "atlases": measured})
     with files.atomic(page) as temporary:
-        temporary.write_text(comparison_page(found, links), encoding="utf-8")
+        temporary.write_text(comparison_page(measured, links), encoding="utf-8")
     if json:
-        print_json(found)
+        print_json(measured)
         return
-    for measured in found:
-        said = {row["claim"]: row for row in judged(measured)}
+    for row in measured:
+        verdicts = {verdict["claim"]: verdict for verdict in judged(row)}
         print_table(
-            f"The paper's claims and {measured['name']}",
+            f"The paper's claims and {row['name']}",
             ["claim", "the paper", "measured", "verdict"],
-            [[c.claim, c.paper, said[c.key]["measured"], said[c.key]["verdict"]] for c in CLAIMS],
+            [
+                [c.claim, c.paper, verdicts[c.key]["measured"], verdicts[c.key]["verdict"]]
+                for c in CLAIMS
+            ],
         )
     print_line(f"Written to {page} and {data}.")

@@ -1,10 +1,13 @@
-"""Commands that ask an atlas and change nothing."""
+"""Commands that query an atlas and do not change it."""
 
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Any
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Float
 
+    from attention_motifs.atlas.queries import NearHead
+
 _SHADES = " .:-=+*#%@"
 
 
@@ -26,29 +31,38 @@ _SHADES = " .:-=+*#%@"
 def near(
     head: o.HeadArgument,
     atlas: o.AtlasOption = None,
-    n: Annotated[int, typer.Option("-n", help="How many neighbours.")] = 10,
+    n: Annotated[int, o.count_option("-n", "Number of heads to list.")] = 10,
     metric: o.MetricOption = "mean",
     scope: Annotated[
-        str, typer.Option("--scope", help="all, within the head's model, or across models.")
+        Literal["all", "within", "across"],
+        typer.Option("--scope", help="Heads of all models, within the head's model, or across."),
     ] = "all",
     model: o.ModelFilterOption = None,
     layers: Annotated[
-        str | None, typer.Option("--layers", help="Only heads of these layers, such as 4-9.")
+        str | None,
+        typer.Option(
+            "--layers",
+            metavar="RANGE",
+            help="Only heads of these layers, such as 5, 4-9 or 4- (4 and later).",
+            show_default="all layers",
+        ),
     ] = None,
-    farthest: Annotated[bool, typer.Option("--farthest", help="The most distant instead.")] = False,
+    farthest: Annotated[
+        bool, typer.Option("--farthest", help="List the most distant heads instead.")
+    ] = False,
     json: o.JsonOption = False,
 ) -> None:
     """List the heads nearest to HEAD.
 
     Examples:
-      motifs near gpt2-small:L5:H1
-      motifs near gpt2-small:L5:H1 --metric cosine --scope across -n 5
-      motifs near gpt2-small:L5:H1 --layers 4-9 --json
+      motifs near smollm2-135m-instruct:L18:H6
+      motifs near smollm2-135m-instruct:L18:H6 --metric recommended --scope across -n 5
+      motifs near gemma-3-270m:L5:H1 --layers 4-9 --json
     """
     from attention_motifs.atlas.queries import why_nothing_is_near
 
-    there = Atlas.open(o.find_atlas(atlas))
-    found = there.near(
+    opened = Atlas.open(o.find_atlas(atlas))
+    neighbours = opened.near(
         head,
         n,
         metric,
@@ -58,31 +72,40 @@ def near(
         farthest=farthest,
     )
     if json:
-        print_json([item.to_json() for item in found])
+        print_json([item.to_json() for item in neighbours])
         return
-    if not found:
-        why = why_nothing_is_near(there, head, scope=scope, models=model, layers=_layers(layers))
-        print_line(f"Nothing found: {why}.")
+    if not neighbours:
+        reason = why_nothing_is_near(
+            opened, head, scope=scope, models=model, layers=_layers(layers)
+        )
+        print_line(f"No head to list: {reason}.")
         return
     which = "Farthest from" if farthest else "Nearest to"
+    _print_neighbours(f"{which} {head} by {metric}, of {len(opened.heads) - 1} heads", neighbours)
+
+
+def _print_neighbours(title: str, neighbours: Sequence[NearHead]) -> None:
     print_table(
-        f"{which} {head} by {metric}, of {len(there.heads) - 1} heads",
+        title,
         ["rank", "head", "distance", "classes"],
-        [[f.rank, f.head, f.distance, ", ".join(f.classes)] for f in found],
+        [[x.rank, x.head, x.distance, ", ".join(x.classes)] for x in neighbours],
     )
 
 
 def _layers(text: str | None) -> range | slice | None:
+    """Read `5`, `4-9` or `4-`."""
     if text is None:
         return None
-    first, dash, last = text.partition("-")
-    if not first.isdecimal() or not (last or first).isdecimal():
-        raise InputError(
-            f"--layers {text!r}: write one layer, such as 5, or a range, such as 4-9 or 4-"
-        )
-    if dash and not last:
-        return slice(int(first), None)
-    return range(int(first), int(last or first) + 1)
+    match = re.fullmatch(r"\s*(\d{1,5})\s*(?:(-)\s*(\d{1,5})?\s*)?", text, re.ASCII)
+    if match is None:
+        raise InputError(f"--layers {text!r}: write one layer, such as 5, or a range, as 4-9 or 4-")
+    first = int(match[1])
+    if match[2] and not match[3]:
+        return slice(first, None)
+    last = int(match[3] or first)
+    if last < first:
+        raise InputError(f"--layers {text}: the range is empty; write {last}-{first}")
+    return range(first, last + 1)
 
 
 @app.command()
@@ -90,25 +113,36 @@ def show(
     head: o.HeadArgument,
     atlas: o.AtlasOption = None,
     prompt: Annotated[
-        str | None, typer.Option("--prompt", help="Id of a viewing prompt; default: the first.")
+        str | None,
+        typer.Option(
+            "--prompt",
+            metavar="NUMBER|ID",
+            help="Prompt whose pattern to draw: its number in `motifs prompts`, or the first "
+            "characters of its id.",
+            show_default="the first",
+        ),
     ] = None,
-    n: Annotated[int, typer.Option("-n", help="Unusual features and neighbours shown.")] = 5,
+    n: Annotated[
+        int, o.count_option("-n", "Number of unusual features and of neighbours to list.")
+    ] = 5,
     metric: o.MetricOption = "mean",
-    size: Annotated[int, typer.Option("--size", help="Width of the drawing.")] = 32,
+    size: Annotated[int, o.count_option("--size", "Maximum width of the drawing, in cells.")] = 32,
     json: o.JsonOption = False,
 ) -> None:
-    """Show one head: its pattern, what is unusual about it, and its neighbours.
+    """Show one head: its pattern, its most unusual features, and its neighbours.
 
     Examples:
-      motifs show gpt2-small:L5:H1
-      motifs show gpt2-small:L5:H1 --prompt 0123456789abcdef --json
+      motifs show smollm2-135m-instruct:L18:H6
+      motifs show smollm2-135m-instruct:L18:H6 --prompt 2 --size 48
+      motifs show gemma-3-270m:L5:H1 --json
     """
     from attention_motifs.atlas.queries import unusual_features
 
-    there = Atlas.open(o.find_atlas(atlas))
-    row = there.heads.row(there.head_index(head), named=True)
-    unusual = unusual_features(there, head, n)
-    neighbours = there.near(head, n, metric)
+    opened = Atlas.open(o.find_atlas(atlas))
+    row = opened.heads.row(opened.head_index(head), named=True)
+    chosen = _prompt_id(opened, prompt)
+    unusual = unusual_features(opened, head, n)
+    neighbours = opened.near(head, n, metric)
     if json:
         print_json(
             {
@@ -118,12 +152,10 @@ def show(
             }
         )
         return
-    prompts = there.view_prompts()
-    if not prompts and prompt is None:
-        print_line("No patterns are kept for viewing in this atlas.")
+    if chosen is None:
+        print_line("This atlas has no stored patterns.")
     else:
-        chosen = prompt or prompts[0]
-        pattern = there.pattern(head, chosen)
+        pattern = opened.pattern(head, chosen)
         print_line(f"{row['head']} on prompt {chosen} ({len(pattern)} tokens), row = query")
         print_line(draw_pattern(pattern, size))
     classes = ", ".join(row["classes"]) or "none known"
@@ -133,36 +165,128 @@ def show(
         ["feature", "mean", "z", "percentile"],
         [[u.feature, u.mean, u.z, u.percentile] for u in unusual],
     )
+    if neighbours:
+        _print_neighbours(f"Nearest by {metric}", neighbours)
+    else:
+        print_line("The atlas has no other head.")
+
+
+def _prompt_id(atlas: Atlas, prompt: str | None) -> str | None:
+    """Return the id of the prompt to show, or None if the atlas stores no patterns.
+
+    Args:
+        atlas: with its prompts.
+        prompt: number in `motifs prompts`, id, or the first characters of one.
+
+    Raises:
+        InputError: if no prompt or more than one matches, or its patterns are not stored.
+    """
+    stored = list(atlas.view_prompts())
+    if prompt is None:
+        return stored[0] if stored else None
+    ids: list[str] = atlas.prompts["prompt_id"].to_list()
+    by_number = prompt.isdecimal() and prompt.isascii() and 1 <= int(prompt) <= len(ids)
+    # An id may consist of digits alone: then it is longer than any number of a prompt.
+    matches = [i for i in ids if i.startswith(prompt)] if prompt else []
+    if by_number and len(prompt) <= len(str(len(ids))):
+        matches = [ids[int(prompt) - 1]]
+    if len(matches) != 1:
+        reason = "no prompt has" if not matches else f"{len(matches)} prompts have"
+        raise InputError(
+            f"--prompt {prompt[:40]!r}: {reason} this number or start of an id; list them with "
+            f"`motifs prompts --atlas {quote(str(atlas.path))}`"
+        )
+    if matches[0] not in stored:
+        raise InputError(
+            f"--prompt {prompt}: the atlas does not store the patterns of this prompt; choose one "
+            f"marked in `motifs prompts --atlas {quote(str(atlas.path))}`"
+        )
+    return matches[0]
+
+
+_FIRST_CHARACTERS = 48
+
+
+@app.command()
+def prompts(atlas: o.AtlasOption = None, json: o.JsonOption = False) -> None:
+    """List the prompts of an atlas: number, id, source, first words, tokens, patterns stored.
+
+    Examples:
+      motifs prompts --atlas demo-atlas
+      motifs prompts --json
+    """
+    opened = Atlas.open(o.find_atlas(atlas))
+    stored = set(opened.view_prompts())
+    tokens = _token_counts(opened)
+    rows = [
+        {
+            "number": number,
+            "id": row["prompt_id"],
+            "source": row["source"],
+            "text": row["text"],
+            "tokens": {model: counts.get(row["prompt_id"]) for model, counts in tokens.items()},
+            "patterns": row["prompt_id"] in stored,
+        }
+        for number, row in enumerate(opened.prompts.iter_rows(named=True), start=1)
+    ]
+    if json:
+        print_json(rows)
+        return
     print_table(
-        f"Nearest by {metric}",
-        ["rank", "head", "distance", "classes"],
-        [[x.rank, x.head, x.distance, ", ".join(x.classes)] for x in neighbours],
+        f"Prompts of {opened.path}",
+        ["number", "id", "source", "text", "tokens", "patterns stored"],
+        [
+            [
+                row["number"],
+                row["id"],
+                row["source"],
+                _first_words(row["text"]),
+                "-".join(str(n) for n in sorted({n for n in row["tokens"].values() if n})),
+                "yes" if row["patterns"] else "no",
+            ]
+            for row in rows
+        ],
     )
+
+
+def _token_counts(atlas: Atlas) -> dict[str, dict[str, int]]:
+    """Return the number of tokens of each prompt, by model and prompt id."""
+    counts = {}
+    for model in atlas.models:
+        table = atlas.tokens(model)
+        lengths = table["token_ids"].list.len()
+        counts[model] = dict(zip(table["prompt_id"], lengths.to_list(), strict=True))
+    return counts
+
+
+def _first_words(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _FIRST_CHARACTERS else line[: _FIRST_CHARACTERS - 3] + "..."
 
 
 @app.command()
 def features(
     feature_set: Annotated[
-        str, typer.Argument(metavar="[SET or FEATURE]", help="A set, or one feature's name.")
+        str, typer.Argument(metavar="[SET|FEATURE]", help="Feature set, or name of one feature.")
     ] = "paper",
     json: o.JsonOption = False,
 ) -> None:
-    """List features with formula and meaning.
+    """List features with their formula, range and meaning.
 
     Examples:
       motifs features
       motifs features diag.mean
-      motifs features paper --json
+      motifs features extended --json
     """
     from attention_motifs.features import feature_names, feature_sets, features_of
 
     if feature_set in feature_sets():
         chosen = list(features_of(feature_set))
     else:
-        everything = {f.name: f for s in feature_sets() for f in features_of(s)}
-        if feature_set not in everything:
-            feature_names(feature_set)  # raises the error that offers the near names
-        chosen = [everything[feature_set]]
+        by_name = {f.name: f for s in feature_sets() for f in features_of(s)}
+        if feature_set not in by_name:
+            feature_names(feature_set)  # raises the error that offers similar names
+        chosen = [by_name[feature_set]]
     if json:
         print_json([_feature_json(f) for f in chosen])
         return
@@ -188,22 +312,22 @@ def _feature_json(f: Any) -> dict[str, Any]:
 
 @app.command()
 def info(atlas: o.AtlasOption = None, json: o.JsonOption = False) -> None:
-    """Tell what an atlas holds and how it was made.
+    """Print what an atlas holds and how it was built.
 
     Examples:
-      motifs info --atlas my-atlas
+      motifs info --atlas demo-atlas
       motifs info --json
     """
-    there = Atlas.open(o.find_atlas(atlas))
+    opened = Atlas.open(o.find_atlas(atlas))
     if json:
-        print_json(there.manifest.to_json())
+        print_json(opened.manifest.to_json())
         return
-    m = there.manifest
-    print_line(f"{there.path}: atlas of schema version {m.schema_version}, attention-motifs "
+    m = opened.manifest
+    print_line(f"{opened.path}: atlas of schema version {m.schema_version}, attention-motifs "
                f"{m.package_version}")  # fmt: skip
     print_table(
         "Models",
-        ["model", "layers", "heads", "architecture", "BOS", "dtype", "in the fit"],
+        ["model", "layers", "heads", "architecture", "BOS", "dtype", "embedding"],
         [
             [
                 name,
@@ -212,7 +336,7 @@ def info(atlas: o.AtlasOption = None, json: o.JsonOption = False) -> None:
                 i.get("architecture", i.get("kind")),
                 i.get("bos"),
                 i.get("dtype"),
-                "no, added" if i.get("added") else "yes",
+                "added later" if i.get("added") else "fitted",
             ]
             for name, i in m.models.items()
         ],
@@ -224,33 +348,42 @@ def info(atlas: o.AtlasOption = None, json: o.JsonOption = False) -> None:
     print_line(f"Feature sets: {', '.join(c.feature_sets)}; {c.n_components} components")
     stored = [
         name if isinstance(distances, AllPairs) else f"{name} (nearest heads)"
-        for name, distances in stored_distances(there).items()
+        for name, distances in stored_distances(opened).items()
     ]
     print_line(f"Distances: {', '.join(stored) or 'none yet'}")
     imputed = sum(sum(counts.values()) for counts in m.imputed.values())
-    print_line(f"Values that were not finite and were imputed: {imputed}")
+    print_line(f"Values that were not finite and imputed: {imputed}")
     if "embed" not in m.stages or not stored:
-        print_line("Not finished: run `motifs build` with the same settings again.")
+        print_line("Not finished: run `motifs build` again with the same settings.")
 
 
 @app.command()
 def check(
-    atlas: Annotated[str | None, typer.Argument(help="Folder of the atlas, or its URL.")] = None,
+    folder: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[DIR|URL]", help="Atlas to verify; same as --atlas.", show_default=False
+        ),
+    ] = None,
+    atlas: o.AtlasOption = None,
 ) -> None:
-    """Verify every file of an atlas; leaves with 4 if anything is wrong.
+    """Verify every file of an atlas; the exit code is 4 if one is wrong.
 
     Examples:
-      motifs check my-atlas
+      motifs check --atlas demo-atlas
+      motifs check demo-atlas
     """
     from attention_motifs.atlas.check import check_atlas
 
-    there = Atlas.open(o.find_atlas(atlas))
-    findings = check_atlas(there, report)
+    if folder is not None and atlas is not None and folder != atlas:
+        raise InputError(f"{folder} and --atlas {atlas} are two atlases; name one")
+    opened = Atlas.open(o.find_atlas(folder or atlas))
+    findings = check_atlas(opened, report)
     for finding in findings:
         print_error(finding, start="")
     if findings:
-        raise AtlasError(f"{there.path}: {len(findings)} finding(s), listed above")
-    print_line(f"{there.path}: sound")
+        raise AtlasError(f"{opened.path}: {len(findings)} finding(s), listed above")
+    print_line(f"{opened.path}: sound")
 
 
 def draw_pattern(pattern: Float[np.ndarray, "n n"], size: int = 32) -> str:

@@ -1,7 +1,8 @@
-"""Commands that share an atlas: through the Hugging Face hub, or by a copy elsewhere."""
+"""Commands that share an atlas: on the Hugging Face hub, or as a copy elsewhere."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from attention_motifs.atlas import Atlas
 from attention_motifs.cli import options as o
 from attention_motifs.cli.app import app
 from attention_motifs.cli.console import print_line, print_table, report
+from attention_motifs.errors import InputError
 
 RepositoryArgument = Annotated[
     str, typer.Argument(metavar="ORG/NAME", help="Dataset repository on the hub.")
@@ -18,38 +20,53 @@ RepositoryArgument = Annotated[
 
 @app.command()
 def publish(
-    atlas: Annotated[str, typer.Argument(metavar="ATLAS", help="Folder of the atlas, or its URL.")],
-    repository: RepositoryArgument,
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[ATLAS] ORG/NAME",
+            help="Dataset repository on the hub, after the atlas if --atlas is not given.",
+        ),
+    ],
+    atlas: o.AtlasOption = None,
     public: Annotated[
-        bool, typer.Option("--public", help="Let everyone read it; by default it is private.")
+        bool, typer.Option("--public", help="Let everyone read it; without it, it is private.")
     ] = False,
     include_texts: Annotated[
         bool,
-        typer.Option("--include-texts", help="The texts of my prompts may be in it."),
+        typer.Option("--include-texts", help="Include the texts of your own prompts."),
     ] = False,
     licence: Annotated[
-        str, typer.Option("--licence", help="Of the numbers, as the hub writes it: cc-by-4.0, mit.")
+        str,
+        typer.Option(
+            "--licence", metavar="NAME", help="Licence of the numbers: cc-by-4.0, mit, other..."
+        ),
     ] = "other",
     prompts_licence: Annotated[
-        str | None, typer.Option("--prompts-licence", help="Of the prompts' texts, for the card.")
+        str | None,
+        typer.Option(
+            "--prompts-licence",
+            metavar="NAME",
+            help="Licence of the prompts' texts, for the dataset card.",
+            show_default=False,
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List files, sizes and card; send nothing.")
     ] = False,
 ) -> None:
-    """Put an atlas on the Hugging Face hub, as a dataset with a card; private unless told.
+    """Publish an atlas on the Hugging Face hub, as a dataset with a card; private by default.
 
-    Log in before with `hf auth login`, or set HF_TOKEN. Stopped, it goes on when run again.
+    Log in first with `hf auth login`, or set HF_TOKEN. Run it again to continue after a stop.
 
     Examples:
-      motifs publish my-atlas my-name/my-atlas --dry-run
-      motifs publish my-atlas my-name/my-atlas --public --licence cc-by-4.0
+      motifs publish my-name/my-atlas --atlas demo-atlas --dry-run
+      motifs publish my-name/my-atlas --atlas my-atlas --public --licence cc-by-4.0
       motifs publish my-atlas lab/atlas --include-texts --prompts-licence CC0
     """
     from attention_motifs.sharing import prepare
     from attention_motifs.sharing import publish as run_publish
 
-    folder = o.place(atlas)
+    folder, repository = _atlas_and_repository(names, atlas)
     with Atlas.lock(folder):
         ready = prepare(
             Atlas.open(folder),
@@ -65,7 +82,7 @@ def publish(
         if dry_run:
             rows = [[name, entry.size] for name, entry in ready.entries.items()]
             print_table("Files that would be sent", ["file", "bytes"], rows)
-            print_line("Nothing was sent. The card would be:\n")
+            print_line("Nothing was sent. The dataset card would be:\n")
             print_line(bytes(ready.sources["README.md"]).decode("utf-8"))
             return
         address = run_publish(ready, report)
@@ -73,15 +90,32 @@ def publish(
     print_line(f"Others open it: motifs fetch {ready.repository}")
 
 
+def _atlas_and_repository(names: list[str], atlas: str | None) -> tuple[str | Path, str]:
+    """Read `ATLAS ORG/NAME`, or `ORG/NAME` with `--atlas`."""
+    if len(names) > 2 or (len(names) == 2 and atlas is not None):
+        raise InputError(
+            f"{' '.join(names)}: too many names; write motifs publish ORG/NAME --atlas DIR"
+        )
+    if len(names) == 2:
+        return o.place(names[0]), names[1]
+    return o.find_atlas(atlas), names[0]
+
+
 @app.command()
 def fetch(
     repository: RepositoryArgument,
-    out: o.OutOption = None,
+    out: Annotated[Path | None, o.out_option("NAME in the current folder")] = None,
     revision: Annotated[
-        str | None, typer.Option("--revision", help="Branch, tag or commit; default: the newest.")
+        str | None,
+        typer.Option(
+            "--revision",
+            metavar="NAME",
+            help="Branch, tag or commit to fetch.",
+            show_default="the newest",
+        ),
     ] = None,
 ) -> None:
-    """Take an atlas from the Hugging Face hub, and verify it; run again, it goes on.
+    """Fetch an atlas from the Hugging Face hub and verify it. Run it again to continue.
 
     Examples:
       motifs fetch my-name/my-atlas
@@ -89,23 +123,25 @@ def fetch(
     """
     from attention_motifs.sharing import fetch as run_fetch
 
-    made = run_fetch(repository, out, revision=revision, report=report)
-    print_line(f"{made.path}: sound; {len(made.heads)} heads of {', '.join(made.models)}")
-    print_line(f"Ask it: motifs near {made.heads['head'][0]} --atlas {made.path}")
+    opened = run_fetch(repository, out, revision=revision, report=report)
+    print_line(f"{opened.path}: sound; {len(opened.heads)} heads of {', '.join(opened.models)}")
+    print_line(f"Ask it: motifs near {opened.heads['head'][0]} --atlas {opened.path}")
 
 
 @app.command()
 def copy(
-    source: Annotated[str, typer.Argument(metavar="FROM", help="Folder of an atlas, or its URL.")],
-    target: Annotated[str, typer.Argument(metavar="TO", help="New folder, or URL.")],
+    source: Annotated[
+        str, typer.Argument(metavar="FROM", help="Folder or URL of the atlas to copy.")
+    ],
+    target: Annotated[str, typer.Argument(metavar="TO", help="Folder or URL to copy it to.")],
 ) -> None:
-    """Copy an atlas to an object store, from one, or from the hub; run again, it goes on.
+    """Copy an atlas to or from an object store, or from the hub. Run it again to continue.
 
     Examples:
-      motifs copy my-atlas s3://bucket/my-atlas
+      motifs copy demo-atlas s3://bucket/my-atlas
       motifs copy s3://bucket/my-atlas here
     """
     from attention_motifs.sharing import copy as run_copy
 
-    made = run_copy(o.place(source), o.place(target), report=report)
-    print_line(f"{target} holds {len(made.heads)} heads of {', '.join(made.models)}.")
+    opened = run_copy(o.place(source), o.place(target), report=report)
+    print_line(f"{target} holds {len(opened.heads)} heads of {', '.join(opened.models)}.")
