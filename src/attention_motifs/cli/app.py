@@ -67,4 +67,3 @@ def _main(
 
 
 # Each of these modules registers its commands when it is imported.
-from attention_motifs.cli import ablate, analyse, build, explorer, models, paper, query, share  # noqa: E402, F401

@@ -1,0 +1,194 @@
+"""`motifs cluster`: cluster the heads of an atlas, and name clusters."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from attention_motifs.atlas import Atlas
+from attention_motifs.cli import options as o
+from attention_motifs.cli.app import app
+from attention_motifs.cli.console import print_line, print_table, report
+from attention_motifs.errors import InputError
+
+MethodOption = Annotated[
+    str,
+    typer.Option(
+        "--method",
+        metavar="METHOD",
+        help="Clustering: average, complete, single, ward, hdbscan or leiden.",
+    ),
+]
+
+NumberOption = Annotated[
+    int | None,
+    o.count_option("--number", "Number of clusters (hierarchical methods).", unset="16"),
+]
+
+HeightOption = Annotated[
+    float | None,
+    typer.Option(
+        "--height",
+        metavar="DISTANCE",
+        min=0,
+        help="Height of the cut of the tree, in place of --number (hierarchical methods).",
+        show_default=False,
+    ),
+]
+
+MinSizeOption = Annotated[
+    int,
+    o.count_option(
+        "--min-size", "Smallest cluster, in heads; heads of smaller ones are in no cluster."
+    ),
+]
+
+NeighborsOption = Annotated[
+    int | None,
+    o.count_option("--neighbors", "Number of neighbours per head (leiden).", unset="16"),
+]
+
+ResolutionOption = Annotated[
+    float | None,
+    typer.Option(
+        "--resolution",
+        metavar="X",
+        min=0,
+        help="Resolution; larger gives more clusters (leiden).",
+        show_default="1.0",
+    ),
+]
+
+RoundsOption = Annotated[
+    int,
+    o.count_option(
+        "--rounds",
+        "Number of random halves of the prompts to measure stability on; 0 for none.",
+        least=0,
+    ),
+]
+
+SeedOption = Annotated[int, o.seed_option("the random halves, and for leiden")]
+
+NameOption = Annotated[
+    str | None,
+    typer.Option(
+        "--name",
+        metavar="NUMBER=NAME",
+        help="Name to give to a cluster of the last run of this method.",
+        show_default=False,
+    ),
+]
+
+
+@app.command()
+def cluster(
+    atlas: o.AtlasOption = None,
+    method: MethodOption = "average",
+    metric: o.MetricOption = "mean",
+    number: NumberOption = None,
+    height: HeightOption = None,
+    min_size: MinSizeOption = 1,
+    neighbors: NeighborsOption = None,
+    resolution: ResolutionOption = None,
+    rounds: RoundsOption = 20,
+    seed: SeedOption = 0,
+    name: NameOption = None,
+) -> None:
+    """Cluster the heads, and measure how stable the clusters are.
+
+    Examples:
+      motifs cluster --number 12
+      motifs cluster --method hdbscan --min-size 4 --metric cosine
+      motifs cluster --name 3='induction-like'
+    """
+    from attention_motifs.stages.cluster import cluster as run_cluster
+
+    given = {
+        "--number": number,
+        "--height": height,
+        "--neighbors": neighbors,
+        "--resolution": resolution,
+    }
+    _check_cluster_options(method, given)
+    parameters: dict[str, Any] = {"min_size": min_size}
+    if neighbors is not None:
+        parameters["n_neighbors"] = neighbors
+    if resolution is not None:
+        parameters["resolution"] = resolution
+    folder = o.find_atlas(atlas)
+    with Atlas.lock(folder):
+        opened = Atlas.open(folder)
+        if name is not None:
+            _name_cluster(opened, method, name)
+            return
+        clusters = run_cluster(
+            opened,
+            method=method,
+            metric=metric,
+            n_clusters=number,
+            height=height,
+            n_rounds=rounds,
+            seed=seed,
+            report=report,
+            **parameters,
+        )
+    _print_clusters(opened, method, clusters)
+
+
+def _name_cluster(atlas: Atlas, method: str, name: str) -> None:
+    from attention_motifs.stages.cluster import name_cluster
+
+    number, equals, text = name.partition("=")
+    if not equals or not number.strip().isdecimal():
+        raise InputError(f"--name {name!r}: write NUMBER=NAME, such as 3=induction-like")
+    name_cluster(atlas, method, int(number), text)
+    print_line(f"Cluster {number.strip()} by {method} is named {text!r}.")
+
+
+def _check_cluster_options(method: str, options: dict[str, float | None]) -> None:
+    """Refuse options that a method would ignore.
+
+    Raises:
+        InputError: if there is one.
+    """
+    from attention_motifs.clustering import CLUSTERINGS
+
+    trees = [name for name in CLUSTERINGS if name not in ("hdbscan", "leiden")]
+    methods = {"--number": trees, "--height": trees}
+    for option, value in options.items():
+        fitting = methods.get(option, ["leiden"])
+        if value is not None and method in CLUSTERINGS and method not in fitting:
+            raise InputError(
+                f"{option} {value:g} has no effect with --method {method}: it is for "
+                f"{', '.join(fitting)}. Leave it out"
+            )
+
+
+_SHOWN = 3
+"""Heads named per cluster."""
+
+
+def _print_clusters(atlas: Atlas, method: str, clusters: Any) -> None:
+    labels = clusters.clustering.labels.tolist()
+    members: dict[int, list[str]] = {}
+    for head, number in zip(atlas.heads["head"].to_list(), labels, strict=True):
+        members.setdefault(number, []).append(head)
+    rows = []
+    for number, size in enumerate(clusters.clustering.sizes.tolist()):
+        stability = float(clusters.stability.jaccard[number]) if clusters.stability else None
+        examples = ", ".join(members[number][:_SHOWN]) + (", ..." if size > _SHOWN else "")
+        rows.append([number, clusters.names.names.get(number, ""), size, stability, examples])
+    print_table(
+        f"Clusters by {method}", ["cluster", "name", "heads", "stability", "examples"], rows
+    )
+    if n_outside := labels.count(-1):
+        print_line(f"{n_outside} heads are in no cluster.")
+    if clusters.stability:
+        print_line(
+            f"Stability over {len(clusters.stability.adjusted_rand)} random halves of the "
+            f"prompts: adjusted Rand index {clusters.stability.mean:.2f} (standard deviation "
+            f"{clusters.stability.spread:.2f})"
+        )
+    print_line(f"Written to {atlas.path / 'clusters'}.")
