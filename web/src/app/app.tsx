@@ -24,7 +24,7 @@ export function App() {
 
 function Page({ manifest }: { manifest: Manifest }) {
   const name = pageParam.value;
-  const entry = PAGES.find((one) => one.name === name);
+  const entry = PAGES.find((entry) => entry.name === name);
   if (!entry) {
     return (
       <Empty title="There is no such page">

@@ -46,9 +46,9 @@ function Navigation() {
   }, [page.value]);
   return (
     <nav class="nav" aria-label="Pages" ref={nav}>
-      {PAGES.filter((one) => one.nav).map((one) => (
-        <a key={one.name} href={link(one.name)} aria-current={one.name === page.value ? "page" : undefined}>
-          {one.title}
+      {PAGES.filter((entry) => entry.nav).map((item) => (
+        <a key={item.name} href={link(item.name)} aria-current={item.name === page.value ? "page" : undefined}>
+          {item.title}
         </a>
       ))}
     </nav>

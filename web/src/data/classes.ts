@@ -55,5 +55,5 @@ function groupTags(tags: ClassTag[]): Map<string, ClassTag[]> {
 /** Rows of the heads that are in at least one of the named classes; null for no names. */
 export function rowsOfClasses(classes: HeadClass[], names: string[]): Set<number> | null {
   if (names.length === 0) return null;
-  return new Set(classes.filter((one) => names.includes(one.name)).flatMap((one) => one.rows));
+  return new Set(classes.filter((headClass) => names.includes(headClass.name)).flatMap((item) => item.rows));
 }

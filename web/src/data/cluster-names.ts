@@ -58,20 +58,20 @@ export function readNames(text: string): ClusterName[] {
 
 function readName(entry: Record<string, unknown>, place: number): ClusterName {
   const texts = (value: unknown): string[] =>
-    Array.isArray(value) && value.every((one) => typeof one === "string") ? (value as string[]) : [];
+    Array.isArray(value) && value.every((item) => typeof item === "string") ? (value as string[]) : [];
   const name = typeof entry["name"] === "string" ? checkedName(entry["name"]) : null;
   const members = texts(entry["members"]);
   if (name === null) throw new Error(`names[${place}]: give a name of 1 to ${LONGEST} characters`);
   const parsed = members.map(parseHead);
-  if (members.length === 0 || parsed.some((one) => one === null)) {
+  if (members.length === 0 || parsed.some((item) => item === null)) {
     throw new Error(`names[${place}]: "members" has to list heads such as gpt2-small:L5:H1`);
   }
-  const models = [...texts(entry["models"]), ...parsed.flatMap((one) => (one ? [one.model] : []))];
+  const models = [...texts(entry["models"]), ...parsed.flatMap((item) => (item ? [item.model] : []))];
   return {
     name,
     note: typeof entry["note"] === "string" ? entry["note"] : "",
     models: sortedSet(models),
-    members: sortedSet(parsed.flatMap((one) => (one ? [`${one.model}:L${one.layer}:H${one.index}`] : []))),
+    members: sortedSet(parsed.flatMap((item) => (item ? [`${item.model}:L${item.layer}:H${item.index}`] : []))),
   };
 }
 
@@ -99,7 +99,7 @@ export function carryOver(
 ): NamedClusters {
   const nClusters = labels.reduce((most, label) => Math.max(most, label), -1) + 1;
   const overlaps = names.map((name) =>
-    overlapsOf(name, heads, labels, nClusters).map((one) => (one < THRESHOLD ? 0 : one)),
+    overlapsOf(name, heads, labels, nClusters).map((item) => (item < THRESHOLD ? 0 : item)),
   );
   const columns = assign(overlaps, nClusters);
   const found: NamedClusters = { names: new Map(), unassigned: [] };
@@ -146,7 +146,7 @@ export function nameCluster(
   note: string,
 ): ClusterName[] {
   const inherited = carryOver(names, heads, labels).names.get(cluster)?.name;
-  const kept = names.filter((one) => one.name !== name && one.name !== inherited);
+  const kept = names.filter((item) => item.name !== name && item.name !== inherited);
   const members = sortedSet(heads.filter((_, row) => labels[row] === cluster));
   const models = sortedSet(heads.map((head) => head.slice(0, head.lastIndexOf(":L"))));
   return [...kept, { name, note, models, members }];

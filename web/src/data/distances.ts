@@ -25,7 +25,7 @@ export async function loadDistanceBlock(
   metric: DistanceMetric,
   row: number,
 ): Promise<DistanceBlock> {
-  const rows = metric.rows.find((one) => row >= one.first_row && row < one.first_row + one.n_rows);
+  const rows = metric.rows.find((item) => row >= item.first_row && row < item.first_row + item.n_rows);
   if (!rows) throw new DataError("manifest.json", `names no ${metric.name} distances of row ${row}`);
   const size = rows.n_rows * manifest.n_heads;
   const block = { firstRow: rows.first_row, nRows: rows.n_rows, nHeads: manifest.n_heads };

@@ -23,7 +23,7 @@ export function parseHead(text: string): HeadName | null {
 
 /** The model that a row of the heads table belongs to. Rows of a model are contiguous. */
 export function modelOfRow(manifest: Manifest, row: number): Model {
-  const model = manifest.models.find((one) => row >= one.first_row && row < rowsEnd(one));
+  const model = manifest.models.find((model) => row >= model.first_row && row < rowsEnd(model));
   if (!model) throw new RangeError(`row ${row}: the atlas holds ${manifest.n_heads} heads`);
   return model;
 }
@@ -48,7 +48,7 @@ export function headName(manifest: Manifest, row: number): string {
 /** Row of a head in any of the spellings, or null if this atlas does not hold it. */
 export function headRow(manifest: Manifest, text: string): number | null {
   const name = parseHead(text);
-  const model = name && manifest.models.find((one) => one.name === name.model);
+  const model = name && manifest.models.find((model) => model.name === name.model);
   if (!name || !model || name.layer >= model.n_layers || name.index >= model.n_heads) return null;
   return model.first_row + name.layer * model.n_heads + name.index;
 }

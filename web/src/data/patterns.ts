@@ -62,11 +62,11 @@ export async function loadPattern(
   const model = modelOfRow(manifest, head);
   const { layer, index } = placeOfRow(model, head);
   const chunk = model.patterns.find(
-    (one) =>
-      one.layer === layer &&
-      index >= one.first_head &&
-      index < one.first_head + one.n_heads &&
-      one.prompts.includes(prompt),
+    (item) =>
+      item.layer === layer &&
+      index >= item.first_head &&
+      index < item.first_head + item.n_heads &&
+      item.prompts.includes(prompt),
   );
   if (!chunk) {
     const what = `names no pattern of ${model.name}:L${layer}:H${index} on prompt ${prompt}`;

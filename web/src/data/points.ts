@@ -22,7 +22,7 @@ export function loadComponent(manifest: Manifest, component: number): Promise<Fl
 
 /** One feature of all patterns. */
 export function loadPointFeature(manifest: Manifest, name: string): Promise<Float32Array> {
-  const feature = manifest.points.features.find((one) => one.name === name);
+  const feature = manifest.points.features.find((feature) => feature.name === name);
   if (!feature) throw new DataError("manifest.json", `names no feature ${name}`);
   return floats(feature.file, manifest.points.n_prompts * manifest.n_heads, feature.dtype === "float32" ? "float32" : "float16");
 }

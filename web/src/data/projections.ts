@@ -23,7 +23,7 @@ export function projectionId(projection: Projection): string {
 
 /** A projection by its short name. */
 export function findProjection(manifest: Manifest, id: string): Projection | null {
-  return manifest.projections.find((one) => projectionId(one) === id) ?? null;
+  return manifest.projections.find((projection) => projectionId(projection) === id) ?? null;
 }
 
 /** The projection that keeps most neighbours; undefined of none. */
@@ -34,7 +34,7 @@ export function mostTrustworthy(projections: readonly Projection[]): Projection 
 
 /** Load coordinates: columns x, y (and z) one after the other. */
 export async function loadProjection(manifest: Manifest, projection: Projection): Promise<Placed> {
-  const model = manifest.models.find((one) => one.name === projection.scope);
+  const model = manifest.models.find((model) => model.name === projection.scope);
   const n = model ? model.n_layers * model.n_heads : manifest.n_heads;
   const all = await floats(projection.file, n * projection.n_components);
   return {

@@ -106,5 +106,5 @@ export function membersOf(labels: Int32Array): number[][] {
   labels.forEach((label, row) => {
     if (label >= 0) (members[label] ??= []).push(row);
   });
-  return Array.from(members, (one) => one ?? []);
+  return Array.from(members, (item) => item ?? []);
 }

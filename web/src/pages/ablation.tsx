@@ -68,9 +68,9 @@ function Ablation({ manifest, all, rows }: Props) {
   const groups = [
     ...["class", "model", "layer"].map((name) => ({ value: name, title: name })),
     { value: "tested", title: "tested group" },
-    ...manifest.clusterings.map((one) => ({ value: one.method, title: `cluster (${one.method})` })),
+    ...manifest.clusterings.map((clustering) => ({ value: clustering.method, title: `cluster (${clustering.method})` })),
   ];
-  const grouped = groups.some((one) => one.value === group.value) ? group.value : "class";
+  const grouped = groups.some((item) => item.value === group.value) ? group.value : "class";
   const listed = chosen.filter((row) => (kinds.value.length === 0 ? row.kind !== "control" : kinds.value.includes(row.kind)));
   const root = scale.value !== "linear";
   const name = `ablation-${by}-${what}`;

@@ -55,14 +55,14 @@ function Content({ manifest, classes, tags, heads }: ContentProps) {
   const grids = useRef<HTMLElement>(null);
   const papers = useMemo(() => papersByClass(tags), [tags]);
   const wanted = modelsParam.value;
-  const models = manifest.models.filter((one) => wanted.length === 0 || wanted.includes(one.name));
+  const models = manifest.models.filter((model) => wanted.length === 0 || wanted.includes(model.name));
   const chosen = chooseClasses(classes, papers, {
     words: filter.value,
     paper: paper.value,
     kind: kind.value,
     present: present.value,
   });
-  const open = classes.filter((one) => classesParam.value.includes(one.name));
+  const open = classes.filter((headClass) => classesParam.value.includes(headClass.name));
   const coloured = open.length > 0 ? open : chosen;
   return (
     <>
@@ -70,14 +70,14 @@ function Content({ manifest, classes, tags, heads }: ContentProps) {
       <div class="class-columns" data-open={open.length > 0}>
         {open.length > 0 ? (
           <div class="class-opened">
-            {open.map((one) => (
-              <OpenClass key={one.name} {...{ manifest, class: one, tags, models, heads }} />
+            {open.map((headClass) => (
+              <OpenClass key={headClass.name} {...{ manifest, class: headClass, tags, models, heads }} />
             ))}
           </div>
         ) : null}
         <section ref={grids} class="class-maps" aria-label="Heads coloured by class">
           <div class="toolbar class-heading">
-            <h2>{open.length > 0 ? `Heads in ${open.map((one) => one.name).join(", ")}` : "Heads by class"}</h2>
+            <h2>{open.length > 0 ? `Heads in ${open.map((headClass) => headClass.name).join(", ")}` : "Heads by class"}</h2>
             <ExportMenu target={() => grids.current} name="heads by class" />
           </div>
           <Grids manifest={manifest} models={models} classes={coloured} />
@@ -110,7 +110,7 @@ function Controls(props: {
   papers: ReadonlyMap<string, ReadonlyMap<string, string>>;
 }) {
   const { manifest, classes, papers } = props;
-  const titles = [...new Set([...papers.values()].flatMap((one) => [...one.keys()]))].sort();
+  const titles = [...new Set([...papers.values()].flatMap((item) => [...item.keys()]))].sort();
   return (
     <div class="toolbar class-toolbar">
       <input
@@ -141,14 +141,14 @@ function Controls(props: {
       <Many
         label="Models"
         values={modelsParam.value}
-        options={manifest.models.map((one) => ({ value: one.name, title: one.name }))}
+        options={manifest.models.map((model) => ({ value: model.name, title: model.name }))}
         onChange={(values) => modelsParam.set(values)}
       />
       <Many
         label="Open"
         none="none"
         values={classesParam.value}
-        options={classes.map((one) => ({ value: one.name, title: one.name, count: one.rows.length }))}
+        options={classes.map((headClass) => ({ value: headClass.name, title: headClass.name, count: headClass.rows.length }))}
         onChange={(values) => classesParam.set(values)}
       />
       <Check label="with heads here" value={present.value} onChange={(value) => present.set(value)} />

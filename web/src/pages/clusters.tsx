@@ -80,7 +80,7 @@ function Content({ manifest, clusters, heads, classes, prompts }: ContentProps) 
   }, [single, picks, clusters]);
   const selected = useMemo(() => new Set(rows), [rows]);
   const viewable = useMemo(() => viewablePrompts([...prompts]), [prompts]);
-  const last = picks.findLast((one) => one.kind === "cluster")?.number ?? 0;
+  const last = picks.findLast((pick) => pick.kind === "cluster")?.number ?? 0;
   return (
     <>
       <div class="toolbar cluster-heading">

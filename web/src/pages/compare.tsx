@@ -26,7 +26,7 @@ export default function Compare({ manifest }: PageProps) {
 
 function Ready({ manifest, prompts }: { manifest: Manifest; prompts: Prompt[] }) {
   const viewable = viewablePrompts(prompts);
-  const asked = promptsById(prompts, promptsParam.value).filter((one) => viewable.includes(one));
+  const asked = promptsById(prompts, promptsParam.value).filter((item) => viewable.includes(item));
   const places = asked.length > 0 ? asked : viewable.slice(0, 1);
   const rows = [...new Set(heads.value.flatMap((name) => headRow(manifest, name) ?? []))];
   // Only at the start: the grids must not fold away under the first click.

@@ -27,12 +27,12 @@ export const frameCodec: Codec<Frame | null> = {
   read: (value) => {
     if (value === "") return null;
     const parts = value.split(",").map(Number);
-    if (parts.length !== 3 || !parts.every((one) => Number.isFinite(one))) return undefined;
+    if (parts.length !== 3 || !parts.every((part) => Number.isFinite(part))) return undefined;
     const [left, top, cells] = parts as [number, number, number];
     return { left, top, cells };
   },
   write: (frame) =>
-    frame === null ? "" : [frame.left, frame.top, frame.cells].map((one) => one.toFixed(2)).join(","),
+    frame === null ? "" : [frame.left, frame.top, frame.cells].map((item) => item.toFixed(2)).join(","),
 };
 
 const bound: Codec<number | null> = {
@@ -171,7 +171,7 @@ function Controls(props: { manifest: Manifest; clusters: CutClustering | null; m
       <Select
         label="Metric"
         value={metric.name}
-        options={manifest.metrics.map((one) => ({ value: one.name, title: one.name, help: one.title }))}
+        options={manifest.metrics.map((metric) => ({ value: metric.name, title: metric.name, help: metric.title }))}
         onChange={(value) => change([metricParam.to(value), low.to(null), high.to(null)])}
       />
       <Select
@@ -184,9 +184,9 @@ function Controls(props: { manifest: Manifest; clusters: CutClustering | null; m
         <Select
           label="Clustering"
           value={clusteringId(clusters.clustering)}
-          options={manifest.clusterings.map((one) => ({
-            value: clusteringId(one),
-            title: `${one.method} (${one.metric})`,
+          options={manifest.clusterings.map((clustering) => ({
+            value: clusteringId(clustering),
+            title: `${clustering.method} (${clustering.metric})`,
           }))}
           onChange={(value) => change([clustering.to(value), cut.to(null), minSize.to(0), frameParam.to(null)])}
         />

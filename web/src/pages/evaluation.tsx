@@ -41,7 +41,7 @@ export default function EvaluationPage({ manifest }: PageProps) {
 
 function Evaluation({ rows, fallback }: { rows: readonly EvaluationRow[]; fallback: string }) {
   const target = useRef<HTMLDivElement>(null);
-  const metrics = choices(rows.map((row) => row.metric)).map((one) => one.value);
+  const metrics = choices(rows.map((row) => row.metric)).map((item) => item.value);
   const evaluated = (name: string) => metrics.includes(name);
   const shown = [metric.value, fallback].find(evaluated) ?? (metrics[0] as string);
   const beside = layout.value === "beside";
@@ -71,7 +71,7 @@ function Evaluation({ rows, fallback }: { rows: readonly EvaluationRow[]; fallba
         <Many
           label="Kind"
           values={kinds.value}
-          options={choices(ofMetric.map((row) => row.kind)).map((one) => ({ ...one, title: KINDS[one.value] ?? one.value }))}
+          options={choices(ofMetric.map((row) => row.kind)).map((item) => ({ ...item, title: KINDS[item.value] ?? item.value }))}
           onChange={(next) => kinds.set(next)}
         />
         <Many label="Statistic" values={statistics.value} options={choices(ofMetric.map((row) => row.statistic))} onChange={(next) => statistics.set(next)} />

@@ -23,7 +23,7 @@ export default function FeaturesPage({ manifest }: PageProps) {
       <Loaded resource={data} what="the features" height={600}>
         {({ features, correlation }) => {
           if (features.length === 0) return <Empty title="This atlas holds no features" />;
-          const named = features.findIndex((one) => one.name === featureParam.value);
+          const named = features.findIndex((feature) => feature.name === featureParam.value);
           const place = Math.max(0, named);
           const all = { manifest, features, correlation, place };
           return (

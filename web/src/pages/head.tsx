@@ -36,7 +36,7 @@ function OneHead({ manifest, row }: { manifest: Manifest; row: number }) {
     return { prompts, byHead };
   }, [manifest]);
   const others = like.value.flatMap((name) => headRow(manifest, name) ?? []);
-  const query = [row, ...others.filter((one) => one !== row)];
+  const query = [row, ...others.filter((item) => item !== row)];
   const name = headName(manifest, row);
   document.title = `${name} · ${manifest.title}`;
   return (
@@ -46,7 +46,7 @@ function OneHead({ manifest, row }: { manifest: Manifest; row: number }) {
         {({ prompts, byHead }) => {
           const viewable = viewablePrompts(prompts);
           const chosen = choosePrompts(
-            promptsById(prompts, promptsParam.value).filter((one) => viewable.includes(one)),
+            promptsById(prompts, promptsParam.value).filter((item) => viewable.includes(item)),
             viewable,
             nPrompts.value,
             seed.value,
@@ -113,7 +113,7 @@ function Title({ manifest, row }: { manifest: Manifest; row: number }) {
 /** The heads that others are compared with, where there are several. */
 function Alike({ manifest, query }: { manifest: Manifest; query: readonly number[] }) {
   if (query.length < 2) return null;
-  const names = query.map((one) => headName(manifest, one));
+  const names = query.map((row) => headName(manifest, row));
   return (
     <div class="panel head-alike" role="status">
       <strong>Heads like these {query.length}</strong>

@@ -36,8 +36,8 @@ function projectionNow(manifest: Manifest) {
   const asked = params.projection.value;
   if (asked !== "") return findProjection(manifest, asked);
   if (params.x.value !== "" || params.y.value !== "") return null;
-  const ofAll = manifest.projections.filter((one) => one.scope === "all");
-  return mostTrustworthy(ofAll.filter((one) => one.n_components === 3)) ?? mostTrustworthy(ofAll) ?? null;
+  const ofAll = manifest.projections.filter((projection) => projection.scope === "all");
+  return mostTrustworthy(ofAll.filter((projection) => projection.n_components === 3)) ?? mostTrustworthy(ofAll) ?? null;
 }
 
 async function projectionAxes(manifest: Manifest, id: string): Promise<PointAxis[]> {
@@ -89,7 +89,7 @@ function Body({ manifest, base }: { manifest: Manifest; base: Base }) {
         <Select
           label="Place by"
           value={id}
-          options={[{ value: "", title: "axes of your choice" }, ...manifest.projections.map((one) => ({ value: projectionId(one), title: titleOf(one) }))]}
+          options={[{ value: "", title: "axes of your choice" }, ...manifest.projections.map((projection) => ({ value: projectionId(projection), title: titleOf(projection) }))]}
           onChange={(next) =>
             change([
               params.projection.to(next),

@@ -61,11 +61,11 @@ export default function Home({ manifest }: PageProps) {
             {({ classes }) => (
               <ul class="home-list">
                 {classes
-                  .filter((one) => one.rows.length > 0)
-                  .map((one) => (
-                    <li key={one.name}>
-                      <a href={link("classes", classesParam.to([one.name]))}>{one.name}</a>
-                      <span class="muted">{one.rows.length}</span>
+                  .filter((item) => item.rows.length > 0)
+                  .map((item) => (
+                    <li key={item.name}>
+                      <a href={link("classes", classesParam.to([item.name]))}>{item.name}</a>
+                      <span class="muted">{item.rows.length}</span>
                     </li>
                   ))}
               </ul>
@@ -125,9 +125,9 @@ function Models({ manifest }: { manifest: Manifest }) {
         <table class="home-models">
           <thead>
             <tr>
-              {["Model", "Architecture", "Layers × heads", "Parameters", "BOS", "Weights", "Licence"].map((one) => (
-                <th key={one} scope="col">
-                  {one}
+              {["Model", "Architecture", "Layers × heads", "Parameters", "BOS", "Weights", "Licence"].map((item) => (
+                <th key={item} scope="col">
+                  {item}
                 </th>
               ))}
             </tr>
@@ -168,7 +168,7 @@ function Made({ manifest }: { manifest: Manifest }) {
         ))}
         <div>
           <dt>distances</dt>
-          <dd>{manifest.metrics.map((one) => one.name).join(", ")}</dd>
+          <dd>{manifest.metrics.map((metric) => metric.name).join(", ")}</dd>
         </div>
         <div>
           <dt>attention-motifs</dt>

@@ -48,13 +48,13 @@ function Body({ manifest, heads }: { manifest: Manifest; heads: Heads }) {
   const colourId = colourColumn(columns, colour.value, true);
   const coloured = useResource(
     async () => {
-      const colouring = await (columns.find((one) => one.id === colourId) as PointColumn).load();
+      const colouring = await (columns.find((column) => column.id === colourId) as PointColumn).load();
       return { colouring, bytes: colourPoints(colouring, manifest.n_heads) };
     },
     [columns, colourId],
     { keep: true },
   );
-  const scopes = [...new Set(all.map((one) => one.scope))];
+  const scopes = [...new Set(all.map((item) => item.scope))];
   const scopeNow = scope.value === EVERY || scopes.includes(scope.value) ? scope.value : (scopes[0] ?? "");
   const filter = {
     scope: scopeNow,
@@ -62,7 +62,7 @@ function Body({ manifest, heads }: { manifest: Manifest; heads: Heads }) {
     metrics: metrics.value,
     dimensions: dimensions.value === "all" ? null : Number(dimensions.value),
   };
-  const shown = all.filter((one) => projectionPasses(one, filter));
+  const shown = all.filter((item) => projectionPasses(item, filter));
   const names = (of: (one: Projection) => string) => [...new Set(all.map(of))].map((value) => ({ value, title: value }));
   return (
     <>
@@ -77,9 +77,9 @@ function Body({ manifest, heads }: { manifest: Manifest; heads: Heads }) {
           options={[...scopes.map((value) => ({ value, title: value === "all" ? "all models" : value })), { value: EVERY, title: EVERY }]}
           onChange={(value) => scope.set(value === scopes[0] ? "" : value)}
         />
-        <Many label="Methods" values={methods.value} options={names((one) => one.method)} onChange={methods.set} />
-        {names((one) => one.metric).length > 1 ? (
-          <Many label="Metrics" values={metrics.value} options={names((one) => one.metric)} onChange={metrics.set} />
+        <Many label="Methods" values={methods.value} options={names((item) => item.method)} onChange={methods.set} />
+        {names((item) => item.metric).length > 1 ? (
+          <Many label="Metrics" values={metrics.value} options={names((item) => item.metric)} onChange={metrics.set} />
         ) : null}
         <Select
           label="Dimensions"
@@ -114,7 +114,7 @@ function Body({ manifest, heads }: { manifest: Manifest; heads: Heads }) {
 
 function Table({ manifest, table, colours, colourId }: { manifest: Manifest; table: ProjectionTable; colours: Uint8Array; colourId: string }) {
   // Over the whole scope, so that filters do not change what is called the best.
-  const within = manifest.projections.filter((one) => one.scope === table.scope);
+  const within = manifest.projections.filter((projection) => projection.scope === table.scope);
   const [trusted, continuous] = [best(within, "trustworthiness"), best(within, "continuity")];
   const several = new Set(table.rows.map((row) => row.metric)).size > 1;
   return (
@@ -191,6 +191,6 @@ function Key({ colouring, n }: { colouring: Colouring; n: number }) {
 function asCsv(projections: readonly Projection[]): string {
   return csv(
     ["scope", "metric", "method", "neighbours", "dimensions", "trustworthiness", "continuity", "pieces", "note"],
-    projections.map((one) => [one.scope, one.metric, one.method, one.n_neighbors, one.n_components, one.trustworthiness, one.continuity, one.n_pieces, one.note]),
+    projections.map((projection) => [projection.scope, projection.metric, projection.method, projection.n_neighbors, projection.n_components, projection.trustworthiness, projection.continuity, projection.n_pieces, projection.note]),
   );
 }

@@ -58,7 +58,7 @@ export function list<T>(item: Codec<T>, most = 2000): Codec<T[]> {
       });
     },
     write: (values) =>
-      values.map((one) => item.write(one).replace(/%/g, "%25").replace(/,/g, "%2C") || "%00").join(","),
+      values.map((value) => item.write(value).replace(/%/g, "%25").replace(/,/g, "%2C") || "%00").join(","),
   };
 }
 

@@ -47,7 +47,7 @@ function ofClass(old: URLSearchParams): Setting[] | null {
 /** `models=a~b&prompts=...&heads-a=L0H1~L2H3`: the grid of patterns. */
 function ofGrid(old: URLSearchParams): Setting[] | null {
   const names = [...old].flatMap(([name, text]) =>
-    name.startsWith("heads-") ? text.split("~").map((one) => colons(`${name.slice(6)}:${one}`)) : [],
+    name.startsWith("heads-") ? text.split("~").map((item) => colons(`${name.slice(6)}:${item}`)) : [],
   );
   if (names.length === 0) return null;
   return [["page", "compare"], ["heads", headList.write(names)], ["prompts", commas(old.get("prompts"))]];

@@ -40,8 +40,8 @@ export function DistanceAgainstEffect({ manifest, rows, all, root }: Props) {
     return <Empty title={anchor === "" ? "No head was ablated alone" : `This atlas holds no head ${anchor}`} />;
   }
   const model = modelOfRow(manifest, row).name;
-  const single = rows.filter((one) => one.kind === "head" && one.model === model && one.effect !== null && one.name !== anchor);
-  const correlations = rows.filter((one) => one.kind === "distance" && one.anchor === anchor);
+  const single = rows.filter((row) => row.kind === "head" && row.model === model && row.effect !== null && row.name !== anchor);
+  const correlations = rows.filter((row) => row.kind === "distance" && row.anchor === anchor);
   const first = single[0];
   return (
     <section aria-labelledby="distance-title">
@@ -51,14 +51,14 @@ export function DistanceAgainstEffect({ manifest, rows, all, root }: Props) {
         <Select
           label="Metric"
           value={metric.name}
-          options={manifest.metrics.map((one) => ({ value: one.name, title: one.name, help: one.title }))}
+          options={manifest.metrics.map((metric) => ({ value: metric.name, title: metric.name, help: metric.title }))}
           onChange={(next) => metricParam.set(next)}
         />
         {tested.length > 0 ? (
           <Select
             label="Anchor"
             value={anchor}
-            options={(tested.includes(anchor) ? tested : [anchor, ...tested]).map((one) => ({ value: one, title: one }))}
+            options={(tested.includes(anchor) ? tested : [anchor, ...tested]).map((item) => ({ value: item, title: item }))}
             onChange={(next) => headParam.set(next)}
           />
         ) : null}
@@ -149,7 +149,7 @@ function scatter(manifest: Manifest, rows: readonly AblationRow[], distances: Fl
   const y = effectTitle(rows[0] as AblationRow);
   return {
     label: `Distance to ${anchor} against ${y}`,
-    x: { title: `distance to the anchor, ${metric}`, domain: extent(found.map((one) => one.distance)) },
+    x: { title: `distance to the anchor, ${metric}`, domain: extent(found.map((item) => item.distance)) },
     y: { title: y, domain: effectDomain(rows.map((row) => ({ ...row, ci_low: null, ci_high: null, control_low: null, control_high: null }))), line: 0, root },
     dots: found.map(({ row, distance }) => ({
       x: distance,

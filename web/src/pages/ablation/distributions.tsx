@@ -36,12 +36,12 @@ export function SingleHeads({ manifest, rows, all, by, root }: Props) {
       label={`${effectTitle(first)} by ${by}`}
       middle="mean"
       axis={{ title: effectTitle(first), domain: effectDomain(single), line: 0, root }}
-      groups={groups.map((one) => ({
-        name: severalModels ? withModel(one.name, one.model) : one.name,
-        note: one.tested?.q == null ? String(one.rows.length) : `${one.rows.length}, q ${figure(one.tested.q)}`,
-        ...(by === "class" && one.name !== "no class" ? { href: link("classes", classesParam.to([one.name])) } : {}),
-        ...band(one.tested),
-        dots: one.rows.map((row) => ({
+      groups={groups.map((group) => ({
+        name: severalModels ? withModel(group.name, group.model) : group.name,
+        note: group.tested?.q == null ? String(group.rows.length) : `${group.rows.length}, q ${figure(group.tested.q)}`,
+        ...(by === "class" && group.name !== "no class" ? { href: link("classes", classesParam.to([group.name])) } : {}),
+        ...band(group.tested),
+        dots: group.rows.map((row) => ({
           value: row.effect as number,
           title: `${row.name}: ${effectInWords(row)}`,
           href: link("head", headParam.to(row.name)),
@@ -53,7 +53,7 @@ export function SingleHeads({ manifest, rows, all, by, root }: Props) {
 
 /** Sets of heads that were ablated together, with their controls in grey. */
 export function Sets({ rows, root }: { rows: readonly AblationRow[]; root: boolean }) {
-  const sets = setsWithControls(rows).filter((one) => one.set.effect !== null);
+  const sets = setsWithControls(rows).filter((row) => row.set.effect !== null);
   const first = sets[0];
   if (!first) {
     return (
@@ -68,7 +68,7 @@ export function Sets({ rows, root }: { rows: readonly AblationRow[]; root: boole
       label={`${effectTitle(first.set)} of sets and their controls`}
       axis={{
         title: effectTitle(first.set),
-        domain: effectDomain(sets.flatMap((one) => [one.set, ...one.controls])),
+        domain: effectDomain(sets.flatMap((set) => [set.set, ...set.controls])),
         line: 0,
         root,
       }}
@@ -78,8 +78,8 @@ export function Sets({ rows, root }: { rows: readonly AblationRow[]; root: boole
         ...band(set),
         dots: [
           ...controls
-            .filter((one) => one.effect !== null)
-            .map((one) => ({ value: one.effect as number, muted: true, title: `control of ${one.n_heads ?? "?"} heads: ${effectInWords(one)}` })),
+            .filter((item) => item.effect !== null)
+            .map((item) => ({ value: item.effect as number, muted: true, title: `control of ${item.n_heads ?? "?"} heads: ${effectInWords(item)}` })),
           { value: set.effect as number, strong: true, title: `${set.name}: ${effectInWords(set)}` },
         ],
       }))}

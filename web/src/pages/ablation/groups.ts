@@ -17,8 +17,8 @@ export interface HeadGroup {
 /** Groups of heads; those without a class or cluster come last. */
 export function headGroups(manifest: Manifest, by: string, heads: Heads, classes: readonly HeadClass[]): HeadGroup[] {
   if (by === "class") {
-    const named = classes.filter((one) => one.rows.length > 0).map((one) => ({ name: one.name, asked: one.name, heads: one.rows }));
-    const inSome = new Set(named.flatMap((one) => [...one.heads]));
+    const named = classes.filter((headClass) => headClass.rows.length > 0).map((item) => ({ name: item.name, asked: item.name, heads: item.rows }));
+    const inSome = new Set(named.flatMap((item) => [...item.heads]));
     return [...named, { name: "no class", asked: "", heads: allRows(manifest).filter((row) => !inSome.has(row)) }];
   }
   if (by === "model" || by === "layer") {
@@ -37,7 +37,7 @@ export function headGroups(manifest: Manifest, by: string, heads: Heads, classes
 
 function clusterGroups(manifest: Manifest, heads: Heads, method: string): HeadGroup[] {
   const found = heads.column(`cluster ${method}`);
-  const clustering = manifest.clusterings.find((one) => one.method === method);
+  const clustering = manifest.clusterings.find((clustering) => clustering.method === method);
   if (!found || !clustering) return [];
   const groups = new Map<number, number[]>();
   for (let row = 0; row < heads.n; row++) {

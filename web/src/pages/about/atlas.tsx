@@ -104,12 +104,12 @@ export function Downloads({ manifest }: { manifest: Manifest }) {
     <section aria-labelledby="downloads">
       <h2 id="downloads">Downloads</h2>
       <ul class="about-downloads">
-        {manifest.downloads.map((one) => (
-          <li key={one.file}>
-            <a href={fileUrl(one.file)} download="">
-              {one.title}
+        {manifest.downloads.map((item) => (
+          <li key={item.file}>
+            <a href={fileUrl(item.file)} download="">
+              {item.title}
             </a>{" "}
-            <span class="muted">{byteSize(one.bytes)}</span>
+            <span class="muted">{byteSize(item.bytes)}</span>
           </li>
         ))}
       </ul>

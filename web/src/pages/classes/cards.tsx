@@ -15,18 +15,18 @@ export function Cards({ classes, tags, papers }: CardsProps) {
   const open = classesParam.value;
   return (
     <ul class="class-cards">
-      {classes.map((one) => (
-        <li key={one.name} class="panel class-card" data-open={open.includes(one.name)}>
+      {classes.map((headClass) => (
+        <li key={headClass.name} class="panel class-card" data-open={open.includes(headClass.name)}>
           <h3>
-            <span class="class-card-dot" style={{ background: one.colour }} aria-hidden="true" />
-            <a href={here(classesParam.to([one.name]))}>{one.name}</a>
+            <span class="class-card-dot" style={{ background: headClass.colour }} aria-hidden="true" />
+            <a href={here(classesParam.to([headClass.name]))}>{headClass.name}</a>
           </h3>
-          <p>{one.description}</p>
+          <p>{headClass.description}</p>
           <p class="muted class-card-facts">
-            {heads(one)} · group {one.group} · {one.kind === "computed" ? "computed from a score" : "from the literature"}
+            {heads(headClass)} · group {headClass.group} · {headClass.kind === "computed" ? "computed from a score" : "from the literature"}
           </p>
-          <Papers papers={papers.get(one.name)} />
-          <Conflicts n={conflictsOf(tags, one.name).length} />
+          <Papers papers={papers.get(headClass.name)} />
+          <Conflicts n={conflictsOf(tags, headClass.name).length} />
         </li>
       ))}
     </ul>

@@ -32,12 +32,12 @@ export function chooseClasses(
   filter: ClassFilter,
 ): HeadClass[] {
   const words = filter.words.toLowerCase().split(/\s+/).filter(Boolean);
-  return classes.filter((one) => {
-    const cited = [...(papers.get(one.name)?.keys() ?? [])];
-    if (filter.kind !== "any" && one.kind !== filter.kind) return false;
-    if (filter.present && one.rows.length === 0) return false;
+  return classes.filter((headClass) => {
+    const cited = [...(papers.get(headClass.name)?.keys() ?? [])];
+    if (filter.kind !== "any" && headClass.kind !== filter.kind) return false;
+    if (filter.present && headClass.rows.length === 0) return false;
     if (filter.paper !== "" && !cited.includes(filter.paper)) return false;
-    const all = [one.name, one.group, one.description, ...cited].join("\n").toLowerCase();
+    const all = [headClass.name, headClass.group, headClass.description, ...cited].join("\n").toLowerCase();
     return words.every((word) => all.includes(word));
   });
 }

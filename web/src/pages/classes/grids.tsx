@@ -21,9 +21,8 @@ export function Grids({ manifest, models, classes }: GridsProps) {
   const counts = new Map<string, number>();
   for (const [row, list] of known) {
     if (!shown.has(modelName(manifest, row))) continue;
-    for (const group of new Set(list.map((one) => one.group))) {
-      counts.set(group, (counts.get(group) ?? 0) + 1);
-    }
+    const group = list[0]?.group ?? "";
+    counts.set(group, (counts.get(group) ?? 0) + 1);
   }
   const entries = [...counts].map(([group, count]) => ({
     key: group,
@@ -36,7 +35,7 @@ export function Grids({ manifest, models, classes }: GridsProps) {
       {entries.length === 0 ? (
         <p class="muted">No head of these models is in these classes.</p>
       ) : (
-        <Legend label="Groups of classes, with their heads" entries={entries} />
+        <Legend label="Group of a head's first class, with the number of heads" entries={entries} />
       )}
       <div class="class-grids">
         {models.map((model) => {
@@ -51,7 +50,7 @@ export function Grids({ manifest, models, classes }: GridsProps) {
                 cell={cellSide(manifest)}
                 colour={(layer, index) => known.get(row(layer, index))?.[0]?.colour}
                 describe={(layer, index) =>
-                  (known.get(row(layer, index)) ?? []).map((one) => one.name).join(", ") || "no class"
+                  (known.get(row(layer, index)) ?? []).map((item) => item.name).join(", ") || "no class"
                 }
                 onPick={(layer, index) => go(link("head", head.to(headName(manifest, row(layer, index)))))}
               />

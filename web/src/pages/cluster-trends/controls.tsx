@@ -53,7 +53,7 @@ export function Controls({ manifest, choice }: { manifest: Manifest; choice: Cho
       <Many
         label="Models"
         values={modelsParam.value}
-        options={manifest.models.map((one) => ({ value: one.name, title: one.name }))}
+        options={manifest.models.map((model) => ({ value: model.name, title: model.name }))}
         onChange={(values) => modelsParam.set(values)}
       />
       <Check label="own scale" help="Each panel's axis goes to its own largest share" value={own.value} onChange={(value) => own.set(value)} />

@@ -34,18 +34,18 @@ export interface Gathered {
 /** Follow the largest clusters. */
 export function gather(view: View, asked: Asked): Gathered {
   const { manifest, cut, heads, parts } = view;
-  const models = manifest.models.filter((one) => asked.models.length === 0 || asked.models.includes(one.name));
+  const models = manifest.models.filter((model) => asked.models.length === 0 || asked.models.includes(model.name));
   const found = parts.filter((part) => part.cluster >= 0).length;
   const n = Math.min(asked.nClusters, found);
-  const families = [...new Set(models.map((one) => one.family))];
-  const names = asked.over === "size" || asked.by === "family" ? families : models.map((one) => one.name);
+  const families = [...new Set(models.map((model) => model.family))];
+  const names = asked.over === "size" || asked.by === "family" ? families : models.map((model) => model.name);
   const across: Across =
     asked.over !== "size"
       ? { kind: "share", title: asked.ranked ? `heads ranked by ${asked.ranked.name}, 1 is the largest` : "depth" }
       : {
           kind: "size",
-          low: Math.min(...models.map((one) => one.n_parameters).filter((one) => one > 0)),
-          high: Math.max(...models.map((one) => one.n_parameters)),
+          low: Math.min(...models.map((model) => model.n_parameters).filter((item) => item > 0)),
+          high: Math.max(...models.map((model) => model.n_parameters)),
         };
   const along = asked.ranked ? rankShares(asked.ranked.means) : heads.depth;
   const followed =
@@ -53,12 +53,12 @@ export function gather(view: View, asked: Asked): Gathered {
       ? trends(cut.labels, along, groupsOf(view, models, asked.by, names), n, asked.bins, words)
       : sizeTrends(
           cut.labels,
-          models.map((one) => ({
-            name: one.name,
-            family: one.family,
-            parameters: one.n_parameters,
-            firstRow: one.first_row,
-            nHeads: one.n_layers * one.n_heads,
+          models.map((model) => ({
+            name: model.name,
+            family: model.family,
+            parameters: model.n_parameters,
+            firstRow: model.first_row,
+            nHeads: model.n_layers * model.n_heads,
           })),
           names,
           n,

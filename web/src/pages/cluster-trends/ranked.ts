@@ -13,8 +13,8 @@ export interface Choice {
 /** Load a feature's means; the first entropy if there is none of that name. */
 export async function loadRanked(manifest: Manifest, name: string): Promise<Choice | null> {
   const [{ features }, means] = await Promise.all([loadFeatures(manifest), loadHeadMeans(manifest)]);
-  const names = features.map((one) => one.name);
-  const entropy = names.findIndex((one) => one.includes("entropy"));
+  const names = features.map((feature) => feature.name);
+  const entropy = names.findIndex((name) => name.includes("entropy"));
   const place = names.includes(name) ? names.indexOf(name) : Math.max(0, entropy);
   if (names.length === 0) return null;
   const own = Float32Array.from({ length: manifest.n_heads }, (_, row) => means[row * names.length + place] as number);

@@ -106,7 +106,7 @@ export function sizeTrends(
 
 /** Place of each number among all, 0 to 1: the mean place of equal ones; missing stay missing. */
 export function rankShares(values: ArrayLike<number>): Float64Array {
-  const known = Array.from(values, (value, row) => ({ value, row })).filter((one) => Number.isFinite(one.value));
+  const known = Array.from(values, (value, row) => ({ value, row })).filter((item) => Number.isFinite(item.value));
   known.sort((a, b) => a.value - b.value);
   const shares = new Float64Array(values.length).fill(Number.NaN);
   for (let start = 0; start < known.length; ) {

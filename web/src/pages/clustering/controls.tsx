@@ -24,9 +24,9 @@ export function CutControls({ manifest, clusters, also = [] }: Props) {
       <Select
         label="Clustering"
         value={clusteringId(chosen)}
-        options={manifest.clusterings.map((one) => ({
-          value: clusteringId(one),
-          title: `${one.method} (${one.metric})`,
+        options={manifest.clusterings.map((clustering) => ({
+          value: clusteringId(clustering),
+          title: `${clustering.method} (${clustering.metric})`,
         }))}
         onChange={(value) => change([clustering.to(value), cut.to(null), minSize.to(0), ...also])}
       />

@@ -20,7 +20,7 @@ export function Maps({ view, selected }: { view: View; selected: ReadonlySet<num
     }
     const name = names[row] as string;
     const now = headsParam.peek();
-    headsParam.set(now.includes(name) ? now.filter((one) => one !== name) : [...now, name]);
+    headsParam.set(now.includes(name) ? now.filter((item) => item !== name) : [...now, name]);
   };
   return (
     <>

@@ -48,5 +48,5 @@ export function keptNames(text: string | null): ClusterName[] {
 
 /** Place where the names of an atlas of these models are kept. */
 export function namesKey(manifest: Manifest): string {
-  return `attention-motifs cluster names ${manifest.models.map((one) => one.name).join(" ")}`;
+  return `attention-motifs cluster names ${manifest.models.map((model) => model.name).join(" ")}`;
 }

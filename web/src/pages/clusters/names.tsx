@@ -70,7 +70,7 @@ function NameForm({ view, known, cluster, onChange }: Props) {
     setName(inherited?.name ?? "");
     setNote(inherited?.note ?? "");
   };
-  const part = clusters.find((one) => one.cluster === number);
+  const part = clusters.find((item) => item.cluster === number);
   return (
     <form
       class="toolbar cluster-name-form"
@@ -83,9 +83,9 @@ function NameForm({ view, known, cluster, onChange }: Props) {
       <Select
         label="Cluster"
         value={String(number)}
-        options={clusters.filter((one) => one.cluster < OFFERED || one.cluster === number).map((one) => ({
-          value: String(one.cluster),
-          title: `${view.title(one.cluster)} (${one.rows.length})`,
+        options={clusters.filter((item) => item.cluster < OFFERED || item.cluster === number).map((item) => ({
+          value: String(item.cluster),
+          title: `${view.title(item.cluster)} (${item.rows.length})`,
         }))}
         onChange={(value) => choose(Number(value))}
       />
@@ -109,19 +109,19 @@ function NameList({ view, known, onChange }: Pick<Props, "view" | "known" | "onC
   const places = new Map([...view.named.names].map(([cluster, name]) => [name.name, cluster]));
   return (
     <ul class="cluster-names">
-      {known.map((one) => {
-        const cluster = places.get(one.name);
+      {known.map((item) => {
+        const cluster = places.get(item.name);
         return (
-          <li key={one.name}>
-            <strong>{one.name}</strong>
+          <li key={item.name}>
+            <strong>{item.name}</strong>
             <span class="muted">
-              {one.members.length} heads, {cluster === undefined ? "in no cluster of this cut" : `cluster ${cluster}`}
+              {item.members.length} heads, {cluster === undefined ? "in no cluster of this cut" : `cluster ${cluster}`}
             </span>
-            {one.note ? <span>{one.note}</span> : null}
+            {item.note ? <span>{item.note}</span> : null}
             <button
               type="button"
-              aria-label={`Remove the name ${one.name}`}
-              onClick={() => onChange(known.filter((other) => other.name !== one.name))}
+              aria-label={`Remove the name ${item.name}`}
+              onClick={() => onChange(known.filter((other) => other.name !== item.name))}
             >
               Remove
             </button>

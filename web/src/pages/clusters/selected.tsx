@@ -32,7 +32,7 @@ export function Selected({ view, rows, prompts, viewable }: Props) {
   const { manifest, names, cut } = view;
   if (rows.length === 0) return null;
   const asked = promptsById([...prompts], promptParam.value ? [promptParam.value] : []);
-  const place = asked.find((one) => viewable.includes(one)) ?? viewable[0];
+  const place = asked.find((item) => viewable.includes(item)) ?? viewable[0];
   const prompt = place === undefined ? undefined : prompts[place];
   const shown = rows.slice(0, most);
   return (
@@ -55,8 +55,8 @@ export function Selected({ view, rows, prompts, viewable }: Props) {
             <Select
               label="Prompt"
               value={shortId(prompt)}
-              options={viewable.flatMap((one) => {
-                const known = prompts[one];
+              options={viewable.flatMap((place) => {
+                const known = prompts[place];
                 return known ? [{ value: shortId(known), title: promptLine(known.text, 60) }] : [];
               })}
               onChange={(value) => promptParam.set(value)}
@@ -104,7 +104,7 @@ function selectionData({ names, heads, cut, manifest, classes, title }: View, ro
       depth: Number((heads.depth[row] as number).toFixed(4)),
       cluster,
       cluster_name: title(cluster),
-      classes: classes.filter((one) => one.rows.includes(row)).map((one) => one.name),
+      classes: classes.filter((headClass) => headClass.rows.includes(row)).map((item) => item.name),
     };
   });
   const titles = ["head", "model", "layer", "index", "depth", "cluster", "cluster_name", "classes"] as const;

@@ -21,7 +21,7 @@ export const pickCodec: Codec<Pick> = {
 
 /** Picks with one more, or without it if it was there. */
 export function toggled(picks: readonly Pick[], pick: Pick): Pick[] {
-  const left = picks.filter((one) => one.kind !== pick.kind || one.number !== pick.number);
+  const left = picks.filter((item) => item.kind !== pick.kind || item.number !== pick.number);
   return left.length < picks.length ? left : [...picks, pick];
 }
 

@@ -22,7 +22,7 @@ export function ClusterTable({ view }: { view: View }) {
       label="Clusters"
       sort={sort.value}
       onSort={(next) => sort.set(next)}
-      selected={(part) => chosen.some((one) => one.kind === "cluster" && one.number === part.cluster)}
+      selected={(part) => chosen.some((item) => item.kind === "cluster" && item.number === part.cluster)}
       most={60}
     />
   );

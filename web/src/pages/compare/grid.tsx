@@ -28,8 +28,8 @@ export function Grid({ manifest, prompts, items }: Props) {
   const width = useWidth(place);
   const shown = sorted(filtered(items, only.value), order.value);
   const size = Math.max(16, Math.floor((width - GAP * (perRow.value - 1)) / perRow.value));
-  const promptOrder = [...new Set(items.map((one) => one.prompt))];
-  const deepest = Math.max(0, ...items.map((one) => one.layer));
+  const promptOrder = [...new Set(items.map((item) => item.prompt))];
+  const deepest = Math.max(0, ...items.map((item) => item.layer));
   const colour = (item: Item) => frameColour(item, frame.value, promptOrder, deepest);
   return (
     <>
@@ -145,14 +145,14 @@ function Filters({ prompts }: { prompts: readonly Prompt[] }) {
   return (
     <div class="toolbar compare-filters" role="group" aria-label="Filters">
       <span class="muted">Only</span>
-      {only.value.map((one) => (
+      {only.value.map((filter) => (
         <button
-          key={one}
+          key={filter}
           type="button"
-          aria-label={`Take out ${title(one)}`}
-          onClick={() => only.set(only.value.filter((other) => other !== one))}
+          aria-label={`Take out ${title(filter)}`}
+          onClick={() => only.set(only.value.filter((other) => other !== filter))}
         >
-          {title(one)} ×
+          {title(filter)} ×
         </button>
       ))}
     </div>

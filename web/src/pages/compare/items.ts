@@ -26,7 +26,7 @@ export function filterOf(item: Item, key: Key): string {
 
 /** Items that agree with a filter of each kind: two layers mean either, a layer and a model both. */
 export function filtered(items: readonly Item[], filters: readonly string[]): Item[] {
-  const keys = [...new Set(filters.map((one) => one.slice(0, one.indexOf(":")) as Key))];
+  const keys = [...new Set(filters.map((item) => item.slice(0, item.indexOf(":")) as Key))];
   return items.filter((item) => keys.every((key) => filters.includes(filterOf(item, key))));
 }
 

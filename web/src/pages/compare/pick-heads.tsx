@@ -38,7 +38,7 @@ export function PickHeads({ manifest, rows }: { manifest: Manifest; rows: readon
           <Many
             label="Models"
             values={models.value}
-            options={manifest.models.map((one) => ({ value: one.name, title: one.name }))}
+            options={manifest.models.map((model) => ({ value: model.name, title: model.name }))}
             onChange={models.set}
             none={manifest.models.length > FEW_MODELS ? `first ${FEW_MODELS}` : "all"}
           />
@@ -60,11 +60,11 @@ export function PickHeads({ manifest, rows }: { manifest: Manifest; rows: readon
                 nHeads={model.n_heads}
                 selected={(layer, index) => chosen.has(rowOf(layer, index))}
                 describe={(layer, index) =>
-                  tagged(layer, index).map((one) => one.class.name).join(", ")
+                  tagged(layer, index).map((item) => item.class.name).join(", ")
                 }
                 onPick={(layer, index) => {
                   const row = rowOf(layer, index);
-                  set(chosen.has(row) ? rows.filter((one) => one !== row) : [...rows, row]);
+                  set(chosen.has(row) ? rows.filter((item) => item !== row) : [...rows, row]);
                 }}
                 onPickMany={(many) => {
                   const all = many.map(([layer, index]) => rowOf(layer, index));

@@ -30,7 +30,7 @@ export function PickPrompts({ manifest, prompts, viewable, chosen }: Props) {
           aria-label={`Show prompt ${shortId(promptOf(place))}`}
           checked={marked.has(place)}
           onChange={() =>
-            set(marked.has(place) ? chosen.filter((one) => one !== place) : [...chosen, place])
+            set(marked.has(place) ? chosen.filter((item) => item !== place) : [...chosen, place])
           }
         />
       ),

@@ -83,7 +83,7 @@ export function questions(rows: readonly EvaluationRow[]): Question[] {
 export function domains(rows: readonly EvaluationRow[]): Map<string, [number, number]> {
   const found = new Map<string, [number, number]>();
   for (const { statistic, value, null_mean, null_95 } of rows) {
-    const below = [value, null_mean, null_95].some((one) => one !== null && one < 0);
+    const below = [value, null_mean, null_95].some((item) => item !== null && item < 0);
     if (below || !found.has(statistic)) found.set(statistic, below ? [-1, 1] : [0, 1]);
   }
   return found;

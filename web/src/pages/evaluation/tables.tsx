@@ -132,14 +132,14 @@ export function MetricsBeside({ rows, metrics, domains }: BesideProps) {
       title: metric,
       help: `value by ${metric}, with mean and 95 % of its null; q in brackets`,
       numeric: true,
-      value: (one) => one.by.get(metric)?.value ?? null,
-      cell: (one) => {
-        const row = one.by.get(metric);
+      value: (item) => item.by.get(metric)?.value ?? null,
+      cell: (item) => {
+        const row = item.by.get(metric);
         if (!row || row.value === null) return <span class="muted">–</span>;
         return (
           <span class="evaluation-beside">
             <Beside row={row} domain={domains.get(row.statistic) ?? UNIT} />
-            <span class={best(one, metrics) === metric ? "evaluation-best" : undefined}>{decimals(row.value)}</span>
+            <span class={best(item, metrics) === metric ? "evaluation-best" : undefined}>{decimals(row.value)}</span>
             <span class="muted">{row.q === null ? "" : `(${chance(row.q)})`}</span>
           </span>
         );
@@ -151,7 +151,7 @@ export function MetricsBeside({ rows, metrics, domains }: BesideProps) {
     <Table
       rows={questions(rows)}
       columns={columns}
-      rowKey={(one) => one.key}
+      rowKey={(item) => item.key}
       label="questions put to every metric"
       sort={sort.value}
       onSort={(next) => sort.set(next)}

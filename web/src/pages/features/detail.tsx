@@ -122,7 +122,7 @@ function Correlated(props: { features: readonly Feature[]; correlation: Float32A
   const { features, correlation, place } = props;
   const n = features.length;
   const near = mostCorrelated(correlation, n, place, 8);
-  const named = features.findIndex((one) => one.name === other.value);
+  const named = features.findIndex((feature) => feature.name === other.value);
   // The one chosen in the matrix is always among them.
   const shown = named >= 0 && named !== place && !near.includes(named) ? [...near, named] : near;
   if (shown.length === 0) return <p class="muted">It does not vary, so that there is none.</p>;

@@ -29,13 +29,13 @@ export function Examples({ manifest, feature }: { manifest: Manifest; feature: F
               <h4>{level}</h4>
               <div class="features-row">
                 {feature.examples
-                  .filter((one) => one.level === level)
-                  .map((one) => (
+                  .filter((item) => item.level === level)
+                  .map((item) => (
                     <Example
-                      key={`${one.row} ${one.prompt}`}
+                      key={`${item.row} ${item.prompt}`}
                       manifest={manifest}
-                      example={one}
-                      promptId={idOf(all[one.prompt])}
+                      example={item}
+                      promptId={idOf(all[item.prompt])}
                     />
                   ))}
               </div>

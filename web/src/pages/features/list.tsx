@@ -18,7 +18,7 @@ export function FeatureList({ features, shown }: { features: readonly Feature[];
   }, [shown]);
   const wanted = { filter: filter.value, set: set.value, context: context.value };
   const chosen = chosenFeatures(features, wanted);
-  const inSet = features.filter((one) => wanted.set === "" || one.set === wanted.set);
+  const inSet = features.filter((feature) => wanted.set === "" || feature.set === wanted.set);
   return (
     <nav class="features-list" aria-label="Features">
       <input
@@ -32,13 +32,13 @@ export function FeatureList({ features, shown }: { features: readonly Feature[];
         <Select
           label="Set"
           value={wanted.set}
-          options={counted(features.map((one) => one.set))}
+          options={counted(features.map((feature) => feature.set))}
           onChange={(next) => set.set(next)}
         />
         <Select
           label="From"
           value={wanted.context}
-          options={counted(inSet.map((one) => one.context))}
+          options={counted(inSet.map((item) => item.context))}
           onChange={(next) => context.set(next)}
         />
       </div>
@@ -46,17 +46,17 @@ export function FeatureList({ features, shown }: { features: readonly Feature[];
         {chosen.length === features.length ? `${features.length} features` : `${chosen.length} of ${features.length}`}
       </p>
       <ul ref={list}>
-        {chosen.map((one) => (
-          <li key={one.name}>
+        {chosen.map((item) => (
+          <li key={item.name}>
             <a
               class="mono"
-              href={here(featureParam.to(one.name), other.to(""))}
-              aria-current={one.name === shown ? "true" : undefined}
-              title={one.large}
+              href={here(featureParam.to(item.name), other.to(""))}
+              aria-current={item.name === shown ? "true" : undefined}
+              title={item.large}
             >
-              {one.name}
+              {item.name}
             </a>
-            {one.kept ? null : <span class="muted"> constant</span>}
+            {item.kept ? null : <span class="muted"> constant</span>}
           </li>
         ))}
       </ul>

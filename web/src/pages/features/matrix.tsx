@@ -93,7 +93,7 @@ function values(kind: Kind, features: readonly Feature[], correlation: Float32Ar
     return r * (features[row]?.deviation ?? Number.NaN) * (features[column]?.deviation ?? Number.NaN);
   };
   let most = 0;
-  const columns = kind === "importance" ? Math.max(0, ...features.map((one) => one.importance.length)) : n;
+  const columns = kind === "importance" ? Math.max(0, ...features.map((feature) => feature.importance.length)) : n;
   for (let i = 0; i < n; i++) {
     for (let j = 0; j < columns; j++) {
       const size = Math.abs(value(i, j));

@@ -23,10 +23,10 @@ export function chosenFeatures(
   wanted: { filter: string; set: string; context: string },
 ): Feature[] {
   const words = wanted.filter.toLowerCase().split(/\s+/).filter(Boolean);
-  return features.filter((one) => {
-    if (wanted.set !== "" && one.set !== wanted.set) return false;
-    if (wanted.context !== "" && one.context !== wanted.context) return false;
-    const text = `${one.name} ${one.statistic} ${one.large}`.toLowerCase();
+  return features.filter((feature) => {
+    if (wanted.set !== "" && feature.set !== wanted.set) return false;
+    if (wanted.context !== "" && feature.context !== wanted.context) return false;
+    const text = `${feature.name} ${feature.statistic} ${feature.large}`.toLowerCase();
     return words.every((word) => text.includes(word));
   });
 }

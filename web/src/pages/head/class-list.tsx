@@ -11,10 +11,10 @@ export function ClassList({ tagged }: { tagged: readonly TaggedClass[] }) {
   return (
     <div class="head-classes">
       <div class="toolbar">
-        {tagged.map((one) => (
-          <span key={one.class.name}>
-            <ClassTag class={one.class} tags={one.tags} />{" "}
-            <span class="muted">{one.class.rows.length} heads</span>
+        {tagged.map((tagged) => (
+          <span key={tagged.class.name}>
+            <ClassTag class={tagged.class} tags={tagged.tags} />{" "}
+            <span class="muted">{tagged.class.rows.length} heads</span>
           </span>
         ))}
       </div>

@@ -27,7 +27,7 @@ interface Props {
 /** What is compared, how many of each, over which prompts. */
 export function Controls({ manifest, prompts, viewable }: Props) {
   const known = useResource(() => loadClasses(manifest), [manifest]);
-  const deepest = Math.max(0, ...manifest.models.map((one) => one.n_layers - 1));
+  const deepest = Math.max(0, ...manifest.models.map((model) => model.n_layers - 1));
   const [low, high] = layers.value ?? [0, deepest];
   const setLayers = (a: number, b: number) =>
     layers.set(a <= 0 && b >= deepest ? null : [Math.min(a, b), Math.max(a, b)]);
@@ -40,7 +40,7 @@ export function Controls({ manifest, prompts, viewable }: Props) {
         <Select
           label="Distance"
           value={current}
-          options={manifest.metrics.map((one) => ({ value: one.name, title: one.title || one.name }))}
+          options={manifest.metrics.map((metric) => ({ value: metric.name, title: metric.title || metric.name }))}
           onChange={(value) => metric.set(value)}
         />
         <NumberField label="Nearest" value={near.value} low={0} high={200} onChange={near.set} />
@@ -52,17 +52,17 @@ export function Controls({ manifest, prompts, viewable }: Props) {
         <Many
           label="Models"
           values={models.value}
-          options={manifest.models.map((one) => ({ value: one.name, title: one.name }))}
+          options={manifest.models.map((model) => ({ value: model.name, title: model.name }))}
           onChange={models.set}
         />
-        <NumberField label="Layers" value={low} low={0} high={deepest} onChange={(one) => setLayers(one, high)} />
-        <NumberField label="to" value={high} low={0} high={deepest} onChange={(one) => setLayers(low, one)} />
+        <NumberField label="Layers" value={low} low={0} high={deepest} onChange={(item) => setLayers(item, high)} />
+        <NumberField label="to" value={high} low={0} high={deepest} onChange={(item) => setLayers(low, item)} />
         <Many
           label="Classes"
           values={classes.value}
           options={(known.value ?? [])
-            .filter((one) => one.rows.length > 0)
-            .map((one) => ({ value: one.name, title: one.name, count: one.rows.length }))}
+            .filter((item) => item.rows.length > 0)
+            .map((item) => ({ value: item.name, title: item.name, count: item.rows.length }))}
           onChange={classes.set}
         />
       </div>

@@ -36,22 +36,22 @@ export function Features({ manifest, row }: { manifest: Manifest; row: number })
                   </tr>
                 </thead>
                 <tbody>
-                  {found.slice(0, all ? found.length : FEW).map((one) => (
-                    <tr key={`${one.feature.set} ${one.feature.name}`}>
+                  {found.slice(0, all ? found.length : FEW).map((item) => (
+                    <tr key={`${item.feature.set} ${item.feature.name}`}>
                       <td>
                         <a
                           class="mono"
-                          href={link("features", featureParam.to(one.feature.name))}
-                          title={`Large: ${one.feature.large}`}
+                          href={link("features", featureParam.to(item.feature.name))}
+                          title={`Large: ${item.feature.large}`}
                         >
-                          {one.feature.name}
+                          {item.feature.name}
                         </a>
                         <div class="muted">
-                          {one.z > 0 ? "large" : "small"}: {one.mean.toPrecision(3)}
+                          {item.z > 0 ? "large" : "small"}: {item.mean.toPrecision(3)}
                         </div>
                       </td>
-                      <td class="number">{`${one.z > 0 ? "+" : "−"}${Math.abs(one.z).toFixed(1)}`}</td>
-                      <td class="number">{one.percentile.toFixed(0)} %</td>
+                      <td class="number">{`${item.z > 0 ? "+" : "−"}${Math.abs(item.z).toFixed(1)}`}</td>
+                      <td class="number">{item.percentile.toFixed(0)} %</td>
                     </tr>
                   ))}
                 </tbody>

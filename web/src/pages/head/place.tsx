@@ -18,10 +18,10 @@ export const projection = param("projection", text, "");
 
 /** Where the head lies in a projection, with its ten nearest heads. */
 export function Place({ manifest, row }: { manifest: Manifest; row: number }) {
-  const options = manifest.projections.filter((one) => one.scope === "all");
+  const options = manifest.projections.filter((projection) => projection.scope === "all");
   const chosen =
-    options.find((one) => projectionId(one) === projection.value) ??
-    mostTrustworthy(options.filter((one) => one.n_components === 3)) ??
+    options.find((option) => projectionId(option) === projection.value) ??
+    mostTrustworthy(options.filter((option) => option.n_components === 3)) ??
     mostTrustworthy(options);
   return (
     <section>
@@ -31,7 +31,7 @@ export function Place({ manifest, row }: { manifest: Manifest; row: number }) {
           <Select
             label="Projection"
             value={projectionId(chosen)}
-            options={options.map((one) => ({ value: projectionId(one), title: titleOf(one) }))}
+            options={options.map((option) => ({ value: projectionId(option), title: titleOf(option) }))}
             onChange={(id) => projection.set(id)}
           />
           <Map manifest={manifest} row={row} chosen={chosen} />

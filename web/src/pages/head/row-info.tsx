@@ -72,7 +72,7 @@ export function RowInfo({ one, total, byHead, first }: Props) {
 
 function toggle(name: string): void {
   const now = like.value;
-  like.set(now.includes(name) ? now.filter((one) => one !== name) : [...now, name]);
+  like.set(now.includes(name) ? now.filter((item) => item !== name) : [...now, name]);
 }
 
 function percent(value: number): string {

@@ -78,7 +78,7 @@ function Ready(props: ReadyProps) {
     seed: seed.value,
   });
   const groups = groupsOf(props, chosen);
-  const names = [...new Set(groups.flatMap((group) => group.heads.map((one) => one.head)))];
+  const names = [...new Set(groups.flatMap((group) => group.heads.map((head) => head.head)))];
   const all = link(
     "compare",
     heads.to(names),

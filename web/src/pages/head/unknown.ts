@@ -7,8 +7,8 @@ import { parseHead } from "../../data/heads";
 export function reason(manifest: Manifest, text: string): string {
   const name = parseHead(text);
   if (!name) return "Names are written model:L5:H3.";
-  const model = manifest.models.find((one) => one.name === name.model);
-  if (!model) return `It holds ${manifest.models.map((one) => one.name).join(", ")}.`;
+  const model = manifest.models.find((model) => model.name === name.model);
+  if (!model) return `It holds ${manifest.models.map((model) => model.name).join(", ")}.`;
   return `${model.name} has layers 0 to ${model.n_layers - 1} with heads 0 to ${model.n_heads - 1}.`;
 }
 

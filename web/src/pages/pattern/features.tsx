@@ -23,10 +23,10 @@ export function PatternFeatures({ manifest, row, prompt }: Props) {
   const loaded = useResource(
     async () => {
       const [{ features }, means] = await Promise.all([loadFeatures(manifest), loadHeadMeans(manifest)]);
-      const stored = new Set(manifest.points.features.map((one) => one.name));
-      const found = featuresOfHead([...features], means, row).filter((one) => stored.has(one.feature.name));
+      const stored = new Set(manifest.points.features.map((feature) => feature.name));
+      const found = featuresOfHead([...features], means, row).filter((item) => stored.has(item.feature.name));
       const wanted = found.slice(0, all ? found.length : FEW);
-      const columns = await Promise.all(wanted.map((one) => loadPointFeature(manifest, one.feature.name)));
+      const columns = await Promise.all(wanted.map((item) => loadPointFeature(manifest, item.feature.name)));
       const point = pointOf(manifest, row, prompt);
       const values = wanted.map(({ feature }, place) => ({ feature, value: columns[place]?.[point] ?? Number.NaN }));
       return { values, total: found.length };

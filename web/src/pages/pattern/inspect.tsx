@@ -75,8 +75,8 @@ export function Inspect({ pattern, tokens, bos, name, promptId }: Props) {
             describe={readout}
             label={`Attention of ${name}, ${n} tokens`}
             onHover={setHovered}
-            onLock={(one) => cell.set(one && locked && same(one, locked) ? null : one)}
-            onMove={(one) => cell.replace(one)}
+            onLock={(item) => cell.set(item && locked && same(item, locked) ? null : item)}
+            onMove={(item) => cell.replace(item)}
           />
           <div class="pattern-axes muted">rows: queries · columns: keys</div>
         </div>

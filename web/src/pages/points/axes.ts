@@ -6,8 +6,8 @@ import { x, y, z } from "./params";
 
 /** Columns of the axes, two or three; what the link leaves out or misspells is filled in. */
 export function chosenAxes(columns: readonly PointColumn[], word: string): string[] {
-  const numeric = columns.filter((one) => one.numeric);
-  const known = (id: string) => numeric.some((one) => one.id === id);
+  const numeric = columns.filter((column) => column.numeric);
+  const known = (id: string) => numeric.some((column) => column.id === id);
   const fallback = (k: number) => {
     const wanted = `${word} ${k + 1}`;
     return known(wanted) ? wanted : (numeric[k]?.id ?? "none");
@@ -20,7 +20,7 @@ export function chosenAxes(columns: readonly PointColumn[], word: string): strin
 export async function loadAxes(columns: readonly PointColumn[], ids: readonly string[]): Promise<PointAxis[]> {
   return Promise.all(
     ids.map(async (id) => {
-      const column = columns.find((one) => one.id === id) as PointColumn;
+      const column = columns.find((column) => column.id === id) as PointColumn;
       const colouring = await column.load();
       if (colouring.kind !== "amounts") throw new Error(`${column.title} cannot be an axis.`);
       return { title: column.title, values: colouring.values, unit: column.unit };

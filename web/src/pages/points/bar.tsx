@@ -30,7 +30,7 @@ export function Bar({ children }: { children: ComponentChildren }) {
 
 /** A choice of a column, by groups. */
 export function ColumnSelect({ label, value, columns, none, onChange }: ColumnSelectProps) {
-  const groups = [...new Set(columns.map((one) => one.group))];
+  const groups = [...new Set(columns.map((column) => column.group))];
   return (
     <label class="control column-select">
       <span>{label}</span>
@@ -39,10 +39,10 @@ export function ColumnSelect({ label, value, columns, none, onChange }: ColumnSe
         {groups.map((group) => (
           <optgroup key={group} label={group}>
             {columns
-              .filter((one) => one.group === group)
-              .map((one) => (
-                <option key={one.id} value={one.id}>
-                  {one.title}
+              .filter((item) => item.group === group)
+              .map((item) => (
+                <option key={item.id} value={item.id}>
+                  {item.title}
                 </option>
               ))}
           </optgroup>
@@ -54,7 +54,7 @@ export function ColumnSelect({ label, value, columns, none, onChange }: ColumnSe
 
 /** The columns of the axes; the third may be none. */
 export function AxisSelects({ columns, ids }: { columns: readonly PointColumn[]; ids: readonly string[] }) {
-  const numeric = columns.filter((one) => one.numeric);
+  const numeric = columns.filter((column) => column.numeric);
   return (
     <>
       <ColumnSelect label="x" value={ids[0] ?? ""} columns={numeric} onChange={params.x.set} />
@@ -66,7 +66,7 @@ export function AxisSelects({ columns, ids }: { columns: readonly PointColumn[];
 
 /** Which heads are shown. */
 export function HeadFilters({ manifest, base }: { manifest: Manifest; base: Base }) {
-  const deepest = Math.max(...manifest.models.map((one) => one.n_layers)) - 1;
+  const deepest = Math.max(...manifest.models.map((model) => model.n_layers)) - 1;
   const [from, to] = layers.value ?? [0, deepest];
   const set = (low: number, high: number) => layers.set(low <= 0 && high >= deepest ? null : [low, high]);
   const field = (title: string, value: number, change: (value: number) => void) => (
@@ -88,7 +88,7 @@ export function HeadFilters({ manifest, base }: { manifest: Manifest; base: Base
         <Many
           label="Models"
           values={models.value}
-          options={manifest.models.map((one) => ({ value: one.name, title: one.name }))}
+          options={manifest.models.map((model) => ({ value: model.name, title: model.name }))}
           onChange={models.set}
         />
       ) : null}
@@ -101,8 +101,8 @@ export function HeadFilters({ manifest, base }: { manifest: Manifest; base: Base
         label="Classes"
         values={classes.value}
         options={base.classes
-          .filter((one) => one.rows.length > 0)
-          .map((one) => ({ value: one.name, title: one.name, count: one.rows.length }))}
+          .filter((item) => item.rows.length > 0)
+          .map((item) => ({ value: item.name, title: item.name, count: item.rows.length }))}
         onChange={classes.set}
       />
     </>

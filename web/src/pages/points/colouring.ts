@@ -6,7 +6,7 @@ import type { PointColumn } from "./columns";
 /** Load a column's colouring; the last one stays until the next is there. */
 export function useColouring(columns: readonly PointColumn[], id: string) {
   return useResource(
-    async () => ({ id, colouring: await (columns.find((one) => one.id === id) as PointColumn).load() }),
+    async () => ({ id, colouring: await (columns.find((column) => column.id === id) as PointColumn).load() }),
     [columns, id],
     { keep: true },
   );

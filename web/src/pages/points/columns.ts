@@ -32,7 +32,7 @@ export function headColumns(manifest: Manifest, heads: Heads): PointColumn[] {
     ...manifest.points.features.map((feature) =>
       numeric(`feature ${feature.name}`, `mean ${feature.name}`, "Features", async () => {
         const [{ features }, means] = await Promise.all([loadFeatures(manifest), loadHeadMeans(manifest)]);
-        const place = features.findIndex((one) => one.name === feature.name);
+        const place = features.findIndex((item) => item.name === feature.name);
         return Float32Array.from({ length: manifest.n_heads }, (_, row) => means[row * features.length + place] ?? Number.NaN);
       }),
     ),
@@ -80,7 +80,7 @@ function ofHeads(manifest: Manifest, heads: Heads, turn: (one: Colouring) => Col
     category("model", "model", "Head", () => categories("model", heads.model, names, "")),
     ...(families.length > 1 && families.length < names.length
       ? [category("family", "model family", "Head", () =>
-          categories("model family", Uint16Array.from(heads.model, (one) => familyOf[one] ?? 0xffff), families, ""))]
+          categories("model family", Uint16Array.from(heads.model, (item) => familyOf[item] ?? 0xffff), families, ""))]
       : []),
     amount("layer", "layer", "Head", () => spanned("layer", Float32Array.from(heads.layer))),
     amount("depth", "depth", "Head", () => spanned("depth", Float32Array.from(heads.depth))),
@@ -89,8 +89,8 @@ function ofHeads(manifest: Manifest, heads: Heads, turn: (one: Colouring) => Col
   if (groups?.column.labels && groups.column.labels.length > 0) {
     const labels = groups.column.labels;
     columns.push(
-      category("class", "class group", "Head", () => ({
-        ...categories("class group", groups.values, labels, "no known class"),
+      category("class", "group of the first class", "Head", () => ({
+        ...categories("group of the first class", groups.values, labels, "no known class"),
         colours: labels.map((label) => manifest.groups[label] ?? "#777777"),
       })),
     );
@@ -122,7 +122,7 @@ function ofHeads(manifest: Manifest, heads: Heads, turn: (one: Colouring) => Col
 
 function ofPrompts(manifest: Manifest, prompts: readonly Prompt[]): PointColumn[] {
   const nHeads = manifest.n_heads;
-  const sources = [...new Set(prompts.map((one) => one.source))];
+  const sources = [...new Set(prompts.map((prompt) => prompt.source))];
   const n = manifest.points.n_prompts * nHeads;
   return [
     {
@@ -195,14 +195,14 @@ export function meanOverPrompts(all: Float32Array, nHeads: number): Float32Array
 
 /** Column that the link colours by; else by class where heads have one, else the first. */
 export function colourColumn(columns: readonly PointColumn[], asked: string, byClass: boolean): string {
-  const known = (id: string) => columns.some((one) => one.id === id);
+  const known = (id: string) => columns.some((column) => column.id === id);
   if (known(asked)) return asked;
   return byClass && known("class") ? "class" : (columns[0]?.id ?? "");
 }
 
 /** The next or previous column to colour by, around the ends. */
 export function cycled(columns: readonly PointColumn[], id: string, by: number): string {
-  const at = columns.findIndex((one) => one.id === id);
+  const at = columns.findIndex((column) => column.id === id);
   const next = columns[(((at + by) % columns.length) + columns.length) % columns.length];
   return next?.id ?? id;
 }

@@ -53,7 +53,7 @@ export function Plot(props: PlotProps) {
   const colours = useMemo(() => colourPoints(colouring, n), [colouring, n]);
   const shown = useMemo(
     () => both(passing, legendPasses(colouring, filter, n)),
-    [passing, colouring, n, filter.hidden.join("\n"), filter.low, filter.high],
+    [passing, colouring, n, JSON.stringify(filter.hidden), filter.low, filter.high],
   );
   const counts = useMemo(
     () => (colouring.kind === "categories" ? countCategories(colouring, passing, n) : []),
@@ -72,10 +72,10 @@ export function Plot(props: PlotProps) {
   ];
   const listed = () => selection.mask ?? shown ?? new Uint8Array(n).fill(1);
   const table = () => {
-    const titles = [...props.naming.titles, ...axes.map((one) => one.title), colouring.title];
+    const titles = [...props.naming.titles, ...axes.map((axis) => axis.title), colouring.title];
     const rows = [...pointsOf(listed())].map((point) => [
       ...props.naming.of(point),
-      ...axes.map((one) => one.values[point] ?? null),
+      ...axes.map((axis) => axis.values[point] ?? null),
       colouring.kind === "amounts" ? (colouring.values[point] ?? null) : (colouring.labels[colouring.codes[point] ?? -1] ?? null),
     ]);
     return { titles, rows };
@@ -122,7 +122,7 @@ export function Plot(props: PlotProps) {
           />
         </Points3d>
         <p class="points-caption muted">
-          {props.label}, by {axes.slice(0, flat ? 2 : 3).map((one) => one.title).join(" × ")}. {describe(n, shown, axes)}
+          {props.label}, by {axes.slice(0, flat ? 2 : 3).map((item) => item.title).join(" × ")}. {describe(n, shown, axes)}
         </p>
       </div>
       <div class="points-status">

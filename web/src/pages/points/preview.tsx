@@ -77,8 +77,8 @@ export function HeadPreview({ manifest, base, said, row }: PreviewProps & { row:
         <HeadLink head={headName(manifest, row)} />
       </strong>
       <div class="points-preview-tags">
-        {classes.map((one) => (
-          <ClassTag key={one.class.name} class={one.class} tags={one.tags} />
+        {classes.map((headClass) => (
+          <ClassTag key={headClass.class.name} class={headClass.class} tags={headClass.tags} />
         ))}
       </div>
       <div class="muted">{said}</div>

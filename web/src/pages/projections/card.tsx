@@ -50,7 +50,7 @@ export function ProjectionCard({ manifest, projection, colours, colourId, mostTr
         />
       ) : (
         <span class="projection-wait muted" data-waiting={near && placed.status !== "failed" ? "true" : undefined}>
-          {placed.status === "failed" ? "cannot be read" : ""}
+          {placed.status === "failed" ? "Not loaded" : ""}
         </span>
       )}
       <span class="projection-numbers number">

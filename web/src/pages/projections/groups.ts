@@ -40,10 +40,10 @@ export function projectionPasses(one: Projection, filter: ProjectionFilter): boo
 
 /** Arrange projections; methods without neighbours (0) come last, in a column of their own. */
 export function projectionTables(projections: readonly Projection[]): ProjectionTable[] {
-  const scopes = [...new Set(projections.map((one) => one.scope))];
+  const scopes = [...new Set(projections.map((projection) => projection.scope))];
   return scopes.map((scope) => {
-    const within = projections.filter((one) => one.scope === scope);
-    const neighbours = [...new Set(within.map((one) => one.n_neighbors))].sort((a, b) => (a || 1e9) - (b || 1e9));
+    const within = projections.filter((projection) => projection.scope === scope);
+    const neighbours = [...new Set(within.map((projection) => projection.n_neighbors))].sort((a, b) => (a || 1e9) - (b || 1e9));
     const rows = new Map<string, ProjectionRow>();
     for (const one of within) {
       const key = [one.method, one.metric, one.n_components].join("\n");
@@ -61,9 +61,9 @@ export function projectionTables(projections: readonly Projection[]): Projection
 /** Of each dimension the projection that keeps most neighbours; ties keep all. */
 export function best(projections: readonly Projection[], measure: "trustworthiness" | "continuity"): Set<Projection> {
   const found = new Set<Projection>();
-  for (const dimensions of new Set(projections.map((one) => one.n_components))) {
-    const same = projections.filter((one) => one.n_components === dimensions);
-    const top = Math.max(...same.map((one) => one[measure] ?? Number.NEGATIVE_INFINITY));
+  for (const dimensions of new Set(projections.map((projection) => projection.n_components))) {
+    const same = projections.filter((projection) => projection.n_components === dimensions);
+    const top = Math.max(...same.map((projection) => projection[measure] ?? Number.NEGATIVE_INFINITY));
     for (const one of same) if (one[measure] === top) found.add(one);
   }
   return found;

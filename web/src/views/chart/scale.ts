@@ -56,7 +56,13 @@ export function extent(values: Iterable<number | null | undefined>): [number, nu
 /** An axis on a screen. */
 export interface Placed {
   at: (value: number) => number;
-  ticks: { at: number; text: string }[];
+  ticks: Tick[];
+}
+
+/** A tick of an axis: its position in pixels, and its text. */
+export interface Tick {
+  at: number;
+  text: string;
 }
 
 /** Place an axis between two positions; `count` is about how many ticks. */
@@ -67,12 +73,31 @@ export function place(axis: Axis, from: number, to: number, count: number): Plac
   const format = scale.tickFormat(count);
   return {
     at: (value) => scale(value),
-    ticks: scale.ticks(count).map((tick) => ({ at: scale(tick), text: format(tick) })),
+    ticks: spacedTicks(
+      scale.ticks(count).map((tick) => ({ at: scale(tick), text: format(tick) })),
+      from > to,
+    ),
   };
 }
 
-/** Room of a tick's text, in pixels. */
-const TICK = 34;
+/** Width of a character of a tick, and the least gap between two ticks, in pixels. */
+const CHARACTER = 6.6;
+const GAP = 10;
+/** Least distance of ticks on a vertical axis: the height of a line. */
+const LINE = 18;
+
+/** Whether the texts of two ticks do not touch. On a vertical axis they need the height of a line. */
+function apart(a: Tick, b: Tick, vertical: boolean): boolean {
+  const room = vertical ? LINE : ((a.text.length + b.text.length) / 2) * CHARACTER + GAP;
+  return Math.abs(a.at - b.at) >= room;
+}
+
+/** Ticks whose texts do not touch, in their order; earlier ones are kept. */
+export function spacedTicks(ticks: readonly Tick[], vertical: boolean): Tick[] {
+  const kept: Tick[] = [];
+  for (const tick of ticks) if (kept.every((other) => apart(other, tick, vertical))) kept.push(tick);
+  return kept;
+}
 
 /** Square roots: ticks are round numbers from the largest down to 0, as far as there is room. */
 function placeRoot({ domain }: Axis, from: number, to: number): Placed {
@@ -83,13 +108,10 @@ function placeRoot({ domain }: Axis, from: number, to: number): Placed {
   for (let decade = Math.ceil(Math.log10(size)); decade > Math.log10(size) - 4; decade--) {
     for (const step of [1, 0.5, 0.2]) values.push(step * 10 ** decade, -step * 10 ** decade);
   }
-  const ticks: Placed["ticks"] = [];
-  for (const value of values) {
-    const at = scale(value);
-    const free = ticks.every((tick) => Math.abs(tick.at - at) >= TICK);
-    if (value >= low && value <= high && free) ticks.push({ at, text: figure(value) });
-  }
-  return { at: (value) => scale(value), ticks };
+  const ticks = values
+    .filter((value) => value >= low && value <= high)
+    .map((value) => ({ at: scale(value), text: figure(value) }));
+  return { at: (value) => scale(value), ticks: spacedTicks(ticks, from > to) };
 }
 
 /** Mean of the finite values; NaN of none. */

@@ -11,9 +11,9 @@ export function Select<T extends string>({ label, value, options, onChange }: Se
     <label class="control">
       <span>{label}</span>
       <select value={value} onChange={(event) => onChange(event.currentTarget.value as T)}>
-        {options.map((one) => (
-          <option key={one.value} value={one.value} title={one.help}>
-            {one.title}
+        {options.map((item) => (
+          <option key={item.value} value={item.value} title={item.help}>
+            {item.title}
           </option>
         ))}
       </select>
@@ -63,10 +63,10 @@ export function Many({ label, values, options, onChange, none = "all" }: ManyPro
   const summary =
     values.length === 0 ? none : values.length === 1 ? values[0] : `${values.length} chosen`;
   const words = filter.toLowerCase();
-  const matching = options.filter((one) => one.title.toLowerCase().includes(words));
+  const matching = options.filter((option) => option.title.toLowerCase().includes(words));
   const shown = matching.slice(0, MOST);
   const toggle = (value: string) =>
-    onChange(values.includes(value) ? values.filter((one) => one !== value) : [...values, value]);
+    onChange(values.includes(value) ? values.filter((item) => item !== value) : [...values, value]);
   return (
     <details class="control many" ref={details} onToggle={(event) => keepInside(event.currentTarget)}>
       <summary>
@@ -87,15 +87,15 @@ export function Many({ label, values, options, onChange, none = "all" }: ManyPro
             Clear
           </button>
         </div>
-        {shown.map((one) => (
-          <label key={one.value}>
+        {shown.map((item) => (
+          <label key={item.value}>
             <input
               type="checkbox"
-              checked={values.includes(one.value)}
-              onChange={() => toggle(one.value)}
+              checked={values.includes(item.value)}
+              onChange={() => toggle(item.value)}
             />
-            <span>{one.title}</span>
-            {one.count === undefined ? null : <span class="muted">{one.count}</span>}
+            <span>{item.title}</span>
+            {item.count === undefined ? null : <span class="muted">{item.count}</span>}
           </label>
         ))}
         {matching.length > MOST ? (

@@ -47,7 +47,7 @@ export function top(linkage: Float32Array, most: number): Drawn {
 
 /** Places across: ends at equal distances, in the order of the tree. */
 export function place(root: Drawn, width: number): Placed {
-  const tree = hierarchy<Drawn>(root, (one) => one.children);
+  const tree = hierarchy<Drawn>(root, (item) => item.children);
   return cluster<Drawn>()
     .size([width, 1])
     .separation(() => 1)(tree);

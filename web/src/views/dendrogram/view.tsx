@@ -117,7 +117,7 @@ function Branch({ node, y, cluster, colour, full, onPick, onHover }: BranchProps
 function Scale({ y, most }: { y: (height: number) => number; most: number }) {
   const rough = most / 4;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = ([1, 2, 5].find((one) => one * power >= rough) ?? 10) * power;
+  const step = ([1, 2, 5].find((item) => item * power >= rough) ?? 10) * power;
   const ticks = Array.from({ length: Math.floor(most / step) + 1 }, (_, i) => i * step);
   return (
     <>

@@ -105,7 +105,7 @@ function addBox(
     colour: style[`border${side}Color`],
   }));
   const [top, right, bottom, left] = borders as [Border, Border, Border, Border];
-  if (borders.every((one) => one.width === top.width && one.colour === top.colour)) {
+  if (borders.every((border) => border.width === top.width && border.colour === top.colour)) {
     if (top.width === 0 || !visible(top.colour)) return;
     const half = top.width / 2;
     into.append(

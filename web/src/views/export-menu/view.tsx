@@ -37,13 +37,13 @@ export function ExportMenu({ target, name, data = [] }: ExportMenuProps) {
       >
         SVG
       </button>
-      {data.map((one) => (
+      {data.map((format) => (
         <button
-          key={one.title}
+          key={format.title}
           type="button"
-          onClick={() => saveBlob(new Blob([one.make()], { type: one.type }), fileName(name, one.extension))}
+          onClick={() => saveBlob(new Blob([format.make()], { type: format.type }), fileName(name, format.extension))}
         >
-          {one.title}
+          {format.title}
         </button>
       ))}
       {busy ? <span class="muted" role="status">saving…</span> : null}

@@ -38,11 +38,11 @@ export function HeadEffects({ head, rows }: HeadEffectsProps) {
 /** One measure; the axis is that of all heads of the model. */
 function Effect({ row, rows }: { row: AblationRow; rows: readonly AblationRow[] }) {
   const peers = rows.filter(
-    (one) =>
-      one.kind === row.kind &&
-      one.model === row.model &&
-      one.method === row.method &&
-      measureId(one) === measureId(row),
+    (item) =>
+      item.kind === row.kind &&
+      item.model === row.model &&
+      item.method === row.method &&
+      measureId(item) === measureId(row),
   );
   const rank = effectRank(peers, row);
   return (

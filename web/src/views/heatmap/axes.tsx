@@ -2,10 +2,21 @@ import type { ComponentChildren } from "preact";
 import type { AxisGroup } from "./api";
 import type { Frame } from "./frame";
 
-/** Width of the labels left of the matrix, and above it. */
-export const MARGIN = 66;
+/** Least width of the labels left of the matrix, and least height of those above it. */
+const LEAST_MARGIN = 66;
+/** Width that the names of the groups and the gaps take of it. */
+const GROUPS = 26;
 /** Rough width of a character of the labels. */
-const CHARACTER = 6.2;
+const CHARACTER = 6.4;
+/** Characters of a place's label that are written. */
+const LONGEST = 14;
+
+/** Width of the labels left of the matrix, so that the longest does not touch the groups' names. */
+export function marginFor(labels: Iterable<string>): number {
+  let longest = 0;
+  for (const label of labels) longest = Math.max(longest, Math.min(LONGEST, label.length));
+  return Math.max(LEAST_MARGIN, Math.ceil(GROUPS + longest * CHARACTER));
+}
 /** Least distance of labels along an axis. */
 const APART = 13;
 
@@ -15,6 +26,7 @@ interface AxesProps {
   frame: Frame;
   /** Of the matrix, in pixels. */
   side: number;
+  margin: number;
   groups: readonly AxisGroup[];
   inner: readonly AxisGroup[];
   placeLabel: (place: number) => string;
@@ -22,20 +34,20 @@ interface AxesProps {
 }
 
 /** Labels and lines of both axes, in an SVG that lies over the matrix. */
-export function Axes({ n, frame, side, groups, inner, placeLabel, children }: AxesProps) {
-  const size = side + MARGIN;
+export function Axes({ n, frame, side, margin, groups, inner, placeLabel, children }: AxesProps) {
+  const size = side + margin;
   const cell = side / frame.cells;
   const lines = (first: number) =>
-    visible(groups, frame, side, first).filter((one) => one.start > 0.5);
+    visible(groups, frame, side, first).filter((item) => item.start > 0.5);
   return (
     <svg class="heatmap-axes" width={size} height={size} viewBox={`0 0 ${size} ${size}`} aria-hidden="true">
-      <g transform={`translate(0 ${MARGIN})`}>
-        <Labels axis="left" {...{ n, frame, side, cell, groups, inner, placeLabel }} />
+      <g transform={`translate(0 ${margin})`}>
+        <Labels axis="left" {...{ n, frame, side, margin, cell, groups, inner, placeLabel }} />
       </g>
-      <g transform={`translate(${MARGIN} 0)`}>
-        <Labels axis="top" {...{ n, frame, side, cell, groups, inner, placeLabel }} />
+      <g transform={`translate(${margin} 0)`}>
+        <Labels axis="top" {...{ n, frame, side, margin, cell, groups, inner, placeLabel }} />
       </g>
-      <g transform={`translate(${MARGIN} ${MARGIN})`}>
+      <g transform={`translate(${margin} ${margin})`}>
         {lines(frame.left).map(({ start }) => (
           <line key={start} class="heatmap-line" x1={start} x2={start} y1={0} y2={side} />
         ))}
@@ -80,7 +92,7 @@ function spaced(extents: readonly Extent[]): Extent[] {
 }
 
 function Labels(props: Omit<AxesProps, "children"> & { axis: "left" | "top"; cell: number }) {
-  const { axis, frame, side, cell, groups, placeLabel } = props;
+  const { axis, frame, side, margin, cell, groups, placeLabel } = props;
   const first = axis === "left" ? frame.top : frame.left;
   const outer = visible(groups, frame, side, first);
   const inner =
@@ -89,25 +101,25 @@ function Labels(props: Omit<AxesProps, "children"> & { axis: "left" | "top"; cel
       : visible(props.inner, frame, side, first);
   return (
     <>
-      {outer.map((one) => {
-        const room = Math.floor((one.end - one.start - 4) / CHARACTER);
-        const middle = (one.start + one.end) / 2;
+      {outer.map((extent) => {
+        const room = Math.floor((extent.end - extent.start - 4) / CHARACTER);
+        const middle = (extent.start + extent.end) / 2;
         const place = axis === "left" ? `translate(12 ${middle}) rotate(-90)` : `translate(${middle} 12)`;
-        return room < 2 ? null : (
-          <text key={one.start} transform={place} text-anchor="middle" class="heatmap-group">
-            {shorten(one.label, room)}
+        return room < Math.min(4, extent.label.length) ? null : (
+          <text key={extent.start} transform={place} text-anchor="middle" class="heatmap-group">
+            {shorten(extent.label, room)}
           </text>
         );
       })}
-      {spaced(inner).map((one) => {
-        const middle = (one.start + one.end) / 2;
+      {spaced(inner).map((extent) => {
+        const middle = (extent.start + extent.end) / 2;
         const place =
           axis === "left"
-            ? `translate(${MARGIN - 5} ${middle + 4})`
-            : `translate(${middle + 4} ${MARGIN - 5}) rotate(-90)`;
+            ? `translate(${margin - 5} ${middle + 4})`
+            : `translate(${middle + 4} ${margin - 5}) rotate(-90)`;
         return (
-          <text key={one.start} transform={place} text-anchor={axis === "left" ? "end" : "start"}>
-            {one.label}
+          <text key={extent.start} transform={place} text-anchor={axis === "left" ? "end" : "start"}>
+            {shorten(extent.label, LONGEST)}
           </text>
         );
       })}

@@ -1,7 +1,7 @@
 import "./view.css";
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { useWidth } from "../../state/width";
-import { Axes, MARGIN } from "./axes";
+import { Axes, marginFor } from "./axes";
 import type { HeatmapProps } from "./api";
 import { cellAt, pan, showing, whole, zoomAt, type Frame } from "./frame";
 import { useGestures } from "./gestures";
@@ -26,7 +26,12 @@ export function Heatmap(props: HeatmapProps) {
   const { n } = matrix;
   const { ref, width } = useWidth<HTMLDivElement>();
   const height = useViewportHeight();
-  const side = Math.max(0, Math.min(width - MARGIN, Math.max(320, height - ABOVE), LARGEST));
+  const { placeLabel, inner } = props;
+  const margin = useMemo(
+    () => marginFor([...inner.map((extent) => extent.label), ...Array.from({ length: n }, (_, place) => placeLabel(place))]),
+    [order, inner, n],
+  );
+  const side = Math.max(0, Math.min(width - margin, Math.max(320, height - ABOVE), LARGEST));
   const canvas = useRef<HTMLCanvasElement>(null);
   const [cell, setCell] = useState<Cell | null>(null);
   const open = (one: Cell) => onOpen(one.row, one.column);
@@ -64,7 +69,7 @@ export function Heatmap(props: HeatmapProps) {
   const zoomed = frame.cells < n;
   return (
     <div class="heatmap" ref={ref}>
-      <div class="heatmap-square" style={{ width: side + MARGIN, height: side + MARGIN }}>
+      <div class="heatmap-square" style={{ width: side + margin, height: side + margin }}>
         <canvas
           ref={canvas}
           class="heatmap-canvas"
@@ -72,10 +77,10 @@ export function Heatmap(props: HeatmapProps) {
           role="application"
           aria-label={`${label}. Arrows move from cell to cell, plus and minus zoom, 0 shows all, Enter opens.`}
           data-zoomed={zoomed}
-          style={{ left: MARGIN, top: MARGIN, width: side, height: side }}
+          style={{ left: margin, top: margin, width: side, height: side }}
           onKeyDown={onKeyDown}
         />
-        <Axes {...props} n={n} side={side}>
+        <Axes {...props} n={n} side={side} margin={margin}>
           {cell ? <Marker cell={cell} frame={frame} side={side} /> : null}
         </Axes>
       </div>

@@ -18,8 +18,10 @@ export function LayerHeadGrid(props: LayerHeadGridProps) {
   const height = TOP + nLayers * cell + 1;
   const find = (event: MouseEvent): { layer: number; index: number } => {
     const box = svg.current?.getBoundingClientRect();
-    const x = event.clientX - (box?.left ?? 0);
-    const y = event.clientY - (box?.top ?? 0);
+    // Where there is less room than the grid needs, the style sheet makes it smaller.
+    const zoom = box && box.width > 0 ? width / box.width : 1;
+    const x = (event.clientX - (box?.left ?? 0)) * zoom;
+    const y = (event.clientY - (box?.top ?? 0)) * zoom;
     return { layer: Math.floor((y - TOP) / cell), index: Math.floor((x - LEFT) / cell) };
   };
   const onClick = (event: MouseEvent) => {

@@ -5,17 +5,17 @@ import type { LegendProps } from "./api";
 export function Legend({ label, entries, hidden = [], onToggle }: LegendProps) {
   return (
     <ul class="legend" aria-label={label}>
-      {entries.map((one) => {
-        const off = hidden.includes(one.key);
+      {entries.map((entry) => {
+        const off = hidden.includes(entry.key);
         const words = (
           <>
-            <span class="legend-dot" style={{ background: one.colour }} aria-hidden="true" />
-            <span>{one.title}</span>
-            {one.count === undefined ? null : <span class="muted">{one.count}</span>}
+            <span class="legend-dot" style={{ background: entry.colour }} aria-hidden="true" />
+            <span>{entry.title}</span>
+            {entry.count === undefined ? null : <span class="muted">{entry.count}</span>}
           </>
         );
         return (
-          <li key={one.key}>
+          <li key={entry.key}>
             {onToggle ? (
               <span
                 class="legend-switch"
@@ -23,11 +23,11 @@ export function Legend({ label, entries, hidden = [], onToggle }: LegendProps) {
                 tabIndex={0}
                 aria-pressed={!off}
                 data-off={off}
-                onClick={() => onToggle(one.key)}
+                onClick={() => onToggle(entry.key)}
                 onKeyDown={(event) => {
                   if (event.key !== "Enter" && event.key !== " ") return;
                   event.preventDefault();
-                  onToggle(one.key);
+                  onToggle(entry.key);
                 }}
               >
                 {words}

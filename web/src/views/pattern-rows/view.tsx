@@ -40,16 +40,16 @@ function Group<T extends RowHead>(props: PatternRowsProps<T> & { group: RowGroup
         </div>
       </div>
       {group.heads.length === 0 ? <p class="muted">{group.empty}</p> : null}
-      {group.heads.map((one) => (
-        <div class="pattern-rows-line" role="row" key={one.row}>
+      {group.heads.map((item) => (
+        <div class="pattern-rows-line" role="row" key={item.row}>
           <div class="pattern-rows-info" role="rowheader">
-            {info(one, group)}
+            {info(item, group)}
           </div>
           {prompts.map(({ place, prompt }) => (
             <div role="cell" key={place}>
               <PatternCell
-                head={one.head}
-                row={one.row}
+                head={item.head}
+                row={item.row}
                 prompt={place}
                 promptId={shortId(prompt)}
                 size={size}

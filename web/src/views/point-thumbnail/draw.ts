@@ -36,9 +36,9 @@ export function dots(x: Float32Array, y: Float32Array, z: Float32Array | null): 
   seen.sort((a, b) => a.depth - b.depth);
   const fit = (value: number) => 0.5 + (0.5 - MARGIN) * (value / reach);
   return {
-    points: Uint32Array.from(seen, (one) => one.point),
-    left: Float32Array.from(seen, (one) => fit(one.left)),
-    top: Float32Array.from(seen, (one) => fit(one.top)),
+    points: Uint32Array.from(seen, (item) => item.point),
+    left: Float32Array.from(seen, (item) => fit(item.left)),
+    top: Float32Array.from(seen, (item) => fit(item.top)),
   };
 }
 

@@ -33,13 +33,13 @@ export function startCamera(flat: boolean, aspect: number): CameraState {
 /** As text for a link: target, turn, distance. */
 export function writeCamera({ target, turn, distance }: CameraState): string {
   const numbers = [...target.toArray(), ...turn.toArray(), distance];
-  return numbers.map((one) => String(Number(one.toFixed(4)))).join(",");
+  return numbers.map((item) => String(Number(item.toFixed(4)))).join(",");
 }
 
 /** Read what `writeCamera` wrote; null if it is anything else. */
 export function readCamera(text: string): CameraState | null {
-  const numbers = text.split(",").map((one) => (one.trim() === "" ? Number.NaN : Number(one)));
-  if (numbers.length !== 8 || !numbers.every((one) => Number.isFinite(one) && Math.abs(one) < 1e4)) return null;
+  const numbers = text.split(",").map((item) => (item.trim() === "" ? Number.NaN : Number(item)));
+  if (numbers.length !== 8 || !numbers.every((item) => Number.isFinite(item) && Math.abs(item) < 1e4)) return null;
   const [tx, ty, tz, x, y, z, w, distance] = numbers as [number, number, number, number, number, number, number, number];
   const turn = new Quaternion(x, y, z, w);
   if (turn.length() < 0.1) return null;

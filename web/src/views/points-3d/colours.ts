@@ -68,7 +68,7 @@ export function amountColour(share: number): string {
 /** Red, green, blue of every point. */
 export function colourPoints(colouring: Colouring, n: number): Uint8Array {
   const bytes = new Uint8Array(3 * n);
-  const table = (colours: readonly string[]) => Uint8Array.from(colours.flatMap((one) => bytesOf(one)));
+  const table = (colours: readonly string[]) => Uint8Array.from(colours.flatMap((item) => bytesOf(item)));
   const none = table([NONE]);
   if (colouring.kind === "categories") {
     const colours = table(colouring.colours);

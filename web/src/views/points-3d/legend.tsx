@@ -47,30 +47,30 @@ function Entries({ colouring, counts, filter, onFilter }: LegendProps & { colour
   const all = [
     ...labels.map((label, i) => ({ label, title: label, colour: colours[i] ?? NONE, count: counts[i] ?? 0 })),
     { label: "", title: colouring.none, colour: NONE, count: counts[labels.length] ?? 0 },
-  ].filter((one) => one.count > 0 || hidden.has(one.label));
+  ].filter((item) => item.count > 0 || hidden.has(item.label));
   const set = (labelsHidden: string[]) => onFilter({ ...filter, hidden: labelsHidden });
   const toggle = (label: string) =>
-    set(hidden.has(label) ? filter.hidden.filter((one) => one !== label) : [...filter.hidden, label]);
-  const only = (label: string) => set(all.map((one) => one.label).filter((one) => one !== label));
+    set(hidden.has(label) ? filter.hidden.filter((item) => item !== label) : [...filter.hidden, label]);
+  const only = (label: string) => set(all.map((item) => item.label).filter((item) => item !== label));
   return (
     <>
       <div class="points-legend-entries">
-        {all.map((one) => (
+        {all.map((item) => (
           <label
-            key={one.label}
+            key={item.label}
             class="points-legend-entry"
-            data-hidden={hidden.has(one.label)}
+            data-hidden={hidden.has(item.label)}
             title="Click: hide or show. Alt + click: only this."
             onClick={(event) => {
               if (!event.altKey) return;
               event.preventDefault();
-              only(one.label);
+              only(item.label);
             }}
           >
-            <input type="checkbox" checked={!hidden.has(one.label)} onChange={() => toggle(one.label)} />
-            <span class="points-legend-dot" style={{ background: one.colour }} aria-hidden="true" />
-            <bdi class="points-legend-label">{one.title}</bdi>
-            <span class="muted number">{one.count.toLocaleString("en")}</span>
+            <input type="checkbox" checked={!hidden.has(item.label)} onChange={() => toggle(item.label)} />
+            <span class="points-legend-dot" style={{ background: item.colour }} aria-hidden="true" />
+            <bdi class="points-legend-label">{item.title}</bdi>
+            <span class="muted number">{item.count.toLocaleString("en")}</span>
           </label>
         ))}
       </div>

@@ -81,19 +81,19 @@ function Ticks({ axes, placed, view }: Part) {
   const [formatX, formatY] = [x.tickFormat(width / 110), y.tickFormat(height / 70)];
   return (
     <g class="points-3d-ticks">
-      {xs.filter((one) => x(one) > 60 && x(one) < width - 20).map((one) => (
-        <g key={`x${one}`}>
-          <line x1={x(one)} x2={x(one)} y1={height} y2={height - 5} />
-          <text x={x(one)} y={height - 8} text-anchor="middle">
-            {formatX(one)}
+      {xs.filter((item) => x(item) > 60 && x(item) < width - 20).map((item) => (
+        <g key={`x${item}`}>
+          <line x1={x(item)} x2={x(item)} y1={height} y2={height - 5} />
+          <text x={x(item)} y={height - 8} text-anchor="middle">
+            {formatX(item)}
           </text>
         </g>
       ))}
-      {ys.filter((one) => y(one) > 40 && y(one) < height - 26).map((one) => (
-        <g key={`y${one}`}>
-          <line x1={0} x2={5} y1={y(one)} y2={y(one)} />
-          <text x={8} y={y(one) + 4}>
-            {formatY(one)}
+      {ys.filter((item) => y(item) > 40 && y(item) < height - 26).map((item) => (
+        <g key={`y${item}`}>
+          <line x1={0} x2={5} y1={y(item)} y2={y(item)} />
+          <text x={8} y={y(item) + 4}>
+            {formatY(item)}
           </text>
         </g>
       ))}

@@ -31,7 +31,7 @@ export function Points3d(props: Points3dProps) {
   const [open, setOpen] = useState({ help: false, orientation: true, statistics: false, legend: true });
   const flat = axes.length < 3 || props.flat === true;
   const placed = useMemo(() => place(axes), axes.map((axis) => axis.values));
-  const named = labels.map((one) => one.point);
+  const named = labels.map((label) => label.point);
   const look = useMemo(
     () => looks(colours, { finite: placed.finite, shown, selected, named }),
     [placed, colours, shown, selected, named.join()],
@@ -95,7 +95,7 @@ export function Points3d(props: Points3dProps) {
   });
   const onKey = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const ofPage = compact ? undefined : props.keys?.find((one) => one.key === event.key);
+    const ofPage = compact ? undefined : props.keys?.find((key) => key.key === event.key);
     const action = ofPage ? () => ofPage.run(hover.current?.point ?? null) : actions[keyOf(event)];
     if (!action) return;
     event.preventDefault();

@@ -16,11 +16,11 @@ export function arrange<Row>(
     return words.every((word) => text.includes(word));
   });
   const down = sort.startsWith("-");
-  const column = columns.find((one) => one.name === (down ? sort.slice(1) : sort));
+  const column = columns.find((column) => column.name === (down ? sort.slice(1) : sort));
   if (!column) return kept;
   const keyed = kept.map((row) => ({ row, value: column.value(row) }));
   keyed.sort((a, b) => compare(a.value, b.value, down));
-  return keyed.map((one) => one.row);
+  return keyed.map((item) => item.row);
 }
 
 const collator = new Intl.Collator("en", { numeric: true });
