@@ -56,8 +56,8 @@ export function decodeValues(
   length = Math.floor((buffer.byteLength - offset) / SIZES[dtype]),
 ): Values {
   if (offset < 0 || offset + length * SIZES[dtype] > buffer.byteLength) {
-    const wanted = `${length} values of ${dtype} at byte ${offset}`;
-    throw new RangeError(`${wanted} do not fit in ${buffer.byteLength} bytes`);
+    const asked = `${length} values of ${dtype} at byte ${offset}`;
+    throw new RangeError(`${asked} do not fit in ${buffer.byteLength} bytes`);
   }
   switch (dtype) {
     case "float16":

@@ -31,10 +31,10 @@ export function loadClassesByHead(manifest: Manifest): Promise<Map<number, Tagge
 export function classesByHead(classes: HeadClass[], tags: ClassTag[]): Map<number, TaggedClass[]> {
   const byHead = new Map<number, TaggedClass[]>();
   const cited = groupTags(tags);
-  for (const one of classes) {
-    for (const row of one.rows) {
+  for (const headClass of classes) {
+    for (const row of headClass.rows) {
       const list = byHead.get(row) ?? [];
-      list.push({ class: one, tags: cited.get(`${row} ${one.name}`) ?? [] });
+      list.push({ class: headClass, tags: cited.get(`${row} ${headClass.name}`) ?? [] });
       byHead.set(row, list);
     }
   }

@@ -102,13 +102,13 @@ export function carryOver(
     overlapsOf(name, heads, labels, nClusters).map((item) => (item < THRESHOLD ? 0 : item)),
   );
   const columns = assign(overlaps, nClusters);
-  const found: NamedClusters = { names: new Map(), unassigned: [] };
+  const carried: NamedClusters = { names: new Map(), unassigned: [] };
   names.forEach((name, row) => {
     const cluster = columns[row] ?? -1;
-    if (cluster >= 0 && (overlaps[row]?.[cluster] ?? 0) > 0) found.names.set(cluster, name);
-    else found.unassigned.push(name);
+    if (cluster >= 0 && (overlaps[row]?.[cluster] ?? 0) > 0) carried.names.set(cluster, name);
+    else carried.unassigned.push(name);
   });
-  return found;
+  return carried;
 }
 
 function overlapsOf(

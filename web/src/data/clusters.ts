@@ -10,8 +10,8 @@ export function clusteringId({ method, metric }: Clustering): string {
 
 /** A clustering by its short name; the first one if the name is empty or unknown. */
 export function clusteringOf(manifest: Manifest, id: string): Clustering | null {
-  const found = manifest.clusterings.find((clustering) => clusteringId(clustering) === id);
-  return found ?? manifest.clusterings[0] ?? null;
+  const named = manifest.clusterings.find((clustering) => clusteringId(clustering) === id);
+  return named ?? manifest.clusterings[0] ?? null;
 }
 
 /** Cluster number per head; -1 is unclustered. */

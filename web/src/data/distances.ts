@@ -138,19 +138,19 @@ export function nullPercentile(
   head: number,
   other: number,
 ): number | null {
-  const here = layerOf(manifest, head);
-  const there = layerOf(manifest, other);
+  const first = layerOf(manifest, head);
+  const second = layerOf(manifest, other);
   const distance = rowOf(block, head)[other] as number;
   if (!Number.isFinite(distance) || block.nNearest !== null) return null;
-  const same = here.first === there.first;
+  const same = first.first === second.first;
   let nearer = 0;
   let equal = 0;
   let pairs = 0;
-  for (let i = here.first; i < here.first + here.count; i++) {
+  for (let i = first.first; i < first.first + first.count; i++) {
     const row = rowOf(block, i);
     // Within one layer each pair is taken once, and no head is paired with itself.
-    const start = same ? i + 1 : there.first;
-    for (let j = start; j < there.first + there.count; j++) {
+    const start = same ? i + 1 : second.first;
+    for (let j = start; j < second.first + second.count; j++) {
       if ((i === head && j === other) || (same && i === other && j === head)) continue;
       const value = row[j] as number;
       if (!Number.isFinite(value)) continue;

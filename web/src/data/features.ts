@@ -38,9 +38,9 @@ export function featuresOfHead(
 ): FeatureOfHead[] {
   const width = features.length;
   const nHeads = width === 0 ? 0 : means.length / width;
-  const found: FeatureOfHead[] = [];
+  const unusual: FeatureOfHead[] = [];
   features.forEach((feature, place) => {
-    const own = means[row * width + place] as number;
+    const mean = means[row * width + place] as number;
     let sum = 0;
     let count = 0;
     let below = 0;
@@ -49,7 +49,7 @@ export function featuresOfHead(
       if (!Number.isFinite(value)) continue;
       sum += value;
       count += 1;
-      if (value < own) below += 1;
+      if (value < mean) below += 1;
     }
     const centre = sum / count;
     let squares = 0;
@@ -60,8 +60,8 @@ export function featuresOfHead(
     // The spread of the sample of heads, as in Python (`ddof=0`).
     const spread = Math.sqrt(squares / count);
     // Rounding noise of a constant is no variation.
-    if (!Number.isFinite(own) || !(spread > 1e-9 * Math.max(1, Math.abs(centre)))) return;
-    found.push({ feature, mean: own, z: (own - centre) / spread, percentile: (100 * below) / count });
+    if (!Number.isFinite(mean) || !(spread > 1e-9 * Math.max(1, Math.abs(centre)))) return;
+    unusual.push({ feature, mean, z: (mean - centre) / spread, percentile: (100 * below) / count });
   });
-  return found.sort((a, b) => Math.abs(b.z) - Math.abs(a.z));
+  return unusual.sort((a, b) => Math.abs(b.z) - Math.abs(a.z));
 }

@@ -80,19 +80,19 @@ export function loadHeads(manifest: Manifest): Promise<Heads> {
     const buffer = await bytes(table.file);
     const decoded = new Map<string, Values>();
     const column = (name: string) => {
-      const found = findColumn(table, name);
-      if (!found) return null;
+      const stored = findColumn(table, name);
+      if (!stored) return null;
       let values = decoded.get(name);
       if (!values) {
-        values = decodeColumn(buffer, found);
+        values = decodeColumn(buffer, stored);
         decoded.set(name, values);
       }
-      return { values, column: found };
+      return { values, column: stored };
     };
     const needed = (name: string): Values => {
-      const found = column(name);
-      if (!found) throw new DataError(table.file, `has no column ${name}`);
-      return found.values;
+      const stored = column(name);
+      if (!stored) throw new DataError(table.file, `has no column ${name}`);
+      return stored.values;
     };
     return {
       n: table.n_rows,
@@ -102,8 +102,8 @@ export function loadHeads(manifest: Manifest): Promise<Heads> {
       depth: needed("depth"),
       column,
       label: (name, row) => {
-        const found = column(name);
-        return found ? labelOf(found.column, found.values[row] ?? Number.NaN) : null;
+        const stored = column(name);
+        return stored ? labelOf(stored.column, stored.values[row] ?? Number.NaN) : null;
       },
     };
   });

@@ -28,7 +28,7 @@ export function findProjection(manifest: Manifest, id: string): Projection | nul
 
 /** The projection that keeps most neighbours; undefined of none. */
 export function mostTrustworthy(projections: readonly Projection[]): Projection | undefined {
-  const trust = (one: Projection) => one.trustworthiness ?? 0;
+  const trust = (projection: Projection) => projection.trustworthiness ?? 0;
   return [...projections].sort((a, b) => trust(b) - trust(a))[0];
 }
 

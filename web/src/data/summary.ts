@@ -64,7 +64,7 @@ export function histogramPercentile(
   const total = counts.reduce((sum, count) => sum + count, 0);
   if (total === 0 || !Number.isFinite(value)) return Number.NaN;
   const bin = high > low ? Math.floor(((value - low) / (high - low)) * counts.length) : 0;
-  const own = Math.min(counts.length - 1, Math.max(0, bin));
-  const below = counts.slice(0, own).reduce((sum, count) => sum + count, 0);
-  return (100 * (below + (counts[own] ?? 0) / 2)) / total;
+  const place = Math.min(counts.length - 1, Math.max(0, bin));
+  const below = counts.slice(0, place).reduce((sum, count) => sum + count, 0);
+  return (100 * (below + (counts[place] ?? 0) / 2)) / total;
 }

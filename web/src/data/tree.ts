@@ -42,10 +42,10 @@ export function mergesMade(linkage: Float32Array, cut: Cut): number {
 /** A height at which the tree falls into the clusters of a cut: between two merges. */
 export function heightOfCut(linkage: Float32Array, cut: Cut): number {
   if (cut.by === "height") return cut.value;
-  const made = mergesMade(linkage, cut);
+  const merged = mergesMade(linkage, cut);
   const merges = linkage.length / 4;
-  const below = made > 0 ? heightOf(linkage, made - 1) : 0;
-  const above = made < merges ? heightOf(linkage, made) : below * 1.02;
+  const below = merged > 0 ? heightOf(linkage, merged - 1) : 0;
+  const above = merged < merges ? heightOf(linkage, merged) : below * 1.02;
   return (below + above) / 2;
 }
 

@@ -54,8 +54,8 @@ interface ContentProps {
 function Content({ manifest, classes, tags, heads }: ContentProps) {
   const grids = useRef<HTMLElement>(null);
   const papers = useMemo(() => papersByClass(tags), [tags]);
-  const wanted = modelsParam.value;
-  const models = manifest.models.filter((model) => wanted.length === 0 || wanted.includes(model.name));
+  const names = modelsParam.value;
+  const models = manifest.models.filter((model) => names.length === 0 || names.includes(model.name));
   const chosen = chooseClasses(classes, papers, {
     words: filter.value,
     paper: paper.value,

@@ -40,11 +40,11 @@ export default function ClusterTrends({ manifest }: PageProps) {
         the last), over a feature such as an entropy, or over their size.
       </p>
       <LoadedClusters manifest={manifest} resource={clusters} height={400}>
-        {(found) => (
+        {(gathered) => (
           <Loaded resource={heads} what="the heads" height={400}>
             {(loaded) => (
               <Loaded resource={ranked} what="the features" height={400}>
-                {(choice) => <Content manifest={manifest} clusters={found} heads={loaded} choice={choice} />}
+                {(choice) => <Content manifest={manifest} clusters={gathered} heads={loaded} choice={choice} />}
               </Loaded>
             )}
           </Loaded>
@@ -76,7 +76,7 @@ function Content({ manifest, clusters, heads, choice }: ContentProps) {
     nClusters: nClusters.value,
     models: modelsParam.value,
   };
-  const found = useMemo(() => gather(view, asked), [view, ...Object.values(asked)]);
+  const gathered = useMemo(() => gather(view, asked), [view, ...Object.values(asked)]);
   return (
     <>
       <div class="toolbar trend-toolbar">
@@ -87,16 +87,16 @@ function Content({ manifest, clusters, heads, choice }: ContentProps) {
         <ExportMenu
           target={() => figure.current}
           name={`cluster trends ${clusters.clustering.method}`}
-          data={[{ title: "CSV", extension: "csv", type: "text/csv", make: () => table(view, found) }]}
+          data={[{ title: "CSV", extension: "csv", type: "text/csv", make: () => table(view, gathered) }]}
         />
       </div>
       <div ref={figure}>
-        <Panels view={view} found={found} />
+        <Panels view={view} gathered={gathered} />
       </div>
       <details class="trend-table">
         <summary>The numbers as a table</summary>
         <Table
-          rows={found.rows}
+          rows={gathered.rows}
           columns={columnsOf(view)}
           rowKey={(row) => `${row.cluster} ${row.group} ${row.point.where}`}
           label="Shares of clusters"
@@ -109,10 +109,10 @@ function Content({ manifest, clusters, heads, choice }: ContentProps) {
   );
 }
 
-function Panels({ view, found }: { view: View; found: Gathered }) {
-  const { trends, styles, across } = found;
+function Panels({ view, gathered }: { view: View; gathered: Gathered }) {
+  const { trends, styles, across } = gathered;
   if (trends.length === 0 || styles.length === 0) return <Empty title="No cluster to follow" />;
-  if (over.value !== "size" && panels.value === "groups") return <Stacks view={view} found={found} />;
+  if (over.value !== "size" && panels.value === "groups") return <Stacks view={view} gathered={gathered} />;
   const together = largestShare(trends);
   return (
     <>
@@ -163,8 +163,8 @@ function Caption({ view, cluster }: { view: View; cluster: number }) {
   );
 }
 
-function Stacks({ view, found }: { view: View; found: Gathered }) {
-  const { trends, styles, across } = found;
+function Stacks({ view, gathered }: { view: View; gathered: Gathered }) {
+  const { trends, styles, across } = gathered;
   const entries = trends.map(({ cluster }) => ({
     key: String(cluster),
     title: view.title(cluster),

@@ -111,12 +111,12 @@ function Content({ manifest, clusters, heads, classes, prompts }: ContentProps) 
 function Summary({ view }: { view: View }) {
   const { cut: found, parts } = view;
   const clusters = parts.filter((part) => part.cluster >= 0);
-  const left = parts.find((part) => part.cluster < 0)?.rows.length ?? 0;
+  const nUnclustered = parts.find((part) => part.cluster < 0)?.rows.length ?? 0;
   const { adjusted_rand_mean: mean, adjusted_rand_spread: spread } = found.clustering;
   return (
     <p>
-      {clusters.length} {clusters.length === 1 ? "cluster" : "clusters"} of {found.labels.length - left} heads
-      {left > 0 ? `, ${left} unclustered` : ""}.{" "}
+      {clusters.length} {clusters.length === 1 ? "cluster" : "clusters"} of {found.labels.length - nUnclustered} heads
+      {nUnclustered > 0 ? `, ${nUnclustered} unclustered` : ""}.{" "}
       {found.stored && mean !== null
         ? `Adjusted Rand index with clusterings on resampled prompts: ${mean.toFixed(2)}${spread === null ? "" : ` ± ${spread.toFixed(2)}`}. `
         : found.stored

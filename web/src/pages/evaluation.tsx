@@ -45,9 +45,9 @@ function Evaluation({ rows, fallback }: { rows: readonly EvaluationRow[]; fallba
   const evaluated = (name: string) => metrics.includes(name);
   const shown = [metric.value, fallback].find(evaluated) ?? (metrics[0] as string);
   const beside = layout.value === "beside";
-  const wanted = { models: models.value, kinds: kinds.value, statistics: statistics.value };
+  const asked = { models: models.value, kinds: kinds.value, statistics: statistics.value };
   const ofMetric = beside ? rows : rows.filter((row) => row.metric === shown);
-  const chosen = wantedRows(ofMetric, wanted);
+  const chosen = wantedRows(ofMetric, asked);
   const axes = domains(rows);
   const data = { title: "CSV", extension: "csv", type: "text/csv", make: () => table(chosen) };
   return (

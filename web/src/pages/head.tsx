@@ -73,7 +73,7 @@ function OneHead({ manifest, row }: { manifest: Manifest; row: number }) {
                   <WhenNear height={320}>{() => <Place manifest={manifest} row={row} />}</WhenNear>
                   <WhenNear height={400}>{() => <Features manifest={manifest} row={row} />}</WhenNear>
                   <p class="muted" data-export="no">
-                    This page in one file that needs no server: <code>motifs export {name} --html</code>
+                    This page in member file that needs no server: <code>motifs export {name} --html</code>
                   </p>
                 </aside>
               </div>
@@ -118,15 +118,15 @@ function Alike({ manifest, query }: { manifest: Manifest; query: readonly number
     <div class="panel head-alike" role="status">
       <strong>Heads like these {query.length}</strong>
       <span class="muted">by mean distance:</span>
-      {names.map((one, place) => (
-        <span key={one} class="head-chip">
-          <a href={link("head", head.to(one))}>{one}</a>
+      {names.map((member, place) => (
+        <span key={member} class="head-chip">
+          <a href={link("head", head.to(member))}>{member}</a>
           {place === 0 ? null : (
             <button
               type="button"
               class="quiet"
-              aria-label={`Take out ${one}`}
-              onClick={() => like.set(like.value.filter((name) => name !== one))}
+              aria-label={`Take out ${member}`}
+              onClick={() => like.set(like.value.filter((name) => name !== member))}
             >
               ×
             </button>

@@ -120,7 +120,7 @@ function Body({ manifest, base }: { manifest: Manifest; base: Base }) {
                 labels={labels}
                 label={projection ? `Heads, ${titleOf(projection)}` : "Heads"}
                 fileName="heads"
-                preview={(row, said) => <HeadPreview manifest={manifest} base={base} said={said} row={row} />}
+                preview={(row, colourText) => <HeadPreview manifest={manifest} base={base} colourText={colourText} row={row} />}
                 onOpen={open}
                 onClick={open}
                 naming={{ titles: ["head"], of: (row) => [headName(manifest, row)] }}
@@ -134,9 +134,9 @@ function Body({ manifest, base }: { manifest: Manifest; base: Base }) {
   );
 }
 
-function titleOf(one: Manifest["projections"][number]): string {
-  const neighbours = one.n_neighbors > 0 ? `, ${one.n_neighbors} neighbours` : "";
-  return `${one.method} ${one.n_components}-D${neighbours}, ${one.metric}, ${one.scope}`;
+function titleOf(projection: Manifest["projections"][number]): string {
+  const neighbours = projection.n_neighbors > 0 ? `, ${projection.n_neighbors} neighbours` : "";
+  return `${projection.method} ${projection.n_components}-D${neighbours}, ${projection.metric}, ${projection.scope}`;
 }
 
 /** Where selected heads can be taken. */

@@ -31,7 +31,7 @@ export default function Home({ manifest }: PageProps) {
   const place = useRef<HTMLDivElement>(null);
   return (
     <div class="home" ref={place}>
-      <h1>Which attention heads do something like this one?</h1>
+      <h1>Which attention heads do something like this download?</h1>
       <p class="home-lead">
         Attention patterns of {manifest.n_heads.toLocaleString("en")} heads in {manifest.models.length}{" "}
         {manifest.models.length === 1 ? "model" : "models"}, on {manifest.points.n_prompts.toLocaleString("en")}{" "}
@@ -180,11 +180,11 @@ function Made({ manifest }: { manifest: Manifest }) {
       {manifest.downloads.length > 0 ? (
         <p>
           Downloads:{" "}
-          {manifest.downloads.map((one, place) => (
-            <span key={one.file}>
+          {manifest.downloads.map((download, place) => (
+            <span key={download.file}>
               {place > 0 ? " · " : ""}
-              <a href={fileUrl(one.file)} download>
-                {one.title}
+              <a href={fileUrl(download.file)} download>
+                {download.title}
               </a>
             </span>
           ))}

@@ -98,8 +98,8 @@ function Steps({ manifest, row, place, prompts, viewable }: OneProps) {
   const model = modelOfRow(manifest, row);
   const { layer, index } = placeOfRow(model, row);
   const at = viewable.indexOf(place);
-  const onPrompt = (other: number | undefined) => {
-    const found = other === undefined ? undefined : prompts[other];
+  const onPrompt = (target: number | undefined) => {
+    const found = target === undefined ? undefined : prompts[target];
     return found ? here(promptParam.to(shortId(found))) : null;
   };
   const ofHead = (otherLayer: number, otherIndex: number) =>

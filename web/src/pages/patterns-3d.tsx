@@ -82,7 +82,7 @@ function Body({ manifest, base }: { manifest: Manifest; base: Base }) {
                 labels={labels}
                 label="Attention patterns"
                 fileName="patterns"
-                preview={(point, said) => <PatternPreview manifest={manifest} base={base} said={said} point={point} />}
+                preview={(point, colourText) => <PatternPreview manifest={manifest} base={base} colourText={colourText} point={point} />}
                 onOpen={(point) => {
                   const { head, prompt } = ofPoint(manifest, point);
                   go(patternLink(manifest, base, head, prompt));

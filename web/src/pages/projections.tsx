@@ -63,7 +63,7 @@ function Body({ manifest, heads }: { manifest: Manifest; heads: Heads }) {
     dimensions: dimensions.value === "all" ? null : Number(dimensions.value),
   };
   const shown = all.filter((item) => projectionPasses(item, filter));
-  const names = (of: (one: Projection) => string) => [...new Set(all.map(of))].map((value) => ({ value, title: value }));
+  const names = (of: (projection: Projection) => string) => [...new Set(all.map(of))].map((value) => ({ value, title: value }));
   return (
     <>
       <p class="muted">
@@ -174,16 +174,16 @@ function Key({ colouring, n }: { colouring: Colouring; n: number }) {
     );
   }
   const counts = countCategories(colouring, null, n);
-  const there = colouring.labels.flatMap((label, i) => (counts[i] ? [{ label, colour: colouring.colours[i] ?? "" }] : []));
+  const present = colouring.labels.flatMap((label, i) => (counts[i] ? [{ label, colour: colouring.colours[i] ?? "" }] : []));
   return (
     <div class="projection-key">
-      {there.slice(0, CATEGORIES).map(({ label, colour: shade }) => (
+      {present.slice(0, CATEGORIES).map(({ label, colour: shade }) => (
         <span key={label}>
           <i style={{ background: shade }} aria-hidden="true" />
           <bdi>{label}</bdi>
         </span>
       ))}
-      {there.length > CATEGORIES ? <span class="muted">and {there.length - CATEGORIES} more</span> : null}
+      {present.length > CATEGORIES ? <span class="muted">and {present.length - CATEGORIES} more</span> : null}
     </div>
   );
 }

@@ -53,8 +53,8 @@ export function list<T>(item: Codec<T>, most = 2000): Codec<T[]> {
       const parts = value.split(",").slice(0, most);
       const texts = parts.map((part) => part.replace(/^%00$/, "").replace(/%2C/g, ",").replace(/%25/g, "%"));
       return texts.flatMap((part) => {
-        const one = item.read(part);
-        return one === undefined ? [] : [one];
+        const parsed = item.read(part);
+        return parsed === undefined ? [] : [parsed];
       });
     },
     write: (values) =>

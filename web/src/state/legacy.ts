@@ -25,7 +25,7 @@ export function translateLegacy(search: string): string | null {
   // Ours always name their page; theirs never do.
   if (old.has("page")) return null;
   const settings = ofHead(old) ?? ofClass(old) ?? ofGrid(old) ?? ofPattern(old);
-  return settings && queryString(settings.filter((one): one is [string, string] => one[1] !== null));
+  return settings && queryString(settings.filter((setting): setting is [string, string] => setting[1] !== null));
 }
 
 function ofHead(old: URLSearchParams): Setting[] | null {

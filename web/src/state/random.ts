@@ -15,10 +15,10 @@ export function generator(seed: number): () => number {
 /** Up to `n` different items, in random order (Fisher-Yates). */
 export function sample<T>(items: readonly T[], n: number, random: () => number): T[] {
   const pool = [...items];
-  const wanted = Math.min(n, pool.length);
-  for (let i = 0; i < wanted; i++) {
+  const size = Math.min(n, pool.length);
+  for (let i = 0; i < size; i++) {
     const j = i + Math.floor(random() * (pool.length - i));
     [pool[i], pool[j]] = [pool[j] as T, pool[i] as T];
   }
-  return pool.slice(0, wanted);
+  return pool.slice(0, size);
 }

@@ -19,7 +19,7 @@ export function stored(key: string): Stored {
   window.addEventListener("storage", (event) => {
     if (event.key === key) current.value = event.newValue;
   });
-  const made: Stored = {
+  const created: Stored = {
     get value() {
       return current.value;
     },
@@ -32,8 +32,8 @@ export function stored(key: string): Stored {
       }
     },
   };
-  open.set(key, made);
-  return made;
+  open.set(key, created);
+  return created;
 }
 
 function read(key: string): string | null {

@@ -145,13 +145,13 @@ function pairs(manifest: Manifest, rows: readonly AblationRow[], distances: Floa
 }
 
 function scatter(manifest: Manifest, rows: readonly AblationRow[], distances: Float32Array, metric: string, anchor: string, root: boolean) {
-  const found = pairs(manifest, rows, distances);
+  const placed = pairs(manifest, rows, distances);
   const y = effectTitle(rows[0] as AblationRow);
   return {
     label: `Distance to ${anchor} against ${y}`,
-    x: { title: `distance to the anchor, ${metric}`, domain: extent(found.map((item) => item.distance)) },
+    x: { title: `distance to the anchor, ${metric}`, domain: extent(placed.map((item) => item.distance)) },
     y: { title: y, domain: effectDomain(rows.map((row) => ({ ...row, ci_low: null, ci_high: null, control_low: null, control_high: null }))), line: 0, root },
-    dots: found.map(({ row, distance }) => ({
+    dots: placed.map(({ row, distance }) => ({
       x: distance,
       y: row.effect as number,
       title: `${row.name}: distance ${figure(distance)}, effect ${effectInWords(row)}`,

@@ -36,12 +36,12 @@ export function headGroups(manifest: Manifest, by: string, heads: Heads, classes
 }
 
 function clusterGroups(manifest: Manifest, heads: Heads, method: string): HeadGroup[] {
-  const found = heads.column(`cluster ${method}`);
+  const stored = heads.column(`cluster ${method}`);
   const clustering = manifest.clusterings.find((clustering) => clustering.method === method);
-  if (!found || !clustering) return [];
+  if (!stored || !clustering) return [];
   const groups = new Map<number, number[]>();
   for (let row = 0; row < heads.n; row++) {
-    const code = found.values[row] as number;
+    const code = stored.values[row] as number;
     // The largest code of a column is "none".
     const cluster = code === 0xffff || code < 0 ? UNCLUSTERED : code;
     const rows = groups.get(cluster);
@@ -87,9 +87,9 @@ export function measuredGroups(manifest: Manifest, groups: readonly HeadGroup[],
   return groups.flatMap(({ name, asked, heads }) => {
     const ablated = heads.flatMap((row) => effects.get(headName(manifest, row)) ?? []);
     return manifest.models.flatMap(({ name: model }) => {
-      const own = ablated.filter((row) => row.model === model);
+      const ofModel = ablated.filter((row) => row.model === model);
       const tested = rows.find((row) => row.kind === "group" && asked !== "" && row.name === asked && row.model === model) ?? null;
-      return own.length === 0 ? [] : [{ name, model, rows: own, tested }];
+      return ofModel.length === 0 ? [] : [{ name, model, rows: ofModel, tested }];
     });
   });
 }

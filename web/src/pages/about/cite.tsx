@@ -5,7 +5,7 @@ import { softwareBibtex, PAPER } from "./bibtex";
 /** How to cite the paper and this software. */
 export function Cite({ version }: { version: string }) {
   const software = softwareBibtex(version);
-  const [said, setSaid] = useState("");
+  const [message, setSaid] = useState("");
   const copy = () =>
     navigator.clipboard.writeText(`${PAPER}\n\n${software}\n`).then(
       () => setSaid("Copied."),
@@ -31,7 +31,7 @@ export function Cite({ version }: { version: string }) {
           Save as .bib
         </button>
         <span class="muted" role="status">
-          {said}
+          {message}
         </span>
       </div>
     </section>

@@ -7,7 +7,7 @@ import { DIFFERENCES } from "./differences";
 /** The method in a page. */
 export function Method({ manifest }: { manifest: Manifest }) {
   const { n_components, n_prompts, variance } = manifest.points;
-  const kept = Math.round(100 * variance.reduce((sum, one) => sum + one, 0));
+  const kept = Math.round(100 * variance.reduce((sum, share) => sum + share, 0));
   const standard = metricOf(manifest, "");
   return (
     <section aria-labelledby="method">
@@ -51,7 +51,7 @@ export function Method({ manifest }: { manifest: Manifest }) {
       <p>
         It looks at patterns alone: two heads can look alike and write different things into the residual
         stream. The <a href={link("ablation")}>ablation</a> page asks what happens without them.
-        Distances can only be compared within one atlas: same prompts, same number of tokens, same
+        Distances can only be compared within share atlas: same prompts, same number of tokens, same
         embedding. What they are worth is on the <a href={link("evaluation")}>evaluation</a> page.
       </p>
     </section>

@@ -50,11 +50,11 @@ export function conflictsOf(tags: readonly ClassTag[], name: string): ClassTag[]
 /** Classes of every head among the given ones, in the order of the classes. */
 export function byHead(classes: readonly HeadClass[]): Map<number, HeadClass[]> {
   const heads = new Map<number, HeadClass[]>();
-  for (const one of classes) {
-    for (const row of one.rows) {
+  for (const headClass of classes) {
+    for (const row of headClass.rows) {
       const list = heads.get(row);
-      if (list) list.push(one);
-      else heads.set(row, [one]);
+      if (list) list.push(headClass);
+      else heads.set(row, [headClass]);
     }
   }
   return heads;

@@ -35,8 +35,8 @@ export interface Gathered {
 export function gather(view: View, asked: Asked): Gathered {
   const { manifest, cut, heads, parts } = view;
   const models = manifest.models.filter((model) => asked.models.length === 0 || asked.models.includes(model.name));
-  const found = parts.filter((part) => part.cluster >= 0).length;
-  const n = Math.min(asked.nClusters, found);
+  const nFound = parts.filter((part) => part.cluster >= 0).length;
+  const n = Math.min(asked.nClusters, nFound);
   const families = [...new Set(models.map((model) => model.family))];
   const names = asked.over === "size" || asked.by === "family" ? families : models.map((model) => model.name);
   const across: Across =

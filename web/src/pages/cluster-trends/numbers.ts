@@ -25,10 +25,10 @@ export function columnsOf(view: View): TableColumn<Gathered["rows"][number]>[] {
 }
 
 /** The numbers as CSV. */
-export function table(view: View, found: Gathered): string {
+export function table(view: View, gathered: Gathered): string {
   const columns = columnsOf(view);
   return csv(
     columns.map((column) => column.title),
-    found.rows.map((row) => columns.map((column) => column.value(row))),
+    gathered.rows.map((row) => columns.map((column) => column.value(row))),
   );
 }

@@ -50,7 +50,7 @@ export function LinePanel({ trend, styles, most, across, label }: PanelProps) {
             <path d={path} class="trend-line" stroke={style.colour} stroke-dasharray={style.dash} />
             {line.map((point) => (
               <circle key={point.where} cx={x(point.x)} cy={y(point.share)} r={2.6} fill={style.colour}>
-                <title>{said(style.name, point)}</title>
+                <title>{describe(style.name, point)}</title>
               </circle>
             ))}
           </g>
@@ -91,7 +91,7 @@ export function StackPanel(props: {
               height={y(below) - y(below + point.share)}
               fill={colour(cluster)}
             >
-              <title>{said(title(cluster), point)}</title>
+              <title>{describe(title(cluster), point)}</title>
             </rect>
           );
         }),
@@ -100,7 +100,7 @@ export function StackPanel(props: {
   );
 }
 
-function said(name: string, { where, heads, of, share }: Point): string {
+function describe(name: string, { where, heads, of, share }: Point): string {
   return `${name}, ${where}: ${heads} of ${of} heads (${Math.round(100 * share)} %)`;
 }
 

@@ -17,6 +17,6 @@ export async function loadRanked(manifest: Manifest, name: string): Promise<Choi
   const entropy = names.findIndex((name) => name.includes("entropy"));
   const place = names.includes(name) ? names.indexOf(name) : Math.max(0, entropy);
   if (names.length === 0) return null;
-  const own = Float32Array.from({ length: manifest.n_heads }, (_, row) => means[row * names.length + place] as number);
-  return { names, ranked: { name: names[place] as string, means: own } };
+  const ofHeads = Float32Array.from({ length: manifest.n_heads }, (_, row) => means[row * names.length + place] as number);
+  return { names, ranked: { name: names[place] as string, means: ofHeads } };
 }

@@ -16,7 +16,7 @@ interface Props {
 /** Which clustering, and where its tree is cut. */
 export function CutControls({ manifest, clusters, also = [] }: Props) {
   const { clustering: chosen, linkage, labels, stored } = clusters;
-  const found = labels.reduce((most, label) => Math.max(most, label), -1) + 1;
+  const nClusters = labels.reduce((most, label) => Math.max(most, label), -1) + 1;
   const how = cut.value ?? storedCut(chosen, labels);
   const set = (next: Cut, push = true) => change([cut.to(next), ...also], push ? "push" : "replace");
   return (
@@ -34,7 +34,7 @@ export function CutControls({ manifest, clusters, also = [] }: Props) {
         <>
           <NumberField
             label="Clusters"
-            value={how.by === "number" ? how.value : found}
+            value={how.by === "number" ? how.value : nClusters}
             low={1}
             high={leavesOf(linkage)}
             onChange={(value) => set({ by: "number", value })}

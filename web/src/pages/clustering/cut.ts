@@ -51,9 +51,9 @@ async function loadCut(
   if (!linkage || (how === null && least === 0)) {
     return { clustering: chosen, linkage, labels, stored: true };
   }
-  const made = cutTree(linkage, how ?? storedCut(chosen, labels), Math.max(1, least));
-  const stored = made.every((label, row) => label === labels[row]);
-  return { clustering: chosen, linkage, labels: made, stored };
+  const labelled = cutTree(linkage, how ?? storedCut(chosen, labels), Math.max(1, least));
+  const stored = labelled.every((label, row) => label === labels[row]);
+  return { clustering: chosen, linkage, labels: labelled, stored };
 }
 
 /** The cut that the stored labels come from. */

@@ -15,9 +15,9 @@ interface LoadedClustersProps {
 export function LoadedClusters({ manifest, resource, height, children }: LoadedClustersProps) {
   return (
     <Loaded resource={resource} what="the clusters" height={height}>
-      {(found) =>
-        found ? (
-          children(found)
+      {(clusters) =>
+        clusters ? (
+          children(clusters)
         ) : (
           <Empty title="This atlas holds no clusters">
             {manifest.missing["clusterings"] ?? "Run `motifs cluster`, then `motifs site` again."}

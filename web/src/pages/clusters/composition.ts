@@ -82,10 +82,10 @@ function classesOf(
   nHeads: number,
   classes: readonly { name: string; size: number; counts: ReadonlyMap<number, number> }[],
 ): ClusterParts["classes"] {
-  const found = classes.flatMap(({ name, size: all, counts }) => {
+  const present = classes.flatMap(({ name, size: all, counts }) => {
     const shared = counts.get(cluster) ?? 0;
     // 1: as many as a draw at random would hold.
     return shared === 0 ? [] : [{ name, heads: shared, lift: (shared * nHeads) / (size * all) }];
   });
-  return found.sort((a, b) => b.heads - a.heads || (a.name < b.name ? -1 : 1));
+  return present.sort((a, b) => b.heads - a.heads || (a.name < b.name ? -1 : 1));
 }

@@ -21,8 +21,8 @@ export const pickCodec: Codec<Pick> = {
 
 /** Picks with one more, or without it if it was there. */
 export function toggled(picks: readonly Pick[], pick: Pick): Pick[] {
-  const left = picks.filter((item) => item.kind !== pick.kind || item.number !== pick.number);
-  return left.length < picks.length ? left : [...picks, pick];
+  const remaining = picks.filter((item) => item.kind !== pick.kind || item.number !== pick.number);
+  return remaining.length < picks.length ? remaining : [...picks, pick];
 }
 
 /** Rows of all selected heads, in the order of the atlas. */

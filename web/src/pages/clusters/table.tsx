@@ -70,13 +70,13 @@ export function columnsOf(view: View): TableColumn<ClusterParts>[] {
       name: "classes",
       title: "Known classes",
       help: "Heads of the cluster in the class; in brackets how many times as many as a draw at random would hold",
-      value: (part) => part.classes.map(said).join("; "),
-      cell: (part) => part.classes.slice(0, CLASSES).map(said).join("; ") || "–",
+      value: (part) => part.classes.map(describe).join("; "),
+      cell: (part) => part.classes.slice(0, CLASSES).map(describe).join("; ") || "–",
     },
   ];
 }
 
-function said({ name, heads, lift }: ClusterParts["classes"][number]): string {
+function describe({ name, heads, lift }: ClusterParts["classes"][number]): string {
   return `${name} ${heads} (×${lift < 10 ? lift.toFixed(1) : Math.round(lift)})`;
 }
 

@@ -22,8 +22,8 @@ export function PickHeads({ manifest, rows }: { manifest: Manifest; rows: readon
   }, [manifest]);
   const chosen = new Set(rows);
   const set = (next: Iterable<number>) => heads.set([...next].map((row) => headName(manifest, row)));
-  const shown = manifest.models.filter((one, place) =>
-    models.value.length > 0 ? models.value.includes(one.name) : place < FEW_MODELS,
+  const shown = manifest.models.filter((model, place) =>
+    models.value.length > 0 ? models.value.includes(model.name) : place < FEW_MODELS,
   );
   return (
     <div class="compare-heads">

@@ -163,14 +163,14 @@ export function MetricsBeside({ rows, metrics, domains }: BesideProps) {
 
 /** The metric with the largest value, where several were asked. */
 function best(one: Question, metrics: readonly string[]): string {
-  let found = "";
+  let winner = "";
   let top = Number.NEGATIVE_INFINITY;
   for (const metric of one.by.size > 1 ? metrics : []) {
     const value = one.by.get(metric)?.value ?? Number.NEGATIVE_INFINITY;
     if (value > top) {
       top = value;
-      found = metric;
+      winner = metric;
     }
   }
-  return found;
+  return winner;
 }

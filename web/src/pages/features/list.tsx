@@ -16,28 +16,28 @@ export function FeatureList({ features, shown }: { features: readonly Feature[];
     const top = item.getBoundingClientRect().top - box.getBoundingClientRect().top;
     if (top < 0 || top > box.clientHeight - 24) box.scrollTop += top - box.clientHeight / 2;
   }, [shown]);
-  const wanted = { filter: filter.value, set: set.value, context: context.value };
-  const chosen = chosenFeatures(features, wanted);
-  const inSet = features.filter((feature) => wanted.set === "" || feature.set === wanted.set);
+  const asked = { filter: filter.value, set: set.value, context: context.value };
+  const chosen = chosenFeatures(features, asked);
+  const inSet = features.filter((feature) => asked.set === "" || feature.set === asked.set);
   return (
     <nav class="features-list" aria-label="Features">
       <input
         type="search"
         aria-label="Search features by name and meaning"
         placeholder="Name or meaning"
-        value={wanted.filter}
+        value={asked.filter}
         onInput={(event) => filter.replace(event.currentTarget.value)}
       />
       <div class="toolbar">
         <Select
           label="Set"
-          value={wanted.set}
+          value={asked.set}
           options={counted(features.map((feature) => feature.set))}
           onChange={(next) => set.set(next)}
         />
         <Select
           label="From"
-          value={wanted.context}
+          value={asked.context}
           options={counted(inSet.map((item) => item.context))}
           onChange={(next) => context.set(next)}
         />

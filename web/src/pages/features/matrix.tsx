@@ -33,10 +33,10 @@ export function Matrix({ manifest, features, correlation, place }: Props) {
   const columnName = (column: number) =>
     kind === "importance" ? `component ${column + 1}` : (features[column]?.name ?? "");
   const colour = (row: number, column: number) => {
-    const one = value(row, column);
-    if (!Number.isFinite(one)) return null;
-    if (kind === "importance") return interpolateViridis(Math.sqrt(one / most));
-    return interpolateRdBu(0.5 - (kind === "covariance" ? signedLog(one, most) : one) / 2);
+    const number = value(row, column);
+    if (!Number.isFinite(number)) return null;
+    if (kind === "importance") return interpolateViridis(Math.sqrt(number / most));
+    return interpolateRdBu(0.5 - (kind === "covariance" ? signedLog(number, most) : number) / 2);
   };
   const open = (row: number, column: number) =>
     change([
@@ -50,7 +50,7 @@ export function Matrix({ manifest, features, correlation, place }: Props) {
     make: () =>
       csv(
         ["feature", ...Array.from({ length: columns }, (_, i) => columnName(i))],
-        features.map((one, i) => [one.name, ...Array.from({ length: columns }, (_, j) => value(i, j))]),
+        features.map((number, i) => [number.name, ...Array.from({ length: columns }, (_, j) => value(i, j))]),
       ),
   };
   return (

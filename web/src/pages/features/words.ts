@@ -14,7 +14,7 @@ export function rangeInWords({ low, high }: Pick<Feature, "low" | "high">): stri
 
 /** Importance over all components: share of the variance that the embedding keeps. */
 export function totalImportance(feature: Pick<Feature, "importance">): number {
-  return feature.importance.reduce((sum, one) => sum + one, 0);
+  return feature.importance.reduce((sum, share) => sum + share, 0);
 }
 
 /** Features whose name or words hold all words of a filter, of one set and context. */

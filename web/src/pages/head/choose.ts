@@ -32,22 +32,22 @@ export interface Wanted {
 }
 
 /** Choose rows. Farthest ones come farthest first; random and same-class ones by distance. */
-export function chooseRows(wanted: Wanted): Chosen {
-  const { order, distances, ranks, passes, mates, counts, seed } = wanted;
-  const left = order.filter((row) => passes[row] === 1);
-  const near = left.slice(0, counts.near);
-  const far = left.slice(Math.max(near.length, left.length - counts.far)).reverse();
+export function chooseRows(request: Wanted): Chosen {
+  const { order, distances, ranks, passes, mates, counts, seed } = request;
+  const passing = order.filter((row) => passes[row] === 1);
+  const near = passing.slice(0, counts.near);
+  const far = passing.slice(Math.max(near.length, passing.length - counts.far)).reverse();
   const shown = (rows: number[]) =>
     rows.map((row) => ({ row, distance: distances[row] as number, rank: ranks[row] as number }));
   const byDistance = (rows: number[]) => rows.sort((a, b) => (ranks[a] as number) - (ranks[b] as number));
   const same = sample(
-    left.filter((row) => mates.has(row)),
+    passing.filter((row) => mates.has(row)),
     counts.same,
     generator(seed),
   );
   const taken = new Set([...near, ...far]);
   const random = sample(
-    left.filter((row) => !taken.has(row)),
+    passing.filter((row) => !taken.has(row)),
     counts.random,
     // Another stream than the one that chooses class mates.
     generator(seed + 1_000_003),

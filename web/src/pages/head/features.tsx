@@ -20,7 +20,7 @@ export function Features({ manifest, row }: { manifest: Manifest; row: number })
       <h2>What makes it unusual</h2>
       <Loaded resource={loaded} what="the features" height={200}>
         {({ features, means }) => {
-          const found = featuresOfHead([...features], means, row);
+          const unusual = featuresOfHead([...features], means, row);
           return (
             <>
               <table class="head-features">
@@ -36,7 +36,7 @@ export function Features({ manifest, row }: { manifest: Manifest; row: number })
                   </tr>
                 </thead>
                 <tbody>
-                  {found.slice(0, all ? found.length : FEW).map((item) => (
+                  {unusual.slice(0, all ? unusual.length : FEW).map((item) => (
                     <tr key={`${item.feature.set} ${item.feature.name}`}>
                       <td>
                         <a
@@ -56,9 +56,9 @@ export function Features({ manifest, row }: { manifest: Manifest; row: number })
                   ))}
                 </tbody>
               </table>
-              {found.length > FEW ? (
+              {unusual.length > FEW ? (
                 <button type="button" onClick={() => setAll(!all)}>
-                  {all ? "Fewer" : `All ${found.length} features`}
+                  {all ? "Fewer" : `All ${unusual.length} features`}
                 </button>
               ) : null}
             </>

@@ -32,15 +32,15 @@ export function Place3d({ placed, marked, colour, describe, onPick }: Props) {
     for (const point of marked) mask[point] = 1;
     return mask;
   }, [n, marked.join()]);
-  const own = marked[0] ?? 0;
+  const viewed = marked[0] ?? 0;
   return (
     <Points3d
       axes={axes}
       colours={colours}
       selected={selected}
-      labels={[{ point: own, label: describe(own).replace(/^.*:(L\d+:H\d+)$/, "$1") }]}
+      labels={[{ point: viewed, label: describe(viewed).replace(/^.*:(L\d+:H\d+)$/, "$1") }]}
       style={{ size: 7, opacity: 1, restSize: 4, restOpacity: 0.5 }}
-      label={`${describe(own)} and its ten nearest heads among all heads`}
+      label={`${describe(viewed)} and its ten nearest heads among all heads`}
       height="250px"
       compact
       preview={describe}

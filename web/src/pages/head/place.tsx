@@ -44,9 +44,9 @@ export function Place({ manifest, row }: { manifest: Manifest; row: number }) {
   );
 }
 
-function titleOf(one: Projection): string {
-  const near = one.n_neighbors > 0 ? `, ${one.n_neighbors} neighbours` : "";
-  return `${one.method}${near}, ${one.n_components}-D, ${one.metric}`;
+function titleOf(projection: Projection): string {
+  const near = projection.n_neighbors > 0 ? `, ${projection.n_neighbors} neighbours` : "";
+  return `${projection.method}${near}, ${projection.n_components}-D, ${projection.metric}`;
 }
 
 function Map({ manifest, row, chosen }: { manifest: Manifest; row: number; chosen: Projection }) {

@@ -24,10 +24,10 @@ export function Scores({ manifest, row }: { manifest: Manifest; row: number }) {
           <dl class="head-scores">
             {manifest.scores.map((score) => {
               const values = table.column(score.name)?.values ?? [];
-              const own = values[row] ?? Number.NaN;
+              const value = values[row] ?? Number.NaN;
               const spread = table.column(`${score.name} spread`)?.values[row] ?? 0;
-              const over = score.threshold !== null && own >= score.threshold;
-              const figures = Number.isFinite(own) ? `${own.toFixed(2)} ± ${spread.toFixed(2)}` : "–";
+              const over = score.threshold !== null && value >= score.threshold;
+              const figures = Number.isFinite(value) ? `${value.toFixed(2)} ± ${spread.toFixed(2)}` : "–";
               return (
                 <div key={score.name} title={score.meaning}>
                   <dt>
@@ -37,11 +37,11 @@ export function Scores({ manifest, row }: { manifest: Manifest; row: number }) {
                   <dd>
                     <Strip
                       values={values}
-                      own={own}
+                      marked={value}
                       spread={spread}
                       threshold={score.threshold}
                       low={0}
-                      label={`${score.name}: ${figures}, above ${percentileOf(values, own).toFixed(0)} % of the heads`}
+                      label={`${score.name}: ${figures}, above ${percentileOf(values, value).toFixed(0)} % of the heads`}
                       width={110}
                     />
                   </dd>

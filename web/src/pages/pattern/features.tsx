@@ -24,12 +24,12 @@ export function PatternFeatures({ manifest, row, prompt }: Props) {
     async () => {
       const [{ features }, means] = await Promise.all([loadFeatures(manifest), loadHeadMeans(manifest)]);
       const stored = new Set(manifest.points.features.map((feature) => feature.name));
-      const found = featuresOfHead([...features], means, row).filter((item) => stored.has(item.feature.name));
-      const wanted = found.slice(0, all ? found.length : FEW);
-      const columns = await Promise.all(wanted.map((item) => loadPointFeature(manifest, item.feature.name)));
+      const unusual = featuresOfHead([...features], means, row).filter((item) => stored.has(item.feature.name));
+      const listed = unusual.slice(0, all ? unusual.length : FEW);
+      const columns = await Promise.all(listed.map((item) => loadPointFeature(manifest, item.feature.name)));
       const point = pointOf(manifest, row, prompt);
-      const values = wanted.map(({ feature }, place) => ({ feature, value: columns[place]?.[point] ?? Number.NaN }));
-      return { values, total: found.length };
+      const values = listed.map(({ feature }, place) => ({ feature, value: columns[place]?.[point] ?? Number.NaN }));
+      return { values, total: unusual.length };
     },
     [manifest, row, prompt, all],
     { keep: all },

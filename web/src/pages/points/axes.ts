@@ -9,8 +9,8 @@ export function chosenAxes(columns: readonly PointColumn[], word: string): strin
   const numeric = columns.filter((column) => column.numeric);
   const known = (id: string) => numeric.some((column) => column.id === id);
   const fallback = (k: number) => {
-    const wanted = `${word} ${k + 1}`;
-    return known(wanted) ? wanted : (numeric[k]?.id ?? "none");
+    const usual = `${word} ${k + 1}`;
+    return known(usual) ? usual : (numeric[k]?.id ?? "none");
   };
   const ids = [x.value, y.value, z.value].map((id, k) => (known(id) || (k === 2 && id === "none") ? id : fallback(k)));
   return ids.filter((id) => id !== "none");

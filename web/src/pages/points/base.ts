@@ -39,7 +39,7 @@ export function filteredHeads(
 /** Both of two masks; null shows all. */
 export function both(a: Uint8Array | null, b: Uint8Array | null): Uint8Array | null {
   if (!a || !b) return a ?? b;
-  return a.map((one, i) => one & (b[i] as number));
+  return a.map((passes, i) => passes & (b[i] as number));
 }
 
 /** 1 for each pattern on a prompt whose patterns can be seen. */

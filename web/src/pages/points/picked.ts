@@ -53,8 +53,8 @@ export function readPicked(text: string, n: number): Uint8Array | null {
 /** Numbers of the points of a mask. */
 export function pointsOf(mask: Uint8Array): Uint32Array {
   const points: number[] = [];
-  mask.forEach((one, point) => {
-    if (one) points.push(point);
+  mask.forEach((chosen, point) => {
+    if (chosen) points.push(point);
   });
   return Uint32Array.from(points);
 }

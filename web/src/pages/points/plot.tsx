@@ -27,7 +27,7 @@ interface PlotProps {
   labels: readonly PointLabel[];
   label: string;
   fileName: string;
-  preview: (point: number, said: string) => ComponentChildren;
+  preview: (point: number, colourText: string) => ComponentChildren;
   onOpen: (point: number) => void;
   onClick?: (point: number) => void;
   /** Titles and values that name a point in a table. */
@@ -169,15 +169,15 @@ export function Plot(props: PlotProps) {
 
 /** Points that are shown and of the same category; for amounts, within a twentieth of the range. */
 function alike(colouring: Colouring, point: number, shown: Uint8Array | null, n: number): Uint32Array {
-  const found: number[] = [];
+  const points: number[] = [];
   const near =
     colouring.kind === "categories"
       ? (i: number) => colouring.codes[i] === colouring.codes[point]
       : (i: number) =>
           Math.abs((colouring.values[i] ?? Number.NaN) - (colouring.values[point] ?? Number.NaN)) <=
           (colouring.high - colouring.low) / 20;
-  for (let i = 0; i < n; i++) if ((!shown || shown[i]) && near(i)) found.push(i);
-  return Uint32Array.from(found);
+  for (let i = 0; i < n; i++) if ((!shown || shown[i]) && near(i)) points.push(i);
+  return Uint32Array.from(points);
 }
 
 function describe(n: number, shown: Uint8Array | null, axes: readonly PointAxis[]): string {

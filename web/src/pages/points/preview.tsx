@@ -19,7 +19,7 @@ interface PreviewProps {
   manifest: Manifest;
   base: Base;
   /** What the colour says of it: "layer 5". */
-  said: string;
+  colourText: string;
 }
 
 /** Address of the page of a pattern. */
@@ -39,7 +39,7 @@ function useSettled<T>(value: T, milliseconds: number): T {
 }
 
 /** A pattern as it is. */
-export function PatternPreview({ manifest, base, said, point }: PreviewProps & { point: number }) {
+export function PatternPreview({ manifest, base, colourText, point }: PreviewProps & { point: number }) {
   const { head, prompt } = ofPoint(manifest, point);
   const name = headName(manifest, head);
   const on = base.prompts[prompt];
@@ -53,7 +53,7 @@ export function PatternPreview({ manifest, base, said, point }: PreviewProps & {
           <PromptLabel prompt={on} length={44} />
         </div>
       ) : null}
-      <div class="muted">{said}</div>
+      <div class="muted">{colourText}</div>
       {on?.viewable ? (
         <a href={patternLink(manifest, base, head, prompt)} aria-label={`Open the pattern of ${name}`}>
           <Picture manifest={manifest} head={head} prompt={prompt} size={200} />
@@ -69,7 +69,7 @@ export function PatternPreview({ manifest, base, said, point }: PreviewProps & {
 }
 
 /** A head with its classes and some of its patterns. */
-export function HeadPreview({ manifest, base, said, row }: PreviewProps & { row: number }) {
+export function HeadPreview({ manifest, base, colourText, row }: PreviewProps & { row: number }) {
   const classes = base.byHead.get(row) ?? [];
   return (
     <div class="points-preview">
@@ -81,7 +81,7 @@ export function HeadPreview({ manifest, base, said, row }: PreviewProps & { row:
           <ClassTag key={headClass.class.name} class={headClass.class} tags={headClass.tags} />
         ))}
       </div>
-      <div class="muted">{said}</div>
+      <div class="muted">{colourText}</div>
       <Pictures manifest={manifest} base={base} row={row} most={4} />
     </div>
   );
@@ -103,11 +103,11 @@ function Pictures({ manifest, base, row, most }: { manifest: Manifest; base: Bas
 }
 
 function Picture({ manifest, head, prompt, size }: { manifest: Manifest; head: number; prompt: number; size: number }) {
-  const wanted = useSettled(`${head} ${prompt}`, 90);
+  const settled = useSettled(`${head} ${prompt}`, 90);
   const pattern = useResource(async () => {
-    const [row, on] = wanted.split(" ").map(Number) as [number, number];
+    const [row, on] = settled.split(" ").map(Number) as [number, number];
     return loadPattern(manifest, row, on);
-  }, [wanted]);
+  }, [settled]);
   if (pattern.status === "failed") return <Failed error={pattern.error} />;
   const value = pattern.value;
   if (!value || value.head !== head || value.prompt !== prompt) {

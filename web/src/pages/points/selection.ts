@@ -28,7 +28,7 @@ export function useSelection(n: number): Selection {
     if (text === LARGE) return kept?.n === n ? kept.mask : null;
     return readPicked(text, n);
   }, [text, kept, n]);
-  const count = useMemo(() => (mask ? mask.reduce((sum, one) => sum + one, 0) : 0), [mask]);
+  const count = useMemo(() => (mask ? mask.reduce((sum, chosen) => sum + chosen, 0) : 0), [mask]);
   const change = (points: Uint32Array, how: SelectHow) => {
     const next = merge(mask, points, how, n);
     const written = writePicked(next);

@@ -29,12 +29,12 @@ export interface ProjectionFilter {
 export const EVERY = "every scope";
 
 /** Whether a projection passes. */
-export function projectionPasses(one: Projection, filter: ProjectionFilter): boolean {
+export function projectionPasses(projection: Projection, filter: ProjectionFilter): boolean {
   return (
-    (filter.scope === EVERY || one.scope === filter.scope) &&
-    (filter.methods.length === 0 || filter.methods.includes(one.method)) &&
-    (filter.metrics.length === 0 || filter.metrics.includes(one.metric)) &&
-    (filter.dimensions === null || one.n_components === filter.dimensions)
+    (filter.scope === EVERY || projection.scope === filter.scope) &&
+    (filter.methods.length === 0 || filter.methods.includes(projection.method)) &&
+    (filter.metrics.length === 0 || filter.metrics.includes(projection.metric)) &&
+    (filter.dimensions === null || projection.n_components === filter.dimensions)
   );
 }
 
@@ -45,14 +45,14 @@ export function projectionTables(projections: readonly Projection[]): Projection
     const within = projections.filter((projection) => projection.scope === scope);
     const neighbours = [...new Set(within.map((projection) => projection.n_neighbors))].sort((a, b) => (a || 1e9) - (b || 1e9));
     const rows = new Map<string, ProjectionRow>();
-    for (const one of within) {
-      const key = [one.method, one.metric, one.n_components].join("\n");
+    for (const projection of within) {
+      const key = [projection.method, projection.metric, projection.n_components].join("\n");
       let row = rows.get(key);
       if (!row) {
-        row = { method: one.method, metric: one.metric, dimensions: one.n_components, cells: neighbours.map(() => null) };
+        row = { method: projection.method, metric: projection.metric, dimensions: projection.n_components, cells: neighbours.map(() => null) };
         rows.set(key, row);
       }
-      row.cells[neighbours.indexOf(one.n_neighbors)] = one;
+      row.cells[neighbours.indexOf(projection.n_neighbors)] = projection;
     }
     return { scope, neighbours, rows: [...rows.values()] };
   });
@@ -60,11 +60,11 @@ export function projectionTables(projections: readonly Projection[]): Projection
 
 /** Of each dimension the projection that keeps most neighbours; ties keep all. */
 export function best(projections: readonly Projection[], measure: "trustworthiness" | "continuity"): Set<Projection> {
-  const found = new Set<Projection>();
+  const leading = new Set<Projection>();
   for (const dimensions of new Set(projections.map((projection) => projection.n_components))) {
     const same = projections.filter((projection) => projection.n_components === dimensions);
     const top = Math.max(...same.map((projection) => projection[measure] ?? Number.NEGATIVE_INFINITY));
-    for (const one of same) if (one[measure] === top) found.add(one);
+    for (const projection of same) if (projection[measure] === top) leading.add(projection);
   }
-  return found;
+  return leading;
 }

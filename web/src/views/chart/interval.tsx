@@ -8,7 +8,7 @@ export function Interval(props: IntervalProps) {
   const { value, interval, band, middle, strong, domain, line, width = 150, label } = props;
   const x = place({ title: "", domain, exact: true }, 5, width - 5, 2);
   // What lies beyond the domain is drawn at its end.
-  const at = (one: number) => Math.min(width - 2, Math.max(2, x.at(one)));
+  const at = (number: number) => Math.min(width - 2, Math.max(2, x.at(number)));
   const y = HEIGHT / 2;
   return (
     <svg class="chart-interval" width={width} height={HEIGHT} role="img" aria-label={label}>

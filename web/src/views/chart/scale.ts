@@ -142,14 +142,14 @@ export function nearest(
   y: number,
   reach: number,
 ): number {
-  let found = -1;
+  let closest = -1;
   let best = reach * reach;
   dots.forEach((dot, index) => {
     const square = (dot.x - x) ** 2 + (dot.y - y) ** 2;
     if (square <= best) {
       best = square;
-      found = index;
+      closest = index;
     }
   });
-  return found;
+  return closest;
 }

@@ -40,9 +40,9 @@ export function Strip({ groups, axis, label, middle: kind = "median" }: StripPro
         ))}
         <Dots dots={dots} width={width} height={frame.bottom} label={label} />
         {groups.map((group, index) => {
-          const own = group.dots.filter((dot) => !dot.muted).map((dot) => dot.value);
+          const measured = group.dots.filter((dot) => !dot.muted).map((dot) => dot.value);
           // A single dot is its own median; a line would hide it.
-          const centre = own.length > 1 ? (kind === "mean" ? mean(own) : median(own)) : Number.NaN;
+          const centre = measured.length > 1 ? (kind === "mean" ? mean(measured) : median(measured)) : Number.NaN;
           return (
             <g key={group.name}>
               {Number.isFinite(centre) ? (

@@ -51,27 +51,27 @@ interface Line {
 /** Cut a text node where the page breaks its lines: words that begin at the same height. */
 function lines(node: Text): Line[] {
   const range = document.createRange();
-  const found: Line[] = [];
+  const parts: Line[] = [];
   for (const word of node.data.matchAll(/\S+/g)) {
     range.setStart(node, word.index);
     range.setEnd(node, word.index + word[0].length);
     const boxes = range.getClientRects();
     if (boxes.length > 1) {
-      for (const piece of pieces(node, word.index, word[0], range)) found.push(piece);
+      for (const piece of pieces(node, word.index, word[0], range)) parts.push(piece);
       continue;
     }
     const box = boxes[0];
     if (!box || box.width === 0) continue;
-    const last = found.at(-1);
+    const last = parts.at(-1);
     if (last && Math.abs(last.box.top - box.top) < 2) last.text += ` ${word[0]}`;
-    else found.push({ text: word[0], box });
+    else parts.push({ text: word[0], box });
   }
-  return found;
+  return parts;
 }
 
 /** Cut a word that the page breaks, as at a hyphen, where its characters change lines. */
 function pieces(node: Text, start: number, word: string, range: Range): Line[] {
-  const found: Line[] = [];
+  const parts: Line[] = [];
   let at = start;
   for (const character of word) {
     range.setStart(node, at);
@@ -79,9 +79,9 @@ function pieces(node: Text, start: number, word: string, range: Range): Line[] {
     range.setEnd(node, at);
     const box = range.getClientRects()[0];
     if (!box) continue;
-    const last = found.at(-1);
+    const last = parts.at(-1);
     if (last && Math.abs(last.box.top - box.top) < 2) last.text += character;
-    else found.push({ text: character, box });
+    else parts.push({ text: character, box });
   }
-  return found;
+  return parts;
 }

@@ -10,9 +10,9 @@ import { effectDomain, effectInWords, effectRank, effectTitle, measureMeaning, m
 
 /** What a model loses with one head: measure by measure, with intervals and controls. */
 export function HeadEffects({ head, rows }: HeadEffectsProps) {
-  const own = rowsOfHead(rows, head);
-  const tests = own.find((row) => row.n_tested !== null)?.n_tested;
-  if (own.length === 0) {
+  const ofHead = rowsOfHead(rows, head);
+  const tests = ofHead.find((row) => row.n_tested !== null)?.n_tested;
+  if (ofHead.length === 0) {
     return (
       <Empty title="This head was not ablated">
         {`Run \`motifs ablate ${head}\`, then \`motifs site\` again.`}
@@ -22,7 +22,7 @@ export function HeadEffects({ head, rows }: HeadEffectsProps) {
   return (
     <div class="head-effects">
       <ul aria-label={`Effects of ablating ${head}`}>
-        {own.map((row) => (
+        {ofHead.map((row) => (
           <Effect key={row.place} row={row} rows={rows} />
         ))}
       </ul>

@@ -71,16 +71,16 @@ export function effectDomain(rows: readonly AblationRow[]): [number, number] {
 }
 
 /** Rank of an effect by size among heads of the model, 1 = largest; null if it is not among them. */
-export function effectRank(rows: readonly AblationRow[], own: AblationRow): { rank: number; of: number } | null {
-  if (own.kind !== "head" || own.effect === null) return null;
-  const size = Math.abs(own.effect);
+export function effectRank(rows: readonly AblationRow[], target: AblationRow): { rank: number; of: number } | null {
+  if (target.kind !== "head" || target.effect === null) return null;
+  const size = Math.abs(target.effect);
   const peers = rows.filter(
     (row) =>
       row.kind === "head" &&
       row.effect !== null &&
-      row.model === own.model &&
-      row.method === own.method &&
-      measureId(row) === measureId(own),
+      row.model === target.model &&
+      row.method === target.method &&
+      measureId(row) === measureId(target),
   );
   return { rank: 1 + peers.filter((row) => Math.abs(row.effect as number) > size).length, of: peers.length };
 }

@@ -61,9 +61,9 @@ function* byMeaning(
   most: number,
 ): Generator<[number, string]> {
   const means = (text: string) => query.split(/\s+/).every((word) => text.includes(word));
-  for (const one of data.classes) {
-    if (!means(`${one.name} ${one.group}`.toLowerCase())) continue;
-    for (const row of one.rows) yield [row, one.name];
+  for (const headClass of data.classes) {
+    if (!means(`${headClass.name} ${headClass.group}`.toLowerCase())) continue;
+    for (const row of headClass.rows) yield [row, headClass.name];
   }
   for (const score of manifest.scores) {
     if (!means(`${score.name} score`.toLowerCase())) continue;

@@ -14,8 +14,8 @@ export function HeadSearch(props: HeadSearchProps) {
   useEffect(() => {
     if (focus) input.current?.focus();
   }, []);
-  const found = open ? suggest(manifest, data, text) : [];
-  const chosen = Math.min(active, found.length - 1);
+  const suggestions = open ? suggest(manifest, data, text) : [];
+  const chosen = Math.min(active, suggestions.length - 1);
   const pick = (head: string) => {
     setOpen(false);
     setText("");
@@ -24,14 +24,14 @@ export function HeadSearch(props: HeadSearchProps) {
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key === "Escape") setOpen(false);
     else if (event.key === "Enter") {
-      const one = found[chosen];
-      if (one) pick(one.head);
+      const suggestion = suggestions[chosen];
+      if (suggestion) pick(suggestion.head);
       event.preventDefault();
     } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
       setOpen(true);
       const step = event.key === "ArrowDown" ? 1 : -1;
-      if (found.length > 0) setActive((chosen + step + found.length) % found.length);
+      if (suggestions.length > 0) setActive((chosen + step + suggestions.length) % suggestions.length);
     }
   };
   return (
@@ -42,10 +42,10 @@ export function HeadSearch(props: HeadSearchProps) {
         role="combobox"
         list={undefined}
         aria-label={label}
-        aria-expanded={open && found.length > 0}
+        aria-expanded={open && suggestions.length > 0}
         aria-controls={`${id}-list`}
         aria-autocomplete="list"
-        aria-activedescendant={found[chosen] ? `${id}-${chosen}` : undefined}
+        aria-activedescendant={suggestions[chosen] ? `${id}-${chosen}` : undefined}
         autocomplete="off"
         spellcheck={false}
         placeholder={placeholder ?? label}
@@ -62,25 +62,25 @@ export function HeadSearch(props: HeadSearchProps) {
         onBlur={() => setOpen(false)}
         onKeyDown={onKeyDown}
       />
-      <ul id={`${id}-list`} role="listbox" aria-label="Heads" hidden={found.length === 0}>
-        {found.map((one, place) => (
+      <ul id={`${id}-list`} role="listbox" aria-label="Heads" hidden={suggestions.length === 0}>
+        {suggestions.map((suggestion, place) => (
           <li
-            key={one.row}
+            key={suggestion.row}
             id={`${id}-${place}`}
             role="option"
             aria-selected={place === chosen}
             // Before the field loses the focus, which closes the list.
             onPointerDown={(event) => {
               event.preventDefault();
-              pick(one.head);
+              pick(suggestion.head);
             }}
           >
-            <span>{one.head}</span>
-            <span class="muted">{one.reason}</span>
+            <span>{suggestion.head}</span>
+            <span class="muted">{suggestion.reason}</span>
           </li>
         ))}
       </ul>
-      {open && text.trim() !== "" && found.length === 0 ? (
+      {open && text.trim() !== "" && suggestions.length === 0 ? (
         <div class="head-search-none" role="status">
           No head of this atlas is called so. Write it as <code>model:L5:H3</code>.
         </div>

@@ -63,7 +63,7 @@ function listen(target: HTMLElement, now: () => Gestures): () => void {
     pointers.set(event.pointerId, at);
     let next = pan(frame, n, (before.x - at.x) / size, (before.y - at.y) / size);
     if (other) {
-      const spread = (one: { x: number; y: number }) => Math.hypot(one.x - other.x, one.y - other.y);
+      const spread = (pointer: { x: number; y: number }) => Math.hypot(pointer.x - other.x, pointer.y - other.y);
       const middle = share({ clientX: (at.x + other.x) / 2, clientY: (at.y + other.y) / 2 });
       next = zoomAt(frame, n, spread(at) / Math.max(1, spread(before)), middle.u, middle.v);
     }

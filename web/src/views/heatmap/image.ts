@@ -86,10 +86,10 @@ export function codeQuantiles({ codes, n }: CodeMatrix, shares: readonly number[
   }
   return shares.map((share) => {
     if (total === 0) return share <= 0.5 ? 0 : 1;
-    const wanted = Math.min(total - 1, Math.floor(share * total));
+    const target = Math.min(total - 1, Math.floor(share * total));
     let seen = 0;
     let code = 0;
-    while (seen + (counts[code] as number) <= wanted) seen += counts[code++] as number;
+    while (seen + (counts[code] as number) <= target) seen += counts[code++] as number;
     return code;
   });
 }

@@ -34,7 +34,7 @@ export function Heatmap(props: HeatmapProps) {
   const side = Math.max(0, Math.min(width - margin, Math.max(320, height - ABOVE), LARGEST));
   const canvas = useRef<HTMLCanvasElement>(null);
   const [cell, setCell] = useState<Cell | null>(null);
-  const open = (one: Cell) => onOpen(one.row, one.column);
+  const open = (opened: Cell) => onOpen(opened.row, opened.column);
   useGestures(canvas, {
     frame,
     n,

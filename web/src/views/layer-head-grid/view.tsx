@@ -34,7 +34,7 @@ export function LayerHeadGrid(props: LayerHeadGridProps) {
     } else if (inLayers) {
       onPickMany?.(Array.from({ length: nHeads }, (_, head) => [layer, head] as const));
     } else if (inHeads) {
-      onPickMany?.(Array.from({ length: nLayers }, (_, one) => [one, index] as const));
+      onPickMany?.(Array.from({ length: nLayers }, (_, layer) => [layer, index] as const));
     }
   };
   const onMove = (event: MouseEvent) => {

@@ -2,7 +2,7 @@
 export interface StripProps {
   /** All values; missing ones are NaN. */
   values: ArrayLike<number>;
-  own: number;
+  marked: number;
   /** Standard deviation around `own`, drawn as a line. */
   spread?: number;
   /** A value that divides, drawn as a dashed line. */

@@ -27,14 +27,14 @@ export function finiteExtent(values: ArrayLike<number>): [number, number] {
 }
 
 /** Share of finite values below one, 0 to 100; NaN of none. */
-export function percentileOf(values: ArrayLike<number>, own: number): number {
+export function percentileOf(values: ArrayLike<number>, marked: number): number {
   let below = 0;
   let count = 0;
   for (let i = 0; i < values.length; i++) {
     const value = values[i] as number;
     if (!Number.isFinite(value)) continue;
     count += 1;
-    if (value < own) below += 1;
+    if (value < marked) below += 1;
   }
   return (100 * below) / count;
 }

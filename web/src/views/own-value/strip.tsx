@@ -7,7 +7,7 @@ const BINS = 48;
 
 /** A small histogram of all values with one of them marked. */
 export function Strip(props: StripProps) {
-  const { values, own, spread = 0, threshold, label, width, height = 22 } = props;
+  const { values, marked, spread = 0, threshold, label, width, height = 22 } = props;
   const [least, most] = useMemo(() => finiteExtent(values), [values]);
   const low = props.low ?? least;
   const high = props.high ?? most;
@@ -36,12 +36,12 @@ export function Strip(props: StripProps) {
       {threshold === null || threshold === undefined ? null : (
         <line class="threshold" x1={x(threshold)} x2={x(threshold)} y1={0} y2={height - 3} />
       )}
-      {Number.isFinite(own) ? (
+      {Number.isFinite(marked) ? (
         <>
           {spread > 0 ? (
-            <line class="spread" x1={x(own - spread)} x2={x(own + spread)} y1={height - 2.5} y2={height - 2.5} />
+            <line class="spread" x1={x(marked - spread)} x2={x(marked + spread)} y1={height - 2.5} y2={height - 2.5} />
           ) : null}
-          <circle class="own" cx={x(own)} cy={height - 6} r={4} />
+          <circle class="marked" cx={x(marked)} cy={height - 6} r={4} />
         </>
       ) : null}
     </svg>

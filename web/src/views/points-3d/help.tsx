@@ -23,7 +23,7 @@ const GENERAL: readonly [string, string][] = [
 /** All keys, in the picture. */
 export function Help({ keys, selecting, onClose }: { keys: readonly PointKey[]; selecting: boolean; onClose: () => void }) {
   const general = GENERAL.filter(([key]) => selecting || !/^(L, B|X)$/.test(key));
-  const own = keys.map(({ key, title }): [string, string] => [
+  const ofPage = keys.map(({ key, title }): [string, string] => [
     /^[A-Z]$/.test(key) ? `Shift + ${key}` : key.toUpperCase(),
     title,
   ]);
@@ -33,7 +33,7 @@ export function Help({ keys, selecting, onClose }: { keys: readonly PointKey[]; 
         ✕
       </button>
       <dl>
-        {[...general.slice(0, -2), ...own, ...general.slice(-2)].map(([key, what]) => (
+        {[...general.slice(0, -2), ...ofPage, ...general.slice(-2)].map(([key, what]) => (
           <div key={key}>
             <dt>{key}</dt>
             <dd>{what}</dd>

@@ -26,12 +26,12 @@ export function createPace(full: () => number = () => Math.min(2, window.deviceP
   let share = 1;
   let points = 1;
   let mean = 0;
-  let told = 0;
+  let reported = 0;
   const ratio = () => Math.max(Math.min(LEAST, full()), full() * share);
   return {
     note: (milliseconds) => {
       mean = mean === 0 ? milliseconds : mean * 0.7 + milliseconds * 0.3;
-      told = mean;
+      reported = mean;
       if (mean > SLOW) {
         // Fewer pixels first: points that are left out are missed more.
         if (ratio() > LEAST) share *= mean > 4 * SLOW ? 0.5 : 0.75;
@@ -46,6 +46,6 @@ export function createPace(full: () => number = () => Math.min(2, window.deviceP
     ratio,
     full,
     points: () => points,
-    milliseconds: () => told,
+    milliseconds: () => reported,
   };
 }

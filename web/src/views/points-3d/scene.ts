@@ -189,7 +189,7 @@ export function createScene(canvas: HTMLCanvasElement, onFrame: () => void): Poi
     dispose: () => {
       cancelAnimationFrame(waiting);
       window.clearTimeout(settling);
-      for (const one of [geometry, material, picking, target, renderer]) one.dispose();
+      for (const resource of [geometry, material, picking, target, renderer]) resource.dispose();
       // Browsers allow few contexts at a time.
       renderer.forceContextLoss();
     },

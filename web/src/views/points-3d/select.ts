@@ -52,15 +52,15 @@ export function pointsInside(
   const xs = outline.map(([x]) => x);
   const ys = outline.map(([, y]) => y);
   const [left, right, top, bottom] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
-  const found: number[] = [];
+  const points: number[] = [];
   for (let i = 0; i < states.length; i++) {
     if (states[i] === 0) continue;
     const at = 3 * i;
     const spot = project(eye, positions[at] as number, positions[at + 1] as number, positions[at + 2] as number);
     if (!spot || spot[0] < left || spot[0] > right || spot[1] < top || spot[1] > bottom) continue;
-    if (inside(outline, spot[0], spot[1])) found.push(i);
+    if (inside(outline, spot[0], spot[1])) points.push(i);
   }
-  return Uint32Array.from(found);
+  return Uint32Array.from(points);
 }
 
 /** A selection after new points came; null if nothing is left. */
