@@ -234,18 +234,46 @@ def add(
         ),
     ],
     atlas: o.AtlasOption = None,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Replace the model of this name if its files changed."),
+    ] = False,
     device: o.DeviceOption = "auto",
 ) -> None:
     """Add a model to an existing atlas. Existing distances do not change.
 
+    With --replace, a model whose files changed replaces the earlier one. If the embedding was
+    fitted on that one, it is fitted again, and all distances change.
+
     Examples:
       motifs add gpt2-small --atlas demo-atlas
       motifs add mine=./my-finetune
+      motifs add mine=./my-finetune --replace
     """
     from attention_motifs.stages import run
 
     folder = o.find_atlas(atlas)
-    opened = run.add(folder, model, device=device, report=report)
+    opened = run.add(folder, model, replace=replace, device=device, report=report)
+    print_line(f"{folder} now holds {', '.join(opened.models)}.")
+
+
+@app.command()
+def remove(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model of the atlas.")],
+    atlas: o.AtlasOption = None,
+) -> None:
+    """Remove a model from an atlas, with its features, scores and ablations.
+
+    The distances are computed again, and so is the embedding if it was fitted on the model.
+    Projections, clusters and the evaluation are deleted.
+
+    Examples:
+      motifs remove gemma-3-270m --atlas my-atlas
+    """
+    from attention_motifs.stages.remove import remove as run_remove
+
+    folder = o.find_atlas(atlas)
+    opened = run_remove(folder, model, report=report)
     print_line(f"{folder} now holds {', '.join(opened.models)}.")
 
 

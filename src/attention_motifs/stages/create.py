@@ -1,4 +1,4 @@
-"""Make an atlas with its prompts, or open the one that is there with the same settings."""
+"""Atlases made with their prompts, or opened with the same settings; classes of a user."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from attention_motifs.features import feature_names
 from attention_motifs.literature import load_known_heads
 from attention_motifs.prompts import load_prompts, prompts_digest
 from attention_motifs.stages.heads import write_heads
+from attention_motifs.stages.same_model import command, name_of
 from attention_motifs.store import files, remote
 from attention_motifs.store.settings import Configuration
 
@@ -39,12 +40,16 @@ def prompts_table(prompts: Sequence[Prompt]) -> pl.DataFrame:
 def create_or_resume(path: str | Path, configuration: Configuration) -> Atlas:
     """Open the atlas at `path` if it has this configuration, or make it.
 
-    An atlas that holds no patterns yet is made anew, so that a mistake in the settings or in the
-    prompts can be mended and the command run again. One that lacks some of the feature sets gains
-    them: its features are then taken again.
+    An atlas without patterns is made again, so that a mistake in the settings or in the prompts can
+    be corrected. An atlas that lacks some of the feature sets gains them. A model is known by its
+    name, and prompts by their texts, however their paths are written.
+
+    Args:
+        path: folder of the atlas, or its URL.
+        configuration: settings of the atlas.
 
     Raises:
-        AtlasError: if an atlas of another configuration or of other prompts is there.
+        AtlasError: if the folder holds an atlas of other settings or of other prompts.
         InputError: if prompts or settings cannot be used.
     """
     folder = remote.folder_of(path)
@@ -54,64 +59,97 @@ def create_or_resume(path: str | Path, configuration: Configuration) -> Atlas:
         return Atlas.create(folder, configuration, prompts_table(prompts), prompts_digest(prompts))
     atlas = Atlas.open(folder)
     _check_same_settings(atlas, configuration)
-    _check_same_prompts(atlas)
+    _check_same_prompts(atlas, configuration)
+    _find_models_again(atlas, configuration)
     add_feature_sets(atlas, configuration.feature_sets)
     return atlas
 
 
 def add_feature_sets(atlas: Atlas, sets: Sequence[str]) -> None:
-    """Let the atlas hold these feature sets besides those it has, after them.
+    """Add feature sets to those of the atlas, after them.
+
+    Args:
+        atlas: the caller holds its lock.
+        sets: names of feature sets.
 
     Raises:
         InputError: if a set is not known.
     """
-    there = atlas.manifest.configuration
-    joined = tuple(dict.fromkeys([*there.feature_sets, *sets]))
+    configuration = atlas.manifest.configuration
+    joined = tuple(dict.fromkeys([*configuration.feature_sets, *sets]))
     feature_names(list(joined))
-    if joined != there.feature_sets:
-        atlas.update(configuration=replace(there, feature_sets=joined))
+    if joined != configuration.feature_sets:
+        atlas.update(configuration=replace(configuration, feature_sets=joined))
 
 
 def _is_empty(atlas: Atlas) -> bool:
-    """Whether no part of any model's features is there."""
+    """Return whether the atlas has no part of any model's features."""
     return not atlas.models and not any((atlas.path / "features").glob("*/part-*"))
 
 
 def _check_same_settings(atlas: Atlas, configuration: Configuration) -> None:
-    there = atlas.manifest.configuration
+    recorded = atlas.manifest.configuration
     differing = [
-        f"{name} {getattr(there, name)!r}, not {getattr(configuration, name)!r}"
+        f"{name} {getattr(recorded, name)!r}, not {getattr(configuration, name)!r}"
         for name in configuration.__dataclass_fields__
-        if getattr(there, name) != getattr(configuration, name) and name != "feature_sets"
+        if getattr(recorded, name) != getattr(configuration, name)
+        and name not in ("feature_sets", "models", "prompts")
     ]
-    if there.feature_sets[0] != configuration.feature_sets[0]:  # which the embedding is of
+    if recorded.feature_sets[0] != configuration.feature_sets[0]:  # that of the embedding
         differing.append(
-            f"features {there.feature_sets[0]!r} first, not {configuration.feature_sets[0]!r}"
+            f"features {recorded.feature_sets[0]!r} first, not {configuration.feature_sets[0]!r}"
         )
+    if list(map(name_of, recorded.models)) != list(map(name_of, configuration.models)):
+        differing.append(f"models {recorded.models!r}, not {configuration.models!r}")
     if differing:
         raise AtlasError(
             f"{atlas.path}: was made with {'; '.join(differing)}. Use another --atlas, the same "
-            "settings, or `motifs add MODEL` to place a new model in it"
+            f"settings, or {command(atlas, 'add', 'MODEL')} to place a new model in it"
         )
 
 
-def _check_same_prompts(atlas: Atlas) -> None:
-    """Notice a prompts file that was changed since; one that is gone is not needed any more."""
-    there = atlas.manifest.configuration
-    if Path(there.prompts).is_file():
-        prompts = load_prompts(there.prompts, there.n_prompts, there.seed)
-        if prompts_digest(prompts) != atlas.manifest.prompts["sha256"]:
-            raise AtlasError(
-                f"{atlas.path}: was made when {there.prompts} held other texts; use another "
-                "--atlas, or put the texts back"
-            )
+def _check_same_prompts(atlas: Atlas, configuration: Configuration) -> None:
+    """Compare the texts; a prompts file that was deleted since is not needed any more."""
+    recorded = atlas.manifest.configuration
+    renamed = configuration.prompts != recorded.prompts
+    if not renamed and not Path(recorded.prompts).is_file():
+        return
+    prompts = load_prompts(configuration.prompts, configuration.n_prompts, configuration.seed)
+    if prompts_digest(prompts) != atlas.manifest.prompts["sha256"]:
+        difference = (
+            f"was made with prompts {recorded.prompts!r}, not {configuration.prompts!r}"
+            if renamed
+            else f"was made when {recorded.prompts} held other texts"
+        )
+        raise AtlasError(f"{atlas.path}: {difference}. Use another --atlas, or the same prompts")
+
+
+def _find_models_again(atlas: Atlas, configuration: Configuration) -> None:
+    """Record the present paths of local models whose recorded paths do not exist any more."""
+    recorded = atlas.manifest.configuration
+    models = tuple(
+        old if _exists(old) else new
+        for old, new in zip(recorded.models, configuration.models, strict=True)
+    )
+    if models != recorded.models:
+        atlas.update(configuration=replace(recorded, models=models))
+
+
+def _exists(wanted: str) -> bool:
+    from attention_motifs.models.sources import resolve
+
+    try:
+        resolve(wanted)
+    except InputError:
+        return False
+    return True
 
 
 def check_configuration(configuration: Configuration) -> None:
     """Refuse settings that cannot work, before anything is loaded.
 
     Raises:
-        InputError: naming the setting, its value and the mend.
+        InputError: if a value cannot be used, or two models have the same name.
     """
     from attention_motifs.models.sources import resolve
 
@@ -123,29 +161,29 @@ def check_configuration(configuration: Configuration) -> None:
         name = resolve(wanted).name
         if name in named:
             raise InputError(
-                f"models {named[name]!r} and {wanted!r} are both called {name}; name one of them "
-                "otherwise with NAME=PATH, or leave it out"
+                f"models {named[name]!r} and {wanted!r} are both called {name}; give one of them "
+                "another name with NAME=PATH, or leave it out"
             )
         named[name] = wanted
 
 
 def save_classes(atlas: Atlas, file: Path) -> int:
-    """Keep a copy of a file of classes in the atlas, and label its heads by it.
+    """Copy a file of classes into the atlas, and label its heads by it.
 
-    The copy takes the place of an earlier one. A run that is stopped between the copy and the
-    table of heads is finished by the same call, or by the next build.
+    The copy replaces an earlier one. A call that was stopped is finished by the same call, or by
+    the next build.
 
     Args:
-        atlas: whose lock is held.
+        atlas: the caller holds its lock.
         file: as `load_known_heads` reads it.
 
     Returns:
-        How many statements of the file are about heads of this atlas.
+        Number of statements in the file about heads of this atlas.
 
     Raises:
-        InputError: if the file is missing or malformed; the atlas is left as it was.
+        InputError: if the file is missing or malformed; the atlas is not changed.
     """
-    told = load_known_heads(file).assignments[len(load_known_heads().assignments) :]
+    assignments = load_known_heads(file).assignments[len(load_known_heads().assignments) :]
     with files.atomic(atlas.classes_path) as unfinished:
         shutil.copyfile(file, unfinished)
     write_heads(atlas)
@@ -154,17 +192,20 @@ def save_classes(atlas: Atlas, file: Path) -> int:
         literature.model_name(model): (int(info["n_layers"]), int(info["n_heads"]))
         for model, info in atlas.manifest.models.items()
     }
-    heads = [said.head for said in told if said.head.model in sizes]
+    heads = [one.head for one in assignments if one.head.model in sizes]
     return sum(h.layer < sizes[h.model][0] and h.index < sizes[h.model][1] for h in heads)
 
 
 def forget_classes(atlas: Atlas) -> bool:
-    """Delete the atlas's own classes, and take them from its heads; False if there were none.
+    """Delete the user's classes from the atlas, and remove the labels of its heads.
 
     Args:
-        atlas: whose lock is held.
+        atlas: the caller holds its lock.
+
+    Returns:
+        Whether there were any.
     """
-    there = atlas.own_classes is not None
+    existed = atlas.own_classes is not None
     files.remove(atlas.classes_path)
     write_heads(atlas)
-    return there
+    return existed

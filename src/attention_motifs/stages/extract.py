@@ -7,7 +7,7 @@ executor.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,6 @@ from attention_motifs.stages.model_source import dtype_in, model_source, wanted_
 from attention_motifs.stages.parts import (
     PatternSource,
     begin_model,
-    extract_inputs,
     finish_model,
     is_extracted,
     missing_parts,
@@ -29,6 +28,7 @@ from attention_motifs.stages.parts import (
     warn_of_prompts,
     write_part,
 )
+from attention_motifs.stages.same_model import as_recorded
 from attention_motifs.store import files
 from attention_motifs.store.settings import Configuration
 
@@ -136,9 +136,13 @@ class _Extraction:
         outer = self.executor.share(silent, self.report)
         with outer(f"identify {', '.join(wanted)}", len(jobs)) as advance:
             identities = self.executor.run(jobs, advance)
+        same = [
+            as_recorded(self.atlas, name, identity)
+            for name, identity in zip(wanted, identities, strict=True)
+        ]
         return [
             _Model(name, identity, missing_parts(self.atlas, identity.name, vars(identity)))
-            for name, identity in zip(wanted, identities, strict=True)
+            for name, identity in zip(wanted, same, strict=True)
         ]
 
     def _is_complete(self, model: _Model) -> bool:
@@ -150,11 +154,10 @@ class _Extraction:
         for model in models:
             # A model that is complete but not recorded is loaded for its record.
             blocks = model.missing or {0: positions_of(self.atlas, 0)}
-            inputs = extract_inputs(self.atlas, vars(model.identity))
             for number, (block, positions) in enumerate(blocks.items()):
                 arguments = (
-                    *(shared, model.wanted, block, self.device, model.identity.dtype),
-                    *(inputs, number == 0),
+                    *(shared, model.wanted, block, self.device),
+                    *(model.identity, number == 0),
                 )
                 jobs.append(
                     Job(
@@ -204,8 +207,7 @@ def extract_part(
     wanted: str,
     block: int,
     device: str = "auto",
-    dtype: str | None = None,
-    inputs: str | None = None,
+    identity: ModelIdentity | None = None,
     begin: bool = False,
 ) -> dict[str, Any]:
     """Make one part in any process that sees the folder of the atlas.
@@ -218,8 +220,7 @@ def extract_part(
         wanted: name or path of the model, as the user gives it; this process must see the path.
         block: number of the block of prompts, from 0 to `n_blocks` - 1.
         device: `auto`, `cpu`, `cuda`...
-        dtype: default: the recorded one, or else that of the configuration on this device.
-        inputs: digest that the part must have; default: any.
+        identity: of the model where the run started; default: that which `identify` returns.
         begin: whether to write the tokens of the model's prompts too.
 
     Returns:
@@ -227,14 +228,16 @@ def extract_part(
 
     Raises:
         AtlasError: if there is no atlas.
-        InputError: if this process sees another model than the digest describes.
+        InputError: if this process sees another model than the one identified.
         ModelError, ResourceError: as `extract`.
     """
-    opened, source = _source_of_process(_opened(atlas), wanted, device, dtype)
-    if inputs is not None and extract_inputs(opened, source.info) != inputs:
+    opened = _opened(atlas)
+    identity = identity or identify(opened, wanted, device)
+    opened, source = _source_of_process(opened, wanted, device, identity)
+    if source.info["weights_sha256"] != identity.weights_sha256:
         raise InputError(
-            f"{wanted}: has other weights or another tokenizer in this process than where the run "
-            "started. Give all workers the same files"
+            f"{wanted}: has other weights in this process than where the run started. Give all "
+            "workers the same files"
         )
     if begin:
         begin_model(opened, source)
@@ -246,21 +249,19 @@ def _opened(atlas: Atlas | str | Path) -> Atlas:
     return atlas if isinstance(atlas, Atlas) else Atlas.open(atlas)
 
 
-_Key = tuple[Path, str, str, str, Configuration]
+_Key = tuple[Path, str, str, "ModelIdentity", Configuration]
 _loaded: dict[_Key, tuple[Atlas, PatternSource]] = {}
 """The model that this process ran last: one at a time is in memory."""
 
 
 def _source_of_process(
-    atlas: Atlas, wanted: str, device: str, dtype: str | None
+    atlas: Atlas, wanted: str, device: str, identity: ModelIdentity
 ) -> tuple[Atlas, PatternSource]:
-    from attention_motifs.extraction import resolve_dtype
-    from attention_motifs.models.sources import resolve
-
-    chosen = dtype or resolve_dtype(wanted, dtype_in(atlas, resolve(wanted).name), device=device)
     path = Path(str(atlas.path)).resolve()
-    key = (path, wanted, device, chosen, atlas.manifest.configuration)
+    key = (path, wanted, device, identity, atlas.manifest.configuration)
     if key not in _loaded:
         _loaded.clear()  # before the next model needs the memory
-        _loaded[key] = atlas, model_source(atlas, wanted, device, dtype=chosen)
+        source = model_source(atlas, wanted, device, dtype=identity.dtype)
+        info = {**source.info, "tokenizer_sha256": identity.tokenizer_sha256}
+        _loaded[key] = atlas, replace(source, info=info)
     return _loaded[key]

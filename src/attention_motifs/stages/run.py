@@ -1,4 +1,4 @@
-"""Whole runs: all stages in order, and a new model in an atlas that is there."""
+"""Whole runs: all stages in order, and a new model in an existing atlas."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from attention_motifs.atlas import Atlas
-from attention_motifs.atlas.head_distances import AllPairs, stored_distances
-from attention_motifs.distances.neighbour_graph import DENSE_LIMIT
 from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.executors import LOCAL, Executor
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.create import check_configuration, create_or_resume
 from attention_motifs.stages.distances import distances, standard_metrics
-from attention_motifs.stages.embed import embed, place, place_recommended
-from attention_motifs.stages.extract import extract
+from attention_motifs.stages.embed import embed
+from attention_motifs.stages.extract import extract, identify
+from attention_motifs.stages.model_source import model_source
+from attention_motifs.stages.remove import begin_removal, finish_removals, rebuild
+from attention_motifs.stages.same_model import changed_model, changes, name_of
+from attention_motifs.stages.stage import writing
 from attention_motifs.store.settings import Configuration
 
 
@@ -27,20 +29,22 @@ def build(
     executor: Executor = LOCAL,
     report: Report = silent,
 ) -> Atlas:
-    """Run all stages into the atlas at `path`; run again, it does what is still missing.
+    """Build an atlas; a second call with the same settings does what is still missing.
 
     Args:
-        path: folder of the atlas.
-        configuration: what it is to hold.
-        metrics: by default `mean` and `cosine`, and `recommended` if its features are there.
+        path: folder of the atlas, or its URL.
+        configuration: settings of the atlas.
+        metrics: default: `mean` and `cosine`, and `recommended` if the features `extended` are
+            computed.
         device: `auto`, `cpu`, `cuda`...
-        executor: who takes the patterns; by default this process.
+        executor: runs the models; default: this process.
         report: shows progress.
 
     Raises:
-        InputError: if a setting, a metric, a model's name or a prompt cannot be used.
-        ModelError, ResourceError: if a model cannot be had, loaded or trusted.
-        AtlasError: if an atlas of other settings is there, or another run works on it.
+        InputError: if a setting, a metric, a model's name or a prompt cannot be used, or a model
+            changed since the atlas was made with it.
+        ModelError, ResourceError: if a model is not available, does not load or fails its check.
+        AtlasError: if the folder holds an atlas of other settings, or another run holds it.
     """
     from attention_motifs.distances import get_metric
 
@@ -49,6 +53,7 @@ def build(
         get_metric(metric)
     with Atlas.lock(path, new=True):
         atlas = create_or_resume(path, configuration)
+        finish_removals(atlas, report)
         extract(atlas, device=device, executor=executor, report=report)
         embed(atlas, report=report)
         sets = atlas.manifest.configuration.feature_sets
@@ -57,30 +62,48 @@ def build(
         return atlas
 
 
-def add(path: str | Path, model: str, *, device: str = "auto", report: Report = silent) -> Atlas:
-    """Place a new model in an atlas by its saved embeddings; nothing is fitted anew.
+def add(
+    path: str | Path,
+    model: str,
+    *,
+    replace: bool = False,
+    device: str = "auto",
+    report: Report = silent,
+) -> Atlas:
+    """Place a new model in an atlas by its saved embeddings, which are not fitted again.
+
+    Args:
+        path: folder of the atlas, or its URL.
+        model: name or path of the model.
+        replace: let the model take the place of one of the same name. If the embedding was fitted
+            on that one, it is fitted again, and the positions and distances of all heads change.
+        device: `auto`, `cpu`, `cuda`...
+        report: shows progress.
 
     Raises:
         AtlasError: if the atlas has no embedding yet.
-        InputError: if the atlas was fitted on the model.
+        InputError: if the atlas holds another model of this name, or was fitted on this one.
+        ModelError, ResourceError: if the model is not available, does not load or fails its check.
     """
-    from attention_motifs.models.sources import resolve
-
-    with Atlas.lock(path):
-        atlas = Atlas.open(path)
+    with writing(path) as atlas:
+        finish_removals(atlas, report)
         if "embed" not in atlas.manifest.stages:
             raise AtlasError(
                 f"{atlas.path}: has no embedding to place a model in; finish it with `motifs build`"
             )
-        name = resolve(model).name
-        there = atlas.manifest.models.get(name)
-        if there is not None and not there.get("added"):
+        identity = identify(atlas, model, device, report)
+        name = identity.name
+        existing = atlas.manifest.models.get(name)
+        fitted = name in map(name_of, atlas.manifest.configuration.models)
+        changed = changes(atlas, identity)
+        if changed and not replace:
+            raise changed_model(atlas, model, name, changed)
+        if fitted and existing is not None and not changed:
             raise InputError(f"{name} is one of the models this atlas was built on already")
-        extract(atlas, device=device, models=[model], report=report, added=True)
-        place(atlas, name, atlas.embedding(), report=report)
-        if "recommended" in atlas.manifest.stages:
-            place_recommended(atlas, name, atlas.recommended(), report=report)
-        for metric, stored in stored_distances(atlas).items():
-            limit = DENSE_LIMIT if isinstance(stored, AllPairs) else 0
-            distances(atlas, metric, dense_limit=limit, report=report)
+        if changed:
+            model_source(atlas, model, device, report)  # raises, if it does, before the removal
+            begin_removal(atlas, name, replacement=model)
+            finish_removals(atlas, report)
+        extract(atlas, device=device, models=[model], report=report, added=not fitted)
+        rebuild(atlas, report)
         return atlas

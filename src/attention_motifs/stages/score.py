@@ -13,6 +13,7 @@ from attention_motifs.executors import LOCAL, Executor, Job
 from attention_motifs.models.sources import resolve
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.model_source import dtype_in, wanted_model
+from attention_motifs.stages.same_model import changed_model
 from attention_motifs.stages.stage import Stage
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def load_scored_model(
         report=report,
     )
     if loaded.info.weights_sha256 != atlas.manifest.models[model]["weights_sha256"]:
-        raise InputError(f"{asked}: has other weights than those {atlas.path} was made with")
+        raise changed_model(atlas, asked, model, ["weights"])
     return loaded
 
 

@@ -1,0 +1,174 @@
+"""Removal of a model from an atlas, with all that was computed from it."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+from attention_motifs.atlas import Atlas
+from attention_motifs.atlas.head_distances import AllPairs, stored_distances
+from attention_motifs.distances.neighbour_graph import DENSE_LIMIT
+from attention_motifs.errors import InputError
+from attention_motifs.head import model_folder
+from attention_motifs.progress import Report, silent
+from attention_motifs.stages.ablation.rows import corrected
+from attention_motifs.stages.distances import distances
+from attention_motifs.stages.embed import embed
+from attention_motifs.stages.heads import write_heads
+from attention_motifs.stages.same_model import command, name_of
+from attention_motifs.stages.stage import writing
+from attention_motifs.store import files
+
+_PENDING = "remove:"
+"""Start of the entry in the journal that stands while a removal is not finished."""
+
+_OF_MODEL = ("extract", "place", "recommended", "score")
+"""Stages that run once per model: the entries of the journal end with its name."""
+
+_OF_ALL_HEADS = ("project", "explore")
+"""Stages over all heads, whose results are deleted."""
+
+
+def remove(path: str | Path, model: str, *, report: Report = silent) -> Atlas:
+    """Remove a model from an atlas.
+
+    Its tokens, features, patterns, scores and ablations are deleted. The embedding is fitted again
+    if it was fitted on the model, and the distances are computed again. Projections, clusters and
+    the evaluation, which are over all heads, are deleted. A removal that was stopped continues with
+    the same call, or with the next `build` or `add`.
+
+    Args:
+        path: folder of the atlas, or its URL.
+        model: name of the model, or its path.
+        report: shows progress.
+
+    Raises:
+        InputError: if the atlas does not hold the model, or the embedding is fitted on it alone.
+        AtlasError: if there is no atlas, or another run holds it.
+    """
+    with writing(path) as atlas:
+        name = model if _holds(atlas, model) else name_of(model)
+        if not _holds(atlas, name):
+            raise InputError(
+                f"model {name!r} is not in this atlas; it has {', '.join(atlas.models) or 'none'}"
+            )
+        if name in atlas.manifest.models:
+            begin_removal(atlas, name)
+        finish_removals(atlas, report)
+        rebuild(atlas, report)
+        return atlas
+
+
+def _holds(atlas: Atlas, name: str) -> bool:
+    return name in atlas.manifest.models or f"{_PENDING}{name}" in atlas.manifest.stages
+
+
+def begin_removal(atlas: Atlas, name: str, *, replacement: str | None = None) -> None:
+    """Take a model out of the manifest, and note that its files are still to be deleted.
+
+    Args:
+        atlas: the caller holds its lock.
+        name: of the model.
+        replacement: name or path of the model that takes its place in the fit, if any.
+
+    Raises:
+        InputError: if the embedding is fitted on the model alone and nothing takes its place.
+    """
+    manifest = atlas.manifest
+    fitted = [w for w in manifest.configuration.models if name_of(w) != name]
+    was_fitted = len(fitted) < len(manifest.configuration.models)
+    if was_fitted and replacement is None and not fitted:
+        raise InputError(
+            f"{name}: the embedding of {atlas.path} is fitted on this model alone. Delete the "
+            f"folder instead, or replace the model with {command(atlas, 'add', 'MODEL')} and "
+            "--replace"
+        )
+    wanted = tuple(fitted)
+    if was_fitted and replacement is not None:
+        wanted = tuple(
+            replacement if name_of(w) == name else w for w in manifest.configuration.models
+        )
+    if was_fitted:
+        warnings.warn(
+            f"{name}: the embedding was fitted on this model and is fitted again, so that the "
+            "positions and distances of all heads change",
+            stacklevel=3,
+        )
+    dropped = {f"{stage}:{name}" for stage in _OF_MODEL} | set(_OF_ALL_HEADS)
+    stages = {key: value for key, value in manifest.stages.items() if key not in dropped}
+    atlas.update(
+        configuration=replace(manifest.configuration, models=wanted),
+        models={key: info for key, info in manifest.models.items() if key != name},
+        imputed={key: counts for key, counts in manifest.imputed.items() if key != name},
+        stages={**stages, f"{_PENDING}{name}": "begun"},
+    )
+
+
+def finish_removals(atlas: Atlas, report: Report = silent) -> None:
+    """Delete the files of models that were taken out of the manifest; nothing if there are none.
+
+    Args:
+        atlas: the caller holds its lock.
+        report: shows progress.
+    """
+    names = [
+        key.removeprefix(_PENDING) for key in atlas.manifest.stages if key.startswith(_PENDING)
+    ]
+    for name in names:
+        with report(f"remove {name}", 1):
+            _delete_results_of_all_heads(atlas)
+            _drop_ablations(atlas, name)
+            for file in _files_of(atlas, name):
+                files.remove(file)
+            stages = {k: v for k, v in atlas.manifest.stages.items() if k != f"{_PENDING}{name}"}
+            atlas.update(stages=stages)
+
+
+def rebuild(atlas: Atlas, report: Report = silent) -> None:
+    """Fit and place again what depends on the set of models, and compute the distances again.
+
+    Args:
+        atlas: the caller holds its lock.
+        report: shows progress.
+    """
+    if "embed" in atlas.manifest.stages:
+        embed(atlas, report=report)
+    for metric, stored in stored_distances(atlas).items():
+        limit = DENSE_LIMIT if isinstance(stored, AllPairs) else 0
+        distances(atlas, metric, budget_seconds=float("inf"), dense_limit=limit, report=report)
+
+
+def _delete_results_of_all_heads(atlas: Atlas) -> None:
+    """Delete projections, evaluation and clusters; names that a user gave to clusters are kept."""
+    clusters = [p for p in (atlas.path / "clusters").glob("*") if p != atlas.cluster_names_path]
+    for file in (atlas.projections_path, atlas.evaluation_path, *clusters):
+        files.remove(file)
+    if atlas.heads_path.is_file():
+        labels = [name for name in atlas.heads.columns if name.startswith("cluster (")]
+        if labels:
+            atlas.write_heads(atlas.heads.drop(labels))
+    write_heads(atlas)
+
+
+def _drop_ablations(atlas: Atlas, name: str) -> None:
+    """Delete the rows of a model, and correct the remaining p-values again."""
+    if not atlas.ablations_path.is_file():
+        return
+    table = atlas.ablations
+    kept = table.filter(table["model"] != name)
+    if kept.is_empty():
+        files.remove(atlas.ablations_path)
+    elif len(kept) < len(table):
+        files.write_parquet(atlas.ablations_path, corrected(kept))
+
+
+def _files_of(atlas: Atlas, name: str) -> list[Path]:
+    """Return the files and folders of one model, whether they exist or not."""
+    folder = model_folder(name)
+    return [
+        atlas.tokens_path(name),
+        atlas.embedded_path(name),
+        atlas.recommended_clouds_path(name),
+        *(atlas.path / kind / folder for kind in ("features", "patterns", "ablations")),
+    ]

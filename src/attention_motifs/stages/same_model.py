@@ -1,0 +1,90 @@
+"""Comparison of the models on the disk with those that an atlas was made with."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attention_motifs.atlas import Atlas
+from attention_motifs.errors import InputError
+
+if TYPE_CHECKING:
+    from attention_motifs.extraction import ModelIdentity
+
+_CONVERTED = ("packaged", "gguf")
+"""Kinds whose tokenizer is in the GGUF file; its converted form depends on transformers."""
+
+
+def changes(atlas: Atlas, identity: ModelIdentity) -> list[str]:
+    """Return what differs from the model of this name in the atlas: `weights`, `tokenizer`."""
+    recorded = atlas.manifest.models.get(identity.name)
+    if recorded is None:
+        return []
+    changed = []
+    if recorded["weights_sha256"] != identity.weights_sha256:
+        changed.append("weights")
+    same_tokenizer = recorded.get("tokenizer_sha256") in (None, identity.tokenizer_sha256)
+    if not same_tokenizer and recorded.get("kind") not in _CONVERTED:
+        changed.append("tokenizer")
+    return changed
+
+
+def as_recorded(atlas: Atlas, wanted: str, identity: ModelIdentity) -> ModelIdentity:
+    """Return the identity as the atlas records it, after checking that the model is the same.
+
+    Args:
+        atlas: read, not written.
+        wanted: name or path of the model, as the user gives it.
+        identity: of its files as they are now.
+
+    Raises:
+        InputError: if the atlas was made with other weights or another tokenizer of this name.
+    """
+    if changed := changes(atlas, identity):
+        raise changed_model(atlas, wanted, identity.name, changed)
+    recorded = atlas.manifest.models.get(identity.name, {})
+    tokenizer = recorded.get("tokenizer_sha256") or identity.tokenizer_sha256
+    return replace(identity, tokenizer_sha256=tokenizer)
+
+
+def changed_model(atlas: Atlas, wanted: str, name: str, changed: list[str]) -> InputError:
+    """Build the error for a model that is not the one that the atlas was made with.
+
+    Args:
+        atlas: the atlas.
+        wanted: name or path of the model, as the user gives it.
+        name: its name in the atlas.
+        changed: what differs, such as `weights`.
+    """
+    replacing = command(atlas, "add", wanted, "--replace")
+    removing = command(atlas, "remove", name)
+    return InputError(
+        f"{wanted}: its {' and '.join(changed)} changed since {atlas.path} was made with it. Run "
+        f"{replacing} to replace it, {removing} to remove it, or add it under another name with "
+        "NAME=PATH"
+    )
+
+
+def command(atlas: Atlas, *words: str) -> str:
+    """Return a command for this atlas that works when it is pasted into a shell."""
+    return f"`motifs {shlex.join([*words, '--atlas', f'{atlas.path}'])}`"
+
+
+def name_of(wanted: str) -> str:
+    """Return the name that a model has in an atlas, also where its path does not exist any more.
+
+    Args:
+        wanted: name or path of the model, as the user gives it.
+    """
+    from attention_motifs.models.sources import resolve
+
+    name, equals, _path = wanted.partition("=")
+    if equals:
+        return name
+    try:
+        return resolve(wanted).name
+    except InputError:
+        path = Path(wanted)
+        return path.stem if path.suffix.lower() == ".gguf" else path.name
