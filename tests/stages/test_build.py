@@ -402,7 +402,7 @@ def test_two_models_of_one_name_are_refused(tiny: Tiny, tmp_path: Path) -> None:
     ("wrong", "told"),
     [
         ({"max_tokens": 300}, "context of a is 256"),
-        ({"bos": "sometimes"}, "--bos 'sometimes'"),
+        ({"bos": "sometimes"}, "bos = 'sometimes'"),
         ({"dtype": "int8"}, "int8"),
     ],
 )

@@ -125,7 +125,7 @@ def test_an_added_local_model_needs_its_path(copy: Atlas, tiny: Tiny) -> None:
 def test_models_that_cannot_be_scored_are_named(
     copy: Atlas, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(InputError, match="model 'c' is not in this atlas to be run; it has a, b"):
+    with pytest.raises(InputError, match="model 'c' cannot be scored: this atlas has a, b"):
         score(copy, models=[tiny.model("c")])
     make_tiny_model(tmp_path / "a", seed=9)
     with pytest.raises(InputError, match="has other weights than those"):
