@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -138,6 +140,23 @@ def test_any_text_is_a_head_or_an_input_error(text: str) -> None:
 def test_heads_that_could_not_be_read_back_are_not_made(layer: int, index: int) -> None:
     with pytest.raises(InputError, match="layer and index"):
         HeadId("gpt2", layer, index)
+
+
+@pytest.mark.parametrize("value", [None, 3, ("gpt2", 1, 2), ["gpt2:L1:H2"], b"gpt2:L1:H2", 1.5])
+def test_values_of_another_kind_are_refused(value: Any) -> None:
+    with pytest.raises(InputError, match="is not a head"):
+        HeadId.parse(value)
+    with pytest.raises(InputError, match="expected a text"):
+        HeadId(value, 1, 2)
+    if not isinstance(value, int):
+        with pytest.raises(InputError, match="layer and index"):
+            HeadId("gpt2", value, 2)
+
+
+def test_a_head_is_read_as_itself() -> None:
+    head = HeadId("gpt2", 1, 2)
+    assert HeadId.parse(head) is head
+    assert type(HeadId("gpt2", np.int64(1), 2).layer) is int
 
 
 def test_an_organisation_is_joined_to_its_model_by_two_underscores() -> None:

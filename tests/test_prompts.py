@@ -119,12 +119,12 @@ def test_more_prompts_than_there_are_is_refused(prompts_file: Path) -> None:
     with pytest.raises(InputError, match=r"--n-prompts 3: .* only 2 different") as caught:
         load_prompts(prompts_file, 3)
     assert str(prompts_file) in str(caught.value)
-    assert "ask for 2 or fewer" in str(caught.value)
+    assert "choose 2 or fewer" in str(caught.value)
 
 
 @pytest.mark.parametrize("n_prompts", [0, -1])
 def test_no_prompts_cannot_be_drawn(n_prompts: int) -> None:
-    with pytest.raises(InputError, match=f"--n-prompts {n_prompts}: at least 1"):
+    with pytest.raises(InputError, match=f"--n-prompts {n_prompts}: .* at least 1"):
         load_prompts("builtin", n_prompts)
 
 
@@ -188,6 +188,38 @@ def test_meta_is_kept_where_it_is_an_object() -> None:
         {"text": "c", "meta": None},
     )
     assert [p.meta for p in read_jsonl(data, "p", "p")] == [{"pile_set_name": "Github"}, {}, {}]
+
+
+def test_one_json_list_of_objects_or_texts_is_read() -> None:
+    data = json.dumps(["a", {"text": "b", "meta": {"genre": "news"}}], indent=2).encode()
+    prompts = read_jsonl(data, "p.json", "p")
+    assert [(p.text, p.meta, p.place) for p in prompts] == [
+        ("a", {}, "p.json, entry 1"),
+        ("b", {"genre": "news"}, "p.json, entry 2"),
+    ]
+    for wrong in ([1], [None], [["a"]], ["a", ""], [{"txt": "a"}]):
+        message = refusal(json.dumps(wrong).encode())
+        assert message.startswith("p.jsonl, entry ")
+    assert "holds no prompts" in refusal(b"[]")
+
+
+def test_prompts_know_their_lines() -> None:
+    prompts = read_jsonl(GOOD + b"\n" + lines_of({"text": "b"}), "p.jsonl", "p")
+    assert [p.place for p in prompts] == ["p.jsonl, line 1", "p.jsonl, line 3"]
+
+
+@pytest.mark.parametrize("source", [3, None, ("a",), ["builtin"], b"builtin", 1.5])
+def test_a_source_of_another_kind_is_refused(source: Any) -> None:
+    with pytest.raises(InputError, match="expected 'builtin', 'pile-10k' or the path"):
+        load_prompts(source)
+
+
+@pytest.mark.parametrize("value", ["3", 1.5, True, [3], -1])
+def test_numbers_of_another_kind_are_refused(value: Any) -> None:
+    with pytest.raises(InputError, match=r"--n-prompts .* whole number of at least 1"):
+        load_prompts("builtin", value)
+    with pytest.raises(InputError, match=r"--seed .* whole number of at least 0"):
+        load_prompts("builtin", 4, seed=value)
 
 
 GOOD = b'{"text": "good"}\n'
@@ -305,7 +337,9 @@ def test_without_the_network_the_pile_is_a_model_error_of_one_line(
     assert "--prompts builtin" in str(caught.value)
 
 
-def test_the_pile_without_its_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_pile_without_its_library_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(InputError, match=r"pip install 'attention-motifs\[hub\]'"):
+    with pytest.raises(InputError, match="pip install datasets"):
         load_prompts("pile-10k")

@@ -1,7 +1,7 @@
-"""`HeadId`: the only parser and printer of head names.
+"""Names of attention heads and models: parsing, printing and checking.
 
-A head is written `model:L5:H3` (zero-based layer and index). The paper and the links of
-its site use other separators, which are read but never written.
+A head is written `model:L5:H3`, with layer and index counted from zero. The other notations of
+the paper and its site are read too, but never written.
 """
 
 from __future__ import annotations
@@ -9,16 +9,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import total_ordering
+from numbers import Integral
 
 from attention_motifs.errors import InputError
 
-# The last layer and index are the head's: a name which itself ends like a head keeps its tail.
+# The last layer and index belong to the head, even if the model's name ends like a head.
 _HEAD = re.compile(r"(?P<model>.+?)[:~.]L(?P<layer>\d{1,5})[:~.]?H(?P<index>\d{1,5})", re.ASCII)
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?", re.ASCII)
 _MAX_LENGTH = 150
-"""Characters of a model name: the hub allows 96, and with its endings it must name a file."""
+"""Maximum length of a model name. The hub allows 96; file names with suffixes must fit too."""
 _MAX_NUMBER = 99_999
-"""The largest layer or index: what `_HEAD` reads back."""
+"""Largest layer or index that `_HEAD` reads."""
 
 
 def _shown(text: object) -> str:
@@ -35,7 +36,9 @@ def check_model_name(name: str) -> str:
         InputError: if it is not `name` or `org/name` of letters, digits, `.`, `-` and `_`, or
             longer than 150 characters.
     """
-    # `a__b` would share the folder of `a/b`; behind the slash two underscores mislead nobody.
+    if not isinstance(name, str):
+        raise InputError(f"model name {_shown(name)} is not usable: expected a text")
+    # `a__b` would share the folder of `a/b`; after the slash, two underscores are not ambiguous.
     doubled = "__" in name.partition("/")[0]
     if len(name) > _MAX_LENGTH or not _MODEL.fullmatch(name) or ".." in name or doubled:
         raise InputError(
@@ -46,10 +49,10 @@ def check_model_name(name: str) -> str:
 
 
 def model_folder(name: str) -> str:
-    """Folder name of a model: `org/name` becomes `org__name`.
+    """Return the folder name of a model: `org/name` becomes `org__name`.
 
     Raises:
-        InputError: if the name may not name a model.
+        InputError: if `name` cannot name a model.
     """
     return check_model_name(name).replace("/", "__")
 
@@ -57,7 +60,21 @@ def model_folder(name: str) -> str:
 @total_ordering
 @dataclass(frozen=True, slots=True)
 class HeadId:
-    """One attention head of one model; layers and heads are counted from zero."""
+    """Name of one attention head.
+
+    Attributes:
+        model: name of the model.
+        layer: layer, counted from zero.
+        index: head within the layer, counted from zero.
+
+    Raises:
+        InputError: if the model's name is not usable, or a number is not one of 0 to 99,999.
+
+    Example:
+        >>> head = HeadId.parse("gpt2-small~L5~H1")
+        >>> str(head), head.layer
+        ('gpt2-small:L5:H1', 5)
+    """
 
     model: str
     layer: int
@@ -65,18 +82,28 @@ class HeadId:
 
     def __post_init__(self) -> None:
         check_model_name(self.model)
-        if not (0 <= self.layer <= _MAX_NUMBER and 0 <= self.index <= _MAX_NUMBER):
-            raise InputError(
-                f"head L{self.layer}:H{self.index}: layer and index lie in 0 to {_MAX_NUMBER}"
-            )
+        for field in ("layer", "index"):
+            number = getattr(self, field)
+            whole = isinstance(number, Integral) and not isinstance(number, bool)
+            if not (whole and 0 <= number <= _MAX_NUMBER):
+                raise InputError(
+                    f"{field} {_shown(number)} of a head of {self.model} is not usable: layer and "
+                    f"index are whole numbers from 0 to {_MAX_NUMBER}"
+                )
+            object.__setattr__(self, field, int(number))
 
     @classmethod
-    def parse(cls, text: str) -> HeadId:
+    def parse(cls, text: str | HeadId) -> HeadId:
         """Read `model:L5:H3`, `model:L5H3`, `model~L5~H3` or `model.L5.H3`.
 
+        Args:
+            text: name of a head; a `HeadId` is returned unchanged.
+
         Raises:
-            InputError: if it is none of these, or no text.
+            InputError: if it is none of these.
         """
+        if isinstance(text, HeadId):
+            return text
         match = _HEAD.fullmatch(text.strip()) if isinstance(text, str) else None
         if match is None:
             raise InputError(f"{_shown(text)} is not a head: write it as model:L5:H3")

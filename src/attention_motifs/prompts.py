@@ -1,16 +1,18 @@
-"""Stage 1: prompts. Load them from the built-in set, pile-10k or a JSON-lines file, and sample.
+"""Prompts: loading from the built-in set, pile-10k or a JSON file, and sampling.
 
-A prompt's id is the first 16 hex digits of the SHA-256 of its UTF-8 text, so that the same text
-is the same prompt in every atlas.
+The id of a prompt is the first 16 hex digits of the SHA-256 of its UTF-8 text: the same text is
+the same prompt in every atlas.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +27,23 @@ _PILE_HUB_ID = "NeelNanda/pile-10k"  # the paper's prompts, its reference [Neel 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A text with the place it comes from."""
+    """A text and its source.
+
+    Attributes:
+        text: the text.
+        source: where it comes from, such as `builtin/news`.
+        meta: other information from the file.
+        place: file and line, for errors; empty if the prompt is not from a file.
+
+    Example:
+        >>> Prompt("Once upon a time").prompt_id
+        'e286222c229ec73b'
+    """
 
     text: str
     source: str = "unnamed"
     meta: dict[str, Any] = field(default_factory=dict, compare=False)
+    place: str = field(default="", compare=False)
 
     @property
     def prompt_id(self) -> str:
@@ -40,35 +54,55 @@ class Prompt:
 def load_prompts(
     source: str | Path = BUILTIN, n_prompts: int | None = None, seed: int = 0
 ) -> list[Prompt]:
-    """Load prompts and draw `n_prompts` of them without replacement.
+    """Load prompts and sample `n_prompts` of them without replacement.
 
     Args:
-        source: `builtin`, `pile-10k` (through the datasets library), or a JSON-lines file whose
-            lines hold `text` and, optionally, `meta`.
-        n_prompts: how many to draw; None takes all, in their order.
-        seed: of the draw. The same source, number and seed give the same prompts.
+        source: `builtin`, `pile-10k` (needs the datasets library), or a JSON-lines file whose
+            lines hold `text` and, optionally, `meta`. A JSON file with a list of such objects, or
+            of texts, is read too.
+        n_prompts: number of prompts. Default: None, all in their order.
+        seed: seed for sampling. The same source, number and seed give the same prompts.
+
+    Returns:
+        The prompts; of equal texts, the first.
 
     Raises:
-        InputError: if the file is missing, not UTF-8, has a broken line (named by its number),
-            an empty text, or fewer distinct texts than asked for.
+        InputError: if an argument has another type, the file is missing or not UTF-8, has a broken
+            line (its number is named) or an empty text, or has fewer distinct texts than
+            `n_prompts`.
         ModelError: if pile-10k cannot be fetched.
+
+    Example:
+        >>> len(load_prompts("builtin", 8))
+        8
     """
+    _check_arguments(source, n_prompts, seed)
     prompts = _without_repeats(_read_source(source))
     if n_prompts is None or n_prompts == len(prompts):
         return prompts
-    if n_prompts < 1:
-        raise InputError(f"--n-prompts {n_prompts}: at least 1 is needed")
     if n_prompts > len(prompts):
         raise InputError(
             f"--n-prompts {n_prompts}: {source} holds only {len(prompts)} different prompts; "
-            f"ask for {len(prompts)} or fewer"
+            f"choose {len(prompts)} or fewer"
         )
     chosen = np.random.default_rng(seed).permutation(len(prompts))[:n_prompts]
     return [prompts[i] for i in chosen]
 
 
+def _check_arguments(source: object, n_prompts: object, seed: object) -> None:
+    if not isinstance(source, str | os.PathLike):
+        shown = " ".join(f"{source!r:.80}".split())
+        raise InputError(
+            f"prompts {shown}: expected '{BUILTIN}', '{PILE_10K}' or the path of a JSON-lines file"
+        )
+    for name, value, least in (("--n-prompts", n_prompts, 1), ("--seed", seed, 0)):
+        whole = isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
+        if not whole and not (value is None and name == "--n-prompts"):
+            raise InputError(f"{name} {value!r:.80}: expected a whole number of at least {least}")
+
+
 def prompts_digest(prompts: Sequence[Prompt]) -> str:
-    """SHA-256 over the prompt ids in their order, as hex."""
+    """Return the SHA-256 of the prompt ids in their order, as hex."""
     return hashlib.sha256("\n".join(p.prompt_id for p in prompts).encode()).hexdigest()
 
 
@@ -105,11 +139,11 @@ def _pile_10k() -> Iterator[Prompt]:
         from datasets import load_dataset
     except ImportError as error:
         raise InputError(
-            f"prompts '{PILE_10K}' need the datasets library: pip install 'attention-motifs[hub]'"
+            f"prompts '{PILE_10K}' need the datasets library; install it: pip install datasets"
         ) from error
     try:
         rows = load_dataset(_PILE_HUB_ID, split="train")
-    except Exception as error:  # the library raises a dozen kinds for one missing network
+    except Exception as error:  # the library raises many kinds of errors
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise ModelError(
             f"{PILE_10K}: could not be fetched from the hub as {_PILE_HUB_ID} ({reason}); check "
@@ -123,24 +157,46 @@ def _pile_10k() -> Iterator[Prompt]:
 
 
 def read_jsonl(data: bytes, name: str, source: str) -> list[Prompt]:
-    """Read JSON lines with `text` and optional `meta`; blank lines are passed over.
+    """Read JSON lines with `text` and optional `meta`, or one JSON list of such objects or texts.
+
+    Blank lines are ignored.
 
     Args:
-        data: the file's bytes.
-        name: what errors call the file.
-        source: what the prompts' source says.
+        data: bytes of the file.
+        name: name of the file in errors.
+        source: source of the prompts.
 
     Raises:
-        InputError: on the first line that is not UTF-8, not JSON, without a text, or whose text
-            is empty or holds an unpaired surrogate; the line's number is named.
+        InputError: on the first line or entry that is not UTF-8, not JSON, has no text, or whose
+            text is empty or holds an unpaired surrogate; its number is named.
     """
-    prompts = []
-    for number, raw in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
-        if raw.strip():
-            prompts.append(_read_line(raw, f"{name}, line {number}", source))
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    entries = _json_list(data)
+    if entries is not None:
+        prompts = [
+            _prompt({"text": entry} if isinstance(entry, str) else entry, place, source)
+            for place, entry in ((f"{name}, entry {i}", e) for i, e in enumerate(entries, start=1))
+        ]
+    else:
+        prompts = [
+            _read_line(line, f"{name}, line {number}", source)
+            for number, line in enumerate(data.split(b"\n"), start=1)
+            if line.strip()
+        ]
     if not prompts:
         raise InputError(f"{name}: holds no prompts; write one JSON object with 'text' per line")
     return prompts
+
+
+def _json_list(data: bytes) -> list[Any] | None:
+    """Return the entries of a file that is one JSON list; None if it is not."""
+    if not data.lstrip().startswith(b"["):
+        return None
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, list) else None
 
 
 def _read_line(raw: bytes, where: str, source: str) -> Prompt:
@@ -154,6 +210,10 @@ def _read_line(raw: bytes, where: str, source: str) -> Prompt:
         raise InputError(
             f'{where}: not JSON ({error}); each line is an object such as {{"text": "..."}}'
         ) from error
+    return _prompt(line, where, source)
+
+
+def _prompt(line: object, where: str, source: str) -> Prompt:
     text = line.get("text") if isinstance(line, dict) else None
     if not isinstance(text, str):
         raise InputError(f'{where}: has no string \'text\'; write {{"text": "..."}}')
@@ -164,14 +224,14 @@ def _read_line(raw: bytes, where: str, source: str) -> Prompt:
     except UnicodeEncodeError as error:
         raise InputError(
             f"{where}: the text holds half a character (an unpaired surrogate at "
-            f"{error.start}); mend the escape"
+            f"{error.start}); correct the escape"
         ) from error
-    meta = line.get("meta")
-    return Prompt(text, source, meta if isinstance(meta, dict) else {})
+    meta = line.get("meta") if isinstance(line, dict) else None
+    return Prompt(text, source, meta if isinstance(meta, dict) else {}, where)
 
 
 def _without_repeats(prompts: Iterable[Prompt]) -> list[Prompt]:
-    """Keep the first of equal texts: a prompt id names one row per head."""
+    """Keep the first of equal texts: a prompt id identifies one row per head."""
     first: dict[str, Prompt] = {}
     for prompt in prompts:
         first.setdefault(prompt.prompt_id, prompt)
