@@ -67,3 +67,14 @@ def _main(
 
 
 # Each of these modules registers its commands when it is imported.
+from attention_motifs.cli import (  # noqa: E402, F401
+    ablate,
+    analyse,
+    build,
+    cluster,
+    explorer,
+    models,
+    paper,
+    query,
+    share,
+)
