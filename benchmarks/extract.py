@@ -154,7 +154,8 @@ def bare_ways(model: str, ids: Any) -> dict[str, Callable[[], None]]:
     from attention_motifs.atlas import BLOCK_SIZE
     from attention_motifs.extraction import onednn_linear
     from attention_motifs.extraction.stream import BATCH_TOKENS
-    from attention_motifs.models.sources import local_folder, resolve
+    from attention_motifs.models.fetch import local_folder
+    from attention_motifs.models.sources import resolve
 
     eager = AutoModel.from_pretrained(
         local_folder(resolve(model)), attn_implementation="eager", dtype=torch.float32

@@ -29,9 +29,25 @@ def permuted(weights: np.ndarray, n_heads: int) -> np.ndarray:
 
 
 def write_gguf(
-    path: Path, folder: Path, *, vocabulary: str = "gpt-2", without: str = "", scaled: bool = False
+    path: Path,
+    folder: Path,
+    *,
+    vocabulary: str = "gpt-2",
+    without: str = "",
+    scaled: str = "",
+    parts: int = 1,
 ) -> Path:
-    """Write the llama in `folder` as a GGUF file, leaving one tensor out if it is named."""
+    """Write the llama in `folder` as a GGUF file.
+
+    Args:
+        path: of the file.
+        folder: of the model.
+        vocabulary: name of the pre-tokenizer.
+        without: name of a tensor that is left out.
+        scaled: how the rotary embedding is scaled: `linear`, `factors`, `ones` (factors that change
+            nothing), `none`, or only `mentioned` in the description.
+        parts: number of parts that the file claims to be one of.
+    """
     import gguf
     from safetensors.numpy import load_file
 
@@ -70,8 +86,18 @@ def write_gguf(
             if name in {"attn_q", "attn_k"}:
                 values = permuted(values, n_heads)
             named[f"blk.{layer}.{name}.weight"] = values
-    if scaled:
-        named["rope_freqs.weight"] = np.ones(4, dtype=np.float32)
+    if scaled in {"factors", "ones"}:
+        factors = np.ones(4, dtype=np.float32)
+        named["rope_freqs.weight"] = factors * 8 if scaled == "factors" else factors
+    if scaled == "linear":
+        writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+        writer.add_rope_scaling_factor(4.0)
+    if scaled == "none":
+        writer.add_rope_scaling_type(gguf.RopeScalingType.NONE)
+    if scaled == "mentioned":
+        writer.add_description("see llama.rope.scaling.type and rope_freqs.weight")
+    if parts > 1:
+        writer.add_uint16("split.count", parts)
     for name, values in named.items():
         if name != without:
             writer.add_tensor(name, values)

@@ -322,11 +322,11 @@ def test_the_text_model_of_one_that_sees_is_accepted() -> None:
     check_configuration("m", AutoConfig.for_model("gemma3"))
 
 
-def test_a_configuration_that_does_not_tell_its_heads_is_refused() -> None:
+def test_a_configuration_without_one_number_of_heads_is_refused() -> None:
     config = SimpleNamespace(
         model_type="of-many-widths", num_hidden_layers=2, num_attention_heads=[4, 8]
     )
-    with pytest.raises(ModelError, match="does not tell one number of layers and of heads"):
+    with pytest.raises(ModelError, match="does not state one number of layers"):
         layers_and_heads("m", config)
 
 

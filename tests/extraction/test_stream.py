@@ -14,9 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attention_motifs.errors import InputError, ModelError
-from attention_motifs.extraction import extract_patterns, for_each_layer, load_model, stream
-from attention_motifs.models.model import LoadedModel
-from attention_motifs.models.tokenizing import TokenizedPrompt, first_token, tokenize
+from attention_motifs.extraction import (
+    extract_patterns,
+    for_each_layer,
+    load_model,
+    loading,
+    stream,
+)
+from attention_motifs.models.tokenizing import TokenizedPrompt, tokenize
+from attention_motifs.prompts import Prompt
 from conftest import Tiny
 from tiny_models import texts
 
@@ -135,76 +141,30 @@ def test_a_model_may_be_named(tiny: Tiny, own_cache: Path) -> None:
     assert [(b.model, b.layer) for b in found] == [("a", 0), ("a", 1)]
 
 
-# Tokens
+@pytest.mark.parametrize("prompts", ["one two three", Prompt("one two three")])
+def test_a_single_text_is_one_prompt(tiny: Tiny, own_cache: Path, prompts: Any) -> None:
+    batches = list(extract_patterns(load_model(tiny.model("a")), prompts))
+    assert [b.prompt_id for b in batches] == [Prompt("one two three").prompt_id] * 2
 
 
-@pytest.fixture
-def loaded(tiny: Tiny, own_cache: Path) -> LoadedModel:
-    return load_model(tiny.model("a"), device="cpu")
-
-
-@pytest.mark.parametrize(("text", "n_tokens"), [("", 1), ("", 0), ("x", 1)])
-def test_a_text_too_short_is_named(loaded: LoadedModel, text: str, n_tokens: int) -> None:
-    bos = "auto" if n_tokens > len(text) else "never"
-    with pytest.raises(InputError, match=rf"prompt short gives {n_tokens} token.*remove or len"):
-        tokenize(loaded, [("long", texts(1)[0]), ("short", text)], max_tokens=8, bos=bos)
-
-
-@pytest.mark.parametrize("n", [-1, 0, 1])
-def test_a_budget_without_a_pattern_is_refused(loaded: LoadedModel, n: int) -> None:
-    with pytest.raises(InputError, match=f"--max-tokens {n}: a pattern needs at least 2"):
-        tokenize(loaded, [("p", "one two three")], max_tokens=n)
-
-
-def test_the_context_is_the_largest_budget(loaded: LoadedModel) -> None:
-    context = loaded.model.config.max_position_embeddings
-    assert tokenize(loaded, [("p", "one two three")], max_tokens=context)
-    with pytest.raises(InputError, match=f"--max-tokens {context + 1}: the context of a is"):
-        tokenize(loaded, [("p", "one two three")], max_tokens=context + 1)
-
-
-@given(st.text(st.characters(codec="utf-8"), min_size=2, max_size=40))
-def test_the_texts_of_the_tokens_make_up_the_text(text: str) -> None:
-    from transformers import AutoTokenizer
-
-    loaded: Any = SimpleNamespace(
-        tokenizer=_TOKENIZERS.setdefault("a", AutoTokenizer.from_pretrained(_TOKENIZERS["folder"])),
-        model=SimpleNamespace(config=SimpleNamespace()),
-        info=SimpleNamespace(name="a"),
-    )
-    (prompt,) = tokenize(loaded, [("p", text)], max_tokens=500, bos="never")
-    # A sign cut in two tokens is not shown, but the others are where they were.
-    if text.isascii():
-        assert "".join(prompt.tokens) == text
-    assert len(prompt.tokens) == len(prompt.token_ids)
-    with_bos = tokenize(loaded, [("p", text)], max_tokens=500, bos="always")[0]
-    assert with_bos.token_ids == (first_token(loaded, "always"), *prompt.token_ids)
-    cut = tokenize(loaded, [("p", text)], max_tokens=2, bos="always")[0]
-    assert cut.token_ids == with_bos.token_ids[:2]
-
-
-def test_the_text_of_a_token_is_held_once_for_all_prompts(loaded: LoadedModel) -> None:
-    prompts = tokenize(loaded, [(f"p{i}", t) for i, t in enumerate(texts(8))], max_tokens=60)
-    held: dict[int, set[int]] = {}
-    for prompt in prompts:
-        for token_id, text in zip(prompt.token_ids, prompt.tokens, strict=True):
-            held.setdefault(token_id, set()).add(id(text))
-    assert sum(len(p.tokens) for p in prompts) > 2 * len(held)
-    assert all(len(objects) == 1 for objects in held.values())
-
-
-_TOKENIZERS: dict[str, Any] = {}
-
-
-@pytest.fixture(autouse=True)
-def _tokenizer_of_a(tiny: Tiny) -> None:
-    _TOKENIZERS["folder"] = tiny.folder / "a"
-
-
-def test_bos_always_takes_the_end_of_text_where_there_is_no_other(loaded: LoadedModel) -> None:
-    loaded.tokenizer.bos_token = None
-    assert first_token(loaded, "auto") is None
-    assert first_token(loaded, "always") == loaded.tokenizer.eos_token_id
-    loaded.tokenizer.eos_token = None
-    with pytest.raises(InputError, match="has no BOS token; use --bos never"):
-        first_token(loaded, "always")
+@pytest.mark.parametrize(
+    ("model", "prompts", "settings"),
+    [
+        (None, ["one two three"], {}),
+        (5, ["one two three"], {}),
+        ("a", None, {}),
+        ("a", 5, {}),
+        ("a", [1, 2], {}),
+        ("a", [None], {}),
+        ("a", {"text": 1}, {}),
+        ("a", ["one two three"], {"max_tokens": "x"}),
+        ("a", ["one two three"], {"max_tokens": 10**6}),
+        ("a", ["one two three"], {"bos": None}),
+    ],
+)
+def test_arguments_of_the_wrong_kind_are_refused_before_loading(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch, model: Any, prompts: Any, settings: Any
+) -> None:
+    monkeypatch.setattr(loading, "_load", lambda _request: pytest.fail("loaded"))
+    with pytest.raises(InputError):
+        list(extract_patterns(tiny.model(model) if model == "a" else model, prompts, **settings))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -57,18 +58,23 @@ def test_a_gguf_file_is_converted_once(
         load_model(str(path))
 
 
-def test_the_converted_folder_is_complete_and_open_to_others(tiny: Tiny, tmp_path: Path) -> None:
+def test_the_converted_folder_is_complete_and_follows_the_umask(tiny: Tiny, tmp_path: Path) -> None:
     path = write_gguf(tmp_path / "m.gguf", tiny.folder / "a")
     (tmp_path / "TERMS").write_text("be kind")
     target = tmp_path / "out" / "m"
     target.mkdir(parents=True)
     (target / "left-over").write_text("of an older conversion")
-    convert_gguf(path, target, {"licence": "kind"}, tmp_path / "TERMS")
+    umask = os.umask(0o027)
+    try:
+        convert_gguf(path, target, {"licence": "kind"}, tmp_path / "TERMS")
+    finally:
+        os.umask(umask)
     assert is_converted(target)
     assert json.loads((target / RECORD).read_text())["licence"] == "kind"
     assert (target / "TERMS").read_text() == "be kind"
     assert not (target / "left-over").exists()
-    assert target.stat().st_mode & 0o777 == 0o755
+    assert target.stat().st_mode & 0o777 == 0o750
+    assert {p.stat().st_mode & 0o777 for p in target.iterdir()} == {0o640}
     assert [p.name for p in target.parent.iterdir()] == ["m"]
     for text in ("not JSON", "[]", '{"conversion": 0}'):
         (target / RECORD).write_text(text)
@@ -91,7 +97,9 @@ def test_digits_are_split_where_the_vocabulary_says_so(
     ("changes", "said"),
     [
         ({"without": "blk.1.attn_q.weight"}, "1 weights are missing, first layers.1.self_attn"),
-        ({"scaled": True}, "rotary embedding is scaled"),
+        ({"scaled": "linear"}, "rotary embedding is scaled"),
+        ({"scaled": "factors"}, "rotary embedding is scaled"),
+        ({"parts": 3}, "one of 3 parts of a split model"),
     ],
 )
 def test_what_transformers_would_read_wrongly_is_refused(
@@ -103,14 +111,54 @@ def test_what_transformers_would_read_wrongly_is_refused(
     assert not list(tmp_path.glob("out/*"))
 
 
-@pytest.mark.parametrize("share", [0.01, 0.3, 0.6, 0.99])
+def test_a_split_file_is_named_as_split(tiny: Tiny, tmp_path: Path) -> None:
+    path = write_gguf(tmp_path / "m-00002-of-00003.gguf", tiny.folder / "a")
+    with pytest.raises(ModelError, match="is part 2 of 3 of a split model"):
+        convert_gguf(path, tmp_path / "out" / "m", {})
+
+
+@pytest.mark.parametrize("scaled", ["none", "ones", "mentioned"])
+def test_what_only_mentions_scaling_is_no_scaling(tiny: Tiny, tmp_path: Path, scaled: str) -> None:
+    convert_gguf(
+        write_gguf(tmp_path / "m.gguf", tiny.folder / "a", scaled=scaled), tmp_path / "m", {}
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"other bytes", b"version https://git-lfs"])
+def test_what_is_no_gguf_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "m.gguf").write_bytes(content)
+    with pytest.raises(ModelError, match=r"m\.gguf: is (not a GGUF file|a Git LFS pointer)"):
+        convert_gguf(tmp_path / "m.gguf", tmp_path / "out" / "m", {})
+    assert not list(tmp_path.glob("out/*"))
+
+
+def test_a_changed_gguf_file_or_conversion_is_noticed(
+    tiny: Tiny, own_cache: Path, tmp_path: Path
+) -> None:
+    path = write_gguf(tmp_path / "m.gguf", tiny.folder / "a")
+    before = load_model(str(path))
+    weights_before = {n: w.clone() for n, w in before.model.state_dict().items()}
+    (target,) = (p for p in (cache_folder() / "models").iterdir()
+                 if p.name == f"gguf-{before.info.weights_sha256[:16]}")  # fmt: skip
+    weights = target / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 0xFF
+    weights.write_bytes(bytes(content))
+    again = load_model(str(path))  # converted anew, since the source is there
+    for name, weight in weights_before.items():
+        assert weight.equal(again.model.state_dict()[name])
+    write_gguf(path, tiny.folder / "a", vocabulary="smollm")
+    assert load_model(str(path)).info.weights_sha256 != before.info.weights_sha256
+
+
+@pytest.mark.parametrize("share", [0.01, 0.6, 0.99])
 def test_a_file_cut_short_is_refused_and_leaves_nothing(
     tiny: Tiny, tmp_path: Path, share: float
 ) -> None:
     whole = write_gguf(tmp_path / "whole.gguf", tiny.folder / "a").read_bytes()
     path = tmp_path / "m.gguf"
     path.write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(ModelError, match=r"m\.gguf: damaged") as caught:
+    with pytest.raises(ModelError, match=r"m\.gguf: (cannot be read as|is not a) GGUF") as caught:
         convert_gguf(path, tmp_path / "out" / "m", {})
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.glob("out/*"))

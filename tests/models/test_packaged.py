@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sys
 import threading
@@ -15,6 +16,8 @@ import pytest
 from attention_motifs.errors import ModelError, ResourceError
 from attention_motifs.extraction import load_model
 from attention_motifs.models import packaged
+from attention_motifs.models.convert import RECORD
+from attention_motifs.models.fetch import pull_model
 from attention_motifs.models.packaged import (
     PACKAGED,
     PackagedModel,
@@ -22,7 +25,6 @@ from attention_motifs.models.packaged import (
     is_cached,
     pull_packaged,
 )
-from attention_motifs.models.sources import pull_model
 from conftest import Tiny
 from tiny_gguf import write_gguf
 
@@ -116,13 +118,28 @@ def test_a_model_in_parts_is_joined_verified_and_converted_once(
     assert (info.n_layers, info.n_heads) == (2, 2)
 
 
-def test_a_damaged_conversion_tells_how_to_make_it_anew(
-    model: PackagedModel, tmp_path: Path
-) -> None:
+def test_a_conversion_that_was_changed_is_not_used(model: PackagedModel, tmp_path: Path) -> None:
     weights = pull_packaged(model) / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-10])
-    with pytest.raises(ModelError, match=rf"delete {weights.parent} and run the same command"):
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 0xFF
+    weights.write_bytes(bytes(content))
+    with pytest.raises(ModelError, match=rf"{weights} is not the file that was converted"):
         load_model(model.name)
+
+
+def test_a_conversion_by_an_earlier_version_is_kept_and_recorded(model: PackagedModel) -> None:
+    folder = pull_packaged(model)
+    record = json.loads((folder / RECORD).read_text())
+    files = record.pop("files")
+    (folder / RECORD).write_text(json.dumps(record))
+    load_model(model.name)
+    assert json.loads((folder / RECORD).read_text())["files"].items() <= files.items()
+
+
+def test_a_packaged_model_may_have_another_name(model: PackagedModel) -> None:
+    assert "Kindness" in pull_model(f"mine={model.name}")
+    info = load_model(f"mine={model.name}").info
+    assert (info.name, info.weights_sha256) == ("mine", model.sha256)
 
 
 def test_two_that_pull_at_once_fetch_once(
@@ -168,7 +185,7 @@ def test_a_wheel_whose_content_is_damaged(
     content = bytearray(path.read_bytes())
     content[200:204] = bytes(b ^ 0xFF for b in content[200:204])  # within the first member's data
     path.write_bytes(bytes(content))
-    refused(model, tmp_path, r"tiny_part2-1\.0-py3-none-any\.whl: damaged .*fetch it again")
+    refused(model, tmp_path, r"tiny_part2-1\.0-py3-none-any\.whl: cannot be read as a wheel")
 
 
 @pytest.mark.parametrize("files", [{}, {"a/x.gguf.part00": b"1", "b/x.gguf.part00": b"2"}])

@@ -1,9 +1,10 @@
-"""What a name stands for, and what the hub and a folder may answer."""
+"""Names of models, and the answers of the hub."""
 
 from __future__ import annotations
 
 import errno
 import json
+import shlex
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,19 +13,21 @@ from typing import Any
 import huggingface_hub
 import pytest
 from huggingface_hub import errors
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from attention_motifs.errors import InputError, ModelError, ResourceError
 from attention_motifs.extraction import load_model
+from attention_motifs.models.fetch import local_folder, pull_model
 from attention_motifs.models.packaged import PACKAGED
-from attention_motifs.models.sources import ALIASES, known_models, local_folder, pull_model, resolve
+from attention_motifs.models.sources import ALIASES, ModelReference, known_models, resolve
 from attention_motifs.progress import silent
 from conftest import Tiny
 
 NOWHERE = "attention-motifs-tests/no-such-model"
 
 
+@settings(max_examples=40)
 @given(st.text(max_size=30) | st.text("ab/.=~-_ \0", max_size=8))
 @example("")
 @example("a/b--c")
@@ -37,7 +40,7 @@ NOWHERE = "attention-motifs-tests/no-such-model"
 @example("/\0")
 @example("0./0")
 @example("org/model.git")
-def test_any_name_is_understood_or_refused(wanted: str) -> None:
+def test_any_text_is_resolved_or_refused(wanted: str) -> None:
     try:
         reference = resolve(wanted)
     except InputError:
@@ -47,46 +50,137 @@ def test_any_name_is_understood_or_refused(wanted: str) -> None:
         huggingface_hub.utils.validate_repo_id(reference.location)
 
 
-@pytest.mark.parametrize("alias", sorted(ALIASES))
-def test_aliases_stand_for_ids_that_the_hub_accepts(alias: str) -> None:
-    reference = resolve(alias)
-    assert (reference.name, reference.kind) == (alias, "hub")
-    huggingface_hub.utils.validate_repo_id(reference.location)
+def test_aliases_stand_for_ids_that_the_hub_accepts() -> None:
+    for alias, hub_id in ALIASES.items():
+        assert resolve(alias) == ModelReference(alias, "hub", hub_id)
+        huggingface_hub.utils.validate_repo_id(hub_id)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "offered"),
+    ("unknown", "offered"),
     [
         ("gpt2small", "gpt2-small"),
-        ("smollm2-135m", "smollm2-135m-instruct"),
         ("llama-3.2-1b", "Llama-3.2-1B"),
         ("nothing-like-it-at-all-9", "motifs models list"),
     ],
 )
-def test_a_name_that_is_not_known_offers_others(wanted: str, offered: str) -> None:
+def test_an_unknown_name_offers_known_ones(unknown: str, offered: str) -> None:
     with pytest.raises(InputError, match=offered):
-        resolve(wanted)
+        resolve(unknown)
 
 
-def test_a_path_names_its_model_by_its_last_part_unless_told(
+@pytest.mark.parametrize("wrong", [None, 5, True, ["gpt2-small"], ("a", "b"), b"gpt2-small", {}])
+def test_what_is_no_name_is_refused(wrong: Any) -> None:
+    with pytest.raises(InputError, match="not a name"):
+        resolve(wrong)
+
+
+def test_one_folder_is_one_model_by_every_path(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(shutil.copytree(tiny.folder / "a", tmp_path / "m"))
+    (tmp_path / "link").symlink_to(folder)
+    monkeypatch.chdir(tmp_path)
+    expected = ModelReference("m", "folder", str(folder.resolve()))
+    for path in ("m", "./m", "m/", "../" + tmp_path.name + "/m", str(folder), "./link", folder):
+        assert resolve(path) == expected
+    assert resolve(expected.source) == expected
+    monkeypatch.chdir(folder)
+    assert resolve(".") == expected
+
+
+@pytest.mark.parametrize(
+    "name", ["lr=1e-4", "lr=1e-4/step-500", "my model", "run__3", "m[1]", "müller", "a (copy)"]
+)
+def test_a_folder_of_any_name_is_found_and_can_be_named(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    folder = Path(shutil.copytree(tiny.folder / "a", tmp_path / name))
+    monkeypatch.chdir(tmp_path)
+    for source in (f"x={folder}", f"x={name}", f"x=./{name}"):
+        assert resolve(source) == ModelReference("x", "folder", str(folder.resolve()))
+    for path in (name, f"./{name}", str(folder)):
+        try:
+            assert resolve(path).location == str(folder.resolve())
+        except InputError as error:  # the advice is a command that works when pasted
+            advised = shlex.split(str(error).partition("--model ")[2])[0]
+            assert resolve(advised).location == str(folder.resolve())
+    assert load_model(f"x={folder}").info.location == folder.name
+
+
+def test_known_names_go_before_folders_and_names_before_paths(
     tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(tiny.folder / "a", tmp_path / "gpt2-small")
     monkeypatch.chdir(tmp_path)
     assert resolve("./gpt2-small").kind == "folder"
-    assert resolve("gpt2-small").kind == "hub"  # a known name goes before a folder of that name
-    assert resolve("mine=gpt2-small").name == "mine"
+    assert resolve("gpt2-small").kind == "hub"
     assert resolve("org/mine=gpt2-small").name == "org/mine"
-    with pytest.raises(InputError, match="is not usable"):
-        resolve("my model=gpt2-small")
-    (tmp_path / "notes.txt").write_text("no model")
-    with pytest.raises(InputError, match=r"notes\.txt: not a model"):
-        resolve("./notes.txt")
-    monkeypatch.chdir(tmp_path / "gpt2-small")
-    assert load_model("x=.").info.location == "gpt2-small"
+    assert resolve("mine=gpt2-small").kind == "folder"
+    assert resolve("mine=gpt2-medium") == ModelReference("mine", "hub", ALIASES["gpt2-medium"])
+    assert resolve("mine=smollm2-135m-instruct").kind == "packaged"
+    for source, reason in [
+        ("my model=gpt2-small", "is not usable"),
+        ("x=", "no source"),
+        ("x=./nowhere", "no such model"),
+        ("x=nowhere", "no such model"),
+    ]:
+        with pytest.raises(InputError, match=reason):
+            resolve(source)
 
 
-def test_known_models_tell_what_is_known_before_fetching(own_cache: Path) -> None:
+def test_gguf_files_are_known_by_their_ending_in_any_case(tmp_path: Path) -> None:
+    for name in ("my.gguf", "MY.GGUF"):
+        (tmp_path / name).write_bytes(b"GGUF")
+        assert resolve(str(tmp_path / name)).kind == "gguf"
+        assert resolve(f"x={tmp_path / name}").name == "x"
+    # The hub's cache keeps files under their digests, and links to them by their names.
+    (tmp_path / "blob").write_bytes(b"GGUF")
+    (tmp_path / "linked.gguf").symlink_to(tmp_path / "blob")
+    reference = resolve(str(tmp_path / "linked.gguf"))
+    assert (reference.name, reference.kind) == ("linked", "gguf")
+    assert resolve(reference.location) == reference
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "location", "revision"),
+    [
+        ("acme/tiny", "acme/tiny", "acme/tiny", None),
+        ("acme/tiny@step1000", "acme/tiny-step1000", "acme/tiny", "step1000"),
+        ("acme/tiny@refs/pr/3", "acme/tiny-refs-pr-3", "acme/tiny", "refs/pr/3"),
+        (f"acme/tiny@{'2' * 40}", f"acme/tiny-{'2' * 12}", "acme/tiny", "2" * 40),
+        ("late=acme/tiny@step1000", "late", "acme/tiny", "step1000"),
+        ("pythia-14m@step3", "pythia-14m-step3", "EleutherAI/pythia-14m", "step3"),
+    ],
+)
+def test_revisions_of_the_hub_are_models_of_their_own(
+    text: str, name: str, location: str, revision: str | None
+) -> None:
+    expected = ModelReference(name, "hub", location, revision)
+    assert resolve(text) == expected
+    assert resolve(expected.source) == expected
+    with pytest.raises(InputError, match="revision"):
+        resolve("acme/tiny@../../etc")
+
+
+def test_revisions_are_loaded_from_the_cache_without_a_network(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_cache: Path
+) -> None:
+    cache = tmp_path / "models--acme--tiny"
+    for folder, sha, name in (("a", "1" * 40, "main"), ("c", "2" * 40, "step1000")):
+        shutil.copytree(tiny.folder / folder, cache / "snapshots" / sha)
+        (cache / "refs").mkdir(exist_ok=True)
+        (cache / "refs" / name).write_text(sha)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    info, late = load_model("acme/tiny").info, load_model("acme/tiny@step1000").info
+    assert (info.revision, late.revision) == ("1" * 40, "2" * 40)
+    assert info.weights_sha256 != late.weights_sha256
+    assert late.source is not None
+    assert load_model(late.source).info == late  # what an atlas records finds the same weights
+
+
+def test_known_models_are_described_before_fetching(own_cache: Path) -> None:
     rows = {model.name: model for model in known_models()}
     assert rows.keys() == {*PACKAGED, *ALIASES}
     smol = rows["smollm2-135m-instruct"].to_json()
@@ -98,68 +192,7 @@ def test_known_models_tell_what_is_known_before_fetching(own_cache: Path) -> Non
     json.dumps([row.to_json() for row in rows.values()])
 
 
-# Folders
-
-
-@pytest.fixture
-def folder(tiny: Tiny, tmp_path: Path, own_cache: Path) -> Path:
-    return Path(shutil.copytree(tiny.folder / "a", tmp_path / "a"))
-
-
-def one_line(wanted: Any, said: str) -> None:
-    with pytest.raises(ModelError, match=said) as caught:
-        load_model(str(wanted))
-    assert "\n" not in str(caught.value)
-
-
-def test_weights_that_may_run_code_are_not_read(folder: Path) -> None:
-    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    one_line(folder, "has no safetensors weights, and no others are read")
-
-
-def test_code_that_comes_with_a_model_is_not_run(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Were it asked for, the question would wait for an answer.
-    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("asked whether to run code"))
-    (folder / "modeling.py").write_text("raise SystemExit('it ran')")
-    (folder / "config.json").write_text(
-        json.dumps({"model_type": "own", "auto_map": {"AutoConfig": "modeling.OwnConfig"}})
-    )
-    one_line(folder, "cannot be loaded")
-
-
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("config.json", "{"),
-        ("config.json", "[]"),
-        ("config.json", '{"model_type": "no-such-type"}'),
-        ("config.json", "{}"),
-        ("tokenizer.json", "{"),
-        ("model.safetensors", ""),
-        ("model.safetensors", "x" * 100),
-    ],
-)
-def test_a_damaged_file_is_told_in_one_line(folder: Path, name: str, content: str) -> None:
-    (folder / name).write_text(content)
-    one_line(folder, "a: cannot be loaded from .*")
-
-
-def test_a_folder_without_its_tokenizer_is_refused(folder: Path) -> None:
-    for path in folder.glob("tokenizer*"):
-        path.unlink()
-    one_line(folder, "cannot be loaded")
-
-
-def test_weights_of_other_shapes_are_refused(folder: Path) -> None:
-    config = json.loads((folder / "config.json").read_text())
-    config["intermediate_size"] += 1
-    (folder / "config.json").write_text(json.dumps(config))
-    one_line(folder, "a: ")
-
-
-# The hub, as far as it can be had without one
+# The hub, without a connection to it
 
 
 def hub_error(kind: type[Exception]) -> Exception:
@@ -207,7 +240,7 @@ def test_without_a_network_the_client_itself_says_so(
         local_folder(resolve(NOWHERE), silent)
 
 
-def test_a_model_too_large_for_the_disk_is_told_before_the_download(
+def test_a_model_too_large_for_the_disk_is_refused_before_the_download(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     files = [

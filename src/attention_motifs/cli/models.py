@@ -52,6 +52,6 @@ def pull(
     Examples:
       motifs models pull smollm2-135m-instruct
     """
-    from attention_motifs.models.sources import pull_model
+    from attention_motifs.models.fetch import pull_model
 
     print_line(pull_model(name, report))

@@ -9,12 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from attention_motifs.extraction.loading import (
-        ModelIdentity,
-        identify_model,
-        load_model,
-        resolve_dtype,
-    )
+    from attention_motifs.extraction.loading import identify_model, load_model, resolve_dtype
     from attention_motifs.extraction.stream import (
         PatternBatch,
         extract_patterns,
@@ -22,11 +17,12 @@ if TYPE_CHECKING:
         most_at_once,
     )
     from attention_motifs.extraction.tap import run_tapped
+    from attention_motifs.models.identity import ModelIdentity
     from attention_motifs.models.sources import resolve
     from attention_motifs.models.tokenizing import tokenize
 
 _MODULES = {
-    "ModelIdentity": "extraction.loading",
+    "ModelIdentity": "models.identity",
     "PatternBatch": "extraction.stream",
     "extract_patterns": "extraction.stream",
     "for_each_layer": "extraction.stream",

@@ -1,7 +1,8 @@
-"""Load a model ready to be tapped: weights, tokenizer, and what is to be known of them."""
+"""Loading of models ready to be tapped: weights, tokenizer and their record."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -17,151 +18,181 @@ from attention_motifs.errors import InputError, ModelError, ResourceError
 from attention_motifs.extraction import onednn_linear, tap
 from attention_motifs.extraction.causal_check import VERSION, causal_check
 from attention_motifs.models import architectures
-from attention_motifs.models.convert import RECORD, quiet_transformers
+from attention_motifs.models.convert import quiet_transformers
+from attention_motifs.models.diagnosis import checked_configuration
+from attention_motifs.models.digests import weight_files
 from attention_motifs.models.dtypes import AUTO, DTYPES, dtype_as_stored, stored_dtype
-from attention_motifs.models.language_head import without_head
-from attention_motifs.models.model import LoadedModel, ModelInfo, weights_sha256
-from attention_motifs.models.packaged import converted_folder, sha256_of
-from attention_motifs.models.sources import ModelReference, local_folder, resolve
+from attention_motifs.models.fetch import local_folder
+from attention_motifs.models.identity import ModelIdentity, conversion_record, identity_of
+from attention_motifs.models.language_head import LanguageHead, without_head
+from attention_motifs.models.model import LoadedModel, ModelInfo
+from attention_motifs.models.sources import ModelReference, resolve
+from attention_motifs.models.tokenizing import check_max_tokens
+from attention_motifs.models.view import View, view_of
 from attention_motifs.progress import Report, silent
 from attention_motifs.store.cache_folder import cache_folder
 
 
+@dataclass(frozen=True)
+class _Request:
+    """A model to load, and the form it is to have in memory."""
+
+    reference: ModelReference
+    folder: Path
+    identity: ModelIdentity
+    view: View
+    config: Any
+    """Of the whole model, as transformers reads it from the view."""
+    dtype: str
+    device: torch.device
+    language_head: bool
+
+    @property
+    def name(self) -> str:
+        return self.reference.name
+
+
 def load_model(
-    wanted: str,
+    model: str | os.PathLike[str],
     *,
     device: str = "auto",
     dtype: str = "float32",
     language_head: bool = False,
+    max_tokens: int | None = None,
     report: Report = silent,
 ) -> LoadedModel:
-    """Load a model by name, hub id, folder, GGUF file or NAME=PATH, and check it.
+    """Load a model by name, hub id, folder, GGUF file or NAME=PATH, and check its attention.
 
     Args:
-        wanted: see `resolve`.
-        device: `auto` (CUDA if there is any, else the CPU), or a device of torch.
-        dtype: `float32`, `bfloat16`, `float16`, or `auto` for the one that the weights are stored
-            in (on a CPU float32 for float16).
-        language_head: load the language-model head too, which patterns do not need.
-        report: shows progress of fetching.
+        model: see `resolve`.
+        device: `auto` (CUDA if available, else the CPU), or a device of torch.
+        dtype: `float32`, `bfloat16`, `float16`, or `auto` for the type of the stored weights (on a
+            CPU float32 in place of float16).
+        language_head: whether to load the language-model head too, which patterns do not need.
+        max_tokens: length of the prompts, if known: a model with a shorter context is refused
+            before its weights are loaded.
+        report: shows the progress of fetching and loading.
+
+    Returns:
+        The model in evaluation mode, with its tokenizer and its record.
 
     Raises:
-        InputError: if a name, device or dtype is not known.
-        ModelError: if it cannot be fetched or loaded, or fails the causal check.
-        ResourceError: if it will not fit in memory.
+        InputError: if a name, device or dtype is not known, or `max_tokens` exceeds the context.
+        ModelError: if the model cannot be fetched or loaded, or fails the causal check.
+        ResourceError: if the weights do not fit in memory.
     """
     if dtype not in (*DTYPES, AUTO):
         raise InputError(f"dtype {dtype!r}: choose {', '.join(DTYPES)} or {AUTO}")
     place = _device(device)
-    reference = resolve(wanted)
+    reference = resolve(model)
     folder = local_folder(reference, report)
-    from transformers import AutoConfig
+    content = checked_configuration(reference.name, reference.shown, folder)
+    with view_of(folder, content) as view:
+        config = _transformers_config(reference, view)
+        architectures.check_configuration(reference.name, config)
+        if max_tokens is not None:
+            check_max_tokens(reference.name, config.get_text_config(decoder=True), max_tokens)
+        if dtype == AUTO:
+            dtype = dtype_as_stored(folder, place)
+        _require_memory(reference.name, folder, dtype, place)
+        with report(f"load {reference.name}", 1):
+            identity = identity_of(reference, folder, dtype)
+            return _load(
+                _Request(reference, folder, identity, view, config, dtype, place, language_head)
+            )
 
-    try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    except Exception as error:  # a broken or foreign configuration raises anything
-        raise _unreadable(reference, error) from error
-    architectures.check_configuration(reference.name, config)
-    if dtype == AUTO:
-        dtype = dtype_as_stored(folder, place)
-    _require_memory(reference.name, folder, dtype, place)
-    with report(f"load {reference.name}", 1):
-        return _load(
-            reference, folder, config.get_text_config(decoder=True), dtype, place, language_head
-        )
 
-
-def resolve_dtype(wanted: str, dtype: str, *, device: str = "auto", report: Report = silent) -> str:
-    """Return the dtype that `load_model` would load a model in, without loading it.
+def resolve_dtype(
+    model: str | os.PathLike[str], dtype: str, *, device: str = "auto", report: Report = silent
+) -> str:
+    """Return the dtype in which `load_model` would load a model, without loading it.
 
     Args:
-        wanted: see `resolve`.
+        model: see `resolve`.
         dtype: see `load_model`.
         device: see `load_model`.
-        report: shows progress of fetching.
+        report: shows the progress of fetching.
 
     Raises:
         InputError, ModelError, ResourceError: as `load_model`, before it loads.
     """
     if dtype != AUTO:
         return dtype
-    return dtype_as_stored(local_folder(resolve(wanted), report), _device(device))
-
-
-@dataclass(frozen=True)
-class ModelIdentity:
-    """Name, digests and dtype of a model: the patterns of a text depend on nothing else."""
-
-    name: str
-    weights_sha256: str
-    tokenizer_sha256: str
-    dtype: str
+    return dtype_as_stored(local_folder(resolve(model), report), _device(device))
 
 
 def identify_model(
-    wanted: str, *, device: str = "auto", dtype: str = "float32", report: Report = silent
+    model: str | os.PathLike[str],
+    *,
+    device: str = "auto",
+    dtype: str = "float32",
+    report: Report = silent,
 ) -> ModelIdentity:
     """Return the identity of the model that `load_model` would load, without loading it.
 
+    The digests are those of the files as they are now. Digests of large files are kept in the
+    cache folder, so that only changed files are read again.
+
     Args:
-        wanted: see `resolve`.
+        model: see `resolve`.
         device: see `load_model`.
         dtype: see `load_model`.
-        report: shows progress of fetching.
+        report: shows the progress of fetching.
 
     Raises:
         InputError, ModelError, ResourceError: as `load_model`, before it loads.
     """
-    reference = resolve(wanted)
+    reference = resolve(model)
     folder = local_folder(reference, report)
+    checked_configuration(reference.name, reference.shown, folder)
     chosen = dtype_as_stored(folder, _device(device)) if dtype == AUTO else dtype
-    return ModelIdentity(reference.name, _weights_sha256(folder), _tokenizer_sha256(folder), chosen)
+    return identity_of(reference, folder, chosen)
 
 
-def _weights_sha256(folder: Path) -> str:
-    return _record(folder).get("sha256") or weights_sha256(folder)
+def _transformers_config(reference: ModelReference, view: View) -> Any:
+    from transformers import AutoConfig
+
+    try:
+        with quiet_transformers():
+            config = AutoConfig.from_pretrained(view.folder, trust_remote_code=False)
+    except Exception as error:  # a configuration of another kind raises anything
+        raise _unreadable(reference, "its config.json is not accepted", error) from error
+    config.name_or_path = ""
+    if getattr(config, "quantization_config", None):
+        config.quantization_config = {**config.quantization_config, "dequantize": True}
+    return config
 
 
-def _load(
-    reference: ModelReference,
-    folder: Path,
-    config: Any,
-    dtype: str,
-    device: torch.device,
-    language_head: bool,
-) -> LoadedModel:
-    n_layers, n_heads = architectures.layers_and_heads(reference.name, config)
-    record = _record(folder)
+def _load(request: _Request) -> LoadedModel:
+    config = request.config.get_text_config(decoder=True)
+    n_layers, n_heads = architectures.layers_and_heads(request.name, config)
+    identity = request.identity
     info = ModelInfo(
-        name=reference.name,
-        kind=reference.kind,
-        location=record.get("location") or _shown(reference),
-        revision=_revision(folder) if reference.kind == "hub" else None,
-        weights_sha256=_weights_sha256(folder),
-        tokenizer_sha256=_tokenizer_sha256(folder),
-        licence=record.get("licence"),
+        name=identity.name,
+        kind=identity.kind,
+        location=identity.location,
+        revision=identity.revision,
+        weights_sha256=identity.weights_sha256,
+        tokenizer_sha256=identity.tokenizer_sha256,
+        licence=identity.licence,
         architecture=config.model_type,
         n_layers=n_layers,
         n_heads=n_heads,
         n_parameters=0,
-        dtype=dtype,
-        device=device.type,
+        dtype=request.dtype,
+        device=request.device.type,
         tap="attention interface",
+        config_sha256=identity.config_sha256,
+        set_aside=request.view.set_aside,
     )
-    tokenizer = _tokenizer(reference, folder)
+    tokenizer = _tokenizer(request)
     refusals = []
     for way in architectures.taps_to_try(config.model_type):
         try:
-            whole = _weights(reference, folder, way, dtype, device, language_head)
-            onednn_linear.use_in(whole)
-            model, head = without_head(whole) if language_head else (whole, None)
-            # Models that see and hear as well carry their text model inside.
-            model = getattr(model, "language_model", model)
+            model, head = _model(request, way)
+            n_parameters = sum(p.numel() for p in model.parameters())
             loaded = LoadedModel(
-                model,
-                tokenizer,
-                replace(info, tap=way, n_parameters=sum(p.numel() for p in model.parameters())),
-                head,
+                model, tokenizer, replace(info, tap=way, n_parameters=n_parameters), head
             )
             _check_once(loaded)
         except ModelError as error:
@@ -171,86 +202,116 @@ def _load(
     raise refusals[-1]
 
 
-def _weights(
-    reference: ModelReference,
-    folder: Path,
-    way: architectures.Tap,
-    dtype: str,
-    device: torch.device,
-    language_head: bool,
-) -> Any:
-    from transformers import AutoModel, AutoModelForCausalLM
+def _model(request: _Request, way: architectures.Tap) -> tuple[Any, LanguageHead | None]:
+    """Load the text model, and its language-model head if it was asked for."""
+    whole = _weights(request, way)
+    onednn_linear.use_in(whole)
+    base, head = without_head(whole) if request.language_head else (whole, None)
+    return architectures.text_model(request.name, base), head
 
+
+def _weights(request: _Request, way: architectures.Tap) -> Any:
+    from transformers import AutoModel
+
+    auto = AutoModel
+    if request.language_head:
+        auto = architectures.language_model_class(request.name, request.config)
     tap.register()
     try:
         with quiet_transformers():
-            model, told = (AutoModelForCausalLM if language_head else AutoModel).from_pretrained(
-                folder,
+            model, loading = auto.from_pretrained(
+                request.view.folder,
+                config=request.config,
                 output_loading_info=True,
-                dtype=DTYPES[dtype],
+                ignore_mismatched_sizes=True,  # refused below with their names
+                dtype=DTYPES[request.dtype],
                 attn_implementation=tap.INTERFACE if way == "attention interface" else "eager",
                 use_safetensors=True,
                 trust_remote_code=False,
             )
-    except Exception as error:  # a damaged file or an unknown architecture raises anything
-        raise _unreadable(reference, error) from error
-    missing = sorted(told["missing_keys"])
+    except Exception as error:  # files that do not fit each other raise anything
+        raise _unreadable(request.reference, "transformers refuses it", error) from error
+    _require_all_weights(request, loading)
+    return model.eval().requires_grad_(False).to(request.device)
+
+
+def _require_all_weights(request: _Request, loading: dict[str, Any]) -> None:
+    """Refuse weights that transformers would fill with random numbers."""
+    start = f"{request.name}: {request.reference.shown} cannot be loaded"
+    mismatched = sorted(str(key[0]) for key in loading["mismatched_keys"])
+    if mismatched:
+        raise ModelError(
+            f"{start}: {len(mismatched)} weights have other sizes than its config.json states, "
+            f"first {mismatched[0]}. Use the config.json that was saved with these weights"
+        )
+    missing = sorted(loading["missing_keys"])
     if missing:
         raise ModelError(
-            f"{reference.name}: {len(missing)} weights are missing in {reference.location}, first "
-            f"{missing[0]}; the files are incomplete"
+            f"{start}: {len(missing)} weights that its config.json "
+            f"({request.config.model_type}) needs are missing in its files, first {missing[0]}. "
+            "Copy all weight files, or the config.json that was saved with these weights"
         )
-    return model.eval().requires_grad_(False).to(device)
 
 
-def _tokenizer(reference: ModelReference, folder: Path) -> Any:
+def _tokenizer(request: _Request) -> Any:
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+    folder = request.view.folder
     try:
-        if (folder / RECORD).is_file():
-            # All of it is in the one file that we wrote; transformers takes seconds to put a large
-            # vocabulary together anew.
-            named = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
-            return PreTrainedTokenizerFast(
+        if conversion_record(request.folder):
+            # The one file that we wrote holds all of it; transformers takes seconds to assemble a
+            # large vocabulary again.
+            settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+            tokenizer = PreTrainedTokenizerFast(
                 tokenizer_file=str(folder / "tokenizer.json"),
-                **{name: token for name, token in named.items() if name.endswith("_token")},
+                **{name: token for name, token in settings.items() if name.endswith("_token")},
             )
-        with quiet_transformers():
-            return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except Exception as error:
-        raise _unreadable(reference, error) from error
+        else:
+            with quiet_transformers():
+                tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except Exception as error:  # files of another kind raise anything
+        raise _unreadable(request.reference, "its tokenizer is not accepted", error) from error
+    backend: Any = getattr(getattr(tokenizer, "backend_tokenizer", None), "model", None)
+    if getattr(backend, "dropout", None):
+        backend.dropout = None  # random merges, meant for training
+    return tokenizer
 
 
-def _unreadable(reference: ModelReference, error: Exception) -> ModelError:
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-    mend = (
-        f"delete {converted_folder(reference.name)} and run the same command again"
-        if reference.kind == "packaged"
-        else "the files may be damaged, or the architecture unknown to transformers"
+def _unreadable(reference: ModelReference, what: str, error: Exception) -> ModelError:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    reason = " ".join(lines[:2])[:250] or type(error).__name__
+    advice = (
+        "Install that package, or use another model"
+        if isinstance(error, ImportError)
+        else "Check that `transformers` itself loads it, or use another model"
     )
     return ModelError(
-        f"{reference.name}: cannot be loaded from {reference.location} ({reason}); {mend}"
+        f"{reference.name}: {reference.shown} cannot be loaded: {what} ({reason}). {advice}"
     )
 
 
-def _device(wanted: str) -> torch.device:
-    if wanted == "auto":
+def _device(device: str) -> torch.device:
+    if not isinstance(device, str | torch.device):
+        raise InputError(f"device {device!r:.80} is not a name: use cpu, cuda or auto")
+    if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        device = torch.device(wanted)
-        torch.empty(0, device=device)
+        place = torch.device(device)
+        torch.empty(0, device=place)
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"--device {wanted}: not to be had here; use cpu or auto") from error
-    return device
+        raise InputError(f"--device {device}: not available here; use cpu or auto") from error
+    if place.type == "meta":
+        raise InputError("--device meta: a meta device holds no numbers; use cpu or auto")
+    return place
 
 
 def _require_memory(name: str, folder: Path, dtype: str, device: torch.device) -> None:
-    """Hold the weights, and as much again for a pass, against what is free.
+    """Compare the size of the weights with the free memory.
 
     Raises:
-        ResourceError: if the weights alone do not fit.
+        ResourceError: if the weights do not fit.
     """
-    stored = sum(p.stat().st_size for p in folder.glob("*.safetensors"))
+    stored = sum(p.stat().st_size for p in weight_files(folder))
     stored_as = stored_dtype(folder) or torch.float32
     needed = stored * torch.finfo(DTYPES[dtype]).bits // torch.finfo(stored_as).bits
     free = free_memory(device)
@@ -262,7 +323,7 @@ def _require_memory(name: str, folder: Path, dtype: str, device: torch.device) -
 
 
 def free_memory(device: torch.device) -> int | None:
-    """Bytes of memory free on the device; None where the system does not tell."""
+    """Return the bytes of memory free on the device; None where the system does not report it."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     try:
@@ -278,49 +339,16 @@ def free_memory(device: torch.device) -> int | None:
 
 def _check_once(loaded: LoadedModel) -> None:
     """Run the causal check the first time that these weights are tapped this way."""
-    from transformers import __version__ as of_transformers
+    from transformers import __version__ as transformers_version
 
     info, config = loaded.info, loaded.model.config.to_json_string()
-    versions = [str(VERSION), __version__, of_transformers]
+    versions = [str(VERSION), __version__, transformers_version]
     key = [info.weights_sha256, info.tap, info.dtype, config, *versions]
     name = hashlib.sha256("\n".join(key).encode()).hexdigest()[:32]
     passed = cache_folder() / "checked" / name
     if passed.is_file():
         return
     causal_check(loaded)
-    try:
+    with contextlib.suppress(OSError):  # the check is quick; it is only done again
         passed.parent.mkdir(parents=True, exist_ok=True)
         passed.touch()
-    except OSError:
-        pass  # the check is quick; it is only done again
-
-
-def _record(folder: Path) -> dict[str, Any]:
-    """What a folder that we converted says of itself; nothing for others."""
-    path = folder / RECORD
-    if not path.is_file():
-        return {}
-    record: dict[str, Any] = json.loads(path.read_text())
-    return record
-
-
-def _shown(reference: ModelReference) -> str:
-    return (
-        reference.location if reference.kind == "hub" else Path(reference.location).resolve().name
-    )
-
-
-def _revision(folder: Path) -> str | None:
-    """Commit of a hub snapshot: the name of its folder."""
-    return folder.name if re.fullmatch(r"[0-9a-f]{40}", folder.name) else None
-
-
-def _tokenizer_sha256(folder: Path) -> str:
-    """SHA-256 over the tokenizer's files, since other tokens give other patterns."""
-    names = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt",
-             "tokenizer.model")  # fmt: skip
-    digest = hashlib.sha256()
-    for name in names:
-        if (folder / name).is_file():
-            digest.update(f"{name} {sha256_of(folder / name)}\n".encode())
-    return digest.hexdigest()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from attention_motifs.errors import ModelError, ResourceError
+from attention_motifs.errors import InputError, ModelError, ResourceError
 from attention_motifs.extraction.attention import part_bytes
 from attention_motifs.extraction.loading import free_memory, load_model
 from attention_motifs.extraction.tap import run_tapped
 from attention_motifs.head import HeadId
 from attention_motifs.models.model import LoadedModel
-from attention_motifs.models.tokenizing import TokenizedPrompt, tokenize
+from attention_motifs.models.tokenizing import BOS_POLICIES, TokenizedPrompt, tokenize
 from attention_motifs.prompts import Prompt
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def _not_finite(
 
 def extract_patterns(
     model: str | LoadedModel,
-    prompts: Sequence[str | Prompt],
+    prompts: str | Prompt | Sequence[str | Prompt],
     *,
     max_tokens: int = 128,
     bos: str = "auto",
@@ -206,8 +206,8 @@ def extract_patterns(
 
     Args:
         model: loaded, or what `load_model` takes.
-        prompts: texts or prompts.
-        max_tokens: prompts are cut to this many tokens.
+        prompts: texts or prompts; a single text is one prompt.
+        max_tokens: length in tokens to which prompts are cut (default 128).
         bos: BOS policy, see `tokenize`.
         device: see `load_model`.
         dtype: see `load_model`.
@@ -215,10 +215,12 @@ def extract_patterns(
     Raises:
         InputError, ModelError, ResourceError: as `load_model`, `tokenize` and `for_each_layer`.
     """
+    texts = _prompts(prompts)
+    if bos not in BOS_POLICIES:
+        raise InputError(f"--bos {bos!r}: choose {', '.join(BOS_POLICIES)}")
     loaded = model if isinstance(model, LoadedModel) else load_model(
-        model, device=device, dtype=dtype
+        model, device=device, dtype=dtype, max_tokens=max_tokens
     )  # fmt: skip
-    texts = [p if isinstance(p, Prompt) else Prompt(p) for p in prompts]
     tokenized = tokenize(
         loaded, [(p.prompt_id, p.text) for p in texts], max_tokens=max_tokens, bos=bos
     )
@@ -227,6 +229,21 @@ def extract_patterns(
         heads = tuple(HeadId(name, layer, i) for i in range(n_heads))
         for row, position in enumerate(positions):
             yield PatternBatch(name, layer, tokenized[position].prompt_id, heads, patterns[row])
+
+
+def _prompts(prompts: Any) -> list[Prompt]:
+    """Return prompts from texts or prompts; a single one stands for a list of itself."""
+    if isinstance(prompts, str | Prompt):
+        prompts = [prompts]
+    if isinstance(prompts, bytes | Mapping) or not isinstance(prompts, Iterable):
+        raise InputError(
+            f"prompts are a {type(prompts).__name__}: give a text, a Prompt, or a list of these"
+        )
+    prompts = list(prompts)
+    for position, prompt in enumerate(prompts):
+        if not isinstance(prompt, str | Prompt):
+            raise InputError(f"prompt {position} is {prompt!r:.80}: give a text or a Prompt")
+    return [p if isinstance(p, Prompt) else Prompt(p) for p in prompts]
 
 
 class _Abandoned(Exception):  # noqa: N818 - not an error: nobody listens any more

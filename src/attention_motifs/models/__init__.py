@@ -9,12 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from attention_motifs.models.fetch import pull_model
+    from attention_motifs.models.identity import ModelIdentity
     from attention_motifs.models.model import LoadedModel, ModelInfo
     from attention_motifs.models.sources import (
         KnownModel,
         ModelReference,
         known_models,
-        pull_model,
         resolve,
     )
     from attention_motifs.models.tokenizing import TokenizedPrompt, first_token, tokenize
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
 _MODULES = {
     "KnownModel": "sources",
     "LoadedModel": "model",
+    "ModelIdentity": "identity",
     "ModelInfo": "model",
     "ModelReference": "sources",
     "TokenizedPrompt": "tokenizing",
     "first_token": "tokenizing",
     "known_models": "sources",
-    "pull_model": "sources",
+    "pull_model": "fetch",
     "resolve": "sources",
     "tokenize": "tokenizing",
 }
@@ -35,6 +37,7 @@ _MODULES = {
 __all__ = [
     "KnownModel",
     "LoadedModel",
+    "ModelIdentity",
     "ModelInfo",
     "ModelReference",
     "TokenizedPrompt",

@@ -1,4 +1,4 @@
-"""Where architectures differ: how each is tapped, and which are refused, with the reason.
+"""Architectures: how each is tapped, which are refused and why, and the parts of a model.
 
 `docs/model-families.md` shows this table. An architecture that is not in it is tried by
 `output_attentions`, then through the attention interface, and the causal check decides.
@@ -16,7 +16,7 @@ Tap = Literal["attention interface", "output_attentions"]
 
 @dataclass(frozen=True)
 class Architecture:
-    """How one `model_type` of transformers is treated."""
+    """Treatment of one `model_type` of transformers."""
 
     tap: Tap
     note: str = ""
@@ -41,28 +41,25 @@ TESTED: dict[str, Architecture] = {
     "gptj": Architecture("output_attentions"),
 }
 
-_NOT_CAUSAL = "its attention is not causal: a token sees later ones"
+_NOT_CAUSAL = "it is an encoder: its attention is not causal, a token attends to later ones"
 _NOT_SOFTMAX = "it has no softmax attention to take patterns of"
-_TWO_STACKS = "it is an encoder and a decoder; only decoders are taken"
+_TWO_STACKS = (
+    "it has two stacks, an encoder and a decoder, and only models of one decoder are taken"
+)
 _SOFTMAX_LAYERS = {"attention", "chunked_attention", "full_attention", "sliding_attention"}
 
+_ENCODERS = (
+    "albert", "bert", "bert-generation", "big_bird", "camembert", "convbert", "data2vec-text",
+    "deberta", "deberta-v2", "distilbert", "electra", "ernie", "eurobert", "funnel", "ibert",
+    "longformer", "megatron-bert", "mobilebert", "modernbert", "mpnet", "nomic_bert", "rembert",
+    "roberta", "roberta-prelayernorm", "roc_bert", "roformer", "squeezebert", "xlm-roberta",
+    "xlm-roberta-xl", "xmod",
+)  # fmt: skip
+
 REFUSED: dict[str, str] = {
-    "albert": _NOT_CAUSAL,
-    "bert": _NOT_CAUSAL,
-    "deberta": _NOT_CAUSAL,
-    "deberta-v2": _NOT_CAUSAL,
-    "distilbert": _NOT_CAUSAL,
-    "electra": _NOT_CAUSAL,
-    "modernbert": _NOT_CAUSAL,
-    "roberta": _NOT_CAUSAL,
-    "xlm-roberta": _NOT_CAUSAL,
-    "falcon_mamba": _NOT_SOFTMAX,
-    "mamba": _NOT_SOFTMAX,
-    "mamba2": _NOT_SOFTMAX,
-    "rwkv": _NOT_SOFTMAX,
-    "bart": _TWO_STACKS,
-    "mt5": _TWO_STACKS,
-    "t5": _TWO_STACKS,
+    **dict.fromkeys(_ENCODERS, _NOT_CAUSAL),
+    **dict.fromkeys(("falcon_mamba", "mamba", "mamba2", "rwkv", "xlstm"), _NOT_SOFTMAX),
+    **dict.fromkeys(("bart", "mt5", "t5", "umt5"), _TWO_STACKS),
 }
 
 
@@ -70,7 +67,7 @@ def check_configuration(name: str, config: Any) -> None:
     """Refuse architectures that have no causal softmax attention in every layer.
 
     Args:
-        name: what errors call the model.
+        name: of the model, for errors.
         config: of the whole model, of which the text decoder may be a part.
 
     Raises:
@@ -80,28 +77,96 @@ def check_configuration(name: str, config: Any) -> None:
     reason = REFUSED.get(kind)
     if reason is None and getattr(config, "is_encoder_decoder", False):
         reason = _TWO_STACKS
-    config = config if reason else config.get_text_config(decoder=True)
-    others = set(getattr(config, "layer_types", None) or ()) - _SOFTMAX_LAYERS
-    if reason is None and others:
-        reason = f"some of its layers have no softmax attention ({', '.join(sorted(others))})"
-    if reason is None and getattr(config, "use_bidirectional_attention", False):
-        reason = _NOT_CAUSAL
+    if reason is None:
+        reason = _reason_in(config, config.get_text_config(decoder=True))
     if reason is not None:
         raise ModelError(f"{name}: the architecture {kind} is refused: {reason}")
 
 
-def taps_to_try(model_type: str) -> tuple[Tap, ...]:
-    """Ways to tap an architecture, the first that passes the causal check being taken.
+def _reason_in(config: Any, text_config: Any) -> str | None:
+    """Return why the layers of a text decoder are refused, or None."""
+    others = _layer_kinds(text_config) - _SOFTMAX_LAYERS
+    if others:
+        return f"some of its layers have no softmax attention ({', '.join(sorted(others))})"
+    if any(key.startswith("mamba_") for key in text_config.to_dict()):
+        return "it is a hybrid: its layers mix state-space blocks (mamba) with attention"
+    if getattr(text_config, "use_bidirectional_attention", None) in (True, "all"):
+        return _NOT_CAUSAL
+    if not _generates_text(config):
+        return "transformers has no model of it that predicts the next token of a text"
+    return None
 
-    An architecture that is not known runs with its own eager attention if that can be tapped,
-    since ours would pass over what is special to it.
+
+def _layer_kinds(text_config: Any) -> set[str]:
+    kinds: set[str] = set()
+    for key in ("layer_types", "layers_block_type", "block_types"):
+        kinds.update(str(kind) for kind in getattr(text_config, key, None) or ())
+    return kinds
+
+
+def _generates_text(config: Any) -> bool:
+    return any(type(config) in auto._model_mapping for auto in _language_model_classes())
+
+
+def _language_model_classes() -> list[Any]:
+    """Return the automatic classes of models with a language-model head: of text, and of more."""
+    import transformers
+
+    names = ("AutoModelForCausalLM", "AutoModelForImageTextToText", "AutoModelForMultimodalLM")
+    return [getattr(transformers, name) for name in names if hasattr(transformers, name)]
+
+
+def language_model_class(name: str, config: Any) -> Any:
+    """Return the automatic class that loads a model together with its language-model head.
+
+    Raises:
+        ModelError: if transformers has none for this architecture.
+    """
+    for auto in _language_model_classes():
+        if type(config) in auto._model_mapping:
+            return auto
+    raise ModelError(
+        f"{name}: its heads cannot be ablated: transformers has no language-model head for the "
+        f"architecture {config.model_type}; patterns and features can be taken"
+    )
+
+
+def text_model(name: str, model: Any) -> Any:
+    """Return the part of a model that reads text: itself, or the decoder in a multimodal model.
+
+    Raises:
+        ModelError: if a multimodal model has no such part.
+    """
+    config = model.config.get_text_config(decoder=True)
+    if config is model.config:
+        return model
+    from transformers import PreTrainedModel
+
+    for module in model.modules():
+        if isinstance(module, PreTrainedModel) and module.config is config:
+            return module
+    for module in model.modules():
+        kind = getattr(getattr(module, "config", None), "model_type", None)
+        if isinstance(module, PreTrainedModel) and kind == config.model_type:
+            return module
+    raise ModelError(
+        f"{name}: its architecture {model.config.model_type} holds no text model of type "
+        f"{config.model_type} that could be run by itself"
+    )
+
+
+def taps_to_try(model_type: str) -> tuple[Tap, ...]:
+    """Return the ways to tap an architecture; the first that passes the causal check is taken.
+
+    An architecture that is not in the table runs with its own eager attention if that can be
+    tapped, because our attention function would ignore what is special to it.
     """
     known = TESTED.get(model_type)
     return (known.tap,) if known else ("output_attentions", "attention interface")
 
 
 def has_sinks(model: Any) -> bool:
-    """Whether rows of patterns may sum to less than 1, by the architecture's own doing."""
+    """Return whether the architecture has attention sinks, so that rows may sum to less than 1."""
     return any(name.rpartition(".")[2] == "sinks" for name, _ in model.named_parameters())
 
 
@@ -109,14 +174,14 @@ def layers_and_heads(name: str, config: Any) -> tuple[int, int]:
     """Return the numbers of layers and of query heads per layer.
 
     Raises:
-        ModelError: if the configuration does not tell.
+        ModelError: if the configuration does not state them.
     """
     n_layers, n_heads = (
         getattr(config, key, None) for key in ("num_hidden_layers", "num_attention_heads")
     )
     if not isinstance(n_layers, int) or not isinstance(n_heads, int):
         raise ModelError(
-            f"{name}: its configuration ({config.model_type}) does not tell one number of layers "
-            "and of heads"
+            f"{name}: its configuration ({config.model_type}) does not state one number of layers "
+            "and one of heads"
         )
     return n_layers, n_heads

@@ -1,20 +1,20 @@
-"""Where fetched and converted models are kept."""
+"""The folder of the cache for fetched and converted models: its locks and its room on the disk."""
 
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from attention_motifs.errors import ResourceError
 from attention_motifs.store import files
-from attention_motifs.store.cache_folder import cache_folder as cache_folder
 
 
 @contextlib.contextmanager
 def locked(target: Path) -> Iterator[None]:
-    """Hold the lock of one folder of the cache, and clear away what killed runs left of it.
+    """Hold the lock of one folder of the cache, and remove what killed runs left of it.
 
     Raises:
         ResourceError: if the cache cannot be written, or its disk becomes full in the block.
@@ -24,19 +24,26 @@ def locked(target: Path) -> Iterator[None]:
     with files.writable_folder(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.parent / f".{target.name}.lock"):
-            for left in target.parent.glob(f"{files.TEMPORARY_PREFIX}{target.name}-*"):
-                shutil.rmtree(left, ignore_errors=True)
+            for path in target.parent.iterdir():
+                if _is_unfinished(path.name, target.name):
+                    shutil.rmtree(path, ignore_errors=True)
             yield
 
 
+def _is_unfinished(name: str, target: str) -> bool:
+    """Return whether a name is that of a temporary folder of `target`, and of no other folder."""
+    prefix, folder = re.escape(files.TEMPORARY_PREFIX), re.escape(target)
+    return bool(re.fullmatch(rf"{prefix}({folder}-.*|[a-z0-9_]{{8}}-{folder}(-old)?)", name))
+
+
 def require_disk(folder: Path, n_bytes: int, what: str) -> None:
-    """Check that `n_bytes` fit where `folder` is or will be.
+    """Check that `n_bytes` fit on the disk of `folder`, which need not exist.
 
     Raises:
-        ResourceError: if they do not; the message says how much is needed and how much is free.
+        ResourceError: if they do not; the message gives the bytes needed and the bytes free.
     """
-    there = next(p for p in (folder, *folder.resolve().parents) if p.exists())
-    free = shutil.disk_usage(there).free
+    existing = next(p for p in (folder, *folder.resolve().parents) if p.exists())
+    free = shutil.disk_usage(existing).free
     if free < n_bytes:
         raise ResourceError(
             f"{folder}: {what} needs {n_bytes / 1e9:.1f} GB of disk and {free / 1e9:.1f} GB are "

@@ -1,8 +1,8 @@
-"""A GGUF file, converted once to a folder that loads in seconds.
+"""Conversion of GGUF files, done once, to folders that transformers loads in seconds.
 
-The converted folder is an ordinary one of transformers: config.json, the tokenizer's files and
-model.safetensors in float32, the exact values that the quantised file stands for. The
-language-model head is left out unless it is tied to the embedding, which is all there is then.
+A converted folder is an ordinary one of transformers: config.json, the tokenizer's files and
+model.safetensors in float32, with the exact values that the quantised file stands for. The
+language-model head is left out unless it is tied to the embedding.
 """
 
 from __future__ import annotations
@@ -10,24 +10,27 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from attention_motifs.errors import ModelError
-from attention_motifs.store.files import TEMPORARY_PREFIX
+from attention_motifs.models.digests import current_sha256
+from attention_motifs.store.files import replaced_folder
 
 RECORD = "attention_motifs.json"
-"""File beside the weights: where they come from, their SHA-256 and licence."""
+"""File in a converted folder: its source, SHA-256 digests and licence."""
 
 CONVERSION = 2
 """Raised whenever a converted folder would hold other numbers; older ones are converted again."""
 
-_DIGITS_APART = {"smollm", "starcoder", "refact", "command-r", "codeshell", "exaone"}
-"""Vocabularies whose digits are split one by one before words are, by the name that a GGUF file
-gives them (llama.cpp, src/llama-vocab.cpp); transformers' reading of GGUF leaves that out."""
+_SINGLE_DIGITS = {"smollm", "starcoder", "refact", "command-r", "codeshell", "exaone"}
+"""Vocabularies that split digits one by one before words, by their names in GGUF files (llama.cpp,
+src/llama-vocab.cpp); transformers leaves that out when it reads GGUF."""
+
+_SPLIT_NAME = re.compile(r"-(\d{5})-of-(\d{5})\.gguf", re.IGNORECASE)
 
 
 def convert_gguf(
@@ -37,68 +40,162 @@ def convert_gguf(
 
     Args:
         gguf: the file.
-        target: the folder; what is there is replaced.
-        record: written into the folder as `RECORD`.
+        target: the folder; an existing one is replaced.
+        record: written into the folder as `RECORD`, with the digests of the converted files.
         licence: text of the licence, copied into the folder.
 
     Raises:
-        ModelError: if the file is damaged or of an architecture that transformers cannot read.
+        ModelError: if the file is not a GGUF model that transformers reads correctly.
+        ResourceError: if the folder cannot be written.
     """
-    _check_header(gguf)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f"{TEMPORARY_PREFIX}{target.name}-"
-    unfinished = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
-    try:
+    vocabulary = _checked_vocabulary(gguf)
+    with replaced_folder(target) as unfinished:
         with quiet_transformers():
-            _convert(gguf, unfinished)
+            _convert(gguf, unfinished, vocabulary)
         if licence is not None:
             shutil.copy(licence, unfinished / licence.name)
-        text = json.dumps({**record, "conversion": CONVERSION}, indent=1, sort_keys=True)
-        (unfinished / RECORD).write_text(text + "\n")
-        unfinished.chmod(0o755)
-        if target.exists():
-            shutil.rmtree(target)
-        unfinished.replace(target)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        digests = {p.name: current_sha256(p) for p in sorted(unfinished.iterdir())}
+        text = json.dumps(
+            {**record, "conversion": CONVERSION, "files": digests}, indent=1, sort_keys=True
+        )
+        (unfinished / RECORD).write_text(text + "\n", encoding="utf-8")
+        mode = unfinished.stat().st_mode & 0o666  # safetensors makes files private
+        for path in unfinished.iterdir():
+            path.chmod(mode)
 
 
 def is_converted(folder: Path) -> bool:
-    """Whether `folder` holds a finished conversion by this version of the program."""
+    """Return whether `folder` holds a finished conversion by this version of the program."""
+    return _record(folder).get("conversion") == CONVERSION
+
+
+def is_conversion_of(folder: Path, sha256: str) -> bool:
+    """Return whether `folder` holds the unchanged conversion of the GGUF file of that digest."""
+    record = _record(folder)
+    return (
+        record.get("conversion") == CONVERSION
+        and record.get("sha256") == sha256
+        and isinstance(record.get("files"), dict)
+        and changed_file(folder) is None
+    )
+
+
+def changed_file(folder: Path) -> str | None:
+    """Return the first file of a conversion that is missing or not as it was written.
+
+    Conversions by earlier versions hold no digests: theirs are recorded now, if possible.
+    """
+    record = _record(folder)
+    if not isinstance(record.get("files"), dict):
+        names = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+        record["files"] = {n: current_sha256(folder / n) for n in names if (folder / n).is_file()}
+        with contextlib.suppress(OSError):
+            text = json.dumps(record, indent=1, sort_keys=True)
+            (folder / RECORD).write_text(text + "\n", encoding="utf-8")
+        return None
+    for name, digest in record["files"].items():
+        path = folder / name
+        if not path.is_file() or current_sha256(path) != digest:
+            return str(name)
+    return None
+
+
+def _record(folder: Path) -> dict[str, Any]:
     try:
-        record = json.loads((folder / RECORD).read_text())
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return False
-    return isinstance(record, dict) and record.get("conversion") == CONVERSION
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
-_HEADER_BYTES = 64 << 20
-
-
-def _check_header(gguf: Path) -> None:
-    """Refuse what transformers would read wrongly without a word.
+def _checked_vocabulary(gguf: Path) -> str:
+    """Refuse files that transformers would not read correctly; return the vocabulary's name.
 
     Raises:
-        ModelError: if it is not a GGUF file, or its rotary embedding is scaled.
+        ModelError: if the file is not a whole GGUF file of a model, or its rotary embedding is
+            scaled.
     """
-    with gguf.open("rb") as file:
-        header = file.read(_HEADER_BYTES)
-    if header[:4] != b"GGUF":
-        raise ModelError(f"{gguf}: not a GGUF file; download it again")
-    # The factors of Llama 3.1 and 3.2 stand in a tensor, those of others in the metadata; both
-    # are dropped when transformers reads GGUF, and patterns would be wrong beyond a few tokens.
-    if b"rope_freqs.weight" in header or b".rope.scaling.type" in header:
+    start = _first_bytes(gguf)
+    if start != b"GGUF":
+        kind = "is a Git LFS pointer" if start == b"vers" else "is not a GGUF file"
+        raise ModelError(f"{gguf}: {kind}. Download the file itself")
+    split = _SPLIT_NAME.search(gguf.name)
+    try:
+        from gguf import GGUFReader
+
+        reader = GGUFReader(gguf)
+        metadata = _Metadata(reader.fields)
+        parts = int(metadata.get("split.count") or 1)
+        scaled = _rotary_is_scaled(reader, metadata)
+        adapter = metadata.get("general.type") == "adapter"
+        vocabulary = str(metadata.get("tokenizer.ggml.pre") or "")
+    except Exception as error:  # the reader raises anything for a file that is cut short
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:150]
+        raise ModelError(
+            f"{gguf}: cannot be read as GGUF: it is cut short or malformed ({reason}). Compare its "
+            "size with that of the file it was copied from"
+        ) from error
+    if split is not None or parts > 1:
+        number = f"part {int(split[1])} of {int(split[2])}" if split else f"one of {parts} parts"
+        raise ModelError(
+            f"{gguf}: is {number} of a split model. Merge the parts with `llama-gguf-split --merge "
+            "FIRST_PART WHOLE.gguf`, or use the model's hub id"
+        )
+    if adapter:
+        raise ModelError(f"{gguf}: is an adapter (LoRA), not a model. Merge it with its base model")
+    if scaled:
         raise ModelError(
             f"{gguf}: its rotary embedding is scaled, which is lost when it is read from GGUF; use "
             "the model's safetensors from the hub or a folder"
         )
+    return vocabulary
+
+
+def _first_bytes(gguf: Path) -> bytes:
+    try:
+        with gguf.open("rb") as file:
+            return file.read(4)
+    except PermissionError as error:
+        raise ModelError(f"{gguf}: no permission to read it. Ask its owner for access") from error
+    except OSError as error:
+        raise ModelError(f"{gguf}: cannot be read ({error.strerror})") from error
+
+
+class _Metadata:
+    """Values of a GGUF file's metadata by key."""
+
+    def __init__(self, fields: Any) -> None:
+        self.fields = fields
+
+    def get(self, key: str) -> Any:
+        """Return the value of a key that is no array; None if there is no such key."""
+        field = self.fields.get(key)
+        return None if field is None else field.contents()
+
+    def get_of_architecture(self, key: str) -> Any:
+        """Return the value of a key that begins with the name of the architecture."""
+        return self.get(f"{self.get('general.architecture')}.{key}")
+
+
+def _rotary_is_scaled(reader: Any, metadata: _Metadata) -> bool:
+    """Return whether frequencies are scaled, which transformers drops when it reads GGUF.
+
+    Llama 3.1 and 3.2 keep the factors in a tensor, others in the metadata.
+    """
+    if (metadata.get_of_architecture("rope.scaling.type") or "none") != "none":
+        return True
+    for key in ("rope.scaling.factor", "rope.scale_linear"):
+        if float(metadata.get_of_architecture(key) or 1.0) != 1.0:
+            return True
+    factors = (t.data for t in reader.tensors if t.name == "rope_freqs.weight")
+    return any(bool((values != 1.0).any()) for values in factors)
 
 
 def _split_digits(tokenizer: Any, vocabulary: str) -> None:
     """Split digits one by one where the model's own tokenizer does."""
     from tokenizers import pre_tokenizers
 
-    if vocabulary in _DIGITS_APART:
+    if vocabulary in _SINGLE_DIGITS:
         tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
             [
                 pre_tokenizers.Digits(individual_digits=True),
@@ -107,42 +204,32 @@ def _split_digits(tokenizer: Any, vocabulary: str) -> None:
         )
 
 
-def _vocabulary(gguf: Path) -> str:
-    """Name of the pre-tokenizer in the file's metadata, or ""."""
-    with gguf.open("rb") as file:
-        header = file.read(_HEADER_BYTES)
-    key = b"tokenizer.ggml.pre"
-    at = header.find(key)
-    if at < 0:
-        return ""
-    at += len(key) + 4  # the type of the value, 8 for a string
-    length = int.from_bytes(header[at : at + 8], "little")
-    return header[at + 8 : at + 8 + min(length, 64)].decode("utf-8", "replace")
-
-
-def _convert(gguf: Path, folder: Path) -> None:
+def _convert(gguf: Path, folder: Path, vocabulary: str) -> None:
     import torch
     from safetensors.torch import save_file
     from transformers import AutoModel, AutoTokenizer
 
-    where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
+    source = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(**where)
-        model, told = AutoModel.from_pretrained(
-            **where, dtype=torch.float32, output_loading_info=True
+        tokenizer = AutoTokenizer.from_pretrained(**source)
+        model, loading = AutoModel.from_pretrained(
+            **source, dtype=torch.float32, output_loading_info=True
         )
-    except Exception as error:  # parsers of a damaged file raise anything
+    except Exception as error:  # parsers of another format raise anything
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise ModelError(f"{gguf}: damaged, or not a model that can be read ({reason})") from error
-    if told["missing_keys"]:  # transformers fills them with random numbers
         raise ModelError(
-            f"{gguf}: {len(told['missing_keys'])} weights are missing, first "
-            f"{min(told['missing_keys'])}; use the model's hub id or folder"
+            f"{gguf}: transformers cannot read this GGUF file ({reason}). Use the model's hub id "
+            "or its folder of safetensors"
+        ) from error
+    if loading["missing_keys"]:  # transformers fills them with random numbers
+        raise ModelError(
+            f"{gguf}: {len(loading['missing_keys'])} weights are missing, first "
+            f"{min(loading['missing_keys'])}; use the model's hub id or folder"
         )
-    _split_digits(tokenizer, _vocabulary(gguf))
+    _split_digits(tokenizer, vocabulary)
     tokenizer.save_pretrained(folder)
-    # What the file was made of is in our record; here the weights are plain ones. (The model's own
-    # way of saving refuses, since it remembers that they came quantised.)
+    # Our record names the GGUF file; the weights here are plain. (The model's own way of saving
+    # refuses, since it remembers that they were quantised.)
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
     model.config.name_or_path = ""
@@ -153,22 +240,23 @@ def _convert(gguf: Path, folder: Path) -> None:
 
 @contextlib.contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Keep transformers' own bars and notices off the screen while it loads."""
+    """Keep the progress bars and notices of transformers off the screen while it loads."""
     from transformers import modeling_gguf_pytorch_utils
-    from transformers.utils import logging as theirs
+    from transformers.utils import logging as transformers_logging
 
-    shown, level = theirs.is_progress_bar_enabled(), theirs.get_verbosity()
+    shown = transformers_logging.is_progress_bar_enabled()
+    level = transformers_logging.get_verbosity()
     gguf_level = logging.getLogger("gguf").level
-    theirs.disable_progress_bar()
+    transformers_logging.disable_progress_bar()
     bars = modeling_gguf_pytorch_utils.tqdm
     modeling_gguf_pytorch_utils.tqdm = lambda items, **_: items
-    theirs.set_verbosity_error()
+    transformers_logging.set_verbosity_error()
     logging.getLogger("gguf").setLevel(logging.ERROR)
     try:
         yield
     finally:
         modeling_gguf_pytorch_utils.tqdm = bars
-        theirs.set_verbosity(level)
+        transformers_logging.set_verbosity(level)
         logging.getLogger("gguf").setLevel(gguf_level)
         if shown:
-            theirs.enable_progress_bar()
+            transformers_logging.enable_progress_bar()

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from attention_motifs.models import architectures
 from attention_motifs.models.language_head import LanguageHead
-from attention_motifs.models.packaged import sha256_of
 
 
 @dataclass(frozen=True)
@@ -37,15 +33,30 @@ class ModelInfo:
     dtype: str
     device: str
     tap: architectures.Tap
+    config_sha256: str | None = None
+    """Digest of the settings that change patterns; None for packaged and GGUF models."""
+    set_aside: tuple[str, ...] = ()
+    """Settings and files of the model's folder without effect on patterns, such as
+    `output_attentions` or an adapter."""
+
+    @property
+    def source(self) -> str | None:
+        """Text that `resolve` reads as this model at its revision; None for local models."""
+        if self.kind == "packaged":
+            return self.name
+        if self.kind != "hub":
+            return None
+        return f"{self.name}={self.location}" + (f"@{self.revision}" if self.revision else "")
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON object."""
-        return asdict(self)
+        """Return the record as a JSON object."""
+        return {**asdict(self), "set_aside": list(self.set_aside)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> ModelInfo:
-        """Read what `to_json` wrote; other keys are passed over."""
-        return cls(**{k: value[k] for k in cls.__dataclass_fields__})
+        """Read what `to_json` wrote; other keys are ignored, newer ones have defaults."""
+        values = {k: value[k] for k in cls.__dataclass_fields__ if k in value}
+        return cls(**{**values, "set_aside": tuple(values.get("set_aside") or ())})
 
 
 @dataclass(frozen=True)
@@ -53,22 +64,8 @@ class LoadedModel:
     """A model in memory, in evaluation mode."""
 
     model: Any
-    """transformers' base model."""
+    """The base model of transformers; of a multimodal model, its text model."""
     tokenizer: Any
     info: ModelInfo
     head: LanguageHead | None = None
-    """From hidden states to logits, where it was asked for."""
-
-
-def weights_sha256(folder: Path) -> str:
-    """SHA-256 of the weights: of one file's content, or over the hashes of several.
-
-    The hub's cache names the content of large files by their SHA-256; it is taken from there.
-    """
-    hashes = []
-    for path in sorted(folder.glob("*.safetensors")):
-        target = path.resolve().name
-        hashes.append(target if re.fullmatch(r"[0-9a-f]{64}", target) else sha256_of(path))
-    if len(hashes) == 1:
-        return hashes[0]
-    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+    """From hidden states to logits; None unless `load_model` was asked for it."""

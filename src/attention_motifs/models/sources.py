@@ -1,21 +1,21 @@
-"""Where models come from: packaged, the hub, a local folder, or a GGUF file.
+"""Names of models: which source a name, hub id or path stands for.
 
-`resolve` tells them apart by looking at the name and the disk alone; nothing is fetched.
+`resolve` looks at the name and the disk alone; nothing is fetched.
 """
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Callable
+import os
+import re
+import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from attention_motifs.errors import InputError, ModelError, ResourceError, did_you_mean
+from attention_motifs.errors import InputError, did_you_mean
 from attention_motifs.head import check_model_name
-from attention_motifs.models.cache import locked, require_disk
-from attention_motifs.models.packaged import PACKAGED, converted_folder, is_cached, pull_packaged
-from attention_motifs.progress import Report, silent
+from attention_motifs.models.diagnosis import GGUF_SUFFIX, not_a_model
+from attention_motifs.models.packaged import PACKAGED, is_cached
 
 Kind = Literal["packaged", "hub", "folder", "gguf"]
 
@@ -46,8 +46,8 @@ ALIASES = {
 }
 """Names used in the literature, and the hub ids they stand for."""
 
-# Layers, query heads per layer and parameters, from the models' configurations on the hub and
-# Table 1 of the paper, to be shown before anything is fetched.
+# Layers, query heads per layer and licence, from the models' configurations on the hub and Table 1
+# of the paper, to be shown before anything is fetched.
 _HUB_FACTS: dict[str, tuple[int, int, str]] = {
     "gpt2-small": (12, 12, "MIT"),
     "gpt2-medium": (24, 16, "MIT"),
@@ -59,6 +59,8 @@ _HUB_FACTS: dict[str, tuple[int, int, str]] = {
     "gemma-2-2b": (26, 8, "Gemma Terms of Use"),
 }
 
+_REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}", re.ASCII)
+
 
 @dataclass(frozen=True)
 class ModelReference:
@@ -68,12 +70,24 @@ class ModelReference:
     """As used in heads."""
     kind: Kind
     location: str
-    """Hub id, path, or name of the packaged model."""
+    """Hub id, absolute path, or name of the packaged model."""
+    revision: str | None = None
+    """Branch, tag or commit on the hub, if the user named one."""
+
+    @property
+    def shown(self) -> str:
+        """Location and revision, for errors."""
+        return self.location if self.revision is None else f"{self.location}@{self.revision}"
+
+    @property
+    def source(self) -> str:
+        """Text that `resolve` reads as this model from any working folder."""
+        return f"{self.name}={self.shown}"
 
 
 @dataclass(frozen=True)
 class KnownModel:
-    """A row of `motifs models list`; None where it is not known before fetching."""
+    """A row of `motifs models list`; None where a value is not known before fetching."""
 
     name: str
     kind: Kind
@@ -84,72 +98,164 @@ class KnownModel:
     licence: str | None
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON object."""
+        """Return the row as a JSON object."""
         return asdict(self)
 
 
-def resolve(wanted: str) -> ModelReference:
-    """Tell what `wanted` means: `NAME`, `org/name`, a path, or `NAME=PATH`.
+def resolve(model: str | os.PathLike[str]) -> ModelReference:
+    """Return the source that a model's name, hub id or path stands for.
+
+    Args:
+        model: `NAME`, `org/name`, `org/name@revision`, a path, or `NAME=` before any of these. The
+            same folder by another path (`m`, `./m`, absolute) gives the same reference.
 
     Raises:
         InputError: if it is none of these; the nearest known names are offered.
     """
-    name, equals, path_text = wanted.partition("=")
-    if equals:
-        return _local(check_model_name(name), _path(path_text))
-    if wanted in PACKAGED:
-        return ModelReference(wanted, "packaged", wanted)
-    if wanted in ALIASES:
-        return ModelReference(wanted, "hub", ALIASES[wanted])
-    path = _path(wanted)
-    if path.exists() or wanted.startswith((".", "/", "~")) or path.suffix == ".gguf":
+    if isinstance(model, os.PathLike):
+        path = _path(os.fspath(model))
         return _local(_name_of(path), path)
-    if wanted.count("/") == 1:
-        return ModelReference(_check_hub_id(wanted), "hub", wanted)
-    known = [*PACKAGED, *ALIASES]
+    if not isinstance(model, str):
+        raise InputError(
+            f"model {model!r:.80} is a {type(model).__name__}, not a name: give a name such as "
+            "'gpt2-small', a hub id (org/name) or a path"
+        )
+    if model.startswith((".", "/", "~")):  # a path, whatever else is in it
+        path = _path(model)
+        return _local(_name_of(path), path)
+    name, equals, source = model.partition("=")
+    if not equals:
+        return _unnamed(model)
+    whole = _path(model)
+    if whole.exists() and not (source and _path(source).exists()):
+        return _local(_name_of(whole), whole)  # a path with "=" in it, such as lr=1e-4/step-500
+    return _named(check_model_name(name), source)
+
+
+def _unnamed(model: str) -> ModelReference:
+    known = _known(model)
+    if known is not None:
+        return known
+    path = _path(model)
+    if path.exists() or path.suffix.lower() == GGUF_SUFFIX:
+        return _local(_name_of(path), path)
+    on_hub = _on_hub(model)
+    if on_hub is not None:
+        return on_hub
+    advice = did_you_mean(model, [*PACKAGED, *ALIASES])
     raise InputError(
-        f"model {wanted!r} is not known; {did_you_mean(wanted, known)} (see `motifs models list`; "
-        "a hub id is org/name, a local model a path)"
+        f"model {model[:150]!r} is not known: no packaged model, no alias, no folder and no file "
+        f"of that name; {advice} (see `motifs models list`; a hub id is org/name, a local model a "
+        "path)"
     )
 
 
-def _check_hub_id(wanted: str) -> str:
+def _named(name: str, source: str) -> ModelReference:
+    """Resolve what follows `NAME=`: a path first, then what has a name of its own."""
+    if not source:
+        raise InputError(f"model {name}=: no source follows the name. Write NAME=PATH or NAME=ID")
+    path = _path(source)
+    is_path = path.exists() or source.startswith((".", "/", "~"))
+    if not is_path:
+        other = _known(source) or _on_hub(source)
+        if other is not None:
+            return ModelReference(name, other.kind, other.location, other.revision)
+    return _local(name, path)
+
+
+def _known(model: str) -> ModelReference | None:
+    """Return the packaged model or the hub id of an alias, with a revision if one follows."""
+    alias, at, revision = model.partition("@")
+    if not at and model in PACKAGED:
+        return ModelReference(model, "packaged", model)
+    if alias not in ALIASES:
+        return None
+    if not at:
+        return ModelReference(alias, "hub", ALIASES[alias])
+    revision = _check_revision(model, revision)
+    return ModelReference(_name_at(alias, revision), "hub", ALIASES[alias], revision)
+
+
+def _on_hub(model: str) -> ModelReference | None:
+    """Return the reference of `org/name` or `org/name@revision`; None for other texts."""
+    hub_id, at, revision = model.partition("@")
+    if hub_id.count("/") != 1:
+        return None
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
     try:
-        validate_repo_id(check_model_name(wanted))
+        validate_repo_id(check_model_name(hub_id))
     except HFValidationError as error:
-        raise InputError(f"model {wanted!r} cannot be a hub id; check its name") from error
-    return wanted
+        raise InputError(f"model {model!r} cannot be a hub id; check its name") from error
+    if not at:
+        return ModelReference(hub_id, "hub", hub_id)
+    revision = _check_revision(model, revision)
+    return ModelReference(_name_at(hub_id, revision), "hub", hub_id, revision)
+
+
+def _check_revision(model: str, revision: str) -> str:
+    if not _REVISION.fullmatch(revision) or ".." in revision:
+        raise InputError(
+            f"model {model[:150]!r}: {revision[:80]!r} cannot be a revision. Write "
+            "org/name@BRANCH, org/name@TAG or org/name@COMMIT"
+        )
+    return revision
+
+
+def _name_at(name: str, revision: str) -> str:
+    """Return the name of a model at a revision: two revisions are two models of an atlas."""
+    short = revision[:12] if re.fullmatch(r"[0-9a-f]{40}", revision) else revision
+    return check_model_name(f"{name}-{re.sub(r'[^A-Za-z0-9._-]+', '-', short)}")
 
 
 def _path(text: str) -> Path:
-    """Return a path of the user's, that the system can at least ask after."""
+    """Return a path given by the user, after checking that the system accepts it."""
     try:
         path = Path(text).expanduser()
         path.resolve()
         path.exists()
+    except PermissionError as error:
+        raise InputError(f"{text}: no permission to read it. Ask its owner for access") from error
     except (OSError, RuntimeError, ValueError) as error:  # too long, NUL, ~ of an unknown user
         raise InputError(f"model {text[:80]!r}: cannot be a path ({error!s:.80})") from error
     return path
 
 
 def _name_of(path: Path) -> str:
+    """Return the name of a local model: the last part of its path without links."""
+    place = _place(path)
+    name = place.stem if place.suffix.lower() == GGUF_SUFFIX else place.name
+    try:
+        return check_model_name(name or "_")
+    except InputError as error:
+        valid = re.sub(r"[^A-Za-z0-9.-]+", "-", name).strip("-.") or "my-model"
+        command = shlex.quote(f"{valid}={place}")
+        raise InputError(
+            f"{path}: the name of this path cannot be the name of a model. Give it one with "
+            f"NAME=PATH, for example: --model {command}"
+        ) from error
+
+
+def _place(path: Path) -> Path:
+    """Return the absolute path without links, unless the link alone has the ending .gguf.
+
+    The hub's cache keeps files under the names of their digests, and links to them by their names.
+    """
     resolved = path.resolve()
-    return check_model_name((resolved.stem if resolved.suffix == ".gguf" else resolved.name) or "_")
+    if path.suffix.lower() == GGUF_SUFFIX != resolved.suffix.lower():
+        return path.parent.resolve() / path.name
+    return resolved
 
 
 def _local(name: str, path: Path) -> ModelReference:
-    if path.is_dir():
-        if not (path / "config.json").is_file():
-            raise InputError(f"{path}: has no config.json, so it is not a folder of a model")
-        return ModelReference(name, "folder", str(path))
-    if path.is_file() and path.suffix == ".gguf":
-        return ModelReference(name, "gguf", str(path))
-    if path.is_file():
-        raise InputError(f"{path}: not a model; give a folder with config.json, or a .gguf file")
-    raise InputError(f"{path}: no such model; give a folder with config.json, or a .gguf file")
+    place = _place(path)
+    if place.is_file() and path.suffix.lower() == GGUF_SUFFIX:
+        return ModelReference(name, "gguf", str(place))
+    reason = not_a_model(path)
+    if reason is not None:
+        raise InputError(reason)
+    return ModelReference(name, "folder", str(place))
 
 
 def known_models() -> list[KnownModel]:
@@ -173,130 +279,3 @@ def _hub_cached(hub_id: str) -> bool:
     from huggingface_hub import try_to_load_from_cache
 
     return isinstance(try_to_load_from_cache(hub_id, "config.json"), str)
-
-
-def pull_model(wanted: str, report: Report = silent) -> str:
-    """Fetch a model, verify it, and convert it once; return one line with its licence.
-
-    Raises:
-        ModelError: if it is gated, unknown, cannot be reached, or fails its check.
-        ResourceError: if the disk is too small.
-    """
-    reference = resolve(wanted)
-    folder = local_folder(reference, report)
-    if reference.kind == "packaged":
-        model = PACKAGED[reference.name]
-        text = model.licence_member
-        return f"{reference.name}: in {folder}; licence: {model.licence} (text: {text} there)"
-    return f"{reference.name}: in {folder}; licence: as stated in its model card"
-
-
-def local_folder(reference: ModelReference, report: Report = silent) -> Path:
-    """Return a folder of transformers with the model, fetching or converting it if needed.
-
-    Raises:
-        ModelError, ResourceError: as `pull_model`, and if the weights are not safetensors.
-    """
-    folder = _FETCH[reference.kind](reference, report)
-    if not list(folder.glob("*.safetensors")):
-        raise ModelError(
-            f"{reference.location}: has no safetensors weights, and no others are read, since they "
-            "may run code; save it with transformers' `save_pretrained`"
-        )
-    return folder
-
-
-def _fetch_packaged(reference: ModelReference, report: Report) -> Path:
-    return pull_packaged(PACKAGED[reference.location], report)
-
-
-def _fetch_folder(reference: ModelReference, _report: Report) -> Path:
-    return Path(reference.location)
-
-
-def _fetch_gguf(reference: ModelReference, report: Report) -> Path:
-    """Convert a GGUF file once; the cache knows it by its SHA-256."""
-    from attention_motifs.models.convert import convert_gguf, is_converted
-    from attention_motifs.models.packaged import sha256_of
-
-    path = Path(reference.location)
-    sha256 = sha256_of(path)
-    target = converted_folder(f"gguf-{sha256[:16]}")
-    if is_converted(target):
-        return target
-    # The weights of most files of four bits or more grow eightfold at the most in float32.
-    require_disk(target, 8 * path.stat().st_size, f"the conversion of {path.name}")
-    with locked(target):
-        if is_converted(target):  # another process was faster
-            return target
-        with report(f"convert {path.name}", 1):
-            record = {
-                "name": reference.name,
-                "kind": "gguf",
-                "location": path.name,
-                "sha256": sha256,
-                "licence": None,
-            }
-            convert_gguf(path, target, record)
-    return target
-
-
-def _require_hub_disk(hub_id: str) -> None:
-    """Hold the size of the weights on the hub against the disk, unless they are there already."""
-    from huggingface_hub import HfApi, constants, try_to_load_from_cache
-
-    if isinstance(try_to_load_from_cache(hub_id, "config.json"), str):
-        return
-    try:
-        files = HfApi().model_info(hub_id, files_metadata=True).siblings or []
-    except Exception:  # noqa: BLE001 - the download says better what is wrong
-        return
-    size = sum(f.size or 0 for f in files if f.rfilename.endswith(".safetensors"))
-    require_disk(Path(constants.HF_HUB_CACHE), size, f"model {hub_id}")
-
-
-def _fetch_hub(reference: ModelReference, report: Report) -> Path:
-    """Download a hub repository: configuration, tokenizer and safetensors only."""
-    from huggingface_hub import constants, snapshot_download
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
-
-    hub_id = reference.location
-    _require_hub_disk(hub_id)
-    try:
-        with report(f"fetch {hub_id}", 1):
-            folder = Path(
-                snapshot_download(
-                    hub_id,
-                    allow_patterns=["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"],
-                    # Mistral's repositories hold the same weights twice.
-                    ignore_patterns=["onnx/*", "original/*", "consolidated*"],
-                )
-            )
-    except GatedRepoError as error:
-        raise ModelError(
-            f"{hub_id}: gated; accept its licence at {constants.ENDPOINT}/{hub_id} and log in "
-            "with `hf auth login`"
-        ) from error
-    except RepositoryNotFoundError as error:
-        raise ModelError(
-            f"{hub_id}: not on the hub, or private; check the name, or log in with `hf auth login`"
-        ) from error
-    except Exception as error:  # whatever the hub's client and its HTTP library raise
-        if getattr(error, "errno", None) == errno.ENOSPC:
-            raise ResourceError(
-                f"{hub_id}: no space left on the disk of the hub's cache; free some, or set HF_HOME"
-            ) from error
-        raise ModelError(
-            f"{hub_id}: not in the cache, and the hub cannot be reached ({type(error).__name__}); "
-            "check the network, or use a packaged model (`motifs models list`)"
-        ) from error
-    return folder
-
-
-_FETCH: dict[Kind, Callable[[ModelReference, Report], Path]] = {
-    "packaged": _fetch_packaged,
-    "folder": _fetch_folder,
-    "gguf": _fetch_gguf,
-    "hub": _fetch_hub,
-}
-"""The registry of sources: how each kind of model comes to be a local folder."""

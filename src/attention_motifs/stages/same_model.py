@@ -13,22 +13,13 @@ from attention_motifs.errors import InputError
 if TYPE_CHECKING:
     from attention_motifs.extraction import ModelIdentity
 
-_CONVERTED = ("packaged", "gguf")
-"""Kinds whose tokenizer is in the GGUF file; its converted form depends on transformers."""
-
 
 def changes(atlas: Atlas, identity: ModelIdentity) -> list[str]:
-    """Return what differs from the model of this name in the atlas: `weights`, `tokenizer`."""
+    """Return what differs from the model of this name in the atlas, such as `weights`."""
     recorded = atlas.manifest.models.get(identity.name)
     if recorded is None:
         return []
-    changed = []
-    if recorded["weights_sha256"] != identity.weights_sha256:
-        changed.append("weights")
-    same_tokenizer = recorded.get("tokenizer_sha256") in (None, identity.tokenizer_sha256)
-    if not same_tokenizer and recorded.get("kind") not in _CONVERTED:
-        changed.append("tokenizer")
-    return changed
+    return identity.differences(recorded)
 
 
 def as_recorded(atlas: Atlas, wanted: str, identity: ModelIdentity) -> ModelIdentity:
