@@ -33,14 +33,17 @@ def wanted_model(atlas: Atlas, model: str, mend: str) -> str:
     for wanted in atlas.manifest.configuration.models:
         if wanted == model or wanted.startswith(f"{model}="):
             return wanted
-        if "/" in wanted or "." in wanted:
+        if any(sign in wanted for sign in "/.@"):
             try:
                 if resolve(wanted).name == model:
                     return wanted
             except InputError:  # the path does not exist any more
                 continue
-    if atlas.manifest.models[model].get("kind") in {"folder", "gguf"}:
+    info = atlas.manifest.models[model]
+    if info.get("kind") in {"folder", "gguf"}:
         raise InputError(f"{model}: the path of this local model is not recorded; {mend}")
+    if info.get("kind") == "hub" and info.get("revision"):
+        return f"{model}={info['location']}@{info['revision']}"
     return model
 
 
@@ -71,7 +74,9 @@ def model_source(
 
     configuration = atlas.manifest.configuration
     dtype = dtype or dtype_in(atlas, resolve(wanted).name)
-    loaded = load_model(wanted, device=device, dtype=dtype, report=report)
+    loaded = load_model(
+        wanted, device=device, dtype=dtype, max_tokens=configuration.max_tokens, report=report
+    )
     tokenized = tokenize(
         loaded,
         [(row["prompt_id"], row["text"]) for row in atlas.prompts.iter_rows(named=True)],
