@@ -32,6 +32,10 @@ def _run() -> int:
     except MotifsError as error:
         console.print_error(str(error))
         return error.exit_code
+    except MemoryError as error:
+        detail = f" ({' '.join(str(error).split())})" if str(error) else ""
+        console.print_error(f"the memory is full{detail}; ask for less, or close other programs")
+        return ResourceError.exit_code
     except BrokenPipeError:
         console.discard_output()
         return BROKEN_PIPE

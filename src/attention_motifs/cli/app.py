@@ -25,14 +25,15 @@ class _Grouped(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of the commands in the order of the help."""
-        order = [name for names in GROUPS.values() for name in names]
-        return sorted(super().list_commands(ctx), key=order.index)
+        order = {name: i for i, name in enumerate(sum(GROUPS.values(), ()))}
+        return sorted(super().list_commands(ctx), key=lambda name: order.get(name, len(order)))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a command with its group as the panel of the help."""
         command: Any = super().get_command(ctx, cmd_name)
         if command is not None:
-            command.rich_help_panel = next(g for g, names in GROUPS.items() if cmd_name in names)
+            groups = [group for group, names in GROUPS.items() if cmd_name in names]
+            command.rich_help_panel = groups[0] if groups else "Stages"
         return command
 
 

@@ -14,6 +14,7 @@ from attention_motifs.cli.setting_options import setting_option
 from attention_motifs.errors import MotifsError
 from attention_motifs.head import HeadId
 from attention_motifs.store.remote import LazyPath, is_url, show_progress
+from attention_motifs.store.settings import MAX_SEED
 
 if TYPE_CHECKING:
     from attention_motifs.executors import Executor
@@ -152,13 +153,17 @@ HeadArgument = Annotated[
 ]
 
 
+_MAX_COUNT = 10_000_000
+"""Largest number that an option accepts, so that a slip does not fill the memory."""
+
+
 def seed_option(purpose: str) -> Any:
     """Return the option `--seed`.
 
     Args:
         purpose: what is random, such as `sampling prompts`.
     """
-    return typer.Option("--seed", metavar="N", min=0, help=f"Seed for {purpose}.")
+    return typer.Option("--seed", metavar="N", min=0, max=MAX_SEED, help=f"Seed for {purpose}.")
 
 
 def count_option(name: str, help_text: str, *, least: int = 1, unset: str = "") -> Any:
@@ -170,7 +175,14 @@ def count_option(name: str, help_text: str, *, least: int = 1, unset: str = "") 
         least: smallest number allowed.
         unset: meaning of leaving it out, where the default is None.
     """
-    return typer.Option(name, metavar="N", min=least, help=help_text, show_default=unset or True)
+    return typer.Option(
+        name,
+        metavar="N",
+        min=least,
+        max=_MAX_COUNT,
+        help=help_text,
+        show_default=unset or True,
+    )
 
 
 def out_option(default: str) -> Any:

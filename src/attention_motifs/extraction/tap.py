@@ -358,7 +358,7 @@ def attention_modules(model: torch.nn.Module, n_layers: int) -> list[torch.nn.Mo
     if len(found) != n_layers:
         raise ModelError(
             f"{type(model).__name__}: {len(found)} attention modules were found in {n_layers} "
-            "layers; this architecture is not known (docs/model-families.md says how to add it)"
+            "layers; this architecture is not known (see 'Model families' in the documentation)"
         )
     return list(found.values())
 

@@ -6,6 +6,7 @@ range, the help text and the unit; all readers and writers go through `SETTINGS`
 
 from __future__ import annotations
 
+import inspect
 import os
 import types
 from collections.abc import Mapping
@@ -24,6 +25,10 @@ FEATURE_SETS = ("paper", "extended")
 LENGTH_BINS = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048)
 """Default edges of the bins of prompt lengths, in tokens. Bin b holds the lengths from edge b - 1
 up to, but not including, edge b."""
+
+
+MAX_SEED = 2**32 - 1
+"""Largest seed that all random generators in use accept."""
 
 
 @dataclass(frozen=True)
@@ -66,22 +71,7 @@ class _Checked:
 class Configuration(_Checked):
     """Settings of an atlas; they cannot change later.
 
-    One model may be given as a text. Sequences become tuples, and paths texts.
-
-    Attributes:
-        models: models to build the atlas from, in order; the embedding is fitted on them.
-        prompts: `builtin`, `pile-10k`, or the path of a prompts file. Default: `builtin`.
-        n_prompts: number of prompts to sample. Default: None, all.
-        seed: seed for sampling prompts. Default: 0.
-        max_tokens: maximum length of a prompt in tokens. Default: 128.
-        bos: when to put the BOS token first: `auto` (as the tokenizer does), `always`, `never`.
-        dtype: number format of the weights: `float32`, `bfloat16`, `float16`, or `auto` (as
-            stored). `Manifest.models` records the format that each model ran in.
-        feature_sets: feature sets to compute. Default: `paper` and `extended`.
-        n_components: number of principal components to keep. Default: 16.
-        length_bins: edges of the bins of prompt lengths, in tokens; True stands for the default
-            edges. Default: (), all lengths together.
-        n_view_prompts: number of prompts whose patterns are stored. Default: 8.
+    One model may be given as a text. Lists become tuples, and paths become texts.
 
     Raises:
         InputError: if a value has another type or is outside its range.
@@ -105,7 +95,7 @@ class Configuration(_Checked):
     n_prompts: Annotated[
         Count | None, About("Number of prompts to sample", unset="all prompts")
     ] = None
-    seed: Annotated[int, Meta(ge=0), About("Seed for sampling prompts")] = 0
+    seed: Annotated[int, Meta(ge=0, le=MAX_SEED), About("Seed for sampling prompts")] = 0
     max_tokens: Annotated[
         int, Meta(ge=2), About("Maximum length of a prompt; the rest is cut", unit="tokens")
     ] = 128
@@ -376,6 +366,20 @@ _BY_OWNER: Mapping[type, tuple[Setting, ...]] = {
 
 SETTINGS = tuple(setting for rows in _BY_OWNER.values() for setting in rows)
 """All settings, in the order of the documentation."""
+
+
+def _describe_fields(owner: type) -> None:
+    """Append a line for each setting to the docstring of a dataclass."""
+    lines = [inspect.cleandoc(owner.__doc__ or ""), "", "Attributes:"]
+    for setting in _BY_OWNER[owner]:
+        unset = f"; {setting.about.unset}" if setting.about.unset and not setting.default else ""
+        default = "" if setting.is_required else f" Default: {setting.default!r}{unset}."
+        lines.append(f"    {setting.field}: {setting.help} ({setting.kind}).{default}")
+    owner.__doc__ = "\n".join(lines)
+
+
+for _owner in _BY_OWNER:
+    _describe_fields(_owner)
 
 
 def settings_of(owner: type) -> tuple[Setting, ...]:

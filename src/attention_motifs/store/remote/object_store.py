@@ -80,7 +80,7 @@ class ObjectStore:
         except Exception as error:
             raise InputError(
                 f"{url}: cannot be used ({type(error).__name__}); check the URL, and the settings "
-                "of the store in the environment (docs/sharing.md)"
+                "of the store in the environment (documentation: 'Store and share an atlas')"
             ) from error
 
     def head(self) -> Head | None:

@@ -80,7 +80,7 @@ def checked(url: str) -> str:
         raise InputError(
             f"--atlas {scheme}://...: holds a query, a fragment, a user or an escape; write "
             "scheme, bucket and prefix alone, and leave credentials to the environment "
-            "(docs/sharing.md)"
+            "(documentation: 'Store and share an atlas')"
         )
     if not rest.strip("/") or ".." in rest.split("/"):
         raise InputError(f"{url[:100]!r}: write bucket and prefix, such as s3://bucket/my-atlas")
