@@ -28,7 +28,7 @@ import numpy as np
 import torch
 
 from attention_motifs.features import compute_features
-from attention_motifs.features.compute import rows_on_device
+from attention_motifs.features.torch_rows import rows_by_torch
 from attention_motifs.features.registry import BUILT_IN_SETS, selected
 from features import random_patterns
 
@@ -71,7 +71,7 @@ def one_length(n: int, arguments: argparse.Namespace) -> dict[str, Any]:
     patterns = patterns.repeat(-(-count // len(few)), 1, 1)[:count]
     moved = torch.empty_like(patterns)
     runs: dict[str, Callable[[], object]] = {
-        name: lambda s=name: rows_on_device(patterns, selected(s)) for name in BUILT_IN_SETS
+        name: lambda s=name: rows_by_torch(patterns, selected(s)) for name in BUILT_IN_SETS
     }
     runs["moved once"] = lambda: moved.copy_(patterns)
     rounds = []
@@ -110,7 +110,7 @@ def agreement(patterns: np.ndarray, device: str) -> dict[str, float]:
     """Of each set, the share of values within 1e-4 of those of the CPU (bins may flip)."""
     shares = {}
     for name in BUILT_IN_SETS:
-        got = rows_on_device(torch.from_numpy(patterns).to(device), selected(name)).cpu().numpy()
+        got = rows_by_torch(torch.from_numpy(patterns).to(device), selected(name)).cpu().numpy()
         expected = compute_features(patterns, name)
         close = np.abs(got - expected) <= 1e-4 * np.maximum(np.abs(expected), 0.1)
         shares[name] = float(close.mean())
@@ -124,7 +124,7 @@ def copies_to_host(patterns: torch.Tensor, device: str) -> int | None:
         return None
     activities = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
     with torch.profiler.profile(activities=activities) as profile:
-        rows_on_device(patterns, selected(["paper", "extended"]))
+        rows_by_torch(patterns, selected(["paper", "extended"]))
         torch.cuda.synchronize()
     copies = [e for e in profile.events() if "Memcpy DtoH" in e.name]
     print(f"  copies to main memory: {len(copies)}")

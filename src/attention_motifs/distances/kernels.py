@@ -10,17 +10,14 @@ close heads, which are the ones that matter in a nearest-head query.
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable
-from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypeVar
 
-import numba
 import numpy as np
 
 from attention_motifs.distances.registry import TILE
-from attention_motifs.features.compiled import drop_stale_code
+from attention_motifs.features.compiled import cached_jit
 
 # Number of terms summed in the type of the data before they are added to a float64 total; with
 # more terms float32 rounding would grow with the number of prompts.
@@ -36,8 +33,7 @@ def compiled(function: _F) -> _F:
     keep their meaning.
     """
     flags = {"reassoc", "contract", "nsz"}
-    drop_stale_code(Path(inspect.getfile(function)).parent)
-    return cast(_F, numba.njit(nogil=True, cache=True, fastmath=flags)(function))
+    return cached_jit(function, fastmath=flags)
 
 
 @compiled

@@ -1,4 +1,4 @@
-"""`compiled` and `reordered`: numba's compiler as the feature kernels use it."""
+"""Compiler settings of the numba kernels, and their cache on disk."""
 
 from __future__ import annotations
 
@@ -10,34 +10,61 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.core.caching import FunctionCache
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def compiled(function: _Function) -> _Function:
-    """Compile a function when first called, and keep the result on disk.
+    """Compile a function on its first call, and keep the machine code on disk.
 
-    It runs without the interpreter lock, so that threads can share a batch, and divides like
-    numpy: a division by zero gives infinity or NaN instead of a check before every one.
+    It releases the interpreter lock, so that several threads can work on a batch. Division by
+    zero gives infinity or NaN, as in numpy, without a test before every division.
     """
-    drop_stale_code(Path(inspect.getfile(function)).parent)
-    return cast(_Function, numba.njit(nogil=True, cache=True, error_model="numpy")(function))
+    return cached_jit(function, error_model="numpy")
 
 
 def reordered(function: _Function) -> _Function:
-    """As `compiled`, for sums of finite numbers that may be added in any order, vectors at once."""
+    """Compile like `compiled`, for sums of finite numbers that may be added in any order."""
+    return cached_jit(
+        function, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "nnan"}
+    )
+
+
+def cached_jit(function: _Function, **options: Any) -> _Function:
+    """Apply `numba.njit(nogil=True, **options)`, with a cache on disk where one can be written.
+
+    Without a folder for the cache (a read-only install and home), every process compiles anew.
+    """
     drop_stale_code(Path(inspect.getfile(function)).parent)
-    flags = {"reassoc", "contract", "nsz", "nnan"}
-    jit = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=flags)
-    return cast(_Function, jit(function))
+    jit = numba.njit(nogil=True, **options)(function)
+    with contextlib.suppress(RuntimeError, OSError):  # no folder can be written
+        jit._cache = _OptionalCache(function)
+    return cast(_Function, jit)
+
+
+class _OptionalCache(FunctionCache):  # type: ignore[misc]
+    """numba's cache on disk, without its errors: a full disk or a damaged file is no condition."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return the compiled code for a signature, or None."""
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # noqa: BLE001 (numba raises many kinds for a damaged file)
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep the compiled code for a signature, if the disk permits."""
+        with contextlib.suppress(Exception):
+            super().save_overload(sig, data)
 
 
 @lru_cache
 def drop_stale_code(folder: Path) -> None:
-    """Forget what was compiled in a folder before the latest change of a source in it.
+    """Delete the code compiled in a folder before the latest change of a source in it.
 
-    Compiled code holds that of the functions it calls, but numba compiles a function anew only if
-    its own file has changed: after a change of another file the old code would run on.
+    Compiled code includes the functions it calls, but numba compiles a function anew only if its
+    own file has changed: after a change of another file the old code would run on.
     """
     with contextlib.suppress(OSError):  # of others, or of another process that does the same
         changed = max(source.stat().st_mtime for source in folder.glob("*.py"))

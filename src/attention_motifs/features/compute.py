@@ -1,75 +1,110 @@
-"""`compute_features`: patterns in, feature rows out, on whatever holds the patterns.
+"""`compute_features`: attention patterns in, rows of features out, on the device of the patterns.
 
-Checks the input, sends it to the kernels of each feature set asked for, and puts the columns
-in order. float32 on the CPU goes through the numba kernels in several threads, float64 through
-the oracle, CUDA tensors through the torch kernels.
+float32 patterns in main memory go through the compiled CPU kernels, in several threads. float64
+patterns, and patterns on a GPU, go through the torch kernels.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from attention_motifs.errors import InputError
-from attention_motifs.features.definitions import (
-    CAUSAL_TOLERANCE,
-    FINITE,
-    NOT_CAUSAL,
-    pattern_status,
-)
-from attention_motifs.features.registry import BUILT_IN_SETS, built_in_set, selected, user_set
+from attention_motifs.features.columns import Columns, groups_of, user_rows
+from attention_motifs.features.definitions import NOT_FINITE
+from attention_motifs.features.registry import selected
+from attention_motifs.features.validation import check_batch, checked_threads, refused
 
 if TYPE_CHECKING:
     import torch
-    from jaxtyping import Float, Int8
+    from jaxtyping import Float, Float32
 
-CHUNK_BYTES = 1 << 20  # patterns handed to a kernel at once: what a core's cache holds
-THREAD_ELEMENTS = 1 << 15  # fewer entries than this are not worth another thread
-DEVICE_CHUNK_BYTES = 1 << 26  # patterns handed to a torch kernel, which needs eight times that
+CHUNK_BYTES = 1 << 20  # patterns per call of a CPU kernel: what the cache of a core holds
+THREAD_ELEMENTS = 1 << 15  # fewest entries for which another thread pays
 
 
 @overload
 def compute_features(
-    patterns: np.ndarray, features: str | Sequence[str] = "paper", *, threads: int | None = None
+    patterns: np.ndarray,
+    features: str | Sequence[str] = "paper",
+    *,
+    threads: int | None = None,
+    validate: bool = True,
 ) -> np.ndarray: ...
 @overload
 def compute_features(
-    patterns: torch.Tensor, features: str | Sequence[str] = "paper", *, threads: int | None = None
+    patterns: torch.Tensor,
+    features: str | Sequence[str] = "paper",
+    *,
+    threads: int | None = None,
+    validate: bool = True,
 ) -> torch.Tensor: ...
 def compute_features(
-    patterns: Any, features: str | Sequence[str] = "paper", *, threads: int | None = None
+    patterns: Any,
+    features: str | Sequence[str] = "paper",
+    *,
+    threads: int | None = None,
+    validate: bool = True,
 ) -> Any:
-    """Features of attention patterns (paper, section 2.2).
+    """Compute features of attention patterns (paper, section 2.2).
 
     Args:
-        patterns: (B, n, n) or a single (n, n), rows = queries, lower triangular, rows that sum
-            to 1 or less; a numpy array or a torch tensor. float16 and bfloat16 are widened to
-            float32; float64 is computed in float64, by the definitions and slowly.
-        features: a feature set, or several names of sets and features; a feature that is named
-            twice comes once, where it was named first.
-        threads: threads for patterns in main memory; by default all cores of the process.
+        patterns: (B, n, n), or (n, n) for a single pattern: attention weights after the softmax,
+            rows = queries, columns = keys, zero above the diagonal. Rows sum to 1, or to less
+            with an attention sink in the softmax. A numpy array or a torch tensor of float16,
+            bfloat16, float32 or float64.
+        features: a feature set, or a list of sets and features. A feature named twice becomes
+            one column, at the place where it was named first.
+        threads: number of threads for float32 patterns in main memory, at least 1. Default: all
+            cores of the process. Other patterns use the threads of torch.
+        validate: check that the values are attention weights. With False, weights above the
+            diagonal are ignored, and the kernels compute what they can of negative weights and
+            of rows that sum to more than 1.
 
     Returns:
-        (B, F), or (F,) for a single pattern: columns as `feature_names(features)`, of the
-        same kind and on the same device as `patterns`. The row of a pattern that holds NaN or
-        infinity is NaN. A row does not depend on the rest of the batch.
+        (B, F), or (F,) for a single pattern: one column for each of `feature_names(features)`.
+        An array for an array, a tensor on the same device for a tensor; float64 for float64,
+        else float32. The row of a pattern that holds NaN or infinity is NaN. A row does not
+        depend on the other patterns of the batch, up to rounding.
 
     Raises:
-        InputError: if the shape or the number type is not usable, a pattern has weight above
-            its diagonal, or a feature or set is unknown.
+        InputError: if the type, shape, number type or `threads` cannot be used; if a feature or
+            set is not known; if `validate` and a pattern has negative weights, weight above its
+            diagonal, or a row that sums to more than 1 (see `definitions.row_sum_limit`); if a
+            function of a user's feature does not return one finite number.
+
+    Example:
+        >>> import numpy as np
+        >>> pattern = np.tril(np.ones((8, 8))) / np.arange(1, 9)[:, None]  # uniform attention
+        >>> compute_features(pattern, "paper").shape
+        (94,)
+        >>> row = compute_features(pattern[None], ["diag.mean", "first_tok.linreg.slope"])
+        >>> row.shape, round(float(row[0, 0]), 4)
+        ((1, 2), 0.3397)
+        >>> compute_features(-pattern)
+        Traceback (most recent call last):
+        ...
+        attention_motifs.errors.InputError: pattern 0 has negative weights: -1 at query 0, key 0. \
+Pass attention weights after the softmax, not scores
     """
     columns = selected(features)
-    _check_shape(patterns)
+    check_batch(patterns)
+    threads = checked_threads(threads)
     if patterns.ndim == 2:
-        return compute_features(patterns[None], features, threads=threads)[0]
-    cores = threads or available_cores()
+        return compute_features(patterns[None], features, threads=threads, validate=validate)[0]
     if isinstance(patterns, np.ndarray):
-        return _in_chunks(_NumpySource(patterns), columns, cores)
-    return _compute_tensor(patterns.detach(), columns, cores)
+        if patterns.dtype != np.float64:
+            return _rows_in_threads(patterns, columns, threads, validate)
+        import torch
+
+        from attention_motifs.features.torch_rows import rows_by_torch
+
+        tensor = torch.from_numpy(np.ascontiguousarray(patterns))
+        return rows_by_torch(tensor, columns, validate).numpy()
+    return _tensor_rows(patterns.detach(), columns, threads, validate)
 
 
 def available_cores() -> int:
@@ -79,194 +114,61 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _check_shape(patterns: Any) -> None:
-    shape, dtype = getattr(patterns, "shape", None), getattr(patterns, "dtype", None)
-    if shape is None or dtype is None:
-        raise InputError(
-            f"patterns of type {type(patterns).__name__}: give a numpy array or a torch tensor"
-        )
-    shape = tuple(shape)
-    if len(shape) not in (2, 3) or shape[-1] != shape[-2]:
-        raise InputError(f"patterns of shape {shape}: give (n, n), or (patterns, n, n)")
-    if shape[-1] == 0:
-        raise InputError(f"patterns of shape {shape} hold no tokens: give at least one")
-    name = str(dtype).removeprefix("torch.")
-    if name not in ("float16", "bfloat16", "float32", "float64"):
-        raise InputError(f"patterns of type {name}: convert them to float32")
-
-
-class _NumpySource:
-    """Patterns in a numpy array, of which chunks are read as contiguous float32 or float64."""
-
-    def __init__(self, patterns: Float[np.ndarray, "B n n"]) -> None:
-        self.patterns = patterns
-        self.shape: tuple[int, ...] = patterns.shape
-        self.dtype = np.dtype(np.float64 if patterns.dtype == np.float64 else np.float32)
-
-    def chunk(self, rows: slice) -> Float[np.ndarray, "b n n"]:
-        return np.ascontiguousarray(self.patterns[rows], self.dtype)
-
-
-class _TensorSource:
-    """Patterns in a torch tensor, read like those of `_NumpySource`."""
-
-    def __init__(self, patterns: torch.Tensor) -> None:
-        import torch
-
-        self.patterns = patterns
-        self.shape = tuple(patterns.shape)
-        self.wide = torch.float64 if patterns.dtype == torch.float64 else torch.float32
-        self.dtype = np.dtype(np.float64 if self.wide == torch.float64 else np.float32)
-
-    def chunk(self, rows: slice) -> Float[np.ndarray, "b n n"]:
-        chunk = self.patterns[rows].to(device="cpu", dtype=self.wide)
-        return np.ascontiguousarray(chunk.numpy())
-
-
-Columns = list[tuple[str, str]]
-
-
-def _in_chunks(
-    source: _NumpySource | _TensorSource, columns: Columns, threads: int
-) -> Float[np.ndarray, "B F"]:
-    """Rows of all patterns, in threads; holds a copy of no more than a chunk in each."""
-    count, n = source.shape[:2]
-    out = np.empty((count, len(columns)), source.dtype)
-    wide = source.dtype == np.float64
-    # The oracle and a user's functions hold the interpreter lock: threads would not help.
-    threads = 1 if wide else min(threads, max(1, count * n * n // THREAD_ELEMENTS))
-    size = max(1, min(CHUNK_BYTES // (4 * n * n), -(-count // threads)))
-    rows_of = _oracle_rows if wide else _kernel_rows
-
-    def work(start: int) -> None:
-        chunk = source.chunk(slice(start, start + size))
-        status = _status(chunk)
-        for i in np.flatnonzero(status == NOT_CAUSAL):
-            raise not_causal(start + int(i))
-        if status.any():
-            chunk = chunk.copy()
-            chunk[status != FINITE] = 0
-        rows = rows_of(chunk, columns)
-        rows[status != FINITE] = np.nan
-        out[start : start + size] = rows
-
-    starts = range(0, count, size)
-    if min(threads, len(starts)) <= 1:
-        for start in starts:
-            work(start)
-    else:
-        with ThreadPoolExecutor(min(threads, len(starts))) as pool:
-            list(pool.map(work, starts))
-    return out
-
-
-def not_causal(index: int) -> InputError:
-    """The error for a pattern with weight above its diagonal."""
-    return InputError(
-        f"pattern {index} has weight above the diagonal: give causal patterns, rows = queries"
-    )
-
-
-def _status(chunk: Float[np.ndarray, "b n n"]) -> Int8[np.ndarray, " b"]:
-    if chunk.dtype == np.float64:
-        return pattern_status(chunk)
-    from attention_motifs.features import kernels
-
-    return kernels.pattern_status(chunk)
-
-
-def _by_set(columns: Columns) -> dict[str, tuple[list[int], list[str]]]:
-    """Set -> where its columns go in the result, and which of its features they are."""
-    groups: dict[str, tuple[list[int], list[str]]] = {}
-    for position, (name, set_name) in enumerate(columns):
-        positions, names = groups.setdefault(set_name, ([], []))
-        positions.append(position)
-        names.append(name)
-    return groups
-
-
-def _rows(
-    chunk: Float[np.ndarray, "b n n"],
-    columns: Columns,
-    run: Callable[[str, Float[np.ndarray, "b n n"]], Float[np.ndarray, "b F"]],
-) -> Float[np.ndarray, "b F"]:
-    rows = np.empty((len(chunk), len(columns)), chunk.dtype)
-    for set_name, (positions, names) in _by_set(columns).items():
-        if set_name not in BUILT_IN_SETS:
-            rows[:, positions] = _user_rows(chunk, set_name, names)
-            continue
-        index = {f.name: i for i, f in enumerate(built_in_set(set_name).features)}
-        rows[:, positions] = run(set_name, chunk)[:, [index[name] for name in names]]
-    return rows
-
-
-def _kernel_rows(chunk: Float[np.ndarray, "b n n"], columns: Columns) -> Float[np.ndarray, "b F"]:
-    return _rows(chunk, columns, lambda name, x: built_in_set(name).function("cpu")(x))
-
-
-def _oracle_rows(chunk: Float[np.ndarray, "b n n"], columns: Columns) -> Float[np.ndarray, "b F"]:
-    def run(name: str, patterns: Float[np.ndarray, "b n n"]) -> Float[np.ndarray, "b F"]:
-        oracle = built_in_set(name).function("oracle")
-        return np.array([oracle(np.tril(A)) for A in patterns])
-
-    return _rows(chunk, columns, run)
-
-
-def _user_rows(
-    chunk: Float[np.ndarray, "b n n"], set_name: str, names: list[str]
-) -> Float[np.ndarray, "b F"]:
-    functions = user_set(set_name).functions
-    rows = np.empty((len(chunk), len(names)))
-    for row, pattern in zip(rows, chunk.astype(np.float64), strict=True):
-        for j, name in enumerate(names):
-            value = functions[name](pattern)
-            if np.ndim(value) != 0:
-                raise InputError(
-                    f"feature {name!r} returned an array of shape {np.shape(value)}: "
-                    "return one number"
-                )
-            row[j] = value
-    return rows
-
-
-def _compute_tensor(patterns: torch.Tensor, columns: Columns, threads: int) -> torch.Tensor:
+def _tensor_rows(
+    patterns: torch.Tensor, columns: Columns, threads: int | None, validate: bool
+) -> torch.Tensor:
     import torch
+
+    from attention_motifs.features.torch_rows import rows_by_torch
 
     if patterns.is_cuda:
-        return rows_on_device(patterns, columns)
-    rows = torch.from_numpy(_in_chunks(_TensorSource(patterns), columns, threads))
-    return rows.to(patterns.device)
+        return rows_by_torch(patterns, columns, validate)
+    in_memory = patterns.cpu()  # the same tensor where it is there already
+    if in_memory.dtype == torch.float64:
+        return rows_by_torch(in_memory, columns, validate).to(patterns.device)
+    if in_memory.dtype == torch.bfloat16:  # which numpy does not have
+        in_memory = in_memory.float()
+    rows = _rows_in_threads(in_memory.numpy(), columns, threads, validate)
+    return torch.from_numpy(rows).to(patterns.device)
 
 
-def rows_on_device(patterns: torch.Tensor, columns: Columns) -> torch.Tensor:
-    """Rows of patterns by the torch kernels, where the patterns lie.
+def _rows_in_threads(
+    patterns: Float[np.ndarray, "B n n"], columns: Columns, threads: int | None, validate: bool
+) -> Float32[np.ndarray, "B F"]:
+    """Compute the rows of patterns in main memory; each thread copies one chunk at most."""
+    from attention_motifs.features.kernels import pattern_status
 
-    On a GPU one flag leaves it, whether a pattern has weight above its diagonal; and the patterns
-    only if features of the user's own are asked for, which run in main memory.
-    """
-    import torch
-
-    wide = torch.float64 if patterns.dtype == torch.float64 else torch.float32
     count, n = patterns.shape[:2]
-    out = torch.empty((count, len(columns)), dtype=wide, device=patterns.device)
-    above = torch.zeros(count, dtype=torch.bool, device=patterns.device)
-    size = max(1, DEVICE_CHUNK_BYTES // (n * n * wide.itemsize))
-    groups = _by_set(columns)
-    for start in range(0, count, size):
-        part = slice(start, start + size)
-        chunk = patterns[part].to(wide)
-        finite = torch.isfinite(chunk).all(dim=2).all(dim=1)
-        above[part] = (chunk.triu(1).abs().amax(dim=(1, 2)) > CAUSAL_TOLERANCE) & finite
-        chunk = torch.where(finite[:, None, None], chunk, 0.0)
-        for set_name, (positions, names) in groups.items():
-            if set_name in BUILT_IN_SETS:
-                index = {f.name: i for i, f in enumerate(built_in_set(set_name).features)}
-                rows = built_in_set(set_name).function("torch")(chunk)
-                rows = rows[:, [index[name] for name in names]]
+    out = np.empty((count, len(columns)), np.float32)
+    groups = groups_of(columns)
+    workers = min(threads or available_cores(), max(1, count * n * n // THREAD_ELEMENTS))
+    size = max(1, min(CHUNK_BYTES // (4 * n * n), -(-count // workers)))
+
+    def compute_chunk(start: int) -> None:
+        chunk = np.ascontiguousarray(patterns[start : start + size], np.float32)
+        rows = out[start : start + size]
+        status = pattern_status(chunk)
+        if status.any():
+            if validate:
+                for i in np.flatnonzero(status > NOT_FINITE):
+                    raise refused(start + int(i), int(status[i]), chunk[i])
+            finite = np.asarray(np.isfinite(chunk).all(axis=(1, 2)))
+            chunk = np.where(finite[:, None, None], np.tril(chunk), np.float32(0))
+        else:
+            finite = np.ones(len(chunk), bool)
+        for group in groups:
+            if group.built_in:
+                rows[:, group.positions] = group.kernel("cpu")(chunk)[:, group.sources]
             else:
-                rows = torch.from_numpy(_user_rows(chunk.cpu().numpy(), set_name, names))
-                rows = rows.to(patterns.device, wide)
-            out[part, positions] = torch.where(finite[:, None], rows, torch.nan)
-    if above.any():
-        raise not_causal(int(above.nonzero()[0]))
+                rows[:, group.positions] = user_rows(chunk, finite, group)
+        rows[~finite] = np.nan
+
+    starts = range(0, count, size)
+    workers = min(workers, len(starts))
+    if workers <= 1:
+        for start in starts:
+            compute_chunk(start)
+    else:
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(compute_chunk, starts))
     return out

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 HISTOGRAM_BINS = 32
 ENTROPY_BINS = 10
 LOG_CLIP = (1e-9, 1.0 - 1e-6)  # both ends, so that float32 and float64 agree on ln
-FINITE, NOT_FINITE, NOT_CAUSAL = 0, 1, 2  # what `pattern_status` says of a pattern
-CAUSAL_TOLERANCE = 1e-6  # weight above the diagonal that still passes for rounding, and is ignored
+VALID, NOT_FINITE, NOT_CAUSAL, NEGATIVE, ABOVE_ONE = range(5)  # results of `pattern_status`
+WEIGHT_TOLERANCE = 1e-6  # weight above the diagonal, or below 0, that counts as rounding
 CONSTANT_SPREAD = 1e-7  # a vector that varies by less, relative to its size, is constant
 
 VECTOR_STATISTICS = (
@@ -54,11 +54,32 @@ HISTOGRAM_CONTEXTS = (
 )
 
 
+def row_sum_limit(n: int) -> float:
+    """Return the largest sum of a row of n weights that counts as rounding.
+
+    0.01 covers half precision. sqrt(n) / 255 is the largest error of a row of a pattern that an
+    atlas keeps as bytes, in steps of 1/255 of the square root.
+    """
+    return 1.01 + float(np.sqrt(n)) / 255
+
+
 def pattern_status(patterns: Float[np.ndarray, "b n n"]) -> Int8[np.ndarray, " b"]:
-    """Of each pattern: FINITE (and causal), NOT_FINITE (holds NaN or infinity), or NOT_CAUSAL."""
-    finite = np.isfinite(patterns).all(axis=(1, 2))
-    above = (np.abs(np.triu(patterns, 1)) > CAUSAL_TOLERANCE).any(axis=(1, 2))
-    return np.where(finite, np.where(above, NOT_CAUSAL, FINITE), NOT_FINITE).astype(np.int8)
+    """Return for each pattern whether it is attention: VALID, or the first of these that holds.
+
+    NEGATIVE: a weight below 0. NOT_CAUSAL: weight above the diagonal. ABOVE_ONE: a row that sums
+    to more than `row_sum_limit`. NOT_FINITE: NaN or infinity; the other tests ignore such entries.
+    """
+    n = patterns.shape[-1]
+    finite = np.isfinite(patterns)
+    weights = np.where(finite, patterns, 0).astype(np.float64)
+    lower = np.tril(weights)
+    tests = {
+        NEGATIVE: (lower < -WEIGHT_TOLERANCE).any(axis=(1, 2)),
+        NOT_CAUSAL: (np.abs(np.triu(weights, 1)) > WEIGHT_TOLERANCE).any(axis=(1, 2)),
+        ABOVE_ONE: (lower.sum(axis=2) > row_sum_limit(n)).any(axis=1),
+        NOT_FINITE: ~finite.all(axis=(1, 2)),
+    }
+    return np.select(list(tests.values()), list(tests), VALID).astype(np.int8)
 
 
 def is_constant(x: Float[np.ndarray, " n"]) -> bool:

@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attention_motifs.features.compiled import compiled
+from attention_motifs.features import definitions
+from attention_motifs.features.compiled import compiled, reordered
 from attention_motifs.features.definitions import (
-    CAUSAL_TOLERANCE,
-    FINITE,
+    ABOVE_ONE,
     HISTOGRAM_BINS,
     HISTOGRAM_CONTEXTS,
     HISTOGRAM_STATISTICS,
+    NEGATIVE,
     NOT_CAUSAL,
     NOT_FINITE,
+    VALID,
+    WEIGHT_TOLERANCE,
+    row_sum_limit,
 )
 from attention_motifs.features.gram_kernels import (
     LOG_LOW,
@@ -29,7 +33,6 @@ from attention_motifs.features.gram_kernels import (
     log_panels,
     pack,
 )
-from attention_motifs.features.simd import WIDTH
 from attention_motifs.features.statistic_kernels import (
     COUNT,
     VectorWork,
@@ -37,39 +40,62 @@ from attention_motifs.features.statistic_kernels import (
     vector_statistics,
     vector_work,
 )
-from attention_motifs.features.tiles import largest_of_row
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, Int8
 
 INFINITE_BITS = 0x7F800000  # the bits of float32 infinity; those of NaN are larger
-TOLERANCE_BITS = int(np.float32(CAUSAL_TOLERANCE).view(np.int32))
+MAGNITUDE = np.int32(0x7FFFFFFF)
+TOLERANCE_BITS = int(np.float32(WEIGHT_TOLERANCE).view(np.int32))
 STEP = len(HISTOGRAM_STATISTICS)
 SIZE = 2 * COUNT + len(HISTOGRAM_CONTEXTS) * STEP
 
 
-@compiled
-def _status(bits: Int[np.ndarray, "b n n"], out: Int8[np.ndarray, " b"]) -> None:
-    count, n, _ = bits.shape
-    largest = np.empty(2 * WIDTH, np.int32)
+@reordered
+def _status(
+    patterns: Float[np.ndarray, "b n n"],
+    bits: Int[np.ndarray, "b n n"],
+    limit: np.float32,
+    out: Int8[np.ndarray, " b"],
+) -> None:
+    """Write the status of each pattern; NOT_FINITE where the first non-finite entry ends it.
+
+    Magnitudes are compared as integers: the bits of float32 order like the numbers, with
+    infinity and then NaN last.
+    """
+    count, n, _ = patterns.shape
+    zero = np.int32(0)
     for p in range(count):
-        largest[:] = 0
+        largest = below = above = zero
+        most = np.float32(0.0)
         for i in range(n):
-            largest_of_row(bits[p], i * n, i, n, largest)
-        highest = above = np.int32(0)
-        for lane in range(WIDTH):
-            highest = max(highest, largest[lane])
-            above = max(above, largest[WIDTH + lane])
-        if highest >= INFINITE_BITS:
+            total = np.float32(0.0)
+            for j in range(i + 1):
+                word = bits[p, i, j]
+                magnitude = np.int32(word & MAGNITUDE)
+                largest = max(largest, magnitude)
+                below = max(below, magnitude if word < zero else zero)
+                total += patterns[p, i, j]
+            most = max(most, total)
+            for j in range(i + 1, n):
+                above = max(above, np.int32(bits[p, i, j] & MAGNITUDE))
+        if max(largest, above) >= INFINITE_BITS:
             out[p] = NOT_FINITE
+        elif below > TOLERANCE_BITS:
+            out[p] = NEGATIVE
+        elif above > TOLERANCE_BITS:
+            out[p] = NOT_CAUSAL
         else:
-            out[p] = NOT_CAUSAL if above > TOLERANCE_BITS else FINITE
+            out[p] = ABOVE_ONE if most > limit else VALID
 
 
 def pattern_status(patterns: Float[np.ndarray, "b n n"]) -> Int8[np.ndarray, " b"]:
-    """`definitions.pattern_status` of contiguous float32 patterns."""
+    """Return `definitions.pattern_status` of contiguous float32 patterns."""
     out = np.empty(len(patterns), np.int8)
-    _status(patterns.view(np.int32), out)
+    limit = np.float32(row_sum_limit(patterns.shape[1]))
+    _status(patterns, patterns.view(np.int32), limit, out)
+    for i in np.flatnonzero(out == NOT_FINITE):  # rare: the finite entries may be refused
+        out[i] = definitions.pattern_status(patterns[i : i + 1])[0]
     return out
 
 

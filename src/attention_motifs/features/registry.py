@@ -1,7 +1,7 @@
-"""The registry of features: what each is called, what it means, and which set holds it.
+"""The registry of features: their names, meanings and sets.
 
-A built-in set is a `FeatureSet`, named in `BUILT_IN_SETS` and loaded when first asked for. A
-user adds features of their own with the `feature` decorator.
+A built-in set is a `FeatureSet`, named in `BUILT_IN_SETS` and loaded on first use. Users add
+features with the `feature` decorator.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One scalar of a pattern, as the docs and the site's feature page describe it.
+    """A scalar of a pattern, and its description for the docs and the explorer.
 
     Attributes:
-        name: its column, `<context>.<statistic>`.
-        context: the part or transform of the pattern it is taken from (`diag`, `gram.row`).
-        statistic: what is taken of it (`mean`, `entropy`).
-        formula: LaTeX, without the dollar signs.
-        range: lowest and highest value that a causal pattern can give.
-        large: what a pattern with a large value looks like.
-        source: where it comes from (section of the paper, or the set's own reason).
-        cost: growth with the number of tokens n.
+        name: name of its column, `<context>.<statistic>`.
+        context: part or transform of the pattern (`diag`, `gram.row`).
+        statistic: statistic of that context (`mean`, `entropy`).
+        formula: definition in LaTeX, without dollar signs.
+        range: lowest and highest value of a causal pattern.
+        large: look of a pattern with a large value.
+        source: origin of the definition, such as a section of the paper.
+        cost: growth of the time with the number of tokens n.
     """
 
     name: str
@@ -59,15 +59,17 @@ class Feature:
 
 @dataclass(frozen=True, slots=True)
 class FeatureSet:
-    """A named list of features and the functions that compute all of them together.
+    """A named list of features, and the functions that compute them.
 
-    The functions are named as `module:function`, so that describing a set loads no kernel:
+    The functions are named as `module:function`, so that reading a description loads no kernel.
 
     Attributes:
-        oracle: (n, n) float64 -> (F,) float64, the definition.
-        cpu: (b, n, n) contiguous float32, finite and causal -> (b, F) float32; must release
-            the interpreter lock, since it is called from several threads.
-        torch: (B, n, n) tensor of float32 or float64 -> (B, F) on the same device.
+        name: name of the set.
+        features: the features, in the order of the columns.
+        oracle: the definition, (n, n) float64 -> (F,) float64.
+        cpu: (b, n, n) contiguous float32, finite -> (b, F) float32. It releases the interpreter
+            lock, because several threads call it.
+        torch: (B, n, n) tensor of float32 or float64, finite -> (B, F) on the same device.
     """
 
     name: str
@@ -77,14 +79,14 @@ class FeatureSet:
     torch: str
 
     def function(self, kind: str) -> Callable[..., Any]:
-        """The function of a kind: `oracle`, `cpu` or `torch`."""
+        """Return the function of a kind: `oracle`, `cpu` or `torch`."""
         module, _, name = str(getattr(self, kind)).partition(":")
         return getattr(import_module(module), name)  # type: ignore[no-any-return]
 
 
 @dataclass(slots=True)
 class UserSet:
-    """The features that a user added under one name, with the function of each."""
+    """The features that a user added under one name, with their functions."""
 
     name: str
     features: dict[str, Feature] = field(default_factory=dict)
@@ -96,12 +98,17 @@ _built_in: dict[str, FeatureSet] = {}
 
 
 def feature_sets() -> tuple[str, ...]:
-    """Names of all feature sets, built in and the user's own."""
+    """Return the names of all feature sets: the built-in ones, then those of the user.
+
+    Example:
+        >>> feature_sets()[:4]
+        ('paper', 'extended', 'skew_col', 'experimental')
+    """
     return (*BUILT_IN_SETS, *_user_sets)
 
 
 def built_in_set(name: str) -> FeatureSet:
-    """A built-in set by its name, which must be in `BUILT_IN_SETS`."""
+    """Return the built-in set of a name in `BUILT_IN_SETS`."""
     if name not in _built_in:
         module, _, attribute = BUILT_IN_SETS[name].partition(":")
         _built_in[name] = getattr(import_module(module), attribute)
@@ -109,21 +116,29 @@ def built_in_set(name: str) -> FeatureSet:
 
 
 def user_set(name: str) -> UserSet:
-    """A user's set by its name, which must have been added with `feature`."""
+    """Return the user's set of a name that `feature` has added."""
     return _user_sets[name]
 
 
 def unknown(what: str, name: object, known: Iterable[str]) -> InputError:
-    """An error for a name that is not there, offering the nearest or else all names."""
+    """Return the error for an unknown name, with similar names as advice."""
     return InputError(f"{what} {name!r} is not known; {did_you_mean(name, known)}")
 
 
 def features_of(set: str = "paper") -> tuple[Feature, ...]:  # noqa: A002
-    """The features of a set, in the order of its columns.
+    """Return the features of a set, in the order of its columns.
+
+    Args:
+        set: name of a feature set.
+
+    Returns:
+        The descriptions of its features.
 
     Raises:
         InputError: if no set has that name.
     """
+    if not isinstance(set, str):
+        raise InputError(f"feature set {set!r} cannot be used: pass its name, such as 'paper'")
     if set in BUILT_IN_SETS:
         return built_in_set(set).features
     if set in _user_sets:
@@ -132,27 +147,45 @@ def features_of(set: str = "paper") -> tuple[Feature, ...]:  # noqa: A002
 
 
 def feature_names(set: str | Sequence[str] = "paper") -> list[str]:  # noqa: A002
-    """Names of the columns that `compute_features(patterns, set)` returns, in order.
+    """Return the names of the columns of `compute_features(patterns, set)`, in order.
 
     Args:
-        set: a set, or several names of sets and features; a feature named twice comes once.
+        set: a feature set, or a list of sets and features. A feature named twice becomes one
+            column.
+
+    Returns:
+        One name per column.
 
     Raises:
         InputError: if a name is neither a set nor a feature.
+
+    Example:
+        >>> len(feature_names("paper")), len(feature_names(["paper", "extended"]))
+        (94, 179)
+        >>> feature_names(["diag.mean", "paper"])[:3]
+        ['diag.mean', 'diag.median', 'diag.variance']
     """
     return [name for name, _ in selected(set)]
 
 
 def selected(features: str | Sequence[str]) -> list[tuple[str, str]]:
-    """(feature, its set) for each column asked for, each feature once.
+    """Return (feature, its set) for each column of a request, each feature once.
+
+    Args:
+        features: a feature set, or a list of sets and features.
 
     Raises:
-        InputError: if a name is neither a set nor a feature, or if none is given.
+        InputError: if a name is neither a set nor a feature, or if there is none.
     """
-    wanted = [features] if isinstance(features, str) else list(features)
+    names = (features,) if isinstance(features, str) else features
+    if not isinstance(names, Iterable) or not all(isinstance(name, str) for name in names):
+        raise InputError(
+            f"features {features!r} cannot be used: pass a feature set, or a list of names of "
+            "sets and features"
+        )
     columns: dict[str, str] = {}
     owners: dict[str, str] | None = None
-    for name in wanted:
+    for name in names:
         if name in feature_sets():
             for entry in features_of(name):
                 columns.setdefault(entry.name, name)
@@ -162,26 +195,39 @@ def selected(features: str | Sequence[str]) -> list[tuple[str, str]]:
             raise unknown("feature or feature set", name, [*feature_sets(), *owners])
         columns.setdefault(name, owners[name])
     if not columns:
-        raise InputError(f"no features asked for: name one of the sets {', '.join(feature_sets())}")
+        raise InputError(f"no features requested: name one of the sets {', '.join(feature_sets())}")
     return list(columns.items())
 
 
 def _check_new(name: str, set_name: str, replace: bool) -> None:
+    """Check that a feature may be added: usable names, not taken.
+
+    Raises:
+        InputError: if it may not.
+    """
     for what, value in (("feature", name), ("feature set", set_name)):
         if not isinstance(value, str) or not _NAME.fullmatch(value):
             raise InputError(
-                f"{what} name {value!r} is not usable: write it with letters, digits, '.', '-', '_'"
+                f"{what} name {value!r} cannot be used: "
+                "write it with letters, digits, '.', '-' and '_'"
             )
     if set_name in BUILT_IN_SETS:
-        raise InputError(f"feature set {set_name!r} is built in: add {name!r} to a set of your own")
-    for other in feature_sets():
-        if name == other or set_name in {f.name for f in features_of(other)}:
+        raise InputError(
+            f"feature {name!r} cannot join the set {set_name!r}, which is built in: "
+            "pass another name as set"
+        )
+    for existing in feature_sets():
+        names = {f.name for f in features_of(existing)}
+        if name == existing or set_name in names:
             raise InputError(
-                f"feature {name!r} in set {set_name!r}: a set and a feature may not share a name"
+                f"feature {name!r} in set {set_name!r}: a set and a feature may not share a name. "
+                "Rename one of them"
             )
-        if name in {f.name for f in features_of(other)} and not (replace and other == set_name):
-            mend = "pass replace=True to redefine it" if other == set_name else "name it otherwise"
-            raise InputError(f"feature {name!r} already exists in set {other!r}: {mend}")
+        if name in names and not (replace and existing == set_name):
+            advice = (
+                "pass replace=True to redefine it" if existing == set_name else "use another name"
+            )
+            raise InputError(f"feature {name!r} already exists in set {existing!r}: {advice}")
 
 
 def feature(
@@ -194,43 +240,61 @@ def feature(
     source: str = "user",
     replace: bool = False,
 ) -> Callable[[PatternFunction], PatternFunction]:
-    """Decorator: make a function of one pattern a feature of a set of your own.
+    """Add a function of one pattern as a feature (decorator).
 
-    The function gets a float64 array (n, n), rows = queries, lower triangular, which it must
-    not change, and returns a number. It is called once per pattern.
+    The function gets a read-only float64 array (n, n), rows = queries, lower triangular. It
+    returns one finite number. It is called once per pattern.
 
     Args:
-        name: the feature's column; must be new.
-        set: the set it joins, created when first named; built-in sets take no additions.
-        formula: LaTeX.
+        name: name of the feature's column.
+        set: the user's set that the feature joins; created if it does not exist.
+        formula: definition in LaTeX, without dollar signs.
         range: lowest and highest value.
-        large: what a pattern with a large value looks like.
-        source: where it comes from.
-        replace: allow the name to exist already in the same set (as when a notebook cell is
-            run again).
+        large: look of a pattern with a large value.
+        source: origin of the definition.
+        replace: redefine the feature if the set has it, as when a notebook cell runs again.
+
+    Returns:
+        A decorator that returns the function unchanged.
 
     Raises:
-        InputError: if the name is taken or not usable, or the set is built in.
+        InputError: if the name is taken or cannot be used, if the set is built in, or if what
+            is decorated is not a function.
+
+    Example:
+        >>> import numpy as np
+        >>> from attention_motifs.features import compute_features
+        >>> @feature("corner.mean", set="corner", range=(0.0, 1.0))
+        ... def corner(A):
+        ...     return A[-1, 0]
+        >>> compute_features(np.tril(np.ones((2, 2))) / 2, "corner")
+        array([0.5])
+        >>> forget("corner")
     """
     _check_new(name, set, replace)
     context, _, statistic = name.rpartition(".")
     entry = Feature(name, context, statistic, formula, range, large, source, "unknown")
 
     def register(function: PatternFunction) -> PatternFunction:
-        own = _user_sets.setdefault(set, UserSet(set))
-        own.features[name] = entry
-        own.functions[name] = function
+        if not callable(function):
+            raise InputError(f"feature {name!r}: {function!r} is not a function. Decorate one")
+        members = _user_sets.setdefault(set, UserSet(set))
+        members.features[name] = entry
+        members.functions[name] = function
         return function
 
     return register
 
 
 def forget(set: str) -> None:  # noqa: A002
-    """Remove a user's set and its features (built-in sets stay).
+    """Remove a user's set and its features.
+
+    Args:
+        set: name of the set; built-in sets cannot be removed.
 
     Raises:
         InputError: if the user has no such set.
     """
     if set not in _user_sets:
-        raise unknown("feature set of your own", set, _user_sets or ("(none yet)",))
+        raise unknown("user's feature set", set, _user_sets)
     del _user_sets[set]

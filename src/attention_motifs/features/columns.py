@@ -1,0 +1,69 @@
+"""The columns of a result, grouped by the feature set that computes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attention_motifs.errors import InputError
+from attention_motifs.features.registry import BUILT_IN_SETS, built_in_set, user_set
+from attention_motifs.features.validation import feature_value
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
+
+Columns = list[tuple[str, str]]
+"""(feature, its set) of each column."""
+
+
+class Group:
+    """The columns of a result that come from one feature set.
+
+    Attributes:
+        set_name: the set.
+        positions: their places in the result.
+        names: their features.
+        sources: their places in a row of a built-in set; empty for a user's set.
+    """
+
+    def __init__(self, set_name: str, columns: Columns) -> None:
+        self.set_name = set_name
+        self.positions = [i for i, (_, of_set) in enumerate(columns) if of_set == set_name]
+        self.names = [columns[i][0] for i in self.positions]
+        self.built_in = set_name in BUILT_IN_SETS
+        self.sources: list[int] = []
+        if self.built_in:
+            index = {f.name: i for i, f in enumerate(built_in_set(set_name).features)}
+            self.sources = [index[name] for name in self.names]
+
+    def kernel(self, kind: str) -> Callable[..., Any]:
+        """Return the kernel of a built-in set: `cpu` or `torch`."""
+        return built_in_set(self.set_name).function(kind)
+
+
+def groups_of(columns: Columns) -> list[Group]:
+    """Return the groups of the columns of a result, in the order of their first column."""
+    return [Group(name, columns) for name in dict.fromkeys(name for _, name in columns)]
+
+
+def user_rows(
+    patterns: Float[np.ndarray, "b n n"], finite: Bool[np.ndarray, " b"], group: Group
+) -> Float[np.ndarray, "b F"]:
+    """Call a user's functions on each finite pattern; the rows of the others are NaN."""
+    functions = user_set(group.set_name).functions
+    rows = np.full((len(patterns), len(group.names)), np.nan)
+    for i in np.flatnonzero(finite):
+        pattern = np.tril(patterns[i]).astype(np.float64)
+        pattern.flags.writeable = False
+        for j, name in enumerate(group.names):
+            try:
+                value = functions[name](pattern)
+            except Exception as error:
+                raise InputError(
+                    f"feature {name!r} failed on a pattern of {pattern.shape[0]} tokens: "
+                    f"{type(error).__name__}: {error}. Its function must return a number"
+                ) from error
+            rows[i, j] = feature_value(name, value)
+    return rows

@@ -1,0 +1,126 @@
+"""Checks of what a user passes to `compute_features`, and the errors they raise."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attention_motifs.errors import InputError
+from attention_motifs.features.definitions import NEGATIVE, NOT_CAUSAL
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+FLOATING_TYPES = ("float16", "bfloat16", "float32", "float64")
+
+
+def check_batch(patterns: Any) -> None:
+    """Check the kind, shape and number type of a batch of patterns; read no value.
+
+    Raises:
+        InputError: if `patterns` is not a dense array or tensor of real numbers, of shape
+            (n, n) or (B, n, n) with n >= 1.
+    """
+    shape, dtype = getattr(patterns, "shape", None), getattr(patterns, "dtype", None)
+    if shape is None or dtype is None or isinstance(patterns, np.generic):
+        raise InputError(
+            f"patterns of type {type(patterns).__name__} cannot be used: "
+            "pass a numpy array or a torch tensor"
+        )
+    shape = tuple(shape)
+    if len(shape) not in (2, 3) or shape[-1] != shape[-2]:
+        advice = "pass (n, n) or (B, n, n)"
+        if len(shape) > 3 and shape[-1] == shape[-2]:
+            advice += f"; patterns.reshape(-1, {shape[-1]}, {shape[-1]}) makes one batch of these"
+        raise InputError(f"patterns of shape {shape} cannot be used: {advice}")
+    if shape[-1] == 0:
+        raise InputError(f"patterns of shape {shape} hold no tokens: pass at least one token")
+    name = str(dtype).removeprefix("torch.")
+    if name not in FLOATING_TYPES:
+        raise InputError(f"patterns of type {name} cannot be used: convert them to float32")
+    if getattr(patterns, "is_meta", False):
+        raise InputError(
+            "patterns on the meta device hold no values: run the model on a real device"
+        )
+    if str(getattr(patterns, "layout", "torch.strided")) != "torch.strided":
+        raise InputError(
+            f"patterns of layout {patterns.layout} cannot be used: pass patterns.to_dense()"
+        )
+
+
+def checked_threads(threads: object) -> int | None:
+    """Return a number of threads, or None for the default.
+
+    Raises:
+        InputError: if it is neither None nor a whole number of at least 1.
+    """
+    if threads is None:
+        return None
+    if isinstance(threads, bool) or not isinstance(threads, (int, np.integer)) or threads < 1:
+        raise InputError(
+            f"threads={threads!r} cannot be used: pass a whole number of at least 1, "
+            "or None for all cores"
+        )
+    return int(threads)
+
+
+def refused(index: int, status: int, pattern: Float[np.ndarray, "n n"]) -> InputError:
+    """Return the error for a pattern that is not attention, with the entry that shows it.
+
+    Args:
+        index: position of the pattern in its batch.
+        status: NEGATIVE, NOT_CAUSAL or ABOVE_ONE, from `definitions.pattern_status`.
+        pattern: its values; NaN and infinity are ignored.
+    """
+    weights = np.where(np.isfinite(pattern), pattern, 0).astype(np.float64)
+    if status == NEGATIVE:
+        query, key = np.unravel_index(np.tril(weights).argmin(), weights.shape)
+        return InputError(
+            f"pattern {index} has negative weights: {weights[query, key]:.3g} at query {query}, "
+            f"key {key}. Pass attention weights after the softmax, not scores"
+        )
+    if status == NOT_CAUSAL:
+        query, key = np.unravel_index(np.abs(np.triu(weights, 1)).argmax(), weights.shape)
+        return InputError(
+            f"pattern {index} has weight above the diagonal: {weights[query, key]:.3g} at query "
+            f"{query}, key {key}. Pass causal patterns with queries as rows, or validate=False "
+            "to ignore these weights"
+        )
+    sums = np.tril(weights).sum(axis=1)
+    longest = int(sums.argmax())
+    return InputError(
+        f"pattern {index} has a row that sums to {sums[longest]:.4g}: query {longest}. Rows of "
+        "attention weights sum to 1 or less; pass weights after the softmax"
+    )
+
+
+def feature_value(name: str, value: Any) -> float:
+    """Return the value of a user's feature as a number.
+
+    Raises:
+        InputError: if it is not one finite real number.
+    """
+    if value is None:
+        raise InputError(f"feature {name!r} returned None: its function must return a number")
+    if np.ndim(value) != 0:
+        raise InputError(
+            f"feature {name!r} returned an array of shape {np.shape(value)}: "
+            "its function must return one number"
+        )
+    try:
+        if isinstance(value, (str, bytes, complex, np.complexfloating)):
+            raise TypeError
+        number = float(value)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"feature {name!r} returned {value!r} of type {type(value).__name__}: "
+            "its function must return a real number"
+        ) from None
+    if not math.isfinite(number):
+        raise InputError(
+            f"feature {name!r} returned {number}: its function must return a finite number "
+            "for every pattern"
+        )
+    return number
