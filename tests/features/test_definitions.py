@@ -170,7 +170,7 @@ def test_degenerate_patterns_give_finite_features(n: int) -> None:
 
 
 def test_status_of_patterns() -> None:
-    patterns = np.stack([np.tri(3)] * 5)
+    patterns = np.stack([np.tri(3) / 3] * 5)
     patterns[1, 2, 0] = np.nan
     patterns[2, 0, 2] = np.inf
     patterns[3, 0, 1] = 0.1

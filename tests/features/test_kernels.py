@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from attention_motifs.features import definitions, kernels
+from attention_motifs.features import definitions, kernels, torch_rows
 from attention_motifs.features.gram_kernels import (
     COLUMNS,
     LOG_LOW,
@@ -151,6 +152,28 @@ def test_status_of_patterns() -> None:
     got = kernels.pattern_status(patterns)
     assert got.tolist() == [0, 1, 1, 2, 0, 0, 1]
     assert got.tolist() == definitions.pattern_status(patterns).tolist()
+
+
+@given(
+    pattern_batches(),
+    st.integers(0, 64),
+    st.integers(0, 64),
+    st.sampled_from(
+        [0.0, -0.0, 1e-7, -1e-7, 2e-6, -2e-6, 0.3, -0.3, 0.9, 3.0, -3e38, 3e38, np.nan, -np.inf]
+    ),
+)
+@settings(max_examples=100, deadline=None)
+def test_status_agrees_with_the_definition(
+    patterns: np.ndarray, i: int, j: int, value: float
+) -> None:
+    n = patterns.shape[1]
+    patterns[0, i % n, j % n] = value
+    expected = definitions.pattern_status(patterns).tolist()
+    assert kernels.pattern_status(patterns).tolist() == expected
+    tensor = torch.from_numpy(patterns)
+    finite = torch.isfinite(tensor)
+    got = torch_rows.pattern_status(torch.where(finite, tensor, 0.0), finite.all(2).all(1))
+    assert got.tolist() == expected
 
 
 def test_huge_finite_values_stay_in_bounds() -> None:

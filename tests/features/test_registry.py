@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -82,7 +82,7 @@ def test_unknown_feature_offers_the_near_names() -> None:
         feature_names(["diag.maen"])
     with pytest.raises(InputError, match="choose one of paper"):
         feature_names("zzzzzzzz")
-    with pytest.raises(InputError, match="no features asked for"):
+    with pytest.raises(InputError, match="no features requested"):
         feature_names([])
 
 
@@ -121,12 +121,12 @@ def test_names_may_not_clash(own: str) -> None:
     for name, set_name, message in [
         ("diag.mean", own, "already exists in set 'paper'"),
         ("own.zero", own, "replace=True"),
-        ("own.zero", "other", "name it otherwise"),
+        ("own.zero", "other", "use another name"),
         ("fine", "paper", "built in"),
         ("paper", own, "may not share a name"),
         ("fine", "diag.mean", "may not share a name"),
-        ("not fine", own, "not usable"),
-        ("fine", "", "not usable"),
+        ("not fine", own, "cannot be used"),
+        ("fine", "", "cannot be used"),
     ]:
         with pytest.raises(InputError, match=message):
             feature(name, set=set_name)(zero)
@@ -135,10 +135,54 @@ def test_names_may_not_clash(own: str) -> None:
     assert compute_features(np.eye(2, dtype=np.float32), own).tolist() == [1]
 
 
-def test_a_feature_must_return_one_number(own: str) -> None:
-    feature("own.rows", set=own)(lambda A: A[0])
-    with pytest.raises(InputError, match=r"'own.rows' returned an array of shape \(2,\)"):
-        compute_features(np.eye(2, dtype=np.float32), own)
+def write_to(A: np.ndarray) -> float:
+    A[0, 0] = 1
+    return 1.0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda _: None, "'own.bad' returned None"),
+        (lambda A: A[0], r"'own.bad' returned an array of shape \(2,\)"),
+        (lambda _: "1", "'own.bad' returned '1' of type str"),
+        (lambda _: 1j, "'own.bad' returned 1j of type complex"),
+        (lambda _: math.nan, "'own.bad' returned nan"),
+        (lambda _: np.float32(np.inf), "'own.bad' returned inf"),
+        (lambda _: 1 // 0, "'own.bad' failed .* ZeroDivisionError"),
+        (write_to, "'own.bad' failed .* read-only"),
+    ],
+)
+def test_a_feature_must_return_one_finite_number(
+    own: str, dtype: type, function: Callable[[np.ndarray], float], message: str
+) -> None:
+    feature("own.bad", set=own)(function)
+    with pytest.raises(InputError, match=message):
+        compute_features(np.eye(2, dtype=dtype), own)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_users_feature_never_sees_a_pattern_with_nan(own: str, dtype: type) -> None:
+    feature("own.inverse", set=own)(lambda A: 1 / A.sum())
+    patterns = np.stack([np.eye(2), np.eye(2)]).astype(dtype)
+    patterns[1, 1, 0] = np.nan
+    assert np.array_equal(
+        compute_features(patterns, own)[:, 0], np.array([0.5, np.nan]), equal_nan=True
+    )
+
+
+def test_only_functions_are_features(own: str) -> None:
+    with pytest.raises(InputError, match="not a function"):
+        feature("own.number", set=own)(3)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="cannot be used"):
+        feature(write_to)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("features", [None, 3, [None], [["paper"]], np.eye(2)])
+def test_features_are_requested_by_name(features: object) -> None:
+    with pytest.raises(InputError, match="cannot be used"):
+        compute_features(np.eye(2, dtype=np.float32), features)  # type: ignore[call-overload]
 
 
 def test_forgetting_an_unknown_set_says_so() -> None:

@@ -7,11 +7,11 @@ from hypothesis import given, settings
 
 from attention_motifs.errors import InputError
 from attention_motifs.features import (
-    compute,
     compute_features,
     definitions,
     feature,
     features_of,
+    torch_rows,
 )
 from attention_motifs.features.registry import BUILT_IN_SETS, built_in_set, forget, selected
 from attention_motifs.features.torch_kernels import paper_features, skew_col_features
@@ -83,14 +83,14 @@ def test_the_device_path_gives_the_rows_of_the_cpu_path(monkeypatch: pytest.Monk
     patterns = torch.from_numpy(np.stack([softmax_pattern(rng, 12) for _ in range(5)]))
     patterns[3, 4, 4] = torch.nan
     columns = selected(["gram.row.hist.rms", "diag.mean"])
-    monkeypatch.setattr(compute, "DEVICE_CHUNK_BYTES", 2 * 12 * 12 * 4)
-    got = compute.rows_on_device(patterns, columns)
+    monkeypatch.setattr(torch_rows, "HOST_CHUNK_BYTES", 2 * 12 * 12 * 4)
+    got = torch_rows.rows_by_torch(patterns, columns)
     expected = compute_features(patterns, ["gram.row.hist.rms", "diag.mean"])
     torch.testing.assert_close(got, expected, equal_nan=True, rtol=1e-5, atol=1e-6)
-    assert compute.rows_on_device(patterns[:0], columns).shape == (0, 2)
+    assert torch_rows.rows_by_torch(patterns[:0], columns).shape == (0, 2)
     patterns[4, 0, 1] = 0.5
     with pytest.raises(InputError, match="pattern 4"):
-        compute.rows_on_device(patterns, columns)
+        torch_rows.rows_by_torch(patterns, columns)
 
 
 def test_the_device_path_takes_all_sets_and_features_of_the_users_own() -> None:
@@ -103,7 +103,7 @@ def test_the_device_path_takes_all_sets_and_features_of_the_users_own() -> None:
 
     try:
         wanted = ["of_this_test", *BUILT_IN_SETS]
-        got = compute.rows_on_device(patterns, selected(wanted))
+        got = torch_rows.rows_by_torch(patterns, selected(wanted))
         torch.testing.assert_close(got, compute_features(patterns, wanted), rtol=1e-3, atol=1e-4)
         assert got[:, 0].numpy() == pytest.approx(patterns.diagonal(dim1=1, dim2=2).sum(dim=1))
     finally:

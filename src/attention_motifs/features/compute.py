@@ -78,13 +78,14 @@ def compute_features(
 
     Example:
         >>> import numpy as np
+        >>> import attention_motifs as am
         >>> pattern = np.tril(np.ones((8, 8))) / np.arange(1, 9)[:, None]  # uniform attention
-        >>> compute_features(pattern, "paper").shape
+        >>> am.compute_features(pattern, "paper").shape
         (94,)
-        >>> row = compute_features(pattern[None], ["diag.mean", "first_tok.linreg.slope"])
+        >>> row = am.compute_features(pattern[None], ["diag.mean", "first_tok.linreg.slope"])
         >>> row.shape, round(float(row[0, 0]), 4)
         ((1, 2), 0.3397)
-        >>> compute_features(-pattern)
+        >>> am.compute_features(-pattern)
         Traceback (most recent call last):
         ...
         attention_motifs.errors.InputError: pattern 0 has negative weights: -1 at query 0, key 0. \

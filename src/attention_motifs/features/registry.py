@@ -101,7 +101,8 @@ def feature_sets() -> tuple[str, ...]:
     """Return the names of all feature sets: the built-in ones, then those of the user.
 
     Example:
-        >>> feature_sets()[:4]
+        >>> import attention_motifs as am
+        >>> am.feature_sets()[:4]
         ('paper', 'extended', 'skew_col', 'experimental')
     """
     return (*BUILT_IN_SETS, *_user_sets)
@@ -160,9 +161,10 @@ def feature_names(set: str | Sequence[str] = "paper") -> list[str]:  # noqa: A00
         InputError: if a name is neither a set nor a feature.
 
     Example:
-        >>> len(feature_names("paper")), len(feature_names(["paper", "extended"]))
+        >>> import attention_motifs as am
+        >>> len(am.feature_names("paper")), len(am.feature_names(["paper", "extended"]))
         (94, 179)
-        >>> feature_names(["diag.mean", "paper"])[:3]
+        >>> am.feature_names(["diag.mean", "paper"])[:3]
         ['diag.mean', 'diag.median', 'diag.variance']
     """
     return [name for name, _ in selected(set)]
@@ -263,13 +265,12 @@ def feature(
 
     Example:
         >>> import numpy as np
-        >>> from attention_motifs.features import compute_features
-        >>> @feature("corner.mean", set="corner", range=(0.0, 1.0))
+        >>> import attention_motifs as am
+        >>> @am.feature("corner.mean", set="corner", range=(0.0, 1.0), replace=True)
         ... def corner(A):
         ...     return A[-1, 0]
-        >>> compute_features(np.tril(np.ones((2, 2))) / 2, "corner")
+        >>> am.compute_features(np.tril(np.ones((2, 2))) / 2, "corner")
         array([0.5])
-        >>> forget("corner")
     """
     _check_new(name, set, replace)
     context, _, statistic = name.rpartition(".")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attention_motifs.errors import InputError
+from attention_motifs.features.arguments import whole_number
 from attention_motifs.features.definitions import NEGATIVE, NOT_CAUSAL
 
 if TYPE_CHECKING:
@@ -56,14 +57,7 @@ def checked_threads(threads: object) -> int | None:
     Raises:
         InputError: if it is neither None nor a whole number of at least 1.
     """
-    if threads is None:
-        return None
-    if isinstance(threads, bool) or not isinstance(threads, (int, np.integer)) or threads < 1:
-        raise InputError(
-            f"threads={threads!r} cannot be used: pass a whole number of at least 1, "
-            "or None for all cores"
-        )
-    return int(threads)
+    return None if threads is None else whole_number(threads, "threads", least=1)
 
 
 def refused(index: int, status: int, pattern: Float[np.ndarray, "n n"]) -> InputError:
