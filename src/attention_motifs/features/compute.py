@@ -74,7 +74,7 @@ def compute_features(
         InputError: if the type, shape, number type or `threads` cannot be used; if a feature or
             set is not known; if `validate` and a pattern has negative weights, weight above its
             diagonal, or a row that sums to more than 1 (see `definitions.row_sum_limit`); if a
-            function of a user's feature does not return one finite number.
+            function of a user's feature fails or does not return one number.
 
     Example:
         >>> import numpy as np

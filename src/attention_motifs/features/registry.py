@@ -245,7 +245,9 @@ def feature(
     """Add a function of one pattern as a feature (decorator).
 
     The function gets a read-only float64 array (n, n), rows = queries, lower triangular. It
-    returns one finite number. It is called once per pattern.
+    returns one number. It is called once per pattern, and not for patterns that hold NaN. NaN or
+    infinity marks a value that is not defined: an atlas replaces it by the mean of the feature
+    and counts it.
 
     Args:
         name: name of the feature's column.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -91,10 +90,10 @@ def refused(index: int, status: int, pattern: Float[np.ndarray, "n n"]) -> Input
 
 
 def feature_value(name: str, value: Any) -> float:
-    """Return the value of a user's feature as a number.
+    """Return the value of a user's feature as a number; NaN and infinity stay.
 
     Raises:
-        InputError: if it is not one finite real number.
+        InputError: if it is not one real number.
     """
     if value is None:
         raise InputError(f"feature {name!r} returned None: its function must return a number")
@@ -106,15 +105,9 @@ def feature_value(name: str, value: Any) -> float:
     try:
         if isinstance(value, (str, bytes, complex, np.complexfloating)):
             raise TypeError
-        number = float(value)
+        return float(value)
     except (TypeError, ValueError):
         raise InputError(
             f"feature {name!r} returned {value!r} of type {type(value).__name__}: "
             "its function must return a real number"
         ) from None
-    if not math.isfinite(number):
-        raise InputError(
-            f"feature {name!r} returned {number}: its function must return a finite number "
-            "for every pattern"
-        )
-    return number
