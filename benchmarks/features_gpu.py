@@ -28,8 +28,8 @@ import numpy as np
 import torch
 
 from attention_motifs.features import compute_features
-from attention_motifs.features.torch_rows import rows_by_torch
 from attention_motifs.features.registry import BUILT_IN_SETS, selected
+from attention_motifs.features.torch_rows import rows_by_torch
 from features import random_patterns
 
 
