@@ -144,7 +144,7 @@ def test_names_of_clusters_stay_and_python_reads_them(visit: Visit, tmp_path: Pa
     visit.open("?page=clusters")
     visit.page.get_by_label("Name", exact=True).fill('<b>"sinks"</b>')
     visit.page.get_by_label("Note", exact=True).fill("look again")
-    visit.page.get_by_role("button", name="Name it").click()
+    visit.page.get_by_role("button", name="Set name").click()
     names = visit.page.locator(".cluster-names")
     names.wait_for()
     with visit.page.expect_download() as download:

@@ -35,10 +35,10 @@ describe("rows of the evaluation", () => {
     expect(axes.get("Spearman@5")).toEqual([-1, 1]);
   });
 
-  it("verdicts tell a class that is too small from one that fails", () => {
-    expect(verdict(row({}))).toBe("beyond its layers");
-    expect(verdict(row({ p: 0.3, q: 0.4 }))).toBe("not beyond its layers");
-    expect(verdict(row({ p: 0.3, q: 0.4, p_floor: 0.25 }))).toBe("too small to tell");
+  it("verdicts distinguish a class that is too small from one that fails", () => {
+    expect(verdict(row({}))).toBe("better than its layers");
+    expect(verdict(row({ p: 0.3, q: 0.4 }))).toBe("not better than its layers");
+    expect(verdict(row({ p: 0.3, q: 0.4, p_floor: 0.25 }))).toBe("class too small");
     expect(verdict(row({ p: null, q: null }))).toBe("no test");
     expect(verdict(row({ value: null }))).toBe("undefined");
   });

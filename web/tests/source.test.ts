@@ -46,16 +46,16 @@ describe("data files", () => {
     expect(asked).toEqual(["https://host.example/sub/data/a.json.bin"]);
   });
 
-  it("tell in one line which file is wrong and what mends it, and are tried again", async () => {
+  it("name the file and the fix where one is wrong, and are tried again", async () => {
     await expect(source.bytes("gone.bin")).rejects.toThrow(
-      "data/gone.bin: is missing; export the site again with `motifs site`",
+      "data/gone.bin: is missing; export the site again with `motifs site --force`",
     );
     put("gone.bin", new Uint8Array([1]));
     expect((await source.bytes("gone.bin")).byteLength).toBe(1);
     put("short.bin", new Uint8Array(8));
     await expect(source.floats("short.bin", 3)).rejects.toThrow("data/short.bin: holds 2 values, not 3");
     put("cut.bin", gzipSync(new Uint8Array(1000).map((_, i) => i * 7)).subarray(0, 60));
-    await expect(source.bytes("cut.bin")).rejects.toThrow("data/cut.bin: is cut off or damaged");
+    await expect(source.bytes("cut.bin")).rejects.toThrow("data/cut.bin: is truncated or damaged");
     put("no.json", new TextEncoder().encode("{"));
     await expect(source.json("no.json")).rejects.toThrow("data/no.json: is not JSON");
   });
@@ -65,7 +65,7 @@ describe("data files", () => {
     expect(source.parseJson('{"a": "\\\\ud800"}')).toEqual({ a: "\\ud800" });
   });
 
-  it("never lie outside of the site", async () => {
+  it("are never outside of the site", async () => {
     for (const file of ["../secret.bin", "a/../../secret.bin", "//other.example/x.bin"]) {
       await source.bytes(file).catch(() => undefined);
     }
@@ -81,7 +81,7 @@ describe("data files", () => {
     vi.resetModules();
     source = await import("../src/data/source");
     put("manifest.json", { schema: 99 });
-    await expect(source.loadManifest()).rejects.toThrow("has schema 99, these pages read schema 1");
+    await expect(source.loadManifest()).rejects.toThrow("has schema 99, but these pages read schema 1");
   });
 
   it("hold a pattern where the manifest says", async () => {

@@ -8,7 +8,7 @@ import { Boundary } from "./boundary";
 import { Layout } from "./layout";
 import { PAGES, type PageEntry } from "./pages";
 
-/** The whole site: the manifest first, then the page that the address names. */
+/** The site: loads the manifest, then the page in the address. */
 export function App() {
   const manifest = useResource(loadManifest, []);
   return (
@@ -27,12 +27,12 @@ function Page({ manifest }: { manifest: Manifest }) {
   const entry = PAGES.find((entry) => entry.name === name);
   if (!entry) {
     return (
-      <Empty title="There is no such page">
+      <Empty title="This page does not exist">
         <a href={link("home")}>Go to the start</a>
       </Empty>
     );
   }
-  // The key makes a page start afresh, its error boundary too.
+  // The key resets the page and its error boundary.
   return <OpenPage key={entry.name} entry={entry} manifest={manifest} />;
 }
 

@@ -5,7 +5,7 @@ interface Props {
   children: ComponentChildren;
 }
 
-/** Shows an error of the page inside of it, so that header and navigation stay. */
+/** Shows an error of a page in place of the page, so that header and navigation stay. */
 export class Boundary extends Component<Props, { error: Error | null }> {
   override state = { error: null as Error | null };
 

@@ -13,7 +13,7 @@ interface Props {
   children: ComponentChildren;
 }
 
-/** Header with search, navigation and theme, then the page. */
+/** The header, with search, navigation and theme, and the page. */
 export function Layout({ manifest, children }: Props) {
   return (
     <>
@@ -37,7 +37,7 @@ export function Layout({ manifest, children }: Props) {
   );
 }
 
-/** All pages; on a narrow screen the open one is brought into sight. */
+/** Links to the pages. On a narrow screen, the open page's link is scrolled into view. */
 function Navigation() {
   const nav = useRef<HTMLElement>(null);
   useEffect(() => {

@@ -1,8 +1,8 @@
-// Links within the site change the address without loading the page anew.
+// Links within the site change the address without a reload.
 
 import { go } from "../state/url";
 
-/** Handle clicks on all links of the form `?page=...`; modified clicks stay the browser's. */
+/** Handle clicks on links of the form `?page=...`. The browser handles clicks with a modifier key. */
 export function followLinks(): void {
   document.addEventListener("click", (event) => {
     if (event.defaultPrevented || event.button !== 0) return;

@@ -1,12 +1,12 @@
-// The pages of the site, in the order of the navigation. A page is one line here and one module
-// in pages/ whose default export is a component of `PageProps`; it is loaded when it is opened.
+// The pages of the site, in the order of the navigation. A page is one line here and one module in
+// pages/, whose default export is a component of `PageProps`. It is loaded when it is opened.
 
 import type { PageComponent } from "../pages/page";
 
 export interface PageEntry {
   name: string;
   title: string;
-  /** Whether the navigation shows it; others are reached from a head or pattern. */
+  /** Whether the navigation lists it. */
   nav: boolean;
   load: () => Promise<{ default: PageComponent }>;
 }

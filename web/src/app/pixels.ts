@@ -1,5 +1,5 @@
-// Numbers in styles are pixels: `style={{ width: 104 }}`. Preact 11 writes them bare, which the
-// browser drops.
+// Numbers in styles are pixels: `style={{ width: 104 }}`. Preact 11 writes them without a unit, and
+// browsers ignore such lengths.
 
 import { options } from "preact";
 
@@ -11,7 +11,7 @@ function plain(name: string): string {
   return name.startsWith("--") ? name : name.replaceAll("-", "").toLowerCase();
 }
 
-/** A style with `px` behind its numbers. */
+/** Return a style with `px` after its lengths. */
 export function withPixels(style: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const written = Object.entries(style).map(([name, value]) => {
     const isLength = typeof value === "number" && value !== 0 && !BARE.test(plain(name));
@@ -20,7 +20,7 @@ export function withPixels(style: Readonly<Record<string, unknown>>): Record<str
   return Object.fromEntries(written);
 }
 
-/** Write pixels on every element from now on; call once. */
+/** Add `px` to the styles of all elements. Call once. */
 export function writePixels(): void {
   const before = options.vnode;
   options.vnode = (vnode) => {

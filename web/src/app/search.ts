@@ -1,4 +1,4 @@
-// What the search of the header completes from; loaded when it gets the focus.
+// Data of the search field in the header, loaded when the field gets the focus.
 
 import type { Manifest } from "../contract/generated";
 import { loadClasses } from "../data/classes";
@@ -7,7 +7,7 @@ import type { SearchData } from "../views/head-search/api";
 
 export { HeadSearch } from "../views/head-search/view";
 
-/** Classes and scores; null before they are asked for, when names alone are completed. */
+/** Load classes and scores; null before the field had the focus, when only names are completed. */
 export async function loadSearchData(
   manifest: Manifest,
   asked: boolean,

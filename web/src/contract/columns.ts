@@ -1,8 +1,8 @@
-// Binary columns: what the bytes of a data file mean.
+// Decoding of the binary columns of data files.
 
 import type { Column, Dtype, Table } from "./generated";
 
-/** What a column decodes to: float16 becomes float32, since few browsers compute with halves. */
+/** Decoded values. float16 becomes float32, since few browsers have half-precision arrays. */
 export type Values = Float32Array | Uint8Array | Uint16Array | Uint32Array | Int32Array;
 
 const SIZES: Record<Dtype, number> = {
@@ -19,7 +19,7 @@ export const NO_CODE = { uint8: 0xff, uint16: 0xffff, uint32: 0xffffffff } as co
 
 let halves: Float32Array | undefined;
 
-/** The 65,536 half-precision numbers as floats; made once, 256 kB. */
+/** Return the 65,536 half-precision numbers as float32; computed once, 256 kB. */
 function halfTable(): Float32Array {
   if (halves) return halves;
   halves = new Float32Array(65536);
@@ -36,7 +36,7 @@ function halfTable(): Float32Array {
   return halves;
 }
 
-/** Half-precision numbers, given as their bits, as float32. */
+/** Convert the bits of half-precision numbers to float32. */
 export function decodeHalf(bits: Uint16Array): Float32Array {
   const table = halfTable();
   const values = new Float32Array(bits.length);
@@ -45,7 +45,7 @@ export function decodeHalf(bits: Uint16Array): Float32Array {
 }
 
 /**
- * Numbers of one type from the bytes of a file.
+ * Decode numbers of one type from the bytes of a file.
  *
  * @throws RangeError if the file is too short.
  */
@@ -75,17 +75,17 @@ export function decodeValues(
   }
 }
 
-/** One column of a table. */
+/** Decode one column of a table. */
 export function decodeColumn(buffer: ArrayBuffer, column: Column): Values {
   return decodeValues(buffer, column.dtype, column.offset, column.length);
 }
 
-/** Label of a code, or null for "none". */
+/** Return the label of a code; null for "none". */
 export function labelOf(column: Column, code: number): string | null {
   return column.labels?.[code] ?? null;
 }
 
-/** Find a column by its name. */
+/** Find a column by name. */
 export function findColumn(table: Table, name: string): Column | undefined {
   return table.columns.find((column) => column.name === name);
 }

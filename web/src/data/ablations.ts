@@ -1,33 +1,33 @@
-// The table of `motifs ablate`, row by row. docs/ablation.md tells what the columns are.
+// The table of `motifs ablate`, row by row. The documentation of ablations describes the columns.
 
 import type { Ablations, Manifest } from "../contract/generated";
 import { loadAblations } from "./evaluation";
 import { DataError, once } from "./source";
 
-/** What a row is about. */
+/** Kind of a row. */
 export type AblationKind = "head" | "set" | "control" | "group" | "distance";
 
-/** One thing that was measured or tested. Numbers that were not measured are null. */
+/** One measurement or test. Numbers that were not measured are null. */
 export interface AblationRow {
   /** Place in the table. */
   place: number;
-  /** `sweep`, or what was asked for. */
+  /** `sweep`, or the heads that were requested. */
   experiment: string;
   kind: AblationKind;
   model: string;
-  /** The head, the set that was ablated together, or the anchor. */
+  /** The head, the set of heads, or the anchor. */
   name: string;
   heads: readonly string[];
   n_heads: number | null;
   method: string;
   measure: string;
   design: string;
-  /** Of the distances; empty where there are none. */
+  /** Metric of the distances; empty for other kinds. */
   metric: string;
   anchor: string;
   clean: number | null;
   ablated: number | null;
-  /** Ablated less clean; for `distance`, Spearman's rho. */
+  /** Ablated minus clean; for `distance`, Spearman's rho. */
   effect: number | null;
   ci_low: number | null;
   ci_high: number | null;
@@ -72,7 +72,7 @@ const NUMBERS = [
   "n_positions",
 ] as const;
 
-/** All rows, or null if nothing was ablated. */
+/** Load all rows; null if nothing was ablated. */
 export function loadAblationRows(manifest: Manifest): Promise<AblationRow[] | null> {
   return once("ablation rows", async () => {
     const table = await loadAblations(manifest);
@@ -80,7 +80,7 @@ export function loadAblationRows(manifest: Manifest): Promise<AblationRow[] | nu
   });
 }
 
-/** Turn columns into rows; a column that is missing is an error that names it. */
+/** Convert columns to rows. A missing column is an error that names it. */
 export function ablationRows(table: Ablations, file = "ablations"): AblationRow[] {
   const columns = table.columns as Readonly<Record<string, readonly unknown[]>>;
   const needed = (name: string): readonly unknown[] => {
@@ -99,12 +99,12 @@ export function ablationRows(table: Ablations, file = "ablations"): AblationRow[
   });
 }
 
-/** A measure on a design, as one word for links: `loss, repeated`. */
+/** Return measure and design as one text for links: `loss, repeated`. */
 export function measureId(row: Pick<AblationRow, "measure" | "design">): string {
   return `${row.measure}, ${row.design}`;
 }
 
-/** Rows in which a head was ablated alone: of sweeps, and of runs on this head only. */
+/** Return the rows in which a head was ablated on its own, in a sweep or in a run on this head. */
 export function rowsOfHead(rows: readonly AblationRow[], head: string): AblationRow[] {
   return rows.filter(
     (row) =>

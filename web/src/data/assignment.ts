@@ -1,7 +1,7 @@
-// Pairing of rows and columns so that the sum is largest (Kuhn, 1955, as Munkres and Jonker and
-// Volgenant made it fast): O(k^2 m) for k rows and m columns, the fewer of the two as rows.
+// Assignment of rows to columns with the largest sum of weights (Kuhn, 1955; Jonker and Volgenant,
+// 1987): O(k^2 m) for k rows and m columns, where k is the smaller number.
 
-/** Column of each row, or -1; `weights[row][column]`, at most one row per column. */
+/** Return the column of each row, or -1, with at most one row per column. `weights[row][column]`. */
 export function assign(weights: readonly (readonly number[])[], nColumns: number): number[] {
   const nRows = weights.length;
   if (nRows <= nColumns) return pair(nRows, nColumns, (row, column) => weights[row]?.[column] ?? 0);
@@ -11,9 +11,9 @@ export function assign(weights: readonly (readonly number[])[], nColumns: number
   return columns;
 }
 
-/** Column of every row, for no more rows than columns. */
+/** Return the column of every row, for at most as many rows as columns. */
 function pair(n: number, m: number, weight: (row: number, column: number) => number): number[] {
-  // Potentials of rows and columns, and the row of each column; all count from 1, 0 is none.
+  // Potentials of rows and columns, and the row of each column; indices start at 1, 0 means none.
   const u = new Float64Array(n + 1);
   const v = new Float64Array(m + 1);
   const rowOf = new Int32Array(m + 1);

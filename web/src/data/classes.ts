@@ -3,23 +3,23 @@
 import type { ClassTag, HeadClass, Manifest } from "../contract/generated";
 import { json, once } from "./source";
 
-/** All classes. */
+/** Load all classes. */
 export function loadClasses(manifest: Manifest): Promise<HeadClass[]> {
   return json<HeadClass[]>(manifest.classes);
 }
 
-/** What the literature says, one entry per source and head. */
+/** Load the tags of the literature: one entry per source and head. */
 export function loadTags(manifest: Manifest): Promise<ClassTag[]> {
   return json<ClassTag[]>(manifest.tags);
 }
 
-/** Classes of one head, with what their sources say. */
+/** A class of one head, with the tags of its sources. */
 export interface TaggedClass {
   class: HeadClass;
   tags: ClassTag[];
 }
 
-/** Classes by head. Heads without a class are not in the map. */
+/** Load the classes of every head. Heads without a class are not in the map. */
 export function loadClassesByHead(manifest: Manifest): Promise<Map<number, TaggedClass[]>> {
   return once("classes by head", async () => {
     const [classes, tags] = await Promise.all([loadClasses(manifest), loadTags(manifest)]);
@@ -27,7 +27,7 @@ export function loadClassesByHead(manifest: Manifest): Promise<Map<number, Tagge
   });
 }
 
-/** Gather classes and citations by head. */
+/** Group classes and tags by head. */
 export function classesByHead(classes: HeadClass[], tags: ClassTag[]): Map<number, TaggedClass[]> {
   const byHead = new Map<number, TaggedClass[]>();
   const cited = groupTags(tags);
@@ -52,7 +52,7 @@ function groupTags(tags: ClassTag[]): Map<string, ClassTag[]> {
   return groups;
 }
 
-/** Rows of the heads that are in at least one of the named classes; null for no names. */
+/** Return the rows of heads in at least one of the named classes; null if no class is named. */
 export function rowsOfClasses(classes: HeadClass[], names: string[]): Set<number> | null {
   if (names.length === 0) return null;
   return new Set(classes.filter((headClass) => names.includes(headClass.name)).flatMap((item) => item.rows));

@@ -1,36 +1,36 @@
-// Names that a person gives to clusters, in the form of an atlas's `clusters/names.json`.
+// Names of clusters, in the format of `clusters/names.json` in an atlas.
 //
-// A name is kept with the heads that were in its cluster when it was given; what a cut calls its
-// clusters is worked out from the overlap each time, exactly as Python's `carry_over` does.
+// A name is stored with the heads of its cluster. The clusters of a cut get names by overlap, as in
+// Python's `carry_over`.
 
 import { assign } from "./assignment";
 import { parseHead } from "./heads";
 
 /** Version of the file. */
 export const NAMES_SCHEMA = 1;
-/** Overlaps below this count as none. */
+/** Smallest overlap (Jaccard index) at which a cluster gets a name. */
 export const THRESHOLD = 0.3;
 const LONGEST = 80;
 
-/** A name, and what it was given to. */
+/** A name, and the cluster that it was given to. */
 export interface ClusterName {
   name: string;
   note: string;
-  /** Models whose heads were clustered then, sorted. */
+  /** Models whose heads were clustered, sorted. */
   models: string[];
-  /** Heads of the cluster when it was named, sorted. */
+  /** Heads of the named cluster, sorted. */
   members: string[];
 }
 
-/** Which name each cluster of a cut inherits. */
+/** Names of the clusters of a cut. */
 export interface NamedClusters {
   /** Cluster number to its name. */
   names: Map<number, ClusterName>;
-  /** Names that found no cluster. */
+  /** Names that no cluster got. */
   unassigned: ClusterName[];
 }
 
-/** A name as it is kept, or null if it is not one line of 1 to 80 characters. */
+/** Return a name without surrounding spaces; null if it is not one line of 1 to 80 characters. */
 export function checkedName(text: string): string | null {
   const name = text.trim();
   const printable = !/[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u.test(name);
@@ -40,18 +40,18 @@ export function checkedName(text: string): string | null {
 /**
  * Read the file.
  *
- * @throws Error, in one line, if it is not as `writeNames` writes it.
+ * @throws Error with one line, if the text is not a file of `writeNames`.
  */
 export function readNames(text: string): ClusterName[] {
   let file: unknown;
   try {
     file = JSON.parse(text);
   } catch {
-    throw new Error("this is not JSON; give a names.json as this page saves it");
+    throw new Error("this is not JSON. Choose a names.json that this page saved");
   }
   const { schema, names } = (file ?? {}) as { schema?: unknown; names?: unknown };
   if (schema !== NAMES_SCHEMA || !Array.isArray(names)) {
-    throw new Error(`this has no "schema": ${NAMES_SCHEMA} with "names"; give a names.json`);
+    throw new Error(`"schema" is not ${NAMES_SCHEMA} or "names" is missing. Choose a names.json that this page saved`);
   }
   return names.map((entry: unknown, place) => readName((entry ?? {}) as Record<string, unknown>, place));
 }
@@ -61,10 +61,10 @@ function readName(entry: Record<string, unknown>, place: number): ClusterName {
     Array.isArray(value) && value.every((item) => typeof item === "string") ? (value as string[]) : [];
   const name = typeof entry["name"] === "string" ? checkedName(entry["name"]) : null;
   const members = texts(entry["members"]);
-  if (name === null) throw new Error(`names[${place}]: give a name of 1 to ${LONGEST} characters`);
+  if (name === null) throw new Error(`names[${place}]: "name" must be one line of 1 to ${LONGEST} characters`);
   const parsed = members.map(parseHead);
   if (members.length === 0 || parsed.some((item) => item === null)) {
-    throw new Error(`names[${place}]: "members" has to list heads such as gpt2-small:L5:H1`);
+    throw new Error(`names[${place}]: "members" must be a list of heads, as gpt2-small:L5:H1`);
   }
   const models = [...texts(entry["models"]), ...parsed.flatMap((item) => (item ? [item.model] : []))];
   return {
@@ -75,20 +75,20 @@ function readName(entry: Record<string, unknown>, place: number): ClusterName {
   };
 }
 
-/** The file as text. */
+/** Return the file as text. */
 export function writeNames(names: readonly ClusterName[]): string {
   const entries = names.map(({ name, members, models, note }) => ({ name, members, models, note }));
   return `${JSON.stringify({ schema: NAMES_SCHEMA, names: entries }, null, 2)}\n`;
 }
 
-/** Code-point order, as Python sorts. */
+/** Sort by code points, as Python does. */
 function sortedSet(texts: readonly string[]): string[] {
   return [...new Set(texts)].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
 }
 
 /**
- * Give the clusters of a cut the names that fit best: paired one to one so that the sum of their
- * Jaccard indices is largest. Only heads that both could hold count.
+ * Assign names to the clusters of a cut, one to one, so that the sum of their Jaccard indices is
+ * largest. Heads of models that were not clustered for a name do not count.
  *
  * @param heads names of the heads, in the order of the labels
  */
@@ -136,7 +136,7 @@ function overlapsOf(
   });
 }
 
-/** Name a cluster, in place of the name it inherited or of the one of that spelling. */
+/** Name a cluster. The name that it had, and any equal name, are replaced. */
 export function nameCluster(
   names: readonly ClusterName[],
   heads: readonly string[],

@@ -1,20 +1,20 @@
-// Stored clusterings of the heads and the trees they were cut from.
+// Stored clusterings of the heads, and their trees.
 
 import type { Clustering, Manifest } from "../contract/generated";
 import { floats, values } from "./source";
 
-/** Short name of a clustering, unique within the site; what a link holds. */
+/** Return the id of a clustering in links. */
 export function clusteringId({ method, metric }: Clustering): string {
   return `${method},${metric}`;
 }
 
-/** A clustering by its short name; the first one if the name is empty or unknown. */
+/** Return the clustering with an id; the first one if the id is empty or unknown. */
 export function clusteringOf(manifest: Manifest, id: string): Clustering | null {
   const named = manifest.clusterings.find((clustering) => clusteringId(clustering) === id);
   return named ?? manifest.clusterings[0] ?? null;
 }
 
-/** Cluster number per head; -1 is unclustered. */
+/** Load the cluster number of every head; -1 is unclustered. */
 export async function loadLabels(
   manifest: Manifest,
   clustering: Clustering,
@@ -22,7 +22,7 @@ export async function loadLabels(
   return (await values(clustering.labels, "int32", manifest.n_heads)) as Int32Array;
 }
 
-/** Rows of the tree as scipy's: left, right, height, size; null without a tree. */
+/** Load the tree: rows of left, right, height and size, as in scipy; null if there is none. */
 export async function loadLinkage(
   manifest: Manifest,
   clustering: Clustering,
@@ -31,7 +31,7 @@ export async function loadLinkage(
   return floats(clustering.linkage, Math.max(0, manifest.n_heads - 1) * 4);
 }
 
-/** Name of a cluster: the one that a person gave, else its number. */
+/** Return the given name of a cluster, else its number. */
 export function clusterName(clustering: Clustering, cluster: number): string {
   if (cluster < 0) return "unclustered";
   return clustering.names[String(cluster)] ?? `cluster ${cluster}`;

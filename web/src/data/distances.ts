@@ -4,7 +4,7 @@ import type { DistanceMetric, Manifest } from "../contract/generated";
 import { layerRows, modelOfRow, placeOfRow } from "./heads";
 import { DataError, floats, values } from "./source";
 
-/** A metric by its name; the first one if the name is empty or unknown. */
+/** Return the metric with a name; the first one if the name is empty or unknown. */
 export function metricOf(manifest: Manifest, name: string): DistanceMetric | null {
   return manifest.metrics.find((metric) => metric.name === name) ?? manifest.metrics[0] ?? null;
 }
@@ -15,11 +15,11 @@ export interface DistanceBlock {
   nRows: number;
   nHeads: number;
   values: Float32Array;
-  /** Heads per row whose distances are known, the nearest ones; null where all are. */
+  /** Number of nearest heads per row with known distances; null if all are known. */
   nNearest: number | null;
 }
 
-/** The block of rows that holds a head's row: with all heads of its layer. */
+/** Load the rows of all heads in a head's layer. */
 export async function loadDistanceBlock(
   manifest: Manifest,
   metric: DistanceMetric,
@@ -40,7 +40,7 @@ export async function loadDistanceBlock(
   return { ...block, values: spread(heads as Uint32Array, near, block, rows.heads), nNearest };
 }
 
-/** Whole rows from lists of nearest heads: 0 to the head itself, NaN to heads that are not listed. */
+/** Expand lists of nearest heads to whole rows: 0 for the head itself, NaN for heads not listed. */
 export function spread(
   heads: Uint32Array,
   near: Float32Array,
@@ -60,13 +60,13 @@ export function spread(
   return whole;
 }
 
-/** Distances from one head to all heads; 0 to itself, NaN or infinite where not computed. */
+/** Return the distances of one head to all heads: 0 to itself, NaN where not computed. */
 export function rowOf(block: DistanceBlock, row: number): Float32Array {
   const start = (row - block.firstRow) * block.nHeads;
   return block.values.subarray(start, start + block.nHeads);
 }
 
-/** Distances from one head to all heads. */
+/** Load the distances of one head to all heads. */
 export async function loadDistances(
   manifest: Manifest,
   metric: DistanceMetric,
@@ -75,7 +75,7 @@ export async function loadDistances(
   return rowOf(await loadDistanceBlock(manifest, metric, row), row);
 }
 
-/** Mean distance of several heads to all: for "find heads like these". NaN if any is missing. */
+/** Load the mean distance of several heads to all heads; NaN where a distance is missing. */
 export async function loadMeanDistances(
   manifest: Manifest,
   metric: DistanceMetric,
@@ -85,7 +85,7 @@ export async function loadMeanDistances(
   return meanOf(each, manifest.n_heads);
 }
 
-/** Mean of vectors of equal length; NaN of none. */
+/** Return the mean of vectors of equal length; NaN if there are none. */
 export function meanOf(vectors: Float32Array[], length: number): Float32Array {
   const mean = new Float32Array(length);
   for (let i = 0; i < length; i++) {
@@ -96,10 +96,10 @@ export function meanOf(vectors: Float32Array[], length: number): Float32Array {
   return mean;
 }
 
-/** Code of a distance that is missing. */
+/** Code of a missing distance. */
 export const MISSING_CODE = 0xffff;
 
-/** The whole matrix as codes, for the heatmap: distance = code * metric.scale. */
+/** Load the whole matrix as codes: distance = code * metric.scale; null if it is not stored. */
 export async function loadMatrix(
   manifest: Manifest,
   metric: DistanceMetric,
@@ -108,7 +108,7 @@ export async function loadMatrix(
   return (await values(metric.matrix, "uint16", manifest.n_heads ** 2)) as Uint16Array;
 }
 
-/** Heads by distance, nearest first; ties in the order of the atlas. */
+/** Return the heads by distance, nearest first; equal distances in the order of the atlas. */
 export function ranking(distances: Float32Array, without: number[]): number[] {
   const left = new Set(without);
   const order: number[] = [];
@@ -118,7 +118,7 @@ export function ranking(distances: Float32Array, without: number[]): number[] {
   return order.sort((a, b) => (distances[a] as number) - (distances[b] as number) || a - b);
 }
 
-/** Rank of every head, 1 = nearest; 0 for heads left out. */
+/** Return the rank of every head, 1 = nearest; 0 for heads that are not ranked. */
 export function ranks(order: number[], nHeads: number): Uint32Array {
   const rank = new Uint32Array(nHeads);
   order.forEach((row, place) => (rank[row] = place + 1));
@@ -126,11 +126,11 @@ export function ranks(order: number[], nHeads: number): Uint32Array {
 }
 
 /**
- * Where a distance lies among all other pairs of heads of the same two layers, 0 to 100.
+ * Return the percentile, 0 to 100, of a distance among all other pairs of heads of the same two layers.
  *
- * Share of the pairs that are nearer, ties counted half: 50 is what two heads of these layers
- * are like by chance, small numbers are remarkably near. Null where there is no other pair, or
- * where only the nearest heads are known, which are no fair sample of the pairs.
+ * It is the share of pairs with a smaller distance; equal distances count half. 50 is typical of the two
+ * layers. Null if there is no other pair, or if only the nearest heads are known: they are no fair
+ * sample of the pairs.
  */
 export function nullPercentile(
   manifest: Manifest,
@@ -148,7 +148,7 @@ export function nullPercentile(
   let pairs = 0;
   for (let i = first.first; i < first.first + first.count; i++) {
     const row = rowOf(block, i);
-    // Within one layer each pair is taken once, and no head is paired with itself.
+    // Within one layer each pair counts once, and no head is paired with itself.
     const start = same ? i + 1 : second.first;
     for (let j = start; j < second.first + second.count; j++) {
       if ((i === head && j === other) || (same && i === other && j === head)) continue;
@@ -171,14 +171,14 @@ function layerOf(manifest: Manifest, row: number): { first: number; count: numbe
 const DEPTH_BINS = 5;
 const QUANTILES = 101;
 
-/** Quantiles of the distances by models and difference in depth: (M, M, 5, 101). */
+/** Load the quantiles of distances by models and difference in depth: (M, M, 5, 101). */
 export function loadQuantiles(manifest: Manifest, metric: DistanceMetric): Promise<Float32Array> {
   return floats(metric.quantiles, manifest.models.length ** 2 * DEPTH_BINS * QUANTILES);
 }
 
 /**
- * Where a distance lies among pairs of heads of the same two models that are as far apart in
- * depth, 0 to 100; null where there is no such pair.
+ * Return the percentile, 0 to 100, of a distance among pairs of heads of the same two models that are as
+ * far apart in depth; null if there is no such pair.
  */
 export function depthPercentile(
   manifest: Manifest,
@@ -188,7 +188,7 @@ export function depthPercentile(
   distance: number,
 ): number | null {
   const [a, b] = [depthOf(manifest, head), depthOf(manifest, other)];
-  // As in Python: a difference a rounding below an edge belongs above it.
+  // As in Python: a difference just below an edge by rounding counts as above it.
   const apart = Math.floor(Math.abs(a.depth - b.depth) * DEPTH_BINS + 1e-4);
   const bin = Math.min(DEPTH_BINS - 1, apart);
   const start = ((a.model * manifest.models.length + b.model) * DEPTH_BINS + bin) * QUANTILES;
@@ -201,7 +201,7 @@ function depthOf(manifest: Manifest, row: number): { model: number; depth: numbe
   return { model: manifest.models.indexOf(model), depth };
 }
 
-/** Percentile of a value among rising quantiles 0 to 100 %, between them by straight lines. */
+/** Return the percentile of a value among rising quantiles 0 to 100 %, by linear interpolation. */
 export function percentileAmong(quantiles: Float32Array, value: number): number | null {
   const last = quantiles.length - 1;
   if (last < 1 || !Number.isFinite(value) || Number.isNaN(quantiles[0])) return null;

@@ -1,36 +1,36 @@
-// Features of patterns: what they are, and every head's mean.
+// Features of patterns, and their mean for every head.
 
 import type { Feature, Features, Manifest } from "../contract/generated";
 import { floats, json } from "./source";
 
-/** All features with their meaning, and the names of the files of numbers. */
+/** Load the descriptions of all features, and the names of the data files. */
 export function loadFeatures(manifest: Manifest): Promise<Features> {
   return json<Features>(manifest.features);
 }
 
-/** Mean of every feature over the prompts: (H, F), head by head. */
+/** Load the mean of every feature over the prompts: (H, F). */
 export async function loadHeadMeans(manifest: Manifest): Promise<Float32Array> {
   const features = await loadFeatures(manifest);
   return floats(features.head_means, manifest.n_heads * features.features.length);
 }
 
-/** Correlations of the features over all patterns: (F, F). */
+/** Load the correlations of the features over all patterns: (F, F). */
 export async function loadCorrelation(manifest: Manifest): Promise<Float32Array> {
   const features = await loadFeatures(manifest);
   return floats(features.correlation, features.features.length ** 2, "float16");
 }
 
-/** A feature of one head beside all heads. */
+/** A feature of one head, compared with all heads. */
 export interface FeatureOfHead {
   feature: Feature;
   mean: number;
-  /** Mean of the head less the mean of all heads, over the spread of the heads' means. */
+  /** z-score of the head's mean among the means of all heads. */
   z: number;
   /** Share of heads with a smaller mean, 0 to 100. */
   percentile: number;
 }
 
-/** All features of a head that are finite and vary, the most unusual first. */
+/** Return the features of a head that are finite and not constant, the most unusual first. */
 export function featuresOfHead(
   features: Feature[],
   means: Float32Array,
@@ -57,9 +57,9 @@ export function featuresOfHead(
       const value = means[head * width + place] as number;
       if (Number.isFinite(value)) squares += (value - centre) ** 2;
     }
-    // The spread of the sample of heads, as in Python (`ddof=0`).
+    // Standard deviation with ddof 0, as in Python.
     const spread = Math.sqrt(squares / count);
-    // Rounding noise of a constant is no variation.
+    // A constant feature can vary by rounding.
     if (!Number.isFinite(mean) || !(spread > 1e-9 * Math.max(1, Math.abs(centre)))) return;
     unusual.push({ feature, mean, z: (mean - centre) / spread, percentile: (100 * below) / count });
   });

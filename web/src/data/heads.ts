@@ -1,27 +1,27 @@
-// The heads of the atlas: names, places, scores, clusters.
+// The heads of the atlas: names, rows, scores, clusters.
 
 import { decodeColumn, findColumn, labelOf, type Values } from "../contract/columns";
 import type { Column, Manifest, Model } from "../contract/generated";
 import { bytes, DataError, once } from "./source";
 
-/** A head's name in parts. */
+/** The parts of a head's name. */
 export interface HeadName {
   model: string;
   layer: number;
   index: number;
 }
 
-// As in Python's `HeadId`: the last layer and index are the head's.
+// As in Python's `HeadId`: the last layer and index belong to the head.
 const HEAD = /^(.+?)[:~.]L(\d{1,5})[:~.]?H(\d{1,5})$/;
 
-/** Read `model:L5:H3`, `model:L5H3`, `model~L5~H3` or `model.L5.H3`; null if it is none of these. */
+/** Parse `model:L5:H3`, `model:L5H3`, `model~L5~H3` or `model.L5.H3`; null for other text. */
 export function parseHead(text: string): HeadName | null {
   const match = HEAD.exec(text.trim());
   if (!match) return null;
   return { model: match[1] as string, layer: Number(match[2]), index: Number(match[3]) };
 }
 
-/** The model that a row of the heads table belongs to. Rows of a model are contiguous. */
+/** Return the model of a row. The rows of a model are contiguous. */
 export function modelOfRow(manifest: Manifest, row: number): Model {
   const model = manifest.models.find((model) => row >= model.first_row && row < rowsEnd(model));
   if (!model) throw new RangeError(`row ${row}: the atlas holds ${manifest.n_heads} heads`);
@@ -32,20 +32,20 @@ function rowsEnd(model: Model): number {
   return model.first_row + model.n_layers * model.n_heads;
 }
 
-/** Layer and index of a row. */
+/** Return layer and index of a row. */
 export function placeOfRow(model: Model, row: number): { layer: number; index: number } {
   const within = row - model.first_row;
   return { layer: Math.floor(within / model.n_heads), index: within % model.n_heads };
 }
 
-/** `model:L5:H3` of a row; needs no file but the manifest. */
+/** Return the name of a row's head, `model:L5:H3`. */
 export function headName(manifest: Manifest, row: number): string {
   const model = modelOfRow(manifest, row);
   const { layer, index } = placeOfRow(model, row);
   return `${model.name}:L${layer}:H${index}`;
 }
 
-/** Row of a head in any of the spellings, or null if this atlas does not hold it. */
+/** Return the row of a head in any of the spellings; null if it is not in the atlas. */
 export function headRow(manifest: Manifest, text: string): number | null {
   const name = parseHead(text);
   const model = name && manifest.models.find((model) => model.name === name.model);
@@ -53,7 +53,7 @@ export function headRow(manifest: Manifest, text: string): number | null {
   return model.first_row + name.layer * model.n_heads + name.index;
 }
 
-/** Rows of one layer: first row and how many. */
+/** Return the first row of a layer and the number of its rows. */
 export function layerRows(model: Model, layer: number): { first: number; count: number } {
   return { first: model.first_row + layer * model.n_heads, count: model.n_heads };
 }
@@ -67,9 +67,9 @@ export interface Heads {
   index: Values;
   /** 0 at the first layer, 1 at the last. */
   depth: Values;
-  /** Any other column by its name: scores, `<score> spread`, `cluster <method>`, `class_group`. */
+  /** Return another column: a score, `<score> spread`, `cluster <method>`, `class_group`; null if absent. */
   column(name: string): { values: Values; column: Column } | null;
-  /** Label of a head in a column of codes, or null for "none". */
+  /** Return the label of a head in a column of codes; null for "none". */
   label(name: string, row: number): string | null;
 }
 
@@ -109,17 +109,17 @@ export function loadHeads(manifest: Manifest): Promise<Heads> {
   });
 }
 
-/** Which heads a page is asked to consider. */
+/** Filters of heads. */
 export interface HeadFilter {
   /** Model names; empty is all. */
   models: string[];
   /** Layers, first and last included; null is all. */
   layers: [number, number] | null;
-  /** Rows of the heads that are in the chosen classes; null is all. */
+  /** Rows of heads in the chosen classes; null is all. */
   rows: Set<number> | null;
 }
 
-/** 1 for each head that passes. */
+/** Return 1 for each head that passes the filters. */
 export function passing(manifest: Manifest, filter: HeadFilter): Uint8Array {
   const mask = new Uint8Array(manifest.n_heads);
   for (const model of manifest.models) {

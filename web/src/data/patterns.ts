@@ -1,11 +1,11 @@
-// Attention patterns: packed lower triangles of square-root-scaled bytes.
+// Attention patterns: packed lower triangles of bytes, scaled by square root.
 
 import type { Manifest, PatternChunk, Prompt } from "../contract/generated";
 import { modelOfRow, placeOfRow } from "./heads";
 import { loadPrompts } from "./prompts";
 import { bytes, DataError } from "./source";
 
-/** One pattern. Rows are queries, columns keys; above the diagonal there is nothing. */
+/** One pattern. Rows are queries, columns are keys; entries above the diagonal are 0. */
 export interface Pattern {
   /** Row of the head in the atlas. */
   head: number;
@@ -16,29 +16,29 @@ export interface Pattern {
   triangle: Uint8Array;
 }
 
-/** Place of a query and key in the triangle; the key may not come after the query. */
+/** Return the index of a query and key in the triangle; key must be at most query. */
 export function triangleIndex(query: number, key: number): number {
   return (query * (query + 1)) / 2 + key;
 }
 
-/** Bytes of one pattern of n tokens. */
+/** Return the number of bytes of a pattern of n tokens. */
 export function triangleSize(n: number): number {
   return (n * (n + 1)) / 2;
 }
 
-/** The weight that a byte stands for, 0 to 1. */
+/** Return the weight of a byte, 0 to 1. */
 export function weightOf(byte: number): number {
   return (byte / 255) ** 2;
 }
 
-/** Attention of a query to a key; 0 above the diagonal. */
+/** Return the attention of a query to a key; 0 above the diagonal. */
 export function weightAt(pattern: Pattern, query: number, key: number): number {
   if (key > query) return 0;
   return weightOf(pattern.triangle[triangleIndex(query, key)] ?? 0);
 }
 
 /**
- * Bytes from the start of an unpacked chunk to a pattern.
+ * Return the offset of a pattern in an unpacked chunk, in bytes.
  *
  * @param lengths number of tokens of each prompt of the chunk, in its order
  */
@@ -53,7 +53,7 @@ export function patternOffset(
   return offset + index * triangleSize(lengths[promptPlace] ?? 0);
 }
 
-/** Load one pattern, with the chunk that it lies in. */
+/** Load one pattern; the chunk that holds it is fetched and cached. */
 export async function loadPattern(
   manifest: Manifest,
   head: number,
@@ -70,7 +70,7 @@ export async function loadPattern(
   );
   if (!chunk) {
     const what = `names no pattern of ${model.name}:L${layer}:H${index} on prompt ${prompt}`;
-    throw new DataError("manifest.json", what, "export the site with this prompt among the viewed");
+    throw new DataError("manifest.json", what, "build the atlas with a larger --n-view-prompts, then run `motifs site` again");
   }
   const prompts = await loadPrompts(manifest);
   const place = manifest.models.indexOf(model);

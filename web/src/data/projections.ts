@@ -1,4 +1,4 @@
-// Heads placed in two or three dimensions.
+// Projections of the heads to two or three dimensions.
 
 import type { Manifest, Projection } from "../contract/generated";
 import { floats } from "./source";
@@ -6,7 +6,7 @@ import { floats } from "./source";
 /** A projection with its coordinates. */
 export interface Placed {
   projection: Projection;
-  /** Rows of the atlas in the order of the coordinates. */
+  /** Row of the first coordinate. */
   firstRow: number;
   n: number;
   x: Float32Array;
@@ -15,24 +15,24 @@ export interface Placed {
   z: Float32Array | null;
 }
 
-/** Short name of a projection, unique within the site; what a link holds. */
+/** Return the id of a projection in links. */
 export function projectionId(projection: Projection): string {
   const { scope, metric, method, n_neighbors, n_components } = projection;
   return [method, metric, n_neighbors, `${n_components}d`, scope].join(",");
 }
 
-/** A projection by its short name. */
+/** Return the projection with an id. */
 export function findProjection(manifest: Manifest, id: string): Projection | null {
   return manifest.projections.find((projection) => projectionId(projection) === id) ?? null;
 }
 
-/** The projection that keeps most neighbours; undefined of none. */
+/** Return the projection with the highest trustworthiness; undefined if there are none. */
 export function mostTrustworthy(projections: readonly Projection[]): Projection | undefined {
   const trust = (projection: Projection) => projection.trustworthiness ?? 0;
   return [...projections].sort((a, b) => trust(b) - trust(a))[0];
 }
 
-/** Load coordinates: columns x, y (and z) one after the other. */
+/** Load the coordinates of a projection. */
 export async function loadProjection(manifest: Manifest, projection: Projection): Promise<Placed> {
   const model = manifest.models.find((model) => model.name === projection.scope);
   const n = model ? model.n_layers * model.n_heads : manifest.n_heads;

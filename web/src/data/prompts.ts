@@ -1,27 +1,27 @@
-// Prompts and their tokens. Text and tokens are data of strangers: shown as text, never as markup.
+// Prompts and their tokens. They may hold anything: they are shown as text, never as markup.
 
 import type { Manifest, Model, Prompt, Tokens } from "../contract/generated";
 import { json } from "./source";
 
-/** All prompts, in the order of the atlas. */
+/** Load all prompts, in the order of the atlas. */
 export function loadPrompts(manifest: Manifest): Promise<Prompt[]> {
   return json<Prompt[]>(manifest.prompts);
 }
 
-/** Indices of the prompts whose patterns are in the site. */
+/** Return the indices of prompts with patterns in the site. */
 export function viewablePrompts(prompts: Prompt[]): number[] {
   return prompts.flatMap((prompt, index) => (prompt.viewable ? [index] : []));
 }
 
-/** Characters of a prompt's id that stand for it in a link. */
+/** Length of a prompt's id in links. */
 export const ID_LENGTH = 8;
 
-/** A prompt's short id, for links. */
+/** Return the short id of a prompt. */
 export function shortId(prompt: Prompt): string {
   return prompt.id.slice(0, ID_LENGTH);
 }
 
-/** Indices of the prompts whose ids begin so; unknown ones are left out. */
+/** Return the indices of prompts whose ids begin with the given texts; unknown ones are dropped. */
 export function promptsById(prompts: Prompt[], ids: string[]): number[] {
   return ids.flatMap((id) => {
     const index = id.length >= 4 ? prompts.findIndex((prompt) => prompt.id.startsWith(id)) : -1;
@@ -29,7 +29,7 @@ export function promptsById(prompts: Prompt[], ids: string[]): number[] {
   });
 }
 
-/** Tokens of one prompt in one model, or null if the site does not hold them. */
+/** Load the tokens of one prompt in one model; null if they are not in the site. */
 export async function loadTokens(model: Model, prompt: number): Promise<readonly string[] | null> {
   const tokens = await json<Tokens>(model.tokens);
   return tokens.tokens[tokens.prompts.indexOf(prompt)] ?? null;

@@ -1,23 +1,23 @@
-// The only file that fetches. Everything is memoised, so that asking twice costs nothing.
+// Fetching of data files. No other module fetches. Results are cached.
 
 import { decodeValues, type Values } from "../contract/columns";
 import { SITE_SCHEMA, type Dtype, type Manifest } from "../contract/generated";
 
-/** A data file that cannot be had or read: one line with the file, the reason and the mend. */
+/** A data file that cannot be fetched or read. The message names the file, the reason and the fix. */
 export class DataError extends Error {
   constructor(
     readonly file: string,
     reason: string,
-    readonly mend = "export the site again with `motifs site`",
+    readonly fix = "export the site again with `motifs site --force`",
   ) {
-    super(`data/${file}: ${reason}; ${mend}`);
+    super(`data/${file}: ${reason}; ${fix}`);
     this.name = "DataError";
   }
 }
 
 const MANIFEST = "manifest.json";
 
-/** Files that are kept once unpacked; beyond this the ones that were not used longest go. */
+/** Size of the cache of unpacked files. Beyond it, the least recently used ones are dropped. */
 const KEPT_BYTES = 512 * 1024 * 1024;
 
 interface Kept {
@@ -29,14 +29,14 @@ const kept = new Map<string, Kept>();
 const parsed = new Map<string, Promise<unknown>>();
 let keptBytes = 0;
 
-/** Digest of the export, asked for with every file, so that no cache mixes two exports. */
+/** Digest of the export, a part of every request, so that no cache mixes two exports. */
 let version = "";
 
 function dataUrl(file: string): URL {
   // Relative to the page: the same folder works from any host and subfolder.
   const base = new URL("data/", document.baseURI);
   const url = new URL(file.split("/").map(encodeURIComponent).join("/"), base);
-  if (!url.href.startsWith(base.href)) throw new DataError(file, "lies outside of the site");
+  if (!url.href.startsWith(base.href)) throw new DataError(file, "is outside of the site");
   if (version !== "") url.searchParams.set("v", version);
   return url;
 }
@@ -45,20 +45,20 @@ async function download(file: string): Promise<ArrayBuffer> {
   let response: Response;
   const url = dataUrl(file);
   try {
-    // The manifest tells the version, so it alone is always asked for anew.
+    // The manifest holds the version, so it is always requested again.
     const cache = file === MANIFEST ? "no-cache" : "default";
     response = await fetch(url, { cache });
   } catch {
-    throw new DataError(file, "the server cannot be reached", "check that it still runs, then reload");
+    throw new DataError(file, "the server cannot be reached", "start it again, then try again");
   }
   if (!response.ok) {
     if (response.status === 404) throw new DataError(file, "is missing");
-    throw new DataError(file, `the server answered ${response.status}`, "reload, or look at its log");
+    throw new DataError(file, `the server answered with status ${response.status}`, "read the log of the server");
   }
   return unpack(file, await response.arrayBuffer());
 }
 
-/** Unpack what is gzip-compressed, told by its first two bytes: some hosts unpack it themselves. */
+/** Unpack gzip data, recognised by its first two bytes: some hosts unpack it themselves. */
 export async function unpack(file: string, buffer: ArrayBuffer): Promise<ArrayBuffer> {
   const head = new Uint8Array(buffer, 0, Math.min(2, buffer.byteLength));
   if (head[0] !== 0x1f || head[1] !== 0x8b) return buffer;
@@ -66,11 +66,11 @@ export async function unpack(file: string, buffer: ArrayBuffer): Promise<ArrayBu
     const stream = new Blob([buffer]).stream().pipeThrough(new DecompressionStream("gzip"));
     return await new Response(stream).arrayBuffer();
   } catch {
-    throw new DataError(file, "is cut off or damaged");
+    throw new DataError(file, "is truncated or damaged");
   }
 }
 
-/** The unpacked bytes of a file. */
+/** Return the unpacked bytes of a file. */
 export function bytes(file: string): Promise<ArrayBuffer> {
   const known = kept.get(file);
   if (known) {
@@ -86,7 +86,7 @@ export function bytes(file: string): Promise<ArrayBuffer> {
       keptBytes += entry.bytes;
       forgetOldest(entry);
     },
-    () => kept.delete(file), // so that a reload of the view tries again
+    () => kept.delete(file), // so that the next request tries again
   );
   return entry.promise;
 }
@@ -100,7 +100,7 @@ function forgetOldest(newest: Kept): void {
   }
 }
 
-/** A whole file as numbers of one type; `length`, if given, is checked. */
+/** Return a file as numbers of one type; `length`, if given, is checked. */
 export async function values(file: string, dtype: Dtype, length?: number): Promise<Values> {
   const buffer = await bytes(file);
   try {
@@ -114,7 +114,7 @@ export async function values(file: string, dtype: Dtype, length?: number): Promi
   }
 }
 
-/** A whole file of float32 or float16 numbers. */
+/** Return a file of float32 or float16 numbers. */
 export async function floats(
   file: string,
   length?: number,
@@ -123,7 +123,7 @@ export async function floats(
   return (await values(file, dtype, length)) as Float32Array;
 }
 
-/** A parsed JSON file, kept for as long as the page lives. */
+/** Return a parsed JSON file; it is cached. */
 export function json<T>(file: string): Promise<T> {
   return once(`json ${file}`, async () => {
     const text = new TextDecoder().decode(await bytes(file));
@@ -143,7 +143,7 @@ export function parseJson(text: string): unknown {
   return JSON.parse(text, (_, value: unknown) => whole(value));
 }
 
-/** Do something once per key: the answer is shared, a failure is forgotten. */
+/** Run a function once per key. The result is cached; a failure is not. */
 export function once<T>(key: string, work: () => Promise<T>): Promise<T> {
   const known = parsed.get(key);
   if (known) return known as Promise<T>;
@@ -153,14 +153,14 @@ export function once<T>(key: string, work: () => Promise<T>): Promise<T> {
   return promise;
 }
 
-/** The manifest, which names all other files. */
+/** Return the manifest, which names all other files. */
 export function loadManifest(): Promise<Manifest> {
   return once("manifest", async () => {
     const manifest = await json<Manifest>(MANIFEST);
     if (manifest.schema !== SITE_SCHEMA) {
       throw new DataError(
         MANIFEST,
-        `has schema ${String(manifest.schema)}, these pages read schema ${SITE_SCHEMA}`,
+        `has schema ${String(manifest.schema)}, but these pages read schema ${SITE_SCHEMA}`,
       );
     }
     version = manifest.version;
@@ -168,7 +168,7 @@ export function loadManifest(): Promise<Manifest> {
   });
 }
 
-/** Address of a file for a download link. */
+/** Return the address of a file for a download link. */
 export function fileUrl(file: string): string {
   return dataUrl(file).href;
 }

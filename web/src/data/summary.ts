@@ -1,8 +1,8 @@
-// A pattern in plain words, from its own bytes.
+// Summaries of a pattern in numbers.
 
 import { triangleIndex, weightOf, type Pattern } from "./patterns";
 
-/** Mean shares of the weight, over the queries after the first. They add up to about 1. */
+/** Mean shares of attention over the queries after the first. They add up to about 1. */
 export interface Summary {
   /** On the first token. */
   first: number;
@@ -16,11 +16,11 @@ export interface Summary {
   far: number;
   /** Mean entropy of the rows in bits. */
   entropy: number;
-  /** Mean distance to what is attended, the first token left out; NaN where nothing is. */
+  /** Mean distance to the attended tokens without the first one; NaN if there is no weight. */
   reach: number;
 }
 
-/** Summarise a pattern; of fewer than two tokens all is NaN. */
+/** Summarise a pattern. All numbers are NaN for fewer than two tokens. */
 export function summarise({ n, triangle }: Pick<Pattern, "n" | "triangle">): Summary {
   const sums = { first: 0, self: 0, previous: 0, near: 0, far: 0 };
   let [entropy, reach, mass] = [0, 0, 0];
@@ -54,7 +54,7 @@ export function summarise({ n, triangle }: Pick<Pattern, "n" | "triangle">): Sum
   };
 }
 
-/** Place of a value in a histogram of equal bins, 0 to 100: bins below, and half of its own. */
+/** Return the percentile of a value in a histogram: the bins below, and half of its own bin. */
 export function histogramPercentile(
   counts: readonly number[],
   low: number,

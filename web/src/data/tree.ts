@@ -1,31 +1,31 @@
-// Trees of merges as scipy writes them, and their cuts: the browser's `motifs cluster`.
+// Trees of merges, as in scipy, and their cuts.
 //
 // Row k of a tree of n leaves merges two nodes into node n + k: left, right, height, size.
 
-/** How a tree is cut: by the number of clusters, or by the height up to which merges are made. */
+/** A cut of a tree: by number of clusters, or by the height of the highest merge. */
 export type Cut = { by: "number"; value: number } | { by: "height"; value: number };
 
 /** Label of a head in no cluster. */
 export const UNCLUSTERED = -1;
 
-/** Leaves of a tree. */
+/** Return the number of leaves. */
 export function leavesOf(linkage: Float32Array): number {
   return linkage.length / 4 + 1;
 }
 
-/** Height of a merge, counted from 0. */
+/** Return the height of a merge, counted from 0. */
 export function heightOf(linkage: Float32Array, merge: number): number {
   return linkage[merge * 4 + 2] as number;
 }
 
-/** Left and right child of a node, or null for a leaf. */
+/** Return the children of a node; null for a leaf. */
 export function childrenOf(linkage: Float32Array, node: number): [number, number] | null {
   const merge = node - leavesOf(linkage);
   if (merge < 0) return null;
   return [linkage[merge * 4] as number, linkage[merge * 4 + 1] as number];
 }
 
-/** How many merges a cut makes; numbers out of range are moved to the bound. */
+/** Return the number of merges below a cut. Cuts out of range are moved to the bound. */
 export function mergesMade(linkage: Float32Array, cut: Cut): number {
   const n = leavesOf(linkage);
   if (cut.by === "number") return n - Math.min(n, Math.max(1, Math.round(cut.value)));
@@ -39,7 +39,7 @@ export function mergesMade(linkage: Float32Array, cut: Cut): number {
   return low;
 }
 
-/** A height at which the tree falls into the clusters of a cut: between two merges. */
+/** Return a height between the two merges around a cut. */
 export function heightOfCut(linkage: Float32Array, cut: Cut): number {
   if (cut.by === "height") return cut.value;
   const merged = mergesMade(linkage, cut);
@@ -50,9 +50,9 @@ export function heightOfCut(linkage: Float32Array, cut: Cut): number {
 }
 
 /**
- * Cut a tree: a label per leaf, as Python's `clustering.cut` gives them.
+ * Cut a tree; return the cluster of every leaf, as Python's `clustering.cut` does.
  *
- * @returns labels from 0, the largest cluster first, and of equal ones that with the first leaf;
+ * @returns labels from 0, largest cluster first; of equal clusters, the one with the first leaf comes first;
  *   leaves in clusters below `minSize` are -1.
  */
 export function cutTree(linkage: Float32Array, cut: Cut, minSize = 1): Int32Array {
@@ -67,7 +67,7 @@ export function cutTree(linkage: Float32Array, cut: Cut, minSize = 1): Int32Arra
   return numberBySize(label.subarray(0, n), minSize);
 }
 
-/** Renumber clusters from 0 by size, then by first member; negative labels stay unclustered. */
+/** Renumber clusters by size, then by first member. Negative labels stay unclustered. */
 export function numberBySize(labels: Int32Array, minSize = 1): Int32Array {
   const groups = new Map<number, { first: number; size: number }>();
   labels.forEach((label, row) => {
@@ -82,13 +82,13 @@ export function numberBySize(labels: Int32Array, minSize = 1): Int32Array {
   return labels.map((label) => numbers.get(label) ?? UNCLUSTERED);
 }
 
-/** Leaves from left to right, as scipy's `leaves_list`: neighbours in the tree side by side. */
+/** Return the leaves from left to right, as scipy's `leaves_list`. */
 export function leafOrder(linkage: Float32Array): Uint32Array {
   const n = leavesOf(linkage);
   return leavesBelow(linkage, 2 * n - 2);
 }
 
-/** Leaves below a node, from left to right; the node itself if it is a leaf. */
+/** Return the leaves below a node, from left to right; the node itself if it is a leaf. */
 export function leavesBelow(linkage: Float32Array, node: number): Uint32Array {
   const leaves: number[] = [];
   const stack = [node];
@@ -100,7 +100,7 @@ export function leavesBelow(linkage: Float32Array, node: number): Uint32Array {
   return Uint32Array.from(leaves);
 }
 
-/** Heads by cluster, largest cluster first; the unclustered are left out. */
+/** Return the heads of every cluster, largest cluster first, without unclustered heads. */
 export function membersOf(labels: Int32Array): number[][] {
   const members: number[][] = [];
   labels.forEach((label, row) => {

@@ -16,20 +16,20 @@ import { group, kinds, measure, method, scale } from "./ablation/params";
 import { AblationTable, KINDS } from "./ablation/table";
 import type { PageProps } from "./page";
 
-/** What models lose without heads: the table of `motifs ablate`. */
+/** Effects of ablating heads: the table of `motifs ablate`. */
 export default function AblationPage({ manifest }: PageProps) {
   const data = useResource(() => loadAll(manifest), [manifest]);
   return (
     <>
       <h1>Ablation</h1>
       <p class="muted">
-        Do heads that look alike do the same job? Their outputs are replaced, and what the model can no
-        longer do is measured, beside random heads of the same layers.
+        Here you can see how much a model needs each head. The head's output is replaced, and the change of
+        the model is compared with that of random heads of the same layers.
       </p>
       <Loaded resource={data} what="the ablations" height={400}>
         {(all) =>
           all.rows === null || all.rows.length === 0 ? (
-            <Empty title="No head of this atlas was ablated">
+            <Empty title="This atlas has no ablations">
               {manifest.missing["ablations"] ?? "Run `motifs ablate --sweep MODEL`, then `motifs site` again."}
             </Empty>
           ) : (
@@ -41,7 +41,7 @@ export default function AblationPage({ manifest }: PageProps) {
   );
 }
 
-/** A few heads have effects ten times those of most. */
+/** A few heads have effects ten times as large as the others'. */
 const SCALES = [
   { value: "root", title: "square root" },
   { value: "linear", title: "linear" },
@@ -77,7 +77,7 @@ function Ablation({ manifest, all, rows }: Props) {
   return (
     <>
       <div class="toolbar ablation-controls">
-        <Select label="Replaced by" value={by} options={methods.map(option)} onChange={(next) => method.set(next)} />
+        <Select label="Output replaced by" value={by} options={methods.map(option)} onChange={(next) => method.set(next)} />
         <Select
           label="Measure"
           value={what}
@@ -97,8 +97,8 @@ function Ablation({ manifest, all, rows }: Props) {
           <ExportMenu target={() => single.current} name={`${name}-by-${grouped}`} />
         </div>
         <p class="muted">
-          A dot per head, a line at the mean. Grey: the middle 95 % of means over as many random heads of
-          the same layers, where the group was tested.
+          One dot per head; the line is the mean. The grey band holds 95 % of the means of as many random heads
+          of the same layers. It is drawn for groups that were tested.
         </p>
         <SingleHeads manifest={manifest} rows={chosen} all={all} by={grouped} root={root} />
       </div>
@@ -107,7 +107,7 @@ function Ablation({ manifest, all, rows }: Props) {
         <div class="toolbar">
           <ExportMenu target={() => sets.current} name={`${name}-sets`} />
         </div>
-        <p class="muted">In colour the set; in grey its controls, as many random heads of the same layers.</p>
+        <p class="muted">In colour: the set. In grey: its controls, which are as many random heads of the same layers.</p>
         <Sets rows={chosen} root={root} />
       </div>
       <DistanceAgainstEffect manifest={manifest} rows={chosen} all={all} root={root} />
@@ -123,12 +123,12 @@ function Ablation({ manifest, all, rows }: Props) {
   );
 }
 
-/** What q stands for: the correction is over the whole table, not over what is shown. */
+/** The number of tests that q corrects for: those of the whole table, not only the rows shown. */
 function numberTested(rows: readonly AblationRow[]): string {
   const tests = rows.find((row) => row.n_tested !== null)?.n_tested;
   return tests == null
     ? ""
-    : `${tests.toLocaleString("en")} p-values of this atlas are in the table; q is p corrected over all of them (Benjamini and Hochberg).`;
+    : `${tests.toLocaleString("en")} p-values of this atlas are in the table. q is p corrected for all of them (Benjamini and Hochberg).`;
 }
 
 function unique(values: readonly string[]): string[] {

@@ -6,7 +6,7 @@ import { Cite } from "./about/cite";
 import { Differences, Method } from "./about/method";
 import type { PageProps } from "./page";
 
-/** The method, what this atlas was made with, and how to cite. */
+/** The method, the settings of this atlas, and how to cite. */
 export default function AboutPage({ manifest }: PageProps) {
   const target = useRef<HTMLDivElement>(null);
   return (
@@ -16,10 +16,9 @@ export default function AboutPage({ manifest }: PageProps) {
         <ExportMenu target={() => target.current} name="about" />
       </div>
       <p>
-        Attention patterns recur across prompts and models: diagonals, first-token sinks, vertical bars,
-        bands, induction stripes. This site shows which attention heads have patterns like those of
-        another. It follows <cite>Motifs in Attention Patterns of Large Language Models</cite> (Ivanitskiy,
-        Diniz Behn, Wu Fung, 2025), and names where it differs.
+        Here you can read how the distances are computed, what this atlas was built from, and how to cite it.
+        The method is that of <cite>Motifs in Attention Patterns of Large Language Models</cite> (Ivanitskiy,
+        Diniz Behn, Wu Fung, 2025); the differences are listed below.
       </p>
       <nav class="about-contents" aria-label="On this page">
         {CONTENTS.map(([id, title]) => (
@@ -42,7 +41,7 @@ export default function AboutPage({ manifest }: PageProps) {
   );
 }
 
-// Buttons, since the address holds the state of the page in its query.
+// Buttons and not anchors: the address holds the state of the page.
 const CONTENTS = [
   ["method", "Method"],
   ["differences", "Differences from the paper"],

@@ -20,7 +20,7 @@ const paper = param("paper", text, "");
 const kind = param("kind", choice("any", "literature", "computed"), "any");
 const present = param("present", flag, false);
 
-/** Classes of heads: of the literature, and computed from behaviour scores. */
+/** Classes of heads, from the literature and from behaviour scores. */
 export default function Classes({ manifest }: PageProps) {
   const data = useResource(async () => {
     const [classes, tags, heads] = await Promise.all([
@@ -34,8 +34,8 @@ export default function Classes({ manifest }: PageProps) {
     <>
       <h1>Classes</h1>
       <p class="muted">
-        What heads are known for: classes of the literature with their sources, and classes computed
-        from behaviour scores on repeated random tokens.
+        Here you can find the heads of a known class. Classes come from the literature, with their sources, or
+        are computed from behaviour scores on repeated random tokens.
       </p>
       <Loaded resource={data} what="the classes" height={400}>
         {(loaded) => <Content manifest={manifest} {...loaded} />}
@@ -87,7 +87,7 @@ function Content({ manifest, classes, tags, heads }: ContentProps) {
             <h2>{chosen.length === classes.length ? chosen.length : `${chosen.length} of ${classes.length}`} classes</h2>
           </div>
           {chosen.length === 0 ? (
-            <Empty title="No class passes">
+            <Empty title="No class matches the filters">
               <button
                 type="button"
                 onClick={() => change([filter.to(""), paper.to(""), kind.to("any"), present.to(false)])}

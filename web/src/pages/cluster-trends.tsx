@@ -24,7 +24,7 @@ import { loadRanked, type Choice } from "./cluster-trends/ranked";
 import { largestShare } from "./cluster-trends/trends";
 import type { PageProps } from "./page";
 
-/** Where in the models clusters lie: their shares over depth and over model size. */
+/** Shares of the clusters over depth, a feature and model size. */
 export default function ClusterTrends({ manifest }: PageProps) {
   const clusters = useClustering(manifest);
   const heads = useResource(() => loadHeads(manifest), [manifest]);
@@ -36,8 +36,8 @@ export default function ClusterTrends({ manifest }: PageProps) {
     <>
       <h1>Cluster trends</h1>
       <p class="muted">
-        Share of the heads that each cluster holds, over the depth of the models (0 is the first layer, 1
-        the last), over a feature such as an entropy, or over their size.
+        Here you can see where in the models each cluster is. The panels show the share of heads in a cluster
+        over the depth (0 is the first layer, 1 the last), over a feature such as entropy, or over model size.
       </p>
       <LoadedClusters manifest={manifest} resource={clusters} height={400}>
         {(gathered) => (
@@ -111,7 +111,7 @@ function Content({ manifest, clusters, heads, choice }: ContentProps) {
 
 function Panels({ view, gathered }: { view: View; gathered: Gathered }) {
   const { trends, styles, across } = gathered;
-  if (trends.length === 0 || styles.length === 0) return <Empty title="No cluster to follow" />;
+  if (trends.length === 0 || styles.length === 0) return <Empty title="There is no cluster to show" />;
   if (over.value !== "size" && panels.value === "groups") return <Stacks view={view} gathered={gathered} />;
   const together = largestShare(trends);
   return (
@@ -189,7 +189,7 @@ function Stacks({ view, gathered }: { view: View; gathered: Gathered }) {
           </figure>
         ))}
       </div>
-      <p class="muted trend-axis">Across: {across.kind === "share" ? across.title : "parameters"}. Up: share of the heads; what is left empty is in other clusters or none.</p>
+      <p class="muted trend-axis">Across: {across.kind === "share" ? across.title : "parameters"}. Up: share of the heads; heads of other clusters, or of none, are not drawn.</p>
     </>
   );
 }

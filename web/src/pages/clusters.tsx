@@ -27,7 +27,7 @@ import { selectedRows, toggled } from "./clusters/selection";
 import { ClusterTable, columnsOf } from "./clusters/table";
 import type { PageProps } from "./page";
 
-/** Clusters of heads: the cut, the tree, the maps, the names. */
+/** Clusters of heads: cut, tree, grids, table and names. */
 export default function Clusters({ manifest }: PageProps) {
   const clusters = useClustering(manifest);
   const data = useResource(async () => {
@@ -41,6 +41,7 @@ export default function Clusters({ manifest }: PageProps) {
   return (
     <>
       <h1>Clusters</h1>
+      <p class="muted">Here you can see which heads are alike: cut the tree, select clusters, and give them names.</p>
       <LoadedClusters manifest={manifest} resource={clusters} height={500}>
         {(found) => (
           <Loaded resource={data} what="the heads" height={500}>
@@ -107,7 +108,7 @@ function Content({ manifest, clusters, heads, classes, prompts }: ContentProps) 
   );
 }
 
-/** How many clusters, and how far they can be trusted. */
+/** The number of clusters, and their stability. */
 function Summary({ view }: { view: View }) {
   const { cut: found, parts } = view;
   const clusters = parts.filter((part) => part.cluster >= 0);
@@ -118,10 +119,10 @@ function Summary({ view }: { view: View }) {
       {clusters.length} {clusters.length === 1 ? "cluster" : "clusters"} of {found.labels.length - nUnclustered} heads
       {nUnclustered > 0 ? `, ${nUnclustered} unclustered` : ""}.{" "}
       {found.stored && mean !== null
-        ? `Adjusted Rand index with clusterings on resampled prompts: ${mean.toFixed(2)}${spread === null ? "" : ` ± ${spread.toFixed(2)}`}. `
+        ? `Agreement with clusterings of resampled prompts (adjusted Rand index, 1 is equal): ${mean.toFixed(2)}${spread === null ? "" : ` ± ${spread.toFixed(2)}`}. `
         : found.stored
           ? ""
-          : "Cut in the browser: its stability is not known. "}
+          : "The stability of a cut made here is not known. "}
       <a data-export="no" href={link("cluster-trends", clustering.to(clustering.value), cut.to(cut.value), minSize.to(minSize.value))}>
         Trends over depth
       </a>

@@ -14,7 +14,7 @@ import type { Item } from "./compare/items";
 import { only } from "./compare/params";
 import type { PageProps } from "./page";
 
-/** Patterns of any heads on any prompts, side by side. */
+/** Patterns of any heads on any prompts, next to each other. */
 export default function Compare({ manifest }: PageProps) {
   const prompts = useResource(() => loadPrompts(manifest), [manifest]);
   return (
@@ -29,7 +29,7 @@ function Ready({ manifest, prompts }: { manifest: Manifest; prompts: Prompt[] })
   const asked = promptsById(prompts, promptsParam.value).filter((item) => viewable.includes(item));
   const places = asked.length > 0 ? asked : viewable.slice(0, 1);
   const rows = [...new Set(heads.value.flatMap((name) => headRow(manifest, name) ?? []))];
-  // Only at the start: the grids must not fold away under the first click.
+  // Only at the start: the first click must not close the grids.
   const [empty] = useState(rows.length === 0);
   const items = rows.flatMap((row) => places.map((prompt) => itemOf(manifest, prompts, row, prompt)));
   return (
@@ -37,7 +37,7 @@ function Ready({ manifest, prompts }: { manifest: Manifest; prompts: Prompt[] })
       <div class="toolbar compare-head">
         <h1>Compare patterns</h1>
         <span class="muted">
-          {rows.length} heads on {places.length} {places.length === 1 ? "prompt" : "prompts"}
+          {rows.length} {rows.length === 1 ? "head" : "heads"} on {places.length} {places.length === 1 ? "prompt" : "prompts"}
         </span>
         <button
           type="button"

@@ -22,7 +22,7 @@ import { atlasOrder, clusterOrder, placeName, treeOrder, type Order } from "./di
 import { Range } from "./distances/range";
 import type { PageProps } from "./page";
 
-/** Columns and rows that are seen: `left,top,cells` with two decimals; empty is all. */
+/** Visible part of the matrix, `left,top,cells` with two decimals; empty is all. */
 export const frameCodec: Codec<Frame | null> = {
   read: (value) => {
     if (value === "") return null;
@@ -62,8 +62,8 @@ export default function Distances({ manifest }: PageProps) {
     <>
       <h1>Distances</h1>
       <p class="muted">
-        Every pair of heads, by {metric.title}: <Formula latex={metric.formula} />. It cannot see{" "}
-        {metric.blind}.
+        Here you can compare every pair of heads. Metric: {metric.title}, <Formula latex={metric.formula} />. It does
+        not see {metric.blind}.
       </p>
       <Loaded resource={matrix} what="the distances" height={500}>
         {(codes) =>
@@ -76,7 +76,7 @@ export default function Distances({ manifest }: PageProps) {
             />
           ) : (
             <Empty title={`No heatmap of ${manifest.n_heads} heads`}>
-              The whole matrix is stored up to 4,096 heads. The page of a head lists its distances.
+              The whole matrix is stored for at most 4,096 heads. The page Head lists the distances of one head.
             </Empty>
           )
         }
@@ -197,7 +197,7 @@ function Controls(props: { manifest: Manifest; clusters: CutClustering | null; m
         options={(["viridis", "cividis", "magma", "greys"] as const).map((value) => ({ value, title: value }))}
         onChange={(value) => map.set(value)}
       />
-      <Check label="near is bright" value={near.value} onChange={(value) => near.set(value)} />
+      <Check label="near heads are bright" value={near.value} onChange={(value) => near.set(value)} />
     </>
   );
 }

@@ -15,14 +15,14 @@ import { choices, domains, KINDS, wantedRows } from "./evaluation/rows";
 import { MetricsBeside, OneMetric } from "./evaluation/tables";
 import type { PageProps } from "./page";
 
-/** What the distances between heads are worth: the table of `motifs evaluate`. */
+/** Quality of the distances between heads: the table of `motifs evaluate`. */
 export default function EvaluationPage({ manifest }: PageProps) {
   const rows = useResource(() => loadEvaluation(manifest), [manifest]);
   return (
     <>
       <h1>Evaluation</h1>
       <p class="muted">
-        Do heads that do the same thing lie near one another, beyond what their layers alone bring about?
+        Here you can choose a metric: the table shows whether heads with the same function are near each other, more than heads of the same layers are anyway.
       </p>
       <Loaded resource={rows} what="the evaluation" height={400}>
         {(all) =>
@@ -59,7 +59,7 @@ function Evaluation({ rows, fallback }: { rows: readonly EvaluationRow[]; fallba
           value={beside ? "" : shown}
           options={[
             ...metrics.map((name) => ({ value: name, title: name })),
-            ...(metrics.length > 1 ? [{ value: "", title: "all, side by side" }] : []),
+            ...(metrics.length > 1 ? [{ value: "", title: "all, next to each other" }] : []),
           ]}
           onChange={(next) => {
             if (next === "") return layout.set("beside");
@@ -84,7 +84,7 @@ function Evaluation({ rows, fallback }: { rows: readonly EvaluationRow[]; fallba
       )}
       <div ref={target} class="evaluation-table">
         {chosen.length === 0 ? (
-          <Empty title="No row passes these filters">
+          <Empty title="No row matches the filters">
             <button
               type="button"
               onClick={() => {

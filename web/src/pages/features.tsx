@@ -8,7 +8,7 @@ import { Matrix } from "./features/matrix";
 import { feature as featureParam } from "./features/params";
 import type { PageProps } from "./page";
 
-/** What is measured on a pattern, and what it is like over the patterns of this atlas. */
+/** The features of patterns, and their distributions in this atlas. */
 export default function FeaturesPage({ manifest }: PageProps) {
   const data = useResource(async () => {
     const [{ features }, correlation] = await Promise.all([loadFeatures(manifest), loadCorrelation(manifest)]);
@@ -18,7 +18,7 @@ export default function FeaturesPage({ manifest }: PageProps) {
     <>
       <h1>Features</h1>
       <p class="muted">
-        The numbers that stand for a pattern. Distances are taken between their principal components.
+        Here you can look up each number that describes a pattern, with its formula and example patterns. Distances are computed from the principal components of these numbers.
       </p>
       <Loaded resource={data} what="the features" height={600}>
         {({ features, correlation }) => {
@@ -30,7 +30,7 @@ export default function FeaturesPage({ manifest }: PageProps) {
             <>
               {named < 0 && featureParam.value !== "" ? (
                 <p role="alert">
-                  This atlas has no feature called <bdi>{featureParam.value}</bdi>; the first one is shown.
+                  This atlas has no feature named <bdi>{featureParam.value}</bdi>; the first one is shown.
                 </p>
               ) : null}
               <div class="features-page">

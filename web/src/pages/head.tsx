@@ -22,7 +22,7 @@ import { Suggested } from "./head/suggested";
 import type { PageProps } from "./page";
 import type { Manifest } from "../contract/generated";
 
-/** One head: its patterns beside those of others, and what is known of it. */
+/** One head: its patterns next to those of other heads, and its profile. */
 export default function HeadPage({ manifest }: PageProps) {
   const row = headRow(manifest, head.value);
   if (row === null) return <Suggested manifest={manifest} />;
@@ -66,14 +66,14 @@ function OneHead({ manifest, row }: { manifest: Manifest; row: number }) {
                     return prompt ? [{ place, prompt }] : [];
                   })}
                 />
-                <aside class="head-side" ref={side} aria-label="What is known of this head">
+                <aside class="head-side" ref={side} aria-label="Profile of this head">
                   <ExportMenu target={() => side.current} name={`${name}-profile`} />
                   <Scores manifest={manifest} row={row} />
                   <Effects manifest={manifest} row={row} />
                   <WhenNear height={320}>{() => <Place manifest={manifest} row={row} />}</WhenNear>
                   <WhenNear height={400}>{() => <Features manifest={manifest} row={row} />}</WhenNear>
                   <p class="muted" data-export="no">
-                    This page in member file that needs no server: <code>motifs export {name} --html</code>
+                    To save this page as one file: <code>motifs export {name} --html</code>
                   </p>
                 </aside>
               </div>
@@ -85,7 +85,7 @@ function OneHead({ manifest, row }: { manifest: Manifest; row: number }) {
   );
 }
 
-/** The head's name, where it is, and its neighbours by place. */
+/** The name of the head, its place, and links to heads next to it. */
 function Title({ manifest, row }: { manifest: Manifest; row: number }) {
   const model = modelOfRow(manifest, row);
   const { layer, index } = placeOfRow(model, row);
@@ -98,7 +98,7 @@ function Title({ manifest, row }: { manifest: Manifest; row: number }) {
         Layer {layer} of {model.n_layers}, head {index} of {model.n_heads}, counted from 0 ·{" "}
         {model.architecture}
         {model.bos ? ", prompts begin with BOS" : ", prompts have no BOS"}
-        {model.added ? " · placed in the saved embedding" : ""}
+        {model.added ? " · added later to the saved embedding" : ""}
         <nav class="head-steps" aria-label="Neighbouring heads" data-export="no">
           {layer > 0 ? <a href={to(layer - 1, index)}>↑ L{layer - 1}</a> : null}
           {layer + 1 < model.n_layers ? <a href={to(layer + 1, index)}>↓ L{layer + 1}</a> : null}
@@ -110,7 +110,7 @@ function Title({ manifest, row }: { manifest: Manifest; row: number }) {
   );
 }
 
-/** The heads that others are compared with, where there are several. */
+/** The heads that other heads are compared with, if there are several. */
 function Alike({ manifest, query }: { manifest: Manifest; query: readonly number[] }) {
   if (query.length < 2) return null;
   const names = query.map((row) => headName(manifest, row));
@@ -125,7 +125,7 @@ function Alike({ manifest, query }: { manifest: Manifest; query: readonly number
             <button
               type="button"
               class="quiet"
-              aria-label={`Take out ${member}`}
+              aria-label={`Remove ${member}`}
               onClick={() => like.set(like.value.filter((name) => name !== member))}
             >
               ×

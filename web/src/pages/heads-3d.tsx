@@ -31,7 +31,7 @@ export default function Heads3d({ manifest }: PageProps) {
   );
 }
 
-/** The projection of the link; none if it asks for axes, the most trustworthy in 3-D if it asks for nothing. */
+/** The projection in the link; null if the link names axes; the most trustworthy 3-D one if it names neither. */
 function projectionNow(manifest: Manifest) {
   const asked = params.projection.value;
   if (asked !== "") return findProjection(manifest, asked);
@@ -81,10 +81,11 @@ function Body({ manifest, base }: { manifest: Manifest; base: Base }) {
   return (
     <>
       <p class="muted">
-        Each point is a head; near points pay attention alike. Hover shows patterns, a click opens the head.{" "}
+        Here you can explore all heads. Each point is a head; near points have similar patterns. Hover to see
+        patterns, click to open the head.{" "}
         <a href={link("projections")}>All projections</a>
       </p>
-      {unknown ? <p role="alert">This atlas has no projection “{params.projection.value}”: axes are shown instead.</p> : null}
+      {unknown ? <p role="alert">This atlas has no projection “{params.projection.value}”. The points are placed by the axes below.</p> : null}
       <Bar>
         <Select
           label="Place by"
@@ -106,7 +107,7 @@ function Body({ manifest, base }: { manifest: Manifest; base: Base }) {
         <a href={link("heads-3d")}>Reset all</a>
       </Bar>
       {projection?.note ? <p class="muted">{projection.note}</p> : null}
-      <Loaded resource={axes} what="the places of the heads" height={500}>
+      <Loaded resource={axes} what="the positions of the heads" height={500}>
         {(placed) => (
           <Loaded resource={colouring} what="the colours" height={500}>
             {(coloured) => (
@@ -139,7 +140,7 @@ function titleOf(projection: Manifest["projections"][number]): string {
   return `${projection.method} ${projection.n_components}-D${neighbours}, ${projection.metric}, ${projection.scope}`;
 }
 
-/** Where selected heads can be taken. */
+/** Links for the selected heads. */
 function Actions({ manifest, rows }: { manifest: Manifest; rows: Uint32Array }) {
   const names = [...rows].map((row) => headName(manifest, row));
   return (

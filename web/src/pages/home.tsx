@@ -14,15 +14,15 @@ import { Loaded } from "../views/states/view";
 import type { PageProps } from "./page";
 
 const WAYS = [
-  ["compare", "Compare", "patterns of any heads on any prompts, side by side"],
-  ["heads-3d", "Heads in 3-D", "every head as a point: near points look alike"],
+  ["compare", "Compare", "compare patterns of any heads on any prompts"],
+  ["heads-3d", "Heads in 3-D", "every head as a point; near points have similar patterns"],
   ["patterns-3d", "Patterns in 3-D", "every pattern as a point"],
-  ["distances", "Distances", "all heads against all heads"],
-  ["clusters", "Clusters", "groups of heads that look alike, over the layers"],
-  ["features", "Features", "what is measured of a pattern, with examples"],
+  ["distances", "Distances", "the distances of all pairs of heads"],
+  ["clusters", "Clusters", "groups of heads with similar patterns, layer by layer"],
+  ["features", "Features", "the numbers that describe a pattern, with examples"],
 ] as const;
 
-/** What this atlas holds, and ways in. */
+/** The content of this atlas, and links to the pages. */
 export default function Home({ manifest }: PageProps) {
   const data = useResource(async () => {
     const [classes, heads] = await Promise.all([loadClasses(manifest), loadHeads(manifest)]);
@@ -31,12 +31,12 @@ export default function Home({ manifest }: PageProps) {
   const place = useRef<HTMLDivElement>(null);
   return (
     <div class="home" ref={place}>
-      <h1>Which attention heads do something like this download?</h1>
+      <h1>Which attention heads do something like this one?</h1>
       <p class="home-lead">
         Attention patterns of {manifest.n_heads.toLocaleString("en")} heads in {manifest.models.length}{" "}
         {manifest.models.length === 1 ? "model" : "models"}, on {manifest.points.n_prompts.toLocaleString("en")}{" "}
-        prompts: {manifest.n_patterns.toLocaleString("en")} patterns, turned into numbers, so that heads
-        can be compared within and across models.
+        prompts: {manifest.n_patterns.toLocaleString("en")} patterns. Search for a head to see the heads that are
+        most similar to it, within and across models.
       </p>
       <div class="home-search">
         <HeadSearch
@@ -74,7 +74,7 @@ export default function Home({ manifest }: PageProps) {
         </section>
       </div>
       <section>
-        <h2>Ways in</h2>
+        <h2>Pages</h2>
         <ul class="home-ways">
           {WAYS.map(([page, title, words]) => (
             <li key={page}>
@@ -90,7 +90,7 @@ export default function Home({ manifest }: PageProps) {
   );
 }
 
-/** The three highest heads by each score. */
+/** The three heads with the highest value of each score. */
 function Highest({ manifest, heads }: { manifest: Manifest; heads: Heads }) {
   if (manifest.scores.length === 0) return <p class="muted">{manifest.missing["scores"] ?? "None."}</p>;
   return (
@@ -158,7 +158,7 @@ function Models({ manifest }: { manifest: Manifest }) {
 function Made({ manifest }: { manifest: Manifest }) {
   return (
     <section>
-      <h2>How it was made</h2>
+      <h2>Settings</h2>
       <dl class="home-settings">
         {Object.entries(manifest.settings).map(([name, value]) => (
           <div key={name}>

@@ -1,10 +1,10 @@
 import type { FunctionComponent } from "preact";
 import type { Manifest } from "../contract/generated";
 
-/** What every page is given. */
+/** Properties of every page. */
 export interface PageProps {
   manifest: Manifest;
 }
 
-/** Default export of a module of a page. */
+/** Default export of the module of a page. */
 export type PageComponent = FunctionComponent<PageProps>;

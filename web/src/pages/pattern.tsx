@@ -36,8 +36,8 @@ function Choose({ manifest, prompts }: { manifest: Manifest; prompts: Prompt[] }
   }
   if (place === undefined || prompt === undefined || !prompt.viewable) {
     return (
-      <Empty title="No pattern of this head on that prompt is in the site">
-        {manifest.missing["patterns"] ?? <>Choose another on the page of <HeadLink head={headName(manifest, row)} />.</>}
+      <Empty title="The site has no pattern of this head on that prompt">
+        {manifest.missing["patterns"] ?? <>Choose another prompt on the page of <HeadLink head={headName(manifest, row)} />.</>}
       </Empty>
     );
   }
@@ -93,7 +93,7 @@ function One({ manifest, row, place, prompts, viewable }: OneProps) {
   );
 }
 
-/** Other prompts of the head, other heads on the prompt. */
+/** Links to other prompts of the head and to other heads on the prompt. */
 function Steps({ manifest, row, place, prompts, viewable }: OneProps) {
   const model = modelOfRow(manifest, row);
   const { layer, index } = placeOfRow(model, row);

@@ -57,18 +57,18 @@ function Body({ manifest, base }: { manifest: Manifest; base: Base }) {
   return (
     <>
       <p class="muted">
-        Each point is the pattern of one head on one prompt. Hover shows it; a click keeps it, a right click or Enter opens it.
+        Here you can explore all patterns. Each point is the pattern of one head on one prompt. Hover to see it, click to pin it, right-click or press Enter to open it.
       </p>
       <Bar>
         <AxisSelects columns={columns} ids={ids} />
         <ColumnSelect label="Colour" value={colourId} columns={columns} onChange={(next) => params.colourBy(next)} />
         <HeadFilters manifest={manifest} base={base} />
         <FlatCheck />
-        <Check label="Viewable" help="Only patterns that are kept for viewing" value={params.kept.value} onChange={params.kept.set} />
+        <Check label="With picture" help="Show only patterns that can be viewed" value={params.kept.value} onChange={params.kept.set} />
         <PointStyling />
         <a href={link("patterns-3d")}>Reset all</a>
       </Bar>
-      <Loaded resource={axes} what="the places of the patterns" height={500}>
+      <Loaded resource={axes} what="the positions of the patterns" height={500}>
         {(placed) => (
           <Loaded resource={colouring} what="the colours" height={500}>
             {(coloured) => (
@@ -103,7 +103,7 @@ function Body({ manifest, base }: { manifest: Manifest; base: Base }) {
   );
 }
 
-/** The pattern that the link names by head and prompt; all of the head's without a prompt. */
+/** Return the pattern in the link; without a prompt, all patterns of the head. */
 function namedPatterns(manifest: Manifest, base: Base, name: string, id: string) {
   const row = name === "" ? null : headRow(manifest, name);
   if (row === null) return [];
@@ -111,7 +111,7 @@ function namedPatterns(manifest: Manifest, base: Base, name: string, id: string)
   const prompts = only === undefined ? base.prompts.map((_, i) => i) : [only];
   return prompts.map((prompt, i) => ({
     point: pointOf(manifest, row, prompt),
-    // One name for all of a head's patterns: they would cover each other.
+    // Only the first is named: the names would cover each other.
     label: i > 0 ? "" : only === undefined || !base.prompts[only] ? headName(manifest, row) : `${headName(manifest, row)} on ${shortId(base.prompts[only])}`,
   }));
 }

@@ -18,7 +18,7 @@ import { colourColumn, headColumns, type PointColumn } from "./points/columns";
 import { ProjectionCard } from "./projections/card";
 import { best, EVERY, projectionPasses, projectionTables, type ProjectionTable } from "./projections/groups";
 
-/** Heads of which models were placed together; empty is the first of the atlas. */
+/** Scope of the projections: all models or one; empty is the first in the atlas. */
 const scope = param("scope", text, "");
 const methods = param("methods", list(text), []);
 const metrics = param("metrics", list(text), []);
@@ -67,8 +67,8 @@ function Body({ manifest, heads }: { manifest: Manifest; heads: Heads }) {
   return (
     <>
       <p class="muted">
-        A click opens a projection. T, trustworthiness: neighbours in the picture are neighbours in truth. C, continuity: true neighbours stay near.
-        Both are at most 1; the best of each dimension is bold.
+        Here you can compare the projections; click one to open it. T is trustworthiness: how far neighbours in the picture are neighbours in the data.
+        C is continuity: how far neighbours in the data are neighbours in the picture. Both are at most 1; the best for each number of dimensions is bold.
       </p>
       <div class="toolbar">
         <Select
@@ -95,7 +95,7 @@ function Body({ manifest, heads }: { manifest: Manifest; heads: Heads }) {
         <ExportMenu target={() => frame.current} name="projections" data={[{ title: "CSV", extension: "csv", type: "text/csv", make: () => asCsv(shown) }]} />
       </div>
       {shown.length === 0 ? (
-        <Empty title="No projection passes the filters" />
+        <Empty title="No projection matches the filters" />
       ) : (
         <Loaded resource={coloured} what="the colours" height={400}>
           {({ colouring, bytes }) => (
@@ -113,7 +113,7 @@ function Body({ manifest, heads }: { manifest: Manifest; heads: Heads }) {
 }
 
 function Table({ manifest, table, colours, colourId }: { manifest: Manifest; table: ProjectionTable; colours: Uint8Array; colourId: string }) {
-  // Over the whole scope, so that filters do not change what is called the best.
+  // The best of the whole scope, whatever the filters.
   const within = manifest.projections.filter((projection) => projection.scope === table.scope);
   const [trusted, continuous] = [best(within, "trustworthiness"), best(within, "continuity")];
   const several = new Set(table.rows.map((row) => row.metric)).size > 1;
@@ -127,7 +127,7 @@ function Table({ manifest, table, colours, colourId }: { manifest: Manifest; tab
               <th>method</th>
               {table.neighbours.map((n) => (
                 <th key={n} scope="col">
-                  {n > 0 ? `${n} neighbours` : "all heads at once"}
+                  {n > 0 ? `${n} neighbours` : "no neighbours"}
                 </th>
               ))}
             </tr>
@@ -161,10 +161,10 @@ function Table({ manifest, table, colours, colourId }: { manifest: Manifest; tab
   );
 }
 
-/** Most categories that are written out. */
+/** Most categories in the key. */
 const CATEGORIES = 20;
 
-/** What the colours mean; categories without a head are left out. */
+/** The key of the colours, without empty categories. */
 function Key({ colouring, n }: { colouring: Colouring; n: number }) {
   if (colouring.kind === "amounts") {
     return (

@@ -1,6 +1,6 @@
-// How values are written in links. `read` gives undefined for what it cannot read.
+// Values of parameters as text in links.
 
-/** Text of a parameter to a value and back. */
+/** Converts a value to text and back. `read` returns undefined for text that it cannot read. */
 export interface Codec<T> {
   read(text: string): T | undefined;
   write(value: T): string;
@@ -9,7 +9,7 @@ export interface Codec<T> {
 /** Any text. */
 export const text: Codec<string> = { read: (value) => value, write: (value) => value };
 
-/** A whole number within bounds; numbers beyond are moved to the bound. */
+/** A whole number. Numbers outside of the bounds are moved to the nearest bound. */
 export function integer(low: number, high: number): Codec<number> {
   return {
     read: (value) => {
@@ -20,7 +20,7 @@ export function integer(low: number, high: number): Codec<number> {
   };
 }
 
-/** A number within bounds, with six figures. */
+/** A number within bounds, with six digits. */
 export function number(low: number, high: number): Codec<number> {
   return {
     read: (value) => {
@@ -37,7 +37,7 @@ export const flag: Codec<boolean> = {
   write: (value) => (value ? "1" : "0"),
 };
 
-/** One of some words. */
+/** One of several words. */
 export function choice<const T extends string>(...words: T[]): Codec<T> {
   return { read: (value) => words.find((word) => word === value), write: (value) => value };
 }
@@ -62,7 +62,7 @@ export function list<T>(item: Codec<T>, most = 2000): Codec<T[]> {
   };
 }
 
-/** `3-7`, both included; null is "all" and written as the empty text. */
+/** A range, as `3-7`, both included; null means all and is the empty text. */
 export const range: Codec<[number, number] | null> = {
   read: (value) => {
     if (value === "") return null;
@@ -74,7 +74,7 @@ export const range: Codec<[number, number] | null> = {
   write: (value) => (value === null ? "" : `${value[0]}-${value[1]}`),
 };
 
-/** Heads with commas between; a head of the same model as the one before is written `L5:H3`. */
+/** Heads with commas between. A head of the same model as the previous head is written `L5:H3`. */
 export const headList: Codec<string[]> = {
   read: (value) => {
     let model = "";

@@ -1,5 +1,5 @@
-// Links of the paper's own site, turned into ours: its pages of a head and of a class, its grid of
-// patterns and its single pattern. Several values are written with `~` between them.
+// Links of the paper's site, translated to links of this site: its pages of a head, a class, a grid of
+// patterns and a pattern. In its links, several values have `~` between them.
 
 import { headList } from "./codecs";
 import type { Setting } from "./url";
@@ -14,15 +14,15 @@ const RENAMED: Record<string, string> = {
   selected_prompts: "prompts",
 };
 
-/** `gpt2-small~L5~H5` and `gpt2-small.L5.H5` as `gpt2-small:L5:H5`; anything else unchanged. */
+/** `gpt2-small~L5~H5` and `gpt2-small.L5.H5` as `gpt2-small:L5:H5`; other text unchanged. */
 function colons(text: string): string {
   return text.replace(/^(.+?)[:~.]L(\d+)[:~.]?H(\d+)$/, "$1:L$2:H$3");
 }
 
-/** Our query string for one of the paper's site; null if it is not one of its links. */
+/** Translate a query string of the paper's site; null if it is none of its links. */
 export function translateLegacy(search: string): string | null {
   const old = new URLSearchParams(search);
-  // Ours always name their page; theirs never do.
+  // Links of this site always have a page; those of the paper's site never do.
   if (old.has("page")) return null;
   const settings = ofHead(old) ?? ofClass(old) ?? ofGrid(old) ?? ofPattern(old);
   return settings && queryString(settings.filter((setting): setting is [string, string] => setting[1] !== null));
@@ -30,7 +30,7 @@ export function translateLegacy(search: string): string | null {
 
 function ofHead(old: URLSearchParams): Setting[] | null {
   const head = old.get("head_viewing");
-  // The page of a class keeps the head that was seen before.
+  // Its page of a class keeps the head of the previous page.
   if (head === null || old.get("classification_mode") === "true") return null;
   return [["page", "head"], ["head", colons(head)], ...renamed(old)];
 }

@@ -1,4 +1,4 @@
-// Parameters that mean the same on every page. A page declares its own beside its code.
+// Parameters that mean the same on every page. A page declares further ones in its own folder.
 
 import { choice, headList, integer, list, range, text } from "./codecs";
 import { param } from "./url";
@@ -17,13 +17,13 @@ export const layers = param("layers", range, null);
 export const classes = param("classes", list(text), []);
 /** One prompt, by the beginning of its id. */
 export const prompt = param("prompt", text, "");
-/** Several prompts, by the beginning of their ids; empty is the page's own choice. */
+/** Several prompts, by the beginning of their ids; empty is the default of the page. */
 export const prompts = param("prompts", list(text), []);
-/** Name of a distance metric; empty is the first of the atlas. */
+/** Name of a distance metric; empty is the first in the atlas. */
 export const metric = param("metric", text, "");
 /** Seed of every random choice on a page. */
 export const seed = param("seed", integer(0, 999_999), 0);
-/** What points or borders are coloured by. */
+/** Column that colours points. */
 export const colour = param("colour", text, "");
 /** How weights become brightness. */
 export const scale = param("scale", choice("linear", "sqrt", "log"), "sqrt");
@@ -31,13 +31,13 @@ export const scale = param("scale", choice("linear", "sqrt", "log"), "sqrt");
 export const map = param("map", choice("viridis", "cividis", "magma", "greys"), "viridis");
 /** Whether the first column of patterns is hidden. */
 export const sink = param("sink", choice("shown", "hidden"), "shown");
-/** Light or dark; `auto` is what the system prefers. */
+/** Light or dark; `auto` follows the system. */
 export const theme = param("theme", choice("auto", "light", "dark"), "auto");
 /** One feature, by its name. */
 export const feature = param("feature", text, "");
 /** Side of a pattern in a row or grid, in pixels. */
 export const size = param("size", integer(24, 512), 128);
-/** Order of a table or grid: a name, `-` in front for large to small. */
+/** Order of a table: the name of a column, with `-` in front for descending order. */
 export const sort = param("sort", text, "");
-/** Words that rows of a table must hold. */
+/** Words that the rows of a table must contain. */
 export const filter = param("filter", text, "");

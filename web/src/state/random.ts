@@ -1,6 +1,6 @@
 // Random choices that a link can repeat.
 
-/** A generator of numbers in [0, 1) from a seed (mulberry32). */
+/** Return a generator of random numbers in [0, 1) for a seed (mulberry32). */
 export function generator(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -12,7 +12,7 @@ export function generator(seed: number): () => number {
   };
 }
 
-/** Up to `n` different items, in random order (Fisher-Yates). */
+/** Return up to `n` different items in random order (Fisher-Yates). */
 export function sample<T>(items: readonly T[], n: number, random: () => number): T[] {
   const pool = [...items];
   const size = Math.min(n, pool.length);

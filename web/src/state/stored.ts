@@ -1,8 +1,8 @@
-// What a reader writes and wants to keep: in this browser, never in the link.
+// Texts that the reader writes. They are stored in this browser, never in the link.
 
 import { signal } from "@preact/signals";
 
-/** A text that stays in this browser. */
+/** A text stored in this browser. */
 export interface Stored {
   /** Reading it in a component subscribes. */
   readonly value: string | null;
@@ -11,7 +11,7 @@ export interface Stored {
 
 const open = new Map<string, Stored>();
 
-/** The text kept under a key; null until something is kept. */
+/** Return the text stored under a key; its value is null before the first `set`. */
 export function stored(key: string): Stored {
   const known = open.get(key);
   if (known) return known;
@@ -28,7 +28,7 @@ export function stored(key: string): Stored {
       try {
         window.localStorage.setItem(key, value);
       } catch {
-        // No room, or storage is switched off: it lasts as long as the page.
+        // Storage is full or switched off: the text lasts until the page is closed.
       }
     },
   };

@@ -1,8 +1,8 @@
-// The whole state of a page lives in the query string, so that every view is a link.
+// The state of a page is in the query string, so that every view is a link.
 //
-// A parameter is declared once, with `param(name, codec, fallback)`; it reads like a signal
-// (`.value` subscribes the component) and writes to the address. Values equal to the fallback
-// are left out. The same name means the same on every page: shared ones are in params.ts.
+// A parameter is declared once, with `param(name, codec, fallback)`. It reads like a signal (`.value`
+// subscribes the component) and writes to the address. A value equal to the fallback is not written.
+// A name means the same on every page; shared parameters are in params.ts.
 
 import { computed, signal, type ReadonlySignal } from "@preact/signals";
 import type { Codec } from "./codecs";
@@ -14,15 +14,15 @@ window.addEventListener("popstate", () => {
   query.value = window.location.search;
 });
 
-/** The parameters of the address as it is now; reading subscribes. */
+/** The parameters of the current address. Reading them subscribes. */
 export const parameters: ReadonlySignal<URLSearchParams> = computed(
   () => new URLSearchParams(query.value),
 );
 
-/** A parameter and the text it is set to; null takes it out. */
+/** A parameter and its new text; null removes the parameter. */
 export type Setting = readonly [name: string, text: string | null];
 
-/** Settings as a query string. `:`, `,`, `/` and `~` stay readable. */
+/** Return settings as a query string. `:`, `,`, `/` and `~` stay readable. */
 export function queryString(settings: Iterable<readonly [string, string]>): string {
   const parts: string[] = [];
   for (const [name, text] of settings) parts.push(`${encode(name)}=${encode(text)}`);
@@ -35,7 +35,7 @@ function encode(text: string): string {
   return encodeURIComponent(whole).replace(/%(3A|2C|2F)/g, (code) => decodeURIComponent(code));
 }
 
-/** Change parameters of the address: `push` can be undone with "back", `replace` cannot. */
+/** Change parameters of the address. `push` adds a step that Back undoes; `replace` does not. */
 export function change(settings: Setting[], how: "push" | "replace" = "push"): void {
   const next = new Map(parameters.peek());
   for (const [name, text] of settings) {
@@ -69,14 +69,14 @@ export function opensAnother(before: string, after: string): boolean {
 export interface Param<T> {
   readonly name: string;
   readonly fallback: T;
-  /** Value now; reading it in a component or a computed signal subscribes. */
+  /** The current value. Reading it in a component or a computed signal subscribes. */
   readonly value: T;
   peek(): T;
-  /** Set as a step that "back" undoes. */
+  /** Set the value, as a step that Back undoes. */
   set(value: T): void;
-  /** Set while dragging, typing, hovering: without a step of its own. */
+  /** Set the value without a step, while dragging or typing. */
   replace(value: T): void;
-  /** For links and for `change`. */
+  /** Return the setting of a value, for links and for `change`. */
   to(value: T): Setting;
 }
 
@@ -104,14 +104,14 @@ export function param<T>(name: string, codec: Codec<T>, fallback: T): Param<T> {
 function read<T>(text: string | null, codec: Codec<T>, fallback: T): T {
   if (text === null) return fallback;
   const value = codec.read(text);
-  // A link that cannot be read shows the page as it is by default, rather than nothing.
+  // A value that cannot be read gives the default, so that the page is not empty.
   return value === undefined ? fallback : value;
 }
 
-/** Parameters that links keep when they lead to another page. */
+/** Parameters that links to another page keep. */
 const KEPT = ["theme", "map"];
 
-/** Address of a page: `link("head", head.to("gpt2-small:L5:H3"))`. */
+/** Return the link to a page: `link("head", head.to("gpt2-small:L5:H3"))`. */
 export function link(page: string, ...settings: Setting[]): string {
   const next = new Map<string, string>([["page", page]]);
   for (const name of KEPT) {
@@ -122,7 +122,7 @@ export function link(page: string, ...settings: Setting[]): string {
   return queryString(next);
 }
 
-/** Address of this page with some parameters changed. */
+/** Return the link to this page with some parameters changed. */
 export function here(...settings: Setting[]): string {
   const next = new Map(parameters.value);
   for (const [name, text] of settings) {

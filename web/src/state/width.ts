@@ -1,8 +1,8 @@
-// Width of an element, for views that are drawn to fit.
+// The width of an element, for views that fit their container.
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
-/** A reference to put on an element, and the element's width in CSS pixels; 0 until it is known. */
+/** Return a reference for an element, and its width in CSS pixels, which is 0 until it is measured. */
 export function useWidth<E extends HTMLElement>() {
   const ref = useRef<E>(null);
   const [width, setWidth] = useState(0);

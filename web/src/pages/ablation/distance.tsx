@@ -24,7 +24,7 @@ interface Props {
   root: boolean;
 }
 
-/** Does distance to a head predict what ablation does? */
+/** Distance to one head, the anchor, against the effect of ablating each head. */
 export function DistanceAgainstEffect({ manifest, rows, all, root }: Props) {
   const target = useRef<HTMLDivElement>(null);
   const metric = metricOf(manifest, metricParam.value);
@@ -37,7 +37,7 @@ export function DistanceAgainstEffect({ manifest, rows, all, root }: Props) {
   );
   if (!metric) return <Empty title="This atlas holds no distances">Run <code>motifs distances</code>.</Empty>;
   if (row === null) {
-    return <Empty title={anchor === "" ? "No head was ablated alone" : `This atlas holds no head ${anchor}`} />;
+    return <Empty title={anchor === "" ? "No head was ablated on its own" : `This atlas holds no head ${anchor}`} />;
   }
   const model = modelOfRow(manifest, row).name;
   const single = rows.filter((row) => row.kind === "head" && row.model === model && row.effect !== null && row.name !== anchor);
@@ -46,7 +46,7 @@ export function DistanceAgainstEffect({ manifest, rows, all, root }: Props) {
   return (
     <section aria-labelledby="distance-title">
       <h2 id="distance-title">Distance against effect</h2>
-      <p class="muted">If heads that look alike do the same job, the effect depends on the distance to the anchor.</p>
+      <p class="muted">If heads with similar patterns do the same job, heads near the anchor have effects like its own.</p>
       <div class="toolbar">
         <Select
           label="Metric"
@@ -96,10 +96,10 @@ export function DistanceAgainstEffect({ manifest, rows, all, root }: Props) {
   );
 }
 
-/** Every metric's rank correlation, so that metrics are judged by what heads do. */
+/** The rank correlation by every metric, so that metrics can be compared. */
 function Correlations({ rows, chosen }: { rows: readonly AblationRow[]; chosen: string }) {
   const first = rows[0];
-  if (!first) return <p class="muted">The rank correlation was not tested for this anchor.</p>;
+  if (!first) return <p class="muted">No rank correlation was computed for this anchor.</p>;
   return (
     <>
       <div class="ablation-scroll" tabIndex={0} role="region" aria-label="rank correlations">
@@ -108,7 +108,7 @@ function Correlations({ rows, chosen }: { rows: readonly AblationRow[]; chosen: 
             <tr>
               <th>Distance</th>
               <th class="number">Spearman's ρ (95 %)</th>
-              <th class="number" title="mean when effects are permuted within layers">by layers alone</th>
+              <th class="number" title="mean correlation when effects are permuted within layers">permuted within layers</th>
               <th class="number">p</th>
               <th class="number">q</th>
             </tr>
@@ -135,7 +135,7 @@ function Correlations({ rows, chosen }: { rows: readonly AblationRow[]; chosen: 
   );
 }
 
-/** Finite distances only. */
+/** Rows whose distance is finite. */
 function pairs(manifest: Manifest, rows: readonly AblationRow[], distances: Float32Array) {
   return rows.flatMap((row) => {
     const place = headRow(manifest, row.name);

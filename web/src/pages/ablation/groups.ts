@@ -1,4 +1,4 @@
-// Heads in groups, and sets beside their controls.
+// Groups of heads, and sets with their controls.
 
 import type { AblationRow } from "../../data/ablations";
 import type { HeadClass, Manifest } from "../../contract/generated";
@@ -8,13 +8,13 @@ import { headName, placeOfRow, type Heads } from "../../data/heads";
 /** Heads of one class, cluster, model or layer. */
 export interface HeadGroup {
   name: string;
-  /** What `motifs ablate` calls it. */
+  /** The name that `motifs ablate` gives it. */
   asked: string;
   /** Rows of the atlas. */
   heads: readonly number[];
 }
 
-/** Groups of heads; those without a class or cluster come last. */
+/** Group all heads. Heads without a class or cluster come last. */
 export function headGroups(manifest: Manifest, by: string, heads: Heads, classes: readonly HeadClass[]): HeadGroup[] {
   if (by === "class") {
     const named = classes.filter((headClass) => headClass.rows.length > 0).map((item) => ({ name: item.name, asked: item.name, heads: item.rows }));
@@ -57,7 +57,7 @@ function clusterGroups(manifest: Manifest, heads: Heads, method: string): HeadGr
     }));
 }
 
-/** Sorts last. */
+/** A number that sorts last. */
 const UNCLUSTERED = Number.POSITIVE_INFINITY;
 
 function allRows(manifest: Manifest): number[] {
@@ -79,8 +79,8 @@ export interface MeasuredGroup {
 }
 
 /**
- * Groups with effects, model by model, since controls are drawn within one; those of which no head
- * was ablated are left out.
+ * Return the groups with the effects of their heads, one per model, since controls are drawn within a
+ * model. Groups without an ablated head are left out.
  */
 export function measuredGroups(manifest: Manifest, groups: readonly HeadGroup[], rows: readonly AblationRow[]): MeasuredGroup[] {
   const effects = effectsByHead(rows);
@@ -94,7 +94,7 @@ export function measuredGroups(manifest: Manifest, groups: readonly HeadGroup[],
   });
 }
 
-/** The groups that the table tests, classes and nearest heads alike, with the rows of their heads. */
+/** Return the groups that the table tests, with the rows of their heads. */
 export function testedGroups(rows: readonly AblationRow[]): MeasuredGroup[] {
   const effects = effectsByHead(rows);
   return rows
@@ -107,13 +107,13 @@ export function testedGroups(rows: readonly AblationRow[]): MeasuredGroup[] {
     }));
 }
 
-/** A set that was ablated together, beside its controls. */
+/** A set of heads that were ablated together, with its controls. */
 export interface SetWithControls {
   set: AblationRow;
   controls: AblationRow[];
 }
 
-/** Sets with the controls of the same experiment, model and name. */
+/** Return the sets, each with the controls of its experiment, model and name. */
 export function setsWithControls(rows: readonly AblationRow[]): SetWithControls[] {
   const key = (row: AblationRow) => JSON.stringify([row.experiment, row.model, row.name]);
   const controls = new Map<string, AblationRow[]>();
@@ -126,12 +126,12 @@ export function setsWithControls(rows: readonly AblationRow[]): SetWithControls[
   return rows.filter((row) => row.kind === "set").map((set) => ({ set, controls: controls.get(key(set)) ?? [] }));
 }
 
-/** Heads whose distances were held against effects, each once. */
+/** Return the heads whose distances were compared with effects, each once. */
 export function testedAnchors(rows: readonly AblationRow[]): string[] {
   return [...new Set(rows.filter((row) => row.kind === "distance" && row.anchor !== "").map((row) => row.anchor))];
 }
 
-/** The anchor that the scatter begins with: the head with the largest effect, of those tested if there are any. */
+/** Return the first anchor of the scatter: the head with the largest effect, among those tested if any were. */
 export function firstAnchor(rows: readonly AblationRow[]): string {
   const tested = new Set(testedAnchors(rows));
   let best: AblationRow | null = null;

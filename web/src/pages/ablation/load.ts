@@ -3,7 +3,7 @@ import { loadAblationRows, type AblationRow } from "../../data/ablations";
 import { loadClasses } from "../../data/classes";
 import { loadHeads, type Heads } from "../../data/heads";
 
-/** What the page shows; `rows` is null if nothing was ablated. */
+/** The data of the page; `rows` is null if nothing was ablated. */
 export interface Loaded {
   rows: AblationRow[] | null;
   heads: Heads;

@@ -8,7 +8,7 @@ import { HeadLink } from "../../views/head-link/view";
 import type { TableColumn } from "../../views/table/api";
 import { Table } from "../../views/table/view";
 
-/** What kinds of rows are. */
+/** Kinds of rows, and their titles. */
 export const KINDS = [
   { value: "head", title: "single heads" },
   { value: "set", title: "sets ablated together" },
@@ -17,7 +17,7 @@ export const KINDS = [
   { value: "control", title: "controls" },
 ] as const;
 
-/** All that was measured by one method and measure, with intervals and tests. */
+/** All rows of one method and measure, with intervals and tests. */
 export function AblationTable({ rows }: { rows: readonly AblationRow[] }) {
   return (
     <Table
@@ -25,7 +25,7 @@ export function AblationTable({ rows }: { rows: readonly AblationRow[] }) {
       columns={columns(rows)}
       rowKey={(row) => row.place}
       label="ablations"
-      // The largest effects first, unless told otherwise.
+      // The largest effects come first by default.
       sort={sort.value || "-size"}
       onSort={(next) => sort.set(next)}
       filter={filter.value}
@@ -55,7 +55,7 @@ function columns(rows: readonly AblationRow[]): TableColumn<AblationRow>[] {
   const interval = (name: string, title: string, low: "ci_low" | "excess_low", high: "ci_high" | "excess_high"): TableColumn<AblationRow> => ({
     name,
     title,
-    help: "95 %, from bootstrap draws of sequences",
+    help: "95 % interval, from bootstrap draws of the sequences",
     value: (row) => row[low],
     cell: (row) => (row[low] === null || row[high] === null ? "–" : `${figure(row[low])} to ${figure(row[high])}`),
   });
@@ -64,25 +64,25 @@ function columns(rows: readonly AblationRow[]): TableColumn<AblationRow>[] {
     {
       name: "size",
       title: "Effect",
-      help: "dot and line: effect and 95 % interval; grey: controls; filled: q ≤ 0.05; sorted by size",
+      help: "Dot and line: effect and 95 % interval. Grey: controls. Filled dot: q is at most 0.05. Sorted by size.",
       value: (row) => (row.effect === null ? null : Math.abs(row.effect)),
       cell: (row) => <EffectInterval row={row} domain={domains.get(row.kind) ?? [-1, 1]} width={130} />,
     },
-    number("effect", "Value", "the measure with ablation less without; for distances, Spearman's rho"),
+    number("effect", "Value", "the measure with the ablation minus the measure without; for distances, Spearman's rho"),
     interval("ci", "95 %", "ci_low", "ci_high"),
-    number("control_effect", "Controls", "mean over layer-matched controls, or of the null"),
-    number("excess", "Excess", "effect less that of the controls"),
-    interval("excess_ci", "95 % of it", "excess_low", "excess_high"),
-    number("standardised", "In SD", "excess over the standard deviation of the controls"),
-    number("p", "p", "of the test; controls are not tested"),
+    number("control_effect", "Controls", "mean effect of random heads of the same layers, or of the permutations"),
+    number("excess", "Excess", "effect minus the mean effect of the controls"),
+    interval("excess_ci", "95 % of the excess", "excess_low", "excess_high"),
+    number("standardised", "In SD", "excess divided by the standard deviation of the controls"),
+    number("p", "p", "p-value of the test; controls are not tested"),
     number("q", "q", "p corrected over all tests of the atlas (Benjamini and Hochberg)"),
-    number("p_floor", "p floor", "no smaller p can come of this test"),
-    number("n_tested", "Tests", "how many p the table holds"),
+    number("p_floor", "p floor", "smallest p that this test can give"),
+    number("n_tested", "Tests", "number of p-values that q corrects for"),
     { name: "kind", title: "Kind", value: (row) => row.kind },
     { name: "model", title: "Model", value: (row) => row.model },
-    number("n_heads", "Heads", "heads ablated, or averaged or correlated over"),
-    number("n_controls", "Controls", "controls measured, or permutations drawn"),
-    number("n_sequences", "Sequences", "sequences measured on"),
+    number("n_heads", "Heads", "number of heads that were ablated, averaged or correlated"),
+    number("n_controls", "Controls", "number of controls or of permutations"),
+    number("n_sequences", "Sequences", "number of sequences"),
     { name: "test", title: "Test", value: (row) => row.test },
     { name: "experiment", title: "Experiment", value: (row) => row.experiment },
   ];

@@ -3,7 +3,7 @@ import { fileUrl } from "../../data/source";
 import { byteSize } from "../../views/chart/view";
 import { Fix } from "../../views/states/view";
 
-/** What this atlas was made with. */
+/** The settings of this atlas, and what it does not hold. */
 export function Atlas({ manifest }: { manifest: Manifest }) {
   const facts: [string, string][] = [
     ...Object.entries(manifest.settings).map(([name, value]): [string, string] => [name, String(value ?? "–")]),
@@ -26,7 +26,7 @@ export function Atlas({ manifest }: { manifest: Manifest }) {
       </dl>
       {missing.length > 0 ? (
         <>
-          <h3>What it does not hold</h3>
+          <h3>Not in this atlas</h3>
           <dl class="about-facts">
             {missing.map(([name, fix]) => (
               <div key={name}>
@@ -43,7 +43,7 @@ export function Atlas({ manifest }: { manifest: Manifest }) {
   );
 }
 
-/** The models, with their licences and where they are from. */
+/** The models with their licences and sources. */
 export function Models({ manifest }: { manifest: Manifest }) {
   return (
     <section aria-labelledby="models">

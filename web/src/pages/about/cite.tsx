@@ -9,12 +9,12 @@ export function Cite({ version }: { version: string }) {
   const copy = () =>
     navigator.clipboard.writeText(`${PAPER}\n\n${software}\n`).then(
       () => setSaid("Copied."),
-      () => setSaid("The browser does not allow it: select the text, or save it."),
+      () => setSaid("The browser refused the copy. Select the text, or save it as a file."),
     );
   return (
     <section aria-labelledby="cite">
       <h2 id="cite">How to cite</h2>
-      <p>The method is the paper's; this software and its atlas are cited beside it.</p>
+      <p>Please cite the paper for the method, and this software for the atlas.</p>
       <pre class="about-bibtex" tabIndex={0} aria-label="BibTeX">
         {PAPER}
         {"\n\n"}

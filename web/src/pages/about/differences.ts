@@ -1,6 +1,6 @@
-// The table of docs/method.md in words without formulas; a test compares what is in it.
+// The table of docs/method.md without formulas; a test compares the first columns.
 
-/** What, in the paper, here, and why. */
+/** Subject, the paper, this software, reason. */
 export const DIFFERENCES: readonly (readonly [string, string, string, string])[] = [
   [
     "number of features",
@@ -12,7 +12,7 @@ export const DIFFERENCES: readonly (readonly [string, string, string, string])[]
     "skew Gram matrix",
     "its text: S(A)S(A)ᵀ; its public code: S(A)ᵀS(A)",
     "the text's",
-    "the text explains why it sees bands; the code's is another feature",
+    "the text explains why it detects bands; the code computes another feature",
   ],
   [
     "logarithm",
@@ -22,7 +22,7 @@ export const DIFFERENCES: readonly (readonly [string, string, string, string])[]
   ],
   [
     "entries outside [0, 1]",
-    "not said",
+    "not stated",
     "moved to the bound before the histogram",
     "rounding puts cosines above 1; dropping them is a silent error",
   ],
@@ -35,7 +35,7 @@ export const DIFFERENCES: readonly (readonly [string, string, string, string])[]
   [
     "BOS",
     "put before every prompt",
-    "as the model was trained, unless told otherwise",
-    "with and without BOS one model is nearly two",
+    "as the model was trained; a setting overrides it",
+    "a model with BOS and without behaves almost like two models",
   ],
 ];

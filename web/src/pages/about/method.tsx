@@ -4,7 +4,7 @@ import { link } from "../../state/url";
 import { Formula } from "../../views/formula/view";
 import { DIFFERENCES } from "./differences";
 
-/** The method in a page. */
+/** The method in short. */
 export function Method({ manifest }: { manifest: Manifest }) {
   const { n_components, n_prompts, variance } = manifest.points;
   const kept = Math.round(100 * variance.reduce((sum, share) => sum + share, 0));
@@ -21,9 +21,9 @@ export function Method({ manifest }: { manifest: Manifest }) {
       </p>
       <h3>Features</h3>
       <p>
-        A pattern becomes a row of numbers with a meaning: statistics of its diagonal, of its first
-        column, and of the entries of its Gram matrices, among others. The{" "}
-        <a href={link("features")}>features</a> are listed with their formulas.
+        Each pattern is described by numbers: statistics of its diagonal, of its first column, of the entries
+        of its Gram matrices, and others. The page <a href={link("features")}>Features</a> lists them with
+        their formulas.
       </p>
       <h3>Embedding</h3>
       <p>
@@ -33,7 +33,7 @@ export function Method({ manifest }: { manifest: Manifest }) {
         that are not finite are replaced by the mean of their feature and counted.
       </p>
       <h3>Distance of heads</h3>
-      <p>Equation 3 of the paper, the mean over the prompts that both heads saw:</p>
+      <p>Equation 3 of the paper: the mean over the prompts that both heads were run on.</p>
       <Formula
         display
         latex="D_{ij}=\frac{1}{|\mathcal{D}|}\sum_{s}\lVert E(h_i(s))-E(h_j(s))\rVert_2"
@@ -43,22 +43,22 @@ export function Method({ manifest }: { manifest: Manifest }) {
           <a href={link("distances", ["metric", metric.name])}>
             <code>{metric.name}</code>
           </a>
-          {metric.name === standard?.name ? " (shown first)" : ""}: {metric.title}. Cannot see:{" "}
+          {metric.name === standard?.name ? " (shown first)" : ""}: {metric.title}. It does not see{" "}
           {metric.blind.replace(/\.$/, "")}.
         </p>
       ))}
-      <h3>What it is not</h3>
+      <h3>Limits</h3>
       <p>
-        It looks at patterns alone: two heads can look alike and write different things into the residual
-        stream. The <a href={link("ablation")}>ablation</a> page asks what happens without them.
-        Distances can only be compared within share atlas: same prompts, same number of tokens, same
-        embedding. What they are worth is on the <a href={link("evaluation")}>evaluation</a> page.
+        The method compares patterns only: two heads with equal patterns can write different things into the
+        residual stream. The <a href={link("ablation")}>ablation</a> page shows what a model loses without a
+        head. Distances of two atlases cannot be compared: prompts, number of tokens and embedding have to be
+        the same. The <a href={link("evaluation")}>evaluation</a> page shows how good the distances are.
       </p>
     </section>
   );
 }
 
-/** Where this software does otherwise than the paper. */
+/** Differences between this software and the paper. */
 export function Differences() {
   return (
     <section aria-labelledby="differences">

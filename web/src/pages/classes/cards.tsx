@@ -10,7 +10,7 @@ interface CardsProps {
   papers: ReadonlyMap<string, ReadonlyMap<string, string>>;
 }
 
-/** A card per class, which opens its heads. */
+/** One card per class; it opens the heads of the class. */
 export function Cards({ classes, tags, papers }: CardsProps) {
   const open = classesParam.value;
   return (

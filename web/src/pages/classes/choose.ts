@@ -1,10 +1,10 @@
-// Which classes the page shows.
+// Classes that the page shows.
 
 import type { ClassTag, HeadClass } from "../../contract/generated";
 
-/** What the reader asks for. */
+/** Filters of the page. */
 export interface ClassFilter {
-  /** Words that all must be in the name, group, description or papers. */
+  /** Words that must all occur in the name, group, description or papers. */
   words: string;
   /** Title of a paper; empty is any. */
   paper: string;
@@ -13,7 +13,7 @@ export interface ClassFilter {
   present: boolean;
 }
 
-/** Papers that speak of a class's heads in this atlas, by name of the class. */
+/** Return the papers about heads of this atlas, by the name of the class. */
 export function papersByClass(tags: readonly ClassTag[]): Map<string, Map<string, string>> {
   const papers = new Map<string, Map<string, string>>();
   for (const tag of tags) {
@@ -25,7 +25,7 @@ export function papersByClass(tags: readonly ClassTag[]): Map<string, Map<string
   return papers;
 }
 
-/** The classes that pass, in their order. */
+/** Return the classes that pass the filters, in their order. */
 export function chooseClasses(
   classes: readonly HeadClass[],
   papers: ReadonlyMap<string, ReadonlyMap<string, string>>,
@@ -42,12 +42,12 @@ export function chooseClasses(
   });
 }
 
-/** Heads that sources disagree on, of one class. */
+/** Return the tags of one class on which sources disagree. */
 export function conflictsOf(tags: readonly ClassTag[], name: string): ClassTag[] {
   return tags.filter((tag) => tag.head_class === name && tag.conflict !== "");
 }
 
-/** Classes of every head among the given ones, in the order of the classes. */
+/** Return the classes of every head, in the order of the classes. */
 export function byHead(classes: readonly HeadClass[]): Map<number, HeadClass[]> {
   const heads = new Map<number, HeadClass[]>();
   for (const headClass of classes) {

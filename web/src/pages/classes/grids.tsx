@@ -14,7 +14,7 @@ interface GridsProps {
   classes: readonly HeadClass[];
 }
 
-/** All heads of every model, coloured by the group of their first class. */
+/** A grid per model, coloured by the group of each head's first class. */
 export function Grids({ manifest, models, classes }: GridsProps) {
   const known = useMemo(() => byHead(classes), [classes]);
   const shown = new Set(models.map((model) => model.name));

@@ -10,10 +10,10 @@ import { HeadLink } from "../../views/head-link/view";
 import type { TableColumn } from "../../views/table/api";
 import { Table } from "../../views/table/view";
 
-/** Heads that "Compare" takes along. */
+/** Most heads that the link to Compare holds. */
 const COMPARED = 24;
 
-/** What is said of one head: a row of the table. */
+/** A row of the table: one head with its sources. */
 interface Entry {
   row: number;
   head: string;

@@ -4,7 +4,7 @@ import { Check, Many, NumberField, Select } from "../../views/controls/view";
 import { bins, by, nClusters, over, own, panels } from "./params";
 import type { Choice } from "./ranked";
 
-/** Over what, by what, how finely. */
+/** Controls of the panels. */
 export function Controls({ manifest, choice }: { manifest: Manifest; choice: Choice | null }) {
   return (
     <div class="toolbar trend-toolbar">
@@ -56,7 +56,7 @@ export function Controls({ manifest, choice }: { manifest: Manifest; choice: Cho
         options={manifest.models.map((model) => ({ value: model.name, title: model.name }))}
         onChange={(values) => modelsParam.set(values)}
       />
-      <Check label="own scale" help="Each panel's axis goes to its own largest share" value={own.value} onChange={(value) => own.set(value)} />
+      <Check label="scale each panel" help="The axis of each panel ends at its own largest share" value={own.value} onChange={(value) => own.set(value)} />
     </div>
   );
 }

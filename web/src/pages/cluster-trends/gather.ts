@@ -1,14 +1,14 @@
-// The trends that the link asks for.
+// The trends that the link describes.
 
 import { categoryColour } from "../../views/palette/palette";
 import type { View } from "../clusters/model";
 import { lineStyle, type Across, type LineStyle } from "./panel";
 import { rankShares, sizeTrends, trends, type Group, type Point, type Trend } from "./trends";
 
-/** What is asked for. */
+/** Settings of the panels. */
 export interface Asked {
   over: "depth" | "feature" | "size";
-  /** The feature that heads are ranked by, with its mean of every head; null for other trends. */
+  /** The feature that heads are ranked by; null for other trends. */
   ranked: Ranked | null;
   by: "model" | "family";
   bins: number;
@@ -17,13 +17,13 @@ export interface Asked {
   models: readonly string[];
 }
 
-/** A feature's mean of every head. */
+/** A feature, and its mean over the prompts for every head. */
 export interface Ranked {
   name: string;
   means: Float32Array;
 }
 
-/** What the panels and the table show. */
+/** The content of the panels and the table. */
 export interface Gathered {
   trends: Trend[];
   styles: LineStyle[];
@@ -31,7 +31,7 @@ export interface Gathered {
   rows: { cluster: number; group: string; point: Point }[];
 }
 
-/** Follow the largest clusters. */
+/** Compute the trends of the largest clusters. */
 export function gather(view: View, asked: Asked): Gathered {
   const { manifest, cut, heads, parts } = view;
   const models = manifest.models.filter((model) => asked.models.length === 0 || asked.models.includes(model.name));

@@ -1,4 +1,4 @@
-// The numbers behind the panels.
+// The numbers of the panels, as table and CSV.
 
 import { csv } from "../../views/export-menu/csv";
 import type { TableColumn } from "../../views/table/api";
@@ -24,7 +24,7 @@ export function columnsOf(view: View): TableColumn<Gathered["rows"][number]>[] {
   ];
 }
 
-/** The numbers as CSV. */
+/** Return the numbers as CSV. */
 export function table(view: View, gathered: Gathered): string {
   const columns = columnsOf(view);
   return csv(

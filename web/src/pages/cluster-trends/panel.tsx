@@ -8,17 +8,17 @@ const RIGHT = 8;
 const TOP = 8;
 const BOTTOM = 22;
 
-/** Dashes and marks tell lines apart where colours do not. */
+/** Dashes distinguish lines where colours do not. */
 const DASHES = ["none", "6 3", "2 2", "8 2 2 2", "4 4", "1 3"];
 
-/** How a line looks. */
+/** Style of a line. */
 export interface LineStyle {
   name: string;
   colour: string;
   dash: string;
 }
 
-/** Style of a line by its place. */
+/** Return the style of a line by its place. */
 export function lineStyle(name: string, place: number, colour: (place: number) => string): LineStyle {
   return { name, colour: colour(place), dash: DASHES[place % DASHES.length] as string };
 }

@@ -4,13 +4,13 @@ import type { Manifest } from "../../contract/generated";
 import { loadFeatures, loadHeadMeans } from "../../data/features";
 import type { Ranked } from "./gather";
 
-/** The features to choose from, and the chosen one's means. */
+/** The features to choose from, and the chosen one. */
 export interface Choice {
   names: string[];
   ranked: Ranked;
 }
 
-/** Load a feature's means; the first entropy if there is none of that name. */
+/** Load the means of a feature; of the first entropy if no feature has that name. */
 export async function loadRanked(manifest: Manifest, name: string): Promise<Choice | null> {
   const [{ features }, means] = await Promise.all([loadFeatures(manifest), loadHeadMeans(manifest)]);
   const names = features.map((feature) => feature.name);

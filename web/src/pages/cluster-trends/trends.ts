@@ -1,13 +1,13 @@
 // Shares of clusters over depth and model size.
 
-/** A group of heads whose share is followed: a model, or the models of a family. */
+/** A group of heads: a model, or the models of a family. */
 export interface Group {
   name: string;
   /** 1 for each head that belongs to it. */
   heads: Uint8Array;
 }
 
-/** A point: heads of a cluster among the heads of a group at a depth or of a size. */
+/** A point of a line: the share of a cluster among the heads of a group in one bin. */
 export interface Point {
   /** Place on the axis: middle of the bin, or parameters. */
   x: number;
@@ -16,7 +16,7 @@ export interface Point {
   of: number;
   /** heads / of, 0 to 1. */
   share: number;
-  /** What x stands for, in words. */
+  /** The bin or model, in words. */
   where: string;
 }
 
@@ -26,17 +26,17 @@ export interface Trend {
   lines: Point[][];
 }
 
-/** Bin of a number from 0 to 1: equal bins, the last one closed. */
+/** Return the bin of a number from 0 to 1: equal bins, the last one closed. */
 export function binOf(value: number, bins: number): number {
   return Math.min(bins - 1, Math.max(0, Math.floor(value * bins)));
 }
 
 /**
- * Share of each cluster in every bin of a quantity; bins without a head of the group are left out.
+ * Return the share of each cluster in every bin of a quantity. Bins without a head are left out.
  *
- * @param labels -1 is unclustered: counted among all, not followed
+ * @param labels cluster per head; -1 is unclustered, and counts in the totals only
  * @param values of every head, 0 to 1; heads with a missing one are left out
- * @param nClusters clusters that are followed: 0 to nClusters - 1
+ * @param nClusters number of clusters to return: 0 to nClusters - 1
  */
 export function trends(
   labels: Int32Array,
@@ -82,7 +82,7 @@ export interface Sized {
   nHeads: number;
 }
 
-/** Share of each cluster among all heads of each model; a line per family, small to large. */
+/** Return the share of each cluster among the heads of each model: a line per family, small to large. */
 export function sizeTrends(
   labels: Int32Array,
   models: readonly Sized[],
@@ -104,7 +104,7 @@ export function sizeTrends(
   }));
 }
 
-/** Place of each number among all, 0 to 1: the mean place of equal ones; missing stay missing. */
+/** Return the rank of each number, 0 to 1. Equal numbers get their mean rank; NaN stays NaN. */
 export function rankShares(values: ArrayLike<number>): Float64Array {
   const known = Array.from(values, (value, row) => ({ value, row })).filter((item) => Number.isFinite(item.value));
   known.sort((a, b) => a.value - b.value);
@@ -118,7 +118,7 @@ export function rankShares(values: ArrayLike<number>): Float64Array {
   return shares;
 }
 
-/** Largest share of some trends, at least a little above 0. */
+/** Return the largest share of some trends; 1 if all are 0. */
 export function largestShare(shown: readonly Trend[]): number {
   let most = 0;
   for (const { lines } of shown) for (const line of lines) for (const point of line) most = Math.max(most, point.share);

@@ -9,11 +9,11 @@ import { clustering, cut, minSize, storedCut, type CutClustering } from "./cut";
 interface Props {
   manifest: Manifest;
   clusters: CutClustering;
-  /** What else changes with the clusters: a selection by their numbers. */
+  /** Parameters to change with the clusters: a selection by their numbers. */
   also?: readonly Setting[];
 }
 
-/** Which clustering, and where its tree is cut. */
+/** Controls of the clustering and of the cut of its tree. */
 export function CutControls({ manifest, clusters, also = [] }: Props) {
   const { clustering: chosen, linkage, labels, stored } = clusters;
   const nClusters = labels.reduce((most, label) => Math.max(most, label), -1) + 1;
@@ -52,7 +52,7 @@ export function CutControls({ manifest, clusters, also = [] }: Props) {
             disabled={stored && cut.value === null && minSize.value === 0}
             onClick={() => change([cut.to(null), minSize.to(0), ...also])}
           >
-            As stored
+            Stored cut
           </button>
         </>
       ) : (

@@ -1,4 +1,4 @@
-// Which clustering the pages look at and how its tree is cut: the same on every page.
+// The clustering and its cut: parameters that all pages share.
 
 import type { Clustering, Manifest } from "../../contract/generated";
 import { clusteringOf, loadLabels, loadLinkage } from "../../data/clusters";
@@ -10,22 +10,22 @@ import { cutCodec } from "./codec";
 
 /** Short name of a clustering; empty is the first. */
 export const clustering = param("clustering", text, "");
-/** How its tree is cut. */
+/** Cut of its tree; null is the stored one. */
 export const cut = param("cut", cutCodec, null);
 /** Heads in smaller clusters are unclustered; 0 is as stored. */
 export const minSize = param("min_size", integer(0, 9999), 0);
 
-/** A clustering as the link asks for it. */
+/** The clustering and cut that the link names. */
 export interface CutClustering {
   clustering: Clustering;
   /** Null where the method has no tree. */
   linkage: Float32Array | null;
   labels: Int32Array;
-  /** Whether these are the stored labels: only then is their stability known. */
+  /** Whether the labels are the stored ones: only then is their stability known. */
   stored: boolean;
 }
 
-/** The clustering that the link asks for; null where the atlas holds none. */
+/** Load the clustering that the link names; null where the atlas holds none. */
 export function useClustering(manifest: Manifest): Resource<CutClustering | null> {
   const chosen = clusteringOf(manifest, clustering.value);
   const how = cut.value;
@@ -56,7 +56,7 @@ async function loadCut(
   return { clustering: chosen, linkage, labels: labelled, stored };
 }
 
-/** The cut that the stored labels come from. */
+/** Return the cut that gave the stored labels. */
 export function storedCut(chosen: Clustering, labels: Int32Array): Cut {
   const { height, n_clusters: number } = chosen.parameters;
   if (typeof height === "number") return { by: "height", value: height };

@@ -11,7 +11,7 @@ interface LoadedClustersProps {
   children: (clusters: CutClustering) => ComponentChildren;
 }
 
-/** Shows the clusters once they are there, and says so where the atlas holds none. */
+/** The clusters once they are loaded, or a sentence where the atlas holds none. */
 export function LoadedClusters({ manifest, resource, height, children }: LoadedClustersProps) {
   return (
     <Loaded resource={resource} what="the clusters" height={height}>

@@ -1,8 +1,8 @@
-// What clusters are made of: models, depth, classes.
+// The composition of clusters: models, depth, classes.
 
 /** A cluster and its heads. */
 export interface ClusterParts {
-  /** -1 gathers the unclustered. */
+  /** -1 is the group of unclustered heads. */
   cluster: number;
   rows: number[];
   /** Heads per model, in the order of the manifest. */
@@ -20,7 +20,7 @@ interface Heads {
 }
 
 /**
- * Count heads by cluster; the unclustered come last.
+ * Count the heads of every cluster. Unclustered heads come last.
  *
  * @param classes rows of the heads in each class
  */
@@ -61,7 +61,7 @@ export function compositions(
   });
 }
 
-/** 0, 1 or 2 for the third of the model that a depth from 0 to 1 lies in. */
+/** Return the third of the model, 0 to 2, of a depth from 0 to 1. */
 export function third(depth: number): 0 | 1 | 2 {
   return Math.min(2, Math.floor(3 * depth)) as 0 | 1 | 2;
 }
@@ -84,7 +84,7 @@ function classesOf(
 ): ClusterParts["classes"] {
   const present = classes.flatMap(({ name, size: all, counts }) => {
     const shared = counts.get(cluster) ?? 0;
-    // 1: as many as a draw at random would hold.
+    // A lift of 1 is what a random draw of heads would give.
     return shared === 0 ? [] : [{ name, heads: shared, lift: (shared * nHeads) / (size * all) }];
   });
   return present.sort((a, b) => b.heads - a.heads || (a.name < b.name ? -1 : 1));

@@ -9,7 +9,7 @@ import { toggled } from "./selection";
 /** A layer-by-head grid per model, coloured by cluster. */
 export function Maps({ view, selected }: { view: View; selected: ReadonlySet<number> }) {
   const { manifest, cut, names } = view;
-  // A signal, so that pointing redraws the line of words and not the cells.
+  // A signal, so that hovering redraws the hint and not the cells.
   const hovered = useSignal<number | null>(null);
   const describe = (row: number) => view.title(cut.labels[row] as number);
   const pick = (row: number, shift: boolean) => {
@@ -59,7 +59,7 @@ function Hint(props: { hovered: ReadonlySignal<number | null>; words: (row: numb
   const row = props.hovered.value;
   return (
     <p class="muted cluster-hint" role="status" data-export="no">
-      {row === null ? "Click selects a head, Shift-click its cluster." : props.words(row)}
+      {row === null ? "Click a head to select it; Shift-click to select its cluster." : props.words(row)}
     </p>
   );
 }

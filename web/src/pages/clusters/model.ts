@@ -1,4 +1,4 @@
-// All that the parts of the page share: what is clustered, how it is called, what is selected.
+// The data that the parts of the page share.
 
 import type { HeadClass, Manifest } from "../../contract/generated";
 import { clusterName } from "../../data/clusters";
@@ -19,11 +19,11 @@ export interface View {
   parts: readonly ClusterParts[];
   named: NamedClusters;
   colour: (cluster: number) => string;
-  /** The name that a person gave, else the number. */
+  /** The given name of a cluster, else its number. */
   title: (cluster: number) => string;
 }
 
-/** Gather what the parts need. */
+/** Gather the data of the page. */
 export function makeView(
   given: Pick<View, "manifest" | "cut" | "heads" | "classes" | "names">,
   known: readonly ClusterName[],
@@ -37,7 +37,7 @@ export function makeView(
   return { ...given, parts, named, colour: categoryColour, title };
 }
 
-/** Names kept in this browser; none if what is kept cannot be read. */
+/** Read the names stored in this browser; none if they cannot be read. */
 export function keptNames(text: string | null): ClusterName[] {
   try {
     return text === null ? [] : readNames(text);
@@ -46,7 +46,7 @@ export function keptNames(text: string | null): ClusterName[] {
   }
 }
 
-/** Place where the names of an atlas of these models are kept. */
+/** Return the key under which the browser stores names for these models. */
 export function namesKey(manifest: Manifest): string {
   return `attention-motifs cluster names ${manifest.models.map((model) => model.name).join(" ")}`;
 }

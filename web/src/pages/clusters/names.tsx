@@ -4,7 +4,7 @@ import { saveBlob } from "../../views/export-menu/save";
 import { Select } from "../../views/controls/view";
 import type { View } from "./model";
 
-/** Clusters offered for naming, largest first; others are reached by selecting them. */
+/** Clusters in the list, largest first; select others to name them. */
 const OFFERED = 200;
 
 interface Props {
@@ -15,7 +15,7 @@ interface Props {
   onChange: (names: readonly ClusterName[]) => void;
 }
 
-/** Names and notes that a person gives to clusters: kept in this browser, saved as names.json. */
+/** Names and notes of clusters: stored in this browser, saved as names.json. */
 export function Names({ view, known, cluster, onChange }: Props) {
   const [problem, setProblem] = useState("");
   const load = async (file: File | undefined) => {
@@ -33,9 +33,9 @@ export function Names({ view, known, cluster, onChange }: Props) {
     <section aria-label="Names of clusters">
       <h2>Names</h2>
       <p class="muted">
-        A name stays with the heads of its cluster: another cut inherits it by overlap. Names are kept
-        in this browser; saved as <code>names.json</code> they belong in the atlas's folder{" "}
-        <code>clusters/</code>.
+        A name belongs to the heads of its cluster: in another cut, the cluster with the largest overlap gets it.
+        Names are stored in this browser. To keep them in the atlas, save <code>names.json</code> and put it in
+        the folder <code>clusters/</code> of the atlas.
       </p>
       <NameForm key={cluster} view={view} known={known} cluster={cluster} onChange={onChange} />
       <div class="toolbar cluster-heading">
@@ -98,7 +98,7 @@ function NameForm({ view, known, cluster, onChange }: Props) {
         <input type="text" value={note} onInput={(event) => setNote(event.currentTarget.value)} />
       </label>
       <button type="submit" class="primary" disabled={checked === null || !part}>
-        Name it
+        Set name
       </button>
     </form>
   );

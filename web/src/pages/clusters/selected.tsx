@@ -14,7 +14,7 @@ import { promptLine } from "../../views/prompt-label/view";
 import type { View } from "./model";
 import { picked } from "./params";
 
-/** Patterns shown at first, and heads that "Compare" takes along. */
+/** Patterns shown at first, and most heads in the link to Compare. */
 const MOST = 24;
 const SIZE = 112;
 
@@ -25,7 +25,7 @@ interface Props {
   viewable: readonly number[];
 }
 
-/** The selected heads: their patterns on one prompt, and the way out. */
+/** The selected heads with their patterns on one prompt. */
 export function Selected({ view, rows, prompts, viewable }: Props) {
   const target = useRef<HTMLElement>(null);
   const [most, setMost] = useState(MOST);

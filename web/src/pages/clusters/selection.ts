@@ -1,9 +1,9 @@
-// Which heads are selected: single ones, whole clusters, branches of the tree.
+// The selection: heads, clusters and branches of the tree.
 
 import { membersOf, leavesBelow } from "../../data/tree";
 import type { Codec } from "../../state/codecs";
 
-/** A cluster of the cut, or a node of the tree; heads are in the parameter `heads`. */
+/** A selected cluster, or a selected node of the tree. */
 export interface Pick {
   kind: "cluster" | "branch";
   number: number;
@@ -19,13 +19,13 @@ export const pickCodec: Codec<Pick> = {
   write: ({ kind, number }) => `${kind[0]}${number}`,
 };
 
-/** Picks with one more, or without it if it was there. */
+/** Return the picks with one added, or removed if it was among them. */
 export function toggled(picks: readonly Pick[], pick: Pick): Pick[] {
   const remaining = picks.filter((item) => item.kind !== pick.kind || item.number !== pick.number);
   return remaining.length < picks.length ? remaining : [...picks, pick];
 }
 
-/** Rows of all selected heads, in the order of the atlas. */
+/** Return the rows of all selected heads, in the order of the atlas. */
 export function selectedRows(
   heads: readonly number[],
   picks: readonly Pick[],

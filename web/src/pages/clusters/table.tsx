@@ -7,10 +7,10 @@ import type { View } from "./model";
 import { picked } from "./params";
 import { toggled, type Pick } from "./selection";
 
-/** Classes named per cluster; the CSV holds all. */
+/** Classes shown per cluster; the CSV holds all. */
 const CLASSES = 3;
 
-/** A row per cluster: size, stability, what it is made of. */
+/** One row per cluster: size, stability, composition. */
 export function ClusterTable({ view }: { view: View }) {
   const columns = columnsOf(view);
   const chosen = picked.value;
@@ -28,7 +28,7 @@ export function ClusterTable({ view }: { view: View }) {
   );
 }
 
-/** The columns, which are those of the CSV too. */
+/** Return the columns of the table and of the CSV. */
 export function columnsOf(view: View): TableColumn<ClusterParts>[] {
   const { manifest, cut } = view;
   const models = manifest.models.length > 1 && manifest.models.length <= 6 ? manifest.models : [];
@@ -44,7 +44,7 @@ export function columnsOf(view: View): TableColumn<ClusterParts>[] {
       name: "stability",
       title: "Stability",
       numeric: true,
-      help: "Mean Jaccard index with the most similar cluster of clusterings on resampled prompts; 1 is always found again. Known for the stored cut only.",
+      help: "Mean overlap (Jaccard index) with the most similar cluster when prompts are resampled; 1 is always the same cluster. Known for the stored cut only.",
       value: (part) => (cut.stored ? (cut.clustering.jaccard[part.cluster] ?? null) : null),
       cell: (part) => (cut.stored ? cut.clustering.jaccard[part.cluster]?.toFixed(2) : undefined) ?? "–",
     },
@@ -69,7 +69,7 @@ export function columnsOf(view: View): TableColumn<ClusterParts>[] {
     {
       name: "classes",
       title: "Known classes",
-      help: "Heads of the cluster in the class; in brackets how many times as many as a draw at random would hold",
+      help: "Heads of the cluster that are in the class; in brackets, how many times more than in a random draw of heads",
       value: (part) => part.classes.map(describe).join("; "),
       cell: (part) => part.classes.slice(0, CLASSES).map(describe).join("; ") || "–",
     },
@@ -84,7 +84,7 @@ function Name({ view, part }: { view: View; part: ClusterParts }) {
   if (part.cluster < 0) return <span class="muted">unclustered</span>;
   const pick: Pick = { kind: "cluster", number: part.cluster };
   return (
-    <a class="cluster-name" href={here(picked.to(toggled(picked.value, pick)))} title="Select, or take out of the selection">
+    <a class="cluster-name" href={here(picked.to(toggled(picked.value, pick)))} title="Select, or remove from the selection">
       <span class="cluster-colour" style={{ background: view.colour(part.cluster) }} aria-hidden="true" />
       {view.title(part.cluster)}
     </a>

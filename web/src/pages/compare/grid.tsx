@@ -11,7 +11,7 @@ import { PatternStyleControls } from "../../views/pattern-style/view";
 import { promptLine } from "../../views/prompt-label/view";
 import { filtered, filterOf, frameColour, sorted, type Item, type Key } from "./items";
 
-/** Images shown at first; a button shows as many again. */
+/** Patterns shown at first; a button shows as many more. */
 const STEP = 600;
 const GAP = 10;
 
@@ -21,7 +21,7 @@ interface Props {
   items: readonly Item[];
 }
 
-/** The images with controls above. */
+/** The patterns, with their controls above. */
 export function Grid({ manifest, prompts, items }: Props) {
   const place = useRef<HTMLDivElement>(null);
   const [most, setMost] = useState(STEP);
@@ -35,7 +35,7 @@ export function Grid({ manifest, prompts, items }: Props) {
     <>
       <div class="toolbar compare-bar">
         <label class="control">
-          <span>Images in a row</span>
+          <span>Patterns in a row</span>
           <input
             type="range"
             min={1}
@@ -102,7 +102,7 @@ function border(colour: string | undefined): { border?: string } {
   return colour === undefined ? {} : { border: colour };
 }
 
-/** Model, layer, head and prompt; a click shows only images that share it. */
+/** Model, layer, head and prompt; a click on one keeps only the patterns that share it. */
 function Caption({ item, prompts }: { item: Item; prompts: readonly Prompt[] }) {
   const parts: [Key, string][] = [
     ["model", item.model],
@@ -134,7 +134,7 @@ function Caption({ item, prompts }: { item: Item; prompts: readonly Prompt[] }) 
   );
 }
 
-/** Filters that captions have set, each with a way out. */
+/** Filters that were set by captions, each with a button that removes it. */
 function Filters({ prompts }: { prompts: readonly Prompt[] }) {
   if (only.value.length === 0) return null;
   const title = (one: string) => {
@@ -149,7 +149,7 @@ function Filters({ prompts }: { prompts: readonly Prompt[] }) {
         <button
           key={filter}
           type="button"
-          aria-label={`Take out ${title(filter)}`}
+          aria-label={`Remove ${title(filter)}`}
           onClick={() => only.set(only.value.filter((other) => other !== filter))}
         >
           {title(filter)} ×

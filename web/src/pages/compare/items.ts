@@ -1,4 +1,4 @@
-// Which images are shown, in which order and colours. Pure.
+// Filters, order and frame colours of the patterns. Pure functions.
 
 import { categoryColour, numberColour } from "../../views/palette/palette";
 
@@ -19,18 +19,18 @@ export interface Item {
 
 export type Key = "model" | "layer" | "index" | "prompt";
 
-/** What a caption filters by: `layer:5`. */
+/** Return the filter that a caption sets, as `layer:5`. */
 export function filterOf(item: Item, key: Key): string {
   return `${key}:${key === "prompt" ? item.promptId : item[key]}`;
 }
 
-/** Items that agree with a filter of each kind: two layers mean either, a layer and a model both. */
+/** Return the items that pass: one filter of each kind must match, so two layers mean either of them. */
 export function filtered(items: readonly Item[], filters: readonly string[]): Item[] {
   const keys = [...new Set(filters.map((item) => item.slice(0, item.indexOf(":")) as Key))];
   return items.filter((item) => keys.every((key) => filters.includes(filterOf(item, key))));
 }
 
-/** Sort by one key; the others decide between equals, in the order model, layer, head, prompt. */
+/** Sort by one key, then by model, layer, head and prompt. */
 export function sorted(items: readonly Item[], by: Key | "head"): Item[] {
   const value = (item: Item, key: Key) => (key === "model" ? item.modelPlace : item[key]);
   const keys: Key[] = ["model", "layer", "index", "prompt"];
@@ -44,7 +44,7 @@ export function sorted(items: readonly Item[], by: Key | "head"): Item[] {
   });
 }
 
-/** Colour of an item's frame; undefined for none. */
+/** Return the colour of a frame; undefined for no frame. */
 export function frameColour(
   item: Item,
   by: Key | "none",

@@ -7,10 +7,10 @@ import { Many } from "../../views/controls/view";
 import { HeadSearch } from "../../views/head-search/view";
 import { LayerHeadGrid } from "../../views/layer-head-grid/view";
 
-/** Grids that are shown when no model is chosen. */
+/** Number of grids when no model is chosen. */
 const FEW_MODELS = 4;
 
-/** A grid per model, and a search field. */
+/** One grid per model, and a search field. */
 export function PickHeads({ manifest, rows }: { manifest: Manifest; rows: readonly number[] }) {
   const data = useResource(async () => {
     const [classes, table, byHead] = await Promise.all([
@@ -43,7 +43,7 @@ export function PickHeads({ manifest, rows }: { manifest: Manifest; rows: readon
             none={manifest.models.length > FEW_MODELS ? `first ${FEW_MODELS}` : "all"}
           />
         ) : null}
-        <span class="muted">A click on a layer or column takes all of its heads, or none.</span>
+        <span class="muted">Click a head to add it. Click a layer or column to add all of its heads, or to remove them.</span>
       </div>
       <div class="compare-grids">
         {shown.map((model) => {

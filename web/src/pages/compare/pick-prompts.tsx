@@ -12,7 +12,7 @@ interface Props {
   chosen: readonly number[];
 }
 
-/** The prompts that have patterns in the site, with a tick each. */
+/** The prompts with patterns in the site, each with a checkbox. */
 export function PickPrompts({ manifest, prompts, viewable, chosen }: Props) {
   const marked = new Set(chosen);
   const set = (places: Iterable<number>) =>

@@ -1,4 +1,4 @@
-// Orders in which the heads stand on the axes, and how the axes are labelled.
+// Orders of the heads on the axes, and labels of the axes.
 
 import type { Manifest } from "../../contract/generated";
 import { headName } from "../../data/heads";
@@ -13,7 +13,7 @@ export interface Order {
   inner: AxisGroup[];
 }
 
-/** By model and layer, as the atlas has them. */
+/** Order by model and layer, as in the atlas. */
 export function atlasOrder(manifest: Manifest): Order {
   const rows = Uint32Array.from({ length: manifest.n_heads }, (_, row) => row);
   const groups = manifest.models.map((model) => ({
@@ -31,7 +31,7 @@ export function atlasOrder(manifest: Manifest): Order {
   return { rows, groups, inner };
 }
 
-/** By cluster, largest first, the unclustered last; within one as the tree or the atlas has them. */
+/** Order by cluster, largest first; unclustered heads come last. Within a cluster, order by tree or atlas. */
 export function clusterOrder(
   labels: Int32Array,
   linkage: Float32Array | null,
@@ -51,7 +51,7 @@ export function clusterOrder(
   return { rows, groups: runs(rows, labels, name), inner: [] };
 }
 
-/** By the tree: heads that merge early stand side by side. */
+/** Order by the tree: heads that merge early are next to each other. */
 export function treeOrder(
   labels: Int32Array,
   linkage: Float32Array,
@@ -61,7 +61,7 @@ export function treeOrder(
   return { rows, groups: runs(rows, labels, name), inner: [] };
 }
 
-/** Stretches of heads of one cluster. */
+/** Return the runs of heads of one cluster. */
 function runs(rows: Uint32Array, labels: Int32Array, name: (cluster: number) => string): AxisGroup[] {
   const groups: AxisGroup[] = [];
   for (let start = 0; start < rows.length; ) {
@@ -74,7 +74,7 @@ function runs(rows: Uint32Array, labels: Int32Array, name: (cluster: number) => 
   return groups;
 }
 
-/** What stands at one place: layer and head, with the model where the groups do not tell it. */
+/** Return the label of one place: layer and head. */
 export function placeName(manifest: Manifest, order: Order, place: number): string {
   return headName(manifest, order.rows[place] as number).replace(/^.*:(L\d+:H\d+)$/, "$1");
 }

@@ -1,14 +1,14 @@
 interface RangeProps {
   low: number;
   high: number;
-  /** Largest number that the sliders reach. */
+  /** Upper end of the sliders. */
   most: number;
   onChange: (low: number, high: number) => void;
-  /** Null where the range is the page's own choice already. */
+  /** Null if the range is the default. */
   onReset: (() => void) | null;
 }
 
-/** The distances at the two ends of the colours. */
+/** Sliders for the distances at the two ends of the colours. */
 export function Range({ low, high, most, onChange, onReset }: RangeProps) {
   const step = most > 0 ? most / 200 : 1;
   const slider = (label: string, value: number, change: (value: number) => void) => (

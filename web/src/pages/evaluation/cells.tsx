@@ -4,7 +4,7 @@ import { link } from "../../state/url";
 import { figure, Interval } from "../../views/chart/view";
 import { chance, verdict } from "./rows";
 
-/** The value beside what its layers alone would give. */
+/** The value, with the mean and the 95 % point of the layer-matched null. */
 export function Beside({ row, domain }: { row: EvaluationRow; domain: readonly [number, number] }) {
   if (row.value === null) return <span class="muted">–</span>;
   const { value, spread, null_mean, null_95, q } = row;
@@ -29,17 +29,17 @@ export function Beside({ row, domain }: { row: EvaluationRow; domain: readonly [
   );
 }
 
-/** The class or score that is asked for; classes link to their page. */
+/** The class or score of a row; classes link to their page. */
 export function Name({ row }: { row: Pick<EvaluationRow, "name" | "kind"> }) {
   const isClass = row.kind === "literature" || row.kind === "computed";
   return isClass ? <a href={link("classes", classes.to([row.name]))}>{row.name}</a> : <>{row.name}</>;
 }
 
-/** A p with its floor where that is why it is not small. */
+/** A p-value, marked where the class is too small for a small p. */
 export function Chance({ value, row }: { value: number | null; row: EvaluationRow }) {
   const bounded = value !== null && value > 0.05 && row.p_floor !== null && row.p_floor > 0.05;
   return (
-    <span class={bounded ? "muted" : undefined} title={bounded ? "No smaller p can be expected of so small a class" : undefined}>
+    <span class={bounded ? "muted" : undefined} title={bounded ? "The class is too small for a smaller p" : undefined}>
       {chance(value)}
       {bounded ? "*" : ""}
     </span>

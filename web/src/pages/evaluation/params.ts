@@ -5,5 +5,5 @@ import { param } from "../../state/url";
 export const kinds = param("kinds", list(text), []);
 /** Statistics; empty is all. */
 export const statistics = param("statistics", list(text), []);
-/** One metric with all its figures, or all metrics beside one another. */
+/** One metric with all its numbers, or all metrics next to each other. */
 export const layout = param("layout", choice("one", "beside"), "one");

@@ -1,23 +1,23 @@
-// The rows of the evaluation, apart from how they look.
+// The rows of the evaluation: filters, groups and texts.
 
 import type { EvaluationRow } from "../../contract/generated";
 
-/** What each statistic says. */
+/** Meaning of each statistic. */
 export const STATISTICS: Readonly<Record<string, string>> = {
-  AUROC: "Chance that a head of the class is nearer than one that is not, over all heads that ask. Random order gives 0.5, perfect order 1.",
-  MAP: "Mean average precision: how pure the top of the ranking is. Random order gives about the share of the class among the heads.",
-  "purity@5": "Share of the class among the five nearest. It cannot exceed the size of the class less one, over five.",
+  AUROC: "Chance that a head of the class is nearer than a head outside of it, over all query heads. Random order gives 0.5, perfect order 1.",
+  MAP: "Mean average precision: the share of class members among the nearest heads. Random order gives about the share of the class among the heads.",
+  "purity@5": "Share of class members among the five nearest heads. It is at most (class size − 1) / 5.",
   "Spearman@5": "Rank correlation of a behaviour score with its mean over the five nearest heads.",
-  "top-1": "Share of single patterns, left out of the means, that are nearest to their own head.",
-  "top-5": "Share of single patterns, left out of the means, whose own head is among the five nearest.",
-  "head share": "Share of the variance of the embedding that is between heads.",
-  "prompt share": "Share of the variance of the embedding that is between prompts.",
-  "residual share": "Share of the variance that is neither: noise, and what a head does on one prompt only.",
+  "top-1": "Share of held-out patterns that are nearest to the mean of their own head.",
+  "top-5": "Share of held-out patterns whose own head is among the five nearest.",
+  "head share": "Share of the embedding's variance between heads.",
+  "prompt share": "Share of the embedding's variance between prompts.",
+  "residual share": "Share of the variance that is neither between heads nor between prompts.",
   "split-half Spearman": "Rank correlation of the distances from two random halves of the prompts.",
-  "too few heads": "The class is too small in one of the models to be scored: three heads are needed, unless told otherwise.",
+  "too few heads": "The class has too few heads in one of the models: three are needed by default.",
 };
 
-/** What each kind of row asks. */
+/** Titles of the kinds of rows. */
 export const KINDS: Readonly<Record<string, string>> = {
   literature: "classes from the literature",
   computed: "classes computed from behaviour",
@@ -26,14 +26,14 @@ export const KINDS: Readonly<Record<string, string>> = {
   distances: "distances",
 };
 
-/** Which rows are wanted; empty lists are all. */
+/** Filters of the rows; an empty list passes all. */
 export interface Wanted {
   models: readonly string[];
   kinds: readonly string[];
   statistics: readonly string[];
 }
 
-/** Rows that are wanted. A pair `A -> B` is chosen by that name, as a model is by its own. */
+/** Return the rows that pass. A pair `A -> B` is a model of that name. */
 export function wantedRows<Row extends Pick<EvaluationRow, "model" | "kind" | "statistic">>(
   rows: readonly Row[],
   wanted: Wanted,
@@ -44,14 +44,14 @@ export function wantedRows<Row extends Pick<EvaluationRow, "model" | "kind" | "s
   );
 }
 
-/** Values with how many rows have them, in the order of the table. */
+/** Return the different values with their counts, in the order of the table. */
 export function choices(values: readonly string[]): { value: string; title: string; count: number }[] {
   const counts = new Map<string, number>();
   for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
   return [...counts].map(([value, count]) => ({ value, title: value, count }));
 }
 
-/** The same question put to several metrics. */
+/** The rows of several metrics that test the same question. */
 export interface Question {
   key: string;
   model: string;
@@ -60,11 +60,11 @@ export interface Question {
   statistic: string;
   n_queries: number;
   n_heads: number;
-  /** The metric's row; not there where it was not asked. */
+  /** The row of each metric that was evaluated. */
   by: ReadonlyMap<string, EvaluationRow>;
 }
 
-/** Rows by question, in the order of their first row. */
+/** Group rows by question, in the order of the first rows. */
 export function questions(rows: readonly EvaluationRow[]): Question[] {
   const found = new Map<string, Question & { by: Map<string, EvaluationRow> }>();
   for (const row of rows) {
@@ -79,7 +79,7 @@ export function questions(rows: readonly EvaluationRow[]): Question[] {
   return [...found.values()];
 }
 
-/** Ends of the axis on which rows of a statistic are drawn: 0 to 1, or -1 to 1 if one is below 0. */
+/** Return the axis of each statistic: 0 to 1, or -1 to 1 if a value is negative. */
 export function domains(rows: readonly EvaluationRow[]): Map<string, [number, number]> {
   const found = new Map<string, [number, number]>();
   for (const { statistic, value, null_mean, null_95 } of rows) {
@@ -89,22 +89,22 @@ export function domains(rows: readonly EvaluationRow[]): Map<string, [number, nu
   return found;
 }
 
-/** A statistic, which is between -1 and 1, with as many decimals as its neighbours in a column. */
+/** Return a statistic with three decimals. */
 export function decimals(value: number | null): string {
   return value === null ? "–" : value.toFixed(3).replace(/^-/, "−");
 }
 
-/** A p or q in two figures, and no zeros behind them. */
+/** Return a p or q with two digits. */
 export function chance(value: number | null): string {
   return value === null ? "–" : String(Number(value.toPrecision(2)));
 }
 
-/** What a row comes to, in words. */
+/** Return the result of a row in words. */
 export function verdict(row: Pick<EvaluationRow, "statistic" | "value" | "p" | "q" | "p_floor">): string {
   if (row.statistic === "too few heads") return "not scored";
   if (row.value === null) return "undefined";
   if (row.p === null || row.q === null) return "no test";
-  if (row.q <= 0.05) return "beyond its layers";
-  if (row.p_floor !== null && row.p_floor > 0.05) return "too small to tell";
-  return "not beyond its layers";
+  if (row.q <= 0.05) return "better than its layers";
+  if (row.p_floor !== null && row.p_floor > 0.05) return "class too small";
+  return "not better than its layers";
 }

@@ -11,7 +11,7 @@ type Asked = Pick<EvaluationRow, "model" | "name" | "kind" | "statistic" | "n_qu
 
 const UNIT = [0, 1] as const;
 
-/** What is asked: first what a narrow screen has room for. */
+/** The first columns, which a narrow screen shows. */
 function asked<Row extends Asked>(): TableColumn<Row>[] {
   return [
     {
@@ -33,7 +33,7 @@ function asked<Row extends Asked>(): TableColumn<Row>[] {
   ];
 }
 
-/** Of which model. */
+/** The column of the model. */
 function ofModel<Row extends Asked>(): TableColumn<Row> {
   return {
     name: "model",
@@ -43,7 +43,7 @@ function ofModel<Row extends Asked>(): TableColumn<Row> {
   };
 }
 
-/** A pair of models on two lines. */
+/** A model, or a pair of models on two lines. */
 function ModelCell({ model }: { model: string }) {
   const [from = "", ...to] = model.split(" -> ");
   return (
@@ -54,16 +54,16 @@ function ModelCell({ model }: { model: string }) {
   );
 }
 
-/** Of how many, and of what kind. */
+/** The columns of counts and kind. */
 function counts<Row extends Asked>(): TableColumn<Row>[] {
   return [
-    { name: "queries", title: "Ask", numeric: true, value: (row) => row.n_queries, cell: (row) => figure(row.n_queries), help: "heads (or patterns, or pairs) that ask" },
-    { name: "heads", title: "Heads", numeric: true, value: (row) => row.n_heads, help: "heads that can be found" },
+    { name: "queries", title: "Queries", numeric: true, value: (row) => row.n_queries, cell: (row) => figure(row.n_queries), help: "number of query heads (or patterns, or pairs)" },
+    { name: "heads", title: "Heads", numeric: true, value: (row) => row.n_heads, help: "number of heads that are ranked" },
     { name: "kind", title: "Kind", value: (row) => row.kind },
   ];
 }
 
-/** All figures of one metric. */
+/** The table of one metric. */
 export function OneMetric({ rows, domains }: { rows: readonly EvaluationRow[]; domains: Domains }) {
   const number = (name: keyof EvaluationRow & string, title: string, help: string): TableColumn<EvaluationRow> => ({
     name,
@@ -87,18 +87,18 @@ export function OneMetric({ rows, domains }: { rows: readonly EvaluationRow[]; d
     {
       name: "excess",
       title: "Against the null",
-      help: "dot: value; grey tick and band: mean and 95 % of the null; sorted by value less null mean",
+      help: "Dot: value. Grey tick and band: mean and 95 % point of the null. Sorted by value minus null mean.",
       value: (row) => (row.value === null || row.null_mean === null ? null : row.value - row.null_mean),
       cell: (row) => <Beside row={row} domain={domains.get(row.statistic) ?? UNIT} />,
     },
     number("value", "Value", "the statistic"),
     { name: "verdict", title: "Verdict", value: verdict, cell: (row) => <span class="muted">{verdict(row)}</span> },
     ofModel(),
-    number("null_mean", "Null mean", "mean over heads drawn from the same layers; plain chance where there is no test"),
-    number("null_95", "Null 95 %", "95 % of the draws are no larger"),
-    number("p", "p", "one-sided, against the null that keeps layers"),
-    number("q", "q", "p corrected over all rows of this statistic and metric"),
-    number("p_floor", "p floor", "no p below this can be expected"),
+    number("null_mean", "Null mean", "mean over random heads of the same layers; plain chance where there is no test"),
+    number("null_95", "Null 95 %", "95 % of the draws are at most this large"),
+    number("p", "p", "one-sided p-value against random heads of the same layers"),
+    number("q", "q", "p corrected for all rows of this statistic and metric"),
+    number("p_floor", "p floor", "smallest p that can be expected"),
     number("spread", "Spread", "standard deviation over random splits"),
     ...counts<EvaluationRow>(),
   ];
@@ -122,7 +122,7 @@ interface BesideProps {
   domains: Domains;
 }
 
-/** The same questions put to all metrics. */
+/** The table of all metrics, a column per metric. */
 export function MetricsBeside({ rows, metrics, domains }: BesideProps) {
   const columns: TableColumn<Question>[] = [
     ...asked<Question>(),
@@ -152,7 +152,7 @@ export function MetricsBeside({ rows, metrics, domains }: BesideProps) {
       rows={questions(rows)}
       columns={columns}
       rowKey={(item) => item.key}
-      label="questions put to every metric"
+      label="evaluation of all metrics"
       sort={sort.value}
       onSort={(next) => sort.set(next)}
       filter={filter.value}
@@ -161,7 +161,7 @@ export function MetricsBeside({ rows, metrics, domains }: BesideProps) {
   );
 }
 
-/** The metric with the largest value, where several were asked. */
+/** Return the metric with the largest value; empty if only one was evaluated. */
 function best(one: Question, metrics: readonly string[]): string {
   let winner = "";
   let top = Number.NEGATIVE_INFINITY;

@@ -18,7 +18,7 @@ interface Props {
   place: number;
 }
 
-/** All that is known of one feature. */
+/** One feature: formula, distribution, importance, examples. */
 export function Detail({ manifest, features, correlation, place }: Props) {
   const target = useRef<HTMLElement>(null);
   const feature = features[place];
@@ -88,8 +88,8 @@ function Values({ feature }: { feature: Feature }) {
       />
       <p class="muted">
         Mean {figure(feature.mean)}, standard deviation {figure(feature.deviation)}
-        {feature.n_missing > 0 ? `, not finite on ${feature.n_missing} patterns` : ""}. Values beyond the
-        axis are counted in its ends.
+        {feature.n_missing > 0 ? `, not finite on ${feature.n_missing} patterns` : ""}. Values outside of the
+        axis are counted in its first and last bar.
       </p>
     </>
   );
@@ -99,7 +99,7 @@ function Importance({ feature, manifest }: { feature: Feature; manifest: Manifes
   if (feature.importance.length === 0 || !feature.kept) {
     return (
       <Empty title="Not in the embedding">
-        {feature.kept ? "The embedding was fitted on other feature sets." : "It does not vary over the patterns."}
+        {feature.kept ? "The embedding was fitted on other feature sets." : "Its value is the same on all patterns."}
       </Empty>
     );
   }
@@ -111,8 +111,8 @@ function Importance({ feature, manifest }: { feature: Feature; manifest: Manifes
     <>
       <Bars bars={bars} label={`Importance of ${feature.name} per component`} format={(v) => `${figure(100 * v)} %`} />
       <p class="muted">
-        {figure(100 * totalImportance(feature))} % of the variance of the embedding's features in all. In
-        brackets: the component's share.
+        {figure(100 * totalImportance(feature))} % of the variance of all features is kept for this feature. In
+        brackets: the share of the component.
       </p>
     </>
   );
@@ -123,9 +123,9 @@ function Correlated(props: { features: readonly Feature[]; correlation: Float32A
   const n = features.length;
   const near = mostCorrelated(correlation, n, place, 8);
   const named = features.findIndex((feature) => feature.name === other.value);
-  // The one chosen in the matrix is always among them.
+  // The feature that was chosen in the matrix is always listed.
   const shown = named >= 0 && named !== place && !near.includes(named) ? [...near, named] : near;
-  if (shown.length === 0) return <p class="muted">It does not vary, so that there is none.</p>;
+  if (shown.length === 0) return <p class="muted">Its value is the same on all patterns, so it has no correlation.</p>;
   return (
     <ul class="features-correlated">
       {shown.map((i) => (

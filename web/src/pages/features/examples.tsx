@@ -14,7 +14,7 @@ import { Empty, Loaded } from "../../views/states/view";
 const SIZE = 104;
 const LEVELS = ["low", "middle", "high"] as const;
 
-/** Patterns that the site holds, by how large the feature is on them. */
+/** Patterns of the site with low, middle and high values of a feature. */
 export function Examples({ manifest, feature }: { manifest: Manifest; feature: Feature }) {
   const prompts = useResource(() => loadPrompts(manifest), [manifest]);
   if (feature.examples.length === 0) {
@@ -49,14 +49,14 @@ export function Examples({ manifest, feature }: { manifest: Manifest; feature: F
 
 function why(manifest: Manifest, feature: Feature): string {
   if (manifest.missing["patterns"] !== undefined) return manifest.missing["patterns"];
-  return feature.kept ? "Its values are all missing." : "It is the same on all patterns.";
+  return feature.kept ? "Its values are all missing." : "Its value is the same on all patterns.";
 }
 
 function idOf(prompt: Prompt | undefined): string {
   return prompt ? shortId(prompt) : "";
 }
 
-/** All nine are drawn, seen or not, so that a saved picture holds them. */
+/** Drawn also outside of the screen, so that a saved picture holds it. */
 function Example(props: { manifest: Manifest; example: FeatureExample; promptId: string }) {
   const { manifest, example, promptId } = props;
   const { row, prompt, value } = example;

@@ -3,20 +3,20 @@ import { rgb } from "../../views/pattern-canvas/colour-map";
 import { useWidth } from "../../views/chart/width";
 import { sharedLines } from "./words";
 
-/** A matrix of numbers as coloured cells, walked over by pointer and arrows. */
+/** A matrix of numbers as coloured cells, for pointer and arrow keys. */
 export interface GridProps {
   rows: number;
   columns: number;
   /** Colour of a cell as CSS text; null is missing. Changes with `key`. */
   colour: (row: number, column: number) => string | null;
-  /** Redrawn when one of these changes. */
+  /** The cells are redrawn when one of these changes. */
   keys: readonly unknown[];
   describe: (row: number, column: number) => string;
   onOpen: (row: number, column: number) => void;
   /** A row that is marked. */
   marked: number;
   label: string;
-  /** Runs of rows and their names, from the top; written beside the cells where there is room. */
+  /** Runs of rows and their names, from the top; shown right of the cells where there is room. */
   groups: readonly { title: string; count: number }[];
   /** Largest width in CSS pixels. */
   most: number;
@@ -24,7 +24,7 @@ export interface GridProps {
   cell?: number;
 }
 
-/** Room for names of groups, and the least room for cells that makes it worth while, in pixels. */
+/** Width of the names of groups, and least width of the cells to show them, in pixels. */
 const NAMES = 150;
 const CELLS = 400;
 /** Height of a name, in pixels. */
@@ -61,7 +61,7 @@ export function Grid(props: GridProps) {
   return (
     <div class="grid-canvas" ref={ref}>
       <p class="grid-canvas-said" role="status" data-export="no">
-        {at ? describe(at.row, at.column) : "Point at a cell, or walk with the arrow keys."}
+        {at ? describe(at.row, at.column) : "Point at a cell, or use the arrow keys."}
       </p>
       <div class="grid-canvas-body">
         <div
@@ -115,7 +115,7 @@ function Groups({ groups, rows, height }: Pick<GridProps, "groups" | "rows"> & {
   );
 }
 
-/** A pixel per cell; the style sheet makes it large without smoothing. */
+/** Draw one pixel per cell; the style sheet enlarges them without smoothing. */
 function draw(
   canvas: HTMLCanvasElement | null,
   rows: number,

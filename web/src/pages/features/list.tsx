@@ -5,10 +5,10 @@ import { Select } from "../../views/controls/view";
 import { context, feature as featureParam, filter, other, set } from "./params";
 import { chosenFeatures, counted } from "./words";
 
-/** The features, to choose one from. */
+/** The list of features. */
 export function FeatureList({ features, shown }: { features: readonly Feature[]; shown: string }) {
   const list = useRef<HTMLUListElement>(null);
-  // A link may open a feature far down the list; only the list is to scroll, not the page.
+  // A link may open a feature far down the list. Scroll the list, not the page.
   useLayoutEffect(() => {
     const box = list.current;
     const item = box?.querySelector<HTMLElement>("[aria-current]")?.parentElement;

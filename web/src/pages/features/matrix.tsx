@@ -23,7 +23,7 @@ const KINDS = [
   { value: "importance", title: "importance per component" },
 ] as const;
 
-/** All features against each other, or against the components. */
+/** The matrix of all features, or of features and components. */
 export function Matrix({ manifest, features, correlation, place }: Props) {
   const target = useRef<HTMLDivElement>(null);
   const kind = matrix.value;

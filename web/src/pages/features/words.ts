@@ -1,9 +1,9 @@
-// What is said of features, apart from how it looks.
+// Texts, filters and groups of features.
 
 import type { Feature } from "../../contract/generated";
 import { figure } from "../../views/chart/scale";
 
-/** The range that a causal pattern can give, in words. */
+/** Return the range of a feature in words. */
 export function rangeInWords({ low, high }: Pick<Feature, "low" | "high">): string {
   if (low !== null && low === high) return figure(low);
   if (low !== null && high !== null) return `${figure(low)} to ${figure(high)}`;
@@ -12,12 +12,12 @@ export function rangeInWords({ low, high }: Pick<Feature, "low" | "high">): stri
   return "any number";
 }
 
-/** Importance over all components: share of the variance that the embedding keeps. */
+/** Return the importance over all components. */
 export function totalImportance(feature: Pick<Feature, "importance">): number {
   return feature.importance.reduce((sum, share) => sum + share, 0);
 }
 
-/** Features whose name or words hold all words of a filter, of one set and context. */
+/** Return the features that pass the filters. */
 export function chosenFeatures(
   features: readonly Feature[],
   wanted: { filter: string; set: string; context: string },
@@ -31,7 +31,7 @@ export function chosenFeatures(
   });
 }
 
-/** Places of the features most correlated with one, strongest first, itself left out. */
+/** Return the places of the features most correlated with one, strongest first. */
 export function mostCorrelated(correlation: Float32Array, n: number, place: number, most: number): number[] {
   const size = (i: number) => Math.abs(correlation[place * n + i] as number);
   return Array.from({ length: n }, (_, i) => i)
@@ -40,13 +40,13 @@ export function mostCorrelated(correlation: Float32Array, n: number, place: numb
     .slice(0, most);
 }
 
-/** A signed number on a scale of six powers of ten below the largest: -1 to 1. */
+/** Map a signed number to -1 to 1 on a logarithmic scale of six powers of ten. */
 export function signedLog(value: number, most: number): number {
   if (value === 0 || most <= 0) return 0;
   return Math.sign(value) * Math.max(0, 1 + Math.log10(Math.abs(value) / most) / 6);
 }
 
-/** Titles of the features that can be chosen, and how many there are of each. */
+/** Return the options of a filter with their counts. */
 export function counted(values: readonly string[]): { value: string; title: string }[] {
   const counts = new Map<string, number>();
   for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
@@ -56,7 +56,7 @@ export function counted(values: readonly string[]): { value: string; title: stri
   ];
 }
 
-/** Runs of features that are taken from the same thing. */
+/** Return the runs of features with the same context. */
 export function groupsOf(features: readonly Pick<Feature, "context">[]): { title: string; count: number }[] {
   const groups: { title: string; count: number }[] = [];
   for (const { context } of features) {
@@ -67,7 +67,7 @@ export function groupsOf(features: readonly Pick<Feature, "context">[]): { title
   return groups;
 }
 
-/** Groups in their order, joined until every one but the last has `fewest` rows: room for its name. */
+/** Join small groups with the next until each but the last has `fewest` rows: room for its name. */
 export function sharedLines(groups: readonly { title: string; count: number }[], fewest: number): { title: string; count: number }[] {
   const lines: { title: string; count: number }[] = [];
   for (const { title, count } of groups) {

@@ -1,16 +1,16 @@
-// Which heads and prompts the page shows. Pure: the same link always shows the same.
+// Heads and prompts that the page shows. The same link always gives the same ones.
 
 import { generator, sample } from "../../state/random";
 
-/** A head beside the one that is viewed. */
+/** A head that is compared with the viewed one. */
 export interface Shown {
   row: number;
   distance: number;
-  /** Place among all other heads, 1 = nearest; 0 where it has none. */
+  /** Rank among all other heads, 1 = nearest; 0 if it has none. */
   rank: number;
 }
 
-/** Rows of each kind, none twice but the same-class ones. */
+/** Heads of each kind. A head is in one kind only, except for those of the same class. */
 export interface Chosen {
   near: Shown[];
   far: Shown[];
@@ -25,13 +25,13 @@ export interface Wanted {
   ranks: Uint32Array;
   /** 1 for heads that pass the filters. */
   passes: Uint8Array;
-  /** Heads that share a class with the ones viewed. */
+  /** Heads that share a class with the viewed heads. */
   mates: ReadonlySet<number>;
   counts: { near: number; far: number; same: number; random: number };
   seed: number;
 }
 
-/** Choose rows. Farthest ones come farthest first; random and same-class ones by distance. */
+/** Choose heads. The farthest come farthest first; random and same-class heads are sorted by distance. */
 export function chooseRows(request: Wanted): Chosen {
   const { order, distances, ranks, passes, mates, counts, seed } = request;
   const passing = order.filter((row) => passes[row] === 1);
@@ -49,7 +49,7 @@ export function chooseRows(request: Wanted): Chosen {
   const random = sample(
     passing.filter((row) => !taken.has(row)),
     counts.random,
-    // Another stream than the one that chooses class mates.
+    // Another random stream than that of the same-class heads.
     generator(seed + 1_000_003),
   );
   return {
@@ -60,7 +60,7 @@ export function chooseRows(request: Wanted): Chosen {
   };
 }
 
-/** Prompts to show: those chosen, else `n` of the viewable ones; seed 0 takes the first ones. */
+/** Return the chosen prompts, else `n` viewable ones; seed 0 takes the first. */
 export function choosePrompts(
   chosen: readonly number[],
   viewable: readonly number[],

@@ -2,10 +2,10 @@ import type { TaggedClass } from "../../data/classes";
 import { Citation } from "../../views/citation/view";
 import { ClassTag } from "../../views/class-tag/view";
 
-/** Classes of the head; folded out, what each source says and where sources disagree. */
+/** The classes of the head, with a list of the sources. */
 export function ClassList({ tagged }: { tagged: readonly TaggedClass[] }) {
   if (tagged.length === 0) {
-    return <p class="muted">No source and no score of this atlas puts this head in a class.</p>;
+    return <p class="muted">This head is in no class, by source or by score.</p>;
   }
   const cited = tagged.flatMap(({ tags }) => tags);
   return (

@@ -24,7 +24,7 @@ interface Props {
   viewable: readonly number[];
 }
 
-/** What is compared, how many of each, over which prompts. */
+/** Controls: metric, number of heads of each kind, filters, prompts. */
 export function Controls({ manifest, prompts, viewable }: Props) {
   const known = useResource(() => loadClasses(manifest), [manifest]);
   const deepest = Math.max(0, ...manifest.models.map((model) => model.n_layers - 1));
@@ -34,7 +34,7 @@ export function Controls({ manifest, prompts, viewable }: Props) {
   const current = metricOf(manifest, metric.value)?.name ?? "";
   return (
     <details class="panel" open={window.innerWidth > 640}>
-      <summary>What is shown</summary>
+      <summary>Heads and prompts shown</summary>
       <div class="head-controls">
       <div class="toolbar">
         <Select
@@ -83,7 +83,7 @@ export function Controls({ manifest, prompts, viewable }: Props) {
           Shuffle
         </button>
         <Many
-          label="Choose"
+          label="Choose prompts"
           none="any"
           values={promptsParam.value}
           options={viewable.flatMap((place) => {

@@ -6,12 +6,12 @@ import { HeadEffects } from "../../views/head-effects/view";
 import { WhenNear } from "../../views/near/view";
 import { Loaded } from "../../views/states/view";
 
-/** What the model loses without the head; nothing where the atlas holds no ablations. */
+/** Effects of ablating the head; nothing if the atlas has no ablations. */
 export function Effects({ manifest, row }: { manifest: Manifest; row: number }) {
   if (manifest.ablations === null) return null;
   return (
     <section aria-label="Ablation">
-      <h2>Without this head</h2>
+      <h2>Effect of ablating this head</h2>
       <WhenNear height={160}>{() => <Measured manifest={manifest} row={row} />}</WhenNear>
     </section>
   );

@@ -8,7 +8,7 @@ import { Loaded } from "../../views/states/view";
 
 const FEW = 8;
 
-/** The features by which a head differs most from all heads. */
+/** The features in which a head differs most from the other heads. */
 export function Features({ manifest, row }: { manifest: Manifest; row: number }) {
   const [all, setAll] = useState(false);
   const loaded = useResource(async () => {
@@ -17,7 +17,7 @@ export function Features({ manifest, row }: { manifest: Manifest; row: number })
   }, [manifest]);
   return (
     <section>
-      <h2>What makes it unusual</h2>
+      <h2>Most unusual features</h2>
       <Loaded resource={loaded} what="the features" height={200}>
         {({ features, means }) => {
           const unusual = featuresOfHead([...features], means, row);
@@ -27,11 +27,11 @@ export function Features({ manifest, row }: { manifest: Manifest; row: number })
                 <thead>
                   <tr>
                     <th>feature, mean over the prompts</th>
-                    <th class="number" title="Standard deviations of the heads from their mean">
+                    <th class="number" title="Distance from the mean of all heads, in standard deviations">
                       z
                     </th>
                     <th class="number" title="Share of heads with a smaller mean">
-                      above
+                      heads below
                     </th>
                   </tr>
                 </thead>

@@ -1,4 +1,4 @@
-// What the head page needs, fetched together.
+// Data of the head page.
 
 import type { DistanceMetric, Manifest } from "../../contract/generated";
 import type { TaggedClass } from "../../data/classes";
@@ -11,16 +11,16 @@ import {
   type DistanceBlock,
 } from "../../data/distances";
 
-/** Distances of the viewed heads to all, and how they rank. */
+/** Distances of the viewed heads to all heads, with ranks. */
 export interface Neighbours {
   /** The viewed head first, then those that were added to it. */
   query: readonly number[];
   distances: Float32Array;
   order: number[];
   ranks: Uint32Array;
-  /** Rows of the head's layer; null where several heads are asked for. */
+  /** Distance rows of the head's layer; null if there are several viewed heads. */
   block: DistanceBlock | null;
-  /** Heads whose distances are known, the nearest ones; null where all are. */
+  /** Number of nearest heads with known distances; null if all are known. */
   nNearest: number | null;
 }
 
@@ -39,7 +39,7 @@ export async function loadNeighbours(
   return { query, distances, order, ranks: ranks(order, manifest.n_heads), block, nNearest: metric.n_nearest };
 }
 
-/** Heads that share a class with at least one of the viewed heads. */
+/** Return the heads that share a class with a viewed head. */
 export function classMates(
   byHead: ReadonlyMap<number, TaggedClass[]>,
   query: readonly number[],

@@ -1,4 +1,4 @@
-// Loaded apart from the head page, since it brings the code for 3-D along.
+// A module of its own, so that the head page loads without the code for 3-D.
 
 import { useMemo } from "preact/hooks";
 import type { Placed } from "../../data/projections";
@@ -15,7 +15,7 @@ interface Props {
   onPick: (point: number) => void;
 }
 
-/** A small view in three dimensions: the head is named, its nearest are selected. */
+/** A small 3-D view in which the head is named and its nearest heads are selected. */
 export function Place3d({ placed, marked, colour, describe, onPick }: Props) {
   const { x, y, z, n } = placed;
   const axes = useMemo<PointAxis[]>(

@@ -13,10 +13,10 @@ import { HeadMap } from "../../views/head-map/view";
 import { NONE } from "../../views/palette/api";
 import { Empty, Loaded } from "../../views/states/view";
 
-/** Which projection is shown; empty is the one in three dimensions that keeps most neighbours. */
+/** Projection; empty is the 3-D one with the highest trustworthiness. */
 export const projection = param("projection", text, "");
 
-/** Where the head lies in a projection, with its ten nearest heads. */
+/** The head and its ten nearest heads in a projection. */
 export function Place({ manifest, row }: { manifest: Manifest; row: number }) {
   const options = manifest.projections.filter((projection) => projection.scope === "all");
   const chosen =
@@ -25,7 +25,7 @@ export function Place({ manifest, row }: { manifest: Manifest; row: number }) {
     mostTrustworthy(options);
   return (
     <section>
-      <h2>Place among the heads</h2>
+      <h2>Position among all heads</h2>
       {chosen ? (
         <>
           <Select
@@ -101,7 +101,7 @@ interface InSpaceProps {
   onPick: (point: number) => void;
 }
 
-/** In three dimensions; the code for that is fetched when it is needed. */
+/** A 3-D projection. Its code is loaded when it is shown. */
 function InSpace(props: InSpaceProps) {
   const module = useResource(() => import("./place-3d"), []);
   return (

@@ -5,16 +5,16 @@ import { numberColour } from "../../views/palette/palette";
 import type { RowHead } from "../../views/pattern-rows/api";
 import { like } from "./params";
 
-/** A head of the rows with what is said in front of its patterns. */
+/** A row of patterns: the head, and the numbers shown in front of it. */
 export interface InfoRow extends RowHead {
   distance: number;
   /** 1 = nearest; 0 for the viewed heads. */
   rank: number;
-  /** Distance by the largest distance of any head, 0 to 1. */
+  /** Distance divided by the largest distance, 0 to 1. */
   share: number;
-  /** Among other pairs of heads of the same two layers, 0 to 100. */
+  /** Percentile of the distance among pairs of heads of the same two layers, 0 to 100. */
   percentile: number | null;
-  /** Among pairs as far apart in depth. */
+  /** Percentile among pairs of heads that are as far apart in depth. */
   depth: number | null;
 }
 
@@ -26,7 +26,7 @@ interface Props {
   first: boolean;
 }
 
-/** Name, distance with colour, rank, percentile, classes, and a switch to look for such heads. */
+/** Name, distance, rank, percentile and classes of a head, and a checkbox "find heads like this too". */
 export function RowInfo({ one, total, byHead, first }: Props) {
   const tagged = byHead.get(one.row) ?? [];
   return (
@@ -47,7 +47,7 @@ export function RowInfo({ one, total, byHead, first }: Props) {
           </div>
           {one.percentile === null ? null : (
             <div class="muted" title={explain(one)}>
-              null percentile {percent(one.percentile)}
+              percentile among pairs of these two layers: {percent(one.percentile)}
             </div>
           )}
           <label class="row-like" data-export="no">
@@ -81,9 +81,9 @@ function percent(value: number): string {
 
 function explain({ percentile, depth }: InfoRow): string {
   const lines = [
-    `${percent(percentile ?? 0)} of the other pairs of heads of the same two layers are nearer; 50 % is chance.`,
+    `${percent(percentile ?? 0)} of the other pairs of heads from the same two layers have a smaller distance. Around 50 % means that this pair is no nearer than pairs of these layers usually are.`,
   ];
-  if (depth !== null) lines.push(`Of pairs of the same models as far apart in depth, ${percent(depth)} are nearer.`);
+  if (depth !== null) lines.push(`Of all pairs of heads of these models that are as far apart in depth, ${percent(depth)} have a smaller distance.`);
   return lines.join("\n");
 }
 

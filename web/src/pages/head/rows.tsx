@@ -25,10 +25,10 @@ interface Props {
   prompts: readonly { place: number; prompt: Prompt }[];
 }
 
-/** Quantiles of many models are large; they only refine what hover shows, so may be missing. */
+/** Models up to which quantiles by depth are loaded: they are large, and only a tooltip shows them. */
 const MOST_MODELS = 24;
 
-/** The rows of patterns: this head, nearest, farthest, same class, random. */
+/** The rows of patterns: this head, then nearest, same-class, random and farthest heads. */
 export function Rows(props: Props) {
   const { manifest, query } = props;
   const current = metricOf(manifest, metric.value);
@@ -134,10 +134,10 @@ function groupsOf(props: ReadyProps, chosen: ReturnType<typeof chooseRows>): Row
           ? depthPercentile(manifest, quantiles, query[0] as number, row, distance)
           : null,
     }));
-  const none = "No head passes the filters.";
-  // Where only the nearest heads are known, none of them is far, and a draw among them is not random.
+  const none = "No head matches the filters.";
+  // With the nearest heads only, none is far, and a sample of them is not random.
   const nearest = neighbours.nNearest;
-  const few = nearest === null ? none : `This atlas keeps the distances of the nearest ${nearest} heads only.`;
+  const few = nearest === null ? none : `This atlas has the distances of the nearest ${nearest} heads only.`;
   const own = query.map((row) => ({
     row,
     head: headName(manifest, row),
@@ -152,13 +152,13 @@ function groupsOf(props: ReadyProps, chosen: ReturnType<typeof chooseRows>): Row
   return [
     { key: "this", title: query.length > 1 ? "These heads" : "This head", heads: own },
     ...wanted(near.value, "near", "Nearest", "", chosen.near),
-    ...wanted(same.value, "same", "Same class", "at random among class mates", chosen.same, "No other head of the atlas that passes the filters shares a class with it."),
+    ...wanted(same.value, "same", "Same class", "a random sample", chosen.same, "No other head that matches the filters shares a class with it."),
     ...wanted(random.value, "random", "Random", "", nearest === null ? chosen.random : [], few),
     ...wanted(far.value, "far", "Farthest", "", nearest === null ? chosen.far : [], few),
   ];
 }
 
-/** All heads by distance, as CSV. */
+/** Return all heads by distance, as CSV. */
 function table(manifest: Manifest, { order, distances, ranks }: Neighbours): string {
   const rows = order.map((row) => [headName(manifest, row), distances[row] ?? null, ranks[row] ?? null]);
   return csv(["head", "distance", "rank"], rows);

@@ -5,7 +5,7 @@ import { Strip } from "../../views/own-value/strip";
 import { percentileOf } from "../../views/own-value/bins";
 import { Empty, Loaded } from "../../views/states/view";
 
-/** Behaviour scores of a head beside those of all heads. */
+/** Behaviour scores of a head, in the distribution of all heads. */
 export function Scores({ manifest, row }: { manifest: Manifest; row: number }) {
   const heads = useResource(() => loadHeads(manifest), [manifest]);
   if (manifest.scores.length === 0) {

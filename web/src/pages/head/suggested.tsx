@@ -7,7 +7,7 @@ import { HeadLink } from "../../views/head-link/view";
 import { Loaded } from "../../views/states/view";
 import { highestRow, reason } from "./unknown";
 
-/** In place of a head: what is wrong with the name, and heads to begin with. */
+/** Shown instead of a head: the problem with the name, and heads to start with. */
 export function Suggested({ manifest }: { manifest: Manifest }) {
   const heads = useResource(() => loadHeads(manifest), [manifest]);
   return (
@@ -15,8 +15,8 @@ export function Suggested({ manifest }: { manifest: Manifest }) {
       <h1>{head.value === "" ? "Choose a head" : `${head.value} is not in this atlas`}</h1>
       <p>
         {head.value === "" ? "" : `${reason(manifest, head.value)} `}
-        Type a name, class or behaviour in the field above, or begin with the head of the highest score
-        of each model:
+        Type a name, class or behaviour into the search field, or start with one of these heads, which have the
+        highest score in their model:
       </p>
       <Loaded resource={heads} what="the scores" height={160}>
         {(loaded) => <Highest manifest={manifest} heads={loaded} />}
@@ -38,7 +38,7 @@ function Highest({ manifest, heads }: { manifest: Manifest; heads: Heads }) {
     );
   }
   return (
-    <div class="head-suggested" role="region" tabIndex={0} aria-label="Heads to begin with">
+    <div class="head-suggested" role="region" tabIndex={0} aria-label="Heads to start with">
       <table>
         <thead>
           <tr>

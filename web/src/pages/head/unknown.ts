@@ -1,18 +1,18 @@
-// What to say, and offer, where a name means no head of the atlas.
+// Help for a name that is not a head of the atlas.
 
 import type { Manifest, Model } from "../../contract/generated";
 import { parseHead } from "../../data/heads";
 
-/** Why a name means no head of the atlas. */
+/** Say why a name is not a head of the atlas. */
 export function reason(manifest: Manifest, text: string): string {
   const name = parseHead(text);
-  if (!name) return "Names are written model:L5:H3.";
+  if (!name) return "Write a head as model:L5:H3.";
   const model = manifest.models.find((model) => model.name === name.model);
-  if (!model) return `It holds ${manifest.models.map((model) => model.name).join(", ")}.`;
+  if (!model) return `The atlas holds ${manifest.models.map((model) => model.name).join(", ")}.`;
   return `${model.name} has layers 0 to ${model.n_layers - 1} with heads 0 to ${model.n_heads - 1}.`;
 }
 
-/** Row of the model's head with the largest finite value; null of none. */
+/** Return the row of the model's head with the largest finite value; null if there is none. */
 export function highestRow(values: ArrayLike<number>, model: Model): number | null {
   let best: number | null = null;
   for (let row = model.first_row; row < model.first_row + model.n_layers * model.n_heads; row++) {

@@ -8,7 +8,7 @@ import { useResource } from "../../state/resource";
 import { link } from "../../state/url";
 import { Loaded } from "../../views/states/view";
 
-/** Columns of features that are fetched without being asked for. */
+/** Features shown at first: each is a file. */
 const FEW = 8;
 
 interface Props {
@@ -17,7 +17,7 @@ interface Props {
   prompt: number;
 }
 
-/** Values of features of this pattern, beside all patterns, in words. */
+/** Features of this pattern, compared with all patterns. */
 export function PatternFeatures({ manifest, row, prompt }: Props) {
   const [all, setAll] = useState(false);
   const loaded = useResource(
@@ -36,8 +36,8 @@ export function PatternFeatures({ manifest, row, prompt }: Props) {
   );
   return (
     <section>
-      <h2>Its features</h2>
-      <p class="muted">Those in which the head is most unusual, on this pattern.</p>
+      <h2>Features of this pattern</h2>
+      <p class="muted">The features in which the head is most unusual, and their values on this pattern.</p>
       <Loaded resource={loaded} what="the features" height={180}>
         {({ values, total }) => (
           <>
@@ -59,7 +59,7 @@ export function PatternFeatures({ manifest, row, prompt }: Props) {
                       % of all patterns.
                     </>
                   ) : (
-                    "was not finite."
+                    "is not finite."
                   )}{" "}
                   <span class="muted">Large: {feature.large}.</span>
                 </li>

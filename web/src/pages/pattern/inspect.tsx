@@ -25,7 +25,7 @@ const cellCodec: Codec<Cell | null> = {
 };
 /** The locked cell, `query-key`. */
 const cell = param("cell", cellCodec, null);
-/** What shades the tokens: where the query looks, or who looks at the key. */
+/** Shading of the tokens: weights of the query, or weights on the key. */
 const shade = param("shade", choice("query", "key"), "query");
 
 interface Props {
@@ -36,7 +36,7 @@ interface Props {
   promptId: string;
 }
 
-/** Matrix, readout, tokens and the enlarged surroundings, all showing one cell. */
+/** Matrix, description, tokens and enlarged part, all of one cell. */
 export function Inspect({ pattern, tokens, bos, name, promptId }: Props) {
   const [hovered, setHovered] = useState<Cell | null>(null);
   const picture = useRef<HTMLDivElement>(null);
@@ -45,7 +45,7 @@ export function Inspect({ pattern, tokens, bos, name, promptId }: Props) {
   const locked = cell.value && cell.value.query < n ? cell.value : null;
   const active = locked ?? hovered;
   const token = (place: number) => (bos && place === 0 ? "BOS" : tokenLabel(tokens[place] ?? ""));
-  const readout = active ? describe(pattern, active, token) : "Hover or click a cell; arrows move it.";
+  const readout = active ? describe(pattern, active, token) : "Hover over a cell, or click it to lock it; arrow keys move the lock.";
   return (
     <section class="pattern-inspect" ref={picture}>
       <div class="toolbar pattern-bar" data-export="no">
@@ -54,8 +54,8 @@ export function Inspect({ pattern, tokens, bos, name, promptId }: Props) {
           label="Tokens show"
           value={shade.value}
           options={[
-            { value: "query", title: "where the query looks" },
-            { value: "key", title: "who looks at the key" },
+            { value: "query", title: "weights of the query" },
+            { value: "key", title: "weights on the key" },
           ]}
           onChange={shade.set}
         />
@@ -105,7 +105,7 @@ function same(a: Cell, b: Cell): boolean {
   return a.query === b.query && a.key === b.key;
 }
 
-/** The key that a query attends to most; without the first token where that is hidden. */
+/** Return the key with the largest weight; the first token is skipped where it is hidden. */
 function strongest(pattern: Pattern, query: number): Cell {
   let best = query === 0 ? 0 : sink.value === "hidden" ? 1 : 0;
   for (let key = best; key <= query; key++) {
@@ -114,7 +114,7 @@ function strongest(pattern: Pattern, query: number): Cell {
   return { query, key: best };
 }
 
-/** Brightness of every token by the active row or column. */
+/** Return the shade of every token by the active row or column. */
 function shadesOf(pattern: Pattern, active: Cell | null): Float32Array {
   const shades = new Float32Array(pattern.n);
   if (!active) return shades;
@@ -136,7 +136,7 @@ function describe(pattern: Pattern, at: Cell, token: (place: number) => string):
   for (let key = 0; key <= at.query; key++) if (weightAt(pattern, at.query, key) > weight) larger++;
   const back = at.query - at.key;
   const distance = back === 0 ? "itself" : `${back} back`;
-  return `Query ${at.query} ‘${token(at.query)}’ puts ${percent(weight)} on key ${at.key} ‘${token(at.key)}’ (${distance}), its ${larger === 0 ? "" : `${ordinal(larger + 1)} `}largest of ${at.query + 1}.`;
+  return `Query ${at.query} ‘${token(at.query)}’ attends with ${percent(weight)} to key ${at.key} ‘${token(at.key)}’ (${distance}), its ${larger === 0 ? "" : `${ordinal(larger + 1)} `}largest of ${at.query + 1}.`;
 }
 
 function ordinal(n: number): string {
@@ -144,22 +144,22 @@ function ordinal(n: number): string {
   return `${n}${tail}`;
 }
 
-/** The pattern in plain words. */
+/** A summary of the pattern in words. */
 function Words({ pattern }: { pattern: Pattern }) {
   const all = summarise(pattern);
   if (!Number.isFinite(all.first)) return null;
   const share = (value: number) => `${(100 * value).toFixed(0)} %`;
   return (
     <p class="pattern-words">
-      In words: of an average query, {share(all.first)} goes to the first token, {share(all.self)} to itself,{" "}
-      {share(all.previous)} to the token before, {share(all.near)} to those 2 to 8 back, {share(all.far)} farther
-      back. {Number.isFinite(all.reach) ? `Without the first token it looks ${all.reach.toFixed(1)} tokens back on average. ` : ""}
-      A row has {all.entropy.toFixed(1)} bits of entropy.
+      On average, a query attends with {share(all.first)} to the first token, {share(all.self)} to itself,{" "}
+      {share(all.previous)} to the token before, {share(all.near)} to tokens 2 to 8 back, and {share(all.far)} to tokens
+      farther back. {Number.isFinite(all.reach) ? `Without the first token, the mean distance is ${all.reach.toFixed(1)} tokens. ` : ""}
+      The mean entropy of a row is {all.entropy.toFixed(1)} bits.
     </p>
   );
 }
 
-/** All weights above what a byte can tell from nothing, as CSV. */
+/** Return all weights whose byte is not 0, as CSV. */
 function table(pattern: Pattern, tokens: readonly string[]): string {
   const rows: (string | number)[][] = [];
   for (let query = 0; query < pattern.n; query++) {
@@ -171,7 +171,7 @@ function table(pattern: Pattern, tokens: readonly string[]): string {
   return csv(["query", "key", "query token", "key token", "weight"], rows);
 }
 
-/** Side of the matrix: what the page leaves, at most 560 pixels. */
+/** Side of the matrix: the free space of the page, at most 560 pixels. */
 function useSide(place: { current: HTMLElement | null }): number {
   const [side, setSide] = useState(480);
   useEffect(() => {

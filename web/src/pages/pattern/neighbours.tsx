@@ -17,7 +17,7 @@ interface Props {
   promptId: string;
 }
 
-/** The patterns on the same prompt that are nearest in the embedding. */
+/** The nearest patterns on the same prompt, in the embedding. */
 export function Neighbours({ manifest, row, prompt, promptId }: Props) {
   const loaded = useResource(async () => {
     const points = await loadPromptPoints(manifest, prompt);

@@ -1,10 +1,10 @@
-// Axes that the link asks for.
+// The axes in the link.
 
 import type { PointAxis } from "../../views/points-3d/api";
 import type { PointColumn } from "./columns";
 import { x, y, z } from "./params";
 
-/** Columns of the axes, two or three; what the link leaves out or misspells is filled in. */
+/** Return the columns of the two or three axes. Unknown ones are replaced by the usual ones. */
 export function chosenAxes(columns: readonly PointColumn[], word: string): string[] {
   const numeric = columns.filter((column) => column.numeric);
   const known = (id: string) => numeric.some((column) => column.id === id);

@@ -17,7 +17,7 @@ interface ColumnSelectProps {
   onChange: (id: string) => void;
 }
 
-/** Controls above the picture, folded away where there is little room. */
+/** Controls above the picture, closed at first on narrow screens. */
 export function Bar({ children }: { children: ComponentChildren }) {
   const [open] = useState(!window.matchMedia("(max-width: 640px)").matches);
   return (
@@ -28,7 +28,7 @@ export function Bar({ children }: { children: ComponentChildren }) {
   );
 }
 
-/** A choice of a column, by groups. */
+/** A select box of columns, by groups. */
 export function ColumnSelect({ label, value, columns, none, onChange }: ColumnSelectProps) {
   const groups = [...new Set(columns.map((column) => column.group))];
   return (
@@ -52,7 +52,7 @@ export function ColumnSelect({ label, value, columns, none, onChange }: ColumnSe
   );
 }
 
-/** The columns of the axes; the third may be none. */
+/** Select boxes of the axes; the third may be none. */
 export function AxisSelects({ columns, ids }: { columns: readonly PointColumn[]; ids: readonly string[] }) {
   const numeric = columns.filter((column) => column.numeric);
   return (
@@ -64,7 +64,7 @@ export function AxisSelects({ columns, ids }: { columns: readonly PointColumn[];
   );
 }
 
-/** Which heads are shown. */
+/** Filters of the heads. */
 export function HeadFilters({ manifest, base }: { manifest: Manifest; base: Base }) {
   const deepest = Math.max(...manifest.models.map((model) => model.n_layers)) - 1;
   const [from, to] = layers.value ?? [0, deepest];
@@ -116,7 +116,7 @@ const SLIDERS = [
   { param: params.restOpacity, title: "Opacity, not selected", low: 0, high: 1, step: 0.02 },
 ] as const;
 
-/** How points are drawn. */
+/** Size and opacity of the points. */
 export function PointStyling({ children }: { children?: ComponentChildren }) {
   return (
     <details class="control many" onToggle={(event) => keepInside(event.currentTarget)}>
@@ -144,7 +144,7 @@ export function PointStyling({ children }: { children?: ComponentChildren }) {
   );
 }
 
-/** Whether the picture is flat. */
+/** Checkbox for 2-D. */
 export function FlatCheck() {
   return (
     <Check

@@ -1,4 +1,4 @@
-// What both pages of points load first.
+// Data that both pages of points load first.
 
 import type { HeadClass, Manifest, Prompt } from "../../contract/generated";
 import { loadClasses, loadClassesByHead, rowsOfClasses, type TaggedClass } from "../../data/classes";
@@ -22,7 +22,7 @@ export async function loadBase(manifest: Manifest): Promise<Base> {
   return { heads, prompts, classes, byHead };
 }
 
-/** 1 for each head that the filters let through; null for no filter. */
+/** Return 1 for each head that passes the filters; null without a filter. */
 export function filteredHeads(
   manifest: Manifest,
   base: Base,
@@ -36,20 +36,20 @@ export function filteredHeads(
   });
 }
 
-/** Both of two masks; null shows all. */
+/** Combine two masks by "and"; null passes all. */
 export function both(a: Uint8Array | null, b: Uint8Array | null): Uint8Array | null {
   if (!a || !b) return a ?? b;
   return a.map((passes, i) => passes & (b[i] as number));
 }
 
-/** 1 for each pattern on a prompt whose patterns can be seen. */
+/** Return 1 for each pattern on a viewable prompt. */
 export function perPrompt(prompts: readonly Prompt[], nHeads: number): Uint8Array {
   const all = new Uint8Array(prompts.length * nHeads);
   prompts.forEach((prompt, i) => prompt.viewable && all.fill(1, i * nHeads, (i + 1) * nHeads));
   return all;
 }
 
-/** A mask of heads for all patterns. */
+/** Repeat a mask of heads for all prompts. */
 export function perPattern(mask: Uint8Array | null, nPrompts: number): Uint8Array | null {
   if (!mask) return null;
   const all = new Uint8Array(mask.length * nPrompts);

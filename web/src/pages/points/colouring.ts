@@ -3,7 +3,7 @@
 import { useResource } from "../../state/resource";
 import type { PointColumn } from "./columns";
 
-/** Load a column's colouring; the last one stays until the next is there. */
+/** Load the colouring of a column. The last one is shown until the next is loaded. */
 export function useColouring(columns: readonly PointColumn[], id: string) {
   return useResource(
     async () => ({ id, colouring: await (columns.find((column) => column.id === id) as PointColumn).load() }),

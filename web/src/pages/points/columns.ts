@@ -1,4 +1,4 @@
-// What points can be placed and coloured by.
+// Columns that points can be placed and coloured by.
 
 import { NO_CODE } from "../../contract/columns";
 import type { Manifest, Prompt } from "../../contract/generated";
@@ -8,20 +8,20 @@ import { loadFeatures, loadHeadMeans } from "../../data/features";
 import { loadComponent, loadPointFeature } from "../../data/points";
 import { amounts, palette, type Amounts, type Categories, type Colouring } from "../../views/points-3d/colours";
 
-/** A column; its numbers are fetched when it becomes an axis or a colour. */
+/** A column. Its numbers are fetched when it becomes an axis or a colour. */
 export interface PointColumn {
-  /** What a link holds. */
+  /** Name in links. */
   id: string;
   title: string;
   group: string;
   /** Axes of one unit keep their proportions. */
   unit: string;
-  /** Whether it holds numbers, and so can be an axis. */
+  /** Whether it holds numbers, so that it can be an axis. */
   numeric: boolean;
   load: () => Promise<Colouring>;
 }
 
-/** Columns of heads: their row is the head's. */
+/** Return the columns of heads: one value per head. */
 export function headColumns(manifest: Manifest, heads: Heads): PointColumn[] {
   return [
     ...ofHeads(manifest, heads, (colouring) => colouring),
@@ -39,7 +39,7 @@ export function headColumns(manifest: Manifest, heads: Heads): PointColumn[] {
   ];
 }
 
-/** Columns of patterns: row prompt * H + head. */
+/** Return the columns of patterns: the value of head h on prompt p is in row p * H + h. */
 export function patternColumns(manifest: Manifest, heads: Heads, prompts: readonly Prompt[]): PointColumn[] {
   const { n_prompts: nPrompts } = manifest.points;
   const repeat = (colouring: Colouring): Colouring =>
@@ -167,7 +167,7 @@ function categories(title: string, codes: ArrayLike<number>, labels: readonly st
   return { kind: "categories", title, codes, labels, colours: palette(labels.length), none: none || "none" };
 }
 
-/** Amounts of a small whole range: colours reach to the very ends. */
+/** Amounts whose colours span the whole range from 0. */
 function spanned(title: string, values: Float32Array): Amounts {
   let high = 0;
   for (const value of values) high = Math.max(high, value);
@@ -180,7 +180,7 @@ function repeated<T extends ArrayLike<number>>(values: T, times: number): Float3
   return all;
 }
 
-/** Mean over the prompts, head by head, of what is finite; NaN where nothing is. */
+/** Return the mean over the prompts for every head, of finite values; NaN if there are none. */
 export function meanOverPrompts(all: Float32Array, nHeads: number): Float32Array {
   const sums = new Float64Array(nHeads);
   const counts = new Uint32Array(nHeads);
@@ -193,14 +193,14 @@ export function meanOverPrompts(all: Float32Array, nHeads: number): Float32Array
   return Float32Array.from(sums, (sum, head) => sum / (counts[head] as number));
 }
 
-/** Column that the link colours by; else by class where heads have one, else the first. */
+/** Return the column to colour by: that of the link, else the class, else the first. */
 export function colourColumn(columns: readonly PointColumn[], asked: string, byClass: boolean): string {
   const known = (id: string) => columns.some((column) => column.id === id);
   if (known(asked)) return asked;
   return byClass && known("class") ? "class" : (columns[0]?.id ?? "");
 }
 
-/** The next or previous column to colour by, around the ends. */
+/** Return the next or previous column, in a circle. */
 export function cycled(columns: readonly PointColumn[], id: string, by: number): string {
   const at = columns.findIndex((column) => column.id === id);
   const next = columns[(((at + by) % columns.length) + columns.length) % columns.length];

@@ -4,14 +4,14 @@ import { choice, flag, list, number, text, type Codec } from "../../state/codecs
 import { change, param, type Setting } from "../../state/url";
 import { colour } from "../../state/params";
 
-/** Columns of the axes; empty is the page's own choice, `none` as third leaves it out. */
+/** Columns of the axes; empty is the default; `none` as the third gives two axes. */
 export const x = param("x", text, "");
 export const y = param("y", text, "");
 export const z = param("z", text, "");
-/** A stored projection, as `projectionId` names it, instead of the axes. */
+/** Id of a stored projection, used instead of axes. */
 export const projection = param("projection", text, "");
 export const dimensions = param("dim", choice("3", "2"), "3");
-/** Where the eye is. */
+/** Position of the camera. */
 export const view = param("view", text, "");
 /** Labels that the legend hides. */
 export const hidden = param("hide", list(text), []);
@@ -29,12 +29,12 @@ export const opacity = param("opacity", number(0.02, 1), 1);
 /** Of the points outside of the selection. */
 export const restSize = param("rest-size", number(1, 24), 3);
 export const restOpacity = param("rest", number(0, 1), 0.25);
-/** Only patterns that can be seen. */
+/** Whether only viewable patterns are shown. */
 export const kept = param("kept", flag, false);
 /** Selected points, as `writePicked` writes them. */
 export const picked = param("picked", text, "");
 
-/** Colour by another column; what the legend hid belonged to the last one. */
+/** Colour by another column, and clear the filters of the legend. */
 export function colourBy(id: string, ...more: Setting[]): void {
   change([colour.to(id), hidden.to([]), low.to(null), high.to(null), ...more]);
 }

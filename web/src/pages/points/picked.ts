@@ -1,9 +1,9 @@
-// A selection as text for a link: gaps between the numbers of the points, as bytes in base 64.
+// A selection as text for a link: the gaps between the selected points, as bytes in base 64.
 
-/** Longest text; some servers refuse longer addresses. */
+/** Longest text: some servers refuse longer addresses. */
 export const MOST = 6000;
 
-/** Selected points as text; null if it is too long for a link. */
+/** Write selected points as text; null if it is too long for a link. */
 export function writePicked(mask: Uint8Array | null): string | null {
   if (!mask) return "";
   let bytes = "";
@@ -12,7 +12,7 @@ export function writePicked(mask: Uint8Array | null): string | null {
     if (mask[point] === 0) continue;
     let gap = point - last - 1;
     last = point;
-    // Seven bits to a byte, the highest tells that more follow.
+    // Seven bits per byte; the highest bit means that more follow.
     for (; gap >= 128; gap = Math.floor(gap / 128)) bytes += String.fromCharCode(128 | (gap % 128));
     bytes += String.fromCharCode(gap);
     if (bytes.length > MOST) return null;
@@ -21,7 +21,7 @@ export function writePicked(mask: Uint8Array | null): string | null {
   return text.length > MOST ? null : text;
 }
 
-/** Read what `writePicked` wrote; points beyond the last are left out; null for none. */
+/** Read the text of `writePicked`; null for no points. Points beyond the last are dropped. */
 export function readPicked(text: string, n: number): Uint8Array | null {
   if (text === "" || !/^[\w-]+$/.test(text)) return null;
   let bytes: string;
@@ -50,7 +50,7 @@ export function readPicked(text: string, n: number): Uint8Array | null {
   return mask.includes(1) ? mask : null;
 }
 
-/** Numbers of the points of a mask. */
+/** Return the numbers of the points in a mask. */
 export function pointsOf(mask: Uint8Array): Uint32Array {
   const points: number[] = [];
   mask.forEach((chosen, point) => {

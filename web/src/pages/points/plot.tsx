@@ -1,4 +1,4 @@
-// The picture with its legend and selection: the same on both pages of points.
+// The picture with legend and selection, for both pages of points.
 
 import { useMemo, useRef } from "preact/hooks";
 import type { ComponentChildren } from "preact";
@@ -19,10 +19,10 @@ interface PlotProps {
   n: number;
   axes: readonly PointAxis[];
   colouring: Colouring;
-  /** Column that it is coloured by now. */
+  /** Id of the column that colours the points. */
   colourId: string;
   columns: readonly PointColumn[];
-  /** 1 for each point that the filters let through; null is all. */
+  /** 1 for each point that passes the filters; null is all. */
   passing: Uint8Array | null;
   labels: readonly PointLabel[];
   label: string;
@@ -32,14 +32,14 @@ interface PlotProps {
   onClick?: (point: number) => void;
   /** Titles and values that name a point in a table. */
   naming: { titles: readonly string[]; of: (point: number) => readonly (string | number)[] };
-  /** Links that take the selection elsewhere. */
+  /** Links for the selection. */
   actions?: (points: Uint32Array) => ComponentChildren;
 }
 
-/** Most selected points that links are offered for. */
+/** Most selected points for which links are shown. */
 const ACTIONS = 64;
 
-/** What the colour says of a point, in words. */
+/** Describe the colour of a point in words. */
 export function sayColour(colouring: Colouring, point: number): string {
   if (colouring.kind === "amounts") return `${colouring.title} ${short(colouring.values[point] ?? null)}`;
   return `${colouring.title}: ${colouring.labels[colouring.codes[point] ?? -1] ?? colouring.none}`;
@@ -66,7 +66,7 @@ export function Plot(props: PlotProps) {
     { key: "C", title: "colour by the column before", run: () => cycle(-1) },
     {
       key: "v",
-      title: "select all of this point's category",
+      title: "select all points of this category",
       run: (point) => point !== null && selection.change(alike(colouring, point, shown, n), "replace"),
     },
   ];
@@ -130,13 +130,13 @@ export function Plot(props: PlotProps) {
           <>
             <strong>{selection.count.toLocaleString("en")} selected</strong>
             <button type="button" onClick={() => selection.change(new Uint32Array(), "replace")}>
-              Select nothing
+              Clear selection
             </button>
-            {selection.linked ? null : <span class="muted">too many for the link: save them as CSV or JSON</span>}
+            {selection.linked ? null : <span class="muted">too many points for a link; save them as CSV or JSON</span>}
             {points ? props.actions?.(points) : null}
           </>
         ) : (
-          <span class="muted">Nothing selected: CSV and JSON hold all points shown.</span>
+          <span class="muted">Nothing is selected: CSV and JSON contain all points shown.</span>
         )}
         <ExportMenu
           target={() => frame.current}
@@ -167,7 +167,7 @@ export function Plot(props: PlotProps) {
   );
 }
 
-/** Points that are shown and of the same category; for amounts, within a twentieth of the range. */
+/** Return the shown points of the same category; for amounts, those within a twentieth of the range. */
 function alike(colouring: Colouring, point: number, shown: Uint8Array | null, n: number): Uint32Array {
   const points: number[] = [];
   const near =
@@ -189,5 +189,5 @@ function describe(n: number, shown: Uint8Array | null, axes: readonly PointAxis[
     else missing += 1;
   }
   const all = `${count.toLocaleString("en")} of ${n.toLocaleString("en")} points`;
-  return missing === 0 ? `${all}.` : `${all}; ${missing.toLocaleString("en")} have no place on these axes.`;
+  return missing === 0 ? `${all}.` : `${all}; ${missing.toLocaleString("en")} have no value on these axes.`;
 }

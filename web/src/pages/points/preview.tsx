@@ -18,17 +18,17 @@ import "./points.css";
 interface PreviewProps {
   manifest: Manifest;
   base: Base;
-  /** What the colour says of it: "layer 5". */
+  /** The colour in words: "layer 5". */
   colourText: string;
 }
 
-/** Address of the page of a pattern. */
+/** Return the link to a pattern. */
 export function patternLink(manifest: Manifest, base: Base, row: number, prompt: number): string {
   const id = base.prompts[prompt] ? shortId(base.prompts[prompt]) : "";
   return link("pattern", headParam.to(headName(manifest, row)), promptParam.to(id));
 }
 
-/** The value once it has been the same for a moment: what the cursor rushes over is not loaded. */
+/** The value once it has not changed for a moment, so that points passed quickly are not loaded. */
 function useSettled<T>(value: T, milliseconds: number): T {
   const [settled, setSettled] = useState(value);
   useEffect(() => {
@@ -38,7 +38,7 @@ function useSettled<T>(value: T, milliseconds: number): T {
   return settled;
 }
 
-/** A pattern as it is. */
+/** The preview of a pattern. */
 export function PatternPreview({ manifest, base, colourText, point }: PreviewProps & { point: number }) {
   const { head, prompt } = ofPoint(manifest, point);
   const name = headName(manifest, head);
@@ -60,7 +60,7 @@ export function PatternPreview({ manifest, base, colourText, point }: PreviewPro
         </a>
       ) : (
         <>
-          <div class="muted">The pattern on this prompt is not kept; the head on other prompts:</div>
+          <div class="muted">This pattern is not stored. Patterns of the head on other prompts:</div>
           <Pictures manifest={manifest} base={base} row={head} most={3} />
         </>
       )}
@@ -68,7 +68,7 @@ export function PatternPreview({ manifest, base, colourText, point }: PreviewPro
   );
 }
 
-/** A head with its classes and some of its patterns. */
+/** The preview of a head: classes and some patterns. */
 export function HeadPreview({ manifest, base, colourText, row }: PreviewProps & { row: number }) {
   const classes = base.byHead.get(row) ?? [];
   return (
@@ -87,7 +87,7 @@ export function HeadPreview({ manifest, base, colourText, row }: PreviewProps & 
   );
 }
 
-/** Patterns of a head on the first prompts that can be seen. */
+/** Patterns of a head on the first viewable prompts. */
 function Pictures({ manifest, base, row, most }: { manifest: Manifest; base: Base; row: number; most: number }) {
   return (
     <div class="points-preview-patterns">

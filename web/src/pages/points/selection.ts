@@ -1,4 +1,4 @@
-// The selection: in the link while it fits, else in the page alone.
+// The selection of points: in the link if it fits, else in memory.
 
 import { useMemo } from "preact/hooks";
 import { signal } from "@preact/signals";
@@ -7,7 +7,7 @@ import { merge } from "../../views/points-3d/select";
 import { picked } from "./params";
 import { readPicked, writePicked } from "./picked";
 
-/** Stands in the link for a selection that does not fit. */
+/** In the link of a selection that does not fit. */
 const LARGE = "large";
 
 const large = signal<{ n: number; mask: Uint8Array } | null>(null);
@@ -20,7 +20,7 @@ export interface Selection {
   change: (points: Uint32Array, how: SelectHow) => void;
 }
 
-/** The selection among n points. */
+/** Return the selection among n points. */
 export function useSelection(n: number): Selection {
   const text = picked.value;
   const kept = large.value;

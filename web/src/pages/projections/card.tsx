@@ -21,7 +21,7 @@ interface CardProps {
   mostContinuous: boolean;
 }
 
-/** A projection as a picture that opens it; it is loaded once it comes near the window. */
+/** A projection as a picture that links to it. It is loaded when it comes near the screen. */
 export function ProjectionCard({ manifest, projection, colours, colourId, mostTrustworthy, mostContinuous }: CardProps) {
   const anchor = useRef<HTMLAnchorElement>(null);
   const asked = useRef(false);

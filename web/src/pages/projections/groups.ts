@@ -1,4 +1,4 @@
-// The stored projections as tables: one per scope, a row per method, metric and dimension, a
+// The stored projections as tables: one per scope, with a row per method, metric and dimension, and a
 // column per number of neighbours.
 
 import type { Projection } from "../../contract/generated";
@@ -17,7 +17,7 @@ export interface ProjectionTable {
   rows: ProjectionRow[];
 }
 
-/** What is shown; empty lists are all. */
+/** Filters; an empty list passes all. */
 export interface ProjectionFilter {
   scope: string;
   methods: readonly string[];
@@ -25,10 +25,10 @@ export interface ProjectionFilter {
   dimensions: number | null;
 }
 
-/** Names of the scope in which all heads are. */
+/** The scope that stands for all scopes. */
 export const EVERY = "every scope";
 
-/** Whether a projection passes. */
+/** Return whether a projection passes the filters. */
 export function projectionPasses(projection: Projection, filter: ProjectionFilter): boolean {
   return (
     (filter.scope === EVERY || projection.scope === filter.scope) &&
@@ -38,7 +38,7 @@ export function projectionPasses(projection: Projection, filter: ProjectionFilte
   );
 }
 
-/** Arrange projections; methods without neighbours (0) come last, in a column of their own. */
+/** Arrange projections in tables. Methods without neighbours (0) have the last column. */
 export function projectionTables(projections: readonly Projection[]): ProjectionTable[] {
   const scopes = [...new Set(projections.map((projection) => projection.scope))];
   return scopes.map((scope) => {
@@ -58,7 +58,7 @@ export function projectionTables(projections: readonly Projection[]): Projection
   });
 }
 
-/** Of each dimension the projection that keeps most neighbours; ties keep all. */
+/** Return the best projections for each number of dimensions; all of them on a tie. */
 export function best(projections: readonly Projection[], measure: "trustworthiness" | "continuity"): Set<Projection> {
   const leading = new Set<Projection>();
   for (const dimensions of new Set(projections.map((projection) => projection.n_components))) {

@@ -1,5 +1,5 @@
-// Small charts in SVG, drawn at the width that there is. Colours come from the style sheet, so that
-// both themes are served; marks that mean something differ in shape as well as in colour.
+// Small charts in SVG that fit the width of their container. Colours come from the style sheet, so that
+// both themes work. Marks differ in shape as well as in colour.
 
 /** An axis. */
 export interface Axis {
@@ -7,60 +7,60 @@ export interface Axis {
   /** Smallest and largest value; rounded outwards to ticks unless `exact`. */
   domain: readonly [number, number];
   exact?: boolean;
-  /** Distances as square roots, to both sides of 0: for a few large values among many small ones. */
+  /** Square-root scale on both sides of 0, for a few large values among many small ones. */
   root?: boolean;
   /** A line across the chart, usually at 0 or at chance. */
   line?: number;
 }
 
-/** How often values lie in equal bins. */
+/** Counts of values in equal bins. */
 export interface HistogramProps {
   counts: readonly number[];
   low: number;
   high: number;
   /** Title of the axis of values. */
   title: string;
-  /** What it shows, for screen readers. */
+  /** Description for screen readers. */
   label: string;
   height?: number;
-  /** Values that are marked by a line and a word. */
+  /** Values marked by a line with a title. */
   marks?: readonly { value: number; title: string }[];
 }
 
-/** Bars from 0, one a row. */
+/** Bars from 0, one per row. */
 export interface BarsProps {
   bars: readonly Bar[];
   label: string;
-  /** Largest value of the axis; the largest bar if left out. */
+  /** Largest value of the axis (default: the largest bar). */
   most?: number;
-  /** How a value is written; three figures if left out. */
+  /** Format of a value (default: three digits). */
   format?: (value: number) => string;
 }
 
 export interface Bar {
   title: string;
   value: number;
-  /** Where its name leads. */
+  /** Link of its name. */
   href?: string;
 }
 
 /** A dot of a strip plot or scatter. */
 export interface Datum {
-  /** Said on hover and while the keyboard is on it. */
+  /** Shown on hover and on keyboard focus. */
   title: string;
-  /** Where a click or Enter leads. */
+  /** Link for a click or Enter. */
   href?: string;
-  /** CSS colour; the accent if left out. */
+  /** CSS colour (default: the accent colour). */
   colour?: string;
-  /** Grey and hollow: a control. */
+  /** Grey, for a control. */
   muted?: boolean;
-  /** Large: what the others are compared with. */
+  /** Large, for what the others are compared with. */
   strong?: boolean;
 }
 
-/** Values of several groups, a row of dots each, with a line at their middle. */
+/** Values of several groups: one row of dots per group, with a line at the middle. */
 export interface StripProps {
-  /** What the line is; the median if left out. */
+  /** Statistic at the line (default: median). */
   middle?: "mean" | "median";
   groups: readonly StripGroup[];
   axis: Axis;
@@ -69,7 +69,7 @@ export interface StripProps {
 
 export interface StripGroup {
   name: string;
-  /** Behind the name, in grey: a count. */
+  /** Shown after the name, in grey. */
   note?: string;
   href?: string;
   dots: readonly (Datum & { value: number })[];
@@ -77,7 +77,7 @@ export interface StripGroup {
   band?: readonly [number, number];
 }
 
-/** Two numbers of every item against each other. */
+/** A scatter plot of two numbers. */
 export interface ScatterProps {
   dots: readonly (Datum & { x: number; y: number })[];
   x: Axis;
@@ -86,15 +86,15 @@ export interface ScatterProps {
   height?: number;
 }
 
-/** One value with its uncertainty, in the height of a line of text. */
+/** One value with its interval, as high as a line of text. */
 export interface IntervalProps {
   value: number | null;
-  /** Interval of the value. */
+  /** Interval around the value. */
   interval?: readonly [number, number] | null;
-  /** What would be expected without an effect: a grey band, and its middle as a grey line. */
+  /** Values expected without an effect: a grey band, with its middle as a grey line. */
   band?: readonly [number, number] | null;
   middle?: number | null;
-  /** Whether the value stands out: filled, else hollow. */
+  /** Whether the dot is filled. */
   strong: boolean;
   domain: readonly [number, number];
   /** A dashed line, usually at 0. */

@@ -9,7 +9,7 @@ export interface Frame {
   bottom: number;
 }
 
-/** Ticks and title below, and the line across. */
+/** The horizontal axis: ticks, title and reference line. */
 export function BottomAxis({ axis, placed, frame }: { axis: Axis; placed: Placed; frame: Frame }) {
   return (
     <g class="chart-axis">
@@ -37,7 +37,7 @@ export function BottomAxis({ axis, placed, frame }: { axis: Axis; placed: Placed
   );
 }
 
-/** Ticks on the left, the title above them, and the line across. */
+/** The vertical axis: ticks, title and reference line. */
 export function LeftAxis({ axis, placed, frame }: { axis: Axis; placed: Placed; frame: Frame }) {
   return (
     <g class="chart-axis">

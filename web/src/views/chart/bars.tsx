@@ -1,7 +1,7 @@
 import type { BarsProps } from "./api";
 import { figure } from "./scale";
 
-/** Bars from 0, one a row, with names and figures as text of the page. */
+/** Bars from 0, one per row, with names and numbers as text. */
 export function Bars({ bars, label, most, format = figure }: BarsProps) {
   const top = most ?? Math.max(0, ...bars.map((bar) => bar.value).filter(Number.isFinite));
   return (

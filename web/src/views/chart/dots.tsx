@@ -1,5 +1,5 @@
-// Dots that can be pointed at and walked over. Dots of one look are one path: twenty thousand
-// elements would make the page slow.
+// Dots for pointer and keyboard. Dots of one style are one path: twenty thousand elements would make the
+// page slow.
 
 import { useMemo, useState } from "preact/hooks";
 import { go } from "../../state/url";
@@ -12,19 +12,19 @@ interface Props {
   dots: readonly PlacedDot[];
   width: number;
   height: number;
-  /** What the keyboard walks over, for screen readers. */
+  /** Description for screen readers. */
   label: string;
 }
 
 const REACH = 14;
-/** Width of a letter of the words at a dot; a little more than the mean, so that none leaves its box. */
+/** Width of a letter in the tooltip: a little more than the mean, so that texts fit their box. */
 const LETTER = 6.7;
 
-/** Dots, and what the one under the pointer or the keyboard is. To be put last in an `svg`. */
+/** Dots, with a tooltip at the one under the pointer or keyboard. Has to be last in its `svg`. */
 export function Dots({ dots, width, height, label }: Props) {
   const [chosen, setChosen] = useState(-1);
   const looks = useMemo(() => groupByLook(dots), [dots]);
-  // The keyboard walks from left to right, whatever the order of the data.
+  // Arrow keys go from left to right, whatever the order of the data.
   const order = useMemo(() => dots.map((_, i) => i).sort((a, b) => (dots[a]?.x ?? 0) - (dots[b]?.x ?? 0)), [dots]);
   const dot = dots[chosen];
   const find = (event: PointerEvent & { currentTarget: SVGRectElement }) => {
@@ -55,7 +55,7 @@ export function Dots({ dots, width, height, label }: Props) {
         height={height}
         tabIndex={dots.length > 0 ? 0 : -1}
         role="application"
-        aria-label={`${label}. Arrow keys walk over the ${dots.length} dots, Enter opens one.`}
+        aria-label={`${label}. Arrow keys move over the ${dots.length} dots, Enter opens one.`}
         data-link={dot?.href ? "yes" : undefined}
         onPointerMove={(event) => setChosen(find(event))}
         onPointerLeave={() => setChosen(-1)}
@@ -70,7 +70,7 @@ export function Dots({ dots, width, height, label }: Props) {
 
 function Tip({ dot, width }: { dot: PlacedDot; width: number }) {
   const right = dot.x > width / 2;
-  // Words do not leave the chart: long ones are cut, the whole is in the live region.
+  // Long texts are cut at the edge of the chart; the whole text is in the title.
   const room = Math.floor(((right ? dot.x : width - dot.x) - 14) / LETTER);
   const shown = dot.title.length > room ? `${dot.title.slice(0, Math.max(4, room - 1))}…` : dot.title;
   const wide = LETTER * shown.length + 12;
@@ -96,7 +96,7 @@ interface Look {
   path: string;
 }
 
-/** Dots of one colour as one path of lines without length, whose round ends are the dots. */
+/** Group dots by style. A group is one path of lines without length, whose round ends are the dots. */
 export function groupByLook(dots: readonly PlacedDot[]): Look[] {
   const looks = new Map<string, Look>();
   for (const { x, y, colour = "", muted = false, strong = false } of dots) {
@@ -106,7 +106,7 @@ export function groupByLook(dots: readonly PlacedDot[]): Look[] {
     looks.set(key, look);
     look.path += `M${x.toFixed(1)} ${y.toFixed(1)}h0`;
   }
-  // Controls lie behind, what is compared with them in front.
+  // Muted dots are behind, strong ones in front.
   const depth = (look: Look) => Number(look.strong) - Number(look.muted);
   return [...looks.values()].sort((a, b) => depth(a) - depth(b));
 }

@@ -3,14 +3,14 @@ import { BottomAxis } from "./axes";
 import { figure, place } from "./scale";
 import { useWidth } from "./width";
 
-/** How often values lie in equal bins. */
+/** A histogram. */
 export function Histogram(props: HistogramProps) {
   const { counts, low, high, title, label, height = 170, marks = [] } = props;
   const { ref, width } = useWidth();
   const most = Math.max(1, ...counts);
   const total = counts.reduce((sum, count) => sum + count, 0);
   const frame = { left: 14, top: 16, right: width - 14, bottom: height - 36 };
-  // A constant has no width: its one bar stands in the middle.
+  // A constant has no range: its bar is in the middle.
   const domain: [number, number] = high > low ? [low, high] : [low - 0.5, low + 0.5];
   const axis = { title, domain, exact: true };
   const x = place(axis, frame.left, frame.right, width < 420 ? 4 : 8);

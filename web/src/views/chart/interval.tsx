@@ -3,11 +3,11 @@ import { place } from "./scale";
 
 const HEIGHT = 18;
 
-/** One value with its uncertainty, for a cell of a table. */
+/** One value with its interval, for a cell of a table. */
 export function Interval(props: IntervalProps) {
   const { value, interval, band, middle, strong, domain, line, width = 150, label } = props;
   const x = place({ title: "", domain, exact: true }, 5, width - 5, 2);
-  // What lies beyond the domain is drawn at its end.
+  // Values outside of the domain are drawn at its end.
   const at = (number: number) => Math.min(width - 2, Math.max(2, x.at(number)));
   const y = HEIGHT / 2;
   return (

@@ -1,10 +1,10 @@
-// Scales, ticks and words of charts, apart from how they look.
+// Scales, ticks and number formats of charts.
 
 import { scaleLinear, scaleSqrt } from "d3-scale";
 import { generator } from "../../state/random";
 import type { Axis } from "./api";
 
-/** A number for people: three figures, without trailing zeros; a dash for none. */
+/** Format a number with three digits, without trailing zeros; a dash for none. */
 export function figure(value: number | null | undefined): string {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
@@ -19,14 +19,14 @@ export function figure(value: number | null | undefined): string {
   return text.replace(/^-/, "−");
 }
 
-/** A text cut in its middle: names differ in their beginnings and ends. */
+/** Shorten a text in its middle: names differ at their beginnings and ends. */
 export function shorten(text: string, most: number): string {
   if (text.length <= most) return text;
   const end = Math.floor((most - 1) / 2);
   return `${text.slice(0, most - 1 - end)}…${end > 0 ? text.slice(-end) : ""}`;
 }
 
-/** Bytes for people. */
+/** Format a number of bytes. */
 export function byteSize(bytes: number): string {
   const units = ["B", "kB", "MB", "GB", "TB"];
   let size = bytes;
@@ -38,7 +38,7 @@ export function byteSize(bytes: number): string {
   return `${size >= 100 || unit === 0 ? Math.round(size) : Number(size.toPrecision(2))} ${units[unit]}`;
 }
 
-/** Smallest and largest finite value, widened where all are equal; 0 to 1 of none. */
+/** Return the smallest and largest finite value, widened if they are equal; 0 to 1 if there are none. */
 export function extent(values: Iterable<number | null | undefined>): [number, number] {
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;
@@ -53,7 +53,7 @@ export function extent(values: Iterable<number | null | undefined>): [number, nu
   return [low - half, high + half];
 }
 
-/** An axis on a screen. */
+/** An axis in pixels. */
 export interface Placed {
   at: (value: number) => number;
   ticks: Tick[];
@@ -65,7 +65,7 @@ export interface Tick {
   text: string;
 }
 
-/** Place an axis between two positions; `count` is about how many ticks. */
+/** Place an axis between two positions, with about `count` ticks. */
 export function place(axis: Axis, from: number, to: number, count: number): Placed {
   if (axis.root) return placeRoot(axis, from, to);
   const scale = scaleLinear().domain(axis.domain).range([from, to]);
@@ -86,20 +86,20 @@ const GAP = 10;
 /** Least distance of ticks on a vertical axis: the height of a line. */
 const LINE = 18;
 
-/** Whether the texts of two ticks do not touch. On a vertical axis they need the height of a line. */
+/** Return whether the texts of two ticks do not touch. */
 function apart(a: Tick, b: Tick, vertical: boolean): boolean {
   const room = vertical ? LINE : ((a.text.length + b.text.length) / 2) * CHARACTER + GAP;
   return Math.abs(a.at - b.at) >= room;
 }
 
-/** Ticks whose texts do not touch, in their order; earlier ones are kept. */
+/** Return the ticks whose texts do not touch; of two that touch, the first is kept. */
 export function spacedTicks(ticks: readonly Tick[], vertical: boolean): Tick[] {
   const kept: Tick[] = [];
   for (const tick of ticks) if (kept.every((other) => apart(other, tick, vertical))) kept.push(tick);
   return kept;
 }
 
-/** Square roots: ticks are round numbers from the largest down to 0, as far as there is room. */
+/** A square-root axis: ticks are round numbers from the largest down to 0, where there is room. */
 function placeRoot({ domain }: Axis, from: number, to: number): Placed {
   const scale = scaleSqrt().domain(domain).range([from, to]);
   const [low, high] = [Math.min(...domain), Math.max(...domain)];
@@ -114,13 +114,13 @@ function placeRoot({ domain }: Axis, from: number, to: number): Placed {
   return { at: (value) => scale(value), ticks: spacedTicks(ticks, from > to) };
 }
 
-/** Mean of the finite values; NaN of none. */
+/** Return the mean of the finite values; NaN if there are none. */
 export function mean(values: readonly number[]): number {
   const finite = values.filter(Number.isFinite);
   return finite.reduce((sum, value) => sum + value, 0) / finite.length;
 }
 
-/** Middle value; NaN of none. */
+/** Return the median of the finite values; NaN if there are none. */
 export function median(values: readonly number[]): number {
   const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);
@@ -129,13 +129,13 @@ export function median(values: readonly number[]): number {
   return ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
 }
 
-/** Displacements from -1 to 1 that keep equal dots apart, the same at every visit. */
+/** Return displacements from -1 to 1 that separate equal dots; the same for every call. */
 export function jitter(n: number): number[] {
   const random = generator(n);
   return Array.from({ length: n }, () => 2 * random() - 1);
 }
 
-/** Place of the dot nearest to a point and within reach; -1 if there is none. */
+/** Return the index of the dot nearest to a point, within reach; -1 if there is none. */
 export function nearest(
   dots: readonly { x: number; y: number }[],
   x: number,

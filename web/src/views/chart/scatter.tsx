@@ -5,7 +5,7 @@ import { Dots } from "./dots";
 import { place } from "./scale";
 import { useWidth } from "./width";
 
-/** Two numbers of every item against each other. */
+/** A scatter plot. */
 export function Scatter({ dots, x, y, label, height = 340 }: ScatterProps) {
   const { ref, width } = useWidth();
   const frame = { left: 58, top: 24, right: width - 20, bottom: height - 36 };

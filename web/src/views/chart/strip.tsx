@@ -8,10 +8,10 @@ import { useWidth } from "./width";
 const ROW = 34;
 const NARROW = 520;
 
-/** Values of several groups. */
+/** Dots of several groups, one row per group. */
 export function Strip({ groups, axis, label, middle: kind = "median" }: StripProps) {
   const { ref, width } = useWidth();
-  // Names stand beside the rows where there is room for them, else above.
+  // Names are left of the rows where there is room, else above them.
   const narrow = width < NARROW;
   const row = narrow ? ROW + 16 : ROW;
   const left = narrow ? 16 : Math.min(430, Math.round(width * 0.36));
@@ -41,7 +41,7 @@ export function Strip({ groups, axis, label, middle: kind = "median" }: StripPro
         <Dots dots={dots} width={width} height={frame.bottom} label={label} />
         {groups.map((group, index) => {
           const measured = group.dots.filter((dot) => !dot.muted).map((dot) => dot.value);
-          // A single dot is its own median; a line would hide it.
+          // A line would hide a single dot.
           const centre = measured.length > 1 ? (kind === "mean" ? mean(measured) : median(measured)) : Number.NaN;
           return (
             <g key={group.name}>

@@ -1,6 +1,6 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
-/** Width of an element in CSS pixels, kept up to date. */
+/** Return a reference for an element, and its current width in CSS pixels. */
 export function useWidth(fallback = 600) {
   const ref = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(fallback);

@@ -1,4 +1,4 @@
-/** A title that links to a source elsewhere, if its address is one of the web. */
+/** A title that links to a source, if its address is a web address. */
 export interface CitationProps {
   title: string;
   url: string;

@@ -1,6 +1,6 @@
 import type { CitationProps } from "./api";
 
-/** Addresses come from data files: only https and http are followed, never `javascript:`. */
+/** Return an http or https address, else null: addresses come from data files. */
 export function webAddress(url: string): string | null {
   try {
     const parsed = new URL(url);
@@ -10,7 +10,7 @@ export function webAddress(url: string): string | null {
   }
 }
 
-/** A link that opens beside the site. */
+/** A link that opens in a new tab. */
 export function Citation({ title, url }: CitationProps) {
   const href = webAddress(url);
   if (href === null) return <>{title}</>;

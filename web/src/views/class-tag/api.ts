@@ -1,8 +1,8 @@
 import type { ClassTag as Citation, HeadClass } from "../../contract/generated";
 
-/** A class in its group's colour, linking to the class's page. */
+/** The name of a class, in the colour of its group, with a link. */
 export interface ClassTagProps {
   class: HeadClass;
-  /** What sources say of the head at hand; empty where only the class is named. */
+  /** Tags of the head by the sources; empty if no head is meant. */
   tags?: readonly Citation[];
 }

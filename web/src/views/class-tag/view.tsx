@@ -3,7 +3,7 @@ import { classes } from "../../state/params";
 import { link } from "../../state/url";
 import type { ClassTagProps } from "./api";
 
-/** The class's name; a mark where sources disagree; citations on hover. */
+/** A class, with a mark where sources disagree and the citations on hover. */
 export function ClassTag({ class: one, tags = [] }: ClassTagProps) {
   const conflict = tags.some((tag) => tag.conflict !== "");
   const sources = tags.map((tag) =>

@@ -6,6 +6,6 @@ export interface ColourBarProps {
   reversed?: boolean;
   low: number;
   high: number;
-  /** What the numbers are. */
+  /** Name of the quantity. */
   title: string;
 }

@@ -16,7 +16,7 @@ export function ColourBar({ map, reversed = false, low, high, title }: ColourBar
         {Array.from({ length: STEPS }, (_, i) => {
           const share = i / (STEPS - 1);
           const fill = colourAt(map, reversed ? 1 - share : share);
-          // Each reaches to the end, under those that follow: no seams.
+          // Each reaches to the end, below the next ones, so that there are no seams.
           return <rect key={i} x={(i * WIDTH) / STEPS} width={WIDTH * (1 - i / STEPS)} height={12} fill={fill} />;
         })}
       </svg>

@@ -1,4 +1,4 @@
-/** A choice of one. */
+/** A select box. */
 export interface SelectProps<T extends string> {
   label: string;
   value: T;
@@ -6,7 +6,7 @@ export interface SelectProps<T extends string> {
   onChange: (value: T) => void;
 }
 
-/** A whole number. */
+/** A field for a whole number. */
 export interface NumberProps {
   label: string;
   value: number;
@@ -16,17 +16,17 @@ export interface NumberProps {
   onChange: (value: number) => void;
 }
 
-/** A choice of several, folded away; none chosen means all. */
+/** A list of checkboxes that opens on click; no choice means all. */
 export interface ManyProps {
   label: string;
   values: readonly string[];
   options: readonly { value: string; title: string; count?: number }[];
   onChange: (values: string[]) => void;
-  /** Said when none is chosen; "all" if left out. */
+  /** Shown when nothing is chosen (default: "all"). */
   none?: string;
 }
 
-/** Yes or no. */
+/** A checkbox. */
 export interface CheckProps {
   label: string;
   value: boolean;

@@ -2,10 +2,10 @@ import "./view.css";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { CheckProps, ManyProps, NumberProps, SelectProps } from "./api";
 
-/** Lines of a folded list; the rest is found by its field. */
+/** Most lines of a list; the filter finds the rest. */
 const MOST = 200;
 
-/** A labelled drop-down list. */
+/** A labelled select box. */
 export function Select<T extends string>({ label, value, options, onChange }: SelectProps<T>) {
   return (
     <label class="control">
@@ -21,7 +21,7 @@ export function Select<T extends string>({ label, value, options, onChange }: Se
   );
 }
 
-/** A labelled field for a whole number; what is typed counts once it is within bounds. */
+/** A labelled field for a whole number, which is moved into its bounds. */
 export function NumberField({ label, value, low, high, step, onChange }: NumberProps) {
   return (
     <label class="control">
@@ -41,7 +41,7 @@ export function NumberField({ label, value, low, high, step, onChange }: NumberP
   );
 }
 
-/** A labelled tick. */
+/** A labelled checkbox. */
 export function Check({ label, value, help, onChange }: CheckProps) {
   return (
     <label class="control" title={help}>
@@ -55,7 +55,7 @@ export function Check({ label, value, help, onChange }: CheckProps) {
   );
 }
 
-/** Several of a list; a field filters long ones. */
+/** A list of checkboxes that opens on click; long lists have a filter. */
 export function Many({ label, values, options, onChange, none = "all" }: ManyProps) {
   const details = useRef<HTMLDetailsElement>(null);
   const [filter, setFilter] = useState("");
@@ -99,14 +99,14 @@ export function Many({ label, values, options, onChange, none = "all" }: ManyPro
           </label>
         ))}
         {matching.length > MOST ? (
-          <p class="muted">{matching.length - MOST} more: type to find them.</p>
+          <p class="muted">{matching.length - MOST} more; use the filter to find them.</p>
         ) : null}
       </div>
     </details>
   );
 }
 
-/** Move a list that has opened to the left, so that the page need not scroll sideways for it. */
+/** Move an open list to the left if it would leave the window. */
 export function keepInside(details: HTMLDetailsElement): void {
   const list = details.querySelector<HTMLElement>(".many-list");
   if (!list) return;
@@ -117,7 +117,7 @@ export function keepInside(details: HTMLDetailsElement): void {
   if (over > 0) list.style.left = `${-over}px`;
 }
 
-/** Close a folded list by Escape or a click elsewhere. */
+/** Close an open list by Escape or a click outside. */
 function useCloseOutside(details: { current: HTMLDetailsElement | null }): void {
   useEffect(() => {
     const onPointer = (event: Event) => {

@@ -1,17 +1,17 @@
-/** A tree of merges, root on top; what has no room is drawn as wedges. */
+/** A tree of merges, with the root on top. Branches without room are drawn as wedges. */
 export interface DendrogramProps {
-  /** Rows as scipy's: left, right, height, size. */
+  /** Rows of left, right, height and size, as in scipy. */
   linkage: Float32Array;
   /** Height of the cut, drawn as a line. */
   cutHeight: number;
-  /** Cluster of each leaf; -1 is none. */
+  /** Cluster of every leaf; -1 is none. */
   labels: Int32Array;
   colour: (cluster: number) => string;
-  /** Leaves that are marked. */
+  /** Marked leaves. */
   selected: ReadonlySet<number>;
   /** Name of a leaf. */
   leafName: (leaf: number) => string;
-  /** A leaf, or a node with all leaves below it, was chosen. */
+  /** A leaf or a node was chosen. */
   onPick: (node: number) => void;
   width: number;
   height: number;

@@ -1,29 +1,29 @@
-// Places of the nodes of a tree. Pure.
+// Positions of the nodes of a tree. Pure functions.
 
 import { cluster, hierarchy, type HierarchyPointNode } from "d3-hierarchy";
 import { childrenOf, heightOf, leavesOf } from "../../data/tree";
 
-/** A node that is drawn. */
+/** A drawn node. */
 export interface Drawn {
   node: number;
-  /** Leaves below it. */
+  /** Number of leaves below it. */
   size: number;
   height: number;
-  /** Whether what is below it is folded into a wedge. */
+  /** Whether the branch below it is drawn as a wedge. */
   folded: boolean;
   children: Drawn[];
 }
 
-/** A node with its place across, from 0 to the width. */
+/** A node with its horizontal position, from 0 to the width. */
 export type Placed = HierarchyPointNode<Drawn>;
 
-/** Leaves below a node. */
+/** Return the number of leaves below a node. */
 export function sizeOf(linkage: Float32Array, node: number): number {
   const merge = node - leavesOf(linkage);
   return merge < 0 ? 1 : (linkage[merge * 4 + 3] as number);
 }
 
-/** The top of a tree: the highest merges are opened until there are `most` ends. */
+/** Return the top of a tree: the highest merges are expanded until there are `most` ends. */
 export function top(linkage: Float32Array, most: number): Drawn {
   const n = leavesOf(linkage);
   const make = (node: number): Drawn => ({
@@ -35,7 +35,7 @@ export function top(linkage: Float32Array, most: number): Drawn {
   });
   const root = make(2 * n - 2);
   const byNode = new Map([[root.node, root]]);
-  // Merges are sorted by height, so that a parent always comes before its children from the end.
+  // Merges are sorted by height: from the end, a parent comes before its children.
   for (let node = 2 * n - 2, ends = 1; node >= n && ends < most; node--, ends++) {
     const drawn = byNode.get(node) as Drawn;
     drawn.folded = false;
@@ -45,7 +45,7 @@ export function top(linkage: Float32Array, most: number): Drawn {
   return root;
 }
 
-/** Places across: ends at equal distances, in the order of the tree. */
+/** Place the ends at equal distances, in the order of the tree. */
 export function place(root: Drawn, width: number): Placed {
   const tree = hierarchy<Drawn>(root, (item) => item.children);
   return cluster<Drawn>()
@@ -53,7 +53,7 @@ export function place(root: Drawn, width: number): Placed {
     .separation(() => 1)(tree);
 }
 
-/** How many selected leaves lie below each node. */
+/** Return the number of selected leaves below every node. */
 export function selectedBelow(linkage: Float32Array, selected: ReadonlySet<number>): Uint32Array {
   const n = leavesOf(linkage);
   const counts = new Uint32Array(2 * n - 1);
@@ -65,7 +65,7 @@ export function selectedBelow(linkage: Float32Array, selected: ReadonlySet<numbe
   return counts;
 }
 
-/** Cluster of each node: that of its leaves if they share one, else -1. */
+/** Return the cluster of every node: that of its leaves if it is one, else -1. */
 export function clusterBelow(linkage: Float32Array, labels: Int32Array): Int32Array {
   const n = leavesOf(linkage);
   const below = new Int32Array(2 * n - 1);

@@ -3,12 +3,12 @@ import { useMemo, useState } from "preact/hooks";
 import type { DendrogramProps } from "./api";
 import { clusterBelow, place, selectedBelow, top, type Placed } from "./layout";
 
-/** Pixels per end of the tree, at least. */
+/** Least pixels per end of the tree. */
 const APART = 2.5;
 const LEFT = 34;
 const BELOW = 8;
 
-/** A tree; click a branch or leaf, or walk with the arrows and press Enter. */
+/** A tree. Click a branch or leaf, or use the arrow keys and Enter. */
 export function Dendrogram(props: DendrogramProps) {
   const { linkage, labels, colour, selected, leafName, onPick, width, height, label } = props;
   const inner = Math.max(10, width - LEFT - 4);
@@ -35,7 +35,7 @@ export function Dendrogram(props: DendrogramProps) {
         tabIndex={0}
         role="application"
         aria-roledescription="tree"
-        aria-label={`${label}. Now ${describe(current)}. Arrows walk along branches, Enter selects.`}
+        aria-label={`${label}. Now ${describe(current)}. Arrow keys move along branches, Enter selects.`}
         onFocus={() => setFocused(true)}
         onBlur={() => setFocused(false)}
         onMouseLeave={() => setAt(null)}
@@ -68,7 +68,7 @@ export function Dendrogram(props: DendrogramProps) {
         </g>
       </svg>
       <p class="muted dendrogram-status" role="status" data-export="no">
-        {now ? describe(now) : "Click a branch or a leaf to select its heads. The line is the cut."}
+        {now ? describe(now) : "Click a branch or a leaf to select its heads. The dashed line is the cut."}
       </p>
     </div>
   );
@@ -84,7 +84,7 @@ interface BranchProps {
   onHover: (node: Placed) => void;
 }
 
-/** A merge with the lines down to its children, or the wedge of what is folded. */
+/** A merge with lines to its children, or a wedge. */
 function Branch({ node, y, cluster, colour, full, onPick, onHover }: BranchProps) {
   const { data, x } = node;
   const base = y(0);
@@ -113,7 +113,7 @@ function Branch({ node, y, cluster, colour, full, onPick, onHover }: BranchProps
   );
 }
 
-/** Heights, at round numbers. */
+/** Ticks of the heights. */
 function Scale({ y, most }: { y: (height: number) => number; most: number }) {
   const rough = most / 4;
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -133,7 +133,7 @@ function Scale({ y, most }: { y: (height: number) => number; most: number }) {
   );
 }
 
-/** The node that a key leads to. */
+/** Return the node that a key leads to; null for other keys. */
 function walk(from: Placed, key: string): Placed | null {
   const siblings = from.parent?.children ?? [];
   const place = siblings.indexOf(from);

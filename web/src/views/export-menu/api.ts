@@ -1,6 +1,6 @@
-/** Numbers of a view as text, to save beside the picture. */
+/** The numbers of a view as a file. */
 export interface ExportData {
-  /** "CSV", "JSON": what the button says. */
+  /** Text of the button: "CSV", "JSON". */
   title: string;
   /** `csv`, `json`. */
   extension: string;
@@ -8,11 +8,11 @@ export interface ExportData {
   make: () => string;
 }
 
-/** Buttons that save a view as PNG and SVG, and its numbers. */
+/** Buttons that save a view as PNG and SVG, and its numbers as other files. */
 export interface ExportMenuProps {
-  /** The element to save: all that is in it but controls and what has `data-export="no"`. */
+  /** The element to save, without controls and elements with `data-export="no"`. */
   target: () => Element | null;
-  /** File name without ending; anything but letters and digits becomes `-`. */
+  /** File name without suffix; characters other than letters and digits become `-`. */
   name: string;
   data?: readonly ExportData[];
 }

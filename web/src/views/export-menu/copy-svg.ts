@@ -1,9 +1,9 @@
-// A drawing of the page with the style of its sheet written into it.
+// Copies of SVG elements with their style as attributes.
 
 import { svgElement } from "./svg-element";
 import { xmlSafe } from "./text";
 
-/** What a style sheet may set on an element of a drawing. */
+/** Properties that style sheets set on SVG elements. */
 const PROPERTIES = [
   "fill",
   "fill-opacity",
@@ -22,7 +22,7 @@ const PROPERTIES = [
   "dominant-baseline",
 ] as const;
 
-/** Copy a drawing to a place in the picture. */
+/** Copy an SVG element to a position in the picture. */
 export function copySvg(svg: SVGSVGElement, x: number, y: number, box: DOMRect): SVGElement {
   const { width, height } = box;
   const copy = svgElement("svg", { x, y, width, height });

@@ -1,6 +1,6 @@
 // Tables as CSV (RFC 4180).
 
-/** A value as a cell. Text that a spreadsheet would take for a formula gets a `'` in front. */
+/** Format a cell. Text that a spreadsheet would read as a formula gets a `'` in front. */
 function cell(value: string | number | null | undefined): string {
   if (value === null || value === undefined) return "";
   if (typeof value === "number") return Number.isFinite(value) ? String(value) : "";
@@ -8,7 +8,7 @@ function cell(value: string | number | null | undefined): string {
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
-/** Rows below a line of titles. */
+/** Return a table as CSV, with a line of titles. */
 export function csv(
   titles: readonly string[],
   rows: readonly (readonly (string | number | null | undefined)[])[],

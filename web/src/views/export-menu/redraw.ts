@@ -1,13 +1,13 @@
-// WebGL canvases are empty once shown: a view registers how to draw one anew for an export.
+// A WebGL canvas is empty after it is shown, so a view registers a function that draws it for a picture.
 
 const drawers = new WeakMap<HTMLCanvasElement, () => void>();
 
-/** Tell how to draw a canvas so that it can be read right afterwards. */
+/** Register a function that draws a canvas, so that it can be read at once. */
 export function drawBeforeExport(canvas: HTMLCanvasElement, draw: () => void): void {
   drawers.set(canvas, draw);
 }
 
-/** A canvas as a data address. */
+/** Return the content of a canvas as a data address. */
 export function canvasData(canvas: HTMLCanvasElement): string {
   drawers.get(canvas)?.();
   return canvas.width * canvas.height === 0 ? "" : canvas.toDataURL("image/png");

@@ -1,33 +1,33 @@
-// Files that a reader saves.
+// Saving of files.
 
 import { toSvg } from "./to-svg";
 
 /** Longest side of a PNG in pixels: larger canvases stay blank in some browsers. */
 const LONGEST = 16_000;
 
-/** A name that any system takes for a file. */
+/** Return a file name that every system accepts. */
 export function fileName(name: string, extension: string): string {
   const plain = name.replace(/[^A-Za-z0-9.]+/g, "-").replace(/^[-.]+|[-.]+$/g, "");
   return `${plain.slice(0, 120) || "view"}.${extension}`;
 }
 
-/** Hand a file to the reader. */
+/** Let the browser save a file. */
 export function saveBlob(blob: Blob, name: string): void {
   const url = URL.createObjectURL(blob);
   const anchor = document.createElement("a");
   anchor.href = url;
   anchor.download = name;
   anchor.click();
-  // The browser has begun to read it by then.
+  // By then, the browser has started to read it.
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }
 
-/** An element as SVG text. */
+/** Return an element as SVG text. */
 export function svgText(target: Element): string {
   return new XMLSerializer().serializeToString(toSvg(target));
 }
 
-/** An element as PNG, two pixels to the CSS pixel where that is not too large. */
+/** Return an element as PNG, with two pixels per CSS pixel if that is not too large. */
 export async function pngBlob(target: Element): Promise<Blob> {
   const svg = toSvg(target);
   const width = Number(svg.getAttribute("width"));

@@ -1,16 +1,16 @@
-// Text of the page as text of SVG, a `text` element per line.
+// Text of the page as SVG text: one `text` element per line.
 
 import { svgElement } from "./svg-element";
 
 let measure: CanvasRenderingContext2D | null = null;
 
-/** Characters that XML cannot hold, taken out. */
+/** Replace characters that XML does not allow. */
 export function xmlSafe(text: string): string {
   // eslint-disable-next-line no-control-regex
   return text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|\p{Surrogate}/gu, "\ufffd");
 }
 
-/** Distance from the top of a line of text to its baseline. */
+/** Return the distance from the top of a line of text to its baseline. */
 function ascent(style: CSSStyleDeclaration): number {
   measure ??= document.createElement("canvas").getContext("2d");
   if (!measure) return Number.parseFloat(style.fontSize) * 0.93;
@@ -48,7 +48,7 @@ interface Line {
   box: DOMRect;
 }
 
-/** Cut a text node where the page breaks its lines: words that begin at the same height. */
+/** Split a text node into the lines of the page: words at the same height. */
 function lines(node: Text): Line[] {
   const range = document.createRange();
   const parts: Line[] = [];
@@ -69,7 +69,7 @@ function lines(node: Text): Line[] {
   return parts;
 }
 
-/** Cut a word that the page breaks, as at a hyphen, where its characters change lines. */
+/** Split a word that the page breaks, where its characters change lines. */
 function pieces(node: Text, start: number, word: string, range: Range): Line[] {
   const parts: Line[] = [];
   let at = start;

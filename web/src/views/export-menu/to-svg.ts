@@ -1,7 +1,7 @@
-// What an element looks like, as SVG: boxes as rectangles, text as text, canvases as images.
+// An element of the page as SVG: boxes become rectangles, text stays text, canvases become images.
 //
-// One walk over the page serves every view, so that what is saved is what is seen. Everything is
-// made of nodes and text nodes, never of markup, since tokens and names may hold anything.
+// One walk over the page works for every view, so that the picture shows what the screen shows. It
+// creates nodes, never markup, since tokens and names may hold anything.
 
 import { canvasData } from "./redraw";
 import { copySvg } from "./copy-svg";
@@ -10,15 +10,15 @@ import { addText } from "./text";
 
 const SKIPPED = ":not(th) > button, input, select, textarea, script, style, [data-export=no], .visually-hidden";
 
-/** Where the walk is. */
+/** State of the walk. */
 interface Walk {
-  /** Moves positions on the screen to positions in the picture. */
+  /** Position on the screen of the upper left corner of the picture. */
   left: number;
   top: number;
   clips: number;
 }
 
-/** The picture of an element, with its whole content even where it scrolls. */
+/** Return the picture of an element, including what is scrolled out of view. */
 export function toSvg(root: Element): SVGElement {
   const box = root.getBoundingClientRect();
   const width = Math.ceil(Math.max(box.width, root.scrollWidth));
@@ -58,7 +58,7 @@ function add(into: SVGElement, element: Element, walk: Walk, isRoot = false): vo
     into.append(copySvg(element, x, y, box));
     return;
   }
-  // An element of a line of text that breaks has a box on each line.
+  // An inline element that breaks has a box on each line.
   const focused = element.matches(":focus-visible");
   const boxes = style.display === "inline" ? [...element.getClientRects()] : [box];
   for (const part of boxes) {
@@ -133,7 +133,7 @@ function addBox(
   fill(right, x + width - right.width, y, right.width, height);
 }
 
-/** Frames of patterns and marks of tokens are outlines. */
+/** Draw the outline: frames of patterns and marks of tokens are outlines. */
 function addOutline(
   into: SVGElement,
   style: CSSStyleDeclaration,
@@ -143,7 +143,7 @@ function addOutline(
   focused: boolean,
 ): void {
   const width = style.outlineStyle === "none" ? 0 : Number.parseFloat(style.outlineWidth) || 0;
-  // What has the focus on the screen has none in a picture.
+  // The focus ring is not part of a picture.
   if (width === 0 || focused || !visible(style.outlineColor)) return;
   const away = (Number.parseFloat(style.outlineOffset) || 0) + width / 2;
   into.append(
@@ -164,7 +164,7 @@ interface Border {
   colour: string;
 }
 
-/** A group that shows no more than the page does, where the page cuts or scrolls. */
+/** Return a clipped group where the page clips or scrolls its content. */
 function clipped(
   into: SVGElement,
   style: CSSStyleDeclaration,

@@ -4,7 +4,7 @@ import type { ExportMenuProps } from "./api";
 import { whole } from "../near/saving";
 import { fileName, pngBlob, saveBlob, svgText } from "./save";
 
-/** "Save as PNG, SVG, CSV". */
+/** Buttons that save a view. */
 export function ExportMenu({ target, name, data = [] }: ExportMenuProps) {
   const [problem, setProblem] = useState("");
   const [busy, setBusy] = useState(false);
@@ -16,7 +16,7 @@ export function ExportMenu({ target, name, data = [] }: ExportMenuProps) {
       setProblem("");
       saveBlob(await whole(element, () => make(element)), fileName(name, extension));
     } catch {
-      setProblem("This is too large for one picture: show less, or save SVG.");
+      setProblem("The picture is too large for PNG. Show less, or save as SVG.");
     } finally {
       setBusy(false);
     }

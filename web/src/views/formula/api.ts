@@ -1,6 +1,6 @@
 /** A formula in LaTeX, shown as MathML. */
 export interface FormulaProps {
   latex: string;
-  /** On a line of its own. */
+  /** Whether it is on a line of its own. */
   display?: boolean;
 }

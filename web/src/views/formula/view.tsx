@@ -1,7 +1,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { FormulaProps } from "./api";
 
-/** KaTeX is loaded when the first formula is shown; until then, and if it fails, the source is. */
+/** A formula. KaTeX is loaded with the first one; until then, the LaTeX source is shown. */
 export function Formula({ latex, display = false }: FormulaProps) {
   const place = useRef<HTMLSpanElement>(null);
   useEffect(() => {
@@ -13,7 +13,7 @@ export function Formula({ latex, display = false }: FormulaProps) {
           output: "mathml",
           displayMode: display,
           throwOnError: false,
-          // Formulas of user-made features are data: no links, no commands that load anything.
+          // Formulas of user-defined features are data: no links, no commands that load files.
           trust: false,
           maxSize: 20,
           maxExpand: 200,

@@ -1,9 +1,9 @@
 import type { AblationRow } from "../../data/ablations";
 
-/** What a model loses with one head, measure by measure. */
+/** Effects of ablating one head, one line per measure. */
 export interface HeadEffectsProps {
   /** `model:L5:H3`. */
   head: string;
-  /** All rows of the atlas: the other heads give the scale and the rank. */
+  /** All rows of the atlas: the heads of the model give scale and rank. */
   rows: readonly AblationRow[];
 }

@@ -3,7 +3,7 @@ import { figure } from "../chart/scale";
 import { Interval } from "../chart/view";
 import { effectInWords } from "./words";
 
-/** An effect with its interval, and in grey what layer-matched controls do. */
+/** An effect with its interval, and the layer-matched controls in grey. */
 export function EffectInterval({ row, domain, width = 150 }: { row: AblationRow; domain: readonly [number, number]; width?: number }) {
   const { ci_low, ci_high, control_low, control_high, control_effect, q } = row;
   const controls = control_effect === null ? "" : `, controls ${figure(control_effect)}`;

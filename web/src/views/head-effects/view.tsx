@@ -8,7 +8,7 @@ import type { HeadEffectsProps } from "./api";
 import { EffectInterval } from "./interval";
 import { effectDomain, effectInWords, effectRank, effectTitle, measureMeaning, measureTitle } from "./words";
 
-/** What a model loses with one head: measure by measure, with intervals and controls. */
+/** Effects of ablating one head, with intervals and controls. */
 export function HeadEffects({ head, rows }: HeadEffectsProps) {
   const ofHead = rowsOfHead(rows, head);
   const tests = ofHead.find((row) => row.n_tested !== null)?.n_tested;
@@ -35,7 +35,7 @@ export function HeadEffects({ head, rows }: HeadEffectsProps) {
   );
 }
 
-/** One measure; the axis is that of all heads of the model. */
+/** One measure, on the axis of all heads of the model. */
 function Effect({ row, rows }: { row: AblationRow; rows: readonly AblationRow[] }) {
   const peers = rows.filter(
     (item) =>

@@ -1,4 +1,4 @@
-// What ablations are called, and where an effect lies among those of other heads.
+// Titles of measures, and ranks of effects.
 
 import { measureId, type AblationRow } from "../../data/ablations";
 import { extent, figure } from "../chart/scale";
@@ -50,13 +50,13 @@ export function effectTitle({ measure }: Measured): string {
   return `change of ${known?.title ?? measure}${known?.unit ? `, ${known.unit}` : ""}`;
 }
 
-/** What the measure is, and which way is worse for the model. */
+/** Describe a measure, and which direction is worse for the model. */
 export function measureMeaning({ measure }: Measured): string {
   const known = MEASURES[measure];
-  return known ? `${known.meaning.charAt(0).toUpperCase()}${known.meaning.slice(1)}. It goes ${known.worse} as the model gets worse.` : "";
+  return known ? `${known.meaning.charAt(0).toUpperCase()}${known.meaning.slice(1)}. It goes ${known.worse} when the model gets worse.` : "";
 }
 
-/** An effect with its interval, in words. */
+/** Format an effect with its interval. */
 export function effectInWords(row: Pick<AblationRow, "effect" | "ci_low" | "ci_high">): string {
   const { effect, ci_low: low, ci_high: high } = row;
   return low === null || high === null
@@ -64,13 +64,13 @@ export function effectInWords(row: Pick<AblationRow, "effect" | "ci_low" | "ci_h
     : `${figure(effect)} (95 %: ${figure(low)} to ${figure(high)})`;
 }
 
-/** Ends of an axis that holds all effects, their intervals and their controls, and 0. */
+/** Return the ends of an axis for effects, intervals and controls; it includes 0. */
 export function effectDomain(rows: readonly AblationRow[]): [number, number] {
   const all = rows.flatMap((row) => [row.effect, row.ci_low, row.ci_high, row.control_low, row.control_high]);
   return extent([...all, 0]);
 }
 
-/** Rank of an effect by size among heads of the model, 1 = largest; null if it is not among them. */
+/** Return the rank of an effect by size among the heads of its model, 1 = largest; null for other rows. */
 export function effectRank(rows: readonly AblationRow[], target: AblationRow): { rank: number; of: number } | null {
   if (target.kind !== "head" || target.effect === null) return null;
   const size = Math.abs(target.effect);

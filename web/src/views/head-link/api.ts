@@ -1,7 +1,7 @@
-/** A head's name as a link to its page. */
+/** The name of a head, with a link to its page. */
 export interface HeadLinkProps {
   /** `model:L5:H3`. */
   head: string;
-  /** Only `L5:H3`, where the model is plain from the context. */
+  /** Show `L5:H3` only, where the context names the model. */
   short?: boolean;
 }

@@ -1,6 +1,6 @@
-// Where points lie on the map, and which one is meant.
+// Positions of points on the map.
 
-/** Positions in pixels, x and y in turn; NaN where a coordinate is missing. */
+/** Return positions in pixels, x and y in turn; NaN where a coordinate is missing. */
 export function positions(
   x: Float32Array,
   y: Float32Array,
@@ -10,7 +10,7 @@ export function positions(
 ): Float32Array {
   const [left, right] = extent(x);
   const [low, high] = extent(y);
-  // One unit is as long both ways: distances on the map mean the same in every direction.
+  // The same scale for x and y, so that distances mean the same in every direction.
   const unit = Math.min(
     (width - 2 * margin) / Math.max(right - left, 1e-12),
     (height - 2 * margin) / Math.max(high - low, 1e-12),
@@ -34,7 +34,7 @@ function extent(values: Float32Array): [number, number] {
   return low <= high ? [low, high] : [0, 0];
 }
 
-/** The point nearest to a place within a radius, or -1. */
+/** Return the point nearest to a position, within a radius; -1 if there is none. */
 export function nearestPoint(placed: Float32Array, x: number, y: number, radius: number): number {
   let best = -1;
   let least = radius * radius;
@@ -48,7 +48,7 @@ export function nearestPoint(placed: Float32Array, x: number, y: number, radius:
   return best;
 }
 
-/** The nearest point in a direction of an arrow key, or the same point. */
+/** Return the nearest point in the direction of an arrow key, or the same point. */
 export function pointTowards(
   placed: Float32Array,
   from: number,

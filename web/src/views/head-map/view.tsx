@@ -4,7 +4,7 @@ import { dark } from "../../state/theme";
 import type { HeadMapProps } from "./api";
 import { nearestPoint, pointTowards, positions } from "./place";
 
-/** How near to a point counts as on it: larger than the point, so that it is easy to hit. */
+/** Radius in which a point is hit: larger than the point. */
 const REACH = 14;
 const DIRECTIONS: Record<string, readonly [number, number]> = {
   ArrowLeft: [-1, 0],
@@ -13,7 +13,7 @@ const DIRECTIONS: Record<string, readonly [number, number]> = {
   ArrowDown: [0, 1],
 };
 
-/** Points on a canvas; hover or arrows name one, a click or Enter picks it. */
+/** Points on a canvas. Hover or arrow keys name a point; click or Enter picks it. */
 export function HeadMap(props: HeadMapProps) {
   const { x, y, colour, marked, describe, onPick, label, width, height } = props;
   const canvas = useRef<HTMLCanvasElement>(null);

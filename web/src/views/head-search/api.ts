@@ -1,7 +1,7 @@
 import type { HeadClass, Manifest } from "../../contract/generated";
 import type { Heads } from "../../data/heads";
 
-/** What completion by class and behaviour needs. */
+/** Data for completion by class and behaviour. */
 export interface SearchData {
   classes: readonly HeadClass[];
   heads: Heads;
@@ -10,11 +10,11 @@ export interface SearchData {
 /** A text field that completes heads by name, class and behaviour. */
 export interface HeadSearchProps {
   manifest: Manifest;
-  /** Null until loaded: then names alone are completed. */
+  /** Null until it is loaded; until then only names are completed. */
   data: SearchData | null;
   label: string;
   placeholder?: string;
-  /** Text at the start. */
+  /** First text. */
   initial?: string;
   /** Whether the field takes the focus when it appears. */
   focus?: boolean;
@@ -27,6 +27,6 @@ export interface HeadSearchProps {
 export interface Suggestion {
   row: number;
   head: string;
-  /** Why it is offered: "class induction", "induction score 0.93"; empty for its name. */
+  /** Reason of the match: "induction", "induction score 0.93"; empty for its name. */
   reason: string;
 }

@@ -1,10 +1,10 @@
-// Which heads a text may mean: by name first, then by class, then by behaviour score.
+// Heads that match a text: by name, then by class, then by behaviour score.
 
 import type { Manifest } from "../../contract/generated";
 import { headName, headRow } from "../../data/heads";
 import type { SearchData, Suggestion } from "./api";
 
-/** Up to `most` heads for a text, the most likely first, none twice. */
+/** Return up to `most` different heads that match a text, best first. */
 export function suggest(
   manifest: Manifest,
   data: SearchData | null,
@@ -28,7 +28,7 @@ export function suggest(
   return [...found.values()];
 }
 
-/** Heads whose names hold all words of the query; `5.3` and `L5H3` mean layer 5, head 3. */
+/** Return the heads whose names contain all words; `5.3` and `L5H3` mean layer 5, head 3. */
 function byName(manifest: Manifest, query: string, most: number): number[] {
   const words = query.split(/\s+/);
   const found: number[] = [];
@@ -48,7 +48,7 @@ function byName(manifest: Manifest, query: string, most: number): number[] {
   return found;
 }
 
-/** Whether a word names a layer and head, but others: `5.3` is part of `15.3`. */
+/** Return whether a word names another layer and head: `5.3` is part of `15.3`. */
 function isLoose(word: string, layer: number, index: number): boolean {
   const place = /^l?(\d+)[.:]?h?(?<=[.h])(\d+)$/.exec(word);
   return place !== null && (Number(place[1]) !== layer || Number(place[2]) !== index);

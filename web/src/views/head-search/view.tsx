@@ -3,7 +3,7 @@ import { useEffect, useId, useRef, useState } from "preact/hooks";
 import type { HeadSearchProps } from "./api";
 import { suggest } from "./suggest";
 
-/** A combobox: type, arrows choose, Enter picks, Escape closes. */
+/** A combobox. Arrow keys choose, Enter picks, Escape closes. */
 export function HeadSearch(props: HeadSearchProps) {
   const { manifest, data, label, placeholder, initial, focus, onFocus, onPick } = props;
   const [text, setText] = useState(initial ?? "");
@@ -69,7 +69,7 @@ export function HeadSearch(props: HeadSearchProps) {
             id={`${id}-${place}`}
             role="option"
             aria-selected={place === chosen}
-            // Before the field loses the focus, which closes the list.
+            // Not on click: the field loses the focus before it, which closes the list.
             onPointerDown={(event) => {
               event.preventDefault();
               pick(suggestion.head);
@@ -82,7 +82,7 @@ export function HeadSearch(props: HeadSearchProps) {
       </ul>
       {open && text.trim() !== "" && suggestions.length === 0 ? (
         <div class="head-search-none" role="status">
-          No head of this atlas is called so. Write it as <code>model:L5:H3</code>.
+          No head of this atlas matches. Write a head as <code>model:L5:H3</code>.
         </div>
       ) : null}
     </div>

@@ -2,14 +2,14 @@ import type { ComponentChildren } from "preact";
 import type { MapName } from "../pattern-canvas/api";
 import type { Frame } from "./frame";
 
-/** A square matrix of codes; code 65535 is missing. */
+/** A square matrix of codes; 65535 means missing. */
 export interface CodeMatrix {
   /** Row by row, n x n. */
   codes: Uint16Array;
   n: number;
 }
 
-/** How codes become colours. */
+/** Colours of codes. */
 export interface HeatmapStyle {
   map: MapName;
   /** Codes at the two ends of the colours. */
@@ -19,7 +19,7 @@ export interface HeatmapStyle {
   reversed: boolean;
 }
 
-/** A run of places on both axes with a label: a model, a layer, a cluster. */
+/** A run of places on both axes, with a label: a model, a layer, a cluster. */
 export interface AxisGroup {
   start: number;
   /** One past the last. */
@@ -27,10 +27,10 @@ export interface AxisGroup {
   label: string;
 }
 
-/** A matrix on a canvas: zoom by wheel, pinch, `+` and `-`, pan by dragging, cells by arrows. */
+/** A matrix on a canvas: wheel, pinch, `+` and `-` zoom; dragging pans; arrow keys move the cell. */
 export interface HeatmapProps {
   matrix: CodeMatrix;
-  /** Row of the matrix that stands at each place of both axes. */
+  /** Row of the matrix at every place of both axes. */
   order: Uint32Array;
   style: HeatmapStyle;
   /** Outer groups, with lines between them, and inner ones. */
@@ -40,12 +40,12 @@ export interface HeatmapProps {
   placeLabel: (place: number) => string;
   frame: Frame;
   onFrame: (frame: Frame) => void;
-  /** What a cell holds, in words. */
+  /** Describe a cell. */
   describe: (row: number, column: number) => string;
-  /** A cell was clicked, or chosen by Enter; places, not rows of the matrix. */
+  /** A cell was clicked or chosen by Enter. Its numbers are places, not rows of the matrix. */
   onOpen: (row: number, column: number) => void;
-  /** What is shown, for screen readers. */
+  /** Description for screen readers. */
   label: string;
-  /** Beside the matrix: what the colours mean. */
+  /** Shown next to the matrix: the key of the colours. */
   children?: ComponentChildren;
 }

@@ -4,14 +4,14 @@ import type { Frame } from "./frame";
 
 /** Least width of the labels left of the matrix, and least height of those above it. */
 const LEAST_MARGIN = 66;
-/** Width that the names of the groups and the gaps take of it. */
+/** Width of the names of groups and of the gaps. */
 const GROUPS = 26;
 /** Rough width of a character of the labels. */
 const CHARACTER = 6.4;
-/** Characters of a place's label that are written. */
+/** Most characters of a label. */
 const LONGEST = 14;
 
-/** Width of the labels left of the matrix, so that the longest does not touch the groups' names. */
+/** Return the width of the labels left of the matrix: the longest must not touch the names of groups. */
 export function marginFor(labels: Iterable<string>): number {
   let longest = 0;
   for (const label of labels) longest = Math.max(longest, Math.min(LONGEST, label.length));
@@ -33,7 +33,7 @@ interface AxesProps {
   children?: ComponentChildren;
 }
 
-/** Labels and lines of both axes, in an SVG that lies over the matrix. */
+/** Labels and lines of both axes, in an SVG on top of the matrix. */
 export function Axes({ n, frame, side, margin, groups, inner, placeLabel, children }: AxesProps) {
   const size = side + margin;
   const cell = side / frame.cells;
@@ -66,7 +66,7 @@ interface Extent {
   label: string;
 }
 
-/** Groups that are seen, in pixels along an axis that begins at `first`. */
+/** Return the visible groups in pixels, along an axis that starts at `first`. */
 function visible(groups: readonly AxisGroup[], frame: Frame, side: number, first: number) {
   const cell = side / frame.cells;
   const extents: Extent[] = [];
@@ -78,7 +78,7 @@ function visible(groups: readonly AxisGroup[], frame: Frame, side: number, first
   return extents;
 }
 
-/** Extents whose labels have room: the widest first, none nearer than the height of a line. */
+/** Return the extents whose labels are at least the height of a line apart. */
 function spaced(extents: readonly Extent[]): Extent[] {
   const shown: Extent[] = [];
   let last = Number.NEGATIVE_INFINITY;

@@ -7,15 +7,15 @@ interface Gestures {
   frame: Frame;
   n: number;
   onFrame: (frame: Frame) => void;
-  /** A press without a drag, in shares of the window. */
+  /** A click, in shares of the window. */
   onPress: (u: number, v: number) => void;
   onHover: (place: { u: number; v: number } | null) => void;
 }
 
-/** Pixels that a press may move before it is a drag. */
+/** Pixels that the pointer may move in a click. */
 const SLACK = 4;
 
-/** Listen on an element; what is handed in may change at any time. */
+/** Listen to an element. The handlers may change at any time. */
 export function useGestures(element: { current: HTMLElement | null }, gestures: Gestures): void {
   const latest = useRef(gestures);
   latest.current = gestures;
@@ -36,7 +36,7 @@ function listen(target: HTMLElement, now: () => Gestures): () => void {
   const onWheel = (event: WheelEvent) => {
     const { frame, n, onFrame } = now();
     const factor = Math.exp(-event.deltaY * (event.deltaMode === 1 ? 0.05 : 0.0016));
-    // Nothing more to zoom out of: the page scrolls.
+    // The whole matrix is visible: let the page scroll.
     if (factor < 1 && frame.cells >= n) return;
     event.preventDefault();
     const { u, v } = share(event);

@@ -1,14 +1,14 @@
-// A part of a matrix as pixels. Pure, so that tests see exactly what the page shows.
+// A part of a matrix as pixels. Pure functions.
 
 import { colourAt, rgb } from "../pattern-canvas/colour-map";
 import type { CodeMatrix, HeatmapStyle } from "./api";
 import type { Frame } from "./frame";
 
 const MISSING = 0xffff;
-/** Cells looked at per pixel and axis where many fall on one pixel. */
+/** Cells sampled per pixel and axis if there are several cells per pixel. */
 const SAMPLES = 3;
 
-/** Colours of 256 steps from `low` to `high`. */
+/** Return 256 colours from `low` to `high`. */
 export function heatmapTable(style: Pick<HeatmapStyle, "map" | "reversed">): Uint8Array {
   const table = new Uint8Array(256 * 3);
   for (let step = 0; step < 256; step++) {
@@ -18,7 +18,7 @@ export function heatmapTable(style: Pick<HeatmapStyle, "map" | "reversed">): Uin
   return table;
 }
 
-/** Places of an axis that the pixels show: `samples` for each pixel, one after the other. */
+/** Return the places that the pixels of an axis show, `samples` per pixel. */
 function sampled(first: number, cells: number, side: number, n: number) {
   const samples = cells > side ? SAMPLES : 1;
   const places = new Int32Array(side * samples);
@@ -29,8 +29,8 @@ function sampled(first: number, cells: number, side: number, n: number) {
 }
 
 /**
- * Draw the frame on `side` x `side` pixels: red, green, blue, alpha. Where several cells fall on a
- * pixel it shows the mean of some of them; what is missing is transparent.
+ * Draw a window of the matrix on `side` x `side` pixels of red, green, blue, alpha. A pixel with several
+ * cells shows the mean of some of them; missing cells are transparent.
  */
 export function heatmapPixels(
   { codes, n }: CodeMatrix,
@@ -72,7 +72,7 @@ export function heatmapPixels(
   return data;
 }
 
-/** Codes below which the given shares of the cells off the diagonal lie; 0 and 1 if there are none. */
+/** Return quantiles of the codes off the diagonal; 0 and 1 if there are none. */
 export function codeQuantiles({ codes, n }: CodeMatrix, shares: readonly number[]): number[] {
   const counts = new Uint32Array(65536);
   let total = 0;

@@ -9,11 +9,11 @@ import { heatmapPixels } from "./image";
 
 /** Largest side of the matrix in CSS pixels. */
 const LARGEST = 860;
-/** Height that the rest of a page takes, so that all of the matrix is seen at once. */
+/** Height of the rest of the page, so that the whole matrix is visible. */
 const ABOVE = 312;
 
 const HELP =
-  "Point at a cell. Wheel, pinch, or + and − zoom; drag to move; click, or Enter, opens both heads.";
+  "Point at a cell to see its distance. Zoom with the wheel, a pinch, + or −; drag to move; click or press Enter to open both heads.";
 
 interface Cell {
   row: number;
@@ -75,7 +75,7 @@ export function Heatmap(props: HeatmapProps) {
           class="heatmap-canvas"
           tabIndex={0}
           role="application"
-          aria-label={`${label}. Arrows move from cell to cell, plus and minus zoom, 0 shows all, Enter opens.`}
+          aria-label={`${label}. Arrow keys move from cell to cell, plus and minus zoom, 0 shows all, Enter opens.`}
           data-zoomed={zoomed}
           style={{ left: margin, top: margin, width: side, height: side }}
           onKeyDown={onKeyDown}
@@ -94,7 +94,7 @@ export function Heatmap(props: HeatmapProps) {
   );
 }
 
-/** The cell in hand, with lines to both axes. */
+/** The mark of the current cell, with lines to both axes. */
 function Marker({ cell, frame, side }: { cell: Cell; frame: Frame; side: number }) {
   const size = side / frame.cells;
   const x = (cell.column - frame.left) * size;
@@ -115,7 +115,7 @@ const ARROWS: Record<string, [number, number]> = {
   ArrowDown: [1, 0],
 };
 
-/** What a key does; null for keys that are not the heatmap's. */
+/** Return the effect of a key; null for other keys. */
 function keyed(event: KeyboardEvent, frame: Frame, n: number, cell: Cell | null) {
   const centre = cellAt(frame, n, 0.4999, 0.4999) ?? { row: 0, column: 0 };
   const at = cell ?? centre;

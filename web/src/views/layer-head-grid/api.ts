@@ -1,4 +1,4 @@
-/** The heads of one model as a grid, a row per layer. */
+/** The heads of one model as a grid, one row per layer. */
 export interface LayerHeadGridProps {
   model: string;
   nLayers: number;
@@ -7,13 +7,13 @@ export interface LayerHeadGridProps {
   colour?: (layer: number, index: number) => string | undefined;
   /** Whether a head is marked. */
   selected?: (layer: number, index: number) => boolean;
-  /** Words added to a head's name for hover and screen readers. */
+  /** Text after the name of a head, for hover and screen readers. */
   describe?: (layer: number, index: number) => string;
-  /** Click, Space or Enter; with Shift for "and those like it". */
+  /** Called on click, Space or Enter; `shift` says whether Shift was held. */
   onPick?: (layer: number, index: number, shift: boolean) => void;
-  /** Click on the label of a layer (or of a column): all of its heads. */
+  /** Called on a click on the label of a layer or column, with all of its heads. */
   onPickMany?: (heads: readonly (readonly [layer: number, index: number])[]) => void;
   onHover?: (at: readonly [layer: number, index: number] | null) => void;
-  /** Side of a cell in pixels; 14 if left out. */
+  /** Side of a cell in pixels (default 14). */
   cell?: number;
 }

@@ -2,13 +2,13 @@ import "./view.css";
 import { useRef, useState } from "preact/hooks";
 import type { LayerHeadGridProps } from "./api";
 
-/** Room for the labels of layers, and for those of heads. */
+/** Space for the labels of layers and of heads, in pixels. */
 const LEFT = 30;
 const TOP = 16;
 
 type At = readonly [layer: number, index: number];
 
-/** One SVG rectangle per head; arrows move, Space picks. Layer 0 is on top. */
+/** One rectangle per head, layer 0 on top. Arrow keys move, Space picks. */
 export function LayerHeadGrid(props: LayerHeadGridProps) {
   const { model, nLayers, nHeads, cell = 14, onPick, onPickMany, onHover } = props;
   const [at, setAt] = useState<At>([0, 0]);
@@ -18,7 +18,7 @@ export function LayerHeadGrid(props: LayerHeadGridProps) {
   const height = TOP + nLayers * cell + 1;
   const find = (event: MouseEvent): { layer: number; index: number } => {
     const box = svg.current?.getBoundingClientRect();
-    // Where there is less room than the grid needs, the style sheet makes it smaller.
+    // The style sheet shrinks the grid where it has too little room.
     const zoom = box && box.width > 0 ? width / box.width : 1;
     const x = (event.clientX - (box?.left ?? 0)) * zoom;
     const y = (event.clientY - (box?.top ?? 0)) * zoom;
@@ -67,7 +67,7 @@ export function LayerHeadGrid(props: LayerHeadGridProps) {
       tabIndex={0}
       role="application"
       aria-roledescription="grid of heads"
-      aria-label={`Heads of ${model}, a row per layer. Now ${name(props, at)}. Arrows move, Space picks.`}
+      aria-label={`Heads of ${model}, a row per layer. Now ${name(props, at)}. Arrow keys move, Space picks.`}
       data-picks={onPick !== undefined}
       onClick={onClick}
       onMouseMove={onMove}

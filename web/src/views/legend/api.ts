@@ -6,11 +6,11 @@ export interface LegendEntry {
   count?: number;
 }
 
-/** What colours mean; entries that can be switched are buttons. */
+/** The meaning of colours. With `onToggle`, entries are buttons. */
 export interface LegendProps {
   label: string;
   entries: readonly LegendEntry[];
-  /** Keys that are switched off. */
+  /** Keys of the entries that are off. */
   hidden?: readonly string[];
   onToggle?: (key: string) => void;
 }

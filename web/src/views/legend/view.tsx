@@ -1,7 +1,7 @@
 import "./view.css";
 import type { LegendProps } from "./api";
 
-/** Dots and words. */
+/** A legend. */
 export function Legend({ label, entries, hidden = [], onToggle }: LegendProps) {
   return (
     <ul class="legend" aria-label={label}>

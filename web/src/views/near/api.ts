@@ -1,10 +1,10 @@
 import type { ComponentChildren } from "preact";
 
-/** What is far from the screen is not made: it loads and draws nothing. */
+/** Renders its content only near the screen. */
 export interface WhenNearProps {
-  /** Height to keep free until then, in pixels. */
+  /** Height to reserve until then, in pixels. */
   height: number;
-  /** Pixels before the edge of the screen; 0 if left out. */
+  /** Distance from the screen at which it is rendered, in pixels (default 0). */
   ahead?: number;
   children: () => ComponentChildren;
 }

@@ -1,19 +1,19 @@
-// What is far from the screen is not made, but a saved picture must hold it.
+// Content far from the screen is not rendered, but a saved picture must contain it.
 
 import { signal } from "@preact/signals";
 
-/** The element that is being saved: all in it counts as near. */
+/** The element that is being saved. All of its content counts as near. */
 export const saved = signal<Element | null>(null);
 
-/** What is still to come: a pattern, a part that loads, points that are not drawn. */
+/** Content that is not complete: a pattern, a part that loads, points that are not drawn. */
 const WAITING = "[data-waiting], .state-loading, [data-ready=false]";
 
-/** Frames without anything to come after which an element is whole: parts are made by parts. */
+/** Frames without incomplete content after which an element is complete: parts render parts. */
 const QUIET = 4;
-/** A part that never comes must not keep a reader from the rest. */
+/** Milliseconds after which incomplete content is given up. */
 const PATIENCE = 30_000;
 
-/** Have everything in an element made, hand it over, and let go of it again. */
+/** Render all content of an element, then run a function. */
 export async function whole<T>(element: Element, use: () => Promise<T>): Promise<T> {
   saved.value = element;
   try {

@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { WhenNearProps } from "./api";
 import { saved } from "./saving";
 
-/** Whether an element is on the screen or near it, or part of a picture that is being saved. */
+/** Return whether an element is near the screen, or in a picture that is being saved. */
 export function useNear(place: { current: Element | null }, ahead: number): boolean {
   const [near, setNear] = useState(false);
   useEffect(() => {
@@ -17,7 +17,7 @@ export function useNear(place: { current: Element | null }, ahead: number): bool
   return near || saved.value?.contains(place.current) === true;
 }
 
-/** Makes its content once it comes near, and keeps it from then on. */
+/** Content that is rendered once it comes near the screen, and stays. */
 export function WhenNear({ height, ahead = 0, children }: WhenNearProps) {
   const place = useRef<HTMLDivElement>(null);
   const near = useNear(place, ahead);

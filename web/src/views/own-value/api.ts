@@ -1,13 +1,13 @@
-/** One value beside the distribution of all. */
+/** One value in the distribution of all values. */
 export interface StripProps {
   /** All values; missing ones are NaN. */
   values: ArrayLike<number>;
   marked: number;
-  /** Standard deviation around `own`, drawn as a line. */
+  /** Standard deviation of the marked value, drawn as a line. */
   spread?: number;
-  /** A value that divides, drawn as a dashed line. */
+  /** A threshold, drawn as a dashed line. */
   threshold?: number | null;
-  /** Ends of the axis; the extent of the values if left out. */
+  /** Ends of the axis (default: the extent of the values). */
   low?: number;
   high?: number;
   label: string;

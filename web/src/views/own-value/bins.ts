@@ -1,6 +1,6 @@
 // Counts for histograms.
 
-/** Counts of `n` equal bins from low to high; what lies beyond counts in the ends. */
+/** Count values in `n` equal bins; values outside count in the first or last bin. */
 export function histogram(values: ArrayLike<number>, low: number, high: number, n: number): number[] {
   const counts = new Array<number>(n).fill(0);
   for (let i = 0; i < values.length; i++) {
@@ -13,7 +13,7 @@ export function histogram(values: ArrayLike<number>, low: number, high: number, 
   return counts;
 }
 
-/** Smallest and largest finite value; [0, 1] of none. */
+/** Return the smallest and largest finite value; [0, 1] if there are none. */
 export function finiteExtent(values: ArrayLike<number>): [number, number] {
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;
@@ -26,7 +26,7 @@ export function finiteExtent(values: ArrayLike<number>): [number, number] {
   return low <= high ? [low, high] : [0, 1];
 }
 
-/** Share of finite values below one, 0 to 100; NaN of none. */
+/** Return the share of finite values below a value, 0 to 100; NaN if there are none. */
 export function percentileOf(values: ArrayLike<number>, marked: number): number {
   let below = 0;
   let count = 0;

@@ -26,7 +26,7 @@ export function Strip(props: StripProps) {
       aria-label={label}
     >
       {counts.map((count, bin) => {
-        // Square roots, so that a single head is seen beside a crowd.
+        // Square roots, so that small bins are visible.
         const tall = count === 0 ? 0 : Math.max(1, Math.sqrt(count / top) * (height - 6));
         return (
           <rect key={bin} class="bar" x={bin * step} y={height - 3 - tall} width={step - 0.5} height={tall} />

@@ -1,4 +1,4 @@
-/** Okabe and Ito's palette, told apart by the colour-blind; black is left out for dark pages. */
+/** The palette of Okabe and Ito, which colour-blind readers can distinguish, without black. */
 export const CATEGORIES = [
   "#0072b2",
   "#e69f00",
@@ -9,5 +9,5 @@ export const CATEGORIES = [
   "#b5a800",
   "#7f7f7f",
 ] as const;
-/** What has no class, no cluster or no value. */
+/** Colour of no class, no cluster and no value. */
 export const NONE = "#9aa2ad";

@@ -1,17 +1,17 @@
 import type { Pattern } from "../../data/patterns";
 
-/** How weights become brightness. */
+/** Scale from weights to brightness. */
 export type Scale = "linear" | "sqrt" | "log";
-/** Colour maps of patterns: all are ordered in lightness and safe for the colour-blind. */
+/** Colour maps of patterns. All are ordered by lightness and safe for colour-blind readers. */
 export type MapName = "viridis" | "cividis" | "magma" | "greys";
 
-/** How a pattern is drawn. Views fill what is missing from the link: scale, map and sink. */
+/** Style of a pattern. By default it is that of the link: parameters scale, map and sink. */
 export interface PatternStyle {
   scale: Scale;
   map: MapName;
   /**
-   * Hide the first column, and stretch brightness to the largest weight that is left: most heads
-   * put most weight there, so that the rest is dark.
+   * Hide the first column, and scale brightness to the largest other weight. Most heads have most weight
+   * on the first token, so that the rest is dark.
    */
   sinkHidden: boolean;
 }
@@ -21,7 +21,7 @@ export interface PatternCanvasProps {
   pattern: Pattern;
   /** Width and height in CSS pixels. */
   size: number;
-  /** What it shows, for screen readers: "attention of gpt2:L5:H3 on ...". */
+  /** Description for screen readers: "attention of gpt2:L5:H3 on ...". */
   label: string;
   style?: Partial<PatternStyle>;
 }

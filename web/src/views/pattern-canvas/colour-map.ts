@@ -1,4 +1,4 @@
-// Weights to colours. One table of 256 colours per style, made once.
+// Colours of weights. A table of 256 colours per style is computed once.
 
 import {
   interpolateCividis,
@@ -15,21 +15,21 @@ const MAPS: Record<MapName, (t: number) => string> = {
   greys: interpolateGreys,
 };
 
-/** Colour of a brightness from 0 to 1, as CSS text. */
+/** Return the colour of a brightness from 0 to 1, as CSS text. */
 export function colourAt(map: MapName, brightness: number): string {
   return MAPS[map](Math.min(1, Math.max(0, brightness)));
 }
 
-/** Brightness, 0 to 1, of a byte (round(255 * sqrt(weight))) when `top` is the brightest. */
+/** Return the brightness, 0 to 1, of a byte, round(255 * sqrt(weight)); `top` has brightness 1. */
 export function brightness(byte: number, scale: Scale, top = 255): number {
   const root = Math.min(1, byte / Math.max(1, top));
   if (scale === "sqrt") return root;
   if (scale === "linear") return root * root;
-  // From the smallest weight that a byte can tell from nothing, 1/65,025, to the largest.
+  // From the smallest weight above 0 that a byte can hold, 1/65,025, to the largest.
   return byte <= 0 ? 0 : Math.max(0, Math.log(byte) / Math.log(Math.max(2, top)));
 }
 
-/** Red, green and blue of CSS text as d3 writes it: `#440154` or `rgb(68, 1, 84)`. */
+/** Parse CSS text as d3 writes it, `#440154` or `rgb(68, 1, 84)`. */
 export function rgb(css: string): [number, number, number] {
   const hex = /^#([0-9a-f]{6})$/i.exec(css);
   if (hex) {
@@ -42,7 +42,7 @@ export function rgb(css: string): [number, number, number] {
 
 const tables = new Map<string, Uint8Array>();
 
-/** Red, green, blue of each of the 256 bytes. */
+/** Return red, green and blue of each of the 256 bytes. */
 export function colourTable(style: Pick<PatternStyle, "scale" | "map">, top = 255): Uint8Array {
   const key = `${style.map} ${style.scale} ${top}`;
   const known = tables.get(key);

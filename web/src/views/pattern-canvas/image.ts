@@ -1,10 +1,10 @@
-// A pattern as pixels. Pure, so that tests and exports draw exactly what the page shows.
+// A pattern as pixels. Pure functions.
 
 import { triangleIndex, type Pattern } from "../../data/patterns";
 import type { PatternStyle } from "./api";
 import { colourTable } from "./colour-map";
 
-/** Red, green, blue, alpha of `side` x `side` pixels; above the diagonal all is transparent. */
+/** Red, green, blue, alpha of `side` x `side` pixels; transparent above the diagonal. */
 export interface Pixels {
   side: number;
   data: Uint8ClampedArray<ArrayBuffer>;
@@ -33,7 +33,7 @@ export function patternPixels(pattern: Pattern, style: PatternStyle, most: numbe
   return { side, data };
 }
 
-/** Largest byte outside of the first column, at least 1. */
+/** Return the largest byte outside of the first column, at least 1. */
 function brightest({ n, triangle }: { n: number; triangle: Uint8Array }): number {
   let top = 1;
   for (let query = 1; query < n; query++) {

@@ -4,7 +4,7 @@ import { map, scale, sink } from "../../state/params";
 import type { PatternCanvasProps, PatternStyle } from "./api";
 import { patternPixels } from "./image";
 
-/** The style that the link asks for: parameters `scale`, `map` and `sink`. */
+/** Return the style in the link: parameters `scale`, `map` and `sink`. */
 export function linkedStyle(): PatternStyle {
   return { scale: scale.value, map: map.value, sinkHidden: sink.value === "hidden" };
 }
@@ -21,7 +21,7 @@ export function PatternCanvas({ pattern, size, label, style }: PatternCanvasProp
     const { side, data } = patternPixels(pattern, drawn, most);
     element.width = side;
     element.height = side;
-    // A view of the few tokens must not blur; one of many is even when smoothed.
+    // Few large cells are drawn sharp; many small ones are smoothed.
     element.dataset["crisp"] = String(most >= 3 * side);
     if (side > 0) context.putImageData(new ImageData(data, side, side), 0, 0);
   }, [pattern, size, drawn.scale, drawn.map, drawn.sinkHidden]);

@@ -1,10 +1,10 @@
 import type { Pattern } from "../../data/patterns";
 
-/** A pattern that is loaded once it comes near the screen, linking to its page. */
+/** A pattern that links to its page. It is loaded when it comes near the screen. */
 export interface PatternCellProps {
   /** `model:L5:H3`. */
   head: string;
-  /** Identity of the pattern: it is loaded anew when this changes. */
+  /** Row of the head. */
   row: number;
   prompt: number;
   /** Beginning of the prompt's id, for the link. */

@@ -1,12 +1,12 @@
 import type { Pattern } from "../../data/patterns";
 import type { Cell } from "../pattern-matrix/api";
 
-/** The surroundings of a cell, enlarged and with the tokens written beside. */
+/** The cells around one cell, enlarged, with the tokens at the edges. */
 export interface PatternLensProps {
   pattern: Pattern;
   at: Cell;
   /** A short label of a token. */
   token: (place: number) => string;
-  /** Cells each way. */
+  /** Number of cells in each direction (default 9). */
   reach?: number;
 }

@@ -7,7 +7,7 @@ import type { PatternLensProps } from "./api";
 const CELL = 14;
 const ROOM = 84;
 
-/** A window of cells around one, moved inwards at the edges. */
+/** A window of cells around one cell, moved inwards at the edges of the pattern. */
 export function PatternLens({ pattern, at, token, reach = 9 }: PatternLensProps) {
   const style = linkedStyle();
   const side = Math.min(pattern.n, 2 * reach + 1);

@@ -1,26 +1,26 @@
 import type { Pattern } from "../../data/patterns";
 
-/** A query and a key, counted from 0; the key does not come after the query. */
+/** A query and a key, counted from 0; key is at most query. */
 export interface Cell {
   query: number;
   key: number;
 }
 
-/** A large pattern whose cells can be hovered, locked and walked. */
+/** A large pattern with a current cell, for pointer and keyboard. */
 export interface PatternMatrixProps {
   pattern: Pattern;
   /** Side in CSS pixels. */
   size: number;
-  /** The cell that the keyboard moves; null where none is locked. */
+  /** The locked cell, which arrow keys move; null if none is locked. */
   locked: Cell | null;
   /** The cell under the pointer, or the locked one. */
   active: Cell | null;
-  /** What the active cell says, for screen readers. */
+  /** Description of the active cell, for screen readers. */
   describe: string;
   label: string;
   onHover: (cell: Cell | null) => void;
-  /** A click locks, Escape unlocks. */
+  /** Called with the cell to lock; null to unlock. */
   onLock: (cell: Cell | null) => void;
-  /** Arrows move. */
+  /** Called when arrow keys move the cell. */
   onMove: (cell: Cell) => void;
 }

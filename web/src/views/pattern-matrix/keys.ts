@@ -1,8 +1,8 @@
-// Walking over a pattern with the keyboard.
+// Movement over a pattern by keys.
 
 import type { Cell } from "./api";
 
-/** Rows down and columns right for a key; the block of Home and End moves diagonally. */
+/** Rows down and columns right of a key; Home, End, Page Up and Page Down move diagonally. */
 const STEPS: Record<string, readonly [query: number, key: number]> = {
   ArrowUp: [-1, 0],
   ArrowDown: [1, 0],
@@ -14,14 +14,14 @@ const STEPS: Record<string, readonly [query: number, key: number]> = {
   PageDown: [1, 1],
 };
 
-/** Whether a key moves. */
+/** Return whether a key moves the cell. */
 export function moves(key: string): boolean {
   return key in STEPS;
 }
 
 /**
- * Where keys that are held together lead: two arrows make a diagonal step, Ctrl makes ten.
- * Stays within the lower triangle.
+ * Return the cell that held keys lead to. Two arrow keys make a diagonal step; `far` makes ten steps. The
+ * cell stays in the lower triangle.
  */
 export function walk(from: Cell, held: ReadonlySet<string>, far: boolean, n: number): Cell {
   let [down, right] = [0, 0];
@@ -37,7 +37,7 @@ export function walk(from: Cell, held: ReadonlySet<string>, far: boolean, n: num
   return { query, key };
 }
 
-/** The cell at a place of the picture, or null above the diagonal and outside. */
+/** Return the cell at a position in the picture; null above the diagonal and outside. */
 export function cellAt(x: number, y: number, size: number, n: number): Cell | null {
   const query = Math.floor((y / size) * n);
   const key = Math.floor((x / size) * n);

@@ -4,7 +4,7 @@ import { PatternCanvas } from "../pattern-canvas/view";
 import type { Cell, PatternMatrixProps } from "./api";
 import { cellAt, moves, walk } from "./keys";
 
-/** The pattern with a cross on the active cell. */
+/** A pattern with a cross on the active cell. */
 export function PatternMatrix(props: PatternMatrixProps) {
   const { pattern, size, locked, active, describe, label, onHover, onLock, onMove } = props;
   const held = useRef(new Set<string>());
@@ -30,7 +30,7 @@ export function PatternMatrix(props: PatternMatrixProps) {
       style={{ width: `${size}px`, height: `${size}px` }}
       tabIndex={0}
       role="application"
-      aria-label={`${label}. Click or Enter locks a cell, arrows move, with Ctrl by ten, Escape leaves.`}
+      aria-label={`${label}. Click or press Enter to lock a cell; arrow keys move it, with Ctrl by ten; Escape unlocks it.`}
       onPointerMove={(event) => onHover(find(event))}
       onPointerLeave={() => onHover(null)}
       onClick={(event) => onLock(find(event))}

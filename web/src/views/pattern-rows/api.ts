@@ -2,7 +2,7 @@ import type { ComponentChildren } from "preact";
 import type { Prompt } from "../../contract/generated";
 import type { Pattern } from "../../data/patterns";
 
-/** A head's row. */
+/** A row of patterns. */
 export interface RowHead {
   row: number;
   /** `model:L5:H3`. */
@@ -15,16 +15,16 @@ export interface RowGroup<T extends RowHead = RowHead> {
   title: string;
   help?: string;
   heads: readonly T[];
-  /** Shown where there are no heads. */
+  /** Shown if there are no heads. */
   empty?: string;
 }
 
-/** Heads by prompts: a row per head, a column per prompt. */
+/** A table of patterns: one row per head, one column per prompt. */
 export interface PatternRowsProps<T extends RowHead> {
   groups: readonly RowGroup<T>[];
   prompts: readonly { place: number; prompt: Prompt }[];
   size: number;
   load: (row: number, prompt: number) => Promise<Pattern>;
-  /** What stands in front of a row. */
+  /** Content in front of a row. */
   info: (head: T, group: RowGroup<T>) => ComponentChildren;
 }

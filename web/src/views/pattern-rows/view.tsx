@@ -4,7 +4,7 @@ import { PatternCell } from "../pattern-cell/view";
 import { PromptLabel } from "../prompt-label/view";
 import type { PatternRowsProps, RowGroup, RowHead } from "./api";
 
-/** A table of patterns; on narrow screens a head's name stands above its patterns. */
+/** A table of patterns. On narrow screens, the name of a head is above its patterns. */
 export function PatternRows<T extends RowHead>(props: PatternRowsProps<T>) {
   const { groups, prompts, size } = props;
   return (

@@ -1,2 +1,2 @@
-/** Controls of the shared parameters `scale`, `map` and `sink`; they take no properties. */
+/** Controls of the shared parameters `scale`, `map` and `sink`. */
 export type PatternStyleControlsProps = Record<string, never>;

@@ -23,7 +23,7 @@ export function PatternStyleControls() {
       />
       <Check
         label="Hide the first token"
-        help="Most heads put most weight on the first token. Without it, brightness is stretched to the largest weight that is left."
+        help="Most heads have most weight on the first token. Without it, brightness is scaled to the largest other weight."
         value={sink.value === "hidden"}
         onChange={(hidden) => sink.set(hidden ? "hidden" : "shown")}
       />

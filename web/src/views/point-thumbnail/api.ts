@@ -1,4 +1,4 @@
-/** A small still picture of points in two or three dimensions. */
+/** A small picture of points in two or three dimensions. */
 export interface PointThumbnailProps {
   x: Float32Array;
   y: Float32Array;

@@ -1,13 +1,13 @@
-// Points as pixels. Pure, so that it is tested without a canvas.
+// Points as pixels. Pure functions.
 
 import { place } from "../points-3d/place";
 
-/** Most points of a thumbnail: more only cover each other. */
+/** Most points of a picture: more would cover each other. */
 const MOST = 6000;
 /** Space at the edges, as a share of the side. */
 const MARGIN = 0.05;
 
-/** Where to put which points: nearest last. */
+/** Positions of the points, nearest last. */
 export interface Dots {
   /** Numbers of the points. */
   points: Uint32Array;
@@ -16,7 +16,7 @@ export interface Dots {
   top: Float32Array;
 }
 
-/** Points as seen from the front; in three dimensions a little from above and the side. */
+/** Return the points as seen from the front; in 3-D, from a little above and the side. */
 export function dots(x: Float32Array, y: Float32Array, z: Float32Array | null): Dots {
   const axes = [x, y, ...(z ? [z] : [])].map((values) => ({ title: "", unit: "", values }));
   const { positions, finite, n } = place(axes);
@@ -42,7 +42,7 @@ export function dots(x: Float32Array, y: Float32Array, z: Float32Array | null): 
   };
 }
 
-/** RGBA pixels of `side` x `side`; squares of `dot` pixels, transparent elsewhere. */
+/** Return `side` x `side` RGBA pixels with a square of `dot` pixels per point, else transparent. */
 export function thumbnailPixels(
   { points, left, top }: Dots,
   colours: Uint8Array,

@@ -2,14 +2,14 @@ import type { ComponentChildren } from "preact";
 
 /** One coordinate of all points; NaN hides a point. */
 export interface PointAxis {
-  /** `component 1`, `entropy`: beside the ticks and on the orientation indicator. */
+  /** Title at the ticks and on the orientation indicator. */
   title: string;
   values: Float32Array;
-  /** Axes of one unit keep their proportions; others are each stretched to fit. */
+  /** If all axes have one unit, their proportions are kept; else each is scaled to fit. */
   unit: string;
 }
 
-/** A point that is named in the picture, drawn large and above the others. */
+/** A point with a name in the picture, drawn large and on top. */
 export interface PointLabel {
   point: number;
   label: string;
@@ -19,30 +19,30 @@ export interface PointLabel {
 export interface PointStyle {
   size: number;
   opacity: number;
-  /** Of the points outside of the selection, while there is one. */
+  /** Of the points that are not selected, while there is a selection. */
   restSize: number;
   restOpacity: number;
 }
 
-/** What dragging does. */
+/** Effect of dragging. */
 export type PointTool = "move" | "lasso" | "rectangle";
 
-/** Whether dragging turns the points (orbit) or the eye (look). */
+/** Whether dragging turns the points (orbit) or the camera (look). */
 export type PointTurning = "orbit" | "look";
 
-/** How new points meet those that were selected: Shift adds, Alt removes. */
+/** How points are combined with the selection: Shift adds, Alt removes. */
 export type SelectHow = "replace" | "add" | "remove";
 
-/** A key of the page, beside the view's own. */
+/** A key of the page, in addition to those of the view. */
 export interface PointKey {
-  /** As `KeyboardEvent.key`; a capital is with Shift. */
+  /** As `KeyboardEvent.key`; a capital letter means Shift. */
   key: string;
   title: string;
-  /** Given the point at the cursor. */
+  /** Called with the point under the cursor. */
   run: (point: number | null) => void;
 }
 
-/** Points in three or two dimensions, drawn with WebGL. Arrays are never changed, only replaced. */
+/** Points in three or two dimensions, drawn with WebGL. Arrays are replaced, never changed. */
 export interface Points3dProps {
   /** Two or three. */
   axes: readonly PointAxis[];
@@ -54,28 +54,28 @@ export interface Points3dProps {
   selected?: Uint8Array | null;
   labels?: readonly PointLabel[];
   style?: Partial<PointStyle>;
-  /** Seen from the front, without depth; always so with two axes. */
+  /** View from the front, without depth; always so with two axes. */
   flat?: boolean;
-  /** What it shows, for screen readers. */
+  /** Description for screen readers. */
   label: string;
   /** Height as a CSS length. */
   height?: string;
-  /** Small: no buttons, help or keys of the page; for use beside other things. */
+  /** Small: without buttons, help and keys of the page. */
   compact?: boolean;
-  /** Where the eye is, as `onCamera` gave it; empty is the start. */
+  /** Camera, as `onCamera` gave it; empty is the start. */
   camera?: string;
-  /** Called a moment after the eye came to rest. */
+  /** Called a moment after the camera stopped. */
   onCamera?: (camera: string) => void;
   onFlat?: (flat: boolean) => void;
-  /** What is shown beside the point under the cursor. */
+  /** Card of the point under the cursor. */
   preview?: (point: number) => ComponentChildren;
-  /** Click or tap. The preview stays until the next click. */
+  /** Called on a click. */
   onClick?: (point: number) => void;
-  /** Right click, double click or Enter. */
+  /** Called on a right click, double click or Enter. */
   onOpen?: (point: number) => void;
-  /** Without it there are no selection tools. */
+  /** Called with selected points; without it there are no selection tools. */
   onSelect?: (points: Uint32Array, how: SelectHow) => void;
   keys?: readonly PointKey[];
-  /** Over the picture, at the upper right: a legend. Saved with it. */
+  /** Shown in the upper right of the picture, and saved with it: a legend. */
   children?: ComponentChildren;
 }

@@ -1,8 +1,8 @@
-// Where the eye is, and how it moves. Plain functions from one place to the next.
+// The camera and its movements. Pure functions.
 
 import { Quaternion, Vector3 } from "three";
 
-/** Looking from `target + turn * (0, 0, distance)` to `target`. */
+/** A camera at `target + turn * (0, 0, distance)` that looks at `target`. */
 export interface CameraState {
   target: Vector3;
   turn: Quaternion;
@@ -15,12 +15,12 @@ export const FIELD = 45;
 const NEAREST = 0.01;
 const FARTHEST = 40;
 
-/** How far half of the view reaches up at the target, in units of the box. */
+/** Return half of the height of the view at the target, in units of the box. */
 export function halfHeight(state: CameraState): number {
   return state.distance * Math.tan((FIELD * Math.PI) / 360);
 }
 
-/** The whole box, seen a little from above and the side; from the front in two dimensions. */
+/** Return the first camera: it shows the whole box, in 3-D from a little above and the side. */
 export function startCamera(flat: boolean, aspect: number): CameraState {
   const fit = Math.max(1, 1 / Math.max(0.2, aspect));
   if (flat) return { target: new Vector3(), turn: new Quaternion(), distance: 2.6 * fit };
@@ -30,13 +30,13 @@ export function startCamera(flat: boolean, aspect: number): CameraState {
   return { target: new Vector3(), turn, distance: 3.3 * fit };
 }
 
-/** As text for a link: target, turn, distance. */
+/** Write a camera for a link: target, turn, distance. */
 export function writeCamera({ target, turn, distance }: CameraState): string {
   const numbers = [...target.toArray(), ...turn.toArray(), distance];
   return numbers.map((item) => String(Number(item.toFixed(4)))).join(",");
 }
 
-/** Read what `writeCamera` wrote; null if it is anything else. */
+/** Read the text of `writeCamera`; null for other text. */
 export function readCamera(text: string): CameraState | null {
   const numbers = text.split(",").map((item) => (item.trim() === "" ? Number.NaN : Number(item)));
   if (numbers.length !== 8 || !numbers.every((item) => Number.isFinite(item) && Math.abs(item) < 1e4)) return null;
@@ -50,7 +50,7 @@ function bounded(distance: number): number {
   return Math.min(FARTHEST, Math.max(NEAREST, distance));
 }
 
-/** Place of the eye. */
+/** Return the position of the camera. */
 export function eye({ target, turn, distance }: CameraState): Vector3 {
   return new Vector3(0, 0, distance).applyQuaternion(turn).add(target);
 }
@@ -66,12 +66,12 @@ function turned(turn: Quaternion, right: number, up: number, roll: number): Quat
     .normalize();
 }
 
-/** Turn about the target; angles in radians. */
+/** Turn around the target; angles in radians. */
 export function orbit(state: CameraState, right: number, up: number, roll = 0): CameraState {
   return { ...state, turn: turned(state.turn, right, up, roll) };
 }
 
-/** Turn the eye in its place. */
+/** Turn the camera at its position. */
 export function look(state: CameraState, right: number, up: number): CameraState {
   const from = eye(state);
   const turn = turned(state.turn, right, up, 0);
@@ -79,17 +79,17 @@ export function look(state: CameraState, right: number, up: number): CameraState
   return { ...state, turn, target };
 }
 
-/** Move eye and target together, in units of the box along the eye's own directions. */
+/** Move camera and target, in units of the box along the directions of the camera. */
 export function fly(state: CameraState, right: number, up: number, forward: number): CameraState {
   const step = new Vector3(right, up, -forward).applyQuaternion(state.turn);
   return { ...state, target: state.target.clone().add(step) };
 }
 
 /**
- * Come nearer (factor below 1) or go away.
+ * Zoom in (factor below 1) or out.
  *
- * @param at where the cursor is, from -1 to 1 to the right and up, times the half height: what is
- *   there stays there
+ * @param at position of the cursor relative to the middle, in units of the box: the point there keeps its
+ *   place
  */
 export function zoom(state: CameraState, factor: number, at: readonly [number, number] = [0, 0]): CameraState {
   const distance = bounded(state.distance * factor);

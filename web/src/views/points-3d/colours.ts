@@ -5,37 +5,37 @@ import { categoryColour } from "../palette/palette";
 import { colourAt, rgb } from "../pattern-canvas/colour-map";
 import { bulk } from "./place";
 
-/** Points in categories; codes beyond the labels are "none". */
+/** A colouring by category; codes beyond the labels mean "none". */
 export interface Categories {
   kind: "categories";
   title: string;
   /** Per point. */
   codes: ArrayLike<number>;
   labels: readonly string[];
-  /** Of each label, `#RRGGBB`. */
+  /** Colour of each label, `#RRGGBB`. */
   colours: readonly string[];
-  /** What "none" is called. */
+  /** Title of "none". */
   none: string;
 }
 
-/** Points with a number each; NaN is missing. */
+/** A colouring by number; NaN is missing. */
 export interface Amounts {
   kind: "amounts";
   title: string;
   values: Float32Array;
-  /** Ends of the colours; beyond them the colour stays that of the end. */
+  /** Numbers at the ends of the colours; values beyond get the colour of the end. */
   low: number;
   high: number;
 }
 
 export type Colouring = Categories | Amounts;
 
-/** As many colours as wanted. */
+/** Return `n` colours of categories. */
 export function palette(n: number): string[] {
   return Array.from({ length: n }, (_, i) => categoryColour(i));
 }
 
-/** Red, green, blue of a colour as the palettes write it, `hsl(120 50% 40%)` too. */
+/** Parse a colour of the palettes, `#d55e00` or `hsl(120 50% 40%)`. */
 export function bytesOf(css: string): [number, number, number] {
   const hsl = /^hsl\(([\d.]+) ([\d.]+)% ([\d.]+)%\)$/.exec(css);
   if (!hsl) return rgb(css);
@@ -48,13 +48,13 @@ export function bytesOf(css: string): [number, number, number] {
   return [channel(0), channel(8), channel(4)];
 }
 
-/** Amounts whose colours span the bulk of the values. */
+/** Return a colouring whose colours span most of the values. */
 export function amounts(title: string, values: Float32Array): Amounts {
   const [low, high] = bulk(values);
   return { kind: "amounts", title, values, low, high };
 }
 
-/** The map of amounts stops short of its lightest yellow, which vanishes on white. */
+/** End of the colour map: its lightest yellow cannot be seen on white. */
 const LIGHTEST = 0.93;
 
 /**
@@ -65,7 +65,7 @@ export function amountColour(share: number): string {
   return colourAt("viridis", Math.min(1, Math.max(0, share)) * LIGHTEST);
 }
 
-/** Red, green, blue of every point. */
+/** Return red, green and blue of every point. */
 export function colourPoints(colouring: Colouring, n: number): Uint8Array {
   const bytes = new Uint8Array(3 * n);
   const table = (colours: readonly string[]) => Uint8Array.from(colours.flatMap((item) => bytesOf(item)));
@@ -92,16 +92,16 @@ export function colourPoints(colouring: Colouring, n: number): Uint8Array {
   return bytes;
 }
 
-/** What the legend lets through. */
+/** Filters of the legend. */
 export interface LegendFilter {
-  /** Labels that are hidden; the empty text is "none". */
+  /** Hidden labels; the empty text means "none". */
   hidden: readonly string[];
-  /** Least and largest amount; null is open. */
+  /** Smallest and largest number shown; null is no limit. */
   low: number | null;
   high: number | null;
 }
 
-/** 1 for each point that the legend lets through; null if all are. */
+/** Return 1 for each point that passes the legend; null if all pass. */
 export function legendPasses(colouring: Colouring, filter: LegendFilter, n: number): Uint8Array | null {
   const mask = new Uint8Array(n).fill(1);
   if (colouring.kind === "categories") {
@@ -116,13 +116,13 @@ export function legendPasses(colouring: Colouring, filter: LegendFilter, n: numb
   if (low === null && high === null) return null;
   for (let i = 0; i < n; i++) {
     const value = colouring.values[i] as number;
-    // A missing value is neither above nor below: it is hidden as soon as one is asked for.
+    // A missing value passes no limit.
     if (!(value >= (low ?? Number.NEGATIVE_INFINITY) && value <= (high ?? Number.POSITIVE_INFINITY))) mask[i] = 0;
   }
   return mask;
 }
 
-/** Points per label; the last count is "none". */
+/** Return the number of points per label; the last count is "none". */
 export function countCategories(colouring: Categories, shown: Uint8Array | null, n: number): number[] {
   const counts = new Array<number>(colouring.labels.length + 1).fill(0);
   for (let i = 0; i < n; i++) {

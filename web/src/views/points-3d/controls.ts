@@ -1,10 +1,10 @@
-// Mouse, touch and held keys to movements of the eye.
+// Movements of the camera by mouse, touch and held keys.
 
 import { fly, halfHeight, look, orbit, zoom, type CameraState } from "./camera";
 import type { PointTool, PointTurning } from "./api";
 import type { Spot } from "./select";
 
-/** What the controls act on. */
+/** The view that the controls act on. */
 export interface ControlHost {
   camera(): CameraState;
   move(camera: CameraState): void;
@@ -12,21 +12,21 @@ export interface ControlHost {
   tool(): PointTool;
   turning(): PointTurning;
   hover(spot: Spot | null): void;
-  /** @param only keep the preview, do nothing else: a tap or a middle click */
+  /** @param only pin the preview and do nothing else: a tap or a middle click */
   click(spot: Spot, only: boolean): void;
   open(spot: Spot): void;
-  /** An outline is being drawn; null when it is done or given up. */
+  /** An outline is being drawn; null when it ends. */
   outline(corners: Spot[] | null): void;
   /** An outline is complete. */
   select(corners: Spot[], keys: { shift: boolean; alt: boolean }): void;
 }
 
-/** Pixels that a press may wander and still be a click. */
+/** Pixels that the pointer may move in a click. */
 const STILL = 4;
-/** Radians to a pixel. */
+/** Radians per pixel. */
 const TURN = 0.006;
 
-/** Listen to an element; returns what ends it. */
+/** Listen to an element; return a function that stops listening. */
 export function attachControls(element: HTMLElement, host: ControlHost): () => void {
   const fingers = new Map<number, Spot>();
   let start: Spot | null = null;
@@ -83,7 +83,7 @@ export function attachControls(element: HTMLElement, host: ControlHost): () => v
     else if (host.turning() === "look") host.move(look(host.camera(), dx * TURN * 0.6, dy * TURN * 0.6));
     else host.move(orbit(host.camera(), -dx * TURN, -dy * TURN));
   };
-  /** Two fingers: their middle pans, their distance zooms, their angle rolls. */
+  /** Handle two fingers: their middle pans, their distance zooms, their angle rolls. */
   const pinch = (id: number, before: Spot, spot: Spot) => {
     const other = [...fingers].find(([one]) => one !== id)?.[1];
     if (!other) return;
@@ -120,7 +120,7 @@ export function attachControls(element: HTMLElement, host: ControlHost): () => v
     host.move(zoom(host.camera(), factor, away(spotOf(event))));
   };
   const leave = () => host.hover(null);
-  // Or the middle button would begin to scroll.
+  // Otherwise the middle button would start to scroll.
   const press = (event: MouseEvent) => event.button === 1 && event.preventDefault();
   const menu = (event: Event) => event.preventDefault();
   const double = (event: MouseEvent) => host.open(spotOf(event));
@@ -148,7 +148,7 @@ export function attachControls(element: HTMLElement, host: ControlHost): () => v
 
 type Step = readonly [right: number, up: number, forward: number, turnRight: number, turnUp: number, roll: number];
 
-/** Keys that act for as long as they are held: per second, in units of the box and radians. */
+/** Movements of held keys per second, in units of the box and radians. */
 const HELD: Record<string, Step> = {
   KeyW: [0, 0, 1, 0, 0, 0],
   KeyS: [0, 0, -1, 0, 0, 0],

@@ -1,4 +1,4 @@
-// The part of the view that needs three.js, loaded when points are first shown.
+// The part of the view that needs three.js. It is loaded when points are first shown.
 
 import type { PointStyle, PointTool, PointTurning, SelectHow } from "./api";
 import { halfHeight, readCamera, startCamera, writeCamera, zoom, type CameraState } from "./camera";
@@ -7,7 +7,7 @@ import type { Placed } from "./place";
 import { createScene, type SceneStatistics } from "./scene";
 import { pointsInside, project, type Eye, type Spot } from "./select";
 
-/** What happens in the picture. */
+/** Events of the picture. */
 export interface EngineEvents {
   /** A frame was drawn. */
   frame(view: EngineFrame): void;
@@ -16,14 +16,14 @@ export interface EngineEvents {
   open(point: number): void;
   outline(corners: Spot[] | null): void;
   select(points: Uint32Array, how: SelectHow): void;
-  /** The eye came to rest. */
+  /** The camera stopped. */
   rest(camera: string): void;
 }
 
-/** What drawings over the picture need to know of it. */
+/** Data of a frame, for drawings on top of the picture. */
 export interface EngineFrame {
   eye: Eye;
-  /** Turn of the eye, x, y, z, w. */
+  /** Rotation of the camera, x, y, z, w. */
   turn: readonly number[];
   /** Half of the height of the view at its middle, in units of the box. */
   halfHeight: number;
@@ -37,7 +37,7 @@ export interface Engine {
   setFlat(flat: boolean): void;
   setTool(tool: PointTool): void;
   setTurning(turning: PointTurning): void;
-  /** Empty or unreadable is the start. */
+  /** Set the camera; text that cannot be read gives the start. */
   setCamera(camera: string): void;
   zoom(factor: number): void;
   spotOf(point: number): Spot | null;

@@ -1,8 +1,8 @@
-// Keys of the view, apart from those that are held (controls.ts).
+// Keys of the view, except held keys, which are in controls.ts.
 
 import type { PointTool } from "./api";
 
-/** What keys can ask for. */
+/** Actions of the keys. */
 export interface ViewActions {
   tool: (tool: PointTool) => void;
   turning: () => void;
@@ -17,7 +17,7 @@ export interface ViewActions {
   leave: () => void;
 }
 
-/** Actions by key, as `keyOf` names them. */
+/** Return the action of each key, as `keyOf` names it. */
 export function viewKeys(actions: ViewActions): Record<string, () => void> {
   const help = () => actions.toggle("help");
   const nearer = () => actions.zoom(0.8);
@@ -46,13 +46,13 @@ export function viewKeys(actions: ViewActions): Record<string, () => void> {
   };
 }
 
-/** Name of a key: letters are small unless Shift means something else with them. */
+/** Return the name of a key. Letters are small unless Shift changes their action. */
 export function keyOf(event: { key: string }): string {
   return /^[A-MO-Z]$/.test(event.key) ? event.key.toLowerCase() : event.key;
 }
 
 /**
- * The next point that is shown, or, with a selection, selected; around the end.
+ * Return the next shown point, in a circle; with a selection, the next selected one.
  *
  * @param look red, green, blue, state of every point
  */

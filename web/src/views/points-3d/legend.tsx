@@ -4,22 +4,22 @@ import { amountColour, type Categories, type Colouring, type LegendFilter } from
 
 export interface LegendProps {
   colouring: Colouring;
-  /** Points per label, the last is "none"; empty for amounts. */
+  /** Points per label; the last is "none". Empty for numbers. */
   counts: readonly number[];
   filter: LegendFilter;
   onFilter: (filter: LegendFilter) => void;
-  /** Colour by the next column, or the one before. */
+  /** Colour by the next or previous column. */
   onCycle: (by: 1 | -1) => void;
 }
 
-/** What colours mean; a click on an entry hides its points, a double click all others. */
+/** The legend. A click on an entry hides its points; Alt + click hides all others. */
 export function Legend(props: LegendProps) {
   const { colouring, onCycle } = props;
   const [open, setOpen] = useState(!window.matchMedia("(max-width: 640px)").matches);
   return (
     <div class="points-legend" role="group" aria-label="Legend">
       <div class="points-legend-head">
-        <button type="button" class="quiet" aria-label="Colour by the column before" onClick={() => onCycle(-1)}>
+        <button type="button" class="quiet" aria-label="Colour by the previous column" onClick={() => onCycle(-1)}>
           ‹
         </button>
         <strong class="points-legend-title" title={colouring.title}>
@@ -60,7 +60,7 @@ function Entries({ colouring, counts, filter, onFilter }: LegendProps & { colour
             key={item.label}
             class="points-legend-entry"
             data-hidden={hidden.has(item.label)}
-            title="Click: hide or show. Alt + click: only this."
+            title="Click to hide or show. Alt + click to show only this."
             onClick={(event) => {
               if (!event.altKey) return;
               event.preventDefault();
@@ -123,7 +123,7 @@ function Ramp({ low, high, filter, onFilter }: LegendProps & { low: number; high
   );
 }
 
-/** A number in three figures. */
+/** Format a number with three digits. */
 export function short(value: number | null): string {
   if (value === null || !Number.isFinite(value)) return "–";
   const size = Math.abs(value);

@@ -1,8 +1,8 @@
-// Colour and state of every point in four bytes, as the graphics card takes them.
+// Colour and state of every point in four bytes, for the graphics card.
 
 import { STATE } from "./shaders";
 
-/** @returns red, green, blue, state of every point */
+/** Return red, green, blue and state of every point. */
 export function looks(
   colours: Uint8Array,
   parts: {
@@ -21,7 +21,7 @@ export function looks(
     if (parts.finite[i] === 0 || parts.shown?.[i] === 0) continue;
     look[4 * i + 3] = parts.selected?.[i] ? STATE.chosen : STATE.rest;
   }
-  // A named point is shown even where a filter hides it: it is what the picture is about.
+  // Named points are shown even if a filter hides them.
   for (const point of parts.named) if (parts.finite[point]) look[4 * point + 3] = STATE.named;
   return look;
 }

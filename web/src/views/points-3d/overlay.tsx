@@ -18,10 +18,10 @@ interface OverlayProps {
   compact: boolean;
 }
 
-/** Most labels that are written; more would cover each other. */
+/** Most labels shown: more would cover each other. */
 const LABELS = 40;
 
-/** Drawn over the points: ticks, names, the outline of a selection, which way is which. */
+/** Drawings on top of the points: ticks, names, outline of a selection, directions. */
 export function Overlay(props: OverlayProps) {
   const view = props.frame.value;
   if (!view) return null;
@@ -65,7 +65,7 @@ function Names({ labels, placed, view }: Part) {
   );
 }
 
-/** Ticks of a picture in two dimensions, along the lower and left edge. */
+/** Ticks of a 2-D picture, at the lower and left edges. */
 function Ticks({ axes, placed, view }: Part) {
   const { width, height } = view.eye;
   const right = (view.halfHeight * width) / height;
@@ -107,10 +107,10 @@ function Ticks({ axes, placed, view }: Part) {
   );
 }
 
-/** Directions of the axes as they are seen now. */
+/** Directions of the axes in the current view. */
 function Orientation({ axes, view, compact }: Part) {
   const size = compact ? 26 : 40;
-  // In a narrow picture the buttons take the lower edge: the ball is above them.
+  // In a narrow picture the buttons are at the lower edge, so the indicator is above them.
   const lift = view.eye.width < 560 ? 122 : 62;
   const [cx, cy] = compact ? [38, view.eye.height - 38] : [112, view.eye.height - lift];
   const arrows = useMemo(() => arms(view.turn), [view.turn]);
@@ -133,7 +133,7 @@ function Orientation({ axes, view, compact }: Part) {
   );
 }
 
-/** The world's axes in the eye's directions: right, up, towards the eye. */
+/** Return the axes of the box in the directions of the camera: right, up, towards it. */
 function arms(turn: readonly number[]): [number, number, number][] {
   const [x, y, z, w] = [-(turn[0] ?? 0), -(turn[1] ?? 0), -(turn[2] ?? 0), turn[3] ?? 1];
   return [

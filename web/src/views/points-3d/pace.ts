@@ -1,27 +1,27 @@
-// How many pixels and points a picture may have while it moves.
+// The number of pixels and points of a picture while it moves.
 
-/** Milliseconds to draw a frame beyond which moving looks jerky. */
+/** Milliseconds per frame above which movement is not smooth. */
 const SLOW = 55;
-/** Below this there is time for more. */
+/** Milliseconds per frame below which more can be drawn. */
 const FAST = 25;
 const LEAST = 0.5;
 /** Least share of the points. */
 const FEWEST = 0.05;
 
-/** Chooses pixels to a CSS pixel, and a share of the points, from how long frames take. */
+/** Chooses pixels per CSS pixel and a share of the points from the time of the last frames. */
 export interface Pace {
-  /** Note how many milliseconds a frame took on the graphics card. */
+  /** Record the milliseconds of a frame. */
   note(milliseconds: number): void;
-  /** Whether frames are drawn with fewer pixels or points than there are. */
+  /** Whether frames have fewer pixels or points than possible. */
   coarse(): boolean;
   ratio(): number;
   full(): number;
-  /** Share of the points to draw, the first ones. */
+  /** Share of the points to draw, from the first. */
   points(): number;
   milliseconds(): number;
 }
 
-/** @param full pixels to a CSS pixel of the screen */
+/** @param full pixels per CSS pixel of the screen */
 export function createPace(full: () => number = () => Math.min(2, window.devicePixelRatio || 1)): Pace {
   let share = 1;
   let points = 1;
@@ -33,7 +33,7 @@ export function createPace(full: () => number = () => Math.min(2, window.deviceP
       mean = mean === 0 ? milliseconds : mean * 0.7 + milliseconds * 0.3;
       reported = mean;
       if (mean > SLOW) {
-        // Fewer pixels first: points that are left out are missed more.
+        // Fewer pixels first: missing points are more noticeable.
         if (ratio() > LEAST) share *= mean > 4 * SLOW ? 0.5 : 0.75;
         else points = Math.max(FEWEST, points * Math.max(0.2, SLOW / mean));
         mean = 0;

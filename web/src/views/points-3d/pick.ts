@@ -1,19 +1,19 @@
-// Which point is under the cursor: points are drawn into a small buffer with their numbers as
-// colours. The nearest projected point is often another one, hidden behind (right 40 times in 60).
+// The point under the cursor: points are drawn into a small buffer with their numbers as colours. The
+// nearest projected point would often be a hidden one (it was right in 40 of 60 trials).
 
-/** How far from the cursor a point may be, in CSS pixels: more than most points are large. */
+/** Largest distance from the cursor to a point, in CSS pixels. */
 export const REACH = 9;
 
 /** Side of the buffer around the cursor. */
 export const SIDE = 2 * REACH + 1;
 
-/** Point of a pixel that the picking shader wrote; -1 for the background. */
+/** Return the point of a pixel of the picking shader; -1 for the background. */
 export function decodePick(red: number, green: number, blue: number): number {
   return red + green * 256 + blue * 65536 - 1;
 }
 
 /**
- * The point whose pixel is nearest to the middle of a square of RGBA bytes, within REACH; null if
+ * Return the point whose pixel is nearest to the middle of a square of RGBA bytes, within REACH; null if
  * there is none.
  */
 export function nearestPick(pixels: Uint8Array, side = SIDE): number | null {

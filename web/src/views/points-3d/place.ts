@@ -1,8 +1,8 @@
-// Values of axes to places in a box from -1 to 1.
+// Positions of points in a box from -1 to 1.
 
 import type { PointAxis } from "./api";
 
-/** Points in the box, and the way back. */
+/** Points in the box, with the scale of the axes. */
 export interface Placed {
   n: number;
   /** x, y, z of every point. */
@@ -14,12 +14,12 @@ export interface Placed {
   scale: [number, number, number];
 }
 
-/** Share of the values at each end that may lie outside of the box: outliers would shrink the rest. */
+/** Share of values at each end that may be outside of the box: outliers would shrink the rest. */
 const TAIL = 0.0005;
-/** Values looked at to find the ends. */
+/** Values sampled to find the ends. */
 const LOOKED_AT = 200_000;
 
-/** Ends of the bulk of the values; [0, 0] where none is finite. */
+/** Return the ends of most of the values; [0, 0] if none is finite. */
 export function bulk(values: Float32Array): [number, number] {
   const step = Math.max(1, Math.floor(values.length / LOOKED_AT));
   const sample = new Float64Array(Math.ceil(values.length / step));

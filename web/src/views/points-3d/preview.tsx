@@ -8,7 +8,7 @@ import type { Spot } from "./select";
 export interface Hovered {
   point: number;
   spot: Spot;
-  /** Stays until the next click. */
+  /** Whether it stays until the next click. */
   pinned: boolean;
 }
 
@@ -19,14 +19,14 @@ interface PreviewProps {
   children: ComponentChildren;
 }
 
-/** A card beside the point; on narrow pictures along the lower edge. */
+/** A card next to the point; in narrow pictures at the lower edge. */
 export function Preview({ hovered, frame, onClose, children }: PreviewProps) {
   const { spot, pinned } = hovered;
   const { width, height } = frame.value?.eye ?? { width: 0, height: 0 };
   const [x, y] = [Math.min(width, Math.max(0, spot[0])), Math.min(height, Math.max(0, spot[1]))];
   const card = useRef<HTMLDivElement>(null);
   const [tall, setTall] = useState(0);
-  // What it shows may arrive later and make it taller.
+  // Its content may load later and make it taller.
   useLayoutEffect(() => {
     const element = card.current;
     if (!element) return;

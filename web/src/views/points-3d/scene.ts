@@ -1,4 +1,4 @@
-// The points on the graphics card: drawing, picking, and a coarser picture while it is slow.
+// The points on the graphics card: drawing and picking. Slow pictures are coarser while they move.
 
 import {
   BufferAttribute,
@@ -27,10 +27,10 @@ import type { Placed } from "./place";
 import type { Eye } from "./select";
 import { PART, PICK_FRAGMENT, PICK_VERTEX, POINT_FRAGMENT, POINT_VERTEX } from "./shaders";
 
-/** Numbers about the drawing. */
+/** Statistics of the drawing. */
 export interface SceneStatistics {
   milliseconds: number;
-  /** Pixels of the picture to a CSS pixel. */
+  /** Pixels per CSS pixel. */
   ratio: number;
 }
 
@@ -41,7 +41,7 @@ export interface PointScene {
   setStyle(style: PointStyle, chosen: boolean, ring: string): void;
   setCamera(camera: CameraState, flat: boolean): void;
   resize(width: number, height: number): void;
-  /** Draw soon. */
+  /** Draw in the next frame. */
   ask(): void;
   /** Draw now, in full. */
   draw(): void;
@@ -52,7 +52,7 @@ export interface PointScene {
 }
 
 /**
- * Make a scene on a canvas.
+ * Create a scene on a canvas.
  *
  * @param onFrame called after each drawing
  * @throws Error if the browser has no WebGL 2
@@ -102,7 +102,7 @@ export function createScene(canvas: HTMLCanvasElement, onFrame: () => void): Poi
     }
     onFrame();
   };
-  /** One frame at a time: those that pile up in the card would come late. */
+  /** Draw one frame at a time: queued frames would be shown late. */
   const frame = () => {
     waiting = 0;
     if (fence) {
@@ -115,7 +115,7 @@ export function createScene(canvas: HTMLCanvasElement, onFrame: () => void): Poi
       pace.note(performance.now() - started);
     }
     if (!asked) {
-      // Once it rests, the picture is drawn in full.
+      // When the movement ends, the picture is drawn in full.
       if (coarse) settling = window.setTimeout(() => paint(pace.full(), 1), 200);
       coarse = false;
       return;
@@ -130,7 +130,7 @@ export function createScene(canvas: HTMLCanvasElement, onFrame: () => void): Poi
   };
   return {
     setPoints: ({ positions }) => {
-      // The old buffers are freed: a geometry's attributes may not change their length.
+      // The attributes of a geometry may not change their length, so the old buffers are freed.
       geometry.dispose();
       geometry.deleteAttribute("look");
       geometry.setAttribute("position", new BufferAttribute(positions, 3));
@@ -150,7 +150,7 @@ export function createScene(canvas: HTMLCanvasElement, onFrame: () => void): Poi
       uniforms.sizes.value.set(0, rest, large, Math.max(11, large + 5));
       uniforms.opacities.value.set(0, faint, opacity, 1);
       uniforms.ring.value.set(...shares(ring));
-      // What shines through must not hide what is behind it.
+      // Transparent points must not hide the points behind them.
       material.depthWrite = Math.min(faint, opacity) >= 1;
     },
     setCamera: (state, flat) => {

@@ -1,9 +1,9 @@
-// Selecting by an outline on the screen.
+// Selection by an outline on the screen.
 
-/** A place on the screen in CSS pixels from the upper left corner of the view. */
+/** A position in CSS pixels from the upper left corner of the view. */
 export type Spot = readonly [x: number, y: number];
 
-/** Whether a place is inside of a closed outline (even-odd rule). */
+/** Return whether a position is inside a closed outline (even-odd rule). */
 export function inside(outline: readonly Spot[], x: number, y: number): boolean {
   let within = false;
   for (let i = 0, j = outline.length - 1; i < outline.length; j = i++) {
@@ -14,7 +14,7 @@ export function inside(outline: readonly Spot[], x: number, y: number): boolean 
   return within;
 }
 
-/** Rectangle between two corners. */
+/** Return the rectangle between two corners. */
 export function rectangle([x0, y0]: Spot, [x1, y1]: Spot): Spot[] {
   return [
     [x0, y0],
@@ -24,7 +24,7 @@ export function rectangle([x0, y0]: Spot, [x1, y1]: Spot): Spot[] {
   ];
 }
 
-/** What points are seen through. */
+/** The projection of the camera. */
 export interface Eye {
   /** World to clip space, 4 x 4, column by column. */
   matrix: ArrayLike<number>;
@@ -32,7 +32,7 @@ export interface Eye {
   height: number;
 }
 
-/** Where a point is on the screen; null behind the eye. */
+/** Return the position of a point on the screen; null behind the camera. */
 export function project({ matrix: m, width, height }: Eye, x: number, y: number, z: number): Spot | null {
   const at = (i: number): number => m[i] as number;
   const w = at(3) * x + at(7) * y + at(11) * z + at(15);
@@ -42,7 +42,7 @@ export function project({ matrix: m, width, height }: Eye, x: number, y: number,
   return [((left + 1) / 2) * width, ((1 - up) / 2) * height];
 }
 
-/** Numbers of the points inside of an outline; those with state 0 are hidden and left out. */
+/** Return the points inside an outline, without hidden points (state 0). */
 export function pointsInside(
   positions: Float32Array,
   states: Uint8Array,
@@ -63,7 +63,7 @@ export function pointsInside(
   return Uint32Array.from(points);
 }
 
-/** A selection after new points came; null if nothing is left. */
+/** Combine points with a selection; null if nothing is selected. */
 export function merge(
   selected: Uint8Array | null,
   points: Uint32Array,

@@ -1,11 +1,10 @@
-// Points as discs. Colours are bytes of the style sheet and go to the screen as they are: a shader
-// of our own neither takes them for linear light nor converts them, so a pixel has the legend's
-// colour exactly.
+// Shaders that draw points as discs. Colours are bytes of the style sheet and are not converted, so that
+// a point has exactly the colour of the legend.
 
 /** State of a point, in the fourth byte of its look. */
 export const STATE = { hidden: 0, rest: 1, chosen: 2, named: 3 } as const;
 
-/** Which points a pass draws. */
+/** Points that a pass draws. */
 export const PART = { all: 0, rest: 1, chosen: 2 } as const;
 
 const PLACE = `
@@ -15,7 +14,7 @@ uniform float ratio;
 uniform float reach;
 uniform int part;
 
-// Size in pixels, 0 if this pass leaves the point out.
+// Size in pixels; 0 if this pass does not draw the point.
 float placePoint(int state) {
   bool chosen = state >= 2;
   gl_Position = vec4(2.0, 2.0, 2.0, 1.0);

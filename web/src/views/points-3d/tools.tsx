@@ -10,14 +10,14 @@ interface ToolsProps {
   turning: PointTurning;
   flat: boolean;
   selecting: boolean;
-  /** Whether there is a third axis to show or leave out. */
+  /** Whether there is a third axis. */
   depth: boolean;
   onTool: (tool: PointTool) => void;
-  /** Do what a key does. */
+  /** Run the action of a key. */
   onKey: (key: string) => void;
 }
 
-/** Buttons at the lower right of the picture. */
+/** Buttons in the lower right of the picture. */
 export function Tools({ tool, turning, flat, selecting, depth, onTool, onKey }: ToolsProps) {
   return (
     <div class="points-3d-tools" role="toolbar" aria-label="Picture" data-export="no">
@@ -32,7 +32,7 @@ export function Tools({ tool, turning, flat, selecting, depth, onTool, onKey }: 
         </>
       ) : null}
       {flat ? null : (
-        <button type="button" aria-pressed={turning === "look"} title="Dragging turns the eye, not the points (M)" onClick={() => onKey("m")}>
+        <button type="button" aria-pressed={turning === "look"} title="Dragging turns the camera, not the points (M)" onClick={() => onKey("m")}>
           Look
         </button>
       )}
@@ -57,7 +57,7 @@ interface StatisticsProps {
   read: () => SceneStatistics | null;
 }
 
-/** Numbers about the drawing. */
+/** Statistics of the drawing. */
 export function Statistics({ frame, look, read }: StatisticsProps) {
   const counts = useMemo(() => {
     let shown = 0;
@@ -75,7 +75,7 @@ export function Statistics({ frame, look, read }: StatisticsProps) {
     <div class="points-3d-statistics number" data-export="no">
       {counts.shown.toLocaleString("en")} of {counts.all.toLocaleString("en")} points, {counts.chosen.toLocaleString("en")} selected
       <br />
-      {rate} {now ? `· ${now.ratio.toFixed(2)} pixels to the CSS pixel` : ""}
+      {rate} {now ? `· ${now.ratio.toFixed(2)} pixels per CSS pixel` : ""}
     </div>
   );
 }

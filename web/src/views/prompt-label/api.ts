@@ -1,8 +1,8 @@
 import type { Prompt } from "../../contract/generated";
 
-/** A prompt as its first words; hover, focus or touch shows its text and source. */
+/** The first words of a prompt; hover, focus or touch shows text and source. */
 export interface PromptLabelProps {
   prompt: Prompt;
-  /** Characters that are shown; the style cuts earlier where there is no room. */
+  /** Characters shown; the style sheet shows fewer where there is no room. */
   length?: number;
 }

@@ -4,10 +4,10 @@ import type { PromptLabelProps } from "./api";
 
 type Place = { left: string; top: string };
 
-/** Characters of the text that the card shows. */
+/** Characters of the text in the card. */
 const CARD = 500;
 
-/** The beginning of a prompt, with a card that holds more of it. */
+/** The beginning of a prompt, with a card that shows more of it. */
 export function PromptLabel({ prompt, length = 60 }: PromptLabelProps) {
   const [place, setPlace] = useState<Place | null>(null);
   const id = useId();
@@ -43,7 +43,7 @@ export function PromptLabel({ prompt, length = 60 }: PromptLabelProps) {
   );
 }
 
-/** Below a label, within the window. Fixed, so that no scrolling box cuts it. */
+/** Return the position below a label, within the window. It is fixed, so that no scroll box clips it. */
 function cardPlace(label: Element): Place {
   const box = label.getBoundingClientRect();
   const width = Math.min(360, 0.8 * window.innerWidth);
@@ -51,7 +51,7 @@ function cardPlace(label: Element): Place {
   return { left: `${left}px`, top: `${box.bottom + 2}px` };
 }
 
-/** A text on one line, cut to a length. */
+/** Return a text on one line, cut to a length. */
 export function promptLine(text: string, length: number): string {
   const line = text.slice(0, 4 * length).replace(/\s+/g, " ").trim();
   return line.length > length ? `${line.slice(0, length)}…` : line;

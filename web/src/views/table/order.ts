@@ -1,8 +1,8 @@
-// Sorting and filtering, apart from how a table looks.
+// Sorting and filtering of tables.
 
 import type { TableColumn } from "./api";
 
-/** Rows that hold all words of the filter in some column, sorted. */
+/** Return the rows that contain all words of the filter, sorted. */
 export function arrange<Row>(
   rows: readonly Row[],
   columns: readonly TableColumn<Row>[],
@@ -38,7 +38,7 @@ function isMissing(value: string | number | null): value is null {
   return value === null || (typeof value === "number" && Number.isNaN(value));
 }
 
-/** What a click on a heading sorts by next. */
+/** Return the order after a click on a heading. */
 export function nextSort<Row>(sort: string, column: TableColumn<Row>): string {
   const first = column.numeric ? `-${column.name}` : column.name;
   const second = column.numeric ? column.name : `-${column.name}`;

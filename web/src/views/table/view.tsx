@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import type { TableColumn, TableProps } from "./api";
 import { arrange, nextSort } from "./order";
 
-/** A table. Headings are buttons that sort. */
+/** A table whose headings are buttons that sort. */
 export function Table<Row>(props: TableProps<Row>) {
   const { rows, columns, rowKey, label, sort, onSort, filter = "", onFilter, selected } = props;
   const step = props.most ?? 200;

@@ -1,17 +1,17 @@
 /** The tokens of a prompt as running text. */
 export interface TokenTextProps {
   tokens: readonly string[];
-  /** Shade of each token, 0 to 1. */
+  /** Shade of every token, 0 to 1. */
   shades: ArrayLike<number>;
   query: number | null;
   keyToken: number | null;
-  /** The first token is a mark that was put before the text. */
+  /** Whether the first token is BOS. */
   bos: boolean;
-  /** A token that is kept in sight; null lets the reader scroll. */
+  /** A token that is scrolled into view; null for none. */
   follow: number | null;
   onHover: (token: number | null) => void;
-  /** Click, or Left and Right. */
+  /** Called on a click, or by Left and Right. */
   onKeyToken: (token: number) => void;
-  /** Right-click, or Shift with Left and Right. */
+  /** Called on a right-click, or by Shift with Left and Right. */
   onQueryToken: (token: number) => void;
 }

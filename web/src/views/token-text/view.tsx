@@ -2,16 +2,16 @@ import "./view.css";
 import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import type { TokenTextProps } from "./api";
 
-/** Characters of a token that are shown: some prompts hold tokens without end. */
+/** Characters of a token shown: some tokens are very long. */
 const LONGEST = 60;
 
-/** What a token looks like: spaces and line ends visible, lone marks of direction contained. */
+/** Return the text of a token, with visible line ends and tabs. */
 export function tokenShown(token: string): string {
   const cut = token.length > LONGEST ? `${token.slice(0, LONGEST)}…` : token;
   return cut === "" ? "∅" : cut.replace(/\n/g, "↵\n").replace(/\t/g, "⇥\t");
 }
 
-/** A token in one line, for labels. */
+/** Return a token on one line, for labels. */
 export function tokenLabel(token: string, length = 14): string {
   const line = token.replace(/\n/g, "↵").replace(/\t/g, "⇥").replace(/ /g, "␣");
   return line.length > length ? `${line.slice(0, length)}…` : line || "∅";
@@ -23,8 +23,8 @@ function tokenAt(event: Event): number | null {
 }
 
 /**
- * Tokens, shaded. One listener serves all of them, and shades are set on the elements: a
- * thousand tokens must follow the pointer.
+ * Shaded tokens. There is one listener for all, and shades are set on the elements, so that a thousand
+ * tokens can follow the pointer.
  */
 export function TokenText(props: TokenTextProps) {
   const { tokens, shades, query, keyToken, bos, follow, onHover, onKeyToken, onQueryToken } = props;
@@ -85,7 +85,7 @@ export function TokenText(props: TokenTextProps) {
   );
 }
 
-/** Scroll a box, and nothing else, until an element in it is seen. */
+/** Scroll a box until an element in it is visible. The page is not scrolled. */
 function reveal(box: HTMLElement, element: HTMLElement): void {
   const [outer, inner] = [box.getBoundingClientRect(), element.getBoundingClientRect()];
   if (inner.top < outer.top) box.scrollTop -= outer.top - inner.top + 20;
