@@ -181,9 +181,11 @@ def test_prompts_that_cannot_be_read_are_named_by_line(motifs, tiny: Tiny, tmp_p
         (b'{"text": "fine"}\n\n{"text": "\xff"}', "p.jsonl, line 3: not UTF-8"),
         (b'{"text": " "}', "p.jsonl, line 1: the text is empty"),
         (b"\x1b[31m", "p.jsonl, line 1: not JSON"),
+        (b'{"text": "one two three"}\n{"text": "a"}', "p.jsonl, line 2: the text 'a' has 1 token"),
     ):
         prompts.write_bytes(data)
         words = ["--model", tiny.model("a"), "--prompts", prompts, "--atlas", tmp_path / "atlas"]
+        words += ["--bos", "never"]
         said = motifs("build", *words)
         assert said.code == 2
         assert told in said.error()

@@ -185,7 +185,7 @@ def _load(request: _Request) -> LoadedModel:
         config_sha256=identity.config_sha256,
         set_aside=request.view.set_aside,
     )
-    tokenizer = _tokenizer(request)
+    tokenizer = _tokenizer(request.reference, request.folder, request.view)
     refusals = []
     for way in architectures.taps_to_try(config.model_type):
         try:
@@ -253,12 +253,29 @@ def _require_all_weights(request: _Request, loading: dict[str, Any]) -> None:
         )
 
 
-def _tokenizer(request: _Request) -> Any:
+def load_tokenizer(model: str | os.PathLike[str], report: Report = silent) -> Any:
+    """Load the tokenizer of a model, without its weights.
+
+    Args:
+        model: see `resolve`.
+        report: shows the progress of fetching.
+
+    Raises:
+        InputError, ModelError, ResourceError: as `load_model`, before it loads.
+    """
+    reference = resolve(model)
+    folder = local_folder(reference, report)
+    content = checked_configuration(reference.name, reference.shown, folder)
+    with view_of(folder, content) as view:
+        return _tokenizer(reference, folder, view)
+
+
+def _tokenizer(reference: ModelReference, location: Path, view: View) -> Any:
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-    folder = request.view.folder
+    folder = view.folder
     try:
-        if conversion_record(request.folder):
+        if conversion_record(location):
             # The one file that we wrote holds all of it; transformers takes seconds to assemble a
             # large vocabulary again.
             settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
@@ -270,7 +287,7 @@ def _tokenizer(request: _Request) -> Any:
             with quiet_transformers():
                 tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:  # files of another kind raise anything
-        raise _unreadable(request.reference, "its tokenizer is not accepted", error) from error
+        raise _unreadable(reference, "its tokenizer is not accepted", error) from error
     backend: Any = getattr(getattr(tokenizer, "backend_tokenizer", None), "model", None)
     if getattr(backend, "dropout", None):
         backend.dropout = None  # random merges, meant for training

@@ -80,6 +80,18 @@ def tokenize(
     return tokenized
 
 
+def count_tokens(tokenizer: Any, text: str, bos: str = "auto") -> int:
+    """Return the number of tokens of a text, prefix included.
+
+    Args:
+        tokenizer: of a model.
+        text: the text.
+        bos: see `tokenize`.
+    """
+    ids = tokenizer(text, add_special_tokens=bos == "auto", verbose=False)["input_ids"]
+    return len(ids) + (bos == "always")
+
+
 def check_max_tokens(name: str, config: Any, max_tokens: int) -> None:
     """Check a length of prompts against the context of a model.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attention_motifs.atlas import Atlas
-from attention_motifs.errors import AtlasError, InputError
+from attention_motifs.errors import AtlasError, InputError, ModelError, ResourceError
 from attention_motifs.features import feature_names
 from attention_motifs.literature import load_known_heads
 from attention_motifs.prompts import load_prompts, prompts_digest
@@ -56,6 +56,7 @@ def create_or_resume(path: str | Path, configuration: Configuration) -> Atlas:
     check_configuration(configuration)
     if not (folder / "atlas.json").is_file() or _is_empty(Atlas.open(folder)):
         prompts = load_prompts(configuration.prompts, configuration.n_prompts, configuration.seed)
+        _check_lengths(prompts, configuration)
         return Atlas.create(folder, configuration, prompts_table(prompts), prompts_digest(prompts))
     atlas = Atlas.open(folder)
     _check_same_settings(atlas, configuration)
@@ -63,6 +64,35 @@ def create_or_resume(path: str | Path, configuration: Configuration) -> Atlas:
     _find_models_again(atlas, configuration)
     add_feature_sets(atlas, configuration.feature_sets)
     return atlas
+
+
+_SHORT = 40
+"""Characters of a text that may be one token."""
+
+
+def _check_lengths(prompts: Sequence[Prompt], configuration: Configuration) -> None:
+    """Refuse prompts that are too short for a pattern, before the weights of a model are loaded.
+
+    Raises:
+        InputError: naming the file and the line of the first one.
+    """
+    from attention_motifs.extraction.loading import load_tokenizer
+    from attention_motifs.models.tokenizing import count_tokens
+
+    short = [prompt for prompt in prompts if len(prompt.text) <= _SHORT]
+    for model in configuration.models if short else ():
+        try:
+            tokenizer = load_tokenizer(model)
+        except (ModelError, ResourceError):  # loading the model says more
+            continue
+        for prompt in short:
+            n_tokens = count_tokens(tokenizer, prompt.text, configuration.bos)
+            if n_tokens < 2:
+                raise InputError(
+                    f"{prompt.place or f'prompt {prompt.prompt_id}'}: the text {prompt.text!r} has "
+                    f"{n_tokens} token(s) with {model}; a pattern needs at least 2. Remove or "
+                    "lengthen the text"
+                )
 
 
 def add_feature_sets(atlas: Atlas, sets: Sequence[str]) -> None:
