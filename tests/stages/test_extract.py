@@ -17,9 +17,14 @@ from attention_motifs.stages.create import create_or_resume
 from attention_motifs.stages.extract import extract, extract_part
 from attention_motifs.stages.heads import write_heads
 from attention_motifs.stages.model_source import model_source, source_of
-from attention_motifs.stages.parts import begin_model, finish_model, write_part
+from attention_motifs.stages.parts import (
+    begin_model,
+    distinct_prompts,
+    finish_model,
+    write_part,
+)
 from conftest import Tiny, contents
-from tiny_models import texts
+from tiny_models import texts, write_prompts
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -104,3 +109,17 @@ def test_threads_serve_all_blocks_and_end_with_the_source(
     while any(thread.is_alive() for thread in seen) and time.monotonic() < limit:
         time.sleep(0.01)
     assert not any(thread.is_alive() for thread in seen)
+
+
+def test_prompts_equal_after_the_cut_are_counted_and_used_once(tiny: Tiny, tmp_path: Path) -> None:
+    start = "red blue green " * 8
+    words = ["one", "two", "three", "four"]
+    write_prompts(tmp_path / "prompts.jsonl", [*(start + word for word in words), *texts(3)])
+    settings = tiny.configuration(
+        models=(tiny.model("a"),), prompts=str(tmp_path / "prompts.jsonl"), max_tokens=12
+    )
+    with Atlas.lock(tmp_path / "atlas", new=True):
+        atlas = create_or_resume(tmp_path / "atlas", settings)
+        with pytest.warns(UserWarning, match="a: 3 of 7 prompts are the same"):
+            extract(atlas)
+    assert distinct_prompts(atlas).tolist() == [0, 4, 5, 6]

@@ -12,6 +12,7 @@ from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.head_distances import NearestHeads, clouds_for, stored_distances
 from attention_motifs.errors import InputError
 from attention_motifs.progress import Advance, Report, silent
+from attention_motifs.stages.parts import distinct_prompts
 from attention_motifs.store import files
 
 if TYPE_CHECKING:
@@ -72,19 +73,24 @@ def cluster(
     with report(f"clusters by {method}", n_rounds + 1) as advance:
         if isinstance(stored, NearestHeads):
             made = c.cluster_neighbours(stored.neighbours, stored.rows, method=method, **settings)
-            n_prompts = stored.clouds.shape[1]
             recompute = _recluster(stored, made, advance)
         else:
             matrix = np.asarray(atlas.distances(metric))
             clouds = clouds_for(atlas, metric)
             means = clouds.mean(axis=0) if method == "ward" else None
             made = c.cluster(matrix, method=method, embeddings=means, **settings)
-            n_prompts = len(clouds)
             recompute = _recompute(clouds, made, metric, advance)
         advance(1)
         stable = None
-        if n_rounds > 0 and n_prompts >= 2:
-            stable = c.stability(made, recompute, n_prompts, n_rounds=n_rounds, seed=seed)
+        distinct = distinct_prompts(atlas)
+        if n_rounds > 0 and len(distinct) >= 2:
+            stable = c.stability(
+                made,
+                lambda drawn: recompute(distinct[drawn]),
+                len(distinct),
+                n_rounds=n_rounds,
+                seed=seed,
+            )
     heads: list[str] = atlas.heads["head"].to_list()
     names = c.carry_over(c.read_names(atlas.cluster_names_path), heads, made.labels)
     c.export_clustering(

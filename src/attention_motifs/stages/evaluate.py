@@ -11,6 +11,7 @@ from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.head_distances import clouds_for, stored_distances
 from attention_motifs.errors import AtlasError
 from attention_motifs.progress import Report, silent
+from attention_motifs.stages.parts import distinct_prompts
 from attention_motifs.store import files
 
 if TYPE_CHECKING:
@@ -51,9 +52,12 @@ def evaluate(
     scores = behaviour_columns(heads)
     classes = [*literature_classes(heads), *computed_head_classes(heads)]
     results = {}
+    distinct = distinct_prompts(atlas)
     with report("evaluate", len(chosen)) as advance:
         for metric in chosen:
             clouds = clouds_for(atlas, metric)
+            if len(distinct) < len(clouds):
+                clouds = clouds[distinct]
             results[metric] = evaluate_metric(
                 np.asarray(atlas.distances(metric), dtype=np.float64),
                 positions,

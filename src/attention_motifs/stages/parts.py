@@ -26,7 +26,7 @@ from attention_motifs.store import files
 
 if TYPE_CHECKING:
     import polars as pl
-    from jaxtyping import Float, UInt8
+    from jaxtyping import Float, Int, UInt8
 
 Sink = Callable[[int, Sequence[int], Any], None]
 """Takes a layer, the positions of the prompts in the block, and patterns (B, H, n, n)."""
@@ -274,3 +274,16 @@ def warn_of_prompts(atlas: Atlas, model: str) -> None:
             "evidence. Use a larger --max-tokens, or other prompts",
             stacklevel=2,
         )
+
+
+def distinct_prompts(atlas: Atlas) -> Int[np.ndarray, " distinct"]:
+    """Return the positions of the prompts that differ, for some model, from all earlier ones.
+
+    Prompts that are the same up to `max_tokens` are no independent evidence.
+    """
+    columns = [atlas.tokens(model)["token_ids"].to_list() for model in atlas.models]
+    first: dict[Any, int] = {}
+    for position, rows in enumerate(zip(*columns, strict=True)):
+        known = not any(-1 in row for row in rows)  # imported patterns come without ids
+        first.setdefault(tuple(map(tuple, rows)) if known else position, position)
+    return np.array(list(first.values()), dtype=np.int64)
