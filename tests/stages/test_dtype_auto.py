@@ -136,5 +136,6 @@ def test_workers_load_a_model_once_and_all_in_the_dtype_it_was_begun_in(
     # A worker that has a GPU makes its part in what the model was begun in, not in float16.
     atlas.part_path("half", 1).unlink()
     monkeypatch.setattr(loading, "dtype_as_stored", lambda _folder, _device: "float16")
-    stage.extract_part(atlas.path, stored["half"], 1, "cpu", "float32")
+    identity = stage.identify(atlas, stored["half"], "cpu")
+    stage.extract_part(atlas.path, stored["half"], 1, "cpu", identity)
     assert features(atlas, "half") == features(by_auto, "half")

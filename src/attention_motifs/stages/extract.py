@@ -262,6 +262,7 @@ def _source_of_process(
     if key not in _loaded:
         _loaded.clear()  # before the next model needs the memory
         source = model_source(atlas, wanted, device, dtype=identity.dtype)
-        info = {**source.info, "tokenizer_sha256": identity.tokenizer_sha256}
+        digests = ("tokenizer_sha256", "config_sha256")
+        info = {**source.info, **{name: getattr(identity, name) for name in digests}}
         _loaded[key] = atlas, replace(source, info=info)
     return _loaded[key]

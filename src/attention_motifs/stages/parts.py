@@ -240,8 +240,10 @@ def _metadata(path: Path) -> dict[str, str] | None:
 def extract_inputs(atlas: Atlas, info: Mapping[str, Any]) -> str:
     """Return the digest of everything that the features of a model depend on."""
     configuration = atlas.manifest.configuration
+    config = info.get("config_sha256")
     return files.digest(
         {
+            **({} if config is None else {"config": config}),
             "weights": info["weights_sha256"],
             "tokenizer": info.get("tokenizer_sha256"),
             "prompts": atlas.manifest.prompts["sha256"],

@@ -37,7 +37,9 @@ def as_recorded(atlas: Atlas, wanted: str, identity: ModelIdentity) -> ModelIden
         raise changed_model(atlas, wanted, identity.name, changed)
     recorded = atlas.manifest.models.get(identity.name, {})
     tokenizer = recorded.get("tokenizer_sha256") or identity.tokenizer_sha256
-    return replace(identity, tokenizer_sha256=tokenizer)
+    # Atlases of earlier versions record no digest of the configuration.
+    config = recorded.get("config_sha256") if recorded else identity.config_sha256
+    return replace(identity, tokenizer_sha256=tokenizer, config_sha256=config)
 
 
 def changed_model(atlas: Atlas, wanted: str, name: str, changed: list[str]) -> InputError:
