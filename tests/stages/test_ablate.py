@@ -150,7 +150,7 @@ def test_targets_and_their_mistakes(swept: Atlas) -> None:
         (lambda: named_heads(swept, ["a:L0:H0", "b:L0:H0"]), "of one model"),
         (lambda: class_heads(swept, "nothing", "a"), "--class 'nothing'"),
         (lambda: cluster_heads(swept, "average", "a"), "write METHOD:NUMBER"),
-        (lambda: cluster_heads(swept, "average:1", "a"), "no clusters by average yet"),
+        (lambda: cluster_heads(swept, "average:1", "a"), "this atlas has no clusters by average"),
         (lambda: sweep(swept, "b", Settings(methods=("meen",))), "--method 'meen': choose mean"),
         (lambda: sweep(swept, "b", Settings(n_sequences=1)), "at least 2 and 1"),
         (lambda: sweep(swept, "b", Settings(designs=("long",))), "--design long needs"),

@@ -1,4 +1,4 @@
-"""What was measured to rows of the table: effects, intervals and tests."""
+"""Rows of the table of ablations: effects, intervals and tests."""
 
 from __future__ import annotations
 
@@ -31,31 +31,38 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 _UNTESTED = ("kl",)
-"""Of one head: divergence is never below zero, so that signs tell nothing."""
+"""Measures without a sign test of one head: a divergence is never below zero."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One measure on one design: values without and with each ablation."""
+    """Values of one measure on one design, without and with each ablation."""
 
     measure: str
     clean: Float[np.ndarray, "ablations sequences"]
     ablated: Float[np.ndarray, "ablations sequences"]
     constant: Mapping[str, Any]
-    """Columns that all rows share: experiment, model, method, design, seed and the like."""
+    """Columns that all rows share, such as experiment, model, method, design and seed."""
 
     @property
     def effects(self) -> Float[np.ndarray, "ablations sequences"]:
-        """With the ablation, less without."""
+        """Value with the ablation, minus the value without."""
         return np.asarray(self.ablated - self.clean)
 
     @property
     def worse(self) -> int:
-        """The side on which harm lies."""
+        """Sign of a harmful effect: 1 or -1."""
         return MEASURES[self.measure].worse
 
     def row(self, kind: str, name: str, which: Sequence[int], heads: Sequence[HeadId]) -> Row:
-        """Columns of a row about the mean over some ablations."""
+        """Return the columns of a row about the mean over some ablations.
+
+        Args:
+            kind: as in `ablation_table.KINDS`.
+            name: of the head, the set or the anchor.
+            which: numbers of the ablations.
+            heads: ablated heads.
+        """
         effect = self.effects[list(which)].mean(axis=0)
         rng = generator(self.constant["seed"], "interval", kind, name, self.measure)
         low, high = bootstrap_interval(effect, rng)
@@ -78,10 +85,15 @@ class Measured:
 def head_rows(
     measured: Measured, heads: Sequence[HeadId], layer: Int[np.ndarray, " heads"]
 ) -> list[Row]:
-    """One row per head of a sweep, beside the others of its layer.
+    """Return one row per head of a sweep, compared with the other heads of its layer.
 
-    Tested is whether there is an effect, by flipping signs of sequences. Heads that nothing can be
-    measured of, as prefix matching in the last layers, have no row.
+    The test flips signs of sequences: the null hypothesis is no effect. Heads without a value, such
+    as for prefix matching in the last layers, have no row.
+
+    Args:
+        measured: values of one ablation per head.
+        heads: in the order of the ablations.
+        layer: of each head.
     """
     seed = measured.constant["seed"]
     effects = measured.effects.mean(axis=1)
@@ -93,9 +105,11 @@ def head_rows(
         others = np.flatnonzero((layer == layer[i]) & (np.arange(len(layer)) != i))
         if len(others):
             excess = measured.effects[i] - measured.effects[others].mean(axis=0)
-            found = compare_with_controls(float(effects[i]), effects[others], measured.worse)
+            comparison = compare_with_controls(float(effects[i]), effects[others], measured.worse)
             rng = generator(seed, "excess", str(head), measured.measure)
-            row |= _compared(found, *bootstrap_interval(excess, rng)) | {"n_controls": len(others)}
+            row |= _compared(comparison, *bootstrap_interval(excess, rng)) | {
+                "n_controls": len(others)
+            }
         row |= {"p": None, "p_floor": None}
         if measured.measure not in _UNTESTED:
             rng = generator(seed, "signs", str(head), measured.measure)
@@ -108,9 +122,18 @@ def head_rows(
 def group_row(
     measured: Measured, heads: Sequence[HeadId], layer: Int[np.ndarray, " heads"], target: Target
 ) -> Row | None:
-    """A group of heads, each ablated alone, beside layer-matched draws; None if unmeasured.
+    """Return the row of a group of heads, each ablated alone, compared with layer-matched draws.
 
-    Nearest heads are held against others that could have been the nearest: not the anchor.
+    Nearest heads are compared with heads that could have been nearest, so not with the anchor.
+
+    Args:
+        measured: values of one ablation per head.
+        heads: in the order of the ablations.
+        layer: of each head.
+        target: the group.
+
+    Returns:
+        None if no head of the group has a value.
     """
     layer = candidate_layers(heads, layer, target)
     index = {head: i for i, head in enumerate(heads)}
@@ -122,14 +145,14 @@ def group_row(
     row = measured.row("group", target.name, members.tolist(), [heads[i] for i in members])
     seed = measured.constant["seed"]
     rng = generator(seed, "group", target.name, measured.measure)
-    found = compare_group(effects, members, layer, measured.worse, rng)
+    comparison = compare_group(effects, members, layer, measured.worse, rng)
     excess = measured.effects[members].mean(axis=0) - expected_control(
         measured.effects, members, layer
     )
     low, high = bootstrap_interval(excess, generator(seed, "excess", target.name))
     return {
         **row,
-        **_compared(found, low, high),
+        **_compared(comparison, low, high),
         "metric": target.metric,
         "anchor": target.anchor,
         "n_controls": N_PERMUTATIONS,
@@ -140,7 +163,7 @@ def group_row(
 def candidate_layers(
     heads: Sequence[HeadId], layer: Int[np.ndarray, " heads"], target: Target
 ) -> Int[np.ndarray, " heads"]:
-    """Layers that controls are drawn from; the anchor of nearest heads is in none (-1)."""
+    """Return the layers to draw controls from; the anchor of nearest heads has none (-1)."""
     if target.anchor is None:
         return layer
     return np.where([str(head) == target.anchor for head in heads], -1, layer)
@@ -149,10 +172,16 @@ def candidate_layers(
 def set_rows(
     measured: Measured, target: Target, controls: Sequence[tuple[HeadId, ...]]
 ) -> list[Row]:
-    """A set ablated together (the first ablation), and the controls (those after it)."""
+    """Return the rows of a set ablated together and of its controls.
+
+    Args:
+        measured: values of the set (first) and of the controls.
+        target: the set.
+        controls: heads of each control.
+    """
     row = measured.row("set", target.name, [0], target.heads)
     means = measured.effects.mean(axis=1)
-    found = compare_with_controls(float(means[0]), means[1:], measured.worse)
+    comparison = compare_with_controls(float(means[0]), means[1:], measured.worse)
     low = high = math.nan
     if len(controls):
         excess = measured.effects[0] - measured.effects[1:].mean(axis=0)
@@ -162,7 +191,7 @@ def set_rows(
     rows = [
         {
             **row,
-            **_compared(found, low, high),
+            **_compared(comparison, low, high),
             **about,
             "n_controls": len(controls),
             "test": "does more harm than random sets of the same layers, one-sided",
@@ -183,12 +212,21 @@ def distance_row(
     anchor: str,
     metric: str,
 ) -> Row:
-    """Does distance to a head predict the effect? The head itself is left out."""
+    """Return the row on the correlation of the distance to a head with the effect.
+
+    Args:
+        measured: values of one ablation per head.
+        heads: in the order of the ablations.
+        layer: of each head.
+        distances: from the anchor to each head.
+        anchor: name of the head, which is left out itself.
+        metric: name of the metric.
+    """
     rng = generator(measured.constant["seed"], "distance", anchor, metric, measured.measure)
     others = np.array([str(head) != anchor for head in heads])
     effects = measured.effects.mean(axis=1)
     used = np.where(others, distances, np.nan)
-    found = distance_against_effect(used, effects, layer, measured.worse, rng)
+    comparison = distance_against_effect(used, effects, layer, measured.worse, rng)
     draws = generator(measured.constant["seed"], "rho", anchor, metric, measured.measure)
     low, high = rho_interval(used, measured.effects, draws)
     return {
@@ -201,31 +239,31 @@ def distance_row(
         "metric": metric,
         "anchor": anchor,
         "control": False,
-        "effect": found.effect,
+        "effect": comparison.effect,
         "ci_low": low,
         "ci_high": high,
-        **_compared(found, math.nan, math.nan),
+        **_compared(comparison, math.nan, math.nan),
         "n_controls": N_PERMUTATIONS,
         "test": "near heads do more harm: effects permuted within layers, one-sided",
     }
 
 
-def _compared(found: Any, low: float, high: float) -> Row:
+def _compared(comparison: Any, low: float, high: float) -> Row:
     return {
-        "control_effect": found.control_mean,
-        "control_low": found.control_low,
-        "control_high": found.control_high,
-        "excess": found.excess,
+        "control_effect": comparison.control_mean,
+        "control_low": comparison.control_low,
+        "control_high": comparison.control_high,
+        "excess": comparison.excess,
         "excess_low": low,
         "excess_high": high,
-        "standardised": found.standardised,
-        "p": found.p,
-        "p_floor": found.p_floor,
+        "standardised": comparison.standardised,
+        "p": comparison.p,
+        "p_floor": comparison.p_floor,
     }
 
 
 def corrected(table: pl.DataFrame) -> pl.DataFrame:
-    """Set q and the number tested over every p of the table."""
+    """Return the table with q and the number of tests over all of its p."""
     import polars as pl
 
     p = table["p"].fill_null(math.nan).to_list()

@@ -1,4 +1,4 @@
-"""Which heads are ablated: a list, a class, a cluster, the nearest of a head."""
+"""Targets of an ablation: heads by name, a class, a cluster, the nearest heads of a head."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from attention_motifs.atlas import Atlas
 from attention_motifs.errors import InputError
 from attention_motifs.head import HeadId
 from attention_motifs.stages.evaluate import computed_head_classes, literature_classes
+from attention_motifs.stages.same_model import command
 
 
 @dataclass(frozen=True)
 class Target:
-    """Heads of one model that are ablated together."""
+    """Heads of one model to ablate together."""
 
     name: str
     heads: tuple[HeadId, ...]
@@ -24,38 +25,40 @@ class Target:
 
     @property
     def model(self) -> str:
-        """Whose heads they are."""
+        """Name of the model."""
         return self.heads[0].model
 
 
 def named_heads(atlas: Atlas, heads: Sequence[str]) -> Target:
-    """Take heads by their names.
+    """Return a target of heads by their names.
 
     Raises:
-        InputError: if one is not there, or they are of several models.
+        InputError: if the atlas lacks a head, or they are of several models.
     """
-    found = sorted({HeadId.parse(head) for head in heads})
-    for head in found:
+    unique = sorted({HeadId.parse(head) for head in heads})
+    for head in unique:
         atlas.head_index(head)
-    if len({head.model for head in found}) != 1:
-        raise InputError("heads ablated together are of one model: name those of one")
-    return Target(", ".join(str(head) for head in found), tuple(found))
+    if len({head.model for head in unique}) != 1:
+        raise InputError("heads of several models cannot be ablated together: name those of one")
+    return Target(", ".join(str(head) for head in unique), tuple(unique))
 
 
 def class_heads(atlas: Atlas, name: str, model: str) -> Target:
-    """Take a class, of the literature or computed from behaviour scores.
+    """Return the heads of a class, of the literature or computed from behaviour scores.
 
     Raises:
         InputError: if there is no such class, or it has no head in the model.
     """
     classes = {c.name: c for c in _classes(atlas)}
     if name not in classes:
-        raise InputError(f"--class {name!r}: this atlas has {', '.join(classes) or 'none'}")
+        raise InputError(
+            f"--class {name!r} is not in this atlas: it has {', '.join(classes) or 'no classes'}"
+        )
     return Target(name, _of_model(atlas, np.asarray(classes[name].members), model, name))
 
 
 def cluster_heads(atlas: Atlas, cluster: str, model: str) -> Target:
-    """Take a cluster, written METHOD:NUMBER.
+    """Return the heads of a cluster, written METHOD:NUMBER.
 
     Raises:
         InputError: if there is no such clustering, or the cluster has no head in the model.
@@ -65,26 +68,29 @@ def cluster_heads(atlas: Atlas, cluster: str, model: str) -> Target:
     if not colon or not number.strip().isdigit():
         raise InputError(f"--cluster {cluster!r}: write METHOD:NUMBER, such as average:3")
     if column not in atlas.heads.columns:
-        raise InputError(f"no clusters by {method} yet; run `motifs cluster --method {method}`")
+        raise InputError(
+            f"--cluster {cluster!r}: this atlas has no clusters by {method}; run "
+            f"{command(atlas, 'cluster', '--method', method)}"
+        )
     name = f"cluster {int(number)} ({method})"
     members = atlas.heads[column].fill_null(-1).to_numpy() == int(number)
     return Target(name, _of_model(atlas, members, model, name))
 
 
 def near_heads(atlas: Atlas, head: str, n: int, metric: str) -> Target:
-    """Take the n nearest of a head within its model, the head itself left out.
+    """Return the n nearest heads of a head within its model.
 
     Raises:
-        InputError: if the head is not there, or n < 1.
+        InputError: if the atlas lacks the head, or n < 1.
     """
     anchor = str(HeadId.parse(head))
-    found = atlas.near(anchor, n=n, metric=metric, scope="within")
-    heads = tuple(sorted(HeadId.parse(one.head) for one in found))
+    nearest = atlas.near(anchor, n=n, metric=metric, scope="within")
+    heads = tuple(sorted(HeadId.parse(near.head) for near in nearest))
     return Target(f"{len(heads)} nearest of {anchor} by {metric}", heads, metric, anchor)
 
 
 def classes_of(atlas: Atlas, model: str) -> list[Target]:
-    """All classes with two heads or more in a model."""
+    """Return all classes with two or more heads in a model."""
     rows = atlas.heads["model"].to_numpy() == model
     return [
         Target(c.name, _of_model(atlas, np.asarray(c.members), model, c.name))
@@ -94,17 +100,17 @@ def classes_of(atlas: Atlas, model: str) -> list[Target]:
 
 
 def strongest_heads(atlas: Atlas, model: str) -> dict[str, str]:
-    """The head with the highest score of every computed class that has one in the model."""
+    """Return the strongest head of every computed class that has a head in the model."""
     import polars as pl
 
     from attention_motifs.behaviour import CLASS_THRESHOLDS
 
-    own = atlas.heads.filter(pl.col("model") == model)
-    found = {}
+    heads = atlas.heads.filter(pl.col("model") == model)
+    strongest = {}
     for name, threshold in CLASS_THRESHOLDS.items():
-        if name in own.columns and (own[name].max() or 0.0) >= threshold:  # type: ignore[operator]
-            found[name] = str(own.sort(name, descending=True)["head"][0])
-    return found
+        if name in heads.columns and (heads[name].max() or 0.0) >= threshold:  # type: ignore[operator]
+            strongest[name] = str(heads.sort(name, descending=True)["head"][0])
+    return strongest
 
 
 def _classes(atlas: Atlas) -> list:  # type: ignore[type-arg]
@@ -114,5 +120,5 @@ def _classes(atlas: Atlas) -> list:  # type: ignore[type-arg]
 def _of_model(atlas: Atlas, members: np.ndarray, model: str, name: str) -> tuple[HeadId, ...]:
     rows = members & (atlas.heads["model"].to_numpy() == model)
     if not rows.any():
-        raise InputError(f"{name}: has no head in {model}")
+        raise InputError(f"{name} has no head in {model}")
     return tuple(HeadId.parse(h) for h in atlas.heads["head"].to_numpy()[rows])
