@@ -7,7 +7,8 @@ import threading
 import pytest
 from rich.console import Console
 
-from attention_motifs.progress import ConsoleReport, Report, silent
+from attention_motifs.errors import InputError
+from attention_motifs.progress import ConsoleReport, Report, checked_report, silent
 
 
 def console(*, terminal: bool) -> tuple[Console, io.StringIO]:
@@ -112,3 +113,19 @@ def test_reports_follow_each_other(terminal: bool) -> None:
     work(report, "two")
     done = re.findall(r"(one|two): \d+\.\d s", stream.getvalue())
     assert done == ["one", "two"]
+
+
+@pytest.mark.parametrize("report", [True, 3, "bar", None, lambda: None, len])
+def test_a_report_of_another_kind_is_refused(report: object) -> None:
+    with pytest.raises(InputError, match=r"report = .* cannot be called"):
+        checked_report(report)
+
+
+def test_a_function_without_a_context_manager_is_called_once_per_piece_of_work() -> None:
+    calls: list[tuple[str, int]] = []
+    report = checked_report(lambda description, total: calls.append((description, total)))
+    with report("features", 3) as advance:
+        advance(1)
+        advance(2)
+    assert calls == [("features", 3)]
+    assert checked_report(silent) is silent

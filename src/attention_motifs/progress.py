@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
+
+from attention_motifs.errors import InputError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -28,6 +31,39 @@ class Report(Protocol):
 def silent(description: str, total: int) -> Iterator[Advance]:  # noqa: ARG001
     """Report nothing; the default of the Python API."""
     yield lambda _steps: None
+
+
+def checked_report(report: object) -> Report:
+    """Return a report that stages can use, from what a user passed as `report=`.
+
+    A function that returns no context manager, such as `print`, is called once per piece of work.
+
+    Args:
+        report: a function of a description and a total.
+
+    Raises:
+        InputError: if it is not such a function.
+    """
+    if report is silent or isinstance(report, ConsoleReport):
+        return report
+    try:
+        inspect.signature(report).bind("description", 1)  # type: ignore[arg-type]
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"report = {report!r:.80} cannot be called with a description and a total. Give such a "
+            "function, for example print, or leave report out"
+        ) from error
+
+    @contextlib.contextmanager
+    def opened(description: str, total: int) -> Iterator[Advance]:
+        work = report(description, total)  # type: ignore[operator]
+        if not hasattr(work, "__enter__"):
+            yield lambda _steps: None
+            return
+        with work as advance:
+            yield advance if callable(advance) else lambda _steps: None
+
+    return opened
 
 
 class ConsoleReport:

@@ -8,7 +8,7 @@ from pathlib import Path
 from attention_motifs.atlas import Atlas
 from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.executors import LOCAL, Executor
-from attention_motifs.progress import Report, silent
+from attention_motifs.progress import Report, checked_report, silent
 from attention_motifs.stages.create import check_configuration, create_or_resume
 from attention_motifs.stages.distances import distances, standard_metrics
 from attention_motifs.stages.embed import embed
@@ -48,6 +48,7 @@ def build(
     """
     from attention_motifs.distances import get_metric
 
+    report = checked_report(report)
     check_configuration(configuration)
     for metric in metrics or ():
         get_metric(metric)
@@ -85,6 +86,7 @@ def add(
         InputError: if the atlas holds another model of this name, or was fitted on this one.
         ModelError, ResourceError: if the model is not available, does not load or fails its check.
     """
+    report = checked_report(report)
     with writing(path) as atlas:
         finish_removals(atlas, report)
         if "embed" not in atlas.manifest.stages:
