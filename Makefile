@@ -1,12 +1,13 @@
-# Everything a user or a contributor runs. Needs Python 3.11 or later and make, nothing else.
+# Commands for users and contributors. Each needs Python 3.11 or newer, make and a package registry.
+# `test`, `test-slow` and `docs` also need Node 20.19 or newer; `demo` fetches Node if there is none.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Only packages whose pins are tested together; torch 2.13.0 has a CPU-only build.
+# The pinned versions are tested together; torch 2.13.0 has a CPU-only build.
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 PYTEST := $(BIN)/python -m pytest
 
-# Sources of the explorer's pages; the install builds them where they changed.
+# Sources of the explorer's pages; the installation builds them if they changed.
 WEB := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/tests/*')
 
 .PHONY: demo docs test test-slow test-versions lint bench clean web
@@ -27,7 +28,7 @@ demo: $(VENV)/installed ## install, fetch two small models, build an atlas, show
 web: ## build the explorer's pages if their sources changed
 	$(PYTHON) web/build_pages.py
 
-# KaTeX, which sets the formulas, is one of the explorer's packages.
+# KaTeX renders the formulas of the documentation; it is one of the explorer's packages.
 web/node_modules/.package-lock.json: web/package-lock.json
 	cd web && npm ci --ignore-scripts --no-audit --no-fund --fetch-retries 1
 	@touch $@
@@ -41,7 +42,7 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check src tests benchmarks docs/*.py docs/extensions web hatch_build.py
 	$(BIN)/mypy
 
-# Checked anew only when a source of the pages, a test of them or a pin changed.
+# Runs again only if a source of the pages, a test of them or a pin changed.
 web/node_modules/checked: $(shell find web -type f -not -path '*/node_modules/*')
 	cd web && npm ci --ignore-scripts --no-audit --no-fund --fetch-retries 1
 	cd web && npm run lint && npm test

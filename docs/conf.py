@@ -11,7 +11,6 @@ import shutil
 import sys
 from pathlib import Path
 
-import sphinxcontrib.katex
 from sphinx.errors import ConfigError
 
 DOCS = Path(__file__).resolve().parent
@@ -28,6 +27,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
     "sphinxcontrib.katex",
+    "katex_server",
     "from_the_code",
     "reference_links",
 ]
@@ -74,9 +74,6 @@ _static.mkdir(parents=True, exist_ok=True)
 shutil.copy2(_katex / "katex.min.css", _static)
 shutil.copytree(_katex / "fonts", _static / "fonts", dirs_exist_ok=True)
 katex_prerender = True
-# On a busy machine Node starts slowly. A start that ran out of time would leave it running, with
-# the error stream of the build still open.
-sphinxcontrib.katex.STARTUP_TIMEOUT = sphinxcontrib.katex.RENDER_TIMEOUT = 120.0
 katex_css_path = "katex.min.css"
 
 # Copy buttons on what a reader types, not on what is printed.

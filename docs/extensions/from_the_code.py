@@ -31,7 +31,7 @@ from attention_motifs.models.architectures import TESTED
 from attention_motifs.reports.comparison_page import comparison_page
 from attention_motifs.store.settings import SETTINGS, Setting
 
-MARK = re.compile(r"<!-- generated: ([a-z_]+)(?: ([\w./-]+))? -->")
+MARK = re.compile(r"<!-- generated: ([a-z_]+)(?: ([\w./, -]+?))? -->")
 
 DOCS = Path(__file__).resolve().parents[1]
 
@@ -247,6 +247,11 @@ def csv(name: str) -> str:
     return f"{_table(head, rows)}\n\n[The table as CSV](numbers/{name})"
 
 
+def words(text: str) -> str:
+    """Make the search find a page by words of a reader, separated by commas."""
+    return f"```{{index}} {text}\n```"
+
+
 PLACES = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
@@ -283,6 +288,7 @@ GENERATED: dict[str, Callable[..., str]] = {
     "python": python,
     "scores": scores,
     "settings": settings,
+    "words": words,
 }
 
 
