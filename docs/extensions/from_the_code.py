@@ -249,7 +249,8 @@ def csv(name: str) -> str:
 
 def words(text: str) -> str:
     """Make the search find a page by words of a reader, separated by commas."""
-    return f"```{{index}} {text}\n```"
+    main = ", ".join(f"!{entry.strip()}" for entry in text.split(","))
+    return f"```{{index}} {main}\n```"
 
 
 PLACES = {
