@@ -1,8 +1,8 @@
 """A robust start of the Node process that renders formulas, in place of sphinxcontrib-katex's.
 
-The library connects as soon as the socket's file exists, which is before Node listens on it: on a busy
-machine the build then fails with "connection refused", and Node stays behind with the output of
-the build still open, so that whoever reads that output waits for ever.
+The library connects as soon as the socket's file exists, which is before Node listens on it. On a
+busy machine the build then fails with "connection refused", and Node stays behind with the output
+of the build still open, so that whoever reads that output waits for ever.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ def start(rundir: Path, timeout: float) -> tuple[Popen[bytes], socket.socket]:
     """
     path = rundir / "katex.sock"
     command = KaTeXServer.build_command(socket=path)
-    process = Popen(command, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, cwd=rundir)
+    process = Popen(  # noqa: S603
+        command, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, cwd=rundir
+    )
     end = time.monotonic() + timeout
     while time.monotonic() < end and process.poll() is None:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
