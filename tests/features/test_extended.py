@@ -25,7 +25,7 @@ from features.patterns import (
     softmax_pattern,
 )
 
-NAMES = list(definitions.NAMES)
+NAMES = feature_names("extended")
 DATA = Path(__file__).parent.parent / "data" / "real_patterns.npz"
 
 

@@ -9,6 +9,8 @@ column (the sink), and means and spreads run over all queries but the first.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from attention_motifs.features.extended_definitions import (
     ALIKE,
     BANDS,
@@ -284,27 +286,87 @@ def _single_feature(name: str) -> Feature:
     return Feature(name, context, statistic, formula, limits, large, SOURCE)
 
 
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Features of the set that are computed together.
+
+    The order of `FAMILIES` and of their features is the order of the columns, in the definition
+    and in all kernels.
+
+    Attributes:
+        name: key of the family in `extended_definitions.FAMILY_DEFINITIONS` and in
+            `extended_torch.FAMILY_KERNELS`; `extended_kernels` finds its columns by it.
+        features: names and descriptions.
+    """
+
+    name: str
+    features: tuple[Feature, ...]
+
+
+FAMILIES = (
+    Family("band", tuple(entry for band in BANDS for entry in _band_features(*band))),
+    Family(
+        "sink",
+        tuple(_described("sink", _SPREAD, r"x_i=W_{i0}\ (i>0)", "the weight on the first token")),
+    ),
+    Family(
+        "peak",
+        tuple(
+            _described(
+                "peak",
+                _PEAK,
+                r"x_i=\max_j B_{ij}",
+                "the largest weight of a query, the first token aside,",
+            )
+        ),
+    ),
+    Family(
+        "far_peak",
+        tuple(
+            _described(
+                "far_peak",
+                _PEAK,
+                rf"x_i=\max_{{i-j>{NEAR}}}B_{{ij}}\ (i>{NEAR + 1})",
+                f"the largest weight of a query more than {NEAR} tokens back, the first token "
+                "aside,",
+            )
+        ),
+    ),
+    *(
+        Family(family, tuple(_single_feature(n) for n in _SINGLE if n.startswith(f"{family}.")))
+        for family in ("place", "entropy", "keys")
+    ),
+    Family(
+        "continuity",
+        (
+            *(_continuity_feature(s, r, root=False) for s in tuple(STEPS)[:2] for r in REGIONS),
+            *(_continuity_feature(s, r, root=True) for s in STEPS for r in REGIONS),
+        ),
+    ),
+    Family("alike", tuple(_alike_feature(c, s) for c, of_keys in ALIKE.items() for s in of_keys)),
+    Family(
+        "companions",
+        (
+            *(_together_feature(x, y) for x, y in PAIRS),
+            *(_run_feature(x) for x in COMPANIONS),
+        ),
+    ),
+)
+
+
+def columns_of(family: str) -> slice:
+    """Return the columns of a family in a row of the set."""
+    start = 0
+    for entry in FAMILIES:
+        if entry.name == family:
+            return slice(start, start + len(entry.features))
+        start += len(entry.features)
+    raise KeyError(family)
+
+
 EXTENDED = FeatureSet(
     name="extended",
-    features=(
-        *(entry for band in BANDS for entry in _band_features(*band)),
-        *_described("sink", _SPREAD, r"x_i=W_{i0}\ (i>0)", "the weight on the first token"),
-        *_described(
-            "peak", _PEAK, r"x_i=\max_j B_{ij}", "a query's largest weight, the first token aside,"
-        ),
-        *_described(
-            "far_peak",
-            _PEAK,
-            rf"x_i=\max_{{i-j>{NEAR}}}B_{{ij}}\ (i>{NEAR + 1})",
-            f"a query's largest weight more than {NEAR} tokens back, the first token aside,",
-        ),
-        *(_single_feature(name) for name in _SINGLE),
-        *(_continuity_feature(s, r, root=False) for s in ("diagonal", "column") for r in REGIONS),
-        *(_continuity_feature(s, r, root=True) for s in STEPS for r in REGIONS),
-        *(_alike_feature(c, s) for c, statistics in ALIKE.items() for s in statistics),
-        *(_together_feature(x, y) for x, y in PAIRS),
-        *(_run_feature(x) for x in COMPANIONS),
-    ),
+    features=tuple(entry for family in FAMILIES for entry in family.features),
     oracle="attention_motifs.features.extended_definitions:extended_features",
     cpu="attention_motifs.features.extended_kernels:extended_features",
     torch="attention_motifs.features.extended_torch:extended_features",

@@ -7,7 +7,8 @@ first query is left out, since all its weight is on the first token.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -42,10 +43,6 @@ def band_name(first: int, last: int | None) -> str:
 
 
 BAND_CONTEXTS = tuple(band_name(*band) for band in BANDS)
-BAND_STATISTICS = ("mean", "spread", "share")
-SPREAD_STATISTICS = ("mean", "spread", *(f"q{round(100 * q)}" for q in QUANTILES))
-PEAK_STATISTICS = (*SPREAD_STATISTICS, *(f"above_{round(100 * level)}" for level in PEAKED))
-PLACE_STATISTICS = ("self", "previous", "second", "farther", "log_mean", "log_spread")
 REGIONS = ("near", "far")
 # Steps from an entry to the one that goes on: rows, columns.
 STEPS = {"diagonal": (1, 1), "column": (1, 0), "row": (0, 1), "anti": (1, -1)}
@@ -56,21 +53,6 @@ ALIKE = {
 }
 COMPANIONS = ("sink", "self", "previous", "far")
 PAIRS = tuple((x, y) for i, x in enumerate(COMPANIONS) for y in COMPANIONS[i + 1 :])
-NAMES = (
-    *(f"{context}.{s}" for context in BAND_CONTEXTS for s in BAND_STATISTICS),
-    *(f"sink.{s}" for s in SPREAD_STATISTICS),
-    *(f"peak.{s}" for s in PEAK_STATISTICS),
-    *(f"far_peak.{s}" for s in PEAK_STATISTICS),
-    *(f"place.{s}" for s in PLACE_STATISTICS),
-    "entropy.all",
-    "entropy.without_sink",
-    "keys.concentration",
-    *(f"continuity.{step}.{region}" for step in ("diagonal", "column") for region in REGIONS),
-    *(f"continuity_root.{step}.{region}" for step in STEPS for region in REGIONS),
-    *(f"{context}.{s}" for context, statistics in ALIKE.items() for s in statistics),
-    *(f"together.{x}_{y}" for x, y in PAIRS),
-    *(f"run.{x}" for x in COMPANIONS),
-)
 
 
 def mean_and_spread(x: Float[np.ndarray, " m"]) -> list[float]:
@@ -112,6 +94,11 @@ def peak_features(x: Float[np.ndarray, " m"]) -> list[float]:
     """`spread_features` of the largest weights of rows, and the shares of peaked rows."""
     shares = [float((x > level).mean()) if len(x) else 0.0 for level in PEAKED]
     return [*spread_features(x), *shares]
+
+
+def far_peaks(B: Float[np.ndarray, "n n"]) -> Float[np.ndarray, " m"]:
+    """Return the largest far weight of each query that has a far key beyond the first token."""
+    return np.array([B[i, : i - NEAR].max() for i in range(NEAR + 2, len(B))])
 
 
 def place_features(B: Float[np.ndarray, "n n"]) -> list[float]:
@@ -275,27 +262,48 @@ def companion_features(W: Float[np.ndarray, "n n"], B: Float[np.ndarray, "n n"])
     return [*together, *(lag1_autocorrelation(x[name]) for name in COMPANIONS)]
 
 
-def extended_features(A: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "85"]:
-    """The `extended` set of one causal pattern, in float64 and in the order of `NAMES`.
+class Parts(NamedTuple):
+    """A pattern, prepared for the families of features.
 
-    Negative entries count as 0. Rows may sum to any number. Of a pattern of one token all are 0.
+    Attributes:
+        W: the lower triangle without negative entries.
+        B: W without its first column, the sink.
     """
-    W = np.maximum(np.tril(np.asarray(A, dtype=np.float64)), 0.0)
-    n = len(W)
-    B = W.copy()
-    B[:, 0] = 0.0
-    far = range(NEAR + 2, n)  # queries with a key beyond the first that is far
-    return np.array(
-        [
-            *band_features(B),
-            *spread_features(W[1:, 0]),
-            *peak_features(B[1:].max(axis=1)),
-            *peak_features(np.array([B[i, : i - NEAR].max() for i in far])),
-            *place_features(B),
-            *entropy_features(W),
-            concentration(B),
-            *continuity_features(B),
-            *alike_features(B),
-            *companion_features(W, B),
-        ]
-    )
+
+    W: Float[np.ndarray, "n n"]
+    B: Float[np.ndarray, "n n"]
+
+    @classmethod
+    def of(cls, A: Float[np.ndarray, "n n"]) -> Parts:
+        """Prepare a causal pattern; its rows may sum to any number."""
+        W = np.maximum(np.tril(np.asarray(A, dtype=np.float64)), 0.0)
+        B = W.copy()
+        B[:, 0] = 0.0
+        return cls(W, B)
+
+
+# The definitions of the families, by the names of their records in `extended.FAMILIES`.
+FAMILY_DEFINITIONS: dict[str, Callable[[Parts], list[float]]] = {
+    "band": lambda parts: band_features(parts.B),
+    "sink": lambda parts: spread_features(parts.W[1:, 0]),
+    "peak": lambda parts: peak_features(parts.B[1:].max(axis=1)),
+    "far_peak": lambda parts: peak_features(far_peaks(parts.B)),
+    "place": lambda parts: place_features(parts.B),
+    "entropy": lambda parts: entropy_features(parts.W),
+    "keys": lambda parts: [concentration(parts.B)],
+    "continuity": lambda parts: continuity_features(parts.B),
+    "alike": lambda parts: alike_features(parts.B),
+    "companions": lambda parts: companion_features(parts.W, parts.B),
+}
+
+
+def extended_features(A: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "85"]:
+    """Return the `extended` set of a causal pattern, family by family.
+
+    Negative entries count as 0. Rows may sum to any number. All features of a pattern of one
+    token are 0.
+    """
+    from attention_motifs.features.extended import FAMILIES
+
+    parts = Parts.of(A)
+    return np.concatenate([FAMILY_DEFINITIONS[family.name](parts) for family in FAMILIES])

@@ -7,18 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attention_motifs.features.compiled import compiled
+from attention_motifs.features.extended import EXTENDED, columns_of
 from attention_motifs.features.extended_definitions import (
     COMPANIONS,
-    NAMES,
     NEAR,
     NO_WEIGHT,
+    PAIRS,
     PEAK_PLACES,
-    PEAK_STATISTICS,
     PEAKED,
     QUANTILES,
-    REGIONS,
-    SPREAD_STATISTICS,
-    STEPS,
 )
 from attention_motifs.features.extended_lanes import (
     COLUMN,
@@ -43,9 +40,24 @@ if TYPE_CHECKING:
 LEVELS = np.array(PEAKED)
 PARTS = np.array(QUANTILES)
 KINDS = len(COMPANIONS)
-SPREADS = len(SPREAD_STATISTICS)
-PEAKS = len(PEAK_STATISTICS)
-CONTINUITIES = len(REGIONS) * (2 + len(STEPS))
+COMPANION_FEATURES = len(PAIRS) + KINDS
+SIZE = len(EXTENDED.features)
+# First column of each family.
+BAND, SINK, PEAK, FAR_PEAK, PLACE, ENTROPY, KEYS, CONTINUITY, ALIKE, COMPANION = (
+    columns_of(family).start
+    for family in (
+        "band",
+        "sink",
+        "peak",
+        "far_peak",
+        "place",
+        "entropy",
+        "keys",
+        "continuity",
+        "alike",
+        "companions",
+    )
+)
 
 
 @compiled
@@ -164,35 +176,28 @@ def _extended_rows(
     m, start = n - 1, min(n, NEAR + 2)
     for p in range(count):
         whole = scan(patterns[p], work)
-        _bands(whole, work, values)
-        at = 3 * len(FIRST)
-        _spread(work.sink[1:], scratch[:m], values[at:])
-        at += SPREADS
-        _peaks(work.peak[1:], scratch[:m], values[at:])
-        at += PEAKS
-        _peaks(work.far_peak[start:], scratch[: n - start], values[at:])
-        at += PEAKS
-        _places(work.place[1:], scratch[:m], values[at : at + PEAK_PLACES + 3])
-        at += PEAK_PLACES + 3
-        values[at] = work.entropy[1:].sum() / max(1, n - 1)
-        values[at + 1] = work.entropy_inner[2:].sum() / max(1, n - 2)
+        _bands(whole, work, values[BAND:])
+        _spread(work.sink[1:], scratch[:m], values[SINK:])
+        _peaks(work.peak[1:], scratch[:m], values[PEAK:])
+        _peaks(work.far_peak[start:], scratch[: n - start], values[FAR_PEAK:])
+        _places(work.place[1:], scratch[:m], values[PLACE : PLACE + PEAK_PLACES + 3])
+        values[ENTROPY] = work.entropy[1:].sum() / max(1, n - 1)
+        values[ENTROPY + 1] = work.entropy_inner[2:].sum() / max(1, n - 2)
         squared = 0.0
         for j in range(1, n):
             squared += np.float64(work.received[j]) ** 2
-        values[at + 2] = squared / (whole * whole) if whole > NO_WEIGHT else 0.0
-        at += 3
-        _continuity(work, values[at:])
-        at += CONTINUITIES
-        alike_features(work, alike, values[at : at + ALIKE_FEATURES])
-        _companions(work, values[at + ALIKE_FEATURES :])
+        values[KEYS] = squared / (whole * whole) if whole > NO_WEIGHT else 0.0
+        _continuity(work, values[CONTINUITY:])
+        alike_features(work, alike, values[ALIKE : ALIKE + ALIKE_FEATURES])
+        _companions(work, values[COMPANION : COMPANION + COMPANION_FEATURES])
         for f in range(len(values)):
             out[p, f] = values[f]
 
 
 def extended_features(patterns: Float[np.ndarray, "b n n"]) -> Float[np.ndarray, "b 85"]:
     """The `extended` set of contiguous float32 patterns, all finite and causal."""
-    out = np.empty((len(patterns), len(NAMES)), np.float32)
+    out = np.empty((len(patterns), SIZE), np.float32)
     n = patterns.shape[1]
-    values, scratch = np.empty(len(NAMES)), np.empty(n)
+    values, scratch = np.empty(SIZE), np.empty(n)
     _extended_rows(patterns, scan_work(n), alike_work(n), values, scratch, out)
     return out

@@ -6,8 +6,12 @@ float64. `extended_definitions` has the definitions.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import torch
 
+from attention_motifs.features.extended import FAMILIES
 from attention_motifs.features.extended_definitions import (
     ALIKE,
     BANDS,
@@ -28,37 +32,56 @@ from attention_motifs.features.torch_kernels import (
 
 
 def extended_features(patterns: torch.Tensor) -> torch.Tensor:
-    """The `extended` set of causal, finite patterns: (B, n, n) -> (B, 85).
+    """Compute the `extended` set of causal, finite patterns: (B, n, n) -> (B, 85).
 
-    float32 or float64 in, the same out and on the same device.
+    The result has the type of the patterns, float32 or float64, and is on their device.
     """
-    n = patterns.shape[-1]
+    parts = _prepared(patterns)
+    columns = [FAMILY_KERNELS[family.name](parts) for family in FAMILIES]
+    return torch.cat(columns, dim=1).to(patterns.dtype)
+
+
+class _Parts(NamedTuple):
+    """What the families share, for patterns of n tokens.
+
+    Attributes:
+        S: (B, n, n) in the type of the patterns: weight of query i at distance d, without the
+            first column of the pattern.
+        sink, row, logs, received: (B, n) float64: weights on the first token; sums over the other
+            keys of w and of w ln w; sums over the queries.
+        total: (B,) float64: sum of `row`.
+        peak, place, far_peak: largest weights of each query, their distances, largest far weights.
+        alike: (B, 9) float64: the features of the family of that name.
+    """
+
+    S: torch.Tensor
+    sink: torch.Tensor
+    row: torch.Tensor
+    logs: torch.Tensor
+    received: torch.Tensor
+    total: torch.Tensor
+    peak: torch.Tensor
+    place: torch.Tensor
+    far_peak: torch.Tensor
+    alike: torch.Tensor
+
+
+def _prepared(patterns: torch.Tensor) -> _Parts:
     B = patterns.tril().clamp(min=0)
     sink = B[:, :, 0].clone().double()
     B[:, :, 0] = 0
     received = B.sum(dim=1).double()
     logs = torch.special.xlogy(B, B).sum(dim=2).double()
     alike = _alike(B)
-    S = aligned(B)  # [b, i, d] is the weight of query i at distance d
-    del B
+    S = aligned(B)
+    del B  # `alike` and S need most memory, and not at once
     row = S.sum(dim=2).double()
-    total = row.sum(dim=1)
     peak, place = S.max(dim=2)  # the first of equals, which is the nearest
     far = S[:, NEAR + 2 :, NEAR + 1 :]
     far_peak = far.amax(dim=2) if far.numel() else S.new_zeros(len(S), 0)
-    columns = [
-        _bands(S, total),
-        _spread(sink[:, 1:]),
-        _peaks(peak[:, 1:].double()),
-        _peaks(far_peak.double()),
-        _places(peak[:, 1:], place[:, 1:], n),
-        _entropies(row, logs, sink),
-        _share(received.square().sum(dim=1), total.square(), NO_WEIGHT**2)[:, None],
-        _continuity(S),
-        alike,
-        _companions(sink, S, far_peak.double()),
-    ]
-    return torch.cat(columns, dim=1).to(patterns.dtype)
+    return _Parts(
+        S, sink, row, logs, received, row.sum(dim=1), peak, place, far_peak.double(), alike
+    )
 
 
 def _share(part: torch.Tensor, whole: torch.Tensor, least: float) -> torch.Tensor:
@@ -188,3 +211,19 @@ def _companions(sink: torch.Tensor, S: torch.Tensor, far_peak: torch.Tensor) -> 
     together = [correlation(kinds[x], kinds[y]) for x, y in PAIRS]
     runs = [lag1_autocorrelation(x) for x in kinds.values()]
     return torch.stack([*together, *runs], dim=1)
+
+
+FAMILY_KERNELS: dict[str, Callable[[_Parts], torch.Tensor]] = {
+    "band": lambda x: _bands(x.S, x.total),
+    "sink": lambda x: _spread(x.sink[:, 1:]),
+    "peak": lambda x: _peaks(x.peak[:, 1:].double()),
+    "far_peak": lambda x: _peaks(x.far_peak),
+    "place": lambda x: _places(x.peak[:, 1:], x.place[:, 1:], x.S.shape[1]),
+    "entropy": lambda x: _entropies(x.row, x.logs, x.sink),
+    "keys": lambda x: _share(x.received.square().sum(dim=1), x.total.square(), NO_WEIGHT**2)[
+        :, None
+    ],
+    "continuity": lambda x: _continuity(x.S),
+    "alike": lambda x: x.alike,
+    "companions": lambda x: _companions(x.sink, x.S, x.far_peak),
+}
