@@ -99,7 +99,7 @@ def keep_tables(numbers: Path, out: Path) -> None:
 def keep_embedding(atlas: Atlas, out: Path) -> None:
     """Write the fitted embedding, and where it places the patterns of the first prompts."""
     for ending in (".json", ".safetensors"):
-        shutil.copy(atlas.embedding_path.with_suffix(ending), out)
+        shutil.copy(atlas.path / f"embedding{ending}", out)
     clouds = atlas.embedded()[:SLICE_PROMPTS, :, :SLICE_COMPONENTS]
     heads = atlas.heads["head"].to_list()
     ids = atlas.prompts["prompt_id"].to_list()[:SLICE_PROMPTS]

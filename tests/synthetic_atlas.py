@@ -16,6 +16,7 @@ from attention_motifs.stages.distances import distances
 from attention_motifs.stages.embed import embed
 from attention_motifs.stages.heads import write_heads
 from attention_motifs.stages.parts import PatternSource, Sink, extract_from
+from attention_motifs.store.manifest import ModelRecord
 from attention_motifs.store.settings import Configuration
 
 if TYPE_CHECKING:
@@ -111,13 +112,7 @@ def _source(
                 ]
                 sink(layer, [i], np.stack(patterns)[None])
 
-    info = {
-        "name": name,
-        "kind": "synthetic",
-        "weights_sha256": f"{seed[0]}-{seed[1]}",
-        "n_layers": n_layers,
-        "n_heads": n_heads,
-    }
+    info = ModelRecord(name, "synthetic", n_layers, n_heads, f"{seed[0]}-{seed[1]}")
     return PatternSource(name, info, [_tokens(p.text, n_tokens) for p in prompts], run_block)
 
 

@@ -7,7 +7,9 @@ a stack trace, and ends with the error's `exit_code`.
 from __future__ import annotations
 
 import difflib
+import importlib
 from collections.abc import Iterable
+from typing import Any
 
 STOPPED = 130
 """Exit code after Ctrl-C, as in shells."""
@@ -103,3 +105,21 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
         return f"did you mean {' or '.join(similar)}?"
     more = ", ..." if len(names) > _MAX_NAMES else ""
     return f"choose one of {', '.join(names[:_MAX_NAMES])}{more}"
+
+
+def require(module: str, purpose: str, package: str | None = None) -> Any:
+    """Import an optional package.
+
+    Args:
+        module: dotted name of the module.
+        purpose: what needs it, for the error.
+        package: name that pip installs it by; by default the first part of `module`.
+
+    Raises:
+        InputError: if it is not installed, with the command that installs it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        name = package or module.partition(".")[0]
+        raise InputError(f"{purpose} needs {name}: pip install {name}") from error

@@ -39,12 +39,12 @@ def rewrite(path: Path, change: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
 
 
 def test_a_changed_text_is_noticed_by_its_id(atlas: Atlas) -> None:
-    rewrite(atlas.prompts_path, lambda t: t.with_columns(pl.col("text") + "!"))
+    rewrite(atlas.file("prompts").path, lambda t: t.with_columns(pl.col("text") + "!"))
     assert "18 texts do not have their ids" in only_finding(atlas)
 
 
 def test_prompts_in_another_order_are_noticed_everywhere(atlas: Atlas) -> None:
-    rewrite(atlas.prompts_path, lambda t: t.reverse())
+    rewrite(atlas.file("prompts").path, lambda t: t.reverse())
     findings = check_atlas(Atlas.open(atlas.path))
     assert "not the prompts that atlas.json names" in findings[0]
     assert any("tokens" in finding for finding in findings)
@@ -54,7 +54,7 @@ def test_prompts_in_another_order_are_noticed_everywhere(atlas: Atlas) -> None:
 @pytest.mark.parametrize(
     ("file", "change", "told"),
     [
-        ("heads.parquet", lambda t: t.head(5), "5 heads, the models have 12"),
+        ("heads.parquet", lambda t: t.head(5), "5 heads, the models of atlas.json have 12"),
         ("tokens/synthetic-0.parquet", lambda t: t.head(3), "other prompts than the atlas"),
         (
             "features/synthetic-0/part-00001.parquet",
@@ -79,15 +79,15 @@ def test_prompts_in_another_order_are_noticed_everywhere(atlas: Atlas) -> None:
                 .otherwise(pl.col("pc1"))
                 .alias("pc1")
             ),
-            "not what the saved embedding gives; run `motifs embed",
+            "differs from the result of the saved embedding; run `motifs embed",
         ),
-        ("embedded/org__synthetic-1.parquet", lambda t: t.head(9), "rows are missing"),
+        ("embedded/org__synthetic-1.parquet", lambda t: t.head(9), "9 rows for"),
         (
             "recommended/synthetic-0.parquet",
             lambda t: t.with_columns(pl.col("w3").reverse()),
-            "not what the saved preset gives; run `motifs embed",
+            "differs from the result of the saved preset; run `motifs embed",
         ),
-        ("recommended/org__synthetic-1.parquet", lambda t: t.head(9), "rows are missing"),
+        ("recommended/org__synthetic-1.parquet", lambda t: t.head(9), "9 rows for"),
     ],
 )
 def test_tables_that_do_not_fit_together_are_named_with_the_mend(
@@ -114,10 +114,10 @@ def test_distances_that_are_none_are_named(
     atlas: Atlas, change: Callable[[np.ndarray], np.ndarray], told: str
 ) -> None:
     matrix = np.array(atlas.distances("mean"))
-    files.write_array(atlas.distances_path("mean"), change(matrix))
+    files.write_array(atlas.file("distances", metric="mean").path, change(matrix))
     finding = only_finding(atlas)
     assert told in finding
-    assert f"`motifs distances --atlas {atlas.path} --metric mean --force`" in finding
+    assert f"`motifs distances --metric mean --force --atlas {atlas.path}`" in finding
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_distances_that_are_none_are_named(
     ],
 )
 def test_patterns_that_are_none_are_named(atlas: Atlas, triangles: np.ndarray, told: str) -> None:
-    path = atlas.patterns_path("synthetic-0", atlas.view_prompts()[0])
+    path = atlas.file("patterns", model="synthetic-0", prompt=atlas.view_prompts()[0]).path
     files.write_tensors(path, {"triangles": triangles}, {})
     assert told in only_finding(atlas)
 
@@ -142,7 +142,7 @@ def test_a_missing_file_of_every_kind_is_named_once(atlas: Atlas) -> None:
         data = path.read_bytes()
         path.unlink()
         findings = check_atlas(Atlas.open(atlas.path))
-        assert len([f for f in findings if f.startswith(f"{path}: not there; ")]) == 1, name
+        assert len([f for f in findings if f.startswith(f"{path}: not found; ")]) == 1, name
         path.write_bytes(data)
     assert check_atlas(atlas) == []
 

@@ -46,7 +46,7 @@ def changed(atlas: Atlas, tmp_path: Path) -> Atlas:
 
 
 def plant(atlas: Atlas, matrix: np.ndarray) -> None:
-    files.write_array(atlas.distances_path("mean"), matrix.astype(np.float32))
+    files.write_array(atlas.file("distances", metric="mean").path, matrix.astype(np.float32))
 
 
 # Nearest heads
@@ -176,7 +176,9 @@ def test_a_metric_without_a_matrix_is_computed_for_the_head(atlas: Atlas, metric
     query = atlas.head_index(QUERY)
     wanted = head_distances(clouds_for(atlas, metric), metric=metric)[query]
     assert np.allclose(head_distances_of(atlas, metric).row(query), wanted, rtol=1e-4, atol=1e-5)
-    assert not atlas.distances_path("energy").exists(), "nothing is written by asking"
+    assert not atlas.file("distances", metric="energy").path.exists(), (
+        "nothing is written by asking"
+    )
 
 
 def test_a_metric_too_slow_for_all_heads_ranks_a_shortlist(atlas: Atlas) -> None:
@@ -206,7 +208,7 @@ def test_what_is_not_there_is_named(atlas: Atlas) -> None:
 def test_without_an_embedding_there_is_nothing_to_compute(changed: Atlas) -> None:
     shutil.rmtree(changed.path / "embedded")
     assert near(changed, QUERY, n=1), "the stored matrix is enough for its metric"
-    with pytest.raises(AtlasError, match=r"not there; run `motifs embed"):
+    with pytest.raises(AtlasError, match=r"not found; run `motifs embed"):
         near(changed, QUERY, metric="cosine")
 
 
@@ -215,7 +217,7 @@ def test_without_an_embedding_there_is_nothing_to_compute(changed: Atlas) -> Non
 def test_near_is_a_sort_of_a_row(atlas: Atlas, seed: int, query: int, n: int) -> None:
     matrix = np.random.default_rng(seed).integers(0, 5, (N, N)).astype(np.float32)  # many ties
     np.fill_diagonal(matrix, 0)
-    other = Atlas(atlas.path, atlas.manifest)
+    other = Atlas(atlas.paths, atlas.manifest)
     other.distances = lambda _metric="mean": matrix  # type: ignore[method-assign]
     heads = atlas.heads["head"].to_list()
     wanted = sorted((matrix[query, i], i) for i in range(N) if i != query)[:n]
@@ -237,12 +239,12 @@ def plant_features(atlas: Atlas, head: str, name: str, values: list[float]) -> N
         column[own] = values[row : row + n]
         row += n
         table = part.with_columns(pl.Series(name, column))
-        files.write_parquet(atlas.part_path(model, block), table)
+        files.write_parquet(atlas.file("features", model=model, block=block).path, table)
     for other in atlas.models:
         if other != model:
             for block, part in enumerate(atlas.feature_parts(other)):
                 table = part.with_columns(pl.lit(0.0, dtype=pl.Float32).alias(name))
-                files.write_parquet(atlas.part_path(other, block), table)
+                files.write_parquet(atlas.file("features", model=other, block=block).path, table)
 
 
 def test_a_planted_feature_is_the_most_unusual_one(changed: Atlas) -> None:

@@ -51,7 +51,7 @@ class Ablated:
 def ablated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ablated]:
     atlas = make_synthetic_atlas(tmp_path_factory.mktemp("ablated") / "atlas", n_heads=4)
     table = rows_of.corrected(table_of(made_up_rows(atlas)))
-    files.write_parquet(atlas.ablations_path, table)
+    files.write_parquet(atlas.file("ablations").path, table)
     folder = export_site(atlas).path
     handler = functools.partial(Quiet, directory=str(folder))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)

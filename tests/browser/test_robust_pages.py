@@ -78,7 +78,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     atlas.write_heads(atlas.heads.with_columns(pl.Series(n, s) for n, s in scores.items()))
     project(atlas, methods=["pca"], n_neighbors=[4], dimensions=[2, 3])
     cluster(atlas, method="average", n_clusters=12, n_rounds=0)
-    files.write_parquet(atlas.ablations_path, rows_of.corrected(table_of(effects(atlas))))
+    files.write_parquet(atlas.file("ablations").path, rows_of.corrected(table_of(effects(atlas))))
     return export_site(atlas).path
 
 

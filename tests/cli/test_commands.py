@@ -246,13 +246,13 @@ def test_a_truncated_file_of_any_kind_is_named_with_its_mend(
     broken = make_synthetic_atlas(tmp_path / "atlas", n_prompts=5)
     model, prompt = broken.models[0], broken.view_prompts()[0]
     paths = [
-        broken.part_path(model, 0),
-        broken.embedded_path(model),
-        broken.distances_path("mean"),
-        broken.patterns_path(model, prompt),
-        broken.tokens_path(model),
-        broken.embedding_path.with_suffix(".safetensors"),
-        broken.heads_path,
+        broken.file("features", model=model, block=0).path,
+        broken.file("embedded", model=model).path,
+        broken.file("distances", metric="mean").path,
+        broken.file("patterns", model=model, prompt=prompt).path,
+        broken.file("tokens", model=model).path,
+        broken.file("embedding").path,
+        broken.file("heads").path,
     ]
     for path in paths:
         whole = path.read_bytes()
@@ -288,9 +288,9 @@ def test_the_laboratory_runs_and_runs_again(
     assert set(table["scope"].unique()) == {"all", *lab.models}
     assert set(table["method"].unique()) == {"pca", "isomap"}
     assert table["trustworthiness"].is_between(0, 1).all()
-    before = lab.projections_path.read_bytes()
+    before = lab.file("projections").path.read_bytes()
     assert run(monkeypatch, capsys, "project", *where, *plan)[0] == 0
-    assert lab.projections_path.read_bytes() == before
+    assert lab.file("projections").path.read_bytes() == before
 
     code, out, _ = run(monkeypatch, capsys, "cluster", *where, "--number", "3", "--rounds", "3")
     assert code == 0
@@ -307,7 +307,7 @@ def test_the_laboratory_runs_and_runs_again(
     )
     assert code == 0
     assert "top-1" in out
-    assert set(json.loads(lab.evaluation_path.read_text())) == {"mean"}
+    assert set(json.loads(lab.file("evaluation").path.read_text())) == {"mean"}
     code, out, _ = run(
         monkeypatch, capsys, "complementary", *where, "-n", "2", "--permutations", "19", "--json"
     )

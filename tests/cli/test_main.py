@@ -382,13 +382,16 @@ def test_info_tells_models_prompts_and_what_is_missing(
     assert "imputed: 0" in out
     assert "Not finished" not in out
     made = make_synthetic_atlas(tmp_path / "atlas", n_prompts=4, n_tokens=8)
-    made.distances_path("mean").unlink()
+    made.file("distances", metric="mean").path.unlink()
     assert "Not finished" in motifs("info", "--atlas", made.path).out
 
 
 def test_check_lists_findings_and_leaves_with_4(motifs, tmp_path: Path) -> None:
     made = make_synthetic_atlas(tmp_path / "atlas", n_prompts=4, n_tokens=8)
-    for path in (made.tokens_path("synthetic-0"), made.distances_path("mean")):
+    for path in (
+        made.file("tokens", model="synthetic-0").path,
+        made.file("distances", metric="mean").path,
+    ):
         path.write_bytes(b"")
     said = motifs("check", made.path)
     assert said.code == 4

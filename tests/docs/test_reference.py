@@ -108,7 +108,9 @@ def test_the_columns_of_the_tables_are_documented(atlas: Atlas) -> None:
         "tokens/": atlas.tokens(model),
         "heads.parquet": atlas.heads.drop(r"^cluster .*$"),
         "projections.parquet": atlas.projections,
-        "embedded/": pl.read_parquet(atlas.embedded_path(model)).select(r"^head|prompt_id|pc0$"),
+        "embedded/": pl.read_parquet(atlas.file("embedded", model=model).path).select(
+            r"^head|prompt_id|pc0$"
+        ),
     }
     for start, table in tables.items():
         (row,) = re.findall(rf"^\| `{re.escape(start)}.*$", text, re.MULTILINE)

@@ -199,7 +199,7 @@ def test_what_a_killed_worker_left_is_removed(tiny: Tiny, tmp_path: Path) -> Non
 
 def test_parts_that_are_there_are_not_made_again(tiny: Tiny, tmp_path: Path) -> None:
     atlas = extracted(tmp_path / "atlas", tiny, tiny.prompts, RayExecutor())
-    lost = atlas.part_path("b", 1)
+    lost = atlas.file("features", model="b", block=1).path
     before = {path: path.stat().st_ino for path in atlas.path.rglob("part-*.parquet")}
     whole = lost.read_bytes()
     lost.unlink()

@@ -230,7 +230,7 @@ def test_points_are_rasterised_in_vector_files(atlas, made):
 
 def test_outlying_points_do_not_set_the_frame(tmp_path):
     atlas = make_synthetic_atlas(tmp_path / "a", n_models=1, n_layers=4, n_heads=4, n_prompts=150)
-    path = atlas.embedded_path("synthetic-0")
+    path = atlas.file("embedded", model="synthetic-0").path
     table = files.read_parquet(path, "")
     usual = float(table["pc0"].abs().max())
     far = pl.when(pl.int_range(pl.len()) == 7).then(1e4).otherwise(pl.col("pc0"))

@@ -96,9 +96,9 @@ def test_projections_that_a_figure_needs_are_made_by_the_command(tmp_path: Path)
     maps = pl.read_csv(tmp_path / "out" / "numbers" / "figure-15-projections-all.csv")
     assert set(maps["n_neighbors"]) == {2, 4}
     assert set(maps["method"]) == {"isomap", "umap", "tsne"}
-    before = atlas.projections_path.stat().st_ino
+    before = atlas.file("projections").path.stat().st_ino
     paper_figures(Atlas.open(atlas.path), tmp_path / "out", settings)
-    assert atlas.projections_path.stat().st_ino == before
+    assert atlas.file("projections").path.stat().st_ino == before
     assert set(atlas.projections["n_components"]) == {2, 3}
 
 
@@ -106,7 +106,7 @@ def test_a_format_that_is_not_written_is_refused_before_anything_is_made(tmp_pat
     atlas = make_synthetic_atlas(tmp_path / "atlas")
     with pytest.raises(InputError, match="gif"):
         paper_figures(atlas, tmp_path / "out", FigureSettings(formats=("svg", "gif")))
-    assert not atlas.projections_path.exists()
+    assert not atlas.file("projections").path.exists()
     assert not (tmp_path / "out").exists()
 
 

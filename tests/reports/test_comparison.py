@@ -329,7 +329,7 @@ def test_patterns_of_another_atlas_are_told_by_the_centroids_of_the_first(
 
 def test_without_distances_the_command_that_makes_them_is_named(tmp_path: Path) -> None:
     atlas = make_synthetic_atlas(tmp_path / "atlas", n_prompts=4)
-    atlas.distances_path("mean").unlink()
+    atlas.file("distances", metric="mean").path.unlink()
     with pytest.raises(AtlasError, match="motifs distances"):
         measure(atlas)
 

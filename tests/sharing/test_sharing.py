@@ -19,7 +19,6 @@ from attention_motifs.atlas.check import check_atlas
 from attention_motifs.errors import AtlasError, InputError, RemoteError
 from attention_motifs.sharing import fetch, prepare, publish
 from attention_motifs.sharing.publish import Publication
-from attention_motifs.store import hub
 from attention_motifs.store.inventory import atlas_files
 from attention_motifs.store.paths import ATLAS_FILES
 from hub_server import TOKEN, Hub
@@ -44,7 +43,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
         monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
         monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda _seconds: None)
-        monkeypatch.setattr(hub, "PAUSES", (0.0, 0.0))
+        monkeypatch.setattr("attention_motifs.store.retry.PAUSES", (0.0, 0.0))
         monkeypatch.setenv("HF_TOKEN", TOKEN)
         yield running
 
@@ -417,7 +416,7 @@ def test_faults_of_lazy_reads(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setenv("ATTENTION_MOTIFS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("attention_motifs.store.remote.tree.PAUSES", (0.0, 0.0))
+    monkeypatch.setattr("attention_motifs.store.retry.PAUSES", (0.0, 0.0))
     there = Atlas.open(f"hf://{NAME}")
     published.faults.append(Fault(**vars(fault)))
     if said is not None:

@@ -306,13 +306,13 @@ def test_tokens_and_texts_without_end_are_cut(atlas: Atlas, tmp_path: Path) -> N
     shutil.copytree(atlas.path, tmp_path / "atlas")
     own = Atlas.open(tmp_path / "atlas")
     hostile = ["x" * 100_000, "</script><script>alert(1)</script>", "\"'`", "\u202egpj", "\ufeff"]
-    path, table = own.tokens_path(own.models[0]), own.tokens(own.models[0])
+    path, table = own.file("tokens", model=own.models[0]).path, own.tokens(own.models[0])
     lists = table["tokens"].to_list()
     lists[0][: len(hostile)] = hostile
     table.with_columns(pl.Series("tokens", lists)).write_parquet(path)
     texts = own.prompts["text"].to_list()
     texts[1] = "y" * 100_000
-    own.prompts.with_columns(pl.Series("text", texts)).write_parquet(own.prompts_path)
+    own.prompts.with_columns(pl.Series("text", texts)).write_parquet(own.file("prompts").path)
     out = tmp_path / "site"
     export_site(own, out)
     tokens = read_json(out, manifest_of(out)["models"][0]["tokens"])["tokens"][0]
@@ -397,7 +397,7 @@ def test_a_damaged_atlas_leaves_the_old_site(atlas: Atlas, tmp_path: Path) -> No
     own = Atlas.open(tmp_path / "atlas")
     export_site(own)
     before = contents(own.path / "site")
-    broken = own.patterns_path(own.models[0], own.view_prompts()[1])
+    broken = own.file("patterns", model=own.models[0], prompt=own.view_prompts()[1]).path
     broken.write_bytes(broken.read_bytes()[:-5])
     with pytest.raises(AtlasError, match=broken.name):
         export_site(own, force=True)

@@ -118,7 +118,7 @@ def test_a_stopped_run_goes_on_and_gives_the_same_rows(
     shutil.copytree(swept.path, tmp_path / "atlas")
     atlas = Atlas.open(tmp_path / "atlas")
     shutil.rmtree(atlas.path / "ablations")
-    atlas.ablations_path.unlink()
+    atlas.file("ablations").path.unlink()
     monkeypatch.setattr(stage, "_PART_ABLATIONS", 2)
     own, calls = behaviour.measure_block, []
 

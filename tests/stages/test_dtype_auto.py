@@ -51,7 +51,7 @@ def by_auto(tiny: Tiny, stored: dict[str, str], tmp_path_factory: pytest.TempPat
 
 def features(atlas: Atlas, model: str) -> dict[str, bytes]:
     """Of the parts, all that is in the files."""
-    folder = atlas.part_path(model, 0).parent
+    folder = atlas.file("features", model=model, block=0).path.parent
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
@@ -81,7 +81,7 @@ def test_a_second_run_changes_nothing_and_a_lost_part_comes_back(
     before = contents(tmp_path / "atlas")
     made(tmp_path / "atlas", tiny, list(stored.values()), "auto")
     assert contents(tmp_path / "atlas") == before
-    Atlas.open(tmp_path / "atlas").part_path("brain", 1).unlink()
+    Atlas.open(tmp_path / "atlas").file("features", model="brain", block=1).path.unlink()
     made(tmp_path / "atlas", tiny, list(stored.values()), "auto")
     assert contents(tmp_path / "atlas") == before
     with pytest.raises(AtlasError, match="dtype 'auto', not 'float32'"):
@@ -94,7 +94,7 @@ def test_a_model_keeps_its_dtype_where_auto_would_now_be_another(
     shutil.copytree(by_auto.path, tmp_path / "atlas")
     atlas = Atlas.open(tmp_path / "atlas")
     before = features(atlas, "half")
-    atlas.part_path("half", 0).unlink()
+    atlas.file("features", model="half", block=0).path.unlink()
     # As on a GPU, where float16 weights stay float16.
     monkeypatch.setattr(loading, "dtype_as_stored", lambda _folder, _device: "float16")
     with Atlas.lock(atlas.path):
@@ -134,7 +134,7 @@ def test_workers_load_a_model_once_and_all_in_the_dtype_it_was_begun_in(
     assert features(atlas, "half") == features(by_auto, "half")
     assert loads == ["float32"]
     # A worker that has a GPU makes its part in what the model was begun in, not in float16.
-    atlas.part_path("half", 1).unlink()
+    atlas.file("features", model="half", block=1).path.unlink()
     monkeypatch.setattr(loading, "dtype_as_stored", lambda _folder, _device: "float16")
     identity = stage.identify(atlas, stored["half"], "cpu")
     stage.extract_part(atlas.path, stored["half"], 1, "cpu", identity)

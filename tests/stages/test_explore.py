@@ -31,12 +31,18 @@ def test_everything_is_made_and_made_once(atlas: Atlas, monkeypatch: pytest.Monk
     assert {c["method"] for c in told["clusterings"]} == {"average", "hdbscan"}
     assert told["evaluation"]
     assert set(told["missing"]) == {"scores", "ablations"}
-    before = atlas.projections_path.stat().st_ino, atlas.evaluation_path.stat().st_ino
+    before = (
+        atlas.file("projections").path.stat().st_ino,
+        atlas.file("evaluation").path.stat().st_ino,
+    )
     assert not explore(atlas).written
-    assert (atlas.projections_path.stat().st_ino, atlas.evaluation_path.stat().st_ino) == before
-    atlas.evaluation_path.unlink()
+    assert (
+        atlas.file("projections").path.stat().st_ino,
+        atlas.file("evaluation").path.stat().st_ino,
+    ) == before
+    atlas.file("evaluation").path.unlink()
     assert not explore(atlas).written  # the same evaluation again, and so the same site
-    assert atlas.evaluation_path.is_file()
+    assert atlas.file("evaluation").path.is_file()
 
 
 def test_a_large_atlas_gets_the_site_alone(atlas: Atlas, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,7 +56,7 @@ def test_projections_of_fewer_heads_are_left_out(atlas: Atlas) -> None:
     from attention_motifs.store import files
 
     project(atlas, methods=["pca"], dimensions=[2])
-    files.write_parquet(atlas.projections_path, atlas.projections.tail(-1))
+    files.write_parquet(atlas.file("projections").path, atlas.projections.tail(-1))
     from attention_motifs.site.export import export_site
 
     export_site(atlas)

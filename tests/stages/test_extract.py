@@ -61,7 +61,7 @@ def test_parts_made_in_any_order_are_those_of_a_whole_run(
 
 
 def test_a_part_that_is_there_is_left_alone(extracted: Atlas, tiny: Tiny) -> None:
-    path = extracted.part_path("a", 1)
+    path = extracted.file("features", model="a", block=1).path
     before = path.stat().st_ino
     write_part(extracted, model_source(extracted, tiny.model("a")), 1)
     assert path.stat().st_ino == before

@@ -75,7 +75,7 @@ def test_another_atlas_and_missing_patterns_are_refused(
 def test_what_was_imported_is_made_again_by_importing_alone(folder: Path, tmp_path: Path) -> None:
     atlas = import_pattern_lens(folder, tmp_path / "atlas")
     before = contents(atlas.path)
-    atlas.part_path("b", 1).unlink()
+    atlas.file("features", model="b", block=1).path.unlink()
     with pytest.raises(AtlasError, match=r"run `motifs import-pattern-lens DIR --atlas "):
         list(atlas.feature_parts("b"))
     with pytest.raises(AtlasError, match=r"imported; run `motifs import-pattern-lens DIR"):

@@ -208,7 +208,7 @@ def test_the_null_by_depth_is_that_of_all_pairs(atlas: Atlas, thinned: Atlas) ->
 def test_a_sound_atlas_has_no_findings_and_a_damaged_one_does(thinned: Atlas) -> None:
     there = thinned
     assert check_atlas(there) == []
-    part = there.neighbours_path("mean", 0)
+    part = there.file("neighbours", metric="mean", part=0).path
     arrays, told = files.read_tensors(part, "")
     files.write_tensors(part, {**arrays, "distances": arrays["distances"] * 1.5}, told)
     (finding,) = check_atlas(there)
@@ -222,13 +222,13 @@ def test_a_sound_atlas_has_no_findings_and_a_damaged_one_does(thinned: Atlas) ->
         there.neighbours("mean")
     distances(there, "mean", dense_limit=LIMIT, force=True)
     assert check_atlas(there) == []
-    index = there.index_path("cosine")
+    index = there.file("neighbour_index", metric="cosine").path
     index.write_bytes(index.read_bytes()[:-1] + b"?")
     (finding,) = check_atlas(there)
     assert "index.safetensors: damaged" in finding
     with pytest.raises(AtlasError, match=r"index.safetensors: damaged.*--metric cosine --force"):
         there.near("synthetic-0:L0:H0", n=70, metric="cosine")
-    clouds = there.head_clouds_path("embedding")
+    clouds = there.file("head_clouds", space="embedding").path
     clouds.write_bytes(clouds.read_bytes()[:200])
     assert any("clouds-embedding.npy: damaged" in finding for finding in check_atlas(there))
 

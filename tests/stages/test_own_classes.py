@@ -75,7 +75,7 @@ def test_saved_classes_are_everywhere_and_forgotten_again(atlas: Atlas, tmp_path
     assert inputs_digest(atlas) != digest
 
     assert forget_classes(atlas)
-    assert not atlas.classes_path.exists()
+    assert not atlas.file("classes").path.exists()
     assert atlas.heads.equals(before)
     assert inputs_digest(atlas) == digest
     assert not forget_classes(atlas)
@@ -84,7 +84,7 @@ def test_saved_classes_are_everywhere_and_forgotten_again(atlas: Atlas, tmp_path
 def test_a_rebuild_keeps_them(atlas: Atlas, tmp_path: Path) -> None:
     save_classes(atlas, write(tmp_path / "mine.json"))
     (tmp_path / "mine.json").unlink()
-    atlas.heads_path.unlink()
+    atlas.file("heads").path.unlink()
     again = Atlas.open(atlas.path)
     write_heads(again)
     assert labelled(again) == OF_ATLAS
@@ -114,7 +114,7 @@ def test_a_run_stopped_between_the_files_is_finished(
 
 def test_a_malformed_file_leaves_the_atlas_as_it_was(atlas: Atlas, tmp_path: Path) -> None:
     save_classes(atlas, write(tmp_path / "mine.json"))
-    kept = atlas.classes_path.read_bytes()
+    kept = atlas.file("classes").path.read_bytes()
     computed = [{"name": "self (computed)", "group": "mine <b>"}]
     group = [{"name": "a (computed)", "colour": "#123456"}]
     for lists in ({"classes": []}, {"schema": 2}, {"classes": computed}, {"groups": group}):
@@ -122,14 +122,14 @@ def test_a_malformed_file_leaves_the_atlas_as_it_was(atlas: Atlas, tmp_path: Pat
             save_classes(atlas, write(tmp_path / "bad.json", **lists))
     with pytest.raises(InputError, match=r"none\.json"):
         save_classes(atlas, tmp_path / "none.json")
-    assert atlas.classes_path.read_bytes() == kept
+    assert atlas.file("classes").path.read_bytes() == kept
     assert labelled(atlas) == OF_ATLAS
 
 
 def test_a_copy_damaged_by_hand_is_named_and_can_be_forgotten(atlas: Atlas, tmp_path: Path) -> None:
     save_classes(atlas, write(tmp_path / "mine.json"))
     sound = check_atlas(atlas)
-    atlas.classes_path.write_bytes(b"\xff{")
+    atlas.file("classes").path.write_bytes(b"\xff{")
     found = [one for one in check_atlas(atlas) if one not in sound]
     assert len(found) == 1
     assert "classes.json" in found[0]

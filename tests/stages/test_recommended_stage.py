@@ -207,7 +207,7 @@ def test_stopped_between_two_parts_it_still_answers_and_goes_on(
     half = Atlas.open(old_copy.path)
     assert half.manifest.configuration.feature_sets == ("paper", "extended")
     assert len(near(half, "a:L0:H0", n=3)) == 3
-    with pytest.raises(AtlasError, match=r"recommended\.json: not there"):
+    with pytest.raises(AtlasError, match=r"recommended\.json: not found"):
         half.recommended_clouds()
     build(old_copy.path, tiny.configuration())
     assert contents(old_copy.path) == contents(built.path)

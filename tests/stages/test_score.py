@@ -96,7 +96,7 @@ def test_scores_lost_with_the_heads_table_are_made_again(
 ) -> None:
     shutil.copytree(scored.path, tmp_path / "atlas")
     atlas = Atlas.open(tmp_path / "atlas")
-    atlas.heads_path.unlink()
+    atlas.file("heads").path.unlink()
     write_heads(atlas)
     assert atlas.heads.equals(built.heads)
     score(atlas)

@@ -25,9 +25,9 @@ from attention_motifs.atlas.check import check_atlas
 from attention_motifs.errors import AtlasError, InputError, MotifsError, RemoteError
 from attention_motifs.sharing import copy
 from attention_motifs.stages.distances import distances
-from attention_motifs.store import files, remote
+from attention_motifs.store import files, remote, retry
 from attention_motifs.store.inventory import atlas_files
-from attention_motifs.store.remote import LazyPath, object_store, tree
+from attention_motifs.store.remote import object_store
 from loopback import Fault, serving
 from s3_server import BUCKET, KEY_ID, SECRET, ObjectServer
 from synthetic_atlas import make_synthetic_atlas
@@ -43,8 +43,9 @@ QUICK = {
 }  # fmt: skip
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {name: path.read_bytes() for name, path in atlas_files(folder).items()}
+def contents(atlas: Atlas) -> dict[str, bytes]:
+    atlas.paths.fetch_all()
+    return {name: path.read_bytes() for name, path in atlas_files(atlas.path).items()}
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +62,7 @@ def use(patch: pytest.MonkeyPatch, address: str, cache: Path) -> None:
     patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     patch.setenv("ATTENTION_MOTIFS_CACHE", str(cache))
     patch.setattr(object_store, "RETRIES", QUICK)
-    patch.setattr(object_store, "PAUSES", (0.0, 0.0))
-    patch.setattr(tree, "PAUSES", (0.0, 0.0))
+    patch.setattr(retry, "PAUSES", (0.0, 0.0))
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_an_atlas_written_there_is_the_same_as_a_local_one(
     make_synthetic_atlas(url, n_prompts=18)
     elsewhere(monkeypatch, tmp_path / "b")
     there = Atlas.open(url)
-    assert contents(there.path) == contents(local.path)
+    assert contents(there) == contents(local)
     assert not check_atlas(there)
     head = local.heads["head"][3]
     assert there.near(head, 5) == local.near(head, 5)
@@ -136,7 +136,7 @@ def test_files_come_before_the_state_that_lists_them(server: ObjectServer, url: 
     assert all(server.history.index(key) < manifests[-1] for key in last)
     objects = [key for key in server.history if "/objects/" in key]
     assert len(objects) == len(set(objects)), "an object is written once"
-    assert set(state["files"]) == set(contents(Atlas.open(url).path)) - {"atlas.json"}
+    assert set(state["files"]) == set(contents(Atlas.open(url))) - {"atlas.json"}
 
 
 def test_opening_and_near_fetch_only_what_they_need(
@@ -167,14 +167,14 @@ def test_a_reader_keeps_the_state_that_it_opened(
     with Atlas.lock(stored):
         atlas = Atlas.open(stored)
         atlas.write_heads(atlas.heads.with_columns(new=1))
-        (atlas.path / "distances" / "mean.npy").unlink()
+        files.remove(atlas.file("distances", metric="mean"))
         atlas.update()
     assert before.heads.equals(local.heads)
     assert np.array_equal(before.distances("mean"), local.distances("mean"))
     after = Atlas.open(stored)
     assert "new" in after.heads.columns
     assert after.metrics() == []
-    with pytest.raises(AtlasError, match=rf"{stored}/distances/mean\.npy: not there"):
+    with pytest.raises(AtlasError, match=rf"{stored}/distances/mean\.npy: not found"):
         after.distances("mean")
 
 
@@ -184,12 +184,13 @@ def test_a_folder_that_is_deleted_is_deleted_there(
     with Atlas.lock(stored):
         atlas = Atlas.open(stored)
         _ = atlas.tokens(atlas.models[0])  # one file has come, the other has not
-        files.remove(atlas.path / "tokens")
-        assert not atlas.tokens_path(atlas.models[1]).is_file()
+        for file in atlas.paths.existing("tokens"):
+            files.remove(file)
+        assert not atlas.file("tokens", model=atlas.models[1]).is_file()
     elsewhere(monkeypatch, tmp_path / "b")
     there = Atlas.open(stored)
-    assert not list((there.path / "tokens").glob("*.parquet"))
-    assert there.heads_path.is_file()
+    assert not there.paths.existing("tokens")
+    assert there.file("heads").is_file()
 
 
 def add_column(url: str, name: str) -> None:
@@ -233,7 +234,7 @@ def test_a_run_that_was_stopped_goes_on_and_shows_no_half(
     server.forget()
     make_synthetic_atlas(url, n_prompts=18)
     elsewhere(monkeypatch, tmp_path / "b")
-    assert contents(Atlas.open(url).path) == contents(local.path)
+    assert contents(Atlas.open(url)) == contents(local)
 
 
 def test_unsent_work_of_a_killed_run_is_sent_by_the_next(
@@ -272,7 +273,7 @@ def test_a_copy_for_reading_is_not_written(server: ObjectServer, stored: str) ->
     with pytest.raises(AtlasError, match="was opened for reading"):
         atlas.finish("embed", "x")
     with pytest.raises(AtlasError, match="was opened for reading"):
-        files.remove(atlas.heads_path)
+        files.remove(atlas.file("heads"))
     assert (Path(str(atlas.path)) / "atlas.json").read_bytes() == before
 
 
@@ -283,12 +284,12 @@ def test_large_files_travel_in_parts(
     matrix = np.random.default_rng(0).random((1300, 1300)).astype(np.float64)  # 13.5 MB
     make_synthetic_atlas(url, n_prompts=4)
     with Atlas.lock(url):
-        files.write_array(Atlas.open(url).path / "clusters" / "linkage.npy", matrix)
+        files.write_array(Atlas.open(url).file("linkage", method="x"), matrix)
     assert len(server.requests("partNumber=")) == 3
     elsewhere(monkeypatch, tmp_path / "b")
     server.forget()
     server.faults.append(Fault("truncate", "^GET .*/objects/", times=1))
-    read = files.read_array(Atlas.open(url).path / "clusters" / "linkage.npy", "")
+    read = files.read_array(Atlas.open(url).file("linkage", method="x"))
     assert np.array_equal(read, matrix)
     assert server.bytes_sent < 2 * matrix.nbytes, "a part that failed comes again, not the whole"
 
@@ -303,7 +304,7 @@ def test_a_copy_there_and_back_is_the_same(
     copy(local.path, url)
     elsewhere(monkeypatch, tmp_path / "b")
     back = copy(url, tmp_path / "back")
-    assert contents(back.path) == contents(local.path)
+    assert contents(back) == contents(local)
     assert not check_atlas(back)
     server.forget()
     copy(local.path, url)
@@ -344,11 +345,11 @@ def test_passing_faults_of_reads_pass(
     [
         (Fault("status", "^GET .*/objects/", status=500, times=999), "answers with status 500"),
         (Fault("status", "^GET .*/objects/", status=403, times=999), "the store refuses"),
-        (Fault("status", "^GET .*/objects/", status=404, times=999), "is listed and not there"),
+        (Fault("status", "^GET .*/objects/", status=404, times=999), "is listed and not found"),
         (Fault("drop", "^GET .*/objects/", times=999), "cannot be reached|broke off"),
         (Fault("hang", "^GET .*/objects/", seconds=0.6, times=999), "in time|broke off|reached"),
         (Fault("truncate", "^GET .*/objects/", times=999), "broke off|reached|bytes came"),
-        (Fault("corrupt", "^GET .*/objects/", times=999), "its SHA-256 is another"),
+        (Fault("corrupt", "^GET .*/objects/", times=999), "its SHA-256 differs"),
     ],
     ids=lambda f: f"{f.kind}-{f.status}" if isinstance(f, Fault) else "",
 )  # fmt: skip
@@ -392,7 +393,7 @@ def test_passing_faults_of_writes_pass(
     make_synthetic_atlas(url, n_prompts=18)
     assert server.faults[0].times == 0
     elsewhere(monkeypatch, tmp_path / "b")
-    assert contents(Atlas.open(url).path) == contents(local.path)
+    assert contents(Atlas.open(url)) == contents(local)
 
 
 @pytest.mark.parametrize(
@@ -424,7 +425,7 @@ def test_urls_that_cannot_be_used_are_refused_without_their_secrets(text: str) -
 
 
 def test_a_path_made_of_a_url_is_told_apart() -> None:
-    with pytest.raises(InputError, match="give a URL as a text"):
+    with pytest.raises(InputError, match="give the URL as a str"):
         Atlas.open(Path("s3://bucket/atlas"))
 
 
@@ -438,7 +439,7 @@ def test_no_bucket_no_atlas_no_extra(
     with pytest.raises(RemoteError, match="no such bucket"):
         make_synthetic_atlas("s3://none/atlas", n_prompts=2)
     monkeypatch.setitem(sys.modules, "obstore.store", None)
-    with pytest.raises(InputError, match=r"pip install 'attention-motifs\[remote\]'"):
+    with pytest.raises(InputError, match=r"pip install obstore"):
         Atlas.open(url)
 
 
@@ -448,25 +449,23 @@ def test_a_folder_by_its_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lo
     url = f"file://{tmp_path}/store/atlas"
     make_synthetic_atlas(url, n_prompts=18)
     elsewhere(monkeypatch, tmp_path / "b")
-    assert contents(Atlas.open(url).path) == contents(local.path)
+    assert contents(Atlas.open(url)) == contents(local)
 
 
-def test_paths_show_the_url_and_are_on_the_disk(server: ObjectServer, stored: str) -> None:
+def test_files_show_the_url_and_are_fetched_when_read(server: ObjectServer, stored: str) -> None:
     atlas = Atlas.open(stored)
-    path = atlas.distances_path("mean")
-    assert isinstance(path, LazyPath)
-    assert f"{path}" == f"{stored}/distances/mean.npy"
-    assert f"{atlas.path}" == stored
-    assert Path(str(path)).is_absolute()
-    assert path.is_file()
-    assert not Path(str(path)).exists(), "asking whether it is there does not fetch it"
-    assert path.exists()
-    assert not atlas.evaluation_path.is_file()
-    assert [p.name for p in (atlas.path / "tokens").glob("*.parquet")] == [
-        "org__synthetic-1.parquet", "synthetic-0.parquet",
-    ]  # fmt: skip
+    file = atlas.file("distances", metric="mean")
+    assert str(file) == f"{stored}/distances/mean.npy"
+    assert atlas.place == stored
+    assert file.is_file()
+    assert not file.path.exists(), "asking whether it exists does not fetch it"
+    assert not atlas.file("evaluation").is_file()
+    assert [f.parts["model"] for f in atlas.paths.existing("tokens")] == [
+        "org/synthetic-1",
+        "synthetic-0",
+    ]
     assert not server.requests("/objects/")
-    assert path.stat().st_size > 0
+    assert file.fetch().stat().st_size > 0
     assert len(server.requests("/objects/")) == 1
 
 

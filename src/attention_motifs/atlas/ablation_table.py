@@ -1,19 +1,19 @@
-"""The table `ablations.parquet`: its columns, what they mean, how it is read and written.
+"""The table of ablation effects: its columns, their meaning, and its reader.
 
-One row per thing that was measured or tested; docs/ablation.md tells how. The page of the explorer
-and `motifs ablate` are written against these columns.
+It has one row per measurement or test (docs/ablation.md).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attention_motifs.store import files
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from attention_motifs.store.paths import AtlasFile
 
 KINDS = {
     "head": "one head ablated alone, in a sweep",
@@ -85,13 +85,13 @@ def table_of(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame(filled, schema=schema(), orient="row").fill_nan(None)
 
 
-def read_table(path: Path, mend: str) -> pl.DataFrame:
+def read_table(file: AtlasFile) -> pl.DataFrame:
     """Read the table.
 
     Raises:
-        AtlasError: if it is not there, damaged, or lacks a column; the message ends with `mend`.
+        AtlasError: if it is missing, damaged, or lacks a column.
     """
-    table = files.read_parquet(path, mend, list(COLUMNS))
+    table = files.read_parquet(file, columns=list(COLUMNS))
     if dict(table.schema) != schema():
-        raise files.damaged(path, mend, TypeError("columns of other types"))
+        raise files.damaged(file, file.fix_damaged, TypeError("columns of other types"))
     return table

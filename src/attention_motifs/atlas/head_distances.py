@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attention_motifs.distances.neighbour_files import read_nearest, rebuild_hint
+from attention_motifs.distances.neighbour_files import read_nearest
 from attention_motifs.errors import AtlasError
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ class NearestHeads(HeadDistances):
 
     def _rankings(self, head: int, *, farthest: bool) -> Iterator[_Ranking]:
         if not farthest:
-            yield read_nearest(self.atlas, self.metric, head, len(self.atlas.heads))
+            yield read_nearest(self.atlas.paths, self.metric, head, len(self.atlas.heads))
             yield self._from_index(head)
         yield from super()._rankings(head, farthest=farthest)
 
@@ -189,11 +189,11 @@ class NearestHeads(HeadDistances):
         from attention_motifs.distances.index import HeadIndex
         from attention_motifs.distances.neighbours import nearest_neighbours
 
-        path, words = self.atlas.index_path(self.metric), rebuild_hint(self.atlas, self.metric)
-        index = HeadIndex.load(path, words)
+        file = self.atlas.file("neighbour_index", metric=self.metric)
+        index = HeadIndex.load(file)
         if index.n_heads != len(self.clouds):
             raise AtlasError(
-                f"{path}: holds {index.n_heads} heads, not {len(self.clouds)}; {words}"
+                f"{file}: holds {index.n_heads} heads, not {len(self.clouds)}; {file.fix_damaged}"
             )
         heads, distances = nearest_neighbours(
             self.clouds, index, np.array([head]), _MORE_NEAREST, n_candidates=_MORE_CANDIDATES

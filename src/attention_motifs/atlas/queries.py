@@ -234,7 +234,7 @@ def head_feature_means(atlas: Atlas, names: Sequence[str]) -> Float[np.ndarray, 
     per_model = []
     for model in atlas.models:
         info = atlas.manifest.models[model]
-        n_heads = int(info["n_layers"]) * int(info["n_heads"])
+        n_heads = info.n_all_heads
         total, count = np.zeros((2, n_heads, len(names)))
         for part in atlas.feature_parts(model, names):
             values = by_prompt(atlas, model, part, names)[0].astype(np.float64)
@@ -249,6 +249,6 @@ def by_prompt(
 ) -> tuple[Float[np.ndarray, "prompts heads columns"], Int[np.ndarray, " prompts"]]:
     """Return the features of a part by prompt and head, and the number of tokens per prompt."""
     info = atlas.manifest.models[model]
-    n_heads = int(info["n_layers"]) * int(info["n_heads"])
+    n_heads = info.n_all_heads
     values = part.select(columns).to_numpy().reshape(-1, n_heads, len(columns))
     return values, part["n_tokens"].to_numpy()[::n_heads]

@@ -172,7 +172,7 @@ def ablate(
         print_json(rows.to_dicts())
         return
     _show(rows)
-    print_line(f"Written to {opened.ablations_path}.")
+    print_line(f"Written to {opened.file('ablations')}.")
 
 
 def _run(

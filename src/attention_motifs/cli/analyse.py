@@ -121,7 +121,7 @@ def project(
     keys = ["scope", "method", "n_neighbors", "n_components"]
     table = opened.projections.select(*keys, *quality).unique(maintain_order=True)
     print_table(
-        f"Projections in {opened.projections_path} (1 is best for trustworthiness, continuity)",
+        f"Projections in {opened.file('projections')} (1 is best for trustworthiness, continuity)",
         [*keys, *quality],
         [list(row) for row in table.iter_rows()],
     )
@@ -171,7 +171,7 @@ def evaluate(
                 f"  not scored, too few heads: {item.name} in {item.model} ({item.n_heads} of "
                 f"{item.needed} needed)"
             )
-    print_line(f"Written to {opened.evaluation_path}.")
+    print_line(f"Written to {opened.file('evaluation')}.")
 
 
 @app.command()
@@ -223,7 +223,7 @@ def classes(
         _keep_classes(name, file, atlas, save=save, forget=forget)
         return
     if file is None and atlas is not None:
-        file = Atlas.open(o.find_atlas(atlas)).own_classes
+        file = Atlas.open(o.find_atlas(atlas)).paths.paths.own_classes
     table = class_table(file)
     if name is None:
         if json:
@@ -276,7 +276,9 @@ def _keep_classes(
             print_line(f"{folder}: " + ("own classes deleted" if known else "has no own classes"))
             return
         n = save_classes(opened, file)
-    print_line(f"Kept in {opened.classes_path}: {n} of its entries are about heads of this atlas.")
+    print_line(
+        f"Kept in {opened.file('classes')}: {n} of its entries are about heads of this atlas."
+    )
 
 
 @app.command()

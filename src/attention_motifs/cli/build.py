@@ -332,7 +332,7 @@ def figures(
 
     folder = o.find_atlas(atlas)
     opened = Atlas.open(folder)
-    target = out or o.beside(opened.path, "figures")
+    target = out or o.beside(opened, "figures")
     paths = make_figures(opened, target, heads=head or None, metric=metric, report=report)
     for path in paths:
         print_line(str(path))

@@ -73,4 +73,4 @@ def _print_summary(atlas: Atlas, head: str, paths: list[Path]) -> None:
     for path in paths:
         if path.suffix == ".png":
             print_line(f"  {path}")
-    print_line(f"Ask more: motifs near {head} --atlas {atlas.path}")
+    print_line(f"Ask more: motifs near {head} {atlas.paths.option}")

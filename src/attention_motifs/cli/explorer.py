@@ -61,12 +61,11 @@ def _export(atlas: str | Path, out: Path | None, force: bool) -> Exported:
     from attention_motifs.site.export import export_site, is_current
 
     opened = Atlas.open(atlas)
-    folder = opened.path  # of a URL, the local copy: the site is not sent back
-    target = out or Path(str(folder / "site"))
+    target = out or opened.path / "site"  # of a URL, in the local copy: the site is not sent back
     if not force and is_current(opened, target):  # reading needs no lock
         return export_site(opened, target, report=report)
-    with Atlas.lock(folder):
-        return export_site(Atlas.open(folder), target, force=force, report=report)
+    with Atlas.lock(opened.path):
+        return export_site(opened, target, force=force, report=report)
 
 
 @app.command()

@@ -13,10 +13,11 @@ from attention_motifs.cli.setting_options import complete_model as complete_mode
 from attention_motifs.cli.setting_options import setting_option
 from attention_motifs.errors import MotifsError
 from attention_motifs.head import HeadId
-from attention_motifs.store.remote import LazyPath, is_url, show_progress
+from attention_motifs.store.remote import is_url, show_progress
 from attention_motifs.store.settings import MAX_SEED
 
 if TYPE_CHECKING:
+    from attention_motifs.atlas import Atlas
     from attention_motifs.executors import Executor
 
 
@@ -211,9 +212,9 @@ def place(atlas: str) -> str | Path:
     return atlas if is_url(atlas) else Path(atlas)
 
 
-def beside(atlas: Path, name: str) -> Path:
+def beside(atlas: Atlas, name: str) -> Path:
     """Return the folder for results: in the atlas, or in the current folder if it is remote."""
-    return Path(name) if isinstance(atlas, LazyPath) else atlas / name
+    return Path(name) if is_url(atlas.place) else atlas.path / name
 
 
 def find_atlas(atlas: str | None) -> str | Path:

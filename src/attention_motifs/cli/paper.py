@@ -58,7 +58,7 @@ def paper(
     if formats:
         given: dict[str, Any] = {"formats": formats}
         settings = replace(settings, **given)
-    target = out or o.beside(opened.path, "figures") / "paper"
+    target = out or o.beside(opened, "figures") / "paper"
     for path in paper_figures(opened, target, settings, report):
         print_line(str(path))
 
@@ -102,7 +102,7 @@ def compare(
 
     atlases = [Atlas.open(path) for path in (o.find_atlas(atlas), *map(o.place, beside or ()))]
     measured = run_compare(atlases, seed=seed, report=report)
-    folder = out or o.beside(atlases[0].path, "figures") / "paper"
+    folder = out or o.beside(atlases[0], "figures") / "paper"
     links = figures if figures is not None else ("." if out is None else None)
     page, data = folder / "comparison.md", folder / "comparison.json"
     files.write_json(data, {"schema_version": 1, "atlases": measured})

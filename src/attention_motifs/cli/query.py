@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Sequence
 from itertools import pairwise
-from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -194,12 +193,12 @@ def _prompt_id(atlas: Atlas, prompt: str | None) -> str | None:
         reason = "no prompt has" if not matches else f"{len(matches)} prompts have"
         raise InputError(
             f"--prompt {prompt[:40]!r}: {reason} this number or start of an id; list them with "
-            f"`motifs prompts --atlas {quote(str(atlas.path))}`"
+            f"{atlas.paths.command('prompts')}"
         )
     if matches[0] not in stored:
         raise InputError(
             f"--prompt {prompt}: the atlas does not store the patterns of this prompt; choose one "
-            f"marked in `motifs prompts --atlas {quote(str(atlas.path))}`"
+            f"marked in {atlas.paths.command('prompts')}"
         )
     return matches[0]
 
@@ -233,7 +232,7 @@ def prompts(atlas: o.AtlasOption = None, json: o.JsonOption = False) -> None:
         print_json(rows)
         return
     print_table(
-        f"Prompts of {opened.path}",
+        f"Prompts of {opened.place}",
         ["number", "id", "source", "text", "tokens", "patterns stored"],
         [
             [
@@ -323,7 +322,7 @@ def info(atlas: o.AtlasOption = None, json: o.JsonOption = False) -> None:
         print_json(opened.manifest.to_json())
         return
     m = opened.manifest
-    print_line(f"{opened.path}: atlas of schema version {m.schema_version}, attention-motifs "
+    print_line(f"{opened.place}: atlas of schema version {m.schema_version}, attention-motifs "
                f"{m.package_version}")  # fmt: skip
     print_table(
         "Models",
@@ -331,12 +330,12 @@ def info(atlas: o.AtlasOption = None, json: o.JsonOption = False) -> None:
         [
             [
                 name,
-                i["n_layers"],
-                i["n_layers"] * i["n_heads"],
-                i.get("architecture", i.get("kind")),
-                i.get("bos"),
-                i.get("dtype"),
-                "added later" if i.get("added") else "fitted",
+                i.n_layers,
+                i.n_layers * i.n_heads,
+                i.architecture or i.kind,
+                i.bos,
+                i.dtype,
+                "added later" if i.added else "fitted",
             ]
             for name, i in m.models.items()
         ],
@@ -382,8 +381,8 @@ def check(
     for finding in findings:
         print_error(finding, start="")
     if findings:
-        raise AtlasError(f"{opened.path}: {len(findings)} finding(s), listed above")
-    print_line(f"{opened.path}: sound")
+        raise AtlasError(f"{opened.place}: {len(findings)} finding(s), listed above")
+    print_line(f"{opened.place}: sound")
 
 
 def draw_pattern(pattern: Float[np.ndarray, "n n"], size: int = 32) -> str:

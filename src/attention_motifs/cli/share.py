@@ -124,8 +124,8 @@ def fetch(
     from attention_motifs.sharing import fetch as run_fetch
 
     opened = run_fetch(repository, out, revision=revision, report=report)
-    print_line(f"{opened.path}: sound; {len(opened.heads)} heads of {', '.join(opened.models)}")
-    print_line(f"Ask it: motifs near {opened.heads['head'][0]} --atlas {opened.path}")
+    print_line(f"{opened.place}: sound; {len(opened.heads)} heads of {', '.join(opened.models)}")
+    print_line(f"Ask it: motifs near {opened.heads['head'][0]} {opened.paths.option}")
 
 
 @app.command()

@@ -119,7 +119,7 @@ class HeadIndex:
         """Heads in the index."""
         return int(self.cells.ntotal)
 
-    def save(self, path: Path, inputs: str = "") -> None:
+    def save(self, path: files.Location, inputs: str = "") -> None:
         """Write vectors' map and index to a safetensors file, with a digest of the index.
 
         Args:
@@ -137,20 +137,22 @@ class HeadIndex:
         files.write_tensors(path, arrays, entries)
 
     @classmethod
-    def load(cls, path: Path, fix: str) -> HeadIndex:
+    def load(cls, path: files.Location, fix: str = "") -> HeadIndex:
         """Read the file that `save` wrote.
 
         The digest is compared before faiss sees the bytes, which it would trust.
 
         Args:
             path: path of the file.
-            fix: the last sentence of error messages: how to make the file again.
+            fix: the last sentence of error messages: how to make the file again; default: that
+                of a file of an atlas.
 
         Raises:
             AtlasError: if the file is missing, damaged or of another format.
             InputError: if faiss is not installed.
         """
         faiss = _faiss()
+        fix = fix if isinstance(path, Path) else fix or path.fix_damaged
         arrays, entries = files.read_tensors(path, fix)
         recorded = about(entries)
         if recorded.get("format") != _FORMAT or {"index", "centre", "axes"} - set(arrays):

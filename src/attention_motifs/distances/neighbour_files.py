@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,11 +19,6 @@ if TYPE_CHECKING:
 
 HEADS_PER_PART = 65_536
 """Heads per part, the unit that is complete or absent and that an interrupted run repeats."""
-
-
-def rebuild_hint(atlas: AtlasPaths, metric: str) -> str:
-    """Return the sentence that names the command which makes the files again."""
-    return f"run `motifs distances --atlas {atlas.path} --metric {metric} --force`"
 
 
 def n_parts(n_heads: int) -> int:
@@ -46,28 +40,28 @@ def about(entries: Mapping[str, str]) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def write_part(path: Path, part: Neighbours, inputs: str) -> None:
+def write_part(path: files.Location, part: Neighbours, inputs: str) -> None:
     """Write the neighbours of the heads of a part, with the digest of their inputs."""
     arrays = {"heads": part.heads, "distances": part.distances}
     files.write_tensors(path, arrays, metadata(inputs=inputs))
 
 
-def is_made_from(path: Path, inputs: str) -> bool:
+def is_made_from(path: files.Location, inputs: str) -> bool:
     """Return whether a part or an index exists, is whole and was made from these inputs."""
     try:
-        return about(files.tensors_metadata(path, "")).get("inputs") == inputs
+        return about(files.tensors_metadata(path)).get("inputs") == inputs
     except AtlasError:
         return False
 
 
-def read_part(atlas: AtlasPaths, metric: str, part: int, n_heads: int) -> Neighbours:
+def read_part(paths: AtlasPaths, metric: str, part: int, n_heads: int) -> Neighbours:
     """Read the neighbours of one part of the heads.
 
     Raises:
         AtlasError: if the file is missing or damaged, or holds another number of heads.
     """
-    path, words = atlas.neighbours_path(metric, part), rebuild_hint(atlas, metric)
-    arrays, _ = files.read_tensors(path, words)
+    file = paths.file("neighbours", metric=metric, part=part)
+    arrays, _ = files.read_tensors(file)
     heads, distances = arrays.get("heads"), arrays.get("distances")
     rows = min(HEADS_PER_PART, n_heads - part * HEADS_PER_PART)
     if (
@@ -79,23 +73,23 @@ def read_part(atlas: AtlasPaths, metric: str, part: int, n_heads: int) -> Neighb
         or heads.shape != distances.shape
         or len(heads) != rows
     ):
-        raise AtlasError(f"{path}: not the neighbours of {rows} heads; {words}")
+        raise AtlasError(f"{file}: not the neighbours of {rows} heads; {file.fix_damaged}")
     if heads.size and (heads.min() < 0 or heads.max() >= n_heads):
-        raise AtlasError(f"{path}: names heads outside 0..{n_heads - 1}; {words}")
+        raise AtlasError(f"{file}: names heads outside 0..{n_heads - 1}; {file.fix_damaged}")
     return Neighbours(heads, distances)
 
 
-def read_neighbours(atlas: AtlasPaths, metric: str, n_heads: int) -> Neighbours:
+def read_neighbours(paths: AtlasPaths, metric: str, n_heads: int) -> Neighbours:
     """Read the neighbours of all heads.
 
     Raises:
         AtlasError: as `read_part`, or if the parts hold different numbers of neighbours.
     """
-    parts = [read_part(atlas, metric, part, n_heads) for part in range(n_parts(n_heads))]
+    parts = [read_part(paths, metric, part, n_heads) for part in range(n_parts(n_heads))]
     if len({part.heads.shape[1] for part in parts}) != 1:
         raise AtlasError(
-            f"{atlas.neighbours_folder(metric)}: the parts hold different numbers of neighbours; "
-            f"{rebuild_hint(atlas, metric)}"
+            f"{paths.place}: the parts by {metric!r} hold different numbers of neighbours; "
+            f"{paths.rebuild('neighbours', metric=metric)}"
         )
     return Neighbours(
         np.concatenate([part.heads for part in parts]),
@@ -104,7 +98,7 @@ def read_neighbours(atlas: AtlasPaths, metric: str, n_heads: int) -> Neighbours:
 
 
 def read_nearest(
-    atlas: AtlasPaths, metric: str, head: int, n_heads: int
+    paths: AtlasPaths, metric: str, head: int, n_heads: int
 ) -> tuple[Int[np.ndarray, " nearest"], Float[np.ndarray, " nearest"]]:
     """Read the neighbours of one head without reading the rest of its part.
 
@@ -112,13 +106,15 @@ def read_nearest(
         AtlasError: if the file is missing or damaged.
     """
     part, row = divmod(head, HEADS_PER_PART)
-    path, words = atlas.neighbours_path(metric, part), rebuild_hint(atlas, metric)
-    heads = files.read_tensor_part(path, words, "heads", row)
-    distances = files.read_tensor_part(path, words, "distances", row)
+    file = paths.file("neighbours", metric=metric, part=part)
+    heads = files.read_tensor_part(file, "heads", row)
+    distances = files.read_tensor_part(file, "distances", row)
     if (
         heads.shape != distances.shape
         or heads.dtype != np.int32
         or (heads.size and (heads.min() < 0 or heads.max() >= n_heads))
     ):
-        raise AtlasError(f"{path}: not the neighbours of heads 0..{n_heads - 1}; {words}")
+        raise AtlasError(
+            f"{file}: not the neighbours of heads 0..{n_heads - 1}; {file.fix_damaged}"
+        )
     return heads, distances

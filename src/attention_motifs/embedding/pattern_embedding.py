@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +15,7 @@ import numpy as np
 from attention_motifs.embedding.moments import LengthBinnedMoments, bin_of
 from attention_motifs.errors import InputError
 from attention_motifs.features.arguments import number_array, whole_number
-from attention_motifs.store.fitted_files import FittedFormat, integers, strings
+from attention_motifs.store.fitted_files import FittedFormat, FittedPath, integers, strings
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -225,12 +224,12 @@ class PatternEmbedding:
         table[:, self.kept] = self.components**2 * shares
         return table
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: FittedPath) -> None:
         """Write `<path>.safetensors` and `<path>.json`, without pickle."""
         _FORMAT.write(path, self)
 
     @classmethod
-    def load(cls, path: str | Path, fix: str = _FIX) -> PatternEmbedding:
+    def load(cls, path: FittedPath, fix: str = _FIX) -> PatternEmbedding:
         """Read the files that `save` wrote, equal bit for bit.
 
         Args:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +19,7 @@ from attention_motifs.embedding.moments import WithinGroupMoments, bin_of
 from attention_motifs.embedding.quantiles import ExactQuantiles, QuantileSketch
 from attention_motifs.errors import InputError
 from attention_motifs.features.arguments import number_array
-from attention_motifs.store.fitted_files import FittedFormat, integers, strings
+from attention_motifs.store.fitted_files import FittedFormat, FittedPath, integers, strings
 from attention_motifs.store.settings import LENGTH_BINS
 
 if TYPE_CHECKING:
@@ -232,12 +231,12 @@ class RecommendedEmbedding:
                 maps[-1].append((distinct, ndtri(mean)))
         return maps
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: FittedPath) -> None:
         """Write `<path>.safetensors` and `<path>.json`, without pickle."""
         _FORMAT.write(path, self)
 
     @classmethod
-    def load(cls, path: str | Path, fix: str = _FIX) -> RecommendedEmbedding:
+    def load(cls, path: FittedPath, fix: str = _FIX) -> RecommendedEmbedding:
         """Read the files that `save` wrote, equal bit for bit.
 
         Args:

@@ -60,8 +60,8 @@ def head_map_table(
         table = atlas.projections.filter(wanted | (pl.col("scope") == atlas.models[0]))
     if not len(table):
         raise AtlasError(
-            f"{atlas.path}: has no 2-D projection of {scope} by {', '.join(methods)}; "
-            f"run `motifs project --atlas {atlas.path}`"
+            f"{atlas.place}: has no 2-D projection of {scope} by {', '.join(methods)}; "
+            f"{atlas.paths.rebuild('projections')}"
         )
     labels = dict(zip(atlas.heads["head"].to_list(), head_groups(atlas).labels, strict=True))
     return table.with_columns(

@@ -70,14 +70,14 @@ def models_table(atlas: Atlas) -> pl.DataFrame:
     rows = [
         {
             "model": name,
-            "parameters": int(info.get("n_parameters") or 0),
-            "layers": int(info["n_layers"]),
-            "heads per layer": int(info["n_heads"]),
-            "heads": int(info["n_layers"]) * int(info["n_heads"]),
-            "architecture": str(info.get("architecture", "")),
-            "source": str(info.get("location", "")),
-            "revision": str(info.get("revision") or ""),
-            "weights SHA-256": str(info.get("weights_sha256") or ""),
+            "parameters": int(info.n_parameters or 0),
+            "layers": info.n_layers,
+            "heads per layer": info.n_heads,
+            "heads": info.n_all_heads,
+            "architecture": str(info.architecture or ""),
+            "source": str(info.location or ""),
+            "revision": str(info.revision or ""),
+            "weights SHA-256": str(info.weights_sha256 or ""),
         }
         for name, info in atlas.manifest.models.items()
     ]
@@ -253,7 +253,7 @@ def look_alike_table(atlas: Atlas, heads: Sequence[str]) -> pl.DataFrame:
 
     rows = [atlas.head_index(head) for head in heads]
     matrix, labels = atlas.distances("mean"), head_groups(atlas).labels
-    known = pl.concat([known_heads(model, atlas.own_classes) for model in atlas.models])
+    known = pl.concat([known_heads(model, atlas.paths.paths.own_classes) for model in atlas.models])
     said = [known.filter(pl.col("head") == head) for head in heads]
     return pl.DataFrame(
         {

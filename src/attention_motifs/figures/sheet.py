@@ -62,7 +62,7 @@ def pattern_sheet(
     ids = list(atlas.view_prompts()[:DEFAULT_PROMPTS] if prompts is None else prompts)
     if not ids:
         raise AtlasError(
-            f"{atlas.path}: no patterns are kept for viewing; build with --n-view-prompts 6"
+            f"{atlas.place}: no patterns are kept for viewing; build with --n-view-prompts 6"
         )
     panel = min(
         (PAGE_WIDTH - _LEFT - _RIGHT - _BETWEEN * (len(ids) - 1)) / len(ids), _LARGEST_PANEL

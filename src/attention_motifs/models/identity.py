@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attention_motifs.models.convert import RECORD
 from attention_motifs.models.digests import config_sha256, tokenizer_sha256, weights_sha256
 from attention_motifs.models.sources import ModelReference
+
+if TYPE_CHECKING:
+    from attention_motifs.models.model import ModelInfo
+    from attention_motifs.store.manifest import ModelRecord
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class ModelIdentity:
     dtype: str
     """In which the model runs."""
 
-    def differences(self, record: Mapping[str, Any]) -> list[str]:
+    def differences(self, record: ModelRecord | ModelInfo) -> list[str]:
         """Return which of weights, tokenizer and configuration differ from an atlas's record.
 
         What the record does not hold is not compared. The tokenizer of a packaged or GGUF model is
@@ -45,7 +48,7 @@ class ModelIdentity:
         of transformers.
 
         Args:
-            record: the model in an atlas's manifest, as `ModelInfo.to_json` wrote it.
+            record: the model in an atlas's manifest.
         """
         compared = {"weights": "weights_sha256"}
         if self.config_sha256 is not None:
@@ -53,7 +56,7 @@ class ModelIdentity:
         return [
             part
             for part, key in compared.items()
-            if record.get(key) is not None and record[key] != getattr(self, key)
+            if getattr(record, key) not in (None, getattr(self, key))
         ]
 
 

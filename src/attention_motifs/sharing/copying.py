@@ -29,10 +29,11 @@ def copy(source: str | Path, target: str | Path, *, report: Report = silent) -> 
         RemoteError: if a place refuses or cannot be reached.
     """
     atlas = Atlas.open(source)
+    atlas.paths.fetch_all()
     found = atlas_files(atlas.path)
     manifest = (atlas.path / "atlas.json").read_bytes()
     with Atlas.lock(target, new=True):
-        folder = remote.folder_of(target)
+        folder = remote.paths_of(target).folder
         there = folder / "atlas.json"
         if there.is_file() and there.read_bytes() != manifest:
             raise InputError(f"{target}: holds another atlas; name a new place")
@@ -45,4 +46,4 @@ def copy(source: str | Path, target: str | Path, *, report: Report = silent) -> 
                 ):
                     shutil.copyfileobj(read, written, 1 << 20)
                 advance(1)
-        return Atlas.open(folder)
+        return Atlas.open(target)

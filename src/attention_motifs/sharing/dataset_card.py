@@ -84,7 +84,7 @@ def _front_matter(repository: str, licence: str) -> str:
 
 
 def _summary(repository: str, manifest: Manifest) -> str:
-    n_heads = sum(int(i["n_layers"]) * int(i["n_heads"]) for i in manifest.models.values())
+    n_heads = sum(i.n_all_heads for i in manifest.models.values())
     return (
         f"`{repository}` holds numbers that describe the attention patterns of {n_heads} heads of "
         f"{len(manifest.models)} language models over {int(manifest.prompts['n'])} prompts, and "
@@ -116,15 +116,15 @@ def _models(manifest: Manifest) -> str:
     rows = [
         [
             name,
-            info.get("location") or "",
-            info.get("licence")
-            or known.get(str(info.get("location")))
+            info.location or "",
+            info.licence
+            or known.get(str(info.location))
             or "not recorded; see the model's own card",
-            info["n_layers"],
-            info["n_heads"],
-            info.get("dtype") or "",
-            "with" if info.get("bos") else "without",
-            str(info.get("weights_sha256") or "")[:16],
+            info.n_layers,
+            info.n_heads,
+            info.dtype or "",
+            "with" if info.bos else "without",
+            str(info.weights_sha256 or "")[:16],
         ]
         for name, info in manifest.models.items()
     ]

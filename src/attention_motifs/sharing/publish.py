@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PureWindowsPath
@@ -96,7 +95,7 @@ def prepare(
     named = Path(atlas.manifest.configuration.prompts).name
     if not include_texts and atlas.manifest.configuration.prompts != BUILTIN:
         raise InputError(
-            f"{atlas.path}: holds the texts of {atlas.manifest.prompts['n']} prompts ({named}), "
+            f"{atlas.place}: holds the texts of {atlas.manifest.prompts['n']} prompts ({named}), "
             "which would be published with it; add --include-texts if they may be, or build an "
             "atlas on the built-in prompts"
         )
@@ -104,7 +103,7 @@ def prepare(
     findings = check_atlas(atlas, report)
     if findings:
         raise AtlasError(
-            f"{atlas.path}: not sound, nothing was published: {findings[0]} (`motifs check` tells "
+            f"{atlas.place}: not sound, nothing was published: {findings[0]} (`motifs check` tells "
             "all)"
         )
     manifest = without_paths(atlas.manifest)
@@ -142,9 +141,7 @@ def without_paths(manifest: Manifest) -> Manifest:
     if prompts not in (BUILTIN, PILE_10K, IMPORTED):
         prompts = _last(prompts)
     infos = {
-        name: {**info, "wanted": _shareable(str(info["wanted"]), manifest)}
-        if info.get("wanted")
-        else info
+        name: replace(info, wanted=_shareable(info.wanted, manifest)) if info.wanted else info
         for name, info in manifest.models.items()
     }
     changed = replace(configuration, models=models, prompts=prompts)
@@ -157,10 +154,10 @@ def _shareable(wanted: str, manifest: Manifest) -> str:
     if equals:
         return f"{name}={_last(path)}"
     info = manifest.models.get(wanted)
-    if info is not None and info.get("kind") not in {"folder", "gguf"}:
+    if info is not None and not info.is_local:
         return wanted  # a name, or an id of the hub
     last = _last(wanted)
-    local = {n for n, i in manifest.models.items() if i.get("kind") in {"folder", "gguf"}}
+    local = {n for n, i in manifest.models.items() if i.is_local}
     stem = last.removesuffix(".gguf")
     if stem in local or wanted.startswith((".", "/", "~", "\\")) or wanted.endswith(".gguf"):
         return f"{stem}={last}"
@@ -273,27 +270,26 @@ def _commit(
     from huggingface_hub import CommitOperationDelete
 
     name = publication.repository
-    for pause in (*hub.PAUSES, None):
+
+    def commit() -> str:
         try:
-            made = api.create_commit(
-                name,
-                [*additions.values(), *(CommitOperationDelete(file) for file in gone)],
-                commit_message=f"Atlas by attention-motifs {__version__}",
-                repo_type="dataset",
-                parent_commit=head,
+            return str(
+                api.create_commit(
+                    name,
+                    [*additions.values(), *(CommitOperationDelete(file) for file in gone)],
+                    commit_message=f"Atlas by attention-motifs {__version__}",
+                    repo_type="dataset",
+                    parent_commit=head,
+                ).oid
             )
         except Exception as error:
-            if not hub.passes(error) and hub.status_of(error) not in (409, 412):
-                raise
-            now = str(hub.persistently(lambda: api.dataset_info(name)).sha)
-            if now != head and _holds(api, publication, now):
-                return now
-            if pause is None or not hub.passes(error):
-                raise
-            time.sleep(pause)
-        else:
-            return str(made.oid)
-    raise AssertionError("the last round returns or raises")
+            if hub.passes(error) or hub.status_of(error) in (409, 412):
+                now = str(hub.persistently(lambda: api.dataset_info(name)).sha)
+                if now != head and _holds(api, publication, now):
+                    return now
+            raise
+
+    return hub.persistently(commit)
 
 
 def _holds(api: HfApi, publication: Publication, commit: str) -> bool:

@@ -67,7 +67,7 @@ def export_site(
     target = out or atlas.path / "site"
     _check_target(target)
     if not atlas.models:
-        raise AtlasError(f"{atlas.path}: has no patterns yet; {atlas.extract_command()}")
+        raise AtlasError(f"{atlas.place}: has no patterns yet; run {atlas.paths.extract_command()}")
     inputs = inputs_digest(atlas)
     missing = missing_parts(atlas)
     if not force and _inputs_of(target) == inputs:
@@ -99,7 +99,7 @@ def _check_target(target: Path) -> None:
 def _inputs_of(target: Path) -> str | None:
     """Digest that a site was made from; None if there is none, or a damaged one."""
     try:
-        manifest = files.read_json(target / MANIFEST, "")
+        manifest = files.read_json(target / MANIFEST)
     except AtlasError:
         return None
     return manifest.get("inputs") if isinstance(manifest, dict) else None
@@ -112,19 +112,18 @@ def inputs_digest(atlas: Atlas) -> str:
     """
     manifest = atlas.manifest.to_json()
     paths = [
-        atlas.heads_path,
-        atlas.classes_path,
-        atlas.prompts_path,
-        atlas.projections_path,
-        atlas.evaluation_path,
-        atlas.ablations_path,
-        *sorted((atlas.path / "clusters").glob("*.json")),
-        *(atlas.tokens_path(model) for model in atlas.models),
+        atlas.file("heads"),
+        atlas.file("classes"),
+        atlas.file("prompts"),
+        atlas.file("projections"),
+        atlas.file("evaluation"),
+        atlas.file("ablations"),
+        *atlas.paths.existing("clusters"),
+        atlas.file("cluster_names"),
+        *(atlas.file("tokens", model=model) for model in atlas.models),
     ]
     read = {
-        str(path.relative_to(atlas.path)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in paths
-        if path.is_file()
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths if path.is_file()
     }
     stored = {m: type(d).__name__ for m, d in stored_distances(atlas).items()}
     made_by = [SITE_SCHEMA, EXPORT_VERSION, __version__]
@@ -146,14 +145,14 @@ def missing_parts(atlas: Atlas, stale: tuple[str, ...] = ()) -> dict[str, str]:
         "patterns": (atlas.view_prompts(), "build the atlas with --n-view-prompts above 0"),
         "points": ("embed" in atlas.manifest.stages, f"run `motifs embed {there}`"),
         "metrics": (stored, f"run `motifs distances {there}`"),
-        "projections": (atlas.projections_path.is_file(), f"run `motifs project {there}`"),
+        "projections": (atlas.file("projections").is_file(), f"run `motifs project {there}`"),
         "clusterings": (
             any(name.startswith("cluster (") for name in columns),
             f"run `{cluster}`",
         ),
         "scores": (of_heads.scores(atlas), f"run `motifs score {there}`"),
-        "evaluation": (atlas.evaluation_path.is_file(), f"run `{evaluate}`"),
-        "ablations": (atlas.ablations_path.is_file(), f"run `motifs ablate {there}`"),
+        "evaluation": (atlas.file("evaluation").is_file(), f"run `{evaluate}`"),
+        "ablations": (atlas.file("ablations").is_file(), f"run `motifs ablate {there}`"),
     }
     words = ", then `motifs site` again"
     return {

@@ -42,7 +42,7 @@ def write_distances(atlas: Atlas, out: DataFolder, report: Report) -> list[Dista
     known = metric_names()
     stored = stored_distances(atlas)
     order = sorted(stored, key=lambda m: (known.index(m) if m in known else 99, m))
-    n_layers = sum(int(info["n_layers"]) for info in atlas.manifest.models.values())
+    n_layers = sum(info.n_layers for info in atlas.manifest.models.values())
     made = []
     for code, name in enumerate(order):
         folder, distances = f"distances/{code}", stored[name]
@@ -131,9 +131,9 @@ def _layers(atlas: Atlas) -> list[tuple[int, int]]:
     """First row and number of heads of each layer of each model."""
     found, row = [], 0
     for info in atlas.manifest.models.values():
-        for _ in range(int(info["n_layers"])):
-            found.append((row, int(info["n_heads"])))
-            row += int(info["n_heads"])
+        for _ in range(info.n_layers):
+            found.append((row, info.n_heads))
+            row += info.n_heads
     return found
 
 

@@ -46,23 +46,23 @@ def models(
     """The models of the atlas, in the order of the heads."""
     made, row = [], 0
     for name, info in atlas.manifest.models.items():
-        n_layers, n_heads = int(info["n_layers"]), int(info["n_heads"])
-        architecture = str(info.get("architecture") or info.get("kind") or "")
+        n_layers, n_heads = info.n_layers, info.n_heads
+        architecture = str(info.architecture or info.kind or "")
         made.append(
             Model(
                 name=name,
                 architecture=architecture,
                 n_layers=n_layers,
                 n_heads=n_heads,
-                n_parameters=int(info.get("n_parameters") or 0),
+                n_parameters=int(info.n_parameters or 0),
                 first_row=row,
-                bos=bool(info.get("bos")),
-                dtype=str(info.get("dtype") or ""),
-                licence=str(info.get("licence") or ""),
-                source=str(info.get("location") or info.get("kind") or ""),
-                revision=info.get("revision"),
-                weights_sha256=str(info.get("weights_sha256") or ""),
-                added=bool(info.get("added")),
+                bos=bool(info.bos),
+                dtype=str(info.dtype or ""),
+                licence=str(info.licence or ""),
+                source=str(info.location or info.kind or ""),
+                revision=info.revision,
+                weights_sha256=str(info.weights_sha256 or ""),
+                added=bool(info.added),
                 family=family(name, architecture),
                 tokens=tokens[name],
                 patterns=patterns[name],
@@ -136,7 +136,7 @@ def tags(atlas: Atlas) -> list[ClassTag]:
     import polars as pl
 
     rows = {head: i for i, head in enumerate(atlas.heads["head"].to_list())}
-    said = pl.concat([known_heads(model, atlas.own_classes) for model in atlas.models])
+    said = pl.concat([known_heads(model, atlas.paths.paths.own_classes) for model in atlas.models])
     return [
         ClassTag(
             row=rows[one["head"]],
@@ -154,7 +154,7 @@ def tags(atlas: Atlas) -> list[ClassTag]:
 
 def classes(atlas: Atlas, tagged: list[ClassTag]) -> list[HeadClass]:
     """All classes of the literature and of the atlas's own file, and those by behaviour scores."""
-    literature, colours = load_known_heads(atlas.own_classes), groups(atlas)
+    literature, colours = load_known_heads(atlas.paths.paths.own_classes), groups(atlas)
     here = {literature.model_name(model) for model in atlas.models}
     made = []
     for one in literature.classes.values():
@@ -193,7 +193,7 @@ def classes(atlas: Atlas, tagged: list[ClassTag]) -> list[HeadClass]:
 
 def groups(atlas: Atlas) -> dict[str, str]:
     """Colour of each class group: the literature's, own ones, those of computed classes alone."""
-    return {**group_colours(atlas.own_classes), **COMPUTED_COLOURS}
+    return {**group_colours(atlas.paths.paths.own_classes), **COMPUTED_COLOURS}
 
 
 def heads_table(

@@ -28,7 +28,7 @@ def write_patterns(atlas: Atlas, out: DataFolder, report: Report) -> dict[str, l
     written = {}
     view = atlas.view_prompts()
     for code, (model, info) in enumerate(atlas.manifest.models.items()):
-        n_layers, n_heads = int(info["n_layers"]), int(info["n_heads"])
+        n_layers, n_heads = info.n_layers, info.n_heads
         lengths = atlas.tokens(model)["token_ids"].list.len().head(len(view)).to_list()
         sizes = [n * (n + 1) // 2 for n in lengths]
         described = []
@@ -81,10 +81,9 @@ def _triangles(
     atlas: Atlas, model: str, prompt_id: str, layer: int, size: int
 ) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
     """Packed patterns of the heads of a layer on a viewable prompt."""
-    path = atlas.patterns_path(model, prompt_id)
-    mend = f"delete it and {atlas.extract_command(model)}"
-    packed = files.read_tensor_part(path, mend, "triangles", layer)
-    n_heads = int(atlas.manifest.models[model]["n_heads"])
+    path = atlas.file("patterns", model=model, prompt=prompt_id)
+    packed = files.read_tensor_part(path, "triangles", layer)
+    n_heads = atlas.manifest.models[model].n_heads
     if packed.dtype != np.uint8 or packed.shape != (n_heads, size):
-        raise AtlasError(f"{path}: not the patterns of {n_heads} heads; {mend}")
+        raise AtlasError(f"{path}: not the patterns of {n_heads} heads; {path.fix_damaged}")
     return packed

@@ -111,8 +111,7 @@ def _columns(atlas: Atlas) -> list[str]:
     """Features that the parts of every model hold; a user's own set need not be registered."""
     shared: list[str] | None = None
     for model in atlas.models:
-        mend = f"delete it and {atlas.extract_command(model)}"
-        there = parquet_columns(atlas.part_path(model, 0), mend)
+        there = parquet_columns(atlas.file("features", model=model, block=0))
         shared = there if shared is None else [name for name in shared if name in there]
     return [name for name in shared or [] if name not in KEY_COLUMNS]
 
@@ -137,7 +136,7 @@ def _summed(
     means = []
     with report("site: means of features", len(atlas.models) * atlas.n_blocks) as advance:
         for model, info in atlas.manifest.models.items():
-            n_heads = int(info["n_layers"]) * int(info["n_heads"])
+            n_heads = info.n_all_heads
             total, count = np.zeros((2, n_heads, len(names)))
             for part in atlas.feature_parts(model, names):
                 rows = part.select(names).to_numpy().astype(np.float64)
@@ -191,7 +190,7 @@ def _feature_columns(
         values = np.empty((len(some), n_prompts, n_heads), dtype=np.float32)
         head = 0
         for model, info in atlas.manifest.models.items():
-            own = int(info["n_layers"]) * int(info["n_heads"])
+            own = info.n_all_heads
             prompt = 0
             for part in atlas.feature_parts(model, some):
                 n = len(part) // own

@@ -28,7 +28,7 @@ def write_projections(atlas: Atlas, out: DataFolder) -> list[Projection]:
 
     None if the stage has not run, or only before a model was added.
     """
-    if not atlas.projections_path.is_file():
+    if not atlas.file("projections").is_file():
         return []
     rows = {head: i for i, head in enumerate(atlas.heads["head"].to_list())}
     model_of = atlas.heads["model"].to_numpy()
@@ -65,15 +65,13 @@ def write_projections(atlas: Atlas, out: DataFolder) -> list[Projection]:
 def write_clusterings(atlas: Atlas, out: DataFolder) -> list[Clustering]:
     """Write the labels and trees of every clustering that is there."""
     heads: list[str] = atlas.heads["head"].to_list()
-    names = read_names(atlas.cluster_names_path)
+    names = read_names(atlas.file("cluster_names").fetch())
     made: list[Clustering] = []
     for column in atlas.heads.columns:
         if not column.startswith("cluster (") or not column.endswith(")"):
             continue
         method = column.removeprefix("cluster (").removesuffix(")")
-        path = atlas.path / "clusters" / f"{method}.json"
-        mend = f"run `motifs cluster --atlas {atlas.path} --method {method}`"
-        told = files.read_json(path, mend)
+        told = files.read_json(atlas.file("clusters", method=method))
         labels = atlas.heads[column].fill_null(-1).to_numpy()
         tree = told.get("linkage")
         if tree is not None and len(tree) != len(heads) - 1:
@@ -106,10 +104,10 @@ def evaluation_rows(atlas: Atlas) -> list[EvaluationRow]:
 
     What had too few heads to be scored is in it, without numbers: nothing is hidden.
     """
-    if not atlas.evaluation_path.is_file():
+    if not atlas.file("evaluation").is_file():
         return []
-    mend = f"delete it and run `motifs evaluate --atlas {atlas.path}`"
-    told = files.read_json(atlas.evaluation_path, mend)
+    file = atlas.file("evaluation")
+    told = files.read_json(file)
     names = [name for name in EvaluationRow.__dataclass_fields__ if name != "metric"]
     unscored = dict.fromkeys(names) | {"statistic": "too few heads"}
     try:
@@ -119,12 +117,12 @@ def evaluation_rows(atlas: Atlas) -> list[EvaluationRow]:
             for row in (*one["rows"], *one["too_few"])
         ]
     except (AttributeError, KeyError, TypeError) as error:
-        raise files.damaged(atlas.evaluation_path, mend, error) from error
+        raise files.damaged(file, file.fix_damaged, error) from error
 
 
 def ablations(atlas: Atlas) -> Ablations | None:
     """The table of `motifs ablate`, or None if nothing was ablated."""
-    if not atlas.ablations_path.is_file():
+    if not atlas.file("ablations").is_file():
         return None
     return Ablations({c.name: [_json(v) for v in c.to_list()] for c in atlas.ablations})
 
@@ -138,13 +136,13 @@ def write_downloads(atlas: Atlas, out: DataFolder) -> list[Download]:
     import polars as pl
 
     tables: list[tuple[str, str, pl.DataFrame]] = [("heads", "Heads", atlas.heads)]
-    if atlas.projections_path.is_file():
+    if atlas.file("projections").is_file():
         tables.append(("projections", "Projections of heads", atlas.projections))
     if rows := evaluation_rows(atlas):
         schema = dict.fromkeys(EvaluationRow.__dataclass_fields__)
         table = pl.DataFrame([vars(row) for row in rows], schema=schema, infer_schema_length=None)
         tables.append(("evaluation", "Evaluation of metrics", table))
-    if atlas.ablations_path.is_file():
+    if atlas.file("ablations").is_file():
         tables.append(("ablations", "Effects of ablations", atlas.ablations))
     made = []
     for name, title, table in tables:
@@ -153,9 +151,9 @@ def write_downloads(atlas: Atlas, out: DataFolder) -> list[Download]:
             made.append(
                 Download(file, f"{title} ({kind})", out.write_file(file, _writer(kind, table)))
             )
-    if atlas.evaluation_path.is_file():
+    if atlas.file("evaluation").is_file():
         file = "downloads/evaluation.json"
-        data = atlas.evaluation_path.read_bytes()
+        data = atlas.file("evaluation").read_bytes()
         made.append(
             Download(file, "Evaluation of metrics (JSON)", out.write(file, data, compress=False))
         )

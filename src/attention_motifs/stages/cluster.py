@@ -92,9 +92,9 @@ def cluster(
                 seed=seed,
             )
     heads: list[str] = atlas.heads["head"].to_list()
-    names = c.carry_over(c.read_names(atlas.cluster_names_path), heads, made.labels)
+    names = c.carry_over(c.read_names(atlas.file("cluster_names").fetch()), heads, made.labels)
     c.export_clustering(
-        atlas.path / "clusters" / f"{method}.json",
+        atlas.file("clusters", method=method).path,
         made,
         heads,
         names=names,
@@ -150,12 +150,12 @@ def _write_labels(atlas: Atlas, method: str, made: Clustering) -> None:
     import polars as pl
 
     if made.linkage is not None:
-        files.write_array(atlas.path / "clusters" / f"linkage-{method}.npy", made.linkage)
+        files.write_array(atlas.file("linkage", method=method), made.linkage)
     labels = pl.Series(f"cluster ({method})", made.labels, dtype=pl.Int32)
     table = atlas.heads.with_columns(labels)
     atlas.write_heads(table)
     columns = [name for name in table.columns if name.startswith("cluster (")]
-    files.write_parquet(atlas.path / "clusters" / "labels.parquet", table.select("head", *columns))
+    files.write_parquet(atlas.file("labels"), table.select("head", *columns))
 
 
 def name_cluster(atlas: Atlas, method: str, number: int, name: str, note: str = "") -> None:
@@ -171,11 +171,11 @@ def name_cluster(atlas: Atlas, method: str, number: int, name: str, note: str = 
         raise InputError(f"no clusters by {method} yet; run `motifs cluster --method {method}`")
     labels = atlas.heads[column].to_numpy()
     names = c.name_cluster(
-        c.read_names(atlas.cluster_names_path),
+        c.read_names(atlas.file("cluster_names").fetch()),
         atlas.heads["head"].to_list(),
         labels,
         number,
         name,
         note,
     )
-    c.write_names(atlas.cluster_names_path, names)
+    c.write_names(atlas.file("cluster_names").path, names)

@@ -142,7 +142,7 @@ def carried_over(first: Atlas, other: Atlas) -> float | None:
 
 
 def _same_weights(first: Atlas, other: Atlas, model: str) -> bool:
-    mine, its = (a.manifest.models[model].get("weights_sha256") for a in (first, other))
+    mine, its = (a.manifest.models[model].weights_sha256 for a in (first, other))
     return mine is not None and mine == its
 
 
@@ -156,10 +156,10 @@ def _settings(atlas: Atlas) -> dict[str, Any]:
         "models": [
             {
                 "name": name,
-                "layers": int(info["n_layers"]),
-                "heads": int(info["n_heads"]),
-                "bos": bool(info.get("bos")),
-                "weights_sha256": info.get("weights_sha256"),
+                "layers": info.n_layers,
+                "heads": info.n_heads,
+                "bos": bool(info.bos),
+                "weights_sha256": info.weights_sha256,
             }
             for name, info in atlas.manifest.models.items()
         ],
@@ -189,7 +189,7 @@ def _variance(
     if n_constant := len(names) - len(variances):
         noise = np.concatenate([variances, np.ones(n_constant)])
         found.append(_choice("constant columns kept, as rounding noise of variance 1", noise))
-    own = [model for model, info in atlas.manifest.models.items() if not info.get("added")]
+    own = [model for model, info in atlas.manifest.models.items() if not info.added]
     other = [re.sub(_SKEW, _SKEW_COL, name) for name in names]
     clouds = None
     if other != names and "skew_col" in atlas.manifest.configuration.feature_sets:
@@ -338,7 +338,7 @@ def _groups(atlas: Atlas) -> list[HeadClass]:
     from attention_motifs.evaluation import HeadClass
     from attention_motifs.literature.records import load_known_heads
 
-    known = load_known_heads(atlas.own_classes).classes
+    known = load_known_heads(atlas.paths.paths.own_classes).classes
     listed: list[list[str]] = atlas.heads["classes"].to_list()
     there = {name for of_head in listed for name in of_head if name in known}
     found = []

@@ -52,13 +52,12 @@ def create_or_resume(path: str | Path, configuration: Configuration) -> Atlas:
         AtlasError: if the folder holds an atlas of other settings or of other prompts.
         InputError: if prompts or settings cannot be used.
     """
-    folder = remote.folder_of(path)
     check_configuration(configuration)
-    if not (folder / "atlas.json").is_file() or _is_empty(Atlas.open(folder)):
+    if not (remote.paths_of(path).folder / "atlas.json").is_file() or _is_empty(Atlas.open(path)):
         prompts = load_prompts(configuration.prompts, configuration.n_prompts, configuration.seed)
         _check_lengths(prompts, configuration)
-        return Atlas.create(folder, configuration, prompts_table(prompts), prompts_digest(prompts))
-    atlas = Atlas.open(folder)
+        return Atlas.create(path, configuration, prompts_table(prompts), prompts_digest(prompts))
+    atlas = Atlas.open(path)
     _check_same_settings(atlas, configuration)
     _check_same_prompts(atlas, configuration)
     _find_models_again(atlas, configuration)
@@ -114,7 +113,7 @@ def add_feature_sets(atlas: Atlas, sets: Sequence[str]) -> None:
 
 def _is_empty(atlas: Atlas) -> bool:
     """Return whether the atlas has no part of any model's features."""
-    return not atlas.models and not any((atlas.path / "features").glob("*/part-*"))
+    return not atlas.models and not atlas.paths.existing("features")
 
 
 def _check_same_settings(atlas: Atlas, configuration: Configuration) -> None:
@@ -133,7 +132,7 @@ def _check_same_settings(atlas: Atlas, configuration: Configuration) -> None:
         differing.append(f"models {recorded.models!r}, not {configuration.models!r}")
     if differing:
         raise AtlasError(
-            f"{atlas.path}: was made with {'; '.join(differing)}. Use another --atlas, the same "
+            f"{atlas.place}: was made with {'; '.join(differing)}. Use another --atlas, the same "
             f"settings, or {command(atlas, 'add', 'MODEL')} to place a new model in it"
         )
 
@@ -151,7 +150,7 @@ def _check_same_prompts(atlas: Atlas, configuration: Configuration) -> None:
             if renamed
             else f"was made when {recorded.prompts} held other texts"
         )
-        raise AtlasError(f"{atlas.path}: {difference}. Use another --atlas, or the same prompts")
+        raise AtlasError(f"{atlas.place}: {difference}. Use another --atlas, or the same prompts")
 
 
 def _find_models_again(atlas: Atlas, configuration: Configuration) -> None:
@@ -214,12 +213,12 @@ def save_classes(atlas: Atlas, file: Path) -> int:
         InputError: if the file is missing or malformed; the atlas is not changed.
     """
     assignments = load_known_heads(file).assignments[len(load_known_heads().assignments) :]
-    with files.atomic(atlas.classes_path) as unfinished:
+    with files.atomic(atlas.file("classes")) as unfinished:
         shutil.copyfile(file, unfinished)
     write_heads(atlas)
-    literature = load_known_heads(atlas.classes_path)
+    literature = load_known_heads(atlas.file("classes").path)
     sizes = {
-        literature.model_name(model): (int(info["n_layers"]), int(info["n_heads"]))
+        literature.model_name(model): (info.n_layers, info.n_heads)
         for model, info in atlas.manifest.models.items()
     }
     heads = [one.head for one in assignments if one.head.model in sizes]
@@ -235,7 +234,7 @@ def forget_classes(atlas: Atlas) -> bool:
     Returns:
         Whether there were any.
     """
-    existed = atlas.own_classes is not None
-    files.remove(atlas.classes_path)
+    existed = atlas.paths.paths.own_classes is not None
+    files.remove(atlas.file("classes"))
     write_heads(atlas)
     return existed

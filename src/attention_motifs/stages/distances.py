@@ -9,7 +9,7 @@ from attention_motifs.atlas.head_distances import clouds_for
 from attention_motifs.distances.neighbour_graph import DENSE_LIMIT
 from attention_motifs.embedding.recommended import FEATURE_SET
 from attention_motifs.progress import Advance, Report, silent
-from attention_motifs.stages.neighbours import has_all_parts, nearest_heads
+from attention_motifs.stages.neighbours import has_all_parts, nearest_heads, remove_neighbours
 from attention_motifs.stages.stage import Stage
 from attention_motifs.store import files
 
@@ -55,18 +55,18 @@ def distances(
 
     placed = "recommended" if get_metric(metric).space == "recommended" else "place"
     placements = [(m, atlas.manifest.stages.get(f"{placed}:{m}")) for m in atlas.models]
+    path = atlas.file("distances", metric=metric)
     name, title = f"distances:{metric}", f"distances by {metric}"
     if len(atlas.heads) > dense_limit:
         stage = Stage(name, [metric, placements, "nearest"], title)
 
         def find(_advance: Advance) -> None:
             nearest_heads(atlas, metric, placements, force=force, report=report)
-            files.remove(atlas.distances_path(metric))
+            files.remove(path)
 
         again = force or not has_all_parts(atlas, metric)
         stage.run(atlas, find, force=again)  # its parts show progress
         return
-    path = atlas.distances_path(metric)
     stage = Stage(name, [metric, placements], title, (path,), _STEPS)
 
     def compute(advance: Advance) -> None:
@@ -83,6 +83,6 @@ def distances(
             head_distances(
                 clouds, metric, budget_seconds=budget_seconds, progress=progress, out=matrix
             )
-        files.remove(atlas.neighbours_folder(metric))
+        remove_neighbours(atlas, metric)
 
     stage.run(atlas, compute, force=force, report=report)

@@ -45,12 +45,12 @@ def embed(atlas: Atlas, *, force: bool = False, report: Report = silent) -> Patt
     Raises:
         AtlasError: if a model is not extracted yet, or a file is missing or damaged.
     """
-    fitted = [m for m, info in atlas.manifest.models.items() if not info.get("added")]
+    fitted = [m for m, info in atlas.manifest.models.items() if not info.added]
     configuration = atlas.manifest.configuration
     if len(fitted) < len(configuration.models):
         raise AtlasError(
-            f"{atlas.path}: has the patterns of {len(fitted)} of {len(configuration.models)} "
-            f"models; {atlas.extract_command()}"
+            f"{atlas.place}: has the patterns of {len(fitted)} of {len(configuration.models)} "
+            f"models; run {atlas.paths.extract_command()}"
         )
     inputs = {
         "extracted": [atlas.manifest.stages.get(f"extract:{m}") for m in fitted],
@@ -61,7 +61,9 @@ def embed(atlas: Atlas, *, force: bool = False, report: Report = silent) -> Patt
     stage = Stage("embed", inputs, "fit the embedding", steps=steps)
 
     def fit(advance: Advance) -> None:
-        fit_embedding(atlas, fitted, advance=advance).save(atlas.embedding_path)
+        fit_embedding(atlas, fitted, advance=advance).save(
+            (atlas.file("embedding_settings"), atlas.file("embedding"))
+        )
 
     stage.run(atlas, fit, force=force, report=report)
     embedding = atlas.embedding()
@@ -116,7 +118,7 @@ def place(
     """
     import polars as pl
 
-    journal, path = atlas.manifest.stages, atlas.embedded_path(model)
+    journal, path = atlas.manifest.stages, atlas.file("embedded", model=model)
     inputs = [journal.get("embed"), journal.get(f"extract:{model}")]
     title = f"embed the patterns of {model}"
     names = list(embedding.feature_names)
@@ -155,7 +157,7 @@ def _recommend(atlas: Atlas, fitted: Sequence[str], *, force: bool, report: Repo
         recommended = RecommendedEmbedding.fit_parts(
             _reader(atlas, fitted), names, sketch=sketch, done=lambda: advance(1)
         )
-        recommended.save(atlas.recommended_path)
+        recommended.save((atlas.file("recommended_settings"), atlas.file("recommended")))
 
     title, steps = "fit the preset recommended", passes(len(names), sketch=sketch)
     stage = Stage("recommended", inputs, title, steps=steps)
@@ -167,7 +169,7 @@ def _recommend(atlas: Atlas, fitted: Sequence[str], *, force: bool, report: Repo
 
 def _n_patterns(atlas: Atlas, models: Sequence[str]) -> int:
     shapes = [atlas.manifest.models[model] for model in models]
-    n_heads = sum(int(info["n_layers"]) * int(info["n_heads"]) for info in shapes)
+    n_heads = sum(info.n_all_heads for info in shapes)
     return int(atlas.manifest.prompts["n"]) * n_heads
 
 
@@ -199,7 +201,7 @@ def place_recommended(
     """
     import polars as pl
 
-    journal, path = atlas.manifest.stages, atlas.recommended_clouds_path(model)
+    journal, path = atlas.manifest.stages, atlas.file("recommended_clouds", model=model)
     inputs = [journal.get("recommended"), journal.get(f"extract:{model}")]
     names = list(recommended.feature_names)
     columns = [f"w{i}" for i in range(len(names))]

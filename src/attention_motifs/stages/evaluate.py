@@ -44,7 +44,9 @@ def evaluate(
     heads = atlas.heads
     chosen = list(metrics or atlas.metrics() or stored_distances(atlas))
     if not chosen:
-        raise AtlasError(f"{atlas.path}: has no distances yet; run `motifs distances`")
+        raise AtlasError(
+            f"{atlas.place}: has no distances yet; run {atlas.paths.command('distances')}"
+        )
     positions = HeadPositions.of(heads["model"].to_list(), heads["layer"].to_list())
     settings = Settings(seed=seed) if n_permutations is None else Settings(
         seed=seed, n_permutations=n_permutations
@@ -66,9 +68,9 @@ def evaluate(
                 settings=settings,
             )
             advance(1)
-    there = read_evaluations(atlas) if atlas.evaluation_path.is_file() else {}
+    there = read_evaluations(atlas) if atlas.file("evaluation").is_file() else {}
     there.update({metric: result.to_json() for metric, result in results.items()})
-    files.write_json(atlas.evaluation_path, there)
+    files.write_json(atlas.file("evaluation"), there)
     return results
 
 
@@ -78,8 +80,7 @@ def read_evaluations(atlas: Atlas) -> dict[str, Any]:
     Raises:
         AtlasError: if there are none, or the file is damaged.
     """
-    mend = f"run `motifs evaluate --atlas {atlas.path}`"
-    value: dict[str, Any] = files.read_json(atlas.evaluation_path, mend)
+    value: dict[str, Any] = files.read_json(atlas.file("evaluation"))
     return value
 
 

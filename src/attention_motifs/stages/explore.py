@@ -58,12 +58,12 @@ def _make(atlas: Atlas, n_neighbors: Sequence[int], report: Report) -> None:
     methods = installed_projections()
     clusterings = [name for name in CLUSTERINGS if _installed(name)]
     inputs = [2, journal, atlas.models, methods, clusterings, list(n_neighbors)]
-    outputs = (atlas.projections_path, atlas.evaluation_path)
+    outputs = (atlas.file("projections"), atlas.file("evaluation"))
     stage = Stage("explore", inputs, "explore", outputs)
     columns = [f"cluster ({method})" for method in clusterings]
     if stage.is_finished(atlas) and set(columns) <= set(atlas.heads.columns):
         return
-    if not atlas.projections_path.is_file() or "explore" in atlas.manifest.stages:
+    if not atlas.file("projections").is_file() or "explore" in atlas.manifest.stages:
         project(
             atlas, metric=METRIC, methods=methods, n_neighbors=n_neighbors, report=report
         )  # projections that a user made with other settings are kept

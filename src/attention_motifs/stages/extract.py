@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attention_motifs.atlas import IMPORTED, Atlas
 from attention_motifs.errors import AtlasError, InputError
@@ -30,6 +30,7 @@ from attention_motifs.stages.parts import (
 )
 from attention_motifs.stages.same_model import as_recorded
 from attention_motifs.store import files
+from attention_motifs.store.manifest import ModelRecord
 from attention_motifs.store.settings import Configuration
 
 if TYPE_CHECKING:
@@ -68,7 +69,9 @@ def extract(
     from attention_motifs.models.sources import resolve
 
     if models is None and atlas.manifest.configuration.prompts == IMPORTED:
-        raise AtlasError(f"{atlas.path}: its patterns were imported; {atlas.extract_command()}")
+        raise AtlasError(
+            f"{atlas.place}: its patterns were imported; run {atlas.paths.extract_command()}"
+        )
     wanted = list(models or atlas.manifest.configuration.models)
     for model in wanted:
         _check_folder_is_free(atlas, resolve(model).name)
@@ -77,9 +80,9 @@ def extract(
     write_heads(atlas)
     if models is None:
         late = [
-            wanted_model(atlas, name, atlas.extract_command(name))
+            wanted_model(atlas, name, f"run {atlas.paths.extract_command(name)}")
             for name, info in atlas.manifest.models.items()
-            if info.get("added") and not is_extracted(atlas, name)
+            if info.added and not is_extracted(atlas, name)
         ]
         run.extract(late, added=True)
 
@@ -115,7 +118,7 @@ class _Extraction:
         """Make the missing parts of these models."""
         if not wanted:
             return
-        path = str(Path(str(self.atlas.path)).resolve())
+        path = str(self.atlas.path.resolve())
         shared = self.executor.share(self.atlas, path)
         try:
             models = self._identify(wanted, shared)
@@ -124,7 +127,7 @@ class _Extraction:
             self.executor.close()
             _loaded.clear()
             # Killed workers leave temporary files, on the disk also of an atlas in a store.
-            files.remove_unfinished(Path(str(self.atlas.path)))
+            files.remove_unfinished(self.atlas.path)
 
     def _identify(self, wanted: Sequence[str], shared: Atlas | str) -> list[_Model]:
         report = self.executor.share(self.report, silent)
@@ -141,7 +144,7 @@ class _Extraction:
             for name, identity in zip(wanted, identities, strict=True)
         ]
         return [
-            _Model(name, identity, missing_parts(self.atlas, identity.name, vars(identity)))
+            _Model(name, identity, missing_parts(self.atlas, identity.name, identity))
             for name, identity in zip(wanted, same, strict=True)
         ]
 
@@ -170,7 +173,7 @@ class _Extraction:
                 )
                 owners.append((model, block, number == 0))
 
-        def done(position: int, info: dict[str, Any]) -> None:
+        def done(position: int, info: ModelRecord) -> None:
             model, block, begun = owners[position]
             model.missing.pop(block, None)
             if begun:
@@ -209,7 +212,7 @@ def extract_part(
     device: str = "auto",
     identity: ModelIdentity | None = None,
     begin: bool = False,
-) -> dict[str, Any]:
+) -> ModelRecord:
     """Make one part in any process that sees the folder of the atlas.
 
     The model stays loaded in the process for its next part. Other processes may make other parts
@@ -234,7 +237,7 @@ def extract_part(
     opened = _opened(atlas)
     identity = identity or identify(opened, wanted, device)
     opened, source = _source_of_process(opened, wanted, device, identity)
-    if source.info["weights_sha256"] != identity.weights_sha256:
+    if source.info.weights_sha256 != identity.weights_sha256:
         raise InputError(
             f"{wanted}: has other weights in this process than where the run started. Give all "
             "workers the same files"
@@ -242,7 +245,7 @@ def extract_part(
     if begin:
         begin_model(opened, source)
     write_part(opened, source, block)
-    return dict(source.info)
+    return source.info
 
 
 def _opened(atlas: Atlas | str | Path) -> Atlas:
@@ -257,12 +260,15 @@ _loaded: dict[_Key, tuple[Atlas, PatternSource]] = {}
 def _source_of_process(
     atlas: Atlas, wanted: str, device: str, identity: ModelIdentity
 ) -> tuple[Atlas, PatternSource]:
-    path = Path(str(atlas.path)).resolve()
+    path = atlas.path.resolve()
     key = (path, wanted, device, identity, atlas.manifest.configuration)
     if key not in _loaded:
         _loaded.clear()  # before the next model needs the memory
         source = model_source(atlas, wanted, device, dtype=identity.dtype)
-        digests = ("tokenizer_sha256", "config_sha256")
-        info = {**source.info, **{name: getattr(identity, name) for name in digests}}
+        info = replace(
+            source.info,
+            tokenizer_sha256=identity.tokenizer_sha256,
+            config_sha256=identity.config_sha256,
+        )
         _loaded[key] = atlas, replace(source, info=info)
     return _loaded[key]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.head import HeadId
+from attention_motifs.store import files
 
 
 def heads_of(model: str, n_layers: int, n_heads: int) -> list[HeadId]:
@@ -18,10 +19,10 @@ def write_heads(atlas: Atlas) -> None:
     from attention_motifs.literature import classes_of
 
     tables = []
-    classes_file = atlas.own_classes
+    classes_file = atlas.paths.paths.own_classes
     for model, info in atlas.manifest.models.items():
-        heads = heads_of(model, int(info["n_layers"]), int(info["n_heads"]))
-        last = max(int(info["n_layers"]) - 1, 1)
+        heads = heads_of(model, info.n_layers, info.n_heads)
+        last = max(info.n_layers - 1, 1)
         tables.append(
             pl.DataFrame(
                 {
@@ -35,8 +36,8 @@ def write_heads(atlas: Atlas) -> None:
             )
         )
     table = pl.concat(tables)
-    if atlas.heads_path.is_file():
-        old = atlas.heads
+    if atlas.file("heads").is_file():
+        old = files.read_parquet(atlas.file("heads"))
         later = [name for name in old.columns if name not in table.columns]
         table = table.join(old.select("head", *later), on="head", how="left", maintain_order="left")
         if table.equals(old):

@@ -25,6 +25,7 @@ from attention_motifs.stages.embed import embed
 from attention_motifs.stages.heads import write_heads
 from attention_motifs.stages.parts import PatternSource, Sink, extract_from, is_extracted
 from attention_motifs.store import remote
+from attention_motifs.store.manifest import ModelRecord
 from attention_motifs.store.settings import FEATURE_SETS, Configuration
 
 
@@ -61,7 +62,7 @@ def import_pattern_lens(
         feature_sets=feature_sets,
     )
     with Atlas.lock(path, new=True):
-        if (remote.folder_of(path) / "atlas.json").is_file():
+        if (remote.paths_of(path).folder / "atlas.json").is_file():
             atlas = Atlas.open(path)
             made = atlas.manifest.configuration
             if (
@@ -77,8 +78,12 @@ def import_pattern_lens(
             )
         ids = [p.prompt_id for p in prompts]
         for model in models:
-            there = atlas.manifest.models.get(model.name, {}).get("weights_sha256")
-            if there != weights_digest(model) or not is_extracted(atlas, model.name):
+            record = atlas.manifest.models.get(model.name)
+            if (
+                record is None
+                or record.weights_sha256 != weights_digest(model)
+                or not is_extracted(atlas, model.name)
+            ):
                 extract_from(atlas, _source(model, ids), report=report)
         write_heads(atlas)
         embed(atlas, report=report)
@@ -95,13 +100,7 @@ def _source(model: PatternLensModel, ids: Sequence[str]) -> PatternSource:
             for layer, patterns in enumerate(read_patterns(model, ids[position])):
                 sink(layer, [i], patterns[None])
 
-    info = {
-        "name": model.name,
-        "kind": "pattern-lens",
-        "weights_sha256": weights_digest(model),
-        "n_layers": model.n_layers,
-        "n_heads": model.n_heads,
-    }
+    info = ModelRecord(model.name, IMPORTED, model.n_layers, model.n_heads, weights_digest(model))
     return PatternSource(model.name, info, tokens, run_block)
 
 

@@ -10,6 +10,7 @@ from attention_motifs.atlas import Atlas
 from attention_motifs.errors import InputError
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.parts import PatternSource, Sink
+from attention_motifs.store.manifest import ModelRecord
 from attention_motifs.store.settings import Configuration
 
 if TYPE_CHECKING:
@@ -40,10 +41,10 @@ def wanted_model(atlas: Atlas, model: str, mend: str) -> str:
             except InputError:  # the path does not exist any more
                 continue
     info = atlas.manifest.models[model]
-    if info.get("kind") in {"folder", "gguf"}:
+    if info.is_local:
         raise InputError(f"{model}: the path of this local model is not recorded; {mend}")
-    if info.get("kind") == "hub" and info.get("revision"):
-        return f"{model}={info['location']}@{info['revision']}"
+    if info.kind == "hub" and info.revision:
+        return f"{model}={info.location}@{info.revision}"
     return model
 
 
@@ -91,8 +92,8 @@ def dtype_in(atlas: Atlas, model: str) -> str:
 
     `auto` is decided once per model, so that parts made later, also elsewhere, match the others.
     """
-    recorded: str | None = atlas.manifest.models.get(model, {}).get("dtype")
-    return recorded or atlas.manifest.configuration.dtype
+    record = atlas.manifest.models.get(model)
+    return (record.dtype if record else None) or atlas.manifest.configuration.dtype
 
 
 def source_of(
@@ -116,7 +117,9 @@ def source_of(
 
     return PatternSource(
         loaded.info.name,
-        {**loaded.info.to_json(), "bos": first_token(loaded, configuration.bos) is not None},
+        ModelRecord.from_json(
+            {**loaded.info.to_json(), "bos": first_token(loaded, configuration.bos) is not None}
+        ),
         [(t.token_ids, t.tokens) for t in tokenized],
         run_block,
         at_once,

@@ -15,7 +15,6 @@ from attention_motifs.distances.neighbour_files import (
     HEADS_PER_PART,
     is_made_from,
     n_parts,
-    rebuild_hint,
     write_part,
 )
 from attention_motifs.distances.neighbour_graph import Neighbours
@@ -63,8 +62,8 @@ def nearest_heads(
     space = get_metric(metric).space
     made_from = files.digest([1, metric, files.digest(placements), N_NEAREST, N_CANDIDATES, N_AXES])
     if force:
-        files.remove(atlas.neighbours_folder(metric))
-    for path in atlas.neighbours_folder(metric).glob("part-*.safetensors"):
+        remove_neighbours(atlas, metric)
+    for path in atlas.paths.existing("neighbours", metric=metric):
         if not is_made_from(path, made_from):
             files.remove(path)  # of other clouds, which no reader may mistake for these
     clouds = _clouds(atlas, space, placements, force, report)
@@ -72,7 +71,7 @@ def nearest_heads(
     with report(f"nearest heads by {metric}", n_heads) as advance:
         for part in range(n_parts(n_heads)):
             heads = np.arange(part * HEADS_PER_PART, min((part + 1) * HEADS_PER_PART, n_heads))
-            path = atlas.neighbours_path(metric, part)
+            path = atlas.file("neighbours", metric=metric, part=part)
             if is_made_from(path, made_from):
                 advance(len(heads))
                 continue
@@ -80,17 +79,24 @@ def nearest_heads(
             write_part(path, Neighbours(*nearest), made_from)
 
 
+def remove_neighbours(atlas: Atlas, metric: str) -> None:
+    """Delete the nearest heads by one metric, and their index."""
+    for artefact in ("neighbours", "neighbour_index"):
+        for file in atlas.paths.existing(artefact, metric=metric):
+            files.remove(file)
+
+
 def has_all_parts(atlas: Atlas, metric: str) -> bool:
     """Return whether the files of the neighbours of all heads exist."""
     parts = range(n_parts(len(atlas.heads)))
-    return all(atlas.neighbours_path(metric, part).is_file() for part in parts)
+    return all(atlas.file("neighbours", metric=metric, part=part).is_file() for part in parts)
 
 
 def _clouds(
     atlas: Atlas, space: str, placements: Sequence[Any], force: bool, report: Report
 ) -> Any:
     """Copy the clouds, model by model, so that those of one head are contiguous."""
-    path = atlas.head_clouds_path(space)
+    path = atlas.file("head_clouds", space=space)
 
     def copy(advance: Advance) -> None:
         read = atlas.recommended_clouds if space == "recommended" else atlas.embedded
@@ -117,10 +123,10 @@ def _index(
     made_from: str,
     report: Report,
 ) -> HeadIndex:
-    path = atlas.index_path(metric)
+    path = atlas.file("neighbour_index", metric=metric)
     if is_made_from(path, made_from):
         try:
-            return HeadIndex.load(path, rebuild_hint(atlas, metric))
+            return HeadIndex.load(path)
         except AtlasError:
             pass  # damaged: build it again
     with report(f"index of heads by {metric}", len(clouds)) as advance:

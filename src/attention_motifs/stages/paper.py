@@ -53,7 +53,7 @@ def project_for_figures(atlas: Atlas, settings: FigureSettings, report: Report =
     needed = {settings.isomap_neighbors, *settings.neighbors}
     if needed <= sizes:
         return
-    with Atlas.lock(atlas.path):
+    with Atlas.lock(atlas.place):
         project(
             atlas,
             metric=METRIC,
@@ -70,7 +70,7 @@ def _stored(atlas: Atlas) -> tuple[set[int], set[int]]:
     """Neighbourhood sizes that every map of the figures has in the plane, and all dimensions."""
     import polars as pl
 
-    if not atlas.projections_path.is_file():
+    if not atlas.file("projections").is_file():
         return set(), set()
     table = atlas.projections.filter(pl.col("metric") == METRIC)
     flat = table.filter(pl.col("n_components") == 2)

@@ -9,8 +9,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,10 +22,15 @@ from attention_motifs.features.compute import available_cores
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.heads import heads_of
 from attention_motifs.store import files
+from attention_motifs.store.manifest import ModelRecord
 
 if TYPE_CHECKING:
     import polars as pl
     from jaxtyping import Float, Int, UInt8
+
+    from attention_motifs.extraction import ModelIdentity
+
+    Identity = ModelRecord | ModelIdentity
 
 Sink = Callable[[int, Sequence[int], Any], None]
 """Takes a layer, the positions of the prompts in the block, and patterns (B, H, n, n)."""
@@ -37,8 +41,8 @@ class PatternSource:
     """Source of the patterns of one model on the prompts of an atlas."""
 
     model: str
-    info: Mapping[str, Any]
-    """Record for the manifest; has at least n_layers, n_heads and weights_sha256."""
+    info: ModelRecord
+    """Record for the manifest."""
     tokens: Sequence[tuple[tuple[int, ...], tuple[str, ...]]]
     """Ids and texts of the tokens, per prompt."""
     run_block: Callable[[Sequence[int], Sink], None]
@@ -73,7 +77,7 @@ def begin_model(atlas: Atlas, source: PatternSource) -> None:
     import polars as pl
 
     files.write_parquet(
-        atlas.tokens_path(source.model),
+        atlas.file("tokens", model=source.model),
         pl.DataFrame(
             {
                 "prompt_id": atlas.prompts["prompt_id"],
@@ -84,10 +88,10 @@ def begin_model(atlas: Atlas, source: PatternSource) -> None:
     )
 
 
-def finish_model(atlas: Atlas, model: str, info: Mapping[str, Any], *, added: bool = False) -> None:
+def finish_model(atlas: Atlas, model: str, info: ModelRecord, *, added: bool = False) -> None:
     """Record a model in the manifest, after all of its parts are written."""
     atlas.update(
-        models={**atlas.manifest.models, model: {**info, "added": added}},
+        models={**atlas.manifest.models, model: replace(info, added=added)},
         stages={**atlas.manifest.stages, f"extract:{model}": extract_inputs(atlas, info)},
     )
 
@@ -105,13 +109,13 @@ def write_part(atlas: Atlas, source: PatternSource, block: int) -> None:
     lengths = [len(source.tokens[position][0]) for position in positions]
     sets = list(atlas.manifest.configuration.feature_sets)
     view = set(atlas.view_prompts())
-    n_layers, n_heads = int(source.info["n_layers"]), int(source.info["n_heads"])
+    n_layers, n_heads = source.info.n_layers, source.info.n_heads
     with contextlib.ExitStack() as written:
         # Filled layer by layer on the disk: of long prompts they would be most of the memory.
         triangles = {
             i: written.enter_context(
                 files.mapped_bytes(
-                    atlas.patterns_path(source.model, prompt_id),
+                    atlas.file("patterns", model=source.model, prompt=prompt_id),
                     "triangles",
                     (n_layers, n_heads, lengths[i] * (lengths[i] + 1) // 2),
                     {"n_tokens": str(lengths[i])},
@@ -122,7 +126,9 @@ def write_part(atlas: Atlas, source: PatternSource, block: int) -> None:
         }
         features = _features(source, positions, sets, triangles)
     table = _part_table(source.model, prompt_ids, lengths, features, feature_names(sets))
-    files.write_parquet(atlas.part_path(source.model, block), table, {"inputs": inputs})
+    files.write_parquet(
+        atlas.file("features", model=source.model, block=block), table, {"inputs": inputs}
+    )
 
 
 def _features(
@@ -132,7 +138,7 @@ def _features(
     triangles: Mapping[int, UInt8[np.ndarray, "layers heads entries"]],
 ) -> Float[np.ndarray, "prompts layers heads features"]:
     """Compute the features of these prompts, and fill `triangles` with the packed patterns."""
-    n_layers, n_heads = int(source.info["n_layers"]), int(source.info["n_heads"])
+    n_layers, n_heads = source.info.n_layers, source.info.n_heads
     n_features = len(feature_names(sets))
     features = np.empty((len(positions), n_layers, n_heads, n_features), dtype=np.float32)
     threads = max(1, available_cores() // source.at_once)
@@ -187,12 +193,12 @@ def is_extracted(atlas: Atlas, model: str) -> bool:
     return (
         info is not None
         and atlas.is_finished(f"extract:{model}", extract_inputs(atlas, info))
-        and _metadata(atlas.tokens_path(model)) is not None
+        and _metadata(atlas.file("tokens", model=model)) is not None
         and not missing_parts(atlas, model, info)
     )
 
 
-def missing_parts(atlas: Atlas, model: str, info: Mapping[str, Any]) -> dict[int, range]:
+def missing_parts(atlas: Atlas, model: str, info: Identity) -> dict[int, range]:
     """Return the blocks whose part is absent, damaged or of other inputs.
 
     Args:
@@ -219,37 +225,38 @@ def positions_of(atlas: Atlas, block: int) -> range:
 
 def _block_is_complete(atlas: Atlas, model: str, block: int, inputs: str) -> bool:
     """Return whether a part is readable and of these inputs, with its viewing patterns."""
-    metadata = _metadata(atlas.part_path(model, block))
+    metadata = _metadata(atlas.file("features", model=model, block=block))
     positions = positions_of(atlas, block)
     ids = atlas.view_prompts()[positions.start : positions.stop]
     return (
         metadata is not None
         and metadata.get("inputs") == inputs
-        and all(atlas.patterns_path(model, prompt_id).is_file() for prompt_id in ids)
+        and all(
+            atlas.file("patterns", model=model, prompt=prompt_id).is_file() for prompt_id in ids
+        )
     )
 
 
-def _metadata(path: Path) -> dict[str, str] | None:
+def _metadata(path: files.Location) -> dict[str, str] | None:
     """Return the metadata of a Parquet file; None if it is absent or damaged."""
     try:
-        return files.parquet_metadata(path, "")
+        return files.parquet_metadata(path)
     except AtlasError:
         return None
 
 
-def extract_inputs(atlas: Atlas, info: Mapping[str, Any]) -> str:
+def extract_inputs(atlas: Atlas, info: Identity) -> str:
     """Return the digest of everything that the features of a model depend on."""
     configuration = atlas.manifest.configuration
-    config = info.get("config_sha256")
     return files.digest(
         {
-            **({} if config is None else {"config": config}),
-            "weights": info["weights_sha256"],
-            "tokenizer": info.get("tokenizer_sha256"),
+            **({} if info.config_sha256 is None else {"config": info.config_sha256}),
+            "weights": info.weights_sha256,
+            "tokenizer": info.tokenizer_sha256,
             "prompts": atlas.manifest.prompts["sha256"],
             "max_tokens": configuration.max_tokens,
             "bos": configuration.bos,
-            "dtype": info.get("dtype") or configuration.dtype,  # imported patterns have no dtype
+            "dtype": info.dtype or configuration.dtype,  # imported patterns have no dtype
             "features": feature_names(list(configuration.feature_sets)),
             "n_view_prompts": configuration.n_view_prompts,
         }

@@ -89,7 +89,7 @@ def project(
                 advance(1)
             tables[scope] = _concat(parts)
             files.write_parquet(
-                atlas.projections_path, _concat(list(tables.values())), {"inputs": stage.digest}
+                atlas.file("projections"), _concat(list(tables.values())), {"inputs": stage.digest}
             )
     stage.record(atlas)
 
@@ -120,7 +120,7 @@ def _landmarks(stored: NearestHeads, seed: int, report: Report) -> Landmarks:
 
 def _finished_scopes(atlas: Atlas, inputs: str) -> dict[str, pl.DataFrame]:
     """Return the tables of the scopes that an earlier run finished from the same inputs."""
-    path = atlas.projections_path
+    path = atlas.file("projections")
     try:
         if not path.is_file() or files.parquet_metadata(path, "").get("inputs") != inputs:
             return {}

@@ -10,7 +10,6 @@ from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.head_distances import AllPairs, stored_distances
 from attention_motifs.distances.neighbour_graph import DENSE_LIMIT
 from attention_motifs.errors import InputError
-from attention_motifs.head import model_folder
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.ablation.rows import corrected
 from attention_motifs.stages.distances import distances
@@ -19,6 +18,7 @@ from attention_motifs.stages.heads import write_heads
 from attention_motifs.stages.same_model import command, name_of
 from attention_motifs.stages.stage import writing
 from attention_motifs.store import files
+from attention_motifs.store.paths import ARTEFACTS, AtlasFile
 
 _PENDING = "remove:"
 """Start of the entry in the journal that stands while a removal is not finished."""
@@ -80,7 +80,7 @@ def begin_removal(atlas: Atlas, name: str, *, replacement: str | None = None) ->
     was_fitted = len(fitted) < len(manifest.configuration.models)
     if was_fitted and replacement is None and not fitted:
         raise InputError(
-            f"{name}: the embedding of {atlas.path} is fitted on this model alone. Delete the "
+            f"{name}: the embedding of {atlas.place} is fitted on this model alone. Delete the "
             f"folder instead, or replace the model with {command(atlas, 'add', 'MODEL')} and "
             "--replace"
         )
@@ -141,34 +141,29 @@ def rebuild(atlas: Atlas, report: Report = silent) -> None:
 
 def _delete_results_of_all_heads(atlas: Atlas) -> None:
     """Delete projections, evaluation and clusters; names that a user gave to clusters are kept."""
-    clusters = [p for p in (atlas.path / "clusters").glob("*") if p != atlas.cluster_names_path]
-    for file in (atlas.projections_path, atlas.evaluation_path, *clusters):
-        files.remove(file)
-    if atlas.heads_path.is_file():
+    for artefact in ("projections", "evaluation", "labels", "clusters", "linkage"):
+        for file in atlas.paths.existing(artefact):
+            files.remove(file)
+    write_heads(atlas)
+    if atlas.file("heads").is_file():
         labels = [name for name in atlas.heads.columns if name.startswith("cluster (")]
         if labels:
             atlas.write_heads(atlas.heads.drop(labels))
-    write_heads(atlas)
 
 
 def _drop_ablations(atlas: Atlas, name: str) -> None:
     """Delete the rows of a model, and correct the remaining p-values again."""
-    if not atlas.ablations_path.is_file():
+    if not atlas.file("ablations").is_file():
         return
     table = atlas.ablations
     kept = table.filter(table["model"] != name)
     if kept.is_empty():
-        files.remove(atlas.ablations_path)
+        files.remove(atlas.file("ablations"))
     elif len(kept) < len(table):
-        files.write_parquet(atlas.ablations_path, corrected(kept))
+        files.write_parquet(atlas.file("ablations"), corrected(kept))
 
 
-def _files_of(atlas: Atlas, name: str) -> list[Path]:
-    """Return the files and folders of one model, whether they exist or not."""
-    folder = model_folder(name)
-    return [
-        atlas.tokens_path(name),
-        atlas.embedded_path(name),
-        atlas.recommended_clouds_path(name),
-        *(atlas.path / kind / folder for kind in ("features", "patterns", "ablations")),
-    ]
+def _files_of(atlas: Atlas, name: str) -> list[AtlasFile]:
+    """Return the existing files of one model."""
+    of_model = [kind for kind, artefact in ARTEFACTS.items() if "{model}" in artefact.pattern]
+    return [file for kind in of_model for file in atlas.paths.existing(kind, model=name)]

@@ -91,7 +91,8 @@ def add(
         finish_removals(atlas, report)
         if "embed" not in atlas.manifest.stages:
             raise AtlasError(
-                f"{atlas.path}: has no embedding to place a model in; finish it with `motifs build`"
+                f"{atlas.place}: has no embedding to place a model in; finish it with "
+                "`motifs build`"
             )
         identity = identify(atlas, model, device, report)
         name = identity.name

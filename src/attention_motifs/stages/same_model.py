@@ -35,10 +35,10 @@ def as_recorded(atlas: Atlas, wanted: str, identity: ModelIdentity) -> ModelIden
     """
     if changed := changes(atlas, identity):
         raise changed_model(atlas, wanted, identity.name, changed)
-    recorded = atlas.manifest.models.get(identity.name, {})
-    tokenizer = recorded.get("tokenizer_sha256") or identity.tokenizer_sha256
+    recorded = atlas.manifest.models.get(identity.name)
+    tokenizer = (recorded.tokenizer_sha256 if recorded else None) or identity.tokenizer_sha256
     # Atlases of earlier versions record no digest of the configuration.
-    config = recorded.get("config_sha256") if recorded else identity.config_sha256
+    config = recorded.config_sha256 if recorded else identity.config_sha256
     return replace(identity, tokenizer_sha256=tokenizer, config_sha256=config)
 
 
@@ -54,7 +54,7 @@ def changed_model(atlas: Atlas, wanted: str, name: str, changed: list[str]) -> I
     replacing = command(atlas, "add", wanted, "--replace")
     removing = command(atlas, "remove", name)
     return InputError(
-        f"{wanted}: its {' and '.join(changed)} changed since {atlas.path} was made with it. Run "
+        f"{wanted}: its {' and '.join(changed)} changed since {atlas.place} was made with it. Run "
         f"{replacing} to replace it, {removing} to remove it, or add it under another name with "
         "NAME=PATH"
     )
@@ -62,7 +62,7 @@ def changed_model(atlas: Atlas, wanted: str, name: str, changed: list[str]) -> I
 
 def command(atlas: Atlas, *words: str) -> str:
     """Return a command for this atlas that works when it is pasted into a shell."""
-    return f"`motifs {shlex.join([*words, '--atlas', f'{atlas.path}'])}`"
+    return atlas.paths.command(shlex.join(words))
 
 
 def name_of(wanted: str) -> str:

@@ -57,9 +57,9 @@ def score(
         ModelError, ResourceError: if a model cannot be loaded.
         JobsFailedError: from an executor, if some models could not be scored.
     """
-    imported = {m for m, i in atlas.manifest.models.items() if i.get("kind") == "pattern-lens"}
+    imported = {m for m, i in atlas.manifest.models.items() if i.kind == "pattern-lens"}
     if imported == set(atlas.models):
-        raise InputError(f"{atlas.path}: its patterns were imported, there is no model to score")
+        raise InputError(f"{atlas.place}: its patterns were imported, there is no model to score")
     jobs: list[Job] = []
     stages: list[Stage] = []
     shared = executor.share(atlas, str(atlas.path.resolve()))
@@ -72,9 +72,9 @@ def score(
             raise InputError(f"model {model!r} cannot be scored: this atlas has {usable}")
         info = atlas.manifest.models[model]
         inputs = {
-            "weights": info["weights_sha256"],
+            "weights": info.weights_sha256,
             "seed": seed,
-            "bos": info.get("bos"),
+            "bos": info.bos,
             "version": 2,
         }
         stage = Stage(f"score:{model}", inputs, f"score {model}")
@@ -167,7 +167,7 @@ def load_scored_model(
         language_head=language_head,
         report=report,
     )
-    if loaded.info.weights_sha256 != atlas.manifest.models[model]["weights_sha256"]:
+    if loaded.info.weights_sha256 != atlas.manifest.models[model].weights_sha256:
         raise changed_model(atlas, asked, model, ["weights"])
     return loaded
 

@@ -11,6 +11,7 @@ from typing import Any
 from attention_motifs.atlas import Atlas
 from attention_motifs.progress import Advance, Report, silent
 from attention_motifs.store import files
+from attention_motifs.store.paths import AtlasFile
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Stage:
     name: str
     inputs: Any
     title: str
-    outputs: tuple[Path, ...] = ()
+    outputs: tuple[AtlasFile, ...] = ()
     steps: int = 1
 
     @property
@@ -39,7 +40,7 @@ class Stage:
     def is_finished(self, atlas: Atlas) -> bool:
         """Return whether the step was finished from the same inputs and its files exist."""
         return atlas.is_finished(self.name, self.digest) and all(
-            path.is_file() for path in self.outputs
+            file.is_file() for file in self.outputs
         )
 
     def run(

@@ -1,239 +1,134 @@
-"""Reading and writing files so that none is ever half there, and none holds a pickle.
+"""Reading and writing files: reads say what is wrong with a file and how to fix it.
 
-Every write goes to a temporary name in the same folder, is flushed to the disk, and is then
-renamed over its target; every read that fails says which file is damaged and how to mend it.
+No format holds a pickle. Writes are those of `store.atomic`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
 import math
 import os
-import re
-import shutil
-import tempfile
+import stat
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from attention_motifs.errors import AtlasError, MotifsError, ResourceError
-from attention_motifs.store.remote.lazy_path import LazyPath
+from attention_motifs.errors import AtlasError, MotifsError
+from attention_motifs.store.atomic import TEMPORARY_PREFIX as TEMPORARY_PREFIX
+from attention_motifs.store.atomic import Location as Location
+from attention_motifs.store.atomic import atomic as atomic
+from attention_motifs.store.atomic import is_full_disk as is_full_disk
+from attention_motifs.store.atomic import remove as remove
+from attention_motifs.store.atomic import remove_unfinished as remove_unfinished
+from attention_motifs.store.atomic import replaced_folder as replaced_folder
+from attention_motifs.store.atomic import writable_folder as writable_folder
+from attention_motifs.store.forked import polars_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import polars as pl
     from jaxtyping import Float, UInt8
 
 T = TypeVar("T")
 
-TEMPORARY_PREFIX = ".unfinished-"
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-# Of a full disk polars and safetensors tell in Rust's words, and numpy in its own.
-_FULL_IN_WORDS = re.compile(
-    rf"\(os error ({errno.ENOSPC}|{errno.EDQUOT})\)|^\d+ requested and \d+ written$"
-    "|Invalid thrift: transport error$"  # of the end of a Parquet file
-)
-_REFUSED = (
-    errno.EACCES,
-    errno.EROFS,
-    errno.EPERM,
-    errno.EIO,
-    errno.ENOTDIR,
-    errno.EEXIST,
-    errno.EISDIR,
-    errno.ENAMETOOLONG,
-)
-
-
-def is_full_disk(error: Exception) -> bool:
-    """Whether an error says that the disk, or a quota on it, is full."""
-    code = error.errno if isinstance(error, OSError) else None
-    return code in _FULL or bool(_FULL_IN_WORDS.search(str(error)))
-
-
-@contextlib.contextmanager
-def writable_folder(target: Path) -> Iterator[None]:
-    """Turn the system's refusals to write at `target` into errors that name the mend.
-
-    Raises:
-        ResourceError: if the disk is full or the folder cannot be written.
-    """
-    try:
-        yield
-    except Exception as error:
-        if is_full_disk(error):
-            raise ResourceError(
-                f"{target}: no space left on the disk; free some and run the same command again, "
-                "what is complete is kept"
-            ) from error
-        code = error.errno if isinstance(error, OSError) else None
-        if code in _REFUSED:
-            raise ResourceError(
-                f"{target}: cannot be written ({os.strerror(code)}); choose another folder"
-            ) from error
-        raise
-
-
-@contextlib.contextmanager
-def atomic(target: Path) -> Iterator[Path]:
-    """Give a temporary path to write to; rename it to `target` when the block ends well.
-
-    Raises:
-        ResourceError: if the disk is full, the folder cannot be written, or `target` is a device.
-    """
-    with writable_folder(target):
-        if target.exists() and not target.is_file() and not target.is_dir():
-            raise ResourceError(
-                f"{target}: is a device or a pipe, and would be replaced by a file; choose another "
-                "path"
-            )
-        _make_folder_of(target)
-        handle, name = tempfile.mkstemp(
-            prefix=TEMPORARY_PREFIX, suffix="-" + target.name, dir=target.parent
-        )
-        os.close(handle)
-        temporary = Path(name)
-        try:
-            temporary.chmod(0o666 & ~_umask())
-            yield temporary
-            _flush(temporary)
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-
-def _make_folder_of(target: Path) -> None:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except FileNotFoundError as error:  # of places that take no folders, such as /proc
-        raise ResourceError(
-            f"{target}: cannot be written (no folder can be made there); choose another folder"
-        ) from error
-
-
-def _umask() -> int:
-    """Return the process's umask (which can only be read by setting it)."""
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
-
-
-def _flush(path: Path) -> None:
-    """Force the file to the disk before it is renamed, so that a crash cannot empty it."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def remove_unfinished(folder: Path) -> None:
-    """Delete what killed writers left behind; only for who holds the folder's lock."""
-    for path in list(folder.rglob(TEMPORARY_PREFIX + "*")):
-        remove(path)
-
-
-def remove(path: Path) -> None:
-    """Delete a file, or a folder with all that is in it; nothing if there is none."""
-    if isinstance(path, LazyPath):
-        path.forget()
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def replaced_folder(target: Path) -> Iterator[Path]:
-    """Give a temporary folder to fill; it takes the place of `target` when the block ends well.
-
-    A process that is killed between the two renames leaves no folder, never half of one.
-
-    Raises:
-        ResourceError: if the disk is full or the folder cannot be written.
-    """
-    with writable_folder(target):
-        _make_folder_of(target)
-        temporary = Path(
-            tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, suffix="-" + target.name, dir=target.parent)
-        )
-        old = temporary.with_name(temporary.name + "-old")
-        try:
-            temporary.chmod(0o777 & ~_umask())
-            yield temporary
-            for path in temporary.rglob("*"):
-                if path.is_file():
-                    _flush(path)
-            if target.exists():
-                target.rename(old)
-            temporary.rename(target)
-        finally:
-            remove(temporary)
-            remove(old)
-
-
-def damaged(path: Path, mend: str, error: Exception) -> AtlasError:
-    """Build the error for a file that is there but cannot be read."""
+def damaged(location: Location, fix: str, error: Exception) -> AtlasError:
+    """Build the error for a file that exists and cannot be read in its format."""
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return AtlasError(f"{path}: damaged or not what it should be ({reason}); {mend}")
+    return AtlasError(f"{location}: damaged or of another format ({reason}){_advice(fix)}")
 
 
-def _read(path: Path, mend: str, read: Callable[[Path], T]) -> T:
-    path = LazyPath.around(path)
+def _advice(fix: str) -> str:
+    return f"; {fix}" if fix else ""
+
+
+def _check_readable(location: Location, path: Path, fix: str) -> None:
+    """Refuse what is not there, not a file or not for this user: none of it is damaged.
+
+    Raises:
+        AtlasError: saying which of them.
+    """
     try:
-        if not path.is_file():
-            raise AtlasError(f"{path}: not there; {mend}")
-        if isinstance(path, LazyPath):
-            path.fetch()
+        if stat.S_ISDIR(path.stat().st_mode):
+            raise AtlasError(f"{location}: is a folder, not a file; move it away, then {fix}")
+        path.open("rb").close()
+    except PermissionError as error:
+        raise AtlasError(
+            f"{location}: permission denied; ask its owner for the right to read it"
+        ) from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if path.is_symlink():
+            raise AtlasError(
+                f"{location}: is a link to {path.readlink()}, which does not exist{_advice(fix)}"
+            ) from error
+        raise AtlasError(f"{location}: not found{_advice(fix)}") from error
+
+
+def _read(location: Location, fix: str, read: Callable[[Path], T]) -> T:
+    if isinstance(location, Path):
+        path, fix_missing = location, fix
+    else:
+        path = location.fetch()
+        fix_missing, fix = fix or location.fix, fix or location.fix_damaged
+    _check_readable(location, path, fix_missing)
+    try:
         return read(path)
     except MotifsError:
         raise
+    except OSError as error:
+        if error.errno is None or isinstance(error, EOFError):  # a library's word for its format
+            raise damaged(location, fix, error) from error
+        raise AtlasError(f"{location}: cannot be read ({error.strerror})") from error
     except Exception as error:
-        raise damaged(path, mend, error) from error
+        raise damaged(location, fix, error) from error
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Location, value: Any) -> None:
     """Write `value` as indented JSON with sorted keys and no NaN."""
     text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
     with atomic(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def read_json(path: Path, mend: str) -> Any:
+def read_json(path: Location, fix: str = "") -> Any:
     """Read a JSON file.
 
+    Args:
+        path: path or file of an atlas.
+        fix: words that say how to make the file again; by default those of the file of an atlas.
+
     Raises:
-        AtlasError: if it is missing or damaged; the message ends with `mend`.
+        AtlasError: if it is missing, not readable or damaged; the message ends with `fix`.
     """
-    return _read(path, mend, lambda p: json.loads(p.read_text(encoding="utf-8")))
+    return _read(path, fix, lambda p: json.loads(p.read_text(encoding="utf-8")))
 
 
 def write_parquet(
-    path: Path, table: pl.DataFrame, metadata: Mapping[str, str] | None = None
+    path: Location, table: pl.DataFrame, metadata: Mapping[str, str] | None = None
 ) -> None:
     """Write a table as Parquet (zstd), with `metadata` in the file's key-value section."""
+    polars_for(path)
     with atomic(path) as temporary:
         table.write_parquet(
             temporary, compression="zstd", statistics=False, metadata=dict(metadata or {})
         )
 
 
-def write_parquet_parts(path: Path, parts: Iterator[pl.DataFrame]) -> None:
-    """Write tables of the same columns below each other, as `write_parquet` would write the whole.
-
-    Few of them are in memory at a time.
+def write_parquet_parts(path: Location, parts: Iterator[pl.DataFrame]) -> None:
+    """Write tables of the same columns, one below the other, with few in memory at a time.
 
     Args:
         path: of the file.
-        parts: at least one; asked for in a thread of polars' own.
+        parts: at least one; drawn in a thread of polars.
 
     Raises:
         ResourceError: if the disk is full or the folder cannot be written.
-        Exception: what `parts` raises.
+        Exception: whatever `parts` raises.
     """
     from polars.io.plugins import register_io_source
 
@@ -258,19 +153,19 @@ def write_parquet_parts(path: Path, parts: Iterator[pl.DataFrame]) -> None:
                 maintain_order=True,
             )
         except KeyboardInterrupt:
-            # Polars hands the interrupt on while Python's own still waits: it is to be raised here,
-            # and not in the midst of the cleaning up.
+            # Polars passes the interrupt on while Python's own still waits: let it be raised here,
+            # and not in the middle of the clean-up.
             time.sleep(0)
             raise
         except Exception:
-            if failures:  # polars tells of it in words of its own
+            if failures:  # polars reports it in its own words
                 raise failures[0] from None
             raise
 
 
 @contextlib.contextmanager
 def _panics_are_errors() -> Iterator[None]:
-    """Make what polars throws at some damaged files, which is no `Exception`, one."""
+    """Raise an `Exception` where polars panics at a damaged file."""
     from polars.exceptions import PanicException
 
     try:
@@ -279,62 +174,73 @@ def _panics_are_errors() -> Iterator[None]:
         raise ValueError(f"polars panicked: {error}") from error
 
 
-def read_parquet(path: Path, mend: str, columns: list[str] | None = None) -> pl.DataFrame:
+def read_parquet(
+    path: Location, fix: str = "", columns: Sequence[str] | None = None
+) -> pl.DataFrame:
     """Read a Parquet file, or some of its columns.
 
     Raises:
         AtlasError: if it is missing, truncated or without one of the columns.
+        ResourceError: in a process forked from one that used polars.
     """
-    import polars as pl
+    polars = polars_for(path)
 
     def read(p: Path) -> pl.DataFrame:
         with _panics_are_errors():
-            return pl.read_parquet(p, columns=columns, use_statistics=False, memory_map=False)
+            table: pl.DataFrame = polars.read_parquet(
+                p.absolute(),
+                columns=None if columns is None else list(columns),
+                use_statistics=False,
+                memory_map=False,
+                glob=False,
+                hive_partitioning=False,
+            )
+            return table
 
-    return _read(path, mend, read)
+    return _read(path, fix, read)
 
 
-def parquet_metadata(path: Path, mend: str) -> dict[str, str]:
+def parquet_metadata(path: Location, fix: str = "") -> dict[str, str]:
     """Read the key-value section of a Parquet file, without its data.
 
     Raises:
         AtlasError: if the file is missing or damaged.
     """
-    import polars as pl
+    polars = polars_for(path)
 
     def read(p: Path) -> dict[str, str]:
-        with _panics_are_errors():
-            return dict(pl.read_parquet_metadata(p))
+        with _panics_are_errors(), p.open("rb") as file:
+            return dict(polars.read_parquet_metadata(file))
 
-    return _read(path, mend, read)
+    return _read(path, fix, read)
 
 
-def parquet_columns(path: Path, mend: str) -> list[str]:
-    """Names of the columns of a Parquet file, without its data.
+def parquet_columns(path: Location, fix: str = "") -> list[str]:
+    """Return the names of the columns of a Parquet file, without its data.
 
     Raises:
         AtlasError: if the file is missing or damaged.
     """
-    import polars as pl
+    polars = polars_for(path)
 
     def read(p: Path) -> list[str]:
-        with _panics_are_errors():
-            return list(pl.read_parquet_schema(p))
+        with _panics_are_errors(), p.open("rb") as file:
+            return list(polars.read_parquet_schema(file))
 
-    return _read(path, mend, read)
+    return _read(path, fix, read)
 
 
-def write_array(path: Path, array: np.ndarray[Any, Any]) -> None:
+def write_array(path: Location, array: np.ndarray[Any, Any]) -> None:
     """Write an array of numbers as npy."""
     with atomic(path) as temporary, temporary.open("wb") as file:
         np.save(file, array, allow_pickle=False)
 
 
 @contextlib.contextmanager
-def mapped_array(path: Path, shape: tuple[int, ...]) -> Iterator[Float[np.ndarray, "*shape"]]:
-    """Give an npy file of float32 to be filled through memory; it is complete when the block ends.
+def mapped_array(path: Location, shape: tuple[int, ...]) -> Iterator[Float[np.ndarray, "*shape"]]:
+    """Give an npy file of float32 to fill through memory; it is complete when the block ends.
 
-    What is filled can leave memory for the disk at any time. Space on the disk is taken at once:
+    Filled pages can leave memory for the disk at any time. Space on the disk is reserved at once:
     a disk that fills up under a mapped file would end the process.
 
     Raises:
@@ -342,20 +248,20 @@ def mapped_array(path: Path, shape: tuple[int, ...]) -> Iterator[Float[np.ndarra
     """
     with atomic(path) as temporary:
         array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
-        _take_space(temporary)
+        _reserve_space(temporary)
         yield array
         array.flush()
 
 
-def _take_space(path: Path) -> None:
-    """Take all that a file may come to hold from the disk now."""
+def _reserve_space(path: Path) -> None:
+    """Reserve the disk space of the whole file now."""
     if hasattr(os, "posix_fallocate"):  # not on macOS and Windows
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
-def read_array(path: Path, mend: str, *, memory_map: bool = False) -> np.ndarray[Any, Any]:
-    """Read an npy file; never one that holds objects.
+def read_array(path: Location, fix: str = "", *, memory_map: bool = False) -> np.ndarray[Any, Any]:
+    """Read an npy file of numbers.
 
     Raises:
         AtlasError: if it is missing, truncated or holds objects.
@@ -368,11 +274,11 @@ def read_array(path: Path, mend: str, *, memory_map: bool = False) -> np.ndarray
             raise ValueError("an archive, not one array")
         return array
 
-    return _read(path, mend, read)
+    return _read(path, fix, read)
 
 
 def write_tensors(
-    path: Path, tensors: Mapping[str, np.ndarray[Any, Any]], metadata: Mapping[str, str]
+    path: Location, tensors: Mapping[str, np.ndarray[Any, Any]], metadata: Mapping[str, str]
 ) -> None:
     """Write named arrays as safetensors."""
     from safetensors.numpy import save_file
@@ -384,11 +290,11 @@ def write_tensors(
 
 @contextlib.contextmanager
 def mapped_bytes(
-    path: Path, name: str, shape: tuple[int, ...], metadata: Mapping[str, str]
+    path: Location, name: str, shape: tuple[int, ...], metadata: Mapping[str, str]
 ) -> Iterator[UInt8[np.ndarray, "*shape"]]:
-    """Give a safetensors file of one array of bytes to be filled through memory.
+    """Give a safetensors file of one array of bytes to fill through memory.
 
-    It is the file that `write_tensors` would write; see `mapped_array` for what else it is.
+    The file equals the one that `write_tensors` writes; space is reserved as for `mapped_array`.
 
     Args:
         path: of the file.
@@ -401,21 +307,23 @@ def mapped_bytes(
     """
     size = math.prod(shape)
     described = {"dtype": "U8", "shape": shape, "data_offsets": (0, size)}
-    told = {"__metadata__": dict(metadata), name: described}
-    header = json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+    header_fields = {"__metadata__": dict(metadata), name: described}
+    header = json.dumps(header_fields, ensure_ascii=False, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 8)
     with atomic(path) as temporary:
         with temporary.open("wb") as file:
             file.write(len(header).to_bytes(8, "little") + header)
             start = file.tell()
             file.truncate(start + size)
-        _take_space(temporary)
+        _reserve_space(temporary)
         array = np.memmap(temporary, dtype=np.uint8, mode="r+", offset=start, shape=shape)
         yield array
         array.flush()
 
 
-def read_tensors(path: Path, mend: str) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, str]]:
+def read_tensors(
+    path: Location, fix: str = ""
+) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, str]]:
     """Read all arrays of a safetensors file, and its metadata.
 
     Raises:
@@ -428,11 +336,11 @@ def read_tensors(path: Path, mend: str) -> tuple[dict[str, np.ndarray[Any, Any]]
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return tensors, dict(file.metadata() or {})
 
-    return _read(path, mend, read)
+    return _read(path, fix, read)
 
 
-def read_tensor_part(path: Path, mend: str, name: str, index: int) -> np.ndarray[Any, Any]:
-    """Read `array[index]` of one array of a safetensors file, and nothing else of it.
+def read_tensor_part(path: Location, name: str, index: int, fix: str = "") -> np.ndarray[Any, Any]:
+    """Read `array[index]` of one array of a safetensors file, without the rest.
 
     Raises:
         AtlasError: if the file is missing or damaged, or has no such array or index.
@@ -444,10 +352,10 @@ def read_tensor_part(path: Path, mend: str, name: str, index: int) -> np.ndarray
             part: np.ndarray[Any, Any] = file.get_slice(name)[index]
             return part
 
-    return _read(path, mend, read)
+    return _read(path, fix, read)
 
 
-def tensors_metadata(path: Path, mend: str) -> dict[str, str]:
+def tensors_metadata(path: Location, fix: str = "") -> dict[str, str]:
     """Read the metadata of a safetensors file, without its arrays.
 
     Raises:
@@ -459,10 +367,10 @@ def tensors_metadata(path: Path, mend: str) -> dict[str, str]:
         with safe_open(p, framework="numpy") as file:
             return dict(file.metadata() or {})
 
-    return _read(path, mend, read)
+    return _read(path, fix, read)
 
 
 def digest(value: Any) -> str:
-    """First 16 hex digits of the SHA-256 of a JSON-able value; equal values, equal digests."""
+    """Return 16 hex digits of the SHA-256 of a JSON value; equal values have equal digests."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]

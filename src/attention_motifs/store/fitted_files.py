@@ -1,4 +1,4 @@
-"""What was fitted, on disk: arrays in `<path>.safetensors`, the rest in `<path>.json`."""
+"""Fitted objects on disk: arrays in `<path>.safetensors`, settings in `<path>.json`."""
 
 from __future__ import annotations
 
@@ -15,72 +15,78 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+FittedPath = str | Path | tuple[files.Location, files.Location]
+"""Path without ending, or the JSON file and the safetensors file of an atlas."""
+
 
 @dataclass(frozen=True)
 class FittedFormat:
-    """How a dataclass of arrays and plain values is kept in the two files."""
+    """The division of a dataclass of arrays and plain values into the two files."""
 
     name: str
-    """As the JSON file says."""
+    """Name of the format in the JSON file."""
     version: int
     arrays: Sequence[str]
     """Fields in the safetensors file."""
     values: Mapping[str, Callable[[Any], Any]]
-    """Fields in the JSON file, and what makes each of what JSON gives."""
+    """Fields in the JSON file, each with the function that converts the JSON value."""
 
-    def write(self, path: str | Path, fitted: object) -> None:
-        """Write `<path>.safetensors` and `<path>.json`."""
+    def write(self, path: FittedPath, fitted: object) -> None:
+        """Write both files."""
         arrays: dict[str, np.ndarray[Any, Any]] = {n: getattr(fitted, n) for n in self.arrays}
         values = {name: getattr(fitted, name) for name in self.values}
         description = {"format": f"attention-motifs {self.name}", "version": self.version, **values}
-        files.write_tensors(_file(path, ".safetensors"), arrays, {})
-        files.write_json(_file(path, ".json"), description)
+        json_path, tensors_path = _both(path)
+        files.write_tensors(tensors_path, arrays, {})
+        files.write_json(json_path, description)
 
     def read(
-        self, path: str | Path, kind: Callable[..., T], fits: Callable[[T], bool], mend: str
+        self, path: FittedPath, kind: Callable[..., T], fits: Callable[[T], bool], fix: str = ""
     ) -> T:
         """Read what `write` wrote, equal bit for bit.
 
         Args:
             path: as given to `write`, or either file.
-            kind: makes the fitted thing of all fields.
-            fits: whether the arrays are such as belong together.
-            mend: what errors tell the user to do.
+            kind: makes the object from all fields.
+            fits: whether the shapes of the arrays agree.
+            fix: words that say how to make the files again; ignored for the files of an atlas.
 
         Raises:
             AtlasError: if a file is missing, damaged or of another format.
         """
-        json_path, tensors_path = _file(path, ".json"), _file(path, ".safetensors")
-        description = files.read_json(json_path, mend)
+        json_path, tensors_path = _both(path)
+        if not isinstance(json_path, Path):
+            fix = json_path.fix
+        description = files.read_json(json_path, fix)
         if not isinstance(description, dict) or description.get("version") != self.version:
-            raise AtlasError(f"{json_path}: not {self.name}, version {self.version}; {mend}")
+            raise AtlasError(f"{json_path}: not {self.name}, version {self.version}; {fix}")
         try:
-            values = {name: made(description[name]) for name, made in self.values.items()}
+            values = {name: convert(description[name]) for name, convert in self.values.items()}
         except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise files.damaged(json_path, mend, error) from error
-        arrays, _ = files.read_tensors(tensors_path, mend)
+            raise files.damaged(json_path, fix, error) from error
+        arrays, _ = files.read_tensors(tensors_path, fix)
         if missing := [name for name in self.arrays if name not in arrays]:
-            raise AtlasError(f"{tensors_path}: has no {missing[0]}; {mend}")
+            raise AtlasError(f"{tensors_path}: has no {missing[0]}; {fix}")
         fitted = kind(**values, **{name: arrays[name] for name in self.arrays})
         if not fits(fitted):
-            raise AtlasError(
-                f"{tensors_path}: not the arrays that {json_path.name} describes; {mend}"
-            )
+            raise AtlasError(f"{tensors_path}: not the arrays that {json_path} describes; {fix}")
         return fitted
 
 
 def strings(values: Any) -> tuple[str, ...]:
-    """Text of each value of a JSON list."""
+    """Return the text of each value of a JSON list."""
     return tuple(map(str, values))
 
 
 def integers(values: Any) -> tuple[int, ...]:
-    """Whole numbers of a JSON list."""
+    """Return the whole numbers of a JSON list."""
     return tuple(map(int, values))
 
 
-def _file(path: str | Path, ending: str) -> Path:
-    """One of the two files; a path with the ending of either is understood."""
+def _both(path: FittedPath) -> tuple[files.Location, files.Location]:
+    """Return the JSON file and the safetensors file; a path may have the ending of either."""
+    if isinstance(path, tuple):
+        return path
     base = Path(path)
     base = base.with_suffix("") if base.suffix in {".safetensors", ".json"} else base
-    return base.with_name(base.name + ending)
+    return base.with_name(base.name + ".json"), base.with_name(base.name + ".safetensors")

@@ -1,4 +1,4 @@
-"""What an atlas consists of, file by file: names, sizes and digests, made and checked."""
+"""The inventory of an atlas: names, sizes and digests of its files."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def matches(name: str, pattern: str) -> bool:
 
 
 def atlas_files(folder: Path) -> dict[str, Path]:
-    """Find the files of the atlas in a folder by their names; nothing else that lies there.
+    """Return the files of the atlas in a folder, and no other files, by name.
 
     Raises:
-        AtlasError: if one is a link, or lies behind one: it may be anything of the machine.
+        AtlasError: if a file or its folder is a link: it could be any file of the machine.
     """
     found = {}
     for pattern in ATLAS_FILES:
@@ -53,59 +53,61 @@ def atlas_files(folder: Path) -> dict[str, Path]:
                 continue
             inside = (path, *path.parents[: name.count("/")])
             if link := next((p for p in inside if p.is_symlink()), None):
-                raise AtlasError(f"{link}: is a link; put the file itself there, or take it away")
+                raise AtlasError(
+                    f"{link}: is a link, which is not copied or published; replace it by the file"
+                )
             if path.is_file():
                 found[name] = path
     return dict(sorted(found.items()))
 
 
 def entry_of(path: Path) -> FileEntry:
-    """Size and digest of a file."""
+    """Return size and digest of a file."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
         return FileEntry(file.tell(), digest.hexdigest())
 
 
 def entry_of_bytes(data: bytes) -> FileEntry:
-    """Size and digest of the bytes of a file."""
+    """Return size and digest of the bytes of a file."""
     return FileEntry(len(data), hashlib.sha256(data).hexdigest())
 
 
 def difference(path: Path, entry: FileEntry) -> str | None:
-    """Say how a file differs from what it should be; None if it does not."""
+    """Return how a file differs from its entry; None if it does not."""
     size = path.stat().st_size
     if size != entry.size:
         return f"{size} bytes came, not {entry.size}"
-    return None if entry_of(path) == entry else "its SHA-256 is another"
+    return None if entry_of(path) == entry else "its SHA-256 differs"
 
 
 def entries_to_json(entries: Mapping[str, FileEntry]) -> dict[str, dict[str, Any]]:
-    """As a JSON object, sorted by name."""
+    """Return a JSON object, sorted by name."""
     return {name: asdict(entries[name]) for name in sorted(entries)}
 
 
 def entries_from_json(value: Any, where: str) -> dict[str, FileEntry]:
-    """Read what `entries_to_json` wrote; it came over a network and may say anything.
+    """Read what `entries_to_json` wrote; it came over a network and may hold anything.
 
     Raises:
         AtlasError: if it is of another form, or names what cannot be a file of an atlas.
     """
     entries = {}
-    for name, told in value.items() if isinstance(value, dict) else [("files", value)]:
-        entry = _entry_from_json(told)
+    for name, fields in value.items() if isinstance(value, dict) else [("files", value)]:
+        entry = _entry_from_json(fields)
         if entry is None or not belongs(name):
             raise AtlasError(
-                f"{where}: {name[:100]!r} is not how a file of an atlas is listed; nothing was "
-                "taken from it"
+                f"{where}: {name[:100]!r} is not an entry of a file of an atlas; nothing was "
+                "fetched; publish or copy the atlas again"
             )
         entries[name] = entry
     return entries
 
 
-def _entry_from_json(told: Any) -> FileEntry | None:
-    if not isinstance(told, dict):
+def _entry_from_json(fields: Any) -> FileEntry | None:
+    if not isinstance(fields, dict):
         return None
-    size, sha256 = told.get("size"), str(told.get("sha256"))
+    size, sha256 = fields.get("size"), str(fields.get("sha256"))
     if not isinstance(size, int) or isinstance(size, bool) or size < 0:
         return None
     return FileEntry(size, sha256) if _SHA256.fullmatch(sha256) else None

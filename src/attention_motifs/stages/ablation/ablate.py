@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from attention_motifs.behaviour import Ablation, Calibration, Design, SweepPlan
     from attention_motifs.models.model import LoadedModel
+    from attention_motifs.store.paths import AtlasFile
 
 N_NEAREST = 5
 _VERSION = 1
@@ -249,7 +250,7 @@ class _Run:
         if "induction" not in own.columns or own["induction"].null_count():
             raise InputError(
                 f"{self.model}: its behaviour is not scored yet; run "
-                f"`motifs score --atlas {self.atlas.path}`"
+                f"{self.atlas.paths.command('score')}"
             )
         strong = own.filter(pl.col("induction") >= CLASS_THRESHOLDS["induction"])
         return tuple(strong.select("layer", "index").iter_rows())
@@ -266,7 +267,7 @@ class _Run:
         ]
         spans = [slice(s, min(s + _PART_ABLATIONS, n)) for s in range(0, n, _PART_ABLATIONS)]
         paths = [
-            self.atlas.ablation_part_path(self.model, inputs, part)
+            self.atlas.file("ablation_parts", model=self.model, inputs=inputs, part=part)
             for part in range(len(blocks) * len(spans))
         ]
         values: dict[str, Any] = {}
@@ -287,7 +288,7 @@ class _Run:
         self,
         plan: SweepPlan,
         cuts: Sequence[tuple[range, slice]],
-        paths: Sequence[Path],
+        paths: Sequence[AtlasFile],
         title: str,
     ) -> None:
         """Let the executor measure and write the parts that are missing."""
@@ -304,7 +305,7 @@ class _Run:
                 (
                     *(run, (plan.method, plan.design.name), plan.ablations[span], block),
                     *(
-                        self.executor.share(path, str(path.resolve())),
+                        self.executor.share(path.path, str(path.path.resolve())),
                         span.start == block.start == 0,
                     ),
                 ),
@@ -336,7 +337,7 @@ class _Run:
         files.write_parquet(path, pl.DataFrame(columns))
 
     @staticmethod
-    def _read(path: Path, plan: SweepPlan, block: range, span: slice) -> dict[str, Any]:
+    def _read(path: AtlasFile, plan: SweepPlan, block: range, span: slice) -> dict[str, Any]:
         """Read one part: measures by name, (2, ablations, sequences)."""
         from attention_motifs.behaviour import measures_on
 
@@ -426,11 +427,11 @@ def _write(atlas: Atlas, rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
 
     new = table_of(rows)
     keys = ["experiment", "model", "method", "design"]
-    if atlas.ablations_path.is_file():
+    if atlas.file("ablations").is_file():
         kept = atlas.ablations.join(new.select(keys).unique(), on=keys, how="anti")
         table = pl.concat([kept, new])
     else:
         table = new
     table = rows_of.corrected(table)
-    files.write_parquet(atlas.ablations_path, table)
+    files.write_parquet(atlas.file("ablations"), table)
     return table.join(new.select(keys).unique(), on=keys, how="semi")

@@ -44,7 +44,7 @@ def sequences_of(
     n = min(settings.n_sequences, len(full) - MIN_CALIBRATION)
     if n < 2:
         raise InputError(
-            f"{atlas.path}: {len(full)} prompts have the full {longest} tokens, 3 or more are "
+            f"{atlas.place}: {len(full)} prompts have the full {longest} tokens, 3 or more are "
             "needed to ablate; build with more or longer prompts"
         )
     chosen = [full[i] for i in order]
@@ -77,7 +77,7 @@ def _long_texts(
             found.append(row)
     if len(found) < 2:
         raise InputError(
-            f"{atlas.path}: {len(found)} of its texts have the {LONG} tokens that --design long "
+            f"{atlas.place}: {len(found)} of its texts have the {LONG} tokens that --design long "
             "needs, 2 or more are needed; leave it out, or build with longer texts"
         )
     return found[: settings.n_sequences]

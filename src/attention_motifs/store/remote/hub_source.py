@@ -1,4 +1,4 @@
-"""A published atlas on the Hugging Face hub, read where it is: one commit, file by file."""
+"""A published atlas on the Hugging Face hub: one commit, read file by file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class HubSource:
     writable = False
 
     def __init__(self, url: str) -> None:
-        """Only look at the name."""
+        """Check the name; nothing is requested yet."""
         place, _, revision = url.partition("@")
         self.url = url
         self._repository = hub.repository(place)
@@ -39,8 +39,8 @@ class HubSource:
             raw = path.read_bytes()
             if differs := difference(path, listing.pop("atlas.json")):
                 raise RemoteError(
-                    f"{name}: atlas.json is not what was published ({differs}); try again, or ask "
-                    "who published it to do so again"
+                    f"{name}: atlas.json differs from the published file ({differs}); try again, "
+                    "or ask its publisher to publish it again"
                 )
             return Head(raw + self._commit.encode(), json.loads(raw), listing, self._commit)
 
@@ -73,6 +73,6 @@ class HubSource:
 
     def _only_read(self) -> InputError:
         return InputError(
-            f"{self.url}: is only read; `motifs fetch {self._repository}` it, work on that folder, "
-            "and `motifs publish` it again"
+            f"{self.url}: can only be read; run `motifs fetch {self._repository}`, work on that "
+            "folder, and publish it again with `motifs publish`"
         )

@@ -1,9 +1,9 @@
-"""An atlas in an object store (S3 and what speaks like it, Google, Azure), through obstore.
+"""An atlas in an object store (S3 and compatible stores, Google, Azure), through obstore.
 
-    <prefix>/atlas.json          the atlas's own, and `files`: size and SHA-256 of each file
+    <prefix>/atlas.json          that of the atlas, and `files`: size and SHA-256 of each file
     <prefix>/objects/<sha256>    the bytes of a file; written once, never changed
 
-`atlas.json` is put last and only in the place of the one that was read (`If-Match`).
+`atlas.json` is put last, and replaces only the version that was read (`If-Match`).
 """
 
 from __future__ import annotations
@@ -11,26 +11,23 @@ from __future__ import annotations
 import json
 import os
 import re
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from attention_motifs.errors import InputError, MotifsError, RemoteError
+from attention_motifs.errors import InputError, MotifsError, RemoteError, require
 from attention_motifs.store.inventory import FileEntry, entries_from_json
 from attention_motifs.store.remote.source import Head
+from attention_motifs.store.retry import persistently
 
 T = TypeVar("T")
 
 CHUNK = 8 << 20
-"""Bytes asked for at once: what fails is asked for again, and not the whole file."""
+"""Bytes per request: a range that fails is requested again, not the whole file."""
 
 TIMEOUT = timedelta(seconds=60)
 """Of one request."""
-
-PAUSES = (0.5, 2.0)
-"""Seconds before a call that failed, the library's own tries included, is made again."""
 
 RETRIES = {
     "max_retries": 4,
@@ -43,8 +40,12 @@ RETRIES = {
 }
 
 
-class _RefusedError(RemoteError):
-    """The store knows us, or not, and will say the same the next time."""
+class _FinalError(RemoteError):
+    """A failure that the next try would meet again."""
+
+
+def _passes(error: Exception) -> bool:
+    return isinstance(error, RemoteError) and not isinstance(error, _FinalError)
 
 
 class ObjectStore:
@@ -56,12 +57,7 @@ class ObjectStore:
         Raises:
             InputError: if obstore is not installed, or the URL or the environment cannot be used.
         """
-        try:
-            from obstore.store import from_url
-        except ImportError as error:
-            raise InputError(
-                f"{url}: object stores need obstore; pip install 'attention-motifs[remote]'"
-            ) from error
+        from_url = require("obstore.store", f"{url}: an object store").from_url
         self.url = url
         self.writable = not url.startswith("http")
         options: dict[str, Any] = {"mkdir": True}
@@ -87,8 +83,7 @@ class ObjectStore:
         """Read `atlas.json`, in one request; None if there is none.
 
         Raises:
-            RemoteError: if the store refuses or cannot be reached.
-            AtlasError: if what is there is damaged.
+            RemoteError: if the store refuses, cannot be reached, or holds a damaged one.
         """
         import obstore
 
@@ -131,12 +126,12 @@ class ObjectStore:
                     file.write(self._again(name, lambda start=start: take(start)))  # type: ignore[misc]
                 except FileNotFoundError as error:
                     raise RemoteError(
-                        f"{self.url}/{name}: is listed and not there ({key}); run the command that "
+                        f"{self.url}/{name}: is listed and not found ({key}); run the command that "
                         "makes it again, with --force"
                     ) from error
 
     def store(self, entry: FileEntry, path: Path) -> None:
-        """Put the bytes under their digest, unless they are there."""
+        """Upload the bytes under their digest, unless the store has them."""
         import obstore
 
         key = _key(entry)
@@ -156,28 +151,25 @@ class ObjectStore:
             raise self._no_bucket() from error
 
     def commit(self, raw: bytes, version: str | None) -> str | None:
-        """Put `atlas.json` in the place of the one of `version` (None: where there is none).
+        """Replace the `atlas.json` recorded for `version`; None: put the first one.
 
         Raises:
             RemoteError: if somebody else put one meanwhile, or the store cannot be written.
         """
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
-        for pause in (*PAUSES, None):
+        def put() -> str | None:
             try:
-                return self._told("atlas.json", lambda: self._replace(raw, version), keep=True)
+                return self._plainly("atlas.json", lambda: self._replace(raw, version), keep=True)
             except (AlreadyExistsError, PreconditionError) as error:
                 now = self.head()
-                if now is not None and now.raw == raw:  # our own, whose answer was lost
+                if now is not None and now.raw == raw:  # our own put, whose answer was lost
                     return now.version
                 raise self._overtaken() from error
             except FileNotFoundError as error:
                 raise self._no_bucket() from error
-            except RemoteError as error:
-                if pause is None or isinstance(error, _RefusedError):
-                    raise
-                time.sleep(pause)
-        raise AssertionError("the last round returns or raises")
+
+        return persistently(put, _passes)
 
     def _replace(self, raw: bytes, version: str | None) -> str | None:
         import obstore
@@ -194,34 +186,25 @@ class ObjectStore:
             return obstore.put(self._store, key, raw, use_multipart=False)["e_tag"]
 
     def _no_bucket(self) -> RemoteError:
-        return RemoteError(f"{self.url}: no such bucket; make it, or check the name")
+        return _FinalError(f"{self.url}: no such bucket; make it, or check the name")
 
     def _overtaken(self) -> RemoteError:
-        return RemoteError(
-            f"{self.url}: somebody else wrote to it meanwhile, and what they wrote stands; run the "
-            "same command again, it goes on from there"
+        return _FinalError(
+            f"{self.url}: somebody else wrote to it meanwhile, and their version stays; run the "
+            "same command again to continue from it"
         )
 
     def _again(self, name: str, call: Callable[[], T]) -> T:
-        """Call, and call again after a pause: the library does not where a body breaks off."""
-        for pause in (*PAUSES, None):
-            try:
-                return self._told(name, call)
-            except _RefusedError:
-                raise
-            except RemoteError:
-                if pause is None:
-                    raise
-                time.sleep(pause)
-        raise AssertionError("the last round returns or raises")
+        """Call, and call again after a pause: the library does not if an answer breaks off."""
+        return persistently(lambda: self._plainly(name, call), _passes)
 
-    def _told(self, name: str, call: Callable[[], T], *, keep: bool = False) -> T:
-        """Turn the library's errors into one line, without its words: they may hold addresses.
+    def _plainly(self, name: str, call: Callable[[], T], *, keep: bool = False) -> T:
+        """Turn the library's errors into one line without its words, which may hold addresses.
 
         Args:
-            name: of the file, for the error.
-            call: what to do.
-            keep: leave the errors that tell of a condition that failed.
+            name: name of the file, for the error.
+            call: the request.
+            keep: let errors of a failed condition through.
         """
         from obstore import exceptions
 
@@ -231,7 +214,7 @@ class ObjectStore:
         except (FileNotFoundError, MotifsError):
             raise
         except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
-            raise _RefusedError(
+            raise _FinalError(
                 f"{self.url}/{name}: the store refuses; check the credentials in the environment "
                 "(AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the machine's role), and what "
                 "they may do"
@@ -241,7 +224,7 @@ class ObjectStore:
                 raise
             raise RemoteError(
                 f"{self.url}/{name}: {_reason(error)}; check the network and the settings of the "
-                "store, and run the same command again, what is complete is kept"
+                "store, and run the same command again; complete files are kept"
             ) from error
 
 
@@ -250,7 +233,7 @@ def _key(entry: FileEntry) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, by the few words of the library's error that are safe to repeat."""
+    """Return the reason, from the few words of the library's error that are safe to repeat."""
     first = str(error).partition("\n")[0]
     text = first.partition(" - ")[2] or first  # before it are address and settings
     status = re.search(r"status(?: code)?\W{0,4}([45]\d\d)\b", text, re.IGNORECASE)

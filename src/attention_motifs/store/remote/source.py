@@ -1,4 +1,4 @@
-"""What a place of atlases on a network must be able to do, and how its URL is written."""
+"""The interface of a remote place of atlases, and the form of its URL."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ SCHEMES = ("s3", "gs", "az", "abfs", "abfss", "http", "https", "file", "hf")
 
 @dataclass(frozen=True)
 class Head:
-    """The state of an atlas at one moment; all else follows from it."""
+    """The state of a remote atlas at one moment."""
 
     raw: bytes
-    """What was read: equal bytes, equal atlas."""
+    """Bytes that were read: equal bytes, equal atlas."""
     manifest: Mapping[str, Any]
-    """`atlas.json` as it is in a folder."""
+    """`atlas.json` as a folder holds it."""
     listing: Mapping[str, FileEntry]
     """Every other file."""
     version: str | None
-    """By which the place tells whether somebody wrote since."""
+    """Version by which the place knows whether somebody wrote since."""
 
 
 class Source(Protocol):
@@ -38,30 +38,32 @@ class Source(Protocol):
     writable: bool
 
     def head(self) -> Head | None:
-        """Read the state; None if there is no atlas."""
+        """Return the state; None if there is no atlas."""
         ...
 
     def read(self, name: str, entry: FileEntry, target: Path) -> None:
-        """Write the bytes of a file to `target`, whatever they are."""
+        """Write the bytes of a file to `target`, unverified."""
         ...
 
     def store(self, entry: FileEntry, path: Path) -> None:
-        """Keep the bytes of a file under their digest; nobody sees them yet."""
+        """Upload the bytes of a file under their digest; no reader sees them yet."""
         ...
 
     def commit(self, raw: bytes, version: str | None) -> str | None:
-        """Let a state take the place of the one of `version`; return its own version."""
+        """Replace the state recorded for `version`; return the new version."""
         ...
 
 
 def is_url(path: object) -> bool:
-    """Whether a place is named by a URL.
+    """Whether the name of an atlas is a URL.
 
     Raises:
-        InputError: if it was one before it was made a `Path`, which joins the two slashes.
+        InputError: if it is a URL that was made a `Path`, which joins the two slashes.
     """
     if isinstance(path, Path) and _COLLAPSED.match(str(path)):
-        raise InputError(f"{path}: give a URL as a text; a Path takes it for a folder")
+        raise InputError(
+            f"{path}: a URL was given as a Path, which names a folder; give the URL as a str"
+        )
     return isinstance(path, str) and _URL.match(path) is not None
 
 
@@ -69,11 +71,11 @@ def checked(url: str) -> str:
     """Return the URL without a slash at its end.
 
     Raises:
-        InputError: if it is not one that we read, or holds a password: URLs are printed.
+        InputError: if it is of another scheme, or may hold a password: URLs are printed.
     """
     scheme, _, rest = url.partition("://")
     if scheme not in SCHEMES:
-        raise InputError(f"{url[:100]!r}: not a URL of a kind that is read: {', '.join(SCHEMES)}")
+        raise InputError(f"{url[:100]!r}: not a URL of a known scheme: {', '.join(SCHEMES)}")
     place = rest.partition("/")[0]
     hub_revision = scheme == "hf" and "@" not in place
     if "?" in rest or "#" in rest or "%" in rest or ("@" in rest and not hub_revision):

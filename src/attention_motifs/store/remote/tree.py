@@ -1,25 +1,22 @@
-"""Copies of a remote atlas on this machine, whose files come when they are first read.
+"""Copies of a remote atlas on this machine, whose files are fetched when they are first read.
 
-    <cache>/remote/<URL>/objects/<sha256>   bytes of files, verified when they came
-    <cache>/remote/<URL>/<state>/           for readers: the atlas as it was at one moment
+    <cache>/remote/<URL>/objects/<sha256>   bytes of files, verified when they were fetched
+    <cache>/remote/<URL>/<state>/           for readers: the atlas at one moment
     <cache>/remote/<URL>/work/              for the one writer on this machine
 
-Files in the folders are links to the objects. What is written goes into `work` and from there to
-the remote place: files first, under their digests, and `atlas.json`, which lists them, last.
+Files in the folders are links to the objects. A run writes into `work`; from there new files are
+sent under their digests, and `atlas.json`, which lists them, last.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import threading
-import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from attention_motifs.errors import AtlasError, RemoteError
 from attention_motifs.progress import Report, silent
@@ -33,30 +30,31 @@ from attention_motifs.store.inventory import (
     entries_to_json,
     entry_of,
 )
-from attention_motifs.store.remote.lazy_path import LazyPath
 from attention_motifs.store.remote.source import Head, Source
+from attention_motifs.store.retry import persistently
 
 STATE = ".remote.json"
-"""In `work`: what the remote place held when it was last read or written."""
+"""In `work`: `atlas.json` as the remote place held it last, and the files deleted since."""
 
 LARGE = 16 << 20
-"""Bytes from which the coming of one file is shown as progress."""
+"""Bytes from which the download of one file is shown as progress."""
 
 FOR_WORKERS = ("prompts.parquet", "heads.parquet")
-"""Read by other processes of a run (docs/scale.md), which see the folder only."""
+"""Files that other processes of a run read (docs/scale.md); they see the folder alone."""
 
 WORKERS = 4
 """Files uploaded at once."""
 
-PAUSES = (0.5, 2.0)
-"""Seconds before a file that came damaged is asked for again."""
+
+class _OtherBytesError(RemoteError):
+    """The bytes of a file are not those that `atlas.json` lists."""
 
 
 class Tree:
-    """One folder with files of a remote atlas."""
+    """One folder with files of a remote atlas; the `Origin` of its paths."""
 
     def __init__(self, source: Source, folder: Path, head: Head | None, report: Report) -> None:
-        """Take a folder as it is; `open_tree` and `WorkTree` make one."""
+        """Use `open_tree`, or `WorkTree` for writing."""
         self.url = source.url
         self.source = source
         self.folder = folder
@@ -69,29 +67,23 @@ class Tree:
         """All files but `atlas.json`."""
         return self._listing
 
-    @property
-    def path(self) -> LazyPath:
-        """The folder, through which files come."""
-        return LazyPath.of(self.folder, self)
-
     def forget(self, name: str) -> None:
         """Refuse: others read this folder."""
         raise AtlasError(f"{self.url}: was opened for reading; {name} cannot be deleted in it")
 
     def fetch(self, name: str) -> None:
-        """Let a file come, verify it, and link it into the folder.
+        """Download a file, verify it, and link it into the folder.
 
         Raises:
-            RemoteError: if it cannot be had, or differs from its digest three times.
+            RemoteError: if it cannot be fetched, or differs from its digest three times.
             ResourceError: if the disk of the cache is full.
         """
         entry = self._listing[name]
-        target = self.folder / name
         with self._lock:
             stored = self._object(entry)
             if not stored.is_file():
                 self._download(name, entry, stored)
-            _link(stored, target)
+            _link(stored, self.folder / name)
 
     def _object(self, entry: FileEntry) -> Path:
         return self.folder.parent / "objects" / entry.sha256
@@ -99,21 +91,20 @@ class Tree:
     def _download(self, name: str, entry: FileEntry, stored: Path) -> None:
         shown = self.report if entry.size >= LARGE else silent
         with shown(f"fetch {name}", 1), files.atomic(stored) as temporary:
-            for pause in (*PAUSES, None):
+
+            def read() -> None:
                 self.source.read(name, entry, temporary)
-                differs = difference(temporary, entry)
-                if differs is None:
-                    return
-                if pause is None:
-                    raise RemoteError(
+                if differs := difference(temporary, entry):
+                    raise _OtherBytesError(
                         f"{self.url}/{name}: is not what atlas.json lists, three times over "
                         f"({differs}); run the command that makes it again, with --force"
                     )
-                time.sleep(pause)
+
+            persistently(read, lambda error: isinstance(error, _OtherBytesError))
 
 
 def _link(stored: Path, target: Path) -> None:
-    """Give an object its name in a folder; copied where the disk has no links."""
+    """Link an object into a folder; copy it where the disk has no links."""
     with files.writable_folder(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -126,12 +117,12 @@ def _link(stored: Path, target: Path) -> None:
 
 
 def folder_of_url(url: str) -> Path:
-    """Where the copies of one remote atlas are kept."""
+    """Return the folder of the copies of one remote atlas."""
     return cache_folder().resolve() / "remote" / files.digest(url)
 
 
 def open_tree(source: Source, report: Report) -> Tree | None:
-    """Return the atlas as it is now, for reading; None if there is none.
+    """Return the present state of an atlas, for reading; None if there is no atlas.
 
     Raises:
         RemoteError: if the place refuses or cannot be reached.
@@ -149,18 +140,15 @@ class WorkTree(Tree):
     """The copy that a run writes to, under the lock of its folder."""
 
     def __init__(self, source: Source, report: Report) -> None:
-        """Only name the folder; `begin` looks at what is there."""
+        """Name the folder; `begin` reads it."""
         super().__init__(source, folder_of_url(source.url) / "work", None, report)
         self._raw: str | None = None
         self._version: str | None = None
-        self._stamps: dict[str, tuple[list[int], FileEntry]] = {}
         self._deleted: set[str] = set()
 
     @property
     def listing(self) -> Mapping[str, FileEntry]:
         """All files but `atlas.json`, less those deleted here."""
-        if not self._deleted:
-            return self._listing
         return {n: e for n, e in self._listing.items() if n not in self._deleted}
 
     def forget(self, name: str) -> None:
@@ -169,15 +157,15 @@ class WorkTree(Tree):
         self._save()
 
     def begin(self) -> None:
-        """Take what was left by an earlier run, unless somebody wrote to the place since."""
+        """Take up the work of an earlier run, unless somebody wrote to the place since."""
         head = self.source.head()
         raw = None if head is None else head.raw.decode("utf-8", "replace")
-        self._load()
-        if raw != self._raw:
-            if self._unsent():
+        known = self._load()
+        if not known or raw != self._raw:
+            if known and self._unsent():
                 warnings.warn(
-                    f"{self.url}: was changed elsewhere; what an earlier run on this machine left "
-                    "unfinished is dropped",
+                    f"{self.url}: was changed elsewhere; unfinished work of an earlier run on this "
+                    "machine is dropped",
                     stacklevel=2,
                 )
             self._clear()
@@ -191,7 +179,7 @@ class WorkTree(Tree):
         self._save()
 
     def push(self) -> None:
-        """Send what is new, and then the state that lists it; nothing if nothing changed.
+        """Send new files, and then the state that lists them; nothing if nothing changed.
 
         Raises:
             RemoteError: if somebody else wrote meanwhile, or the place cannot be written.
@@ -206,37 +194,47 @@ class WorkTree(Tree):
         text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
         if text == self._raw:
             return
-        there = {entry.sha256 for entry in self._listing.values()}
-        unsent = {e.sha256: (n, e) for n, e in changed.items() if e.sha256 not in there}
+        remote = {entry.sha256 for entry in self._listing.values()}
+        unsent = {e.sha256: (n, e) for n, e in changed.items() if e.sha256 not in remote}
         if unsent:
             with (
                 self.report(f"upload to {self.url}", len(unsent)) as advance,
                 ThreadPoolExecutor(WORKERS) as pool,
             ):
-                for _ in pool.map(lambda item: self._send(*item), unsent.values()):
+                for _ in pool.map(lambda item: self.source.store(item[1], self.folder / item[0]),
+                                  unsent.values()):  # fmt: skip
                     advance(1)
+        for name, entry in changed.items():
+            self._keep(self.folder / name, self._object(entry))
         self._version = self.source.commit(text.encode("utf-8"), self._version)
         self._raw, self._listing, self._deleted = text, listing, set()
         self._save()
 
-    def _send(self, name: str, entry: FileEntry) -> None:
-        self.source.store(entry, self.folder / name)
-        stored = self._object(entry)
-        if not stored.exists():  # readers on this machine then have it already
-            _link(self.folder / name, stored)
+    @staticmethod
+    def _keep(path: Path, stored: Path) -> None:
+        """Make a file and its object one: readers have it, and it is known to be unchanged."""
+        if stored.exists():
+            path.unlink()
+            _link(stored, path)
+        else:
+            _link(path, stored)
 
     def _unsent(self) -> dict[str, FileEntry]:
-        """Files here that are not what the place lists; only new ones are read for it."""
+        """Return the files here that differ from those the place lists.
+
+        A link to the listed object is unchanged; any other file is read.
+        """
         changed = {}
         for name, path in atlas_files(self.folder).items():
+            listed = self.listing.get(name)
             if name == "atlas.json":
                 continue
-            told = path.stat()
-            stamp = [told.st_size, told.st_mtime_ns, told.st_ino]
-            known = self._stamps.get(name)
-            entry = known[1] if known and known[0] == stamp else entry_of(path)
-            self._stamps[name] = (stamp, entry)
-            if self._listing.get(name) != entry or name in self._deleted:
+            if listed is not None:
+                stored = self._object(listed)
+                if stored.exists() and path.samefile(stored):
+                    continue
+            entry = entry_of(path)
+            if entry != listed:
                 changed[name] = entry
         return changed
 
@@ -244,42 +242,19 @@ class WorkTree(Tree):
         for path in self.folder.iterdir():
             if path.name not in (".lock", STATE):
                 files.remove(path)
-        self._stamps, self._deleted = {}, set()
+        self._deleted = set()
 
-    def _load(self) -> None:
-        """Read the notes of earlier runs; without them, or damaged, nothing here is trusted."""
+    def _load(self) -> bool:
+        """Read the state that an earlier run saved; False if there is none that can be read."""
         path = self.folder / STATE
         try:
-            value: dict[str, Any] = files.read_json(path, "")
-            self._raw = value["raw"]
-            listed = entries_from_json(value["listing"], str(path))
-            entries = entries_from_json({n: e for n, (_, e) in value["stamps"].items()}, str(path))
-            self._stamps = {n: (value["stamps"][n][0], e) for n, e in entries.items()}
-            self._listing, self._deleted = listed, set(value["deleted"])
-        except (AtlasError, KeyError, TypeError, ValueError, AttributeError):
-            self._clear()
-            self._raw = None
+            value = files.read_json(path)
+            self._raw, self._deleted = value["raw"], set(value["deleted"])
+            listed = {} if self._raw is None else json.loads(self._raw)["files"]
+            self._listing = entries_from_json(listed, str(path))
+        except (AtlasError, KeyError, TypeError, ValueError):
+            return False
+        return True
 
     def _save(self) -> None:
-        stamps = {n: (stamp, entry) for n, (stamp, entry) in self._stamps.items()}
-        files.write_json(
-            self.folder / STATE,
-            {
-                "url": self.url,
-                "raw": self._raw,
-                "listing": entries_to_json(self._listing),
-                "deleted": sorted(self._deleted),
-                "stamps": {
-                    n: (stamp, entries_to_json({n: entry})[n])
-                    for n, (stamp, entry) in stamps.items()
-                },
-            },
-        )
-
-
-@contextlib.contextmanager
-def writing(tree: WorkTree) -> Iterator[None]:
-    """Work in the copy; what a block that ends well has written is sent."""
-    tree.begin()
-    yield
-    tree.push()
+        files.write_json(self.folder / STATE, {"raw": self._raw, "deleted": sorted(self._deleted)})
