@@ -124,7 +124,7 @@ def versions(atlas: Atlas) -> dict[str, object]:
         "packages": {name: version(name) for name in PACKAGES},
         "prompts_sha256": atlas.manifest.prompts["sha256"],
         "weights_sha256": {
-            name: info["weights_sha256"] for name, info in atlas.manifest.models.items()
+            name: info.weights_sha256 for name, info in atlas.manifest.models.items()
         },
     }
 

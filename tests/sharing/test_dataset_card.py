@@ -10,7 +10,7 @@ from markdown_it import MarkdownIt
 
 from attention_motifs.sharing.dataset_card import dataset_card, escaped, table
 from attention_motifs.store.inventory import FileEntry
-from attention_motifs.store.manifest import Manifest
+from attention_motifs.store.manifest import Manifest, ModelRecord
 from attention_motifs.store.settings import Configuration
 
 HOSTILE = (
@@ -23,8 +23,9 @@ def markdown() -> MarkdownIt:
 
 
 def card(text: str) -> str:
-    info = {"n_layers": 2, "n_heads": 3, "licence": text, "location": text, "dtype": text,
-            "bos": True, "weights_sha256": text}  # fmt: skip
+    info = ModelRecord(
+        text, "hub", 2, 3, weights_sha256=text, licence=text, location=text, dtype=text, bos=True
+    )
     configuration = Configuration(models=(text,), prompts=text)
     manifest = Manifest(
         configuration, text, {"n": 2, "sha256": ""}, {text: info, "gpt2": info},

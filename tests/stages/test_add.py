@@ -71,8 +71,8 @@ def test_patterns_are_placed_by_the_saved_embedding(grown: Atlas, built: Atlas) 
     rows = np.concatenate([p.select(names).to_numpy() for p in grown.feature_parts("c")])
     wanted = embedding.transform(rows).reshape(20, NEW, -1)
     assert np.allclose(grown.embedded(["c"]), wanted, rtol=1e-5, atol=1e-5)
-    assert grown.manifest.models["c"]["added"]
-    assert not grown.manifest.models["a"]["added"]
+    assert grown.manifest.models["c"].added
+    assert not grown.manifest.models["a"].added
 
 
 def test_new_heads_are_found_and_can_be_asked_about(grown: Atlas) -> None:

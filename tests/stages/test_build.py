@@ -84,8 +84,8 @@ def test_the_manifest_says_what_was_asked_and_what_was_found(built: Atlas, tiny:
     assert list(manifest.models) == ["a", "b"]
     for name, (n_layers, n_heads) in SIZES.items():
         info = manifest.models[name]
-        assert (info["n_layers"], info["n_heads"], info["added"]) == (n_layers, n_heads, False)
-        assert len(info["weights_sha256"]) == 64
+        assert (info.n_layers, info.n_heads, info.added) == (n_layers, n_heads, False)
+        assert len(info.weights_sha256) == 64
     assert manifest.imputed == {"a": {}, "b": {}}
     assert set(manifest.stages) == {
         "extract:a", "extract:b", "embed", "place:a", "place:b", "distances:mean",

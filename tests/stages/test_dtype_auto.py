@@ -56,7 +56,7 @@ def features(atlas: Atlas, model: str) -> dict[str, bytes]:
 
 
 def test_the_atlas_tells_what_each_model_ran_in(by_auto: Atlas) -> None:
-    assert {m: info["dtype"] for m, info in by_auto.manifest.models.items()} == RUN_IN
+    assert {m: info.dtype for m, info in by_auto.manifest.models.items()} == RUN_IN
     assert by_auto.manifest.configuration.dtype == "auto"
     assert check_atlas(by_auto) == []
 
@@ -108,7 +108,7 @@ def test_an_added_model_is_placed_in_its_own_dtype(
 ) -> None:
     made(tmp_path / "atlas", tiny, [stored["full"]], "auto")
     grown = add(tmp_path / "atlas", stored["brain"], device="cpu")
-    assert grown.manifest.models["brain"]["dtype"] == "bfloat16"
+    assert grown.manifest.models["brain"].dtype == "bfloat16"
     assert features(grown, "brain") == features(by_auto, "brain")
 
 

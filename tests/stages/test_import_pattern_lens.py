@@ -27,7 +27,7 @@ def folder(tiny: Tiny, built: Atlas, tmp_path_factory: pytest.TempPathFactory) -
         model = root / name
         info = built.manifest.models[name]
         (model / "prompts").mkdir(parents=True)
-        sizes = {"n_layers": info["n_layers"], "n_heads": info["n_heads"]}
+        sizes = {"n_layers": info.n_layers, "n_heads": info.n_heads}
         (model / "model_cfg.json").write_text(json.dumps(sizes))
         lines = [json.dumps({"text": p.text, "hash": p.prompt_id}) for p in prompts]
         (model / "prompts.jsonl").write_text("\n".join(lines) + "\n")

@@ -198,7 +198,7 @@ def test_the_configuration_runs_as_it_is(repositories: dict[str, Path], tmp_path
     assert len(atlas.prompts) == 16
     assert atlas.embedding().n_components == 16
     assert atlas.metrics() == ["mean"]
-    assert {name for name, info in atlas.manifest.models.items() if info["bos"]} == set(TABLE_1)
+    assert {name for name, info in atlas.manifest.models.items() if info.bos} == set(TABLE_1)
     captions = json.loads((out / "captions.json").read_text())
     assert "gpt2-small:L4:H11 (the head of the paper)" in captions["figure-06-look-alikes"]
     assert "previous token (" in captions["figure-06-look-alikes"]  # with the papers that say so

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -130,7 +131,7 @@ def test_models_that_cannot_be_scored_are_named(
     make_tiny_model(tmp_path / "a", seed=9)
     with pytest.raises(InputError, match="has other weights than those"):
         score(copy, models=[f"a={tmp_path / 'a'}"])
-    models = {m: {**info, "kind": "pattern-lens"} for m, info in copy.manifest.models.items()}
+    models = {m: replace(info, kind="pattern-lens") for m, info in copy.manifest.models.items()}
     copy.update(models=models)
     with pytest.raises(InputError, match="its patterns were imported, there is no model to score"):
         score(copy)
