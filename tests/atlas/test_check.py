@@ -117,7 +117,7 @@ def test_distances_that_are_none_are_named(
     files.write_array(atlas.file("distances", metric="mean").path, change(matrix))
     finding = only_finding(atlas)
     assert told in finding
-    assert f"`motifs distances --metric mean --force --atlas {atlas.path}`" in finding
+    assert f"`motifs distances --atlas {atlas.path} --metric mean --force`" in finding
 
 
 @pytest.mark.parametrize(

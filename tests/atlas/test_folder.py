@@ -203,7 +203,7 @@ def test_a_table_without_a_column_is_damaged(copy: Atlas) -> None:
 
 def test_distances_of_another_number_of_heads_are_refused(copy: Atlas) -> None:
     np.save(copy.file("distances", metric="mean").path, np.zeros((3, 3), np.float32))
-    with pytest.raises(AtlasError, match=r"shape \(3, 3\) for 13 heads.*--force ") as caught:
+    with pytest.raises(AtlasError, match=r"shape \(3, 3\) for 13 heads.*--force`") as caught:
         copy.distances("mean")
     mend(copy, one_line(caught))
     assert check_atlas(copy) == []

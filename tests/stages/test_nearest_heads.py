@@ -253,7 +253,7 @@ def test_a_run_that_was_stopped_goes_on_and_ends_with_the_same_files(
     monkeypatch.setattr(stage, "write_part", stopping)
     with pytest.raises(KeyboardInterrupt):
         distances(atlas, "mean", dense_limit=LIMIT)
-    with pytest.raises(AtlasError, match=r"part-00002.safetensors: not there; run `motifs dist"):
+    with pytest.raises(AtlasError, match=r"part-00002.safetensors: not found; run `motifs dist"):
         atlas.neighbours("mean")
     kept = {path: path.stat().st_ino for path in written}
     monkeypatch.setattr(stage, "write_part", write)

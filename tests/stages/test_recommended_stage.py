@@ -138,7 +138,7 @@ def test_a_metric_without_its_features_names_the_command(
     old_copy: Atlas, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = str(old_copy.path)
-    words = f"`motifs extract --features extended --atlas {folder}`, then `motifs embed"
+    words = f"`motifs extract --atlas {folder} --features extended`, then `motifs embed"
     for ask in (
         lambda: near(old_copy, "a:L0:H0", metric="recommended"),
         lambda: distances(old_copy, "recommended"),

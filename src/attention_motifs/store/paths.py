@@ -437,7 +437,8 @@ class AtlasPaths:
 
     def command(self, words: str) -> str:
         """Return a command for this atlas that works when it is pasted into a shell."""
-        return f"`motifs {words} {self.option}`"
+        start, options, rest = words.partition(" --")
+        return f"`motifs {start} {self.option}{options}{rest}`"
 
     def rebuild(self, artefact: str, **parts: Any) -> str:
         """Return words that say how to make a file of an atlas again.
