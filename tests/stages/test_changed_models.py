@@ -71,7 +71,7 @@ def test_other_weights_under_a_known_name_are_refused(atlas: Atlas, tiny: Tiny) 
             message = str(caught.value)
             assert "\n" not in message
             assert "its weights changed" in message
-            assert f"`motifs add {tiny.model(name)} --replace --atlas {atlas.path}`" in message
+            assert f"`motifs add {tiny.model(name)} --atlas {atlas.path} --replace`" in message
             assert f"`motifs remove {name} --atlas {atlas.path}`" in message
     assert contents(atlas.path) == before
 
