@@ -93,7 +93,7 @@ def _check_own_classes(atlas: Atlas) -> Iterator[str]:
     from attention_motifs.literature import load_known_heads
 
     try:
-        load_known_heads(atlas.paths.paths.own_classes)
+        load_known_heads(atlas.paths.own_classes)
     except InputError as error:
         yield f"{error} (or run {atlas.paths.command('classes --forget')})"
 

@@ -223,7 +223,7 @@ def classes(
         _keep_classes(name, file, atlas, save=save, forget=forget)
         return
     if file is None and atlas is not None:
-        file = Atlas.open(o.find_atlas(atlas)).paths.paths.own_classes
+        file = Atlas.open(o.find_atlas(atlas)).paths.own_classes
     table = class_table(file)
     if name is None:
         if json:

@@ -40,7 +40,7 @@ def head_groups(atlas: Atlas) -> HeadGroups:
         AtlasError: if the heads table is missing or damaged.
         InputError: if the atlas's file of own classes is malformed.
     """
-    own = atlas.paths.paths.own_classes
+    own = atlas.paths.own_classes
     known, colours = load_known_heads(own).classes, {**group_colours(own), **COMPUTED_COLOURS}
     heads = atlas.heads
     measured = [name for name in CLASS_THRESHOLDS if name in heads.columns]

@@ -253,7 +253,7 @@ def look_alike_table(atlas: Atlas, heads: Sequence[str]) -> pl.DataFrame:
 
     rows = [atlas.head_index(head) for head in heads]
     matrix, labels = atlas.distances("mean"), head_groups(atlas).labels
-    known = pl.concat([known_heads(model, atlas.paths.paths.own_classes) for model in atlas.models])
+    known = pl.concat([known_heads(model, atlas.paths.own_classes) for model in atlas.models])
     said = [known.filter(pl.col("head") == head) for head in heads]
     return pl.DataFrame(
         {

@@ -190,7 +190,7 @@ def _tags(atlas: Atlas, model: str, head: str) -> list[dict[str, str]]:
     columns = ("class", "paper", "url", "evidence", "note", "conflict")
     return [
         {name: one[name] for name in columns}
-        for one in known_heads(model, atlas.paths.paths.own_classes).iter_rows(named=True)
+        for one in known_heads(model, atlas.paths.own_classes).iter_rows(named=True)
         if one["head"] == head
     ]
 

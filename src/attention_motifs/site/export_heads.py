@@ -136,7 +136,7 @@ def tags(atlas: Atlas) -> list[ClassTag]:
     import polars as pl
 
     rows = {head: i for i, head in enumerate(atlas.heads["head"].to_list())}
-    said = pl.concat([known_heads(model, atlas.paths.paths.own_classes) for model in atlas.models])
+    said = pl.concat([known_heads(model, atlas.paths.own_classes) for model in atlas.models])
     return [
         ClassTag(
             row=rows[one["head"]],
@@ -154,7 +154,7 @@ def tags(atlas: Atlas) -> list[ClassTag]:
 
 def classes(atlas: Atlas, tagged: list[ClassTag]) -> list[HeadClass]:
     """All classes of the literature and of the atlas's own file, and those by behaviour scores."""
-    literature, colours = load_known_heads(atlas.paths.paths.own_classes), groups(atlas)
+    literature, colours = load_known_heads(atlas.paths.own_classes), groups(atlas)
     here = {literature.model_name(model) for model in atlas.models}
     made = []
     for one in literature.classes.values():
@@ -193,7 +193,7 @@ def classes(atlas: Atlas, tagged: list[ClassTag]) -> list[HeadClass]:
 
 def groups(atlas: Atlas) -> dict[str, str]:
     """Colour of each class group: the literature's, own ones, those of computed classes alone."""
-    return {**group_colours(atlas.paths.paths.own_classes), **COMPUTED_COLOURS}
+    return {**group_colours(atlas.paths.own_classes), **COMPUTED_COLOURS}
 
 
 def heads_table(

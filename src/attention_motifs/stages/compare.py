@@ -338,7 +338,7 @@ def _groups(atlas: Atlas) -> list[HeadClass]:
     from attention_motifs.evaluation import HeadClass
     from attention_motifs.literature.records import load_known_heads
 
-    known = load_known_heads(atlas.paths.paths.own_classes).classes
+    known = load_known_heads(atlas.paths.own_classes).classes
     listed: list[list[str]] = atlas.heads["classes"].to_list()
     there = {name for of_head in listed for name in of_head if name in known}
     found = []

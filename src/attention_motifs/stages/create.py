@@ -234,7 +234,7 @@ def forget_classes(atlas: Atlas) -> bool:
     Returns:
         Whether there were any.
     """
-    existed = atlas.paths.paths.own_classes is not None
+    existed = atlas.paths.own_classes is not None
     files.remove(atlas.file("classes"))
     write_heads(atlas)
     return existed

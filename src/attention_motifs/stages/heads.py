@@ -19,7 +19,7 @@ def write_heads(atlas: Atlas) -> None:
     from attention_motifs.literature import classes_of
 
     tables = []
-    classes_file = atlas.paths.paths.own_classes
+    classes_file = atlas.paths.own_classes
     for model, info in atlas.manifest.models.items():
         heads = heads_of(model, info.n_layers, info.n_heads)
         last = max(info.n_layers - 1, 1)
