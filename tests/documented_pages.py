@@ -24,6 +24,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 DOCS = Path(__file__).parents[1] / "docs"
+HOME = "/home/me"
+"""Stands for the folder in which a page is run."""
 TOLERANCE = 0.02
 """Of numbers, relative; besides, one unit of the last digit that is shown."""
 
@@ -99,7 +101,7 @@ def run_steps(steps: list[Step], folder: Path, timeout: float = 1200) -> list[st
         check=False,
         timeout=timeout,
     )
-    printed = done.stdout.split(_MARK)[1:]
+    printed = done.stdout.replace(str(folder.resolve()), HOME).split(_MARK)[1:]
     last = steps[max(len(printed), 1) - 1]
     where = f"{last.page}, line {last.line}"
     assert done.returncode == 0, f"{where}:\n{done.stderr[-4000:]}"
