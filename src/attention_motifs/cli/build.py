@@ -72,7 +72,10 @@ def check_folder(folder: str | Path, *, force: bool = False) -> None:
     Raises:
         InputError: if the folder exists, holds files, and holds no atlas.
     """
-    if force or isinstance(folder, str) or not folder.is_dir():
+    if isinstance(folder, str):
+        return
+    o.check_writable(folder)
+    if force or not folder.is_dir():
         return
     # An atlas that was interrupted when it was new has its prompts alone.
     names = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))

@@ -11,7 +11,7 @@ import typer
 from attention_motifs.cli.console import report
 from attention_motifs.cli.setting_options import complete_model as complete_model
 from attention_motifs.cli.setting_options import setting_option
-from attention_motifs.errors import MotifsError
+from attention_motifs.errors import InputError, MotifsError
 from attention_motifs.head import HeadId
 from attention_motifs.store.remote import is_url, show_progress
 from attention_motifs.store.settings import MAX_SEED
@@ -193,8 +193,25 @@ def out_option(default: str) -> Any:
         default: folder used without it, in words.
     """
     return typer.Option(
-        "--out", metavar="DIR", help="Folder to write to.", show_default=default or False
+        "--out",
+        metavar="DIR",
+        help="Folder to write to.",
+        show_default=default or False,
+        callback=check_writable,
     )
+
+
+def check_writable(path: Path | None) -> Path | None:
+    """Refuse a path to write to whose name is not UTF-8, which writers of Parquet cannot take.
+
+    Raises:
+        InputError: if it is not UTF-8.
+    """
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(f"{path}: the name is not UTF-8; choose another name") from error
+    return path
 
 
 def choose_executor(
