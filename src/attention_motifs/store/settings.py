@@ -236,7 +236,8 @@ class Setting:
     @property
     def value_type(self) -> Any:
         """Type without constraints: `int | None`."""
-        return get_args(self.type)[0] if get_origin(self.type) is Annotated else self.type
+        (base,) = _alternatives(self.type)
+        return base | None if self.default is None else base
 
     @property
     def least(self) -> int | None:
