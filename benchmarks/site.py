@@ -1,10 +1,9 @@
-"""Bytes and time until a page shows something: the explorer beside a plain page of CSV and plotly.
+"""Bytes and time until a page of the explorer shows its content, compared with CSV and plotly.
 
-Both are served by `motifs serve`'s own server (gzip for text) and opened in headless Chromium with
-a cold cache, one after the other, several times. The time runs from the navigation to the first
-screenshot in which the plot, or a pattern, is drawn; screenshots are taken one after the other, of
-both pages alike. The points are the atlas's own, repeated with a little noise up
-to 130,000, the same in both pages: plotly's get a CSV of head, prompt and three components.
+Both pages are served with gzip and opened in headless Chromium with an empty cache, in turn,
+several times. The time runs from the navigation to the first screenshot that shows the plot or a
+pattern. Both pages show the same points: those of the atlas, repeated with a little noise up to
+130,000. The plotly page gets a CSV of head, prompt and three components.
 
 Needs Chromium, the Playwright package, npm (for plotly.js) and an atlas:
 
@@ -49,7 +48,7 @@ LARGEST = """(selector) => {
 }"""
 
 COLOURED = 300
-"""Coloured pixels within the plot from which it counts as drawn."""
+"""Number of coloured pixels in a drawn plot."""
 
 PLAIN_PAGE = """<!doctype html><meta charset="utf-8"><title>points</title>
 <div id="plot" style="width:1200px;height:760px"></div>
@@ -69,36 +68,36 @@ fetch("points.csv").then((answer) => answer.text()).then((text) => {
 
 @dataclass(frozen=True)
 class Measured:
-    """One opening of a page."""
+    """One measurement of opening a page."""
 
     seconds: float | None
-    """From the navigation to the first frame that shows something; None if none did."""
+    """Seconds from the navigation to the first frame with content; None if there was none."""
     bytes: int
-    """Over the wire until then and until the network was still, headers included."""
+    """Bytes received until the network was idle, headers included."""
     before_patterns: int
-    """Of these, all but the files of patterns."""
+    """Bytes without the files of patterns."""
 
 
-def many_points(site: Path, target: Path, wanted: int) -> int:
-    """Copy a site and repeat its prompts until it has `wanted` points or more."""
+def many_points(site: Path, target: Path, least: int) -> int:
+    """Copy a site and repeat its prompts until it has `least` points or more."""
     shutil.copytree(site, target)
     data = target / "data"
     manifest = json.loads((data / "manifest.json").read_text("utf-8"))
     points, n_heads = manifest["points"], manifest["n_heads"]
-    own = points["n_prompts"]
-    n_prompts = -(-wanted // n_heads)
-    chosen = np.arange(n_prompts) % own
+    n_stored = points["n_prompts"]
+    n_prompts = -(-least // n_heads)
+    chosen = np.arange(n_prompts) % n_stored
     rng = np.random.default_rng(0)
     files = [(name, "float16") for name in points["components"]]
     files += [(feature["file"], feature["dtype"]) for feature in points["features"]]
     for name, dtype in files:
         values = np.frombuffer(_unpacked(data / name), np.dtype(dtype).newbyteorder("<"))
-        values = values.reshape(own, n_heads)[chosen].astype(np.float64)
-        values[own:] += 0.02 * values.std() * rng.standard_normal(values[own:].shape)
+        values = values.reshape(n_stored, n_heads)[chosen].astype(np.float64)
+        values[n_stored:] += 0.02 * values.std() * rng.standard_normal(values[n_stored:].shape)
         (data / name).write_bytes(values.astype(np.dtype(dtype).newbyteorder("<")).tobytes())
     prompts = json.loads(_unpacked(data / manifest["prompts"]))
     repeated = [
-        {**prompts[i], "viewable": prompts[i]["viewable"] and place < own}
+        {**prompts[i], "viewable": prompts[i]["viewable"] and place < n_stored}
         for place, i in enumerate(chosen.tolist())
     ]
     packed = gzip.compress(json.dumps(repeated).encode("utf-8"), 6, mtime=0)
@@ -116,7 +115,7 @@ def _unpacked(path: Path) -> bytes:
 
 
 def plain_page(site: Path, heads: list[str], target: Path) -> None:
-    """Write the page of CSV and plotly for the points of a site."""
+    """Write a page of CSV and plotly with the points of a site."""
     target.mkdir()
     data = site / "data"
     points = json.loads((data / "manifest.json").read_text("utf-8"))["points"]
@@ -141,7 +140,7 @@ def plain_page(site: Path, heads: list[str], target: Path) -> None:
 
 @contextmanager
 def served(folder: Path, ours: bool) -> Iterator[str]:
-    """Serve the explorer as `motifs serve` does, the plain page by starlette with gzip."""
+    """Serve the explorer with the server of `motifs serve`, or the plain page with starlette."""
     import uvicorn
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
@@ -174,14 +173,14 @@ def served(folder: Path, ours: bool) -> Iterator[str]:
 def open_page(
     browser: Browser, address: str, box_of: str, longest: float, drawn: Callable[[Any], bool]
 ) -> Measured:
-    """Open a page with a cold cache and watch its frames until something is drawn.
+    """Open a page with an empty cache and take screenshots until its content is drawn.
 
     Args:
-        browser: headless.
-        address: of the page.
-        box_of: selector of the element within which something has to be drawn.
-        longest: seconds to wait.
-        drawn: whether an image (rows, columns, 3) of the element shows something.
+        browser: headless browser.
+        address: address of the page.
+        box_of: selector of the element with the content.
+        longest: most seconds to wait.
+        drawn: says whether an image (rows, columns, 3) of the element shows the content.
     """
     context = browser.new_context(viewport=WINDOW, color_scheme="light")
     page = context.new_page()
@@ -207,7 +206,7 @@ def open_page(
         if box is None:
             continue
         left, top, right, bottom = (max(0, round(x)) for x in box)
-        # A screenshot waits for what is being drawn, and so ends when that can be seen.
+        # A screenshot waits for pending drawings, so its end is the time of the frame.
         data = page.screenshot(timeout=1000 * longest)
         image = np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
         if drawn(image[top:bottom, left:right]):
@@ -219,7 +218,7 @@ def open_page(
 
 
 def coloured(image: Any) -> bool:
-    """Whether enough pixels have a colour, as points and patterns have and letters have not."""
+    """Return whether enough pixels are coloured; letters are grey."""
     if image.size == 0:
         return False
     height, width = image.shape[:2]
@@ -228,7 +227,7 @@ def coloured(image: Any) -> bool:
 
 
 def main() -> None:
-    """Measure, print ratios, write JSON."""
+    """Measure, print the ratios and write JSON."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -245,7 +244,7 @@ def main() -> None:
 
     atlas = Atlas.open(given.atlas)
     heads: list[str] = atlas.heads["head"].to_list()
-    found: dict[str, list[Measured]] = {}
+    measured: dict[str, list[Measured]] = {}
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         small, large, plain = (Path(folder) / name for name in ("small", "large", "plain"))
         if not export_site(atlas, small).has_pages:
@@ -262,15 +261,15 @@ def main() -> None:
         for _ in range(given.rounds):
             for name, (site, query, box, policy) in cases.items():
                 with served(site, policy) as address:
-                    one = open_page(browser, address + query, box, given.longest, coloured)
-                found.setdefault(name, []).append(one)
-                print(f"{name}: {one}", flush=True)
+                    opening = open_page(browser, address + query, box, given.longest, coloured)
+                measured.setdefault(name, []).append(opening)
+                print(f"{name}: {opening}", flush=True)
         browser.close()
-    report(found, n_points, given.out)
+    report(measured, n_points, given.out)
 
 
-def report(found: dict[str, list[Measured]], n_points: int, out: Path) -> None:
-    """Print medians and ratios, and write them."""
+def report(measured: dict[str, list[Measured]], n_points: int, out: Path) -> None:
+    """Print medians and ratios, and write all measurements."""
     medians = {
         name: {
             "seconds": statistics.median(
@@ -279,12 +278,12 @@ def report(found: dict[str, list[Measured]], n_points: int, out: Path) -> None:
             "kB": statistics.median(m.bytes for m in all_) / 1000,
             "kB before patterns": statistics.median(m.before_patterns for m in all_) / 1000,
         }
-        for name, all_ in found.items()
+        for name, all_ in measured.items()
     }
-    print(f"\n{n_points} points; medians of {len(next(iter(found.values())))} rounds")
-    for name, told in medians.items():
-        print(f"{name:24} {told['seconds']:8.2f} s {told['kB']:10.0f} kB "
-              f"{told['kB before patterns']:10.0f} kB before patterns")  # fmt: skip
+    print(f"\n{n_points} points; medians of {len(next(iter(measured.values())))} rounds")
+    for name, median in medians.items():
+        print(f"{name:24} {median['seconds']:8.2f} s {median['kB']:10.0f} kB "
+              f"{median['kB before patterns']:10.0f} kB before patterns")  # fmt: skip
     ours, theirs = medians["points, explorer"], medians["points, CSV and plotly"]
     ratios = {
         "smaller": theirs["kB"] / ours["kB"],
@@ -293,7 +292,7 @@ def report(found: dict[str, list[Measured]], n_points: int, out: Path) -> None:
     print(f"explorer: {ratios['smaller']:.1f} times smaller (bar 2), "
           f"{ratios['sooner']:.1f} times sooner (bar 3)")  # fmt: skip
     out.parent.mkdir(parents=True, exist_ok=True)
-    rounds = {name: [asdict(m) for m in all_] for name, all_ in found.items()}
+    rounds = {name: [asdict(m) for m in all_] for name, all_ in measured.items()}
     value = {"points": n_points, "medians": medians, "ratios": ratios, "rounds": rounds}
     out.write_text(json.dumps(value, indent=1, default=str) + "\n")
 

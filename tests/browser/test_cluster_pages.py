@@ -45,9 +45,9 @@ def test_a_cell_of_the_heatmap_tells_the_distance(visit: Visit, demo: Path) -> N
     canvas.focus()
     for key in ("0", "ArrowRight", "ArrowRight", "Shift+ArrowDown"):
         visit.page.keyboard.press(key)
-    said = visit.page.locator(".heatmap-status").inner_text()
-    found = re.fullmatch(r"(\S+) to (\S+): ([\d.e-]+)", said)
-    assert found, said
+    status = visit.page.locator(".heatmap-status").inner_text()
+    found = re.fullmatch(r"(\S+) to (\S+): ([\d.e-]+)", status)
+    assert found, status
     atlas = Atlas.open(demo)
     rows = {head: row for row, head in enumerate(atlas.heads["head"].to_list())}
     row, column = rows[found[1]], rows[found[2]]

@@ -170,7 +170,7 @@ def test_links_of_the_papers_site_are_understood(visit: Visit) -> None:
     ("link", "ours", "words"),
     [
         ("?models=a&heads-smollm2-135m-instruct=L18H6~L5H5", "page=compare", "2 heads on 1 prompt"),
-        # Prompts of the paper are not the demo's: that is told, with the way to others.
+        # Prompts of the paper are not the demo's: the page says so, with a link to others.
         ("?prompt=none&head=smollm2-135m-instruct.L18.H6", "page=pattern", HEAD),
         ("?classification_mode=true&current_classification=induction", "page=classes", "Classes"),
     ],

@@ -63,7 +63,7 @@ def on_screen(points: np.ndarray, box: dict[str, float], distance: float) -> np.
 
 
 def lonely(spots: np.ndarray, box: dict[str, float]) -> np.ndarray:
-    """Points that no other is near to, and no panel lies over."""
+    """Points that are not near another point or under a panel."""
     away = np.linalg.norm(spots[:, None] - spots[None], axis=2)
     np.fill_diagonal(away, np.inf)
     x, y = (spots - [box["x"], box["y"]]).T
@@ -86,7 +86,7 @@ def test_the_point_under_the_cursor_is_the_one_that_is_named(
 ) -> None:
     site = demo / "site"
     name, points = projection_of(site, n_components)
-    # From the front; 2-D fits 2.6 away, and depth is told by a distance of 2.2.
+    # From the front; 2-D fits 2.6 away, and depth shows at a distance of 2.2.
     distance = 2.6 if n_components == 2 else 2.2
     view = "" if n_components == 2 else "&view=0,0,0,0,0,0,1,2.2"
     box = opened(visit, f"?page=heads-3d&projection={name}{view}")
@@ -224,9 +224,9 @@ def test_without_webgl_the_page_says_so(browser: Browser, served: str) -> None:
     try:
         with visiting(bare, served) as visit:
             visit.open("?page=heads-3d")
-            told = visit.page.locator(".state-empty")
-            told.wait_for()
-            assert "WebGL 2" in told.inner_text()
+            empty = visit.page.locator(".state-empty")
+            empty.wait_for()
+            assert "WebGL 2" in empty.inner_text()
             assert visit.wrong == []
     finally:
         bare.close()

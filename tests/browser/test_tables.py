@@ -58,8 +58,8 @@ def test_the_matrix_of_features_is_walked_by_keys(visit: Visit) -> None:
     field.focus()
     visit.page.keyboard.press("ArrowDown")
     visit.page.keyboard.press("ArrowRight")
-    said = visit.page.locator(".grid-canvas-said")
-    expect(said).to_contain_text("diag.median · diag.median: 1")
+    status = visit.page.locator(".grid-canvas-status")
+    expect(status).to_contain_text("diag.median · diag.median: 1")
     visit.page.keyboard.press("Enter")
     expect(visit.page.locator("article h2")).to_have_text("diag.median")
     assert visit.wrong == []
@@ -73,14 +73,17 @@ def test_the_evaluation_holds_every_row_and_filters(
     if not stored.is_file():
         expect(visit.page.locator("main")).to_contain_text("motifs evaluate")
         return
-    told = json.loads(stored.read_text())
+    stored_rows = json.loads(stored.read_text())
     metric = visit.page.locator("main select").first.input_value()
     rows = saved_csv(visit, "main", tmp_path / "evaluation.csv")
-    assert len(rows) == len(told[metric]["rows"]) + len(told[metric]["too_few"])
+    assert len(rows) == len(stored_rows[metric]["rows"]) + len(stored_rows[metric]["too_few"])
     visit.open("?page=evaluation&statistics=MAP&layout=beside")
     shown = visit.page.locator(".evaluation-table tbody tr")
     named = {
-        (r["model"], r["name"]) for m in told.values() for r in m["rows"] if r["statistic"] == "MAP"
+        (r["model"], r["name"])
+        for m in stored_rows.values()
+        for r in m["rows"]
+        if r["statistic"] == "MAP"
     }
     expect(shown).to_have_count(len(named))
     assert visit.wrong == []

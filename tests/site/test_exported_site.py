@@ -233,15 +233,15 @@ def table_of_features(atlas: Atlas, name: str) -> np.ndarray:
 
 def test_features_are_those_of_the_parts(site: Path, atlas: Atlas) -> None:
     manifest = manifest_of(site)
-    told = read_json(site, manifest["features"])
-    names = [f["name"] for f in told["features"]]
+    record = read_json(site, manifest["features"])
+    names = [f["name"] for f in record["features"]]
     assert [f["name"] for f in manifest["points"]["features"]] == names
-    means = values(site, told["head_means"], "float32").reshape(-1, len(names))
+    means = values(site, record["head_means"], "float32").reshape(-1, len(names))
     embedding = atlas.embedding()
     importance = dict(zip(embedding.feature_names, embedding.importance().T.tolist(), strict=True))
     shape = (len(atlas.prompts), len(atlas.heads))
     for i, (feature, point) in enumerate(
-        zip(told["features"], manifest["points"]["features"], strict=True)
+        zip(record["features"], manifest["points"]["features"], strict=True)
     ):
         exact = table_of_features(atlas, feature["name"])
         shown = values(site, point["file"], point["dtype"]).reshape(shape)
@@ -259,9 +259,9 @@ def test_features_are_those_of_the_parts(site: Path, atlas: Atlas) -> None:
 
 
 def test_correlations_are_numpys(site: Path, atlas: Atlas) -> None:
-    told = read_json(site, manifest_of(site)["features"])
-    names = [f["name"] for f in told["features"]]
-    shown = values(site, told["correlation"], "float16").reshape(len(names), len(names))
+    record = read_json(site, manifest_of(site)["features"])
+    names = [f["name"] for f in record["features"]]
+    shown = values(site, record["correlation"], "float16").reshape(len(names), len(names))
     table = np.stack([table_of_features(atlas, name).ravel() for name in names]).astype(np.float64)
     varied = table.std(axis=1) > 1e-6
     np.testing.assert_allclose(shown[np.ix_(varied, varied)], np.corrcoef(table[varied]), atol=2e-3)
@@ -270,10 +270,10 @@ def test_correlations_are_numpys(site: Path, atlas: Atlas) -> None:
 def test_projections_are_in_the_order_of_the_heads(site: Path, atlas: Atlas) -> None:
     manifest = manifest_of(site)
     assert len(manifest["projections"]) == 4 * 3  # two methods, two dimensions; all and each model
-    for told in manifest["projections"]:
-        coordinates = values(site, told["file"], "float32").reshape(told["n_components"], -1)
+    for record in manifest["projections"]:
+        coordinates = values(site, record["file"], "float32").reshape(record["n_components"], -1)
         keys = ("scope", "method", "n_components", "n_neighbors")
-        part = atlas.projections.filter(*(pl.col(k) == told[k] for k in keys))
+        part = atlas.projections.filter(*(pl.col(k) == record[k] for k in keys))
         heads = [h for h in atlas.heads["head"] if h in set(part["head"])]
         xs = dict(part.select("head", "x").iter_rows())
         assert coordinates[0].tolist() == [xs[head] for head in heads]

@@ -92,7 +92,7 @@ describe("distances", () => {
     expect([...meanOf([Float32Array.of(1, 2), Float32Array.of(3, Number.NaN)], 2)]).toEqual([2, Number.NaN]);
   });
 
-  it("lie between quantiles by straight lines", () => {
+  it("are interpolated between quantiles", () => {
     const quantiles = Float32Array.of(0, 1, 1, 4, 8);
     expect(percentileAmong(quantiles, -1)).toBe(0);
     expect(percentileAmong(quantiles, 0.5)).toBe(12.5);

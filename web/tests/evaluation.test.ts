@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { EvaluationRow } from "../src/contract/generated";
-import { chance, choices, decimals, domains, questions, verdict, wantedRows } from "../src/pages/evaluation/rows";
+import { chance, choices, decimals, domains, questions, verdict, filteredRows } from "../src/pages/evaluation/rows";
 
 function row(changes: Partial<EvaluationRow>): EvaluationRow {
   return {
@@ -13,9 +13,9 @@ describe("rows of the evaluation", () => {
   it("empty lists of filters let everything through", () => {
     const rows = [row({}), row({ model: "a -> b" }), row({ kind: "score" })];
     const none = { models: [], kinds: [], statistics: [] };
-    expect(wantedRows(rows, none)).toHaveLength(3);
-    expect(wantedRows(rows, { ...none, models: ["a"] })).toHaveLength(2);
-    expect(wantedRows(rows, { ...none, kinds: ["score"], models: ["a -> b"] })).toHaveLength(0);
+    expect(filteredRows(rows, none)).toHaveLength(3);
+    expect(filteredRows(rows, { ...none, models: ["a"] })).toHaveLength(2);
+    expect(filteredRows(rows, { ...none, kinds: ["score"], models: ["a -> b"] })).toHaveLength(0);
     expect(choices(rows.map((one) => one.model))).toEqual([
       { value: "a", title: "a", count: 2 },
       { value: "a -> b", title: "a -> b", count: 1 },

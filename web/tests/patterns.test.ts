@@ -25,7 +25,7 @@ describe("patterns", () => {
     expect(weightOf(255)).toBe(1);
   });
 
-  it("lie one after the other, prompts of different lengths too", () => {
+  it("are stored one after the other, for prompts of different lengths too", () => {
     const [lengths, heads] = [[3, 1, 4], 2];
     let offset = 0;
     lengths.forEach((n, prompt) => {

@@ -46,7 +46,7 @@ describe("picking", () => {
 });
 
 describe("outlines", () => {
-  it("tell inside from outside, where the outline turns inwards too", () => {
+  it("distinguish inside from outside, for concave outlines too", () => {
     const horseshoe: Spot[] = [[0, 0], [10, 0], [10, 10], [7, 10], [7, 3], [3, 3], [3, 10], [0, 10]];
     expect(inside(horseshoe, 1, 9)).toBe(true);
     expect(inside(horseshoe, 5, 1)).toBe(true);

@@ -1,1 +1,1 @@
-"""Stage 9b: the explorer, exported from an atlas as a static site, or served."""
+"""The explorer: export of an atlas as a static site, and a server for it."""

@@ -1,15 +1,13 @@
-"""What the browser reads: the shape of every data file of an exported site.
+"""The data files of an exported site: their fields and types.
 
-The dataclasses here are the one source. The export builds them and writes them as JSON, and
-`web/src/contract/generated.ts` is made from them (`python -m attention_motifs.site.typescript`),
-so that Python and TypeScript cannot drift apart: a test compares the file with the generator.
+The export builds these dataclasses and writes them as JSON. `web/src/contract/generated.ts` is
+generated from them by `python -m attention_motifs.site.typescript`, and a test compares the two.
 
-Numbers that come by the thousand are not in JSON. They lie in binary files, little-endian, one
-`Column` after the other, each starting at a multiple of 4 bytes. Every file but `manifest.json`,
-JSON files too, is gzip-compressed when that pays, and the reader tells by the magic bytes (some
-hosts unpack `.gz` themselves, so these files are called `.bin` and `.json.bin`). Paths are
-relative to the folder `data/` of the site, and made of numbers and names of ours, never of names
-that models, metrics or prompts bring along.
+Large arrays are in binary files, little-endian, one `Column` after the other, each starting at a
+multiple of 4 bytes. Every file but `manifest.json` is gzip-compressed if that makes it smaller; the
+reader recognises this by the magic bytes. (Some hosts unpack `.gz` themselves, so these files have
+the suffixes `.bin` and `.json.bin`.) Paths are relative to the folder `data/` of the site. They are
+made of numbers and fixed names, never of names of models, metrics or prompts.
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 SITE_SCHEMA = 1
-"""Version of these files; the pages refuse any other with a clear word."""
+"""Version of these files. The pages refuse other versions."""
 
 Dtype = Literal["float16", "float32", "uint8", "uint16", "uint32", "int32"]
 Json = str | int | float | bool | None
@@ -35,7 +33,7 @@ class Column:
     length: int
     """Number of elements. NaN stands for a missing number."""
     labels: list[str] | None = None
-    """Of a column of codes: what code 0, 1, ... mean. The largest code of the type is "none"."""
+    """Labels of the codes 0, 1, ... The largest code of the type means "none"."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class Table:
 
     file: str
     bytes: int
-    """Size of the file as it lies on the host."""
+    """Size of the stored file."""
     n_rows: int
     columns: list[Column]
 
@@ -68,9 +66,9 @@ class Model:
     revision: str | None
     weights_sha256: str
     added: bool
-    """Placed in the saved embedding later, not fitted on."""
+    """Whether it was added to the saved embedding, which was not fitted on it."""
     family: str
-    """Models of one architecture and maker, for grouping; the architecture where not known."""
+    """Name of a group of related models; the architecture if it is not known."""
     tokens: str
     """JSON file: `Tokens` of this model."""
     patterns: list[PatternChunk]
@@ -78,10 +76,10 @@ class Model:
 
 @dataclass(frozen=True)
 class PatternChunk:
-    """Packed patterns of heads of one layer on some prompts; a layer has several where it is large.
+    """Packed patterns of heads of one layer on some prompts; a large layer has several chunks.
 
-    Unpacked: for each prompt of `prompts` in order, for each of the heads in order, the lower
-    triangle row by row, n (n + 1) / 2 bytes of round(255 * sqrt(weight)). n is
+    Unpacked, for each prompt of `prompts` and for each head, in order: the lower triangle row by
+    row, n (n + 1) / 2 bytes of round(255 * sqrt(weight)). n is
     `Prompt.n_tokens` of the model, and so differs between prompts.
     """
 
@@ -98,7 +96,7 @@ class PatternChunk:
 class Prompt:
     """A prompt. Its text is data, never markup.
 
-    Control characters and those that turn the direction of writing are in it as they are.
+    The text is unchanged: it may hold control characters and characters that turn the direction.
     """
 
     id: str
@@ -106,7 +104,7 @@ class Prompt:
     text: str
     """Its beginning, at most 1,000 characters."""
     cut: bool
-    """Whether the text goes on."""
+    """Whether the text is longer."""
     n_tokens: list[int]
     """Per model."""
     viewable: bool
@@ -120,7 +118,7 @@ class Tokens:
     prompts: list[int]
     """Indices into the list of prompts."""
     tokens: list[list[str]]
-    """Of each of these prompts. A token of more than 100 characters is cut, and ends in `…`."""
+    """Tokens of each prompt. A token of more than 100 characters is cut and ends in `…`."""
 
 
 @dataclass(frozen=True)
@@ -132,21 +130,20 @@ class DistanceMetric:
     """LaTeX."""
     title: str
     blind: str
-    """What the metric cannot see."""
+    """Differences that the metric does not see."""
     rows: list[DistanceRows]
     """float32 rows of the matrix, one file per model and layer."""
     n_nearest: int | None
-    """None where rows are whole. Else the atlas holds the distances of so many nearest heads of
-    each head and no others."""
+    """None if rows are whole; else the number of nearest heads per head with known distances."""
     matrix: str | None
-    """uint16 codes of the whole matrix, H x H, for the heatmap; None where H is over 4,096."""
+    """uint16 codes of the whole matrix, H x H, for the heatmap; None if H is above 4,096."""
     scale: float
-    """Distance of one step of a code: distance = code * scale. Code 65535 is a missing number."""
+    """Scale of the codes: distance = code * scale. Code 65535 means missing."""
     quantiles: str
     """float32 file (M, M, 5, 101): quantiles 0 to 100 % of the distances between different heads
-    of model a and of model b whose depths differ by 0 to 0.2, 0.2 to 0.4, ... 0.8 to 1 (NaN where
-    there is no such pair). Where a distance lies among them is its percentile among pairs as far
-    apart in depth: the null that a near pair has to beat."""
+    of model a and of model b whose depths differ by 0 to 0.2, 0.2 to 0.4, ... 0.8 to 1 (NaN if
+    there is no such pair). They give the percentile of a distance among pairs as far apart in
+    depth."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +163,7 @@ class Projection:
     """Coordinates of heads: columns x, y (and z), float32, of the rows of the scope."""
 
     scope: str
-    """`all`, or the name of a model: then only its rows are there."""
+    """`all`, or the name of a model whose rows alone are placed."""
     metric: str
     method: str
     n_neighbors: int
@@ -183,7 +180,7 @@ class Projection:
 class Points:
     """Every pattern as a point: row prompt * H + head, over all prompts.
 
-    Columns are files of their own, fetched when they become an axis or a colour.
+    Each column is a file, which is fetched when it becomes an axis or a colour.
     """
 
     n_prompts: int
@@ -199,20 +196,20 @@ class Points:
 
 @dataclass(frozen=True)
 class PointFeature:
-    """A feature of every pattern, in the order of `Points`; NaN where it was not finite."""
+    """A feature of every pattern, in the order of `Points`; NaN where it is not finite."""
 
     name: str
     file: str
     dtype: Dtype
-    """float16, or float32 where rounding would show."""
+    """float16, or float32 if rounding would be visible."""
 
 
 @dataclass(frozen=True)
 class ClassTag:
-    """What one source says of one head."""
+    """A class that one source gives to one head."""
 
     row: int
-    """Of the head."""
+    """Row of the head."""
     head_class: str
     paper: str
     url: str
@@ -231,14 +228,14 @@ class HeadClass:
     description: str
     kind: Literal["literature", "computed"]
     rows: list[int]
-    """Heads of this atlas in the class; empty where it holds none."""
+    """Rows of the heads in the class; empty if the atlas has none."""
     elsewhere: list[str]
     """Heads of models that are not in this atlas."""
 
 
 @dataclass(frozen=True)
 class Clustering:
-    """A stored clustering of the heads, and the tree it was cut from."""
+    """A stored clustering of the heads, with its tree."""
 
     method: str
     metric: str
@@ -248,16 +245,16 @@ class Clustering:
     linkage: str | None
     """float32 file (H - 1, 4), rows as scipy's: left, right, height, size; None without a tree."""
     names: dict[str, str]
-    """Cluster number, as text, to the name that a person gave."""
+    """Given names by cluster number, which is a text."""
     jaccard: list[float | None]
-    """Per cluster: stability over resampled prompts."""
+    """Stability of each cluster over resampled prompts."""
     adjusted_rand_mean: float | None
     adjusted_rand_spread: float | None
 
 
 @dataclass(frozen=True)
 class Feature:
-    """A feature and what it is like over the patterns of this atlas."""
+    """A feature, and its distribution over the patterns of the atlas."""
 
     name: str
     set: str
@@ -267,25 +264,25 @@ class Feature:
     """LaTeX."""
     low: float | None
     high: float | None
-    """Range that a causal pattern can give; None is unbounded."""
+    """Range for causal patterns; None is unbounded."""
     large: str
-    """What a pattern with a large value looks like, in words."""
+    """Description of a pattern with a large value."""
     source: str
     cost: str
     kept: bool
-    """Whether it varies over the patterns; constant ones are left out of embeddings."""
+    """Whether it varies over the patterns; constant features are not in the embedding."""
     mean: float
     deviation: float
     """Standard deviation over all patterns (ddof 0)."""
     n_missing: int
-    """Patterns on which it was not finite."""
+    """Number of patterns on which it is not finite."""
     histogram: list[int]
-    """Counts of equal bins between `histogram_low` and `histogram_high`; outliers in the ends."""
+    """Counts of equal bins from `histogram_low` to `histogram_high`; end bins count outliers."""
     histogram_low: float
     histogram_high: float
     importance: list[float]
-    """Per component: squared loading times the component's share of variance; empty for features
-    that are not in the embedding."""
+    """Squared loading times the variance share of each component; empty for features that are not
+    in the embedding."""
     examples: list[FeatureExample]
 
 
@@ -301,7 +298,7 @@ class FeatureExample:
 
 @dataclass(frozen=True)
 class Features:
-    """The features of all sets of the atlas, in the order of the rows and columns below."""
+    """The features of all sets of the atlas, in the order of the arrays below."""
 
     features: list[Feature]
     correlation: str
@@ -319,7 +316,7 @@ class EvaluationRow:
     name: str
     kind: str
     statistic: str
-    """`too few heads` where the class is too small to be scored: then there are no numbers."""
+    """`too few heads` if the class is too small to be scored; then there are no numbers."""
     n_queries: int
     n_heads: int
     value: float | None
@@ -338,7 +335,7 @@ class Score:
     name: str
     meaning: str
     threshold: float | None
-    """From which a head is in the computed class; None where there is none."""
+    """Least score of heads in the computed class; None if there is no class."""
 
 
 @dataclass(frozen=True)
@@ -352,21 +349,21 @@ class Download:
 
 @dataclass(frozen=True)
 class Manifest:
-    """`manifest.json`: small, fetched first, names everything else."""
+    """`manifest.json`: fetched first; it names all other files."""
 
     schema: int
     version: str
     """Digest of all data files. Requests end in `?v=<version>`, so that no cache mixes two
     exports."""
     inputs: str
-    """Digest of what the site was made from; the export is skipped while it stays the same."""
+    """Digest of the inputs of the export, which is skipped while they stay the same."""
     package_version: str
     title: str
     models: list[Model]
     n_heads: int
     n_patterns: int
     settings: dict[str, Json]
-    """Of the atlas, in words that a reader knows: tokens, seed, BOS, components..."""
+    """Settings of the atlas, by titles for readers."""
     heads: Table
     """Columns: model (codes), layer, index, depth, class_group (code of the head's first class
     group, labels), one float16 column per score and its spread, one code column per clustering
@@ -392,8 +389,8 @@ class Manifest:
     """JSON file: `Ablations`."""
     downloads: list[Download]
     missing: dict[str, str]
-    """What this atlas does not hold (`projections`, `clusterings`, `scores`, `evaluation`,
-    `ablations`, `patterns`...) to what mends that, in words: shown in the empty state."""
+    """Parts that the atlas does not hold (`projections`, `clusterings`, `scores`, `evaluation`,
+    `ablations`, `patterns`...), with the command that makes each, in words."""
 
 
 @dataclass(frozen=True)
@@ -401,4 +398,4 @@ class Ablations:
     """`ablations.parquet`, column by column: all lists are of equal length."""
 
     columns: dict[str, list[Json | list[str]]]
-    """Only `heads` has lists; docs/ablation.md describes the columns."""
+    """Only `heads` has lists. The documentation of ablations describes the columns."""

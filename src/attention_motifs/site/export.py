@@ -1,4 +1,4 @@
-"""`motifs site`: an atlas as a folder that any static host can serve."""
+"""`motifs site`: export of an atlas as a folder that any static host can serve."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from attention_motifs.site.output import DataFolder, json_bytes
 from attention_motifs.store import files
 
 ASSETS = Path(__file__).parent / "assets"
-"""The pages, as the front end's build left them: index.html and what it asks for."""
+"""The built pages: index.html and the files that it loads."""
 
 EXPORT_VERSION = 2
-"""To be raised when the same atlas gives other files."""
+"""Raise it when the same atlas gives other files."""
 
 MANIFEST = Path("data") / "manifest.json"
 
@@ -38,30 +38,30 @@ class Exported:
 
     path: Path
     written: bool
-    """Whether its data was made now; False if it was there from the same inputs."""
+    """Whether its data was written now; False if it was up to date."""
     has_pages: bool
-    """Whether it has pages; False in a source tree whose front end was not built."""
+    """Whether it has pages; False in a source tree without built pages."""
     missing: dict[str, str]
-    """What the atlas does not hold, and what mends that."""
+    """Parts that the atlas does not hold, with the command that makes each."""
 
 
 def export_site(
     atlas: Atlas, out: Path | None = None, *, force: bool = False, report: Report = silent
 ) -> Exported:
-    """Write the explorer's pages and data; a site made from the same inputs is kept.
+    """Write the pages and data of the explorer; a site with the same inputs is kept.
 
-    The data is made beside the old one and takes its place when it is complete. The same atlas
-    gives the same bytes.
+    New data is written to a temporary folder, which replaces the old site when it is complete. The
+    same atlas gives the same bytes.
 
     Args:
-        atlas: with patterns and heads; what later stages have not made is left out.
+        atlas: an atlas with patterns and heads; parts of later stages may be missing.
         out: folder of the site; by default `site/` in the atlas.
-        force: make the data again even if nothing changed.
+        force: write the data even if nothing changed.
         report: shows progress.
 
     Raises:
-        AtlasError: if there are no heads yet, or a file is damaged.
-        InputError: if `out` holds something that is no site.
+        AtlasError: if the atlas has no heads, or a file is damaged.
+        InputError: if `out` holds files that are not a site.
         ResourceError: if the folder cannot be written.
     """
     target = out or atlas.path / "site"
@@ -81,23 +81,23 @@ def export_site(
 
 
 def is_current(atlas: Atlas, out: Path | None = None) -> bool:
-    """Whether the data of a site is there and was made from the atlas as it is."""
+    """Return whether a site exists and its data is up to date."""
     target = out or atlas.path / "site"
     return bool(atlas.models) and _inputs_of(target) == inputs_digest(atlas)
 
 
 def _check_target(target: Path) -> None:
     if target.exists() and not target.is_dir():
-        raise InputError(f"--out {target}: is a file; name a folder")
+        raise InputError(f"--out {target}: is a file. Give a folder")
     if target.is_dir() and any(target.iterdir()) and not (target / MANIFEST).is_file():
         raise InputError(
-            f"--out {target}: holds something that is no site of ours, and would be replaced; "
-            "name a new folder"
+            f"--out {target}: holds files that are not a site of motifs and would be replaced. "
+            "Give a new folder"
         )
 
 
 def _inputs_of(target: Path) -> str | None:
-    """Digest that a site was made from; None if there is none, or a damaged one."""
+    """Return the digest of a site's inputs; None if there is no site or it is damaged."""
     try:
         manifest = files.read_json(target / MANIFEST)
     except AtlasError:
@@ -106,9 +106,9 @@ def _inputs_of(target: Path) -> str | None:
 
 
 def inputs_digest(atlas: Atlas) -> str:
-    """Digest of all that a site shows.
+    """Return the digest of the inputs of a site.
 
-    Large files stand for themselves by the journal of the atlas; the others by their bytes.
+    Large files count by the journal of the atlas, small ones by their bytes.
     """
     manifest = atlas.manifest.to_json()
     paths = [
@@ -131,39 +131,39 @@ def inputs_digest(atlas: Atlas) -> str:
 
 
 def missing_parts(atlas: Atlas, stale: tuple[str, ...] = ()) -> dict[str, str]:
-    """What the atlas does not hold, or only `stale`, and the words that mend it."""
-    there = f"--atlas {atlas.path.name}"
+    """Return the parts that the atlas does not hold, or `stale` ones, with a fix in words."""
+    option = f"--atlas {atlas.path.name}"
     columns = atlas.heads.columns
-    cluster, evaluate = f"motifs cluster {there}", f"motifs evaluate {there}"
+    cluster, evaluate = f"motifs cluster {option}", f"motifs evaluate {option}"
     stored = stored_distances(atlas)
     if stored and not any(isinstance(d, AllPairs) for d in stored.values()):
         # Not every method does without all pairs.
-        cluster = f"motifs cluster --method leiden {there}"
+        cluster = f"motifs cluster --method leiden {option}"
         limit = f"--dense-limit {len(atlas.heads)}"
-        evaluate = f"motifs distances {limit} {there}`, then `{evaluate}"
-    lacking = {
+        evaluate = f"motifs distances {limit} {option}`, then `{evaluate}"
+    parts = {
         "patterns": (atlas.view_prompts(), "build the atlas with --n-view-prompts above 0"),
-        "points": ("embed" in atlas.manifest.stages, f"run `motifs embed {there}`"),
-        "metrics": (stored, f"run `motifs distances {there}`"),
-        "projections": (atlas.file("projections").is_file(), f"run `motifs project {there}`"),
+        "points": ("embed" in atlas.manifest.stages, f"run `motifs embed {option}`"),
+        "metrics": (stored, f"run `motifs distances {option}`"),
+        "projections": (atlas.file("projections").is_file(), f"run `motifs project {option}`"),
         "clusterings": (
             any(name.startswith("cluster (") for name in columns),
             f"run `{cluster}`",
         ),
-        "scores": (of_heads.scores(atlas), f"run `motifs score {there}`"),
+        "scores": (of_heads.scores(atlas), f"run `motifs score {option}`"),
         "evaluation": (atlas.file("evaluation").is_file(), f"run `{evaluate}`"),
-        "ablations": (atlas.file("ablations").is_file(), f"run `motifs ablate {there}`"),
+        "ablations": (atlas.file("ablations").is_file(), f"run `motifs ablate {option}`"),
     }
     words = ", then `motifs site` again"
     return {
-        name: mend + words for name, (have, mend) in lacking.items() if not have or name in stale
+        name: fix + words for name, (exists, fix) in parts.items() if not exists or name in stale
     }
 
 
 def _write_data(
     atlas: Atlas, out: DataFolder, inputs: str, missing: dict[str, str], report: Report
 ) -> Manifest:
-    """Write every data file but the manifest, which is returned."""
+    """Write every data file except for the manifest, which is returned."""
     tokens = of_heads.write_tokens(atlas, out)
     patterns = write_patterns(atlas, out, report)
     metrics = write_distances(atlas, out, report)
@@ -217,7 +217,7 @@ def _write_data(
 
 
 def _settings(atlas: Atlas) -> dict[str, Json]:
-    """How the atlas was made, for readers."""
+    """Return the settings of the atlas by titles for readers."""
     configuration = asdict(atlas.manifest.configuration)
     imputed = sum(sum(counts.values()) for counts in atlas.manifest.imputed.values())
     return {
@@ -240,10 +240,10 @@ def _settings(atlas: Atlas) -> dict[str, Json]:
 
 
 def _pages() -> Iterator[Path]:
-    """Files of the built front end; none in a source tree that was never built."""
+    """Yield the files of the built pages; none in a source tree without them."""
     if (ASSETS / "index.html").is_file():
         for path in sorted(ASSETS.rglob("*")):
-            if path.is_file() and path.name != "sources.sha256":  # the build's own note
+            if path.is_file() and path.name != "sources.sha256":  # the stamp of the build
                 yield path
 
 
@@ -258,10 +258,10 @@ def _copy_pages(folder: Path) -> bool:
 
 
 def _refresh_pages(folder: Path) -> bool:
-    """Bring the pages of a site up to date and leave its data; whether there are any.
+    """Update the pages of a site and keep its data; return whether the site has pages.
 
-    Scripts have their digest in their names, so that those an open page may still ask for stay
-    until the next export; the first page is replaced last.
+    Names of scripts hold a digest, so old ones stay: an open page may still load them. index.html
+    is replaced last.
     """
     has_pages = False
     for path in sorted(_pages(), key=lambda p: p.name == "index.html"):

@@ -1,4 +1,4 @@
-"""Distances of heads for the browser: exact rows, a coarse matrix, and the null by depth."""
+"""Export of distances: exact rows, a coarse matrix, and quantiles by depth."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MISSING_CODE = 65535
 DEPTH_BINS = 5
 QUANTILES = 101
 _SAMPLE = 4_000_000
-"""Entries of a block of two models from which quantiles are taken; of larger ones, some rows."""
+"""Most entries of a block of two models for quantiles; rows of larger blocks are sampled."""
 
 _TITLES = {
     "mean": "Mean distance, prompt by prompt (Eq. 3)",
@@ -43,15 +43,15 @@ def write_distances(atlas: Atlas, out: DataFolder, report: Report) -> list[Dista
     stored = stored_distances(atlas)
     order = sorted(stored, key=lambda m: (known.index(m) if m in known else 99, m))
     n_layers = sum(info.n_layers for info in atlas.manifest.models.values())
-    made = []
+    described = []
     for code, name in enumerate(order):
         folder, distances = f"distances/{code}", stored[name]
         with report(f"site: distances by {name}", n_layers + 1) as advance:
             if isinstance(distances, AllPairs):
-                made.append(_write_whole(atlas, distances, folder, out, advance))
+                described.append(_write_whole(atlas, distances, folder, out, advance))
             else:
-                made.append(_write_nearest(atlas, distances, folder, out, advance))
-    return made
+                described.append(_write_nearest(atlas, distances, folder, out, advance))
+    return described
 
 
 def _write_whole(
@@ -75,13 +75,13 @@ def _write_whole(
 
 
 _SAMPLED_HEADS = 512
-"""Heads from which the null by depth is taken where all pairs are too many."""
+"""Heads sampled for the quantiles by depth if there are too many pairs."""
 
 
 def _write_nearest(
     atlas: Atlas, distances: NearestHeads, folder: str, out: DataFolder, advance: Advance
 ) -> DistanceMetric:
-    """What there is of very many heads: the nearest of each, and the null from exact rows."""
+    """Write the nearest heads of each head, and quantiles from sampled exact rows."""
     neighbours = distances.neighbours
     rows = []
     for first, count in _layers(atlas):
@@ -128,17 +128,17 @@ def _described(
 
 
 def _layers(atlas: Atlas) -> list[tuple[int, int]]:
-    """First row and number of heads of each layer of each model."""
-    found, row = [], 0
+    """Return the first row and the number of heads of each layer of each model."""
+    layers, row = [], 0
     for info in atlas.manifest.models.values():
         for _ in range(info.n_layers):
-            found.append((row, info.n_heads))
+            layers.append((row, info.n_heads))
             row += info.n_heads
-    return found
+    return layers
 
 
 def code_step(matrix: Float[np.ndarray, "heads heads"]) -> float:
-    """Distance of one step of a code, so that the largest finite distance has code 65534."""
+    """Return the distance of one code step; the largest finite distance has code 65534."""
     top = max(float(np.max(row, initial=0.0, where=np.isfinite(row))) for row in matrix)
     return top / (MISSING_CODE - 1) if top > 0 else 1.0
 
@@ -146,7 +146,7 @@ def code_step(matrix: Float[np.ndarray, "heads heads"]) -> float:
 def coded(
     matrix: Float[np.ndarray, "heads heads"],
 ) -> np.ndarray[Any, np.dtype[np.uint16]]:
-    """Distances as codes; see `contract.DistanceMetric`."""
+    """Return distances as codes; see `contract.DistanceMetric`."""
     values = np.asarray(matrix, dtype=np.float64) / code_step(matrix)
     steps = np.where(np.isfinite(values), np.clip(values, 0, MISSING_CODE - 1), MISSING_CODE)
     return np.rint(steps).astype(np.uint16)
@@ -167,9 +167,9 @@ def sampled_quantiles(
     depths: Float[np.ndarray, " heads"],
     rows_of_models: list[np.ndarray[Any, Any]],
 ) -> Float[np.ndarray, "models models bins quantiles"]:
-    """`depth_quantiles` from the distances of some heads to all; NaN on what is left out.
+    """Return `depth_quantiles` from the distances of some heads to all; NaN entries are skipped.
 
-    With very many models, a pair of models of which no head was chosen has none.
+    A pair of models without a sampled head has NaN.
     """
     n = len(rows_of_models)
     result = np.full((n, n, DEPTH_BINS, QUANTILES), np.nan, dtype=np.float32)
@@ -183,9 +183,9 @@ def sampled_quantiles(
             block = np.asarray(rows[mine][:, columns], dtype=np.float64)
             bins = _bins(depths[some[mine]], depths[columns])
             values = [block[np.isfinite(block) & (bins == which)] for which in range(DEPTH_BINS)]
-            for which, found in enumerate(values):
-                if len(found):
-                    result[a, b, which] = result[b, a, which] = np.quantile(found, _GRID)
+            for which, of_bin in enumerate(values):
+                if len(of_bin):
+                    result[a, b, which] = result[b, a, which] = np.quantile(of_bin, _GRID)
     return result
 
 
@@ -195,9 +195,9 @@ _GRID = np.linspace(0, 1, QUANTILES)
 def _bins(
     left: Float[np.ndarray, " left"], right: Float[np.ndarray, " right"]
 ) -> np.ndarray[Any, Any]:
-    """Number of the bin of each pair's difference in depth."""
+    """Return the bin of the difference in depth of each pair."""
     apart = np.abs(left[:, None] - right[None, :])
-    # A depth is a float32 fraction of layers: a hair below an edge belongs above it.
+    # Depths are float32 fractions: a difference just below an edge by rounding counts as above it.
     bins = np.floor(apart * DEPTH_BINS + 1e-4).astype(int)
     return np.asarray(np.minimum(bins, DEPTH_BINS - 1))
 
@@ -207,7 +207,7 @@ def depth_quantiles(
     depths: Float[np.ndarray, " heads"],
     rows_of_models: list[np.ndarray[Any, Any]],
 ) -> Float[np.ndarray, "models models bins quantiles"]:
-    """Quantiles of the distances of two models' heads, by how far apart in depth they are.
+    """Return quantiles of the distances of two models' heads, by their difference in depth.
 
     Args:
         matrix: distances, symmetric.
@@ -215,8 +215,8 @@ def depth_quantiles(
         rows_of_models: rows of each model's heads.
 
     Returns:
-        NaN where a bin holds no pair of different heads. Of a block of more than 4 million
-        entries, evenly chosen rows are taken.
+        Array (models, models, bins, quantiles); NaN where a bin holds no pair of different heads.
+        Of a block of more than 4 million entries, evenly spaced rows are used.
     """
     n = len(rows_of_models)
     result = np.full((n, n, DEPTH_BINS, QUANTILES), np.nan, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""What the site tells of models, prompts, heads, classes and scores."""
+"""Export of models, prompts, heads, classes and scores."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LONGEST_TEXT = 1000
 LONGEST_TOKEN = 100
 
 SPREAD = " spread"
-"""Ending of the column that holds a score's standard deviation over sequences."""
+"""Suffix of the column of a score's standard deviation over sequences."""
 
 _SIZE = re.compile(r"\d+(\.\d+)?[kmbt]|small|medium|large|xl|base|mini|tiny", re.IGNORECASE)
 
@@ -43,12 +43,12 @@ _SIZE = re.compile(r"\d+(\.\d+)?[kmbt]|small|medium|large|xl|base|mini|tiny", re
 def models(
     atlas: Atlas, tokens: dict[str, str], patterns: dict[str, list[PatternChunk]]
 ) -> list[Model]:
-    """The models of the atlas, in the order of the heads."""
-    made, row = [], 0
+    """Return the models of the atlas, in the order of the heads."""
+    described, row = [], 0
     for name, info in atlas.manifest.models.items():
         n_layers, n_heads = info.n_layers, info.n_heads
         architecture = str(info.architecture or info.kind or "")
-        made.append(
+        described.append(
             Model(
                 name=name,
                 architecture=architecture,
@@ -69,13 +69,13 @@ def models(
             )
         )
         row += n_layers * n_heads
-    return made
+    return described
 
 
 def family(name: str, architecture: str) -> str:
-    """Name of the models of one make: `pythia` of `org/pythia-1b-deduped`.
+    """Return the family of a model: `pythia` for `org/pythia-1b-deduped`.
 
-    It is what stands before the size in the name; where no size is written, the architecture.
+    It is the part of the name before the size; the architecture if the name holds no size.
     """
     parts = name.rpartition("/")[2].split("-")
     for i, part in enumerate(parts):
@@ -85,7 +85,7 @@ def family(name: str, architecture: str) -> str:
 
 
 def prompts(atlas: Atlas) -> list[Prompt]:
-    """All prompts with the beginnings of their texts and their numbers of tokens."""
+    """Return all prompts, with the beginning of each text and its numbers of tokens."""
     n_tokens = [atlas.tokens(model)["token_ids"].list.len().to_list() for model in atlas.models]
     n_view = len(atlas.view_prompts())
     return [
@@ -118,7 +118,7 @@ def _cut(token: str) -> str:
 
 
 def scores(atlas: Atlas) -> list[Score]:
-    """The behaviour scores in the heads table."""
+    """Return the behaviour scores in the heads table."""
     return [
         Score(name, meaning, CLASS_THRESHOLDS.get(name))
         for name, meaning in BEHAVIOURS.items()
@@ -127,56 +127,56 @@ def scores(atlas: Atlas) -> list[Score]:
 
 
 def score_values(heads: pl.DataFrame, name: str) -> np.ndarray[Any, Any]:
-    """A column of the heads table as numbers; NaN where a head was not scored."""
+    """Return a column of the heads table as numbers; NaN for heads without a score."""
     return heads[name].fill_null(float("nan")).to_numpy()
 
 
 def tags(atlas: Atlas) -> list[ClassTag]:
-    """Every source's word on a head of this atlas."""
+    """Return the classes that sources give to heads of this atlas."""
     import polars as pl
 
     rows = {head: i for i, head in enumerate(atlas.heads["head"].to_list())}
-    said = pl.concat([known_heads(model, atlas.paths.own_classes) for model in atlas.models])
+    known = pl.concat([known_heads(model, atlas.paths.own_classes) for model in atlas.models])
     return [
         ClassTag(
-            row=rows[one["head"]],
-            head_class=one["class"],
-            paper=one["paper"],
-            url=one["url"],
-            evidence=one["evidence"],
-            note=one["note"],
-            conflict=one["conflict"],
+            row=rows[entry["head"]],
+            head_class=entry["class"],
+            paper=entry["paper"],
+            url=entry["url"],
+            evidence=entry["evidence"],
+            note=entry["note"],
+            conflict=entry["conflict"],
         )
-        for one in said.iter_rows(named=True)
-        if one["head"] in rows  # a model of that name may have fewer heads than the paper's
+        for entry in known.iter_rows(named=True)
+        if entry["head"] in rows  # a model of that name may have fewer heads than the paper's
     ]
 
 
 def classes(atlas: Atlas, tagged: list[ClassTag]) -> list[HeadClass]:
-    """All classes of the literature and of the atlas's own file, and those by behaviour scores."""
+    """Return the classes of the literature, of the atlas's class file, and of behaviour scores."""
     literature, colours = load_known_heads(atlas.paths.own_classes), groups(atlas)
-    here = {literature.model_name(model) for model in atlas.models}
-    made = []
-    for one in literature.classes.values():
+    in_atlas = {literature.model_name(model) for model in atlas.models}
+    described = []
+    for entry in literature.classes.values():
         elsewhere = [
-            str(said.head)
-            for said in literature.assignments
-            if said.head_class == one.name and said.head.model not in here
+            str(assigned.head)
+            for assigned in literature.assignments
+            if assigned.head_class == entry.name and assigned.head.model not in in_atlas
         ]
-        made.append(
+        described.append(
             HeadClass(
-                name=one.name,
-                group=one.group,
-                colour=colours[one.group],
-                description=one.description,
+                name=entry.name,
+                group=entry.group,
+                colour=colours[entry.group],
+                description=entry.description,
                 kind="literature",
-                rows=sorted({tag.row for tag in tagged if tag.head_class == one.name}),
+                rows=sorted({tag.row for tag in tagged if tag.head_class == entry.name}),
                 elsewhere=list(dict.fromkeys(elsewhere)),
             )
         )
-    there = {score.name: score_values(atlas.heads, score.name) for score in scores(atlas)}
-    for name, members in computed_classes(there).items():
-        made.append(
+    measured = {score.name: score_values(atlas.heads, score.name) for score in scores(atlas)}
+    for name, members in computed_classes(measured).items():
+        described.append(
             HeadClass(
                 name=f"{name} (computed)",
                 group=name,
@@ -188,11 +188,11 @@ def classes(atlas: Atlas, tagged: list[ClassTag]) -> list[HeadClass]:
                 elsewhere=[],
             )
         )
-    return made
+    return described
 
 
 def groups(atlas: Atlas) -> dict[str, str]:
-    """Colour of each class group: the literature's, own ones, those of computed classes alone."""
+    """Return the colour of each class group."""
     return {**group_colours(atlas.paths.own_classes), **COMPUTED_COLOURS}
 
 
@@ -203,8 +203,8 @@ def heads_table(
     heads = atlas.heads
     names = list(groups(atlas))
     group_of = np.full(len(heads), -1)
-    for one in reversed(all_classes):  # so that the literature, which comes first, has its way
-        group_of[one.rows] = names.index(one.group)
+    for entry in reversed(all_classes):  # so that classes of the literature, which come first, win
+        group_of[entry.rows] = names.index(entry.group)
     columns: list[NamedColumn] = [
         ("model", "uint16", codes(heads["model"].to_list(), atlas.models), list(atlas.models)),
         ("layer", "uint16", heads["layer"].to_numpy(), None),
@@ -218,7 +218,7 @@ def heads_table(
         for name in measured
         if name in heads.columns
     ]
-    for made in clusterings:
-        labels = heads[f"cluster ({made.method})"].fill_null(-1).to_numpy()
-        columns.append((f"cluster {made.method}", "uint16", labels, None))
+    for clustering in clusterings:
+        labels = heads[f"cluster ({clustering.method})"].fill_null(-1).to_numpy()
+        columns.append((f"cluster {clustering.method}", "uint16", labels, None))
     return out.table("heads.bin", columns)

@@ -1,4 +1,4 @@
-"""Patterns for the browser: packed lower triangles, some heads and prompts to a file."""
+"""Export of patterns: packed lower triangles, several heads and prompts per file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CHUNK_BYTES = 1 << 20
 def write_patterns(atlas: Atlas, out: DataFolder, report: Report) -> dict[str, list[PatternChunk]]:
     """Write the patterns kept for viewing; return the files of each model.
 
-    One layer of one prompt is in memory at a time, and the chunk that is written.
+    Memory holds one layer of one prompt, and the chunk that is written.
 
     Raises:
         AtlasError: if a file of patterns is missing or damaged.
@@ -52,14 +52,14 @@ def write_patterns(atlas: Atlas, out: DataFolder, report: Report) -> dict[str, l
 
 
 def chunks(sizes: Sequence[int], n_heads: int) -> Iterator[tuple[range, range]]:
-    """Divide a layer into heads and prompts whose patterns share a file.
+    """Divide a layer into chunks of heads and prompts; each is a file.
 
-    A page shows few heads on all prompts: heads are parted first, and prompts only where one
-    head on all of them is more than a chunk.
+    A page shows few heads on all prompts, so heads are divided first, and prompts only if one head
+    on all of them is larger than a chunk.
 
     Args:
         sizes: bytes of a pattern on each prompt.
-        n_heads: of the layer.
+        n_heads: number of heads of the layer.
     """
     total = sum(sizes)
     if not sizes:
@@ -69,21 +69,21 @@ def chunks(sizes: Sequence[int], n_heads: int) -> Iterator[tuple[range, range]]:
     for group in range(n_groups):
         heads = range(group * n_heads // n_groups, (group + 1) * n_heads // n_groups)
         start, size = 0, 0
-        for prompt, own in enumerate(sizes):
-            if prompt > start and (size + own) * len(heads) > CHUNK_BYTES:
+        for prompt, n_bytes in enumerate(sizes):
+            if prompt > start and (size + n_bytes) * len(heads) > CHUNK_BYTES:
                 yield heads, range(start, prompt)
                 start, size = prompt, 0
-            size += own
+            size += n_bytes
         yield heads, range(start, len(sizes))
 
 
 def _triangles(
     atlas: Atlas, model: str, prompt_id: str, layer: int, size: int
 ) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
-    """Packed patterns of the heads of a layer on a viewable prompt."""
+    """Return the packed patterns of the heads of a layer on a viewable prompt."""
     path = atlas.file("patterns", model=model, prompt=prompt_id)
     packed = files.read_tensor_part(path, "triangles", layer)
     n_heads = atlas.manifest.models[model].n_heads
     if packed.dtype != np.uint8 or packed.shape != (n_heads, size):
-        raise AtlasError(f"{path}: not the patterns of {n_heads} heads; {path.fix_damaged}")
+        raise AtlasError(f"{path}: does not hold the patterns of {n_heads} heads; {path.fix_damaged}")
     return packed

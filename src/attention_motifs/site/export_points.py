@@ -1,4 +1,4 @@
-"""Every pattern as a point: components and features, column by column, and what features are like.
+"""Export of patterns as points, and of the distributions of features.
 
 Features are read part by part, as many columns at a time as fit in memory.
 """
@@ -33,29 +33,29 @@ if TYPE_CHECKING:
     from attention_motifs.features import Feature as Registered
 
 MEMORY = 256 << 20
-"""Bytes of feature columns held at a time."""
+"""Bytes of feature columns in memory."""
 
 N_BINS = 64
 N_EXAMPLES = 3
-"""Heads shown per level of a feature."""
+"""Example heads per level of a feature."""
 
 _TAIL = 0.005
-"""Share of patterns beyond each end of a histogram, which its end bins count."""
+"""Share of patterns beyond each end of a histogram; they count in its end bins."""
 
 _ROUNDING = 1e-3
-"""Largest error of float16, as a share of the histogram's range."""
+"""Largest error of float16, as a share of the range of the histogram."""
 
 
 @dataclass(frozen=True)
 class Described:
-    """What is written of one feature."""
+    """The exported data of one feature."""
 
     point: PointFeature
     feature: Feature
 
 
 def write_components(atlas: Atlas, out: DataFolder) -> tuple[list[str], list[str], list[float]]:
-    """Write the embedding by component and by prompt; return both lists of files, and shares."""
+    """Write the embedding by component and by prompt; return the files and the variances."""
     embedded = atlas.embedded()
     shares = atlas.embedding().explained_variance_ratio[: embedded.shape[2]].tolist()
     components, of_prompts = [], []
@@ -108,30 +108,30 @@ def write_points(atlas: Atlas, out: DataFolder, report: Report) -> tuple[Points,
 
 
 def _columns(atlas: Atlas) -> list[str]:
-    """Features that the parts of every model hold; a user's own set need not be registered."""
+    """Return the features that the parts of every model hold, registered or not."""
     shared: list[str] | None = None
     for model in atlas.models:
-        there = parquet_columns(atlas.file("features", model=model, block=0))
-        shared = there if shared is None else [name for name in shared if name in there]
+        columns = parquet_columns(atlas.file("features", model=model, block=0))
+        shared = columns if shared is None else [name for name in shared if name in columns]
     return [name for name in shared or [] if name not in KEY_COLUMNS]
 
 
 def _registered(atlas: Atlas) -> dict[str, tuple[str, Registered]]:
-    """Known features by name, with their sets; the atlas's own sets go first."""
-    found: dict[str, tuple[str, Registered]] = {}
+    """Return registered features by name, with their sets; sets of the atlas come first."""
+    registered: dict[str, tuple[str, Registered]] = {}
     for name in (*atlas.manifest.configuration.feature_sets, *feature_sets()):
         try:
             for feature in features_of(name):
-                found.setdefault(feature.name, (name, feature))
-        except InputError:  # a single feature, or a user's set that this process does not know
+                registered.setdefault(feature.name, (name, feature))
+        except InputError:  # a single feature, or a user's set that is not registered here
             continue
-    return found
+    return registered
 
 
 def _summed(
     atlas: Atlas, names: Sequence[str], report: Report
 ) -> tuple[Float[np.ndarray, "heads features"], Float[np.ndarray, "features features"]]:
-    """Mean of each head, and correlations over all patterns; NaN for what is never finite."""
+    """Return the mean of each head and the correlations over all patterns; NaN if never finite."""
     moments = FeatureMoments(len(names))
     means = []
     with report("site: means of features", len(atlas.models) * atlas.n_blocks) as advance:
@@ -170,7 +170,7 @@ def _each_feature(
             low, high = histogram_range(values)
             dtype = display_dtype(values, low, high)
             point = PointFeature(name, f"points/feature-{number}.bin", dtype)
-            with np.errstate(over="ignore"):  # of values that are missing: infinite either way
+            with np.errstate(over="ignore"):  # missing values may overflow
                 out.array(point.file, np.where(np.isfinite(values), values, np.nan), dtype)
             feature = describe(
                 name, known.get(name), values, n_view, importance.get(name, []), low, high
@@ -182,7 +182,7 @@ def _each_feature(
 def _feature_columns(
     atlas: Atlas, names: Sequence[str]
 ) -> Iterator[tuple[str, Float[np.ndarray, "prompts heads"]]]:
-    """Columns one by one, read some at a time."""
+    """Yield the columns one by one; several are read at a time."""
     n_prompts, n_heads = int(atlas.manifest.prompts["n"]), len(atlas.heads)
     width = max(1, MEMORY // (4 * max(1, n_prompts * n_heads)))
     for start in range(0, len(names), width):
@@ -190,28 +190,28 @@ def _feature_columns(
         values = np.empty((len(some), n_prompts, n_heads), dtype=np.float32)
         head = 0
         for model, info in atlas.manifest.models.items():
-            own = info.n_all_heads
+            n_of_model = info.n_all_heads
             prompt = 0
             for part in atlas.feature_parts(model, some):
-                n = len(part) // own
-                block = part.select(some).to_numpy().reshape(n, own, len(some))
-                values[:, prompt : prompt + n, head : head + own] = block.transpose(2, 0, 1)
+                n = len(part) // n_of_model
+                block = part.select(some).to_numpy().reshape(n, n_of_model, len(some))
+                values[:, prompt : prompt + n, head : head + n_of_model] = block.transpose(2, 0, 1)
                 prompt += n
-            head += own
+            head += n_of_model
         yield from zip(some, values, strict=True)
 
 
 def histogram_range(values: Float[np.ndarray, "*any"]) -> tuple[float, float]:
-    """Ends of a histogram: all but the outermost half per cent on each side.
+    """Return the ends of a histogram, without the outermost half per cent on each side.
 
-    Equal values get a range about them; without any finite value it is 0 to 1.
+    Equal values get a range around them; without finite values the range is 0 to 1.
     """
-    there = values[np.isfinite(values)].astype(np.float64)
-    if not len(there):
+    present = values[np.isfinite(values)].astype(np.float64)
+    if not len(present):
         return 0.0, 1.0
-    low, high = (float(x) for x in np.quantile(there, [_TAIL, 1 - _TAIL]))
+    low, high = (float(x) for x in np.quantile(present, [_TAIL, 1 - _TAIL]))
     if high <= low:
-        low, high = float(there.min()), float(there.max())
+        low, high = float(present.min()), float(present.max())
     if high - low <= 1e-9 * max(1.0, abs(low)):
         half = 0.5 * max(1e-6, abs(low))
         return low - half, high + half
@@ -219,14 +219,14 @@ def histogram_range(values: Float[np.ndarray, "*any"]) -> tuple[float, float]:
 
 
 def display_dtype(values: Float[np.ndarray, "*any"], low: float, high: float) -> Dtype:
-    """float16 unless it overflows, or rounds by more than a thousandth of the range."""
-    there = values[np.isfinite(values)]
+    """Return float16; float32 if float16 overflows or rounds by over a thousandth of the range."""
+    present = values[np.isfinite(values)]
     with np.errstate(over="ignore"):
-        rounded = there.astype(np.float16).astype(np.float32)
+        rounded = present.astype(np.float16).astype(np.float32)
     if not np.isfinite(rounded).all():
         return "float32"
-    within = (there >= low) & (there <= high)
-    error = np.abs(there - rounded)[within].max(initial=0.0)
+    within = (present >= low) & (present <= high)
+    error = np.abs(present - rounded)[within].max(initial=0.0)
     return "float16" if error <= _ROUNDING * (high - low) else "float32"
 
 
@@ -239,11 +239,11 @@ def describe(
     low: float,
     high: float,
 ) -> Feature:
-    """What a feature is, and what it is like over the patterns of an atlas."""
-    there = values[np.isfinite(values)].astype(np.float64)
-    mean = float(there.mean()) if len(there) else 0.0
-    deviation = float(there.std()) if len(there) else 0.0
-    counts, _ = np.histogram(np.clip(there, low, high), N_BINS, (low, high))
+    """Describe a feature and its distribution over the patterns of an atlas."""
+    present = values[np.isfinite(values)].astype(np.float64)
+    mean = float(present.mean()) if len(present) else 0.0
+    deviation = float(present.std()) if len(present) else 0.0
+    counts, _ = np.histogram(np.clip(present, low, high), N_BINS, (low, high))
     context, _, statistic = name.rpartition(".")
     of_set, entry = known if known is not None else ("user", None)
     return Feature(
@@ -260,7 +260,7 @@ def describe(
         kept=deviation > 1e-9 * max(1.0, abs(mean)),
         mean=mean,
         deviation=deviation,
-        n_missing=int(values.size - len(there)),
+        n_missing=int(values.size - len(present)),
         histogram=counts.tolist(),
         histogram_low=low,
         histogram_high=high,
@@ -270,21 +270,21 @@ def describe(
 
 
 def examples(values: Float[np.ndarray, "prompts heads"]) -> list[FeatureExample]:
-    """Viewable patterns with low, middle and high values, of different heads within a level.
+    """Return viewable patterns with low, middle and high values, of different heads per level.
 
-    Empty where the feature is the same on all of them.
+    The list is empty if the feature is the same on all of them.
     """
     usable = np.isfinite(values)
-    there = values[usable].astype(np.float64)
-    if not len(there) or there.min() == there.max():
+    present = values[usable].astype(np.float64)
+    if not len(present) or present.min() == present.max():
         return []
-    middle = float(np.median(there))
+    middle = float(np.median(present))
     levels: tuple[tuple[Literal["low", "middle", "high"], Any], ...] = (
         ("low", values),
         ("middle", np.abs(values - middle)),
         ("high", -values),
     )
-    found = []
+    chosen = []
     for level, key in levels:
         order = np.argsort(np.where(usable, key, np.inf), axis=None, kind="stable")
         heads: set[int] = set()
@@ -292,7 +292,7 @@ def examples(values: Float[np.ndarray, "prompts heads"]) -> list[FeatureExample]
             prompt, row = divmod(flat, values.shape[1])
             if row not in heads:
                 heads.add(row)
-                found.append(FeatureExample(level, row, prompt, float(values[prompt, row])))
+                chosen.append(FeatureExample(level, row, prompt, float(values[prompt, row])))
             if len(heads) == N_EXAMPLES:
                 break
-    return found
+    return chosen

@@ -1,4 +1,4 @@
-"""What later stages left in the atlas: projections, clusters, tables, downloads."""
+"""Export of projections, clusterings, tables and downloads."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ if TYPE_CHECKING:
 
 
 def write_projections(atlas: Atlas, out: DataFolder) -> list[Projection]:
-    """Write the coordinates of every projection of the heads that are there.
+    """Write the coordinates of every projection of all heads in its scope.
 
-    None if the stage has not run, or only before a model was added.
+    The list is empty if the stage has not run, or ran only before a model was added.
     """
     if not atlas.file("projections").is_file():
         return []
     rows = {head: i for i, head in enumerate(atlas.heads["head"].to_list())}
     model_of = atlas.heads["model"].to_numpy()
     keys = ["scope", "metric", "method", "n_neighbors", "n_components"]
-    made: list[Projection] = []
+    described: list[Projection] = []
     for key, part in atlas.projections.group_by(keys, maintain_order=True):
         scope, metric, method, n_neighbors, n_components = key
-        wanted = len(rows) if scope == "all" else int((model_of == scope).sum())
-        if len(part) != wanted or not set(part["head"]) <= rows.keys():
+        n_expected = len(rows) if scope == "all" else int((model_of == scope).sum())
+        if len(part) != n_expected or not set(part["head"]) <= rows.keys():
             continue  # made before a model was added
         part = part[np.argsort([rows[head] for head in part["head"]]).tolist()]
         axes = [part[axis].fill_null(float("nan")).to_numpy() for axis in "xyz"[:n_components]]
-        file = f"projections/{len(made)}.bin"
+        file = f"projections/{len(described)}.bin"
         n_bytes = out.array(file, np.stack(axes), "float32")
         first = part.row(0, named=True)
-        made.append(
+        described.append(
             Projection(
                 scope=str(scope),
                 metric=str(metric),
@@ -59,69 +59,69 @@ def write_projections(atlas: Atlas, out: DataFolder) -> list[Projection]:
                 bytes=n_bytes,
             )
         )
-    return made
+    return described
 
 
 def write_clusterings(atlas: Atlas, out: DataFolder) -> list[Clustering]:
-    """Write the labels and trees of every clustering that is there."""
+    """Write the labels and trees of every clustering."""
     heads: list[str] = atlas.heads["head"].to_list()
     names = read_names(atlas.file("cluster_names").fetch())
-    made: list[Clustering] = []
+    described: list[Clustering] = []
     for column in atlas.heads.columns:
         if not column.startswith("cluster (") or not column.endswith(")"):
             continue
         method = column.removeprefix("cluster (").removesuffix(")")
-        told = files.read_json(atlas.file("clusters", method=method))
+        record = files.read_json(atlas.file("clusters", method=method))
         labels = atlas.heads[column].fill_null(-1).to_numpy()
-        tree = told.get("linkage")
+        tree = record.get("linkage")
         if tree is not None and len(tree) != len(heads) - 1:
             tree = None  # made before a model was added, whose heads are unclustered
-        code = len(made)
+        code = len(described)
         file, linkage = f"clusters/{code}-labels.bin", f"clusters/{code}-linkage.bin"
         out.array(file, labels, "int32")
         if tree is not None:
             out.array(linkage, np.array(tree, dtype=np.float64).reshape(-1, 4), "float32")
-        stability = told.get("stability") or {}
+        stability = record.get("stability") or {}
         named = carry_over(names, heads, labels)
-        made.append(
+        described.append(
             Clustering(
                 method=method,
-                metric=str(told.get("metric") or ""),
-                parameters=told["parameters"],
+                metric=str(record.get("metric") or ""),
+                parameters=record["parameters"],
                 labels=file,
                 linkage=None if tree is None else linkage,
                 names={str(number): name for number, name in sorted(named.names.items())},
-                jaccard=[finite(c.get("jaccard")) for c in told["clusters"]],
+                jaccard=[finite(c.get("jaccard")) for c in record["clusters"]],
                 adjusted_rand_mean=finite(stability.get("adjusted_rand_mean")),
                 adjusted_rand_spread=finite(stability.get("adjusted_rand_spread")),
             )
         )
-    return made
+    return described
 
 
 def evaluation_rows(atlas: Atlas) -> list[EvaluationRow]:
-    """The table of `motifs evaluate`, over all metrics; none if it has not run.
+    """Return the table of `motifs evaluate` for all metrics; empty if it has not run.
 
-    What had too few heads to be scored is in it, without numbers: nothing is hidden.
+    Classes with too few heads are in it, without numbers.
     """
     if not atlas.file("evaluation").is_file():
         return []
     file = atlas.file("evaluation")
-    told = files.read_json(file)
+    record = files.read_json(file)
     names = [name for name in EvaluationRow.__dataclass_fields__ if name != "metric"]
     unscored = dict.fromkeys(names) | {"statistic": "too few heads"}
     try:
         return [
             EvaluationRow(metric=metric, **{name: (unscored | row)[name] for name in names})
-            for metric, one in told.items()
-            for row in (*one["rows"], *one["too_few"])
+            for metric, entry in record.items()
+            for row in (*entry["rows"], *entry["too_few"])
         ]
     except (AttributeError, KeyError, TypeError) as error:
         raise files.damaged(file, file.fix_damaged, error) from error
 
 
 def ablations(atlas: Atlas) -> Ablations | None:
-    """The table of `motifs ablate`, or None if nothing was ablated."""
+    """Return the table of `motifs ablate`; None if nothing was ablated."""
     if not atlas.file("ablations").is_file():
         return None
     return Ablations({c.name: [_json(v) for v in c.to_list()] for c in atlas.ablations})
@@ -144,20 +144,20 @@ def write_downloads(atlas: Atlas, out: DataFolder) -> list[Download]:
         tables.append(("evaluation", "Evaluation of metrics", table))
     if atlas.file("ablations").is_file():
         tables.append(("ablations", "Effects of ablations", atlas.ablations))
-    made = []
+    described = []
     for name, title, table in tables:
         for kind in ("CSV", "Parquet"):
             file = f"downloads/{name}.{kind.lower()}"
-            made.append(
+            described.append(
                 Download(file, f"{title} ({kind})", out.write_file(file, _writer(kind, table)))
             )
     if atlas.file("evaluation").is_file():
         file = "downloads/evaluation.json"
         data = atlas.file("evaluation").read_bytes()
-        made.append(
+        described.append(
             Download(file, "Evaluation of metrics (JSON)", out.write(file, data, compress=False))
         )
-    return made
+    return described
 
 
 def _writer(kind: str, table: pl.DataFrame) -> Any:

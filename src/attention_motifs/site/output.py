@@ -1,4 +1,4 @@
-"""Writing the data files of a site: columns, JSON, compression that pays, equal bytes each time."""
+"""Writing of the data files of a site: columns and JSON, the same bytes for the same data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import numpy as np
 from attention_motifs.site.contract import Column, Dtype, Table
 
 _PAYS = 0.95
-"""A file is compressed when that makes it smaller than this share of its size."""
+"""A file is stored compressed if that is smaller than this share of its size."""
 
 _LEVEL = 6
 _HALVES = re.compile("[\ud800-\udfff]")
@@ -29,14 +29,14 @@ NamedColumn = tuple[str, Dtype, Any, list[str] | None]
 
 @dataclass
 class DataFolder:
-    """The folder `data/` of a site while it is written; remembers what went into it."""
+    """The folder `data/` of a site while it is written, with the digests of its files."""
 
     path: Path
     digests: dict[str, str] = field(default_factory=dict)
     """SHA-256 of each file's unpacked bytes, by its name."""
 
     def write(self, name: str, data: bytes, *, compress: bool = True) -> int:
-        """Write a file, gzip-compressed where that pays; return the bytes it takes."""
+        """Write a file, gzip-compressed if that is smaller; return its size in bytes."""
         self.digests[name] = hashlib.sha256(data).hexdigest()
         if compress:
             packed = gzip.compress(data, _LEVEL, mtime=0)
@@ -48,7 +48,7 @@ class DataFolder:
         return len(data)
 
     def write_file(self, name: str, write: Callable[[Path], None]) -> int:
-        """Let `write` make a file that is never compressed; return the bytes it takes."""
+        """Let `write` write a file, which is not compressed; return its size in bytes."""
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         write(path)
@@ -57,17 +57,17 @@ class DataFolder:
         return len(data)
 
     def array(self, name: str, values: np.ndarray[Any, Any], dtype: Dtype) -> int:
-        """Write one array as it lies in memory, row by row; return the bytes it takes."""
+        """Write one array row by row; return its size in bytes."""
         return self.write(name, _little_endian(values, dtype))
 
     def json(self, name: str, value: Any) -> int:
-        """Write a value, or dataclasses, as JSON without white space; return the bytes."""
+        """Write a value or dataclasses as JSON; return the size in bytes."""
         return self.write(name, json_bytes(value), compress=name.endswith(".bin"))
 
     def table(
         self, name: str, columns: Sequence[tuple[str, Dtype, Any, list[str] | None]]
     ) -> Table:
-        """Write columns (name, dtype, values, labels of codes) one after the other."""
+        """Write columns (name, dtype, values, labels of codes) into one file; describe them."""
         packed, described, offset = [], [], 0
         for column, dtype, values, labels in columns:
             data = _little_endian(np.asarray(values), dtype)
@@ -79,7 +79,7 @@ class DataFolder:
         return Table(name, self.write(name, b"".join(packed)), n_rows, described)
 
     def version(self) -> str:
-        """Digest of all files written so far."""
+        """Return the digest of all files written so far."""
         lines = "\n".join(f"{name} {digest}" for name, digest in sorted(self.digests.items()))
         return hashlib.sha256(lines.encode()).hexdigest()[:16]
 
@@ -87,12 +87,16 @@ class DataFolder:
 def _little_endian(values: np.ndarray[Any, Any], dtype: Dtype) -> bytes:
     if dtype not in get_args(Dtype):
         raise ValueError(f"dtype {dtype!r} is not in the contract")
-    wanted = np.dtype(dtype).newbyteorder("<")
-    return np.ascontiguousarray(values, dtype=wanted).tobytes()
+    little = np.dtype(dtype).newbyteorder("<")
+    return np.ascontiguousarray(values, dtype=little).tobytes()
 
 
 def json_bytes(value: Any) -> bytes:
-    """Return JSON without white space, in the order of the fields; NaN is refused."""
+    """Return JSON without white space, in the order of the fields.
+
+    Raises:
+        ValueError: for NaN and infinite numbers.
+    """
     text = json.dumps(
         value,
         default=_plain,
@@ -100,7 +104,7 @@ def json_bytes(value: Any) -> bytes:
         allow_nan=False,
         separators=(",", ":"),
     )
-    # Half of a surrogate pair has no UTF-8, but JSON may write it as an escape.
+    # Half of a surrogate pair cannot be UTF-8, but JSON can write it as an escape.
     return _HALVES.sub(lambda half: f"\\u{ord(half[0]):04x}", text).encode("utf-8")
 
 
@@ -111,17 +115,17 @@ def _plain(value: Any) -> Any:
         return dict(value)
     if isinstance(value, np.generic):
         return value.item()
-    raise TypeError(f"{type(value).__name__} has no JSON here")
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
 def finite(value: Any) -> float | None:
-    """Return a number that JSON can hold, or None."""
+    """Return a number as float; None if it is missing or not finite."""
     if value is None or not np.isfinite(value):
         return None
     return float(value)
 
 
 def codes(values: Sequence[Any], labels: Sequence[Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Position of each value in `labels`; -1, the largest code of any unsigned type, for others."""
+    """Return the index of each value in `labels`; -1, the largest unsigned code, for others."""
     place = {label: i for i, label in enumerate(labels)}
     return np.array([place.get(value, -1) for value in values], dtype=np.int64)

@@ -1,6 +1,6 @@
-"""The contract in TypeScript: `web/src/contract/generated.ts`, made from `contract.py`.
+"""Generator of `web/src/contract/generated.ts`, the contract in TypeScript.
 
-`python -m attention_motifs.site.typescript > web/src/contract/generated.ts` writes it anew.
+Run `python -m attention_motifs.site.typescript > web/src/contract/generated.ts`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from attention_motifs.site import contract
 
 _HEADER = """\
-// Made from src/attention_motifs/site/contract.py by
+// Generated from src/attention_motifs/site/contract.py by
 //   python -m attention_motifs.site.typescript > web/src/contract/generated.ts
 // Change that file, not this one: a test compares the two.
 """
@@ -48,13 +48,13 @@ def _interface(node: ast.ClassDef) -> str:
     lines = [f"{_comment(ast.get_docstring(node), '')}export interface {node.name} {{\n"]
     for field, comment in _with_comments(node.body, "  "):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-            # A field with a default is written too, so none is optional to the reader.
+            # The export writes fields with defaults too, so none is optional.
             lines.append(f"{comment}  readonly {field.target.id}: {_type(field.annotation)};\n")
     return "".join([*lines, "}\n"])
 
 
 def _with_comments(body: list[ast.stmt], indent: str = "") -> Iterator[tuple[ast.stmt, str]]:
-    """Give each statement the string that stands below it, which is its documentation."""
+    """Yield each statement with the string below it, which is its documentation."""
     for node, below in zip(body, [*body[1:], None], strict=True):
         yield node, _comment(_text(below), indent)
 

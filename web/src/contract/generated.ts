@@ -1,8 +1,8 @@
-// Made from src/attention_motifs/site/contract.py by
+// Generated from src/attention_motifs/site/contract.py by
 //   python -m attention_motifs.site.typescript > web/src/contract/generated.ts
 // Change that file, not this one: a test compares the two.
 
-/** Version of these files; the pages refuse any other with a clear word. */
+/** Version of these files. The pages refuse other versions. */
 export const SITE_SCHEMA = 1 as const;
 
 export type Dtype = "float16" | "float32" | "uint8" | "uint16" | "uint32" | "int32";
@@ -17,14 +17,14 @@ export interface Column {
   readonly offset: number;
   /** Number of elements. NaN stands for a missing number. */
   readonly length: number;
-  /** Of a column of codes: what code 0, 1, ... mean. The largest code of the type is "none". */
+  /** Labels of the codes 0, 1, ... The largest code of the type means "none". */
   readonly labels: ReadonlyArray<string> | null;
 }
 
 /** Columns of equal length in one binary file. */
 export interface Table {
   readonly file: string;
-  /** Size of the file as it lies on the host. */
+  /** Size of the stored file. */
   readonly bytes: number;
   readonly n_rows: number;
   readonly columns: ReadonlyArray<Column>;
@@ -46,9 +46,9 @@ export interface Model {
   readonly source: string;
   readonly revision: string | null;
   readonly weights_sha256: string;
-  /** Placed in the saved embedding later, not fitted on. */
+  /** Whether it was added to the saved embedding, which was not fitted on it. */
   readonly added: boolean;
-  /** Models of one architecture and maker, for grouping; the architecture where not known. */
+  /** Name of a group of related models; the architecture if it is not known. */
   readonly family: string;
   /** JSON file: `Tokens` of this model. */
   readonly tokens: string;
@@ -56,10 +56,10 @@ export interface Model {
 }
 
 /**
- * Packed patterns of heads of one layer on some prompts; a layer has several where it is large.
+ * Packed patterns of heads of one layer on some prompts; a large layer has several chunks.
  *
- * Unpacked: for each prompt of `prompts` in order, for each of the heads in order, the lower
- * triangle row by row, n (n + 1) / 2 bytes of round(255 * sqrt(weight)). n is
+ * Unpacked, for each prompt of `prompts` and for each head, in order: the lower triangle row by
+ * row, n (n + 1) / 2 bytes of round(255 * sqrt(weight)). n is
  * `Prompt.n_tokens` of the model, and so differs between prompts.
  */
 export interface PatternChunk {
@@ -75,14 +75,14 @@ export interface PatternChunk {
 /**
  * A prompt. Its text is data, never markup.
  *
- * Control characters and those that turn the direction of writing are in it as they are.
+ * The text is unchanged: it may hold control characters and characters that turn the direction.
  */
 export interface Prompt {
   readonly id: string;
   readonly source: string;
   /** Its beginning, at most 1,000 characters. */
   readonly text: string;
-  /** Whether the text goes on. */
+  /** Whether the text is longer. */
   readonly cut: boolean;
   /** Per model. */
   readonly n_tokens: ReadonlyArray<number>;
@@ -94,7 +94,7 @@ export interface Prompt {
 export interface Tokens {
   /** Indices into the list of prompts. */
   readonly prompts: ReadonlyArray<number>;
-  /** Of each of these prompts. A token of more than 100 characters is cut, and ends in `…`. */
+  /** Tokens of each prompt. A token of more than 100 characters is cut and ends in `…`. */
   readonly tokens: ReadonlyArray<ReadonlyArray<string>>;
 }
 
@@ -104,24 +104,21 @@ export interface DistanceMetric {
   /** LaTeX. */
   readonly formula: string;
   readonly title: string;
-  /** What the metric cannot see. */
+  /** Differences that the metric does not see. */
   readonly blind: string;
   /** float32 rows of the matrix, one file per model and layer. */
   readonly rows: ReadonlyArray<DistanceRows>;
-  /**
-   * None where rows are whole. Else the atlas holds the distances of so many nearest heads of
-   * each head and no others.
-   */
+  /** None if rows are whole; else the number of nearest heads per head with known distances. */
   readonly n_nearest: number | null;
-  /** uint16 codes of the whole matrix, H x H, for the heatmap; None where H is over 4,096. */
+  /** uint16 codes of the whole matrix, H x H, for the heatmap; None if H is above 4,096. */
   readonly matrix: string | null;
-  /** Distance of one step of a code: distance = code * scale. Code 65535 is a missing number. */
+  /** Scale of the codes: distance = code * scale. Code 65535 means missing. */
   readonly scale: number;
   /**
    * float32 file (M, M, 5, 101): quantiles 0 to 100 % of the distances between different heads
-   * of model a and of model b whose depths differ by 0 to 0.2, 0.2 to 0.4, ... 0.8 to 1 (NaN where
-   * there is no such pair). Where a distance lies among them is its percentile among pairs as far
-   * apart in depth: the null that a near pair has to beat.
+   * of model a and of model b whose depths differ by 0 to 0.2, 0.2 to 0.4, ... 0.8 to 1 (NaN if
+   * there is no such pair). They give the percentile of a distance among pairs as far apart in
+   * depth.
    */
   readonly quantiles: string;
 }
@@ -138,7 +135,7 @@ export interface DistanceRows {
 
 /** Coordinates of heads: columns x, y (and z), float32, of the rows of the scope. */
 export interface Projection {
-  /** `all`, or the name of a model: then only its rows are there. */
+  /** `all`, or the name of a model whose rows alone are placed. */
   readonly scope: string;
   readonly metric: string;
   readonly method: string;
@@ -155,7 +152,7 @@ export interface Projection {
 /**
  * Every pattern as a point: row prompt * H + head, over all prompts.
  *
- * Columns are files of their own, fetched when they become an axis or a colour.
+ * Each column is a file, which is fetched when it becomes an axis or a colour.
  */
 export interface Points {
   readonly n_prompts: number;
@@ -169,17 +166,17 @@ export interface Points {
   readonly prompts: ReadonlyArray<string>;
 }
 
-/** A feature of every pattern, in the order of `Points`; NaN where it was not finite. */
+/** A feature of every pattern, in the order of `Points`; NaN where it is not finite. */
 export interface PointFeature {
   readonly name: string;
   readonly file: string;
-  /** float16, or float32 where rounding would show. */
+  /** float16, or float32 if rounding would be visible. */
   readonly dtype: Dtype;
 }
 
-/** What one source says of one head. */
+/** A class that one source gives to one head. */
 export interface ClassTag {
-  /** Of the head. */
+  /** Row of the head. */
   readonly row: number;
   readonly head_class: string;
   readonly paper: string;
@@ -196,13 +193,13 @@ export interface HeadClass {
   readonly colour: string;
   readonly description: string;
   readonly kind: "literature" | "computed";
-  /** Heads of this atlas in the class; empty where it holds none. */
+  /** Rows of the heads in the class; empty if the atlas has none. */
   readonly rows: ReadonlyArray<number>;
   /** Heads of models that are not in this atlas. */
   readonly elsewhere: ReadonlyArray<string>;
 }
 
-/** A stored clustering of the heads, and the tree it was cut from. */
+/** A stored clustering of the heads, with its tree. */
 export interface Clustering {
   readonly method: string;
   readonly metric: string;
@@ -211,15 +208,15 @@ export interface Clustering {
   readonly labels: string;
   /** float32 file (H - 1, 4), rows as scipy's: left, right, height, size; None without a tree. */
   readonly linkage: string | null;
-  /** Cluster number, as text, to the name that a person gave. */
+  /** Given names by cluster number, which is a text. */
   readonly names: Readonly<Record<string, string>>;
-  /** Per cluster: stability over resampled prompts. */
+  /** Stability of each cluster over resampled prompts. */
   readonly jaccard: ReadonlyArray<number | null>;
   readonly adjusted_rand_mean: number | null;
   readonly adjusted_rand_spread: number | null;
 }
 
-/** A feature and what it is like over the patterns of this atlas. */
+/** A feature, and its distribution over the patterns of the atlas. */
 export interface Feature {
   readonly name: string;
   readonly set: string;
@@ -228,26 +225,26 @@ export interface Feature {
   /** LaTeX. */
   readonly formula: string;
   readonly low: number | null;
-  /** Range that a causal pattern can give; None is unbounded. */
+  /** Range for causal patterns; None is unbounded. */
   readonly high: number | null;
-  /** What a pattern with a large value looks like, in words. */
+  /** Description of a pattern with a large value. */
   readonly large: string;
   readonly source: string;
   readonly cost: string;
-  /** Whether it varies over the patterns; constant ones are left out of embeddings. */
+  /** Whether it varies over the patterns; constant features are not in the embedding. */
   readonly kept: boolean;
   readonly mean: number;
   /** Standard deviation over all patterns (ddof 0). */
   readonly deviation: number;
-  /** Patterns on which it was not finite. */
+  /** Number of patterns on which it is not finite. */
   readonly n_missing: number;
-  /** Counts of equal bins between `histogram_low` and `histogram_high`; outliers in the ends. */
+  /** Counts of equal bins from `histogram_low` to `histogram_high`; end bins count outliers. */
   readonly histogram: ReadonlyArray<number>;
   readonly histogram_low: number;
   readonly histogram_high: number;
   /**
-   * Per component: squared loading times the component's share of variance; empty for features
-   * that are not in the embedding.
+   * Squared loading times the variance share of each component; empty for features that are not
+   * in the embedding.
    */
   readonly importance: ReadonlyArray<number>;
   readonly examples: ReadonlyArray<FeatureExample>;
@@ -261,7 +258,7 @@ export interface FeatureExample {
   readonly value: number;
 }
 
-/** The features of all sets of the atlas, in the order of the rows and columns below. */
+/** The features of all sets of the atlas, in the order of the arrays below. */
 export interface Features {
   readonly features: ReadonlyArray<Feature>;
   /** float16 file (F, F), correlation of the features over all patterns. */
@@ -276,7 +273,7 @@ export interface EvaluationRow {
   readonly model: string;
   readonly name: string;
   readonly kind: string;
-  /** `too few heads` where the class is too small to be scored: then there are no numbers. */
+  /** `too few heads` if the class is too small to be scored; then there are no numbers. */
   readonly statistic: string;
   readonly n_queries: number;
   readonly n_heads: number;
@@ -293,7 +290,7 @@ export interface EvaluationRow {
 export interface Score {
   readonly name: string;
   readonly meaning: string;
-  /** From which a head is in the computed class; None where there is none. */
+  /** Least score of heads in the computed class; None if there is no class. */
   readonly threshold: number | null;
 }
 
@@ -304,7 +301,7 @@ export interface Download {
   readonly bytes: number;
 }
 
-/** `manifest.json`: small, fetched first, names everything else. */
+/** `manifest.json`: fetched first; it names all other files. */
 export interface Manifest {
   readonly schema: number;
   /**
@@ -312,14 +309,14 @@ export interface Manifest {
    * exports.
    */
   readonly version: string;
-  /** Digest of what the site was made from; the export is skipped while it stays the same. */
+  /** Digest of the inputs of the export, which is skipped while they stay the same. */
   readonly inputs: string;
   readonly package_version: string;
   readonly title: string;
   readonly models: ReadonlyArray<Model>;
   readonly n_heads: number;
   readonly n_patterns: number;
-  /** Of the atlas, in words that a reader knows: tokens, seed, BOS, components... */
+  /** Settings of the atlas, by titles for readers. */
   readonly settings: Readonly<Record<string, Json>>;
   /**
    * Columns: model (codes), layer, index, depth, class_group (code of the head's first class
@@ -348,14 +345,14 @@ export interface Manifest {
   readonly ablations: string | null;
   readonly downloads: ReadonlyArray<Download>;
   /**
-   * What this atlas does not hold (`projections`, `clusterings`, `scores`, `evaluation`,
-   * `ablations`, `patterns`...) to what mends that, in words: shown in the empty state.
+   * Parts that the atlas does not hold (`projections`, `clusterings`, `scores`, `evaluation`,
+   * `ablations`, `patterns`...), with the command that makes each, in words.
    */
   readonly missing: Readonly<Record<string, string>>;
 }
 
 /** `ablations.parquet`, column by column: all lists are of equal length. */
 export interface Ablations {
-  /** Only `heads` has lists; docs/ablation.md describes the columns. */
+  /** Only `heads` has lists. The documentation of ablations describes the columns. */
   readonly columns: Readonly<Record<string, ReadonlyArray<Json | ReadonlyArray<string>>>>;
 }

@@ -43,9 +43,9 @@ export default function Clusters({ manifest }: PageProps) {
       <h1>Clusters</h1>
       <p class="muted">Here you can see which heads are alike: cut the tree, select clusters, and give them names.</p>
       <LoadedClusters manifest={manifest} resource={clusters} height={500}>
-        {(found) => (
+        {(clustered) => (
           <Loaded resource={data} what="the heads" height={500}>
-            {(loaded) => <Content manifest={manifest} clusters={found} {...loaded} />}
+            {(loaded) => <Content manifest={manifest} clusters={clustered} {...loaded} />}
           </Loaded>
         )}
       </LoadedClusters>
@@ -76,8 +76,8 @@ function Content({ manifest, clusters, heads, classes, prompts }: ContentProps) 
   const picks = picked.value;
   const single = headsParam.value;
   const rows = useMemo(() => {
-    const found = single.flatMap((name) => headRow(manifest, name) ?? []);
-    return selectedRows(found, picks, clusters.labels, clusters.linkage);
+    const clustered = single.flatMap((name) => headRow(manifest, name) ?? []);
+    return selectedRows(clustered, picks, clusters.labels, clusters.linkage);
   }, [single, picks, clusters]);
   const selected = useMemo(() => new Set(rows), [rows]);
   const viewable = useMemo(() => viewablePrompts([...prompts]), [prompts]);
@@ -110,17 +110,17 @@ function Content({ manifest, clusters, heads, classes, prompts }: ContentProps) 
 
 /** The number of clusters, and their stability. */
 function Summary({ view }: { view: View }) {
-  const { cut: found, parts } = view;
+  const { cut: clustered, parts } = view;
   const clusters = parts.filter((part) => part.cluster >= 0);
   const nUnclustered = parts.find((part) => part.cluster < 0)?.rows.length ?? 0;
-  const { adjusted_rand_mean: mean, adjusted_rand_spread: spread } = found.clustering;
+  const { adjusted_rand_mean: mean, adjusted_rand_spread: spread } = clustered.clustering;
   return (
     <p>
-      {clusters.length} {clusters.length === 1 ? "cluster" : "clusters"} of {found.labels.length - nUnclustered} heads
+      {clusters.length} {clusters.length === 1 ? "cluster" : "clusters"} of {clustered.labels.length - nUnclustered} heads
       {nUnclustered > 0 ? `, ${nUnclustered} unclustered` : ""}.{" "}
-      {found.stored && mean !== null
+      {clustered.stored && mean !== null
         ? `Agreement with clusterings of resampled prompts (adjusted Rand index, 1 is equal): ${mean.toFixed(2)}${spread === null ? "" : ` ± ${spread.toFixed(2)}`}. `
-        : found.stored
+        : clustered.stored
           ? ""
           : "The stability of a cut made here is not known. "}
       <a data-export="no" href={link("cluster-trends", clustering.to(clustering.value), cut.to(cut.value), minSize.to(minSize.value))}>

@@ -11,7 +11,7 @@ import { ExportMenu } from "../views/export-menu/view";
 import { Empty, Loaded } from "../views/states/view";
 import { kinds, layout, statistics } from "./evaluation/params";
 import { Reading } from "./evaluation/reading";
-import { choices, domains, KINDS, wantedRows } from "./evaluation/rows";
+import { choices, domains, KINDS, filteredRows } from "./evaluation/rows";
 import { MetricsBeside, OneMetric } from "./evaluation/tables";
 import type { PageProps } from "./page";
 
@@ -47,7 +47,7 @@ function Evaluation({ rows, fallback }: { rows: readonly EvaluationRow[]; fallba
   const beside = layout.value === "beside";
   const asked = { models: models.value, kinds: kinds.value, statistics: statistics.value };
   const ofMetric = beside ? rows : rows.filter((row) => row.metric === shown);
-  const chosen = wantedRows(ofMetric, asked);
+  const chosen = filteredRows(ofMetric, asked);
   const axes = domains(rows);
   const data = { title: "CSV", extension: "csv", type: "text/csv", make: () => table(chosen) };
   return (
@@ -88,7 +88,7 @@ function Evaluation({ rows, fallback }: { rows: readonly EvaluationRow[]; fallba
             <button
               type="button"
               onClick={() => {
-                for (const one of [models, kinds, statistics]) one.replace([]);
+                for (const parameter of [models, kinds, statistics]) parameter.replace([]);
                 filter.replace("");
               }}
             >

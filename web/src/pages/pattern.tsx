@@ -99,8 +99,8 @@ function Steps({ manifest, row, place, prompts, viewable }: OneProps) {
   const { layer, index } = placeOfRow(model, row);
   const at = viewable.indexOf(place);
   const onPrompt = (target: number | undefined) => {
-    const found = target === undefined ? undefined : prompts[target];
-    return found ? here(promptParam.to(shortId(found))) : null;
+    const onto = target === undefined ? undefined : prompts[target];
+    return onto ? here(promptParam.to(shortId(onto))) : null;
   };
   const ofHead = (otherLayer: number, otherIndex: number) =>
     otherLayer < 0 || otherIndex < 0 || otherLayer >= model.n_layers || otherIndex >= model.n_heads

@@ -30,31 +30,31 @@ interface OpenProps {
 }
 
 /** A class and its heads. */
-export function OpenClass({ manifest, class: one, tags, models, heads }: OpenProps) {
+export function OpenClass({ manifest, class: headClass, tags, models, heads }: OpenProps) {
   const target = useRef<HTMLElement>(null);
-  const score = manifest.scores.find((known) => one.kind === "computed" && one.name === `${known.name} (computed)`);
+  const score = manifest.scores.find((known) => headClass.kind === "computed" && headClass.name === `${known.name} (computed)`);
   const values = score ? heads.column(score.name)?.values : undefined;
-  const entries = one.rows
+  const entries = headClass.rows
     .filter((row) => models.some((model) => isOf(model, row)))
     .map((row): Entry => ({
       row,
       head: headName(manifest, row),
-      tags: tags.filter((tag) => tag.row === row && tag.head_class === one.name),
+      tags: tags.filter((tag) => tag.row === row && tag.head_class === headClass.name),
       score: values?.[row] ?? null,
     }));
   const columns = columnsOf(score?.name ?? null, entries);
-  const others = classesParam.value.filter((name) => name !== one.name);
+  const others = classesParam.value.filter((name) => name !== headClass.name);
   const table = () =>
     csv(
       columns.map((column) => column.title),
       entries.map((entry) => columns.map((column) => column.value(entry))),
     );
   return (
-    <section class="class-open" ref={target} aria-label={one.name}>
+    <section class="class-open" ref={target} aria-label={headClass.name}>
       <div class="toolbar class-heading">
         <h2>
-          <span class="class-card-dot" style={{ background: one.colour }} aria-hidden="true" />
-          {one.name}
+          <span class="class-card-dot" style={{ background: headClass.colour }} aria-hidden="true" />
+          {headClass.name}
         </h2>
         <a class="button" data-export="no" href={here(classesParam.to(others))}>
           Close
@@ -70,19 +70,19 @@ export function OpenClass({ manifest, class: one, tags, models, heads }: OpenPro
         ) : null}
         <ExportMenu
           target={() => target.current}
-          name={`class ${one.name}`}
+          name={`class ${headClass.name}`}
           data={[{ title: "CSV", extension: "csv", type: "text/csv", make: table }]}
         />
       </div>
       <p>
-        {one.description}. <span class="muted">Group {one.group}.</span>
+        {headClass.description}. <span class="muted">Group {headClass.group}.</span>
       </p>
       {entries.length > 0 ? (
         <Table
           rows={entries}
           columns={columns}
           rowKey={(entry) => entry.row}
-          label={`Heads of the class ${one.name}`}
+          label={`Heads of the class ${headClass.name}`}
           sort={sort.value}
           onSort={(next) => sort.set(next)}
           most={50}
@@ -90,12 +90,12 @@ export function OpenClass({ manifest, class: one, tags, models, heads }: OpenPro
       ) : (
         <p class="muted">No head of these models is in this class.</p>
       )}
-      {one.elsewhere.length > 0 ? (
+      {headClass.elsewhere.length > 0 ? (
         <details class="class-elsewhere">
           <summary>
-            {one.elsewhere.length} {one.elsewhere.length === 1 ? "head" : "heads"} in models that are not in this atlas
+            {headClass.elsewhere.length} {headClass.elsewhere.length === 1 ? "head" : "heads"} in models that are not in this atlas
           </summary>
-          <p class="mono">{one.elsewhere.join(", ")}</p>
+          <p class="mono">{headClass.elsewhere.join(", ")}</p>
         </details>
       ) : null}
     </section>

@@ -72,7 +72,7 @@ export function Selected({ view, rows, prompts, viewable }: Props) {
                   prompt={place}
                   promptId={shortId(prompt)}
                   size={SIZE}
-                  load={(one, on) => loadPattern(manifest, one, on)}
+                  load={(head, on) => loadPattern(manifest, head, on)}
                   border={view.colour(cut.labels[row] as number)}
                 />
                 <HeadLink head={names[row] as string} />

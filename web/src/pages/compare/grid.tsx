@@ -137,10 +137,10 @@ function Caption({ item, prompts }: { item: Item; prompts: readonly Prompt[] }) 
 /** Filters that were set by captions, each with a button that removes it. */
 function Filters({ prompts }: { prompts: readonly Prompt[] }) {
   if (only.value.length === 0) return null;
-  const title = (one: string) => {
-    const id = one.startsWith("prompt:") ? one.slice(7) : null;
+  const title = (rule: string) => {
+    const id = rule.startsWith("prompt:") ? rule.slice(7) : null;
     const prompt = id === null ? undefined : prompts.find((known) => known.id.startsWith(id));
-    return prompt ? `prompt: ${promptLine(prompt.text, 40)}` : one.replace("index:", "head:");
+    return prompt ? `prompt: ${promptLine(prompt.text, 40)}` : rule.replace("index:", "head:");
   };
   return (
     <div class="toolbar compare-filters" role="group" aria-label="Filters">

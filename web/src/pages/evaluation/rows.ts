@@ -27,20 +27,20 @@ export const KINDS: Readonly<Record<string, string>> = {
 };
 
 /** Filters of the rows; an empty list passes all. */
-export interface Wanted {
+export interface RowFilters {
   models: readonly string[];
   kinds: readonly string[];
   statistics: readonly string[];
 }
 
 /** Return the rows that pass. A pair `A -> B` is a model of that name. */
-export function wantedRows<Row extends Pick<EvaluationRow, "model" | "kind" | "statistic">>(
+export function filteredRows<Row extends Pick<EvaluationRow, "model" | "kind" | "statistic">>(
   rows: readonly Row[],
-  wanted: Wanted,
+  filters: RowFilters,
 ): Row[] {
   const has = (list: readonly string[], value: string) => list.length === 0 || list.includes(value);
   return rows.filter(
-    (row) => has(wanted.models, row.model) && has(wanted.kinds, row.kind) && has(wanted.statistics, row.statistic),
+    (row) => has(filters.models, row.model) && has(filters.kinds, row.kind) && has(filters.statistics, row.statistic),
   );
 }
 
@@ -66,27 +66,27 @@ export interface Question {
 
 /** Group rows by question, in the order of the first rows. */
 export function questions(rows: readonly EvaluationRow[]): Question[] {
-  const found = new Map<string, Question & { by: Map<string, EvaluationRow> }>();
+  const result = new Map<string, Question & { by: Map<string, EvaluationRow> }>();
   for (const row of rows) {
     const key = JSON.stringify([row.model, row.name, row.kind, row.statistic]);
-    const known = found.get(key);
+    const known = result.get(key);
     if (known) known.by.set(row.metric, row);
     else {
       const { model, name, kind, statistic, n_queries, n_heads } = row;
-      found.set(key, { key, model, name, kind, statistic, n_queries, n_heads, by: new Map([[row.metric, row]]) });
+      result.set(key, { key, model, name, kind, statistic, n_queries, n_heads, by: new Map([[row.metric, row]]) });
     }
   }
-  return [...found.values()];
+  return [...result.values()];
 }
 
 /** Return the axis of each statistic: 0 to 1, or -1 to 1 if a value is negative. */
 export function domains(rows: readonly EvaluationRow[]): Map<string, [number, number]> {
-  const found = new Map<string, [number, number]>();
+  const result = new Map<string, [number, number]>();
   for (const { statistic, value, null_mean, null_95 } of rows) {
     const below = [value, null_mean, null_95].some((item) => item !== null && item < 0);
-    if (below || !found.has(statistic)) found.set(statistic, below ? [-1, 1] : [0, 1]);
+    if (below || !result.has(statistic)) result.set(statistic, below ? [-1, 1] : [0, 1]);
   }
-  return found;
+  return result;
 }
 
 /** Return a statistic with three decimals. */

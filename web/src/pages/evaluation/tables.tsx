@@ -162,11 +162,11 @@ export function MetricsBeside({ rows, metrics, domains }: BesideProps) {
 }
 
 /** Return the metric with the largest value; empty if only one was evaluated. */
-function best(one: Question, metrics: readonly string[]): string {
+function best(question: Question, metrics: readonly string[]): string {
   let winner = "";
   let top = Number.NEGATIVE_INFINITY;
-  for (const metric of one.by.size > 1 ? metrics : []) {
-    const value = one.by.get(metric)?.value ?? Number.NEGATIVE_INFINITY;
+  for (const metric of question.by.size > 1 ? metrics : []) {
+    const value = question.by.get(metric)?.value ?? Number.NEGATIVE_INFINITY;
     if (value > top) {
       top = value;
       winner = metric;

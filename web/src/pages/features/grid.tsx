@@ -60,7 +60,7 @@ export function Grid(props: GridProps) {
   };
   return (
     <div class="grid-canvas" ref={ref}>
-      <p class="grid-canvas-said" role="status" data-export="no">
+      <p class="grid-canvas-status" role="status" data-export="no">
         {at ? describe(at.row, at.column) : "Point at a cell, or use the arrow keys."}
       </p>
       <div class="grid-canvas-body">

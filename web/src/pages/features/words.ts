@@ -20,12 +20,12 @@ export function totalImportance(feature: Pick<Feature, "importance">): number {
 /** Return the features that pass the filters. */
 export function chosenFeatures(
   features: readonly Feature[],
-  wanted: { filter: string; set: string; context: string },
+  filters: { filter: string; set: string; context: string },
 ): Feature[] {
-  const words = wanted.filter.toLowerCase().split(/\s+/).filter(Boolean);
+  const words = filters.filter.toLowerCase().split(/\s+/).filter(Boolean);
   return features.filter((feature) => {
-    if (wanted.set !== "" && feature.set !== wanted.set) return false;
-    if (wanted.context !== "" && feature.context !== wanted.context) return false;
+    if (filters.set !== "" && feature.set !== filters.set) return false;
+    if (filters.context !== "" && feature.context !== filters.context) return false;
     const text = `${feature.name} ${feature.statistic} ${feature.large}`.toLowerCase();
     return words.every((word) => text.includes(word));
   });

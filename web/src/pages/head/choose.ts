@@ -18,7 +18,7 @@ export interface Chosen {
   random: Shown[];
 }
 
-export interface Wanted {
+export interface Request {
   /** Heads in order of distance. */
   order: readonly number[];
   distances: Float32Array;
@@ -32,7 +32,7 @@ export interface Wanted {
 }
 
 /** Choose heads. The farthest come farthest first; random and same-class heads are sorted by distance. */
-export function chooseRows(request: Wanted): Chosen {
+export function chooseRows(request: Request): Chosen {
   const { order, distances, ranks, passes, mates, counts, seed } = request;
   const passing = order.filter((row) => passes[row] === 1);
   const near = passing.slice(0, counts.near);

@@ -19,7 +19,7 @@ export interface InfoRow extends RowHead {
 }
 
 interface Props {
-  one: InfoRow;
+  row: InfoRow;
   /** Number of heads that have a rank. */
   total: number;
   byHead: ReadonlyMap<number, TaggedClass[]>;
@@ -27,34 +27,34 @@ interface Props {
 }
 
 /** Name, distance, rank, percentile and classes of a head, and a checkbox "find heads like this too". */
-export function RowInfo({ one, total, byHead, first }: Props) {
-  const tagged = byHead.get(one.row) ?? [];
+export function RowInfo({ row, total, byHead, first }: Props) {
+  const tagged = byHead.get(row.row) ?? [];
   return (
     <div class="row-info">
-      <HeadLink head={one.head} />
+      <HeadLink head={row.head} />
       {first ? null : (
         <>
           <div class="row-distance">
             <span
               class="row-swatch"
-              style={{ background: numberColour(1 - one.share) }}
+              style={{ background: numberColour(1 - row.share) }}
               aria-hidden="true"
             />
-            <strong>{one.distance.toPrecision(3)}</strong>
+            <strong>{row.distance.toPrecision(3)}</strong>
             <span class="muted">
-              rank {one.rank} of {total}
+              rank {row.rank} of {total}
             </span>
           </div>
-          {one.percentile === null ? null : (
-            <div class="muted" title={explain(one)}>
-              percentile among pairs of these two layers: {percent(one.percentile)}
+          {row.percentile === null ? null : (
+            <div class="muted" title={explain(row)}>
+              percentile among pairs of these two layers: {percent(row.percentile)}
             </div>
           )}
           <label class="row-like" data-export="no">
             <input
               type="checkbox"
-              checked={like.value.includes(one.head)}
-              onChange={() => toggle(one.head)}
+              checked={like.value.includes(row.head)}
+              onChange={() => toggle(row.head)}
             />
             <span class="muted">find heads like this too</span>
           </label>

@@ -107,8 +107,8 @@ function Ready(props: ReadyProps) {
           prompts={prompts}
           size={size.value}
           load={(row, prompt) => loadPattern(manifest, row, prompt)}
-          info={(one, group) => (
-            <RowInfo one={one} total={neighbours.nNearest === null ? neighbours.order.length : manifest.n_heads - query.length} byHead={byHead} first={group.key === "this"} />
+          info={(row, group) => (
+            <RowInfo row={row} total={neighbours.nNearest === null ? neighbours.order.length : manifest.n_heads - query.length} byHead={byHead} first={group.key === "this"} />
           )}
         />
       </div>
@@ -147,14 +147,14 @@ function groupsOf(props: ReadyProps, chosen: ReturnType<typeof chooseRows>): Row
     percentile: null,
     depth: null,
   }));
-  const wanted = (n: number, key: string, title: string, help: string, shown: readonly Shown[], empty = none) =>
+  const groupOf = (n: number, key: string, title: string, help: string, shown: readonly Shown[], empty = none) =>
     n === 0 ? [] : [{ key, title, help, heads: infos(shown), empty }];
   return [
     { key: "this", title: query.length > 1 ? "These heads" : "This head", heads: own },
-    ...wanted(near.value, "near", "Nearest", "", chosen.near),
-    ...wanted(same.value, "same", "Same class", "a random sample", chosen.same, "No other head that matches the filters shares a class with it."),
-    ...wanted(random.value, "random", "Random", "", nearest === null ? chosen.random : [], few),
-    ...wanted(far.value, "far", "Farthest", "", nearest === null ? chosen.far : [], few),
+    ...groupOf(near.value, "near", "Nearest", "", chosen.near),
+    ...groupOf(same.value, "same", "Same class", "a random sample", chosen.same, "No other head that matches the filters shares a class with it."),
+    ...groupOf(random.value, "random", "Random", "", nearest === null ? chosen.random : [], few),
+    ...groupOf(far.value, "far", "Farthest", "", nearest === null ? chosen.far : [], few),
   ];
 }
 

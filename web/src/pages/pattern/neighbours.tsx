@@ -39,7 +39,7 @@ export function Neighbours({ manifest, row, prompt, promptId }: Props) {
                   prompt={prompt}
                   promptId={promptId}
                   size={120}
-                  load={(one, on) => loadPattern(manifest, one, on)}
+                  load={(head, on) => loadPattern(manifest, head, on)}
                 />
                 <figcaption>
                   <HeadLink head={headName(manifest, other)} />

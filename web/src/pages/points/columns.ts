@@ -56,7 +56,7 @@ export function patternColumns(manifest: Manifest, heads: Heads, prompts: readon
   ];
 }
 
-function ofHeads(manifest: Manifest, heads: Heads, turn: (one: Colouring) => Colouring): PointColumn[] {
+function ofHeads(manifest: Manifest, heads: Heads, turn: (colouring: Colouring) => Colouring): PointColumn[] {
   const category = (id: string, title: string, group: string, make: () => Categories): PointColumn => ({
     id,
     title,

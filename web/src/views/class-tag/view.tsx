@@ -4,19 +4,19 @@ import { link } from "../../state/url";
 import type { ClassTagProps } from "./api";
 
 /** A class, with a mark where sources disagree and the citations on hover. */
-export function ClassTag({ class: one, tags = [] }: ClassTagProps) {
+export function ClassTag({ class: headClass, tags = [] }: ClassTagProps) {
   const conflict = tags.some((tag) => tag.conflict !== "");
   const sources = tags.map((tag) =>
     [`${tag.paper}: ${tag.evidence}`, tag.note, tag.conflict && `Conflict: ${tag.conflict}`]
       .filter(Boolean)
       .join(". "),
   );
-  const title = [one.description, ...sources].filter(Boolean).join("\n\n");
+  const title = [headClass.description, ...sources].filter(Boolean).join("\n\n");
   return (
-    <a class="class-tag" href={link("classes", classes.to([one.name]))} title={title}>
-      <span class="class-tag-dot" style={{ background: one.colour }} aria-hidden="true" />
-      {one.name}
-      {one.kind === "computed" && !one.name.includes("computed") ? <span class="muted">computed</span> : null}
+    <a class="class-tag" href={link("classes", classes.to([headClass.name]))} title={title}>
+      <span class="class-tag-dot" style={{ background: headClass.colour }} aria-hidden="true" />
+      {headClass.name}
+      {headClass.kind === "computed" && !headClass.name.includes("computed") ? <span class="muted">computed</span> : null}
       {conflict ? <span class="class-tag-conflict">disputed</span> : null}
     </a>
   );

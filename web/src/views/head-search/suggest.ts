@@ -13,10 +13,10 @@ export function suggest(
 ): Suggestion[] {
   const query = text.trim().toLowerCase();
   if (query === "") return [];
-  const found = new Map<number, Suggestion>();
+  const matches = new Map<number, Suggestion>();
   const add = (row: number, reason: string) => {
-    if (found.size < most && !found.has(row)) {
-      found.set(row, { row, head: headName(manifest, row), reason });
+    if (matches.size < most && !matches.has(row)) {
+      matches.set(row, { row, head: headName(manifest, row), reason });
     }
   };
   const exact = headRow(manifest, text);
@@ -25,13 +25,13 @@ export function suggest(
   if (data) {
     for (const [row, reason] of byMeaning(manifest, data, query, most)) add(row, reason);
   }
-  return [...found.values()];
+  return [...matches.values()];
 }
 
 /** Return the heads whose names contain all words; `5.3` and `L5H3` mean layer 5, head 3. */
 function byName(manifest: Manifest, query: string, most: number): number[] {
   const words = query.split(/\s+/);
-  const found: number[] = [];
+  const matches: number[] = [];
   for (const model of manifest.models) {
     const name = model.name.toLowerCase();
     for (let layer = 0; layer < model.n_layers; layer++) {
@@ -39,13 +39,13 @@ function byName(manifest: Manifest, query: string, most: number): number[] {
         const place = `l${layer}:h${index}`;
         const spelt = `${name}:${place} l${layer}h${index} ${layer}.${index}`;
         if (words.every((word) => spelt.includes(word) && !isLoose(word, layer, index))) {
-          found.push(model.first_row + layer * model.n_heads + index);
-          if (found.length >= most) return found;
+          matches.push(model.first_row + layer * model.n_heads + index);
+          if (matches.length >= most) return matches;
         }
       }
     }
   }
-  return found;
+  return matches;
 }
 
 /** Return whether a word names another layer and head: `5.3` is part of `15.3`. */

@@ -67,10 +67,10 @@ export function attachControls(element: HTMLElement, host: ControlHost): () => v
     if (!moved) return;
     host.hover(null);
     if (fingers.size === 2) pinch(event.pointerId, before, spot);
-    else if (fingers.size === 1) one(event, before, spot);
+    else if (fingers.size === 1) dragOne(event, before, spot);
     fingers.set(event.pointerId, spot);
   };
-  const one = (event: PointerEvent, before: Spot, spot: Spot) => {
+  const dragOne = (event: PointerEvent, before: Spot, spot: Spot) => {
     const tool = button === 0 ? host.tool() : "move";
     if (tool !== "move") {
       if (tool === "lasso") corners.push(spot);
@@ -85,13 +85,13 @@ export function attachControls(element: HTMLElement, host: ControlHost): () => v
   };
   /** Handle two fingers: their middle pans, their distance zooms, their angle rolls. */
   const pinch = (id: number, before: Spot, spot: Spot) => {
-    const other = [...fingers].find(([one]) => one !== id)?.[1];
-    if (!other) return;
-    const was = [before[0] - other[0], before[1] - other[1]] as const;
-    const is = [spot[0] - other[0], spot[1] - other[1]] as const;
+    const second = [...fingers].find(([finger]) => finger !== id)?.[1];
+    if (!second) return;
+    const was = [before[0] - second[0], before[1] - second[1]] as const;
+    const is = [spot[0] - second[0], spot[1] - second[1]] as const;
     pan((spot[0] - before[0]) / 2, (spot[1] - before[1]) / 2);
     const factor = Math.hypot(...was) / Math.max(1, Math.hypot(...is));
-    let camera = zoom(host.camera(), factor, away([(spot[0] + other[0]) / 2, (spot[1] + other[1]) / 2]));
+    let camera = zoom(host.camera(), factor, away([(spot[0] + second[0]) / 2, (spot[1] + second[1]) / 2]));
     const angle = Math.atan2(is[1], is[0]) - Math.atan2(was[1], was[0]);
     if (!host.flat() && Math.abs(angle) < 1) camera = orbit(camera, 0, 0, angle);
     host.move(camera);
@@ -173,7 +173,7 @@ function attachHeldKeys(element: HTMLElement, host: ControlHost): () => void {
     const seconds = Math.min(0.1, (now - last) / 1000);
     last = now;
     const sum = [0, 0, 0, 0, 0, 0];
-    for (const code of held) HELD[code]?.forEach((one, i) => (sum[i] = (sum[i] as number) + one));
+    for (const code of held) HELD[code]?.forEach((speed, i) => (sum[i] = (sum[i] as number) + speed));
     const [right, up, forward, turnRight, turnUp, roll] = sum as unknown as Step;
     host.move(stepped(host, [right, up, forward, turnRight, turnUp, roll], seconds * (fast ? 4 : 1)));
     frame = held.size > 0 ? requestAnimationFrame(step) : 0;
