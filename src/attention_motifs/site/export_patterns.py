@@ -85,5 +85,7 @@ def _triangles(
     packed = files.read_tensor_part(path, "triangles", layer)
     n_heads = atlas.manifest.models[model].n_heads
     if packed.dtype != np.uint8 or packed.shape != (n_heads, size):
-        raise AtlasError(f"{path}: does not hold the patterns of {n_heads} heads; {path.fix_damaged}")
+        raise AtlasError(
+            f"{path}: does not hold the patterns of {n_heads} heads; {path.fix_damaged}"
+        )
     return packed
