@@ -28,14 +28,14 @@ from threadpoolctl import threadpool_limits
 from attention_motifs.features import extended_kernels, kernels
 from attention_motifs.features.extended_scan import scan, scan_work
 from attention_motifs.features.gram_kernels import count_gram, gram_work, log_panels, pack
-from attention_motifs.features.simd import INDEX, WIDTH, emitted
+from attention_motifs.features.simd.builder import INDEX, WIDTH, emitted
+from attention_motifs.features.simd.tiles import panel_count, panel_offset, products_of_block
 from attention_motifs.features.similarity_kernels import ALIKE_FEATURES, alike_features, alike_work
 from attention_motifs.features.statistic_kernels import (
     histogram_statistics,
     vector_statistics,
     vector_work,
 )
-from attention_motifs.features.tiles import panel_count, panel_offset, products_of_block
 from features import blas, random_patterns
 
 LAYOUTS, GRAMS, VECTORS = 3, 6, 2

@@ -19,9 +19,9 @@ from attention_motifs.features.gram_kernels import (
     log_panels,
     pack,
 )
-from attention_motifs.features.simd import WIDTH
+from attention_motifs.features.simd.builder import WIDTH
+from attention_motifs.features.simd.tiles import panel_offset
 from attention_motifs.features.statistic_kernels import vector_statistics, vector_work
-from attention_motifs.features.tiles import panel_offset
 from features.patterns import (
     degenerate_patterns,
     histogram_bounds,

@@ -17,7 +17,8 @@ from attention_motifs.features.extended_definitions import (
     PEAKED,
     QUANTILES,
 )
-from attention_motifs.features.extended_lanes import (
+from attention_motifs.features.extended_scan import FIRST, Scan, scan, scan_work
+from attention_motifs.features.simd.rows import (
     COLUMN,
     DIAGONAL,
     ROOT_ANTI,
@@ -25,7 +26,6 @@ from attention_motifs.features.extended_lanes import (
     SQUARES,
     WEIGHT,
 )
-from attention_motifs.features.extended_scan import FIRST, Scan, scan, scan_work
 from attention_motifs.features.similarity_kernels import (
     ALIKE_FEATURES,
     AlikeWork,

@@ -8,7 +8,8 @@ import numpy as np
 
 from attention_motifs.features.compiled import compiled, reordered
 from attention_motifs.features.extended_definitions import BANDS, NEAR, NO_WEIGHT
-from attention_motifs.features.extended_lanes import (
+from attention_motifs.features.simd.builder import WIDTH
+from attention_motifs.features.simd.rows import (
     COLUMN,
     DIAGONAL,
     KEPT,
@@ -23,8 +24,7 @@ from attention_motifs.features.extended_lanes import (
     row_similarities,
     sum_of_logs,
 )
-from attention_motifs.features.simd import WIDTH
-from attention_motifs.features.tiles import panel_count
+from attention_motifs.features.simd.tiles import panel_count
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int

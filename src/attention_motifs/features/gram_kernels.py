@@ -16,8 +16,8 @@ import numpy as np
 
 from attention_motifs.features.compiled import compiled
 from attention_motifs.features.definitions import HISTOGRAM_BINS, LOG_CLIP
-from attention_motifs.features.simd import WIDTH
-from attention_motifs.features.tiles import (
+from attention_motifs.features.simd.builder import WIDTH
+from attention_motifs.features.simd.tiles import (
     FLUSH,
     PLANES,
     count_block,

@@ -19,15 +19,15 @@ import numpy as np
 
 from attention_motifs.features.compiled import compiled
 from attention_motifs.features.extended_definitions import NEAR, NO_WEIGHT
-from attention_motifs.features.extended_lanes import (
+from attention_motifs.features.extended_scan import Scan
+from attention_motifs.features.simd.builder import WIDTH
+from attention_motifs.features.simd.rows import (
     WEIGHT,
     alike_panels,
     column_similarities,
     weigh_block,
 )
-from attention_motifs.features.extended_scan import Scan
-from attention_motifs.features.simd import WIDTH
-from attention_motifs.features.tiles import panel_count, panel_offset
+from attention_motifs.features.simd.tiles import panel_count, panel_offset
 
 if TYPE_CHECKING:
     from jaxtyping import Float

@@ -1,4 +1,4 @@
-"""Triangles in panels, and the vector code that works on them.
+"""Panels of triangles: packing, logarithms, products and histograms.
 
 M is a lower triangular matrix: row i has its entries at columns 0..i. *Panels* are blocks of
 `WIDTH` of its rows, each stored column by column, so that a column of a panel is one vector
@@ -17,13 +17,12 @@ from numba.extending import intrinsic
 
 from attention_motifs.features.compiled import compiled
 from attention_motifs.features.definitions import HISTOGRAM_BINS
-from attention_motifs.features.simd import (
+from attention_motifs.features.simd.builder import (
     FLOAT,
     FLOATS,
     INDEX,
     INDICES,
     INTS,
-    LANE,
     WIDTH,
     ZERO,
     Lanes,
@@ -40,13 +39,13 @@ assert HISTOGRAM_BINS == 32  # noqa: S101 (one bit of a word for each bin)
 
 @compiled
 def panel_offset(p: int) -> int:
-    """Where panel p starts in an array of panels; with p panels, the array's length."""
+    """Return the start of panel p in an array of panels; the length of an array of p panels."""
     return WIDTH * WIDTH * (p * (p + 1) // 2)
 
 
 @compiled
 def panel_count(n: int) -> int:
-    """Panels of a triangle of n rows."""
+    """Return the number of panels of a triangle of n rows."""
     return (n + WIDTH - 1) // WIDTH
 
 
@@ -103,7 +102,7 @@ def _log_panel(code: Lanes, M: Any, panel: Any, i: Any, n: Any) -> None:
 def scan_panel(
     typingctx: Any, panels: Any, panel: Any, i: Any, fill: Any, start: Any, tail: Any, squares: Any
 ) -> Any:
-    """Sums along the rows of one panel: squares, and what a constant beyond the rows adds.
+    """Sum along the rows of one panel: squares, and products with a constant beyond the rows.
 
     `squares[i + lane]` becomes the sum of squares of row `i + lane`, and
     `tail[panel + k * WIDTH + lane]` becomes `start[i + lane] + fill * (sum of that row's
@@ -137,7 +136,7 @@ def count_block(
     typingctx: Any, panels: Any, i: Any, i_panel: Any, j: Any, j_panel: Any,
     tail: Any, scale: Any, mask: Any, planes: Any,
 ) -> Any:  # fmt: skip
-    """Histogram of one block of a Gram matrix, added to the bit planes of the counts.
+    """Add the histogram of one block of a Gram matrix to the bit planes of the counts.
 
     The block's entry (i + lane, j + c), j <= i, is the product of two rows of M plus
     `tail[i_panel + (j + c) * WIDTH + lane]`, times `scale[i + lane] * scale[j + c]`. It is
@@ -168,7 +167,7 @@ def _count_block(
 
 
 def products_of_block(code: Lanes, rows: Any, columns: Any, depth: Any) -> list[Any]:
-    """WIDTH vectors: entry (lane, c) of a block of M M^T, summed over the first columns of M."""
+    """Return WIDTH vectors: entry (lane, c) of a block of M M^T, over the first columns of M."""
     b = code.b
 
     def body(k: Any, sums: list[Any]) -> list[Any]:
@@ -181,7 +180,7 @@ def products_of_block(code: Lanes, rows: Any, columns: Any, depth: Any) -> list[
 
 
 def _bin_words(code: Lanes, values: Any) -> Any:
-    """For each lane the word whose only bit is that of the value's bin among 32 on [0, 1]."""
+    """Return for each lane a word with the bit of the bin of its value, of 32 bins on [0, 1]."""
     b = code.b
     scaled = b.fmul(values, splat(FLOATS, HISTOGRAM_BINS))
     scaled = code.smaller(code.larger(scaled, ZERO), splat(FLOATS, HISTOGRAM_BINS - 1))
@@ -208,37 +207,3 @@ def _add_words(code: Lanes, words: list[Any], planes: Any) -> None:
             total = b.xor(total, words[0])
         code.store(total, planes, at)
         words = carries
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def largest_of_row(typingctx: Any, bits: Any, first: Any, i: Any, n: Any, largest: Any) -> Any:
-    """Largest absolute values of row i of a pattern, kept as bits in each lane.
-
-    The row's float32 entries start at `bits[first]`. `largest[lane]` grows to the largest of
-    all of them, `largest[WIDTH + lane]` to that of those above the diagonal. The bits of float32
-    order like the numbers, with infinity and then NaN last.
-    """
-    return emitted(_largest_of_row, bits, types.intp, types.intp, types.intp, largest)
-
-
-def _largest_of_row(code: Lanes, bits: Any, first: Any, i: Any, n: Any, largest: Any) -> None:
-    b = code.b
-    row = b.gep(bits, [first])
-    diagonal, end = code.count(i), code.count(n)
-
-    def body(step: Any, carried: list[Any]) -> list[Any]:
-        at = b.mul(step, INDEX(WIDTH))
-        column = b.add(code.count(at), LANE)
-        words = code.load_masked(row, at, b.icmp_signed("<", column, end))
-        words = b.and_(words, splat(INTS, 0x7FFFFFFF))
-        above = b.select(b.icmp_signed(">", column, diagonal), words, splat(INTS, 0))
-        return [
-            b.select(b.icmp_signed(">", new, old), new, old)
-            for new, old in zip((words, above), carried, strict=True)
-        ]
-
-    blocks = b.sdiv(b.add(n, INDEX(WIDTH - 1)), INDEX(WIDTH))
-    places = (INDEX(0), INDEX(WIDTH))
-    result = code.loop(blocks, [code.load(largest, at, INTS) for at in places], body)
-    for value, at in zip(result, places, strict=True):
-        code.store(value, largest, at)

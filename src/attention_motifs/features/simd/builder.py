@@ -1,9 +1,4 @@
-"""`Lanes`: a builder of vector instructions, for code that numba's compiler would not find.
-
-Numba's loops are vectorised by guesswork, and never with a block of results kept in
-registers, which a matrix product needs. The functions in `features.panels` emit their
-instructions with this builder instead: LLVM's own, of the processor's width.
-"""
+"""`Lanes`: a builder of vector instructions for numba's compiler."""
 
 from __future__ import annotations
 
@@ -14,13 +9,21 @@ import llvmlite.binding  # type: ignore[import-untyped]
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, config
 
 from attention_motifs.features.definitions import LOG_CLIP
 
+
+def _has_avx512() -> bool:
+    """Return whether numba compiles for AVX-512: its own setting, or else this processor."""
+    if config.CPU_FEATURES is not None:
+        return "+avx512f" in config.CPU_FEATURES.split(",")
+    return bool(llvmlite.binding.get_host_cpu_features().get("avx512f"))
+
+
 # A block of WIDTH vectors of WIDTH floats must fit the registers: 16 of 16 with AVX-512, 8 of
 # 8 elsewhere (LLVM splits the vectors of processors with shorter ones).
-WIDTH = 16 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 8
+WIDTH = 16 if _has_avx512() else 8
 
 FLOAT, INT, INDEX = ir.FloatType(), ir.IntType(32), ir.IntType(64)
 FLOATS, INTS, INDICES, FLAGS = (
@@ -30,7 +33,7 @@ LANE = ir.Constant(INTS, list(range(WIDTH)))
 
 
 def splat(vector: ir.VectorType, value: float) -> ir.Constant:
-    """A vector with one constant in all lanes; floats are rounded to float32."""
+    """Return a vector with one constant in all lanes; floats are rounded to float32."""
     rounded = float(np.float32(value)) if vector == FLOATS else value
     return ir.Constant(vector, [rounded] * WIDTH)
 
@@ -63,7 +66,7 @@ class Lanes:
         self.b = builder
 
     def at(self, pointer: Any, offset: Any, kind: ir.Type) -> Any:
-        """The address of a vector that starts at an element of an array."""
+        """Return the address of a vector that starts at an element of an array."""
         return self.b.bitcast(self.b.gep(pointer, [offset]), kind.as_pointer())
 
     def load(self, pointer: Any, offset: Any, kind: ir.Type = FLOATS) -> Any:
@@ -81,13 +84,13 @@ class Lanes:
         return self.b.call(function, arguments)
 
     def load_masked(self, pointer: Any, offset: Any, mask: Any) -> Any:
-        """32-bit words; 0, and not read, where the mask is not set."""
+        """Read 32-bit words; 0, without reading, where the mask is not set."""
         name = f"llvm.masked.load.v{WIDTH}i32.p0"
         address = self.at(pointer, offset, INTS)
         return self.call(name, INTS, address, INT(4), mask, splat(INTS, 0))
 
     def gather(self, pointer: Any, bytes_of_lane: Any, mask: Any) -> Any:
-        """Floats, each lane's at its own distance; 0, and not read, where the mask is not set."""
+        """Read a float for each lane, at its distance; 0, without reading, where masked out."""
         address = self.repeat(self.b.ptrtoint(pointer, INDEX), INDICES)
         kind = ir.VectorType(FLOAT.as_pointer(), WIDTH)
         addresses = self.b.inttoptr(self.b.add(address, bytes_of_lane), kind)
@@ -95,13 +98,13 @@ class Lanes:
         return self.call(name, FLOATS, addresses, INT(4), mask, ZERO)
 
     def repeat(self, scalar: Any, kind: ir.VectorType = FLOATS) -> Any:
-        """A vector with the same number in all lanes."""
+        """Return a vector with the same number in all lanes."""
         empty = ir.Constant(kind, ir.Undefined)
         first = self.b.insert_element(empty, scalar, INT(0))
         return self.b.shuffle_vector(first, empty, splat(INTS, 0))
 
     def count(self, index: Any) -> Any:
-        """A vector of 32-bit integers with the same index in all lanes."""
+        """Return a vector of 32-bit integers with the same index in all lanes."""
         return self.repeat(self.b.trunc(index, INT), INTS)
 
     def fma(self, x: Any, y: Any, z: Any) -> Any:
@@ -109,25 +112,25 @@ class Lanes:
         return self.call(f"llvm.fmuladd.v{WIDTH}f32", FLOATS, x, y, z)
 
     def larger(self, x: Any, y: Any) -> Any:
-        """The larger number of each lane; the one in `y` if that in `x` is NaN."""
+        """Return the larger number of each lane; that of `y` where `x` is NaN."""
         return self.b.select(self.b.fcmp_ordered(">", x, y), x, y)
 
     def smaller(self, x: Any, y: Any) -> Any:
-        """The smaller number of each lane; the one in `y` if that in `x` is NaN."""
+        """Return the smaller number of each lane; that of `y` where `x` is NaN."""
         return self.b.select(self.b.fcmp_ordered("<", x, y), x, y)
 
     def in_triangle(self, k: Any, i: Any, n: Any) -> Any:
-        """For each lane, whether k <= i + lane < n."""
+        """Return for each lane whether k <= i + lane < n."""
         k, i, n = (self.count(x) for x in (k, i, n))
         row = self.b.add(i, LANE)
         return self.b.and_(self.b.icmp_signed("<=", k, row), self.b.icmp_signed("<", row, n))
 
     def clipped_log(self, x: Any) -> Any:
-        """ln(clip(x, 1e-9, 1 - 1e-6)), within two units of the last place."""
+        """Return ln(clip(x, 1e-9, 1 - 1e-6)), within two units of the last place."""
         return self.smaller(self.log(self.larger(x, LOW)), LOG_HIGH)
 
     def log(self, x: Any) -> Any:
-        """ln(x) of positive normal numbers, within two units of the last place.
+        """Return ln(x) of positive normal numbers, within two units of the last place.
 
         With x = 2^e (1 + f), sqrt(1/2) <= 1 + f < sqrt(2), and the polynomial of Cephes' logf
         in f, which keeps its relative precision near x = 1.
@@ -171,7 +174,7 @@ class Lanes:
 def emitted(
     emit: Callable[..., None], *kinds: types.Type
 ) -> tuple[Any, Callable[[Any, Any, Any, Any], Any]]:
-    """What a numba intrinsic must return, for a function whose code `emit` builds.
+    """Return what a numba intrinsic must return, for a function whose code `emit` builds.
 
     Args:
         emit: gets a `Lanes` and the arguments, arrays as the address of their first element.

@@ -1,6 +1,6 @@
-"""The vector code of the set `extended`: rows of a pattern, and triangles weighed by another.
+"""Sums along rows of a pattern, and products of triangles weighted by another, for `extended`.
 
-Arrays of patterns are n x n, flat in memory; a row is named by its number.
+Arrays of patterns are n x n, flat in memory; a row is given by its number.
 """
 # ruff: noqa: ARG001 (numba reads the arguments of an intrinsic from its signature)
 
@@ -13,7 +13,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from attention_motifs.features.extended_definitions import NEAR
-from attention_motifs.features.simd import (
+from attention_motifs.features.simd.builder import (
     FLOAT,
     FLOATS,
     INDEX,
@@ -28,7 +28,7 @@ from attention_motifs.features.simd import (
     emitted,
     splat,
 )
-from attention_motifs.features.tiles import products_of_block
+from attention_motifs.features.simd.tiles import products_of_block
 
 # Sums over far entries: products with what follows them, in the order of the features, then
 # weights and squares.
@@ -48,11 +48,11 @@ class Row:
         self.column = code.b.add(code.count(self.first), LANE)
 
     def up_to(self, last: Any) -> Any:
-        """Which lanes are at columns of no more than `last`."""
+        """Return which lanes are at columns of no more than `last`."""
         return self.code.b.icmp_signed("<=", self.column, self.code.count(last))
 
     def read(self, X: Any, mask: Any, up: int = 0, right: int = 0, rows: int = 0) -> Any:
-        """Entries of X, so many rows up and columns to the right; 0 where the mask is not set.
+        """Read entries of X, `up` rows above and `right` columns on; 0 where the mask is not set.
 
         Of a pattern of which only the last `rows`, a power of 2, are kept, row i is at i % rows.
         """
@@ -72,7 +72,7 @@ def _blocks(code: Lanes, count: Any) -> Any:
 def far_products(
     typingctx: Any, B: Any, root: Any, i: Any, n: Any, sums: Any, peak: Any, place: Any
 ) -> Any:
-    """Sums over the far entries of row i > NEAR + 1, and their largest.
+    """Sum over the far entries of row i > NEAR + 1, and find their largest.
 
     Adds to `sums[s * WIDTH + lane]`; writes the largest to `peak[i]` and the last column that has
     it to `place[i]`.
@@ -122,7 +122,7 @@ def _far_products(
 def row_similarities(
     typingctx: Any, root: Any, i: Any, n: Any, row_scale: Any, looks: Any, sums: Any
 ) -> Any:
-    """Row i > 1 of `root`, scaled and without its diagonal, for the similarities of queries.
+    """Add row i > 1 of `root`, scaled and without its diagonal, for the similarities of queries.
 
     Adds it to `looks`, and its products with the `NEAR` rows before to `sums[lane]`.
     """
@@ -145,9 +145,9 @@ def _row_similarities(
             mask = row.up_to(b.sub(i, INDEX(d + 1)))
             # Without rows so far up nothing is read: the first is the scale of row 0, which is 0.
             up = b.select(b.icmp_signed(">", i, INDEX(d)), b.sub(i, INDEX(d)), INDEX(0))
-            other = row.read(root, mask, up=d, rows=KEPT)
-            other = b.fmul(other, code.repeat(code.load(row_scale, up, FLOAT)))
-            total = code.fma(now, other, total)
+            above = row.read(root, mask, up=d, rows=KEPT)
+            above = b.fmul(above, code.repeat(code.load(row_scale, up, FLOAT)))
+            total = code.fma(now, above, total)
         return [total]
 
     (total,) = code.loop(_blocks(code, b.sub(i, INDEX(1))), [code.load(sums, INDEX(0))], body)
@@ -158,7 +158,7 @@ def _row_similarities(
 def column_similarities(
     typingctx: Any, B: Any, i: Any, n: Any, column_scale: Any, sums: Any
 ) -> Any:
-    """Row i > 1 of B, its columns scaled and without its diagonal, for the similarities of keys.
+    """Sum row i > 1 of B, its columns scaled, without its diagonal, for the similarities of keys.
 
     Writes its sum to `sums[lane]`; adds the sum of squares to `sums[WIDTH + lane]`, and the
     products of entries up to `NEAR` columns apart to `sums[2 * WIDTH + lane]`.
@@ -176,8 +176,7 @@ def _column_similarities(code: Lanes, B: Any, i: Any, n: Any, column_scale: Any,
         inside = row.up_to(b.sub(i, INDEX(1)))
 
         def entries(back: int) -> Any:
-            there = b.icmp_signed(">", row.column, splat(INTS, back))
-            mask = b.and_(inside, there)
+            mask = b.and_(inside, b.icmp_signed(">", row.column, splat(INTS, back)))
             at = b.sub(row.first, INDEX(back))
             scale = b.bitcast(code.load_masked(column_scale, at, mask), FLOATS)
             return b.fmul(row.read(B, mask, right=-back), scale)
@@ -199,7 +198,7 @@ def alike_panels(
     typingctx: Any, B: Any, i: Any, n: Any, column_scale: Any, row_scale: Any, panel: Any,
     off: Any, far: Any, root: Any, by_key: Any, by_query: Any,
 ) -> Any:  # fmt: skip
-    """The panel of rows i to i + WIDTH - 1 of each triangle; see `extended_alike`.
+    """Write the panel of rows i to i + WIDTH - 1 of each triangle; see `similarity_kernels`.
 
     `far` and `root` are written from `panel` on; `off`, `by_key` and `by_query` hold one panel, the
     latter two with a column of zeros on either side.
@@ -248,7 +247,7 @@ def weigh_block(
     typingctx: Any, rows: Any, i_panel: Any, columns: Any, j: Any, j_panel: Any,
     scale: Any, weights: Any, sums: Any,
 ) -> Any:  # fmt: skip
-    """Weigh one block of products of the rows of two triangles by a triangle moved sideways.
+    """Add one block of products of rows of two triangles, weighted by a shifted triangle.
 
     The block's entry (i + lane, j + c), j <= i, is the product of a row of the first and a row of
     the second triangle, times `scale[j + c]`. For s = 0, 1, 2 its product with
@@ -279,7 +278,7 @@ def _weigh_block(
 
 @intrinsic  # type: ignore[untyped-decorator]
 def sum_of_logs(typingctx: Any, x: Any, first: Any, count: Any, sums: Any) -> Any:
-    """Sums of x ln x over `count` > 0 numbers from `x[first]` on, one in each lane of `sums`."""
+    """Sum x ln x over `count` > 0 numbers from `x[first]` on, one sum in each lane of `sums`."""
     return emitted(_sum_of_logs, x, types.intp, types.intp, sums)
 
 
