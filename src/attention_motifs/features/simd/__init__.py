@@ -5,8 +5,8 @@ Why it exists
 The kernels of `paper` and `extended` spend most of their time in products of rows of triangles.
 Loops compiled by numba reach about a quarter of the speed of the processor there: its compiler
 does not keep a block of results in registers. Batched products by BLAS need more multiplications,
-since they cannot follow the triangle closely. Both make the features 1.5 to 2 times slower (see
-`benchmarks/features.py`). So the inner loops are written here, and only here.
+since they cannot follow the triangle closely: with them the set `paper` takes two to three times
+as long (`benchmarks/plain_features.py`). So the inner loops are written here, and only here.
 
 What is here
 ------------
