@@ -1,10 +1,10 @@
-"""Measuring what distances between heads are worth (docs/evaluation.md).
+"""Evaluation of distances between heads (docs/evaluation.md).
 
-Are the heads of a class one another's nearest, beyond what their layers alone bring about
-(`class_recovery`); do near heads behave alike (`neighbour_regression`); is a head known by one
-pattern (`identification`); how much of a pattern is the head's doing (`variance_shares`); would
-other prompts have given the same distances (`split_half`). `evaluate` puts all in one table.
-Pure functions on arrays; nothing here reads or writes a file.
+`class_recovery` measures whether the heads of a class are nearest to each other, beyond what their
+layers explain. `neighbour_regression` measures whether near heads have similar scores.
+`identification` names the head of a single pattern. `variance_shares` splits the variance of
+patterns into head, prompt and residual. `split_half` compares distances from halves of the prompts.
+`evaluate` puts all of it into one table. No function here reads or writes a file.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What head clouds hold: who made a pattern, and how much of it is the head's doing."""
+"""Measures of head clouds: identification of heads by a pattern, and shares of variance."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from attention_motifs.errors import InputError
 from attention_motifs.evaluation.null import generator
 from attention_motifs.evaluation.query_sets import ALL_MODELS, HeadPositions
+from attention_motifs.features.arguments import number_array, whole_number
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -19,27 +20,27 @@ if TYPE_CHECKING:
 TOP = 5
 
 _ROUNDING = 1e-12
-"""Squared distances closer than this times the squared lengths behind them are equal."""
+"""Squared distances closer than this times the squared norms are equal."""
 
 
 @dataclass(frozen=True)
 class Identification:
-    """How often a head is told by one pattern that its centroid does not know."""
+    """Share of held-out patterns assigned to the right head by the nearest centroid."""
 
     model: str
-    """A model, or `all models`: among whose heads it is sought."""
+    """A model, or `all models`: the heads to choose from."""
     n_heads: int
     n_patterns: int
-    """Held-out patterns that were named: heads times prompts."""
+    """Number of held-out patterns: heads times prompts."""
     top_1: float
-    """Share of them whose nearest centroid is their own head's; chance 1 / n_heads."""
+    """Share of patterns whose nearest centroid is that of their head; chance is 1 / n_heads."""
     top_5: float
-    """Share of them whose own centroid is among the five nearest."""
+    """Share of patterns whose head has one of the five nearest centroids."""
 
 
 @dataclass(frozen=True)
 class VarianceShares:
-    """Shares of the total sum of squares; they sum to 1, or are NaN where nothing varies."""
+    """Shares of the total sum of squares; the sum is 1. NaN if nothing varies."""
 
     model: str
     n_heads: int
@@ -49,9 +50,9 @@ class VarianceShares:
     residual: float
 
     def by_chance(self) -> tuple[float, float, float]:
-        """Expected shares of head, prompt and residual if all patterns were independent noise.
+        """Return the expected shares of head, prompt and residual of independent noise.
 
-        They are the degrees of freedom over their total, H P - 1.
+        They are the degrees of freedom divided by their total, H P - 1.
         """
         h, p = self.n_heads - 1, self.n_prompts - 1
         total = max(self.n_heads * self.n_prompts - 1, 1)
@@ -65,24 +66,24 @@ def identification(
     n_held_out: int | None = None,
     seed: int = 0,
 ) -> tuple[Identification, ...]:
-    """Name the head of one held-out pattern by the nearest centroid (Euclidean).
+    """Assign held-out patterns to heads by the nearest centroid (Euclidean).
 
-    Each held-out prompt is left out in turn, alone: a head's centroid is the mean of its patterns
-    on all other prompts. A pattern is sought among the heads of its own model, and among those of
-    all models. Centroids tied with the right one share its place by expectation.
+    Each prompt is held out in turn: the centroid of a head is the mean of its patterns on all other
+    prompts. A pattern is assigned among the heads of its model, and among those of all models.
+    Tied centroids are counted by their expected rank.
 
     Args:
-        clouds: embedded patterns; all heads share the prompts.
+        clouds: (prompts, heads, components) embedded patterns; all heads share the prompts.
         heads: model and layer of every head.
-        n_held_out: hold out this many prompts, chosen by the seed; by default each of them.
-        seed: at least 0.
+        n_held_out: number of prompts to hold out, drawn at random (default: all of them).
+        seed: seed for the draw, 0 or more.
 
     Returns:
         One result per model, then that of all models if there are several.
 
     Raises:
-        InputError: if the shape is wrong, a value is not finite, or there are fewer than two
-            prompts or prompts to hold out than asked for.
+        InputError: if the clouds are malformed or not finite, or there are fewer than two prompts
+            or fewer prompts than `n_held_out`.
     """
     values = _check(clouds, heads)
     n_prompts, n_heads, _ = values.shape
@@ -93,7 +94,7 @@ def identification(
     hits = np.zeros((2, 2, n_heads))  # of (own model, all models) and (top 1, top 5)
     for prompt in held_out:
         pattern = values[prompt].astype(np.float64)
-        nearer, tied = _against_own((totals - pattern) / (n_prompts - 1), pattern)
+        nearer, tied = _compare_centroids((totals - pattern) / (n_prompts - 1), pattern)
         for i, mask in enumerate((same, np.ones_like(same))):
             before, level = (nearer & mask).sum(axis=1), (tied & mask).sum(axis=1)
             for j, k in enumerate((1, TOP)):
@@ -114,18 +115,22 @@ def identification(
 def variance_shares(
     clouds: Float[np.ndarray, "prompts heads components"], heads: HeadPositions
 ) -> tuple[VarianceShares, ...]:
-    """Split the variance of embedded patterns into head, prompt and the rest.
+    """Split the variance of embedded patterns into head, prompt and residual.
 
-    Two-way analysis of variance with one pattern per head and prompt, summed over components:
-    with the mean m, head means a_h and prompt means b_p, the sum over p, h of |x_ph - m|^2 is
-    P sum |a_h - m|^2 + H sum |b_p - m|^2 + sum |x_ph - a_h - b_p + m|^2, exactly, since every
-    head has every prompt. The rest holds both noise and what a head does on that prompt alone.
+    Two-way analysis of variance with one pattern per head and prompt, summed over components. With
+    mean m, head means a_h and prompt means b_p, the sum over p, h of |x_ph - m|^2 equals
+    P sum |a_h - m|^2 + H sum |b_p - m|^2 + sum |x_ph - a_h - b_p + m|^2, since every head has every
+    prompt. The residual holds noise and whatever a head does on that prompt only.
+
+    Args:
+        clouds: (prompts, heads, components) embedded patterns; all heads share the prompts.
+        heads: model and layer of every head.
 
     Returns:
         One result per model, then that of all models if there are several.
 
     Raises:
-        InputError: if the shape is wrong, a value is not finite, or there is but one prompt.
+        InputError: if the clouds are malformed or not finite, or there is a single prompt.
     """
     values = _check(clouds, heads)
     results = [_shares(values[:, heads.heads_of(model)], model) for model in heads.models]
@@ -136,7 +141,7 @@ def variance_shares(
 
 def _shares(values: Float[np.ndarray, "prompts heads components"], model: str) -> VarianceShares:
     n_prompts, n_heads, n_components = values.shape
-    # About the first pattern, so that constant clouds far from the origin have no variance.
+    # Relative to the first pattern, so that constant clouds far from the origin have no variance.
     origin = values[0, 0].astype(np.float64)
     of_head = np.zeros((n_heads, n_components))
     of_prompt = np.zeros((n_prompts, n_components))
@@ -155,12 +160,12 @@ def _shares(values: Float[np.ndarray, "prompts heads components"], model: str) -
     return VarianceShares(model, n_heads, n_prompts, *shares)
 
 
-def _against_own(
+def _compare_centroids(
     centroids: Float[np.ndarray, "heads components"],
     patterns: Float[np.ndarray, "heads components"],
 ) -> tuple[Bool[np.ndarray, "heads heads"], Bool[np.ndarray, "heads heads"]]:
-    """Which centroids (columns) are nearer to a head's pattern (row) than its own, or as near."""
-    # |x - c|^2 less |x|^2, which is common to a row; about the mean, where rounding is least.
+    """Return which centroids (columns) are nearer to a head's pattern than its own, or as near."""
+    # |x - c|^2 less |x|^2, which a row shares; relative to the mean, where rounding is least.
     origin = centroids.mean(axis=0)
     c, x = centroids - origin, patterns - origin
     of_centroid, of_pattern = (c**2).sum(axis=1), (x**2).sum(axis=1)
@@ -173,24 +178,20 @@ def _against_own(
 def _held_out(n_prompts: int, n_held_out: int | None, seed: int) -> Sequence[int]:
     if n_held_out is None:
         return range(n_prompts)
-    if not 1 <= n_held_out <= n_prompts:
-        raise InputError(
-            f"{n_held_out} prompts to hold out of {n_prompts}: 1 to {n_prompts} can be"
-        )
+    if whole_number(n_held_out, "n_held_out", least=1) > n_prompts:
+        raise InputError(f"n_held_out is {n_held_out}. Give 1 to {n_prompts}, the prompts.")
     chosen = generator(seed, "held-out prompts").permutation(n_prompts)[:n_held_out]
     return [int(prompt) for prompt in np.sort(chosen)]
 
 
-def _check(
-    clouds: Float[np.ndarray, "prompts heads components"], heads: HeadPositions
-) -> Float[np.ndarray, "prompts heads components"]:
-    if clouds.ndim != 3 or clouds.shape[1] != len(heads) or clouds.shape[2] < 1:
+def _check(clouds: object, heads: HeadPositions) -> Float[np.ndarray, "prompts heads components"]:
+    values = number_array(clouds, "head clouds", ("prompts", "heads", "components"))
+    if values.shape[1] != len(heads) or values.shape[2] < 1:
         raise InputError(
-            f"head clouds have shape {clouds.shape}: (prompts, {len(heads)}, components) is "
-            "expected"
+            f"head clouds have shape {values.shape}. Give (prompts, {len(heads)}, components)."
         )
-    if len(clouds) < 2:
-        raise InputError(f"head clouds of {len(clouds)} prompt: at least 2 prompts are needed")
-    if not np.isfinite(clouds).all():
-        raise InputError("head clouds hold values that are not finite: embed the features anew")
-    return clouds
+    if len(values) < 2:
+        raise InputError(f"head clouds have {len(values)} prompt. Give 2 or more.")
+    if not np.isfinite(values).all():
+        raise InputError("head clouds hold values that are not finite. Embed the features again.")
+    return values

@@ -1,6 +1,6 @@
-"""What effects of ablation are worth: intervals, layer-matched controls, distance against effect.
+"""Statistics of ablation effects: intervals, layer-matched controls, rank correlations.
 
-Sequences are the sampling units: effects are paired differences on the same sequences.
+The sampling units are sequences: effects are paired differences on the same sequences.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _ALMOST_1 = 1 - 1e-12
 
 @dataclass(frozen=True)
 class Comparison:
-    """An effect beside those of its controls, in the units of the measure."""
+    """An effect and those of its controls, in the units of the measure."""
 
     effect: float
     control_mean: float
@@ -44,10 +44,10 @@ class Comparison:
 def bootstrap_interval(
     values: Float[np.ndarray, " sequences"], rng: np.random.Generator, n: int = N_BOOTSTRAP
 ) -> tuple[float, float]:
-    """95 % interval of the mean from draws of sequences; NaN for fewer than two of them.
+    """Return a 95 % percentile interval of the mean; NaN for fewer than two sequences.
 
-    Percentiles are expanded for the number of sequences (`tail`): plain ones are too narrow for
-    few, and hold the mean of 8 normal values in 88 % of cases, expanded ones in 94 %.
+    Percentiles are widened for small numbers of sequences (`tail`): plain ones cover the mean of 8
+    normal values in 88 % of cases, widened ones in 94 %.
     """
     if len(values) < 2 or not np.isfinite(values).all():
         return math.nan, math.nan
@@ -58,11 +58,11 @@ def bootstrap_interval(
 
 
 def tail(n: int) -> float:
-    """Share of bootstrap draws outside of a 95 % interval, on each side, for n sequences.
+    """Return the share of bootstrap draws outside of a 95 % interval, on each side.
 
     Hesterberg (2015), What teachers should know about the bootstrap, The American Statistician
-    69, 371-386: the tail of a normal beyond the quantile of Student's t, times the square root of
-    n / (n - 1), since draws spread as if divided by n.
+    69, 371-386: the normal tail beyond the quantile of Student's t times the square root of
+    n / (n - 1), since the draws have the variance of a division by n.
     """
     return float(norm.sf(math.sqrt(n / (n - 1)) * t.ppf(0.975, n - 1)))
 
@@ -70,9 +70,9 @@ def tail(n: int) -> float:
 def sign_flip_p(
     values: Float[np.ndarray, " sequences"], rng: np.random.Generator
 ) -> tuple[float, float]:
-    """Two-sided p of a mean of 0, and the least it could be, by flipping signs of sequences.
+    """Return the two-sided p of a zero mean by sign flips, and the smallest possible p.
 
-    Exact up to 12 sequences; beyond, 9,999 draws.
+    Exact up to 12 sequences; beyond that from 9,999 draws.
     """
     n = len(values)
     if n < 1 or not np.isfinite(values).all():
@@ -89,7 +89,7 @@ def sign_flip_p(
 
 @cache
 def _all_signs(n: int) -> Float[np.ndarray, "flips sequences"]:
-    """Every choice of n signs, all positive first."""
+    """Return every choice of n signs, all positive first."""
     return np.array(list(itertools.product((1.0, -1.0), repeat=n)))
 
 
@@ -99,13 +99,14 @@ def control_sets(
     n: int,
     rng: np.random.Generator,
 ) -> list[tuple[int, ...]]:
-    """Draw distinct sets, other than `members`, with as many heads in every layer.
+    """Draw distinct sets other than `members` with as many heads in every layer.
 
-    All there are, if there are no more than `n`: with the set itself they are an exact test.
+    Returns all of them if there are no more than `n`; together with the set itself they make an
+    exact test.
     """
     mask = np.zeros(len(layer), dtype=bool)
     mask[members] = True
-    own = tuple(sorted(int(i) for i in members))
+    target = tuple(sorted(int(i) for i in members))
     if n_arrangements(mask, layer) - 1 <= n:
         per_layer = [
             itertools.combinations(
@@ -117,25 +118,25 @@ def control_sets(
             tuple(sorted(int(i) for part in parts for i in part))
             for parts in itertools.product(*per_layer)
         )
-        return [one for one in every if one != own]
-    found: dict[tuple[int, ...], None] = {}
-    while len(found) < n:
+        return [heads for heads in every if heads != target]
+    controls: dict[tuple[int, ...], None] = {}
+    while len(controls) < n:
         for draw in layer_matched_draws(mask, layer, n, rng):
-            one = tuple(sorted(int(i) for i in draw))
-            if one != own and len(found) < n:
-                found.setdefault(one)
-    return list(found)
+            heads = tuple(sorted(int(i) for i in draw))
+            if heads != target and len(controls) < n:
+                controls.setdefault(heads)
+    return list(controls)
 
 
 def compare_with_controls(
     effect: float, controls: Float[np.ndarray, " controls"], worse: int
 ) -> Comparison:
-    """Set an effect beside those of its controls; p is one-sided, small if it does more harm.
+    """Compare an effect with those of its controls; p is one-sided, small for more harm.
 
     Args:
-        effect: of the heads that are asked about.
-        controls: of layer-matched sets, the heads themselves not among them.
-        worse: 1 where a larger effect is harm, -1 where a smaller one is.
+        effect: effect of the target heads.
+        controls: effects of layer-matched sets other than the target heads.
+        worse: 1 if a larger effect is harm, -1 if a smaller one is.
     """
     if not len(controls) or not math.isfinite(effect) or not np.isfinite(controls).all():
         return Comparison(effect, *(math.nan,) * 7)
@@ -166,21 +167,27 @@ def compare_group(
     rng: np.random.Generator,
     n: int = N_PERMUTATIONS,
 ) -> Comparison:
-    """Mean effect of heads ablated each alone, beside layer-matched draws of the same number.
+    """Compare the mean effect of heads, each ablated alone, with layer-matched draws.
+
+    Args:
+        effects: (heads,) effect of each head of a model.
+        members: indices of the heads of the group.
+        layer: (heads,) layer of each head.
+        worse: 1 if a larger effect is harm, -1 if a smaller one is.
+        rng: random generator.
+        n: number of draws.
 
     Raises:
-        InputError: if a group is empty.
+        InputError: if the group is empty.
     """
     if not len(members):
-        raise InputError("a group of no heads cannot be compared")
+        raise InputError("the group has no heads. Give at least one.")
     mask = np.zeros(len(effects), dtype=bool)
     mask[members] = True
     draws = layer_matched_draws(mask, layer, n, rng)
-    found = compare_with_controls(
-        float(effects[members].mean()), effects[draws].mean(axis=1), worse
-    )
-    floor = max(found.p_floor, 1 / n_arrangements(mask, layer))
-    return Comparison(**{**vars(found), "p_floor": floor})
+    test = compare_with_controls(float(effects[members].mean()), effects[draws].mean(axis=1), worse)
+    floor = max(test.p_floor, 1 / n_arrangements(mask, layer))
+    return Comparison(**{**vars(test), "p_floor": floor})
 
 
 def expected_control(
@@ -188,7 +195,7 @@ def expected_control(
     members: Int[np.ndarray, " members"],
     layer: Int[np.ndarray, " heads"],
 ) -> Float[np.ndarray, "..."]:
-    """Mean over all layer-matched draws: each member stands for the mean of its layer."""
+    """Return the mean over all layer-matched draws: the mean of each member's layer."""
     means = [effects[layer == layer[i]].mean(axis=0) for i in members]
     return np.array(np.mean(means, axis=0))
 
@@ -201,18 +208,18 @@ def distance_against_effect(
     rng: np.random.Generator,
     n: int = N_PERMUTATIONS,
 ) -> Comparison:
-    """Spearman's rho of distance to a head and effect, beside permutations within layers.
+    """Test Spearman's rho of distance to a head and effect against permutations within layers.
 
-    The heads are all of one model but the head itself. p is one-sided, small if near heads do more
-    harm than their layers explain. Heads without a distance or an effect are left out.
+    The heads are all heads of a model except the head itself. p is one-sided: small if near heads
+    do more harm than their layers explain. Heads without a distance or an effect are left out.
     """
-    there = np.isfinite(distances) & np.isfinite(effects)
-    if there.sum() < 3:
+    finite = np.isfinite(distances) & np.isfinite(effects)
+    if finite.sum() < 3:
         return Comparison(*(math.nan,) * 8)
-    x, y = _standard_ranks(distances[there]), _standard_ranks(effects[there])
+    x, y = _standard_ranks(distances[finite]), _standard_ranks(effects[finite])
     if not (x.any() and y.any()):
         return Comparison(*(math.nan,) * 8)
-    null = y[layer_permutations(layer[there], n, rng)] @ x / len(x)
+    null = y[layer_permutations(layer[finite], n, rng)] @ x / len(x)
     return compare_with_controls(float(x @ y / len(x)), null, -worse)
 
 
@@ -222,23 +229,22 @@ def rho_interval(
     rng: np.random.Generator,
     n: int = N_BOOTSTRAP,
 ) -> tuple[float, float]:
-    """95 % interval of Spearman's rho of distance and mean effect, from draws of sequences.
+    """Return a 95 % interval of Spearman's rho of distance and mean effect; NaN without a rho.
 
-    Draws are noisier than the effects themselves, and their rho is nearer to 0. So the interval is
-    the basic one, which reflects the draws at the estimate, on the scale of Fisher's z, with the
-    tails of `bootstrap_interval`; it can lie farther from 0 than the estimate. In a simulation
-    (120 heads, 12 sequences, noise as large as the effects) it held the rho of effects without
-    noise in 88 % of cases, plain percentiles in 80 %; more noise, and both hold it less often. NaN
-    where rho is.
+    Bootstrap draws are noisier than the effects, and their rho is nearer to 0. The interval is
+    therefore the basic one, which reflects the draws at the estimate, on the scale of Fisher's z
+    and with the tails of `bootstrap_interval`. It can be farther from 0 than the estimate. In a
+    simulation (120 heads, 12 sequences, noise as large as the effects) it covered the rho of
+    effects without noise in 88 % of cases, plain percentiles in 80 %; more noise lowers both.
     """
-    there = np.isfinite(distances) & np.isfinite(effects).all(axis=1)
+    finite = np.isfinite(distances) & np.isfinite(effects).all(axis=1)
     n_sequences = effects.shape[1]
-    if there.sum() < 3 or n_sequences < 2:
+    if finite.sum() < 3 or n_sequences < 2:
         return math.nan, math.nan
-    x, own = _standard_ranks(distances[there]), effects[there]
+    x, kept = _standard_ranks(distances[finite]), effects[finite]
     counts = rng.multinomial(n_sequences, np.full(n_sequences, 1 / n_sequences), size=n)
-    draws = _standard_ranks(counts @ own.T) @ x / len(x)
-    value = _standard_ranks(own.mean(axis=1)) @ x / len(x)
+    draws = _standard_ranks(counts @ kept.T) @ x / len(x)
+    value = _standard_ranks(kept.mean(axis=1)) @ x / len(x)
     if not (x.any() and draws.any()):
         return math.nan, math.nan
     z, drawn = (np.arctanh(np.clip(r, -_ALMOST_1, _ALMOST_1)) for r in (value, draws))
@@ -248,7 +254,7 @@ def rho_interval(
 
 
 def _standard_ranks(values: Float[np.ndarray, "*draws heads"]) -> Float[np.ndarray, "*draws heads"]:
-    """Ranks along the last axis, less their mean, over their deviation; 0 where all are equal."""
+    """Return ranks along the last axis, centred and scaled to deviation 1; 0 if all are equal."""
     ranks = rankdata(values, axis=-1) - (values.shape[-1] + 1) / 2
     deviation = ranks.std(axis=-1, keepdims=True)
     return np.asarray(np.divide(ranks, deviation, out=np.zeros_like(ranks), where=deviation > 0))

@@ -1,4 +1,4 @@
-"""`evaluate`: every measurement of one metric, in one table."""
+"""All measurements of one metric in one table."""
 
 from __future__ import annotations
 
@@ -37,32 +37,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings:
-    """How to evaluate; with the same inputs, equal settings give an equal table."""
+    """Settings of the evaluation; equal inputs and settings give an equal table."""
 
     n_permutations: int = N_PERMUTATIONS
     n_neighbours: int = N_NEIGHBOURS
     min_heads: int = MIN_HEADS
     n_splits: int = N_SPLITS
     n_held_out: int | None = None
-    """Prompts held out for the identification of heads; None holds out each in turn."""
+    """Prompts held out for the identification of heads; None holds out all in turn."""
     seed: int = 0
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What there is to evaluate with; each part may be missing, and its rows then are too."""
+    """Data to evaluate with; rows that need a missing part are left out."""
 
     classes: Sequence[HeadClass] = ()
     scores: Mapping[str, Float[np.ndarray, " heads"]] = field(default_factory=dict)
-    """Behaviour scores by name; heads without a score are NaN."""
+    """Behaviour scores by name; NaN for heads without a score."""
     clouds: Float[np.ndarray, "prompts heads components"] | None = None
-    """Embedded patterns, in the metric's own space if it has one."""
+    """Embedded patterns, in the embedding of the metric."""
     distances_on: (
         Callable[[Int[np.ndarray, " prompts"]], Float[np.ndarray, "heads heads"]] | None
     ) = None
-    """Gives the metric's distances from the prompts of these indices alone."""
+    """A function that returns the metric's distances on the prompts of these indices."""
     n_prompts: int = 0
-    """How many prompts `distances_on` can be asked for."""
+    """Number of prompts of `distances_on`."""
 
 
 def evaluate(
@@ -73,31 +73,35 @@ def evaluate(
     metric: str,
     settings: Settings | None = None,
 ) -> Evaluation:
-    """Measure how well a metric brings together heads that do the same thing.
+    """Measure how well a metric brings together heads with the same behaviour.
 
-    Rows come in this order: classes and scores, each within every model and then from model to
-    model; identification and shares of variance of the patterns; split-half reliability.
+    The rows are in this order: classes and scores, within every model and then between models;
+    identification and shares of variance of the patterns; split-half reliability.
 
     Args:
-        distances: finite, row = query, in the order of `heads`.
+        distances: (heads, heads) finite distances; rows are queries.
         heads: model and layer of every head.
-        evidence: classes, scores, clouds and a way to compute distances on half of the prompts.
+        evidence: classes, scores, clouds, and a function of distances on some prompts.
         metric: name of the metric, for the record.
-        settings: by default `Settings()`.
+        settings: settings (default `Settings()`).
+
+    Returns:
+        The table.
 
     Raises:
-        InputError: if shapes disagree, a number is not finite or out of range, or two classes of
-            one kind have one name.
+        InputError: if shapes disagree, a number is not finite or out of range, or two classes have
+            the same kind and name.
     """
     settings = settings or Settings()
     heads.check(distances)
     _check_names(evidence.classes)
     rows, too_few = _distance_rows(distances, heads, evidence, settings)
     if evidence.clouds is not None:
-        found = identification(
-            evidence.clouds, heads, n_held_out=settings.n_held_out, seed=settings.seed
+        rows += identification_rows(
+            identification(
+                evidence.clouds, heads, n_held_out=settings.n_held_out, seed=settings.seed
+            )
         )
-        rows += identification_rows(found)
         rows += variance_rows(variance_shares(evidence.clouds, heads))
     if evidence.distances_on is not None:
         halves = split_half(
@@ -117,7 +121,7 @@ def _distance_rows(
     evidence: Evidence,
     settings: Settings,
 ) -> tuple[list[Row], list[TooFew]]:
-    """Rows of classes and of scores, and those that have too few heads."""
+    """Return the rows of classes and of scores, and those with too few heads."""
     recovered, small_classes = class_recovery(
         distances,
         evidence.classes,
@@ -148,7 +152,7 @@ def _check_names(classes: Sequence[HeadClass]) -> None:
         key = (head_class.name, head_class.kind)
         if key in seen:
             raise InputError(
-                f"class {head_class.name!r} ({head_class.kind}) is given twice: join its heads, "
-                "or name the two apart"
+                f"class {head_class.name!r} ({head_class.kind}) is given twice. Merge the two, or "
+                "rename one."
             )
         seen.add(key)

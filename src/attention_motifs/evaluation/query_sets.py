@@ -1,4 +1,4 @@
-"""Which heads ask and which heads are ranked: within each model, and from model to model."""
+"""Query and candidate heads: within each model, and between models."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attention_motifs.errors import InputError
+from attention_motifs.features.arguments import number_array
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
 ALL_MODELS = "all models"
-"""Label of a row that takes the heads of every model together."""
+"""Label of a row over the heads of all models."""
 
 
 @dataclass(frozen=True)
@@ -26,15 +27,15 @@ class HeadPositions:
 
     @classmethod
     def of(cls, model: Sequence[str], layer: Sequence[int]) -> HeadPositions:
-        """Take columns of the heads table.
+        """Build from two columns of the heads table.
 
         Raises:
-            InputError: if the two differ in length or there is no head.
+            InputError: if the columns differ in length or are empty.
         """
         if len(model) != len(layer) or not len(model):
             raise InputError(
-                f"{len(model)} models and {len(layer)} layers are given: one of each per head "
-                "is expected"
+                f"there are {len(model)} models and {len(layer)} layers. Give one of each per "
+                "head, for 1 head or more."
             )
         return cls(tuple(str(name) for name in model), tuple(int(number) for number in layer))
 
@@ -43,16 +44,16 @@ class HeadPositions:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The models in order of appearance."""
+        """Names of the models in order of appearance."""
         return tuple(dict.fromkeys(self.model))
 
     @property
     def layers(self) -> Int[np.ndarray, " heads"]:
-        """Layers as an array."""
+        """Layer of every head."""
         return np.array(self.layer)
 
     def heads_of(self, model: str) -> Int[np.ndarray, " heads"]:
-        """Rows of one model's heads."""
+        """Return the rows of a model's heads."""
         return np.flatnonzero(np.array(self.model) == model)
 
     def check(self, distances: Float[np.ndarray, "heads heads"]) -> None:
@@ -62,22 +63,22 @@ class HeadPositions:
             InputError: if the matrix is not square with one row per head, or a distance between
                 two heads is not finite.
         """
-        if distances.shape != (len(self), len(self)):
+        values = number_array(distances, "distances", ("heads", "heads"))
+        if values.shape != (len(self), len(self)):
             raise InputError(
-                f"distances have shape {distances.shape}: ({len(self)}, {len(self)}), one row per "
-                "head, is expected"
+                f"distances have shape {values.shape}. Give ({len(self)}, {len(self)}), a row "
+                "per head."
             )
-        if not np.isfinite(distances).all():
-            n_bad = int((~np.isfinite(distances)).sum())
+        if not np.isfinite(values).all():
+            n_bad = int((~np.isfinite(values)).sum())
             raise InputError(
-                f"{n_bad} distances are not finite: evaluate a metric that was computed for all "
-                "pairs of heads"
+                f"{n_bad} distances are not finite. Use a metric that was computed for all pairs."
             )
 
 
 @dataclass(frozen=True)
 class Scope:
-    """Heads that ask (queries) and heads that are ranked for them (candidates)."""
+    """Query heads and the candidate heads that each of them ranks."""
 
     label: str
     """A model, or `A -> B`: queries in A, candidates in B."""
@@ -91,7 +92,7 @@ class Scope:
 
 
 def scopes(heads: HeadPositions) -> Iterator[Scope]:
-    """Each model by itself, then every ordered pair of models."""
+    """Yield each model by itself, then every ordered pair of models."""
     rows = {model: heads.heads_of(model) for model in heads.models}
     for model, of_model in rows.items():
         yield Scope(model, of_model, of_model)

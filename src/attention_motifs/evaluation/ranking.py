@@ -1,7 +1,7 @@
-"""Ranking heads by distance, and how well the relevant ones come first.
+"""Ranks of heads by distance, and statistics of the ranks of relevant heads.
 
-Equal distances are treated by expectation: each statistic is its mean over all orders of the
-tied heads, so that it depends on neither the order of the heads nor a random choice.
+Ties are counted by expectation: each statistic is its mean over all orders of the tied heads, so
+it depends neither on the order of the heads nor on chance.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
 _CHUNK = 2_000_000
-"""Query-candidate pairs looked at together, which bounds the memory to some 100 MB."""
+"""Query-candidate pairs processed together, which limits the memory to about 100 MB."""
 
 
 @dataclass(frozen=True)
 class RankTable:
     """Ranks of the candidates of every query, nearest first.
 
-    A candidate is known by its *start*, the number of candidates strictly nearer: all heads tied
-    at one distance share it, and it is their position in the tables below.
+    A candidate is identified by its *start*, the number of candidates strictly nearer. All heads
+    tied at a distance share it; it is their position in the tables below.
     """
 
     start: Int[np.ndarray, "queries candidates"]
     """0 for the nearest; `n_candidates` for the query itself, which is not ranked."""
     tied: Int[np.ndarray, "queries positions"]
-    """How many candidates share the distance that starts at a position; 0 if none starts there."""
+    """Number of candidates at the distance that starts at a position; 0 if none does."""
     n_candidates: int
-    """Heads ranked for each query, the query itself not among them."""
+    """Heads ranked for each query, without the query itself."""
 
     @property
     def n_positions(self) -> int:
-        """Columns of the tables by position: one per candidate, and the last for the query."""
+        """Columns of the tables by position: one per candidate, and a last one for the query."""
         return self.n_candidates + 1
 
     def midrank(self) -> Float[np.ndarray, "queries positions"]:
-        """Mean rank (from 1) of the heads tied at a position; 0 for the query itself."""
+        """Return the mean rank (from 1) of the heads tied at a position; 0 for the query."""
         return np.where(self.tied > 0, np.arange(self.n_positions) + (self.tied + 1) / 2, 0.0)
 
     def chance_of_top(self, k: int) -> Float[np.ndarray, "queries positions"]:
-        """Chance of a head at a position to be among the k nearest, ties in random order."""
+        """Return the chance that a head at a position is among the k nearest, ties at random."""
         free = k - np.arange(self.n_positions)
         chance = np.clip(free / np.maximum(self.tied, 1), 0.0, 1.0)
         return np.where(self.tied > 0, chance, 0.0)
@@ -51,7 +51,7 @@ class RankTable:
     def precision(
         self,
     ) -> tuple[Float[np.ndarray, "queries positions"], Float[np.ndarray, "queries positions"]]:
-        """Two weights (v, w) that give the expected precision at a relevant head.
+        """Return two weights (v, w) that give the expected precision at a relevant head.
 
         With t heads tied at position s, R of them relevant, and r relevant heads strictly nearer,
         the mean precision at one of these R over all orders of the t is (r + 1) v + (R - 1) w,
@@ -65,11 +65,11 @@ class RankTable:
         reciprocals = harmonic[np.minimum(s + t, n)] - harmonic[s]
         reciprocals = np.where(t == 1, 1.0 / (s + 1), reciprocals)
         first = np.where(self.tied > 0, reciprocals / t, 0.0)
-        others = np.where(t > 1, (t - (s + 1) * reciprocals) / (t * np.maximum(t - 1, 1)), 0.0)
-        return first, others
+        rest = np.where(t > 1, (t - (s + 1) * reciprocals) / (t * np.maximum(t - 1, 1)), 0.0)
+        return first, rest
 
     def neighbour_weights(self, k: int) -> Float[np.ndarray, "queries candidates"]:
-        """Rows of weights, summing to 1, that average over the k nearest candidates."""
+        """Return rows of weights, summing to 1, that average over the k nearest candidates."""
         k = min(k, self.n_candidates)
         return np.take_along_axis(self.chance_of_top(k), self.start, axis=1) / k
 
@@ -79,8 +79,8 @@ def rank_heads(block: Float[np.ndarray, "queries candidates"], *, within: bool) 
 
     Args:
         block: finite distances, rows = queries.
-        within: queries and candidates are the same heads in the same order; then a query is not
-            ranked for itself.
+        within: whether queries and candidates are the same heads in the same order, in which case
+            a query is not ranked for itself.
     """
     distances = np.array(block, dtype=np.float64)
     n_queries, n_columns = distances.shape
@@ -103,7 +103,7 @@ def rank_heads(block: Float[np.ndarray, "queries candidates"], *, within: bool) 
 class RankStatistics:
     """AUROC, average precision and neighbour purity of sets of heads, as means over queries.
 
-    One table of ranks serves all classes and all permutations.
+    One table of ranks serves all classes and permutations.
     """
 
     def __init__(
@@ -116,17 +116,17 @@ class RankStatistics:
         self._midrank = table.midrank().ravel()
         self._n_neighbours = min(n_neighbours, table.n_candidates)
         self._top = table.chance_of_top(self._n_neighbours).ravel()
-        self._first, self._others = (weights.ravel() for weights in table.precision())
+        self._first, self._rest = (weights.ravel() for weights in table.precision())
         self._has_ties = bool((table.tied > 1).any())
 
     def __call__(
         self, queries: Int[np.ndarray, "draws queries"], relevant: Int[np.ndarray, "draws relevant"]
     ) -> Float[np.ndarray, "draws 3"]:
-        """Mean AUROC, average precision and purity for each draw of queries and relevant heads.
+        """Compute mean AUROC, average precision and purity for each draw.
 
         Rows of `queries` and `relevant` are rows and columns of the distance block; within one
-        model they are the same heads. AUROC is NaN where every candidate is relevant, all three
-        where none is.
+        model they are the same heads. AUROC is NaN if every candidate is relevant, all three are
+        if none is.
         """
         step = max(1, _CHUNK // max(1, queries.shape[1] * relevant.shape[1]))
         parts = [
@@ -161,7 +161,7 @@ class RankStatistics:
         start: Int[np.ndarray, "draws queries relevant"],
         cells: Int[np.ndarray, "draws queries relevant"],
     ) -> Float[np.ndarray, "draws queries relevant"]:
-        """Expected precision at every relevant head; 0 at the query itself, which sorts last."""
+        """Return the expected precision at every relevant head; 0 at the query, sorted last."""
         index = np.arange(start.shape[2])
         if not self._has_ties:
             return np.asarray((index + 1) * self._first[cells])
@@ -173,5 +173,5 @@ class RankStatistics:
         nearer = np.maximum.accumulate(np.where(opens, index, 0), axis=2)
         last = np.where(closes, index, len(index))[:, :, ::-1]
         last = np.minimum.accumulate(last, axis=2)[:, :, ::-1]
-        others = (last - nearer) * self._others[cells]
-        return np.asarray((nearer + 1) * self._first[cells] + others)
+        rest = (last - nearer) * self._rest[cells]
+        return np.asarray((nearer + 1) * self._first[cells] + rest)

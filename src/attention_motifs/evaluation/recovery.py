@@ -1,4 +1,4 @@
-"""Class recovery: are the heads of a class one another's nearest?"""
+"""Class recovery: whether the heads of a class are nearest to each other."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from attention_motifs.evaluation.null import (
 )
 from attention_motifs.evaluation.query_sets import HeadPositions, Scope, scopes
 from attention_motifs.evaluation.ranking import RankStatistics
+from attention_motifs.features.arguments import short, whole_number
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
 MIN_HEADS = 3
-"""Heads a class needs in the model that is ranked, else it is listed as too small."""
+"""Smallest number of heads of a class in the model that is ranked."""
 N_NEIGHBOURS = 5
 N_PERMUTATIONS = 1000
 
@@ -34,16 +35,16 @@ class HeadClass:
 
     name: str
     kind: str
-    """`literature` or `computed`; the two are never mixed."""
+    """`literature` or `computed`."""
     members: Bool[np.ndarray, " heads"]
 
 
 @dataclass(frozen=True)
 class ClassRecovery:
-    """How near the heads of one class are to one another, beside the layer-matched null."""
+    """Ranks of the heads of a class among all heads, compared with the layer-matched null."""
 
     model: str
-    """A model, or `A -> B`: queries are the class's heads in A, ranked are the heads of B."""
+    """A model, or `A -> B`: the class's heads in A rank the heads of B."""
     name: str
     kind: str
     n_queries: int
@@ -53,12 +54,12 @@ class ClassRecovery:
     average_precision: NullTest
     purity: NullTest
     p_floor: float
-    """No p below this can be expected: one over the number of draws, or of arrangements."""
+    """The smallest p to be expected: one over the number of draws, or of arrangements."""
 
 
 @dataclass(frozen=True)
 class TooFew:
-    """A class or a score that is not scored, and why."""
+    """A class or a score with too few heads."""
 
     model: str
     name: str
@@ -66,7 +67,7 @@ class TooFew:
     n_queries: int
     n_heads: int
     needed: int
-    """How many heads the model that is ranked would have to have."""
+    """Number of heads needed in the model that is ranked."""
 
 
 def class_recovery(
@@ -79,36 +80,34 @@ def class_recovery(
     min_heads: int = MIN_HEADS,
     seed: int = 0,
 ) -> tuple[tuple[ClassRecovery, ...], tuple[TooFew, ...]]:
-    """Score every class within every model and from model to model.
+    """Measure the recovery of every class within every model and between models.
 
-    Each head of the class in turn ranks all other heads of the model (or all heads of the other
-    model) by distance; AUROC, average precision and the share of the class among the
-    `n_neighbours` nearest are averaged over these queries. The null draws, for every layer, as
-    many heads as the class has there (`layer_matched_draws`), from model to model on both sides.
-    Ties count by expectation (module `ranking`). Where a class is all of a model, AUROC is NaN.
+    Each head of the class ranks all other heads of the model (or all heads of another model) by
+    distance. AUROC, average precision and the share of the class among the `n_neighbours` nearest
+    are averaged over these queries. The null draws as many heads in every layer as the class has
+    (`layer_matched_draws`); between models it does so on both sides. Ties are counted by
+    expectation (module `ranking`). AUROC is NaN if all heads of a model are in the class.
 
     Args:
-        distances: finite, row = query; the diagonal is not read.
-        classes: members in the order of the rows.
+        distances: (heads, heads) finite distances; rows are queries, the diagonal is not read.
+        classes: classes with members in the order of the rows.
         heads: model and layer of every row.
-        n_permutations: draws of the null.
-        n_neighbours: for the purity.
-        min_heads: what a class needs in the model that is ranked.
-        seed: at least 0; a row does not depend on which other rows there are.
+        n_permutations: number of draws of the null.
+        n_neighbours: number of neighbours for the purity.
+        min_heads: smallest number of heads of a class in the model that is ranked.
+        seed: seed for the draws, 0 or more; each row has its own generator.
 
     Returns:
-        What was scored, and what was not for want of heads. Within a model every class is in one
-        of the two; a pair of models is left out if one of them has no head of the class.
+        The results, and the classes with too few heads. Within a model every class is in one of the
+        two; a pair of models is left out if one of them has no head of the class.
 
     Raises:
         InputError: if shapes disagree, distances are not finite, or a number is out of range.
     """
     heads.check(distances)
-    if n_permutations < 1 or n_neighbours < 1 or min_heads < 2:
-        raise InputError(
-            f"n_permutations = {n_permutations}, n_neighbours = {n_neighbours}, min_heads = "
-            f"{min_heads}: at least 1, 1 and 2 are needed"
-        )
+    whole_number(n_permutations, "n_permutations", least=1)
+    whole_number(n_neighbours, "n_neighbours", least=1)
+    whole_number(min_heads, "min_heads", least=2)
     for head_class in classes:
         _check_members(head_class, len(heads))
     scored, too_few = [], []
@@ -148,7 +147,7 @@ def _test(
     n_permutations: int,
     rng: np.random.Generator,
 ) -> tuple[list[NullTest], float]:
-    """Set the three statistics of one class in one scope beside their null."""
+    """Compare the three statistics of a class in a scope with their null."""
     relevant, arrangements = _sets(head_class, heads, scope.candidates, n_permutations, rng)
     queries = relevant
     if not scope.within:
@@ -166,7 +165,7 @@ def _sets(
     n_permutations: int,
     rng: np.random.Generator,
 ) -> tuple[Int[np.ndarray, "sets members"], int]:
-    """The class within one model's rows, then its draws; and how many draws there can be."""
+    """Return the class in a model's rows, then its draws; and the number of different draws."""
     members, layer = head_class.members[rows], heads.layers[rows]
     draws = layer_matched_draws(members, layer, n_permutations, rng)
     sets = np.concatenate([np.flatnonzero(members)[None, :], draws])
@@ -175,8 +174,12 @@ def _sets(
 
 def _check_members(head_class: HeadClass, n_heads: int) -> None:
     members = head_class.members
-    if members.shape != (n_heads,) or members.dtype != np.bool_:
+    if not (
+        isinstance(members, np.ndarray)
+        and members.shape == (n_heads,)
+        and members.dtype == np.bool_
+    ):
         raise InputError(
-            f"class {head_class.name!r}: members are {members.dtype} of shape {members.shape}, "
-            f"bool of shape ({n_heads},) is expected"
+            f"class {head_class.name!r}: members are {short(members)}. Give a bool array of shape "
+            f"({n_heads},)."
         )

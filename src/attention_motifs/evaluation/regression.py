@@ -1,4 +1,4 @@
-"""Neighbour regression: do near heads have like behaviour scores?"""
+"""Neighbour regression: whether near heads have similar behaviour scores."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from attention_motifs.evaluation.null import NullTest, compare, generator, layer
 from attention_motifs.evaluation.query_sets import HeadPositions, Scope, scopes
 from attention_motifs.evaluation.ranking import rank_heads
 from attention_motifs.evaluation.recovery import N_NEIGHBOURS, N_PERMUTATIONS, TooFew
+from attention_motifs.features.arguments import number_array, whole_number
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -22,20 +23,20 @@ SCORE = "score"
 """Kind of a row about a behaviour score."""
 
 _MIN_QUERIES = 3
-"""Spearman's correlation of two heads is 1 or -1 whatever they do."""
+"""Spearman's correlation of two heads is always 1 or -1."""
 
 
 @dataclass(frozen=True)
 class NeighbourRegression:
-    """How well a score is predicted from the nearest heads, beside the layer-matched null."""
+    """Correlation of scores with the mean over the nearest heads, and its layer-matched null."""
 
     model: str
-    """A model, or `A -> B`: scores of A's heads predicted from their nearest heads in B."""
+    """A model, or `A -> B`: scores of A's heads are predicted from their nearest heads in B."""
     name: str
     n_queries: int
     """Heads whose score is predicted."""
     n_heads: int
-    """Heads among which the nearest are sought."""
+    """Heads among which the nearest are searched."""
     spearman: NullTest
 
 
@@ -48,39 +49,37 @@ def neighbour_regression(
     n_neighbours: int = N_NEIGHBOURS,
     seed: int = 0,
 ) -> tuple[tuple[NeighbourRegression, ...], tuple[TooFew, ...]]:
-    """Predict every head's scores as the mean over its nearest heads; Spearman with the truth.
+    """Predict every head's score by the mean over its nearest heads.
 
-    The head itself is not among its neighbours; a distance tied at the last place shares it. The
-    null permutes the scores within layers, of queries and candidates alike. Chance is a little
-    below zero within a model, since a high score is missing from its own prediction: the null's
-    mean shows by how much. Heads whose score is not finite are left out of that score.
+    The head itself is not among its neighbours; heads tied at the last place share it. The null
+    permutes the scores within layers, of queries and candidates alike. Chance is a little below
+    zero within a model, since a head's score is missing from its own prediction: the mean of the
+    null shows by how much. Heads whose score is not finite are left out of that score.
 
     Args:
-        distances: finite, row = query; the diagonal is not read.
-        scores: by name, in the order of the rows.
+        distances: (heads, heads) finite distances; rows are queries, the diagonal is not read.
+        scores: by name, (heads,) scores in the order of the rows.
         heads: model and layer of every row.
-        n_permutations: draws of the null.
-        n_neighbours: k; a model needs k + 2 heads, or k + 1 if only ranked for another's.
-        seed: at least 0; a row does not depend on which other rows there are.
+        n_permutations: number of draws of the null.
+        n_neighbours: number of neighbours k; a model needs k + 2 heads, or k + 1 if it is ranked
+            for another model only.
+        seed: seed for the draws, 0 or more; each row has its own generator.
 
     Returns:
-        What was predicted (NaN where a score or its prediction is constant), and what was not
-        for want of heads.
+        Spearman's correlation of scores and predictions (NaN if either is constant), and the scores
+        with too few heads.
 
     Raises:
         InputError: if shapes disagree, distances are not finite, or a number is out of range.
     """
     heads.check(distances)
-    if n_permutations < 1 or n_neighbours < 1:
-        raise InputError(
-            f"n_permutations = {n_permutations}, n_neighbours = {n_neighbours}: at least 1 is "
-            "needed"
-        )
+    whole_number(n_permutations, "n_permutations", least=1)
+    whole_number(n_neighbours, "n_neighbours", least=1)
     results, too_few = [], []
     for name, column in scores.items():
-        values = np.asarray(column, dtype=np.float64)
+        values = number_array(column, f"values of score {name!r}", ("heads",)).astype(np.float64)
         if values.shape != (len(heads),):
-            raise InputError(f"score {name!r} has shape {values.shape}: ({len(heads)},) expected")
+            raise InputError(f"score {name!r} has shape {values.shape}. Give ({len(heads)},).")
         for scope in scopes(heads):
             scope = _finite(scope, values)
             n_queries, n_heads = len(scope.queries), len(scope.candidates)
@@ -99,7 +98,7 @@ def neighbour_regression(
 
 
 def _finite(scope: Scope, values: Float[np.ndarray, " heads"]) -> Scope:
-    """The scope without the heads that have no score."""
+    """Return the scope without the heads that have no score."""
     queries = scope.queries[np.isfinite(values[scope.queries])]
     candidates = queries
     if not scope.within:
@@ -110,7 +109,7 @@ def _finite(scope: Scope, values: Float[np.ndarray, " heads"]) -> Scope:
 def _draws(
     scope: Scope, layer: Int[np.ndarray, " heads"], n: int, rng: np.random.Generator
 ) -> tuple[Int[np.ndarray, "sets queries"], Int[np.ndarray, "sets candidates"]]:
-    """Rows whose scores the queries and the candidates take: their own, then n permutations."""
+    """Return rows whose scores queries and candidates take: the identity, then permutations."""
     candidates = _permuted(scope.candidates, layer, n, rng)
     queries = candidates if scope.within else _permuted(scope.queries, layer, n, rng)
     return queries, candidates
@@ -132,15 +131,15 @@ def _correlations(
     draws: tuple[Int[np.ndarray, "sets queries"], Int[np.ndarray, "sets candidates"]],
     n_neighbours: int,
 ) -> Float[np.ndarray, " sets"]:
-    """Spearman's correlation of truth and prediction for every set of scores."""
+    """Return Spearman's correlation of score and prediction for every set of scores."""
     block = distances[np.ix_(scope.queries, scope.candidates)]
     weights = rank_heads(block, within=scope.within).neighbour_weights(n_neighbours)
     of_candidates = values[scope.candidates]
     spread = float(np.ptp(of_candidates))
     if spread == 0 or not math.isfinite(spread):
         return np.full(len(draws[0]), np.nan)
-    # On a scale of 0 to 1, so that rounding makes equal those means that only the order of
-    # summing tells apart.
+    # Scaled to 0 to 1, so that means that differ by the order of summing only become equal when
+    # rounded.
     scaled = (values - of_candidates.min()) / spread
     predicted = np.round(scaled[draws[1]] @ weights.T, 12)
     return spearman_rows(values[draws[0]], predicted)
@@ -149,7 +148,7 @@ def _correlations(
 def spearman_rows(
     x: Float[np.ndarray, "rows values"], y: Float[np.ndarray, "rows values"]
 ) -> Float[np.ndarray, " rows"]:
-    """Spearman's rank correlation of each row of x with the same row of y; NaN if constant."""
+    """Return Spearman's correlation of each row of x with that row of y; NaN if constant."""
     from scipy.stats import rankdata
 
     a, b = rankdata(x, axis=1), rankdata(y, axis=1)

@@ -1,4 +1,4 @@
-"""Split-half reliability: would other prompts have given the same distances?"""
+"""Split-half reliability: agreement of distances from different prompts."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attention_motifs.errors import InputError
 from attention_motifs.evaluation.null import generator
 from attention_motifs.evaluation.query_sets import ALL_MODELS, HeadPositions
 from attention_motifs.evaluation.regression import spearman_rows
+from attention_motifs.features.arguments import whole_number
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 N_SPLITS = 5
 
 _MIN_HEADS = 3
-"""Two heads have one distance, which correlates with nothing."""
+"""Two heads have a single distance, which has no correlation."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class SplitHalf:
     """Agreement of the distances from two disjoint halves of the prompts."""
 
     model: str
-    """A model, or `all models`: whose pairs of heads are compared."""
+    """A model, or `all models`: the heads whose pairs are compared."""
     n_heads: int
     n_prompts: int
     """Prompts in each half."""
@@ -43,8 +43,7 @@ class SplitHalf:
     def spread(self) -> float:
         """Standard deviation over the splits (ddof 1); 0 for one split.
 
-        The splits share prompts, so this is no standard error: it says how far the figure hangs
-        on the split, not how well it is known.
+        Splits share prompts, so this is the variation between splits, not a standard error.
         """
         return float(np.std(self.correlations, ddof=1)) if len(self.correlations) > 1 else 0.0
 
@@ -60,12 +59,12 @@ def split_half(
     """Compare the distances between heads from random disjoint halves of the prompts.
 
     Args:
-        distances_on: gives the distance matrix computed from the prompts of these (sorted)
-            indices alone.
-        n_prompts: how many there are; with an odd number one is left out of each split.
+        distances_on: a function that returns the distance matrix on the prompts of these (sorted)
+            indices.
+        n_prompts: number of prompts; if it is odd, each split leaves one out.
         heads: model and layer of every row of the matrices.
-        n_splits: how many random splits, drawn independently.
-        seed: at least 0.
+        n_splits: number of random splits, drawn independently.
+        seed: seed for the splits, 0 or more.
 
     Returns:
         One result per model of at least three heads, then that of all models if there are
@@ -75,8 +74,8 @@ def split_half(
         InputError: if there are fewer than two prompts or one split, or the distances are not
             finite or of the wrong shape.
     """
-    if n_prompts < 2 or n_splits < 1:
-        raise InputError(f"{n_splits} splits of {n_prompts} prompts: at least 1 and 2 are needed")
+    whole_number(n_prompts, "n_prompts", least=2)
+    whole_number(n_splits, "n_splits", least=1)
     groups = {model: heads.heads_of(model) for model in heads.models}
     if len(groups) > 1:
         groups[ALL_MODELS] = np.arange(len(heads))

@@ -1,4 +1,4 @@
-"""The evaluation's one table, and its JSON."""
+"""The table of an evaluation and its JSON form."""
 
 from __future__ import annotations
 
@@ -17,50 +17,50 @@ from attention_motifs.evaluation.reliability import SplitHalf
 SCHEMA_VERSION = 1
 
 PATTERNS = "patterns"
-"""Kind of a row about the embedded patterns, which no class or score enters."""
+"""Kind of a row about the embedded patterns, without class or score."""
 DISTANCES = "distances"
 """Kind of a row about the distance matrix as a whole."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One statistic of one class, score or set of patterns; None where there is no such number."""
+    """One statistic of one class, score or set of patterns; None if it is undefined."""
 
     model: str
     """A model, `A -> B` (queries in A, ranked in B), or `all models`."""
     name: str
-    """Of the class or the score, or what is asked of the patterns."""
+    """Name of the class, the score or the measure of patterns."""
     kind: str
     """`literature` or `computed` (classes), `score`, `patterns` or `distances`."""
     statistic: str
     n_queries: int
     n_heads: int
-    """Heads of the class among those ranked; without a class, heads ranked."""
+    """Number of heads of the class among those ranked; without a class, of heads ranked."""
     value: float | None
     spread: float | None = None
     """Standard deviation of the value over random splits."""
     null_mean: float | None = None
-    """Mean of the permutation null, or what chance alone gives."""
+    """Mean of the permutation null, or the value of chance."""
     null_95: float | None = None
     p: float | None = None
     p_floor: float | None = None
-    """No p below this can be expected."""
+    """The smallest p to be expected."""
     q: float | None = None
-    """Benjamini and Hochberg's, over all rows of this statistic."""
+    """Benjamini-Hochberg q-value over all rows of this statistic."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything measured of one metric, with the settings that give it again."""
+    """All measurements of one metric, with the settings that reproduce them."""
 
     metric: str
     settings: Mapping[str, Any]
     rows: tuple[Row, ...]
     too_few: tuple[TooFew, ...]
-    """Classes and scores that were not scored for want of heads."""
+    """Classes and scores with too few heads."""
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON object (numbers, strings, lists and null only); `from_json` reads it."""
+        """Return a JSON object (numbers, strings, lists and null); `from_json` reads it."""
         return {
             "schema_version": SCHEMA_VERSION,
             "metric": self.metric,
@@ -71,7 +71,7 @@ class Evaluation:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Evaluation:
-        """Read what `to_json` wrote.
+        """Read the object that `to_json` returned.
 
         Raises:
             InputError: if it is of another schema, or a part is missing.
@@ -79,8 +79,8 @@ class Evaluation:
         version = value.get("schema_version")
         if version != SCHEMA_VERSION:
             raise InputError(
-                f"evaluation of schema {version!r}: {SCHEMA_VERSION} is expected; run "
-                "`motifs evaluate` anew"
+                f"the evaluation has schema {version!r}, not {SCHEMA_VERSION}. Run "
+                "`motifs evaluate --force`."
             )
         try:
             return cls(
@@ -91,18 +91,18 @@ class Evaluation:
             )
         except (KeyError, TypeError) as error:
             raise InputError(
-                f"the evaluation lacks a part ({error}): run `motifs evaluate` anew"
+                f"the evaluation lacks a part ({error}). Run `motifs evaluate --force`."
             ) from error
 
 
 def _known(row_type: type, value: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that this version knows, so that a later one may add some."""
+    """Return the fields that this version knows; later versions may add more."""
     names = {field.name for field in fields(row_type)}
     return {key: item for key, item in value.items() if key in names}
 
 
 def recovery_rows(results: Iterable[ClassRecovery], n_neighbours: int) -> Iterator[Row]:
-    """AUROC, MAP and purity of each class and scope."""
+    """Yield AUROC, MAP and purity of each class and scope."""
     for result in results:
         tests = {
             "AUROC": result.auroc,
@@ -123,7 +123,7 @@ def recovery_rows(results: Iterable[ClassRecovery], n_neighbours: int) -> Iterat
 
 
 def regression_rows(results: Iterable[NeighbourRegression], n_neighbours: int) -> Iterator[Row]:
-    """Spearman's correlation of each score and scope."""
+    """Yield Spearman's correlation of each score and scope."""
     for result in results:
         row = Row(
             result.model,
@@ -138,7 +138,7 @@ def regression_rows(results: Iterable[NeighbourRegression], n_neighbours: int) -
 
 
 def identification_rows(results: Iterable[Identification]) -> Iterator[Row]:
-    """Top-1 and top-5 shares beside chance; a query is a held-out pattern."""
+    """Yield top-1 and top-5 shares with chance; a query is a held-out pattern."""
     for result in results:
         for k, share in ((1, result.top_1), (TOP, result.top_5)):
             yield Row(
@@ -154,7 +154,7 @@ def identification_rows(results: Iterable[Identification]) -> Iterator[Row]:
 
 
 def variance_rows(results: Iterable[VarianceShares]) -> Iterator[Row]:
-    """Shares of head, prompt and residual beside what independent noise would give."""
+    """Yield shares of head, prompt and residual, with those of independent noise."""
     for result in results:
         shares = (result.head, result.prompt, result.residual)
         names = ("head share", "prompt share", "residual share")
@@ -172,7 +172,7 @@ def variance_rows(results: Iterable[VarianceShares]) -> Iterator[Row]:
 
 
 def reliability_rows(results: Iterable[SplitHalf]) -> Iterator[Row]:
-    """Mean and spread of the agreement of two halves of the prompts; a query is a pair of heads."""
+    """Yield mean and spread of split-half agreement; a query is a pair of heads."""
     for result in results:
         yield Row(
             result.model,
@@ -188,7 +188,7 @@ def reliability_rows(results: Iterable[SplitHalf]) -> Iterator[Row]:
 
 
 def with_false_discovery_rates(rows: Iterable[Row]) -> tuple[Row, ...]:
-    """The rows with their q, each over all rows of its statistic that have a p."""
+    """Add q to the rows, each over all rows of its statistic that have a p."""
     table = list(rows)
     q = [math.nan] * len(table)
     for statistic in {row.statistic for row in table}:
@@ -211,5 +211,5 @@ def _with_test(row: Row, test: NullTest, p_floor: float | None) -> Row:
 
 
 def _number(value: float) -> float | None:
-    """JSON has no NaN: what is undefined is null."""
+    """Return the number, or None for NaN, which JSON lacks."""
     return float(value) if math.isfinite(value) else None
