@@ -341,9 +341,9 @@ def test_half_precision_is_ablated_too(tmp_path: Path, own_cache: Path, method: 
 def test_mistakes_are_told(llama: LoadedModel) -> None:
     clean = clean_run(llama, tokens())
     zero = Ablation(((0, 0),))
-    with pytest.raises(InputError, match="m:L3:H0: m has layers 0 to 2 and heads 0 to 3"):
+    with pytest.raises(InputError, match=r"m:L3:H0.*layers 0 to 2 and heads 0 to 3"):
         run_ablated(llama, tokens(), Ablation(((3, 0),)), "zero")
-    with pytest.raises(InputError, match="method 'meen': choose mean"):
+    with pytest.raises(InputError, match=r"'meen'.*did you mean mean"):
         run_ablated(llama, tokens(), zero, "meen")
     with pytest.raises(InputError):
         run_ablated(llama, tokens(), zero, "mean")

@@ -1,6 +1,6 @@
-"""Stage 8: what heads do: scores on random tokens, and what goes when they go.
+"""Behaviour of heads: scores on random tokens, and effects of ablation.
 
-The names below are loaded when first used, since torch takes seconds.
+The names below are loaded when first used, since importing torch takes seconds.
 """
 
 from __future__ import annotations

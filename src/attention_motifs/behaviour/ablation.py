@@ -1,4 +1,4 @@
-"""Taking heads out: what is put in place of their outputs, through the attention tap."""
+"""Ablation of heads: their outputs are replaced through the attention tap."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from attention_motifs.behaviour.replay import CleanRun, replay
-from attention_motifs.errors import InputError
+from attention_motifs.errors import InputError, did_you_mean
 from attention_motifs.extraction import run_tapped
 from attention_motifs.extraction.tap import LayerSink, OutputSink
 
@@ -24,28 +24,28 @@ METHODS = {
     "mean-position": "its mean over calibration prompts, position by position",
     "resample": "its output on another sequence of the same design, position by position",
     "zero": "zero",
-    "pattern-preserving": "zero, while every attention pattern is held as it was in the clean run, "
+    "pattern-preserving": "zero, with every attention pattern held as in the clean run, "
     "so that only the value path changes (Olsson et al. 2022)",
 }
-"""What the output of an ablated head becomes."""
+"""What replaces the output of an ablated head, by method."""
 
 NEEDS_CALIBRATION = ("mean", "mean-position")
 
 
 @dataclass(frozen=True)
 class Ablation:
-    """Heads taken out together."""
+    """Heads that are ablated together."""
 
     heads: tuple[tuple[int, int], ...]
     """Layer and index of each, in order."""
 
     @property
     def first_layer(self) -> int:
-        """Before it nothing changes."""
+        """The first layer that changes."""
         return min(layer for layer, _ in self.heads)
 
     def of_layer(self, layer: int) -> list[int]:
-        """Indices of the heads of one layer."""
+        """Return the indices of the ablated heads of a layer."""
         return [index for of_head, index in self.heads if of_head == layer]
 
 
@@ -54,14 +54,14 @@ class Calibration:
     """Mean outputs of all heads over calibration prompts."""
 
     by_position: tuple[Float[Tensor, "n heads d"], ...]
-    """Per layer."""
+    """Per layer and position."""
     overall: tuple[Float[Tensor, "heads d"], ...]
 
 
 def calibrate(
     loaded: LoadedModel, token_ids: Int[Tensor, "prompts n"], batch: int = 4
 ) -> Calibration:
-    """Average what each head hands to the output projection, in float64, over equal prompts."""
+    """Average the output of each head over prompts of equal length, in float64."""
     sums: list[Tensor] = []
 
     def add(layer: int, output: Tensor) -> None:
@@ -88,17 +88,17 @@ def replaced_outputs(
     calibration: Calibration | None = None,
     donors: Sequence[Float[Tensor, "sequences n heads d"]] = (),
 ) -> OutputSink:
-    """Build what puts other outputs in place, for several ablations side by side.
+    """Build a function that replaces outputs, for several ablations at once.
 
     Args:
-        ablations: one copy of the batch each, in this order.
-        method: of `METHODS`.
-        calibration: for the means.
-        donors: for `resample`, per layer the outputs on the sequences that stand in.
+        ablations: one for each copy of the batch, in order.
+        method: a key of `METHODS`.
+        calibration: mean outputs, for the two means.
+        donors: for `resample`, per layer the outputs on the sequences that replace these.
 
     Raises:
-        InputError: if the method is not known, or what it needs was not given; and, later, if
-            sequences are longer than those that `mean-position` was calibrated on.
+        InputError: if the method is not known or its input is missing; when called, if sequences
+            are longer than those of the calibration of `mean-position`.
     """
     source = _source(method, calibration, donors)
 
@@ -115,16 +115,16 @@ def replaced_outputs(
 def _source(
     method: str, calibration: Calibration | None, donors: Sequence[Tensor]
 ) -> Callable[[int, list[int], int], Tensor]:
-    """What takes the place of heads of a layer, on sequences of so many tokens."""
+    """Return a function from layer, heads and number of tokens to the replacing outputs."""
     if method not in METHODS:
-        raise InputError(f"method {method!r}: choose {', '.join(METHODS)}")
+        raise InputError(f"method {method!r} is not known; {did_you_mean(method, METHODS)}")
     if method == "resample":
         if not donors:
-            raise InputError("method resample: the outputs on other sequences are needed")
+            raise InputError("method resample needs the outputs on other sequences. Give donors.")
         return lambda layer, heads, _n: donors[layer][:, :, heads]
     if method in NEEDS_CALIBRATION:
         if calibration is None:
-            raise InputError(f"method {method}: calibration prompts are needed")
+            raise InputError(f"method {method} needs mean outputs. Give a calibration.")
         return _mean_of(calibration, by_position=method == "mean-position")
     return lambda _layer, _heads, _n: torch.zeros(())
 
@@ -138,8 +138,8 @@ def _mean_of(
         of_layer = calibration.by_position[layer]
         if n > len(of_layer):
             raise InputError(
-                f"method mean-position: was calibrated on prompts of {len(of_layer)} tokens, not "
-                f"the {n} of these sequences; take longer prompts, or method mean"
+                f"method mean-position was calibrated on prompts of {len(of_layer)} tokens, and "
+                f"these sequences have {n}. Use longer prompts, or method mean."
             )
         return of_layer[:n, heads]
 
@@ -157,29 +157,33 @@ def run_ablated(
     donors: Sequence[Float[Tensor, "sequences n heads d"]] = (),
     sink: LayerSink | None = None,
 ) -> Float[Tensor, "sequences n width"]:
-    """Run the whole model with heads taken out: the plain way, which `replay_ablated` equals.
+    """Run the whole model with heads ablated, without a replay.
+
+    `replay_ablated` gives the same result faster.
 
     Args:
         loaded: the model.
         token_ids: sequences of equal length.
-        ablation: may name no head, and then changes nothing.
-        method: of `METHODS`.
-        clean: with its patterns, for `pattern-preserving`.
-        calibration: for the means.
-        donors: for `resample`.
-        sink: looks at the patterns.
+        ablation: the heads to ablate; with none nothing changes.
+        method: a key of `METHODS`.
+        clean: the clean run with its patterns, for `pattern-preserving`.
+        calibration: mean outputs, for the two means.
+        donors: outputs on other sequences, for `resample`.
+        sink: receives the patterns.
 
     Returns:
         The last hidden states.
 
     Raises:
-        InputError: as `replaced_outputs`, or if a head is not there.
+        InputError: as `replaced_outputs`, or if a head does not exist.
     """
     check_heads(loaded, [ablation])
     held = None
     if method == "pattern-preserving":
         if clean is None or not clean.patterns:
-            raise InputError("method pattern-preserving: a clean run with its patterns is needed")
+            raise InputError(
+                "method pattern-preserving needs the patterns of the clean run. Keep them."
+            )
         held = clean.patterns.__getitem__
     hidden = run_tapped(
         loaded,
@@ -203,17 +207,17 @@ def replay_ablated(
     donors: Sequence[Float[Tensor, "sequences n heads d"]] = (),
     sink: LayerSink | None = None,
 ) -> Float[Tensor, "ablations sequences looked_at width"]:
-    """Run several ablations side by side, from the first layer in which any of them changes.
+    """Run several ablations at once, from the first layer that any of them changes.
 
     Args:
         loaded: the model.
         clean: the run without ablation, with its patterns for `pattern-preserving`.
-        ablations: each of at least one head.
-        method: of `METHODS`.
-        positions: whose last hidden states are wanted; by default all.
-        calibration: for the means.
-        donors: for `resample`.
-        sink: looks at the patterns (ablations * sequences, heads, n, n) of later layers.
+        ablations: ablations of at least one head each.
+        method: a key of `METHODS`.
+        positions: positions whose last hidden states are returned (default: all).
+        calibration: mean outputs, for the two means.
+        donors: outputs on other sequences, for `resample`.
+        sink: receives the patterns (ablations * sequences, heads, n, n) of later layers.
 
     Raises:
         InputError: as `run_ablated`.
@@ -243,6 +247,6 @@ def check_heads(loaded: LoadedModel, ablations: Sequence[Ablation]) -> None:
     for layer, index in (head for ablation in ablations for head in ablation.heads):
         if not (0 <= layer < n_layers and 0 <= index < n_heads):
             raise InputError(
-                f"{loaded.info.name}:L{layer}:H{index}: {loaded.info.name} has layers 0 to "
-                f"{n_layers - 1} and heads 0 to {n_heads - 1}"
+                f"head {loaded.info.name}:L{layer}:H{index} does not exist: {loaded.info.name} has "
+                f"layers 0 to {n_layers - 1} and heads 0 to {n_heads - 1}."
             )

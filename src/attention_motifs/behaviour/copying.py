@@ -1,8 +1,8 @@
-"""Copying scores: does a head raise the logits of the tokens that it attends to?
+"""Copying scores: whether a head raises the logits of the tokens that it attends to.
 
-After Olsson et al. (2022), "head activation evaluators": on random tokens that do not repeat, a
-head's output goes the direct path to the logits; less the mean over the vocabulary, and cut at
-zero, they say which tokens of the sample it raises.
+After Olsson et al. (2022), "head activation evaluators": on random tokens that do not repeat, the
+output of a head is followed along the direct path to the logits. These logits less their mean over
+the vocabulary, and clipped at zero, show which tokens of the sample the head raises.
 """
 
 from __future__ import annotations
@@ -25,33 +25,33 @@ if TYPE_CHECKING:
 N_TOKENS, N_SAMPLES = 25, 10
 """As in that paper."""
 _BATCH = 5
-"""Samples that are run together."""
+"""Samples per forward pass."""
 _LEAST = 1e-300
 
 
 def copying_scores(
     loaded: LoadedModel, *, first: int | None, seed: int = 0, n_samples: int = N_SAMPLES
 ) -> Float[np.ndarray, "samples layers heads two"]:
-    """Score every head twice: attending to one token alone, and attending as it does.
+    """Score every head twice: attending to a single token, and attending by its own pattern.
 
-    A score is the share of the attended token in what is raised of all tokens of the sample, both
-    summed over the queries; between 0 and 1, and 1/25 by chance.
+    A score is the share of the attended token in the logits raised of all tokens of the sample,
+    both summed over the queries; between 0 and 1, and 1/25 by chance.
 
     Args:
-        loaded: with its language-model head.
+        loaded: the model with its language-model head.
         first: token put before each sample; it is neither query nor attended token.
-        seed: of the draw of tokens.
-        n_samples: samples of 25 distinct tokens.
+        seed: seed for the draw of tokens, 0 or more.
+        n_samples: number of samples of 25 distinct tokens.
 
     Returns:
-        Scores, `copying` and `copying (literal)`; 0 for a head that raises no token of a sample.
+        Scores `copying` and `copying (literal)`; 0 for a head that raises no token of a sample.
 
     Raises:
         InputError: if the tokenizer has too few common tokens.
-        ModelError: if there is no language-model head, or no direct path that is known.
+        ModelError: if there is no language-model head, or no known direct path.
     """
     if loaded.head is None:
-        raise ModelError(f"{loaded.info.name}: was loaded without its language-model head")
+        raise ModelError(f"{loaded.info.name} was loaded without its language-model head.")
     rng = np.random.default_rng(seed)
     rows = repeated_sequences(common_tokens(loaded), N_TOKENS, 1, n_samples, rng, first)
     start = int(first is not None)
@@ -79,19 +79,19 @@ def copied_share(
     logits: Float[Tensor, "samples heads queries tokens"],
     attended: Float[Tensor, "samples heads queries tokens"],
 ) -> Float[Tensor, "samples heads"]:
-    """Share of the attended tokens in what a head raises of a sample's tokens.
+    """Return the share of the attended tokens in the logits that a head raises.
 
-    With r the logits cut at zero and a the attention of a query, made to sum to 1, it is the sum
-    over queries of sum_k a_k r_k over the sum over queries of sum_k r_k. Olsson et al. (2022) write
-    it as x / (x + T), between 0 and a half, and scale that to -1 to 1: from the share s,
+    With r the logits clipped at zero and a the attention of a query, scaled to sum 1, it is the sum
+    over queries of sum_k a_k r_k divided by the sum over queries of sum_k r_k. Olsson et al. (2022)
+    write it as x / (x + T), between 0 and a half, and scale that to -1 to 1: from the share s,
     4 s / (1 + s) - 1.
 
     Args:
-        logits: added by the head, less their mean over the vocabulary.
+        logits: logits added by the head, less their mean over the vocabulary.
         attended: attention to the tokens.
 
     Returns:
-        Shares, between 0 and 1; 0 where nothing is raised, or nothing attended to.
+        Shares between 0 and 1; 0 if nothing is raised or attended to.
     """
     raised = logits.double().clamp(min=0)
     weights = attended.double()

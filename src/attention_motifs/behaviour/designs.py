@@ -1,4 +1,4 @@
-"""What ablations are measured on: sequences, and the positions of them that are looked at."""
+"""Designs of ablation measurements: token sequences, and the positions that are evaluated."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
 DESIGN_NAMES = {
-    "prompts": "texts of the atlas, as they were tokenized for it",
-    "repeated": "a block of 50 distinct random tokens twice, looked at where copying can help",
-    "long": "texts of 551 tokens, looked at early and late",
+    "prompts": "texts of the atlas, with their tokens as stored",
+    "repeated": "a block of 50 distinct random tokens twice, evaluated where copying can help",
+    "long": "texts of 551 tokens, evaluated early and late",
 }
 
 BLOCK, REPEATS = 50, 2
 N_POSITIONS = 32
-"""Positions looked at per sequence, spread evenly over those that could be: a prediction is as
-wide as the vocabulary, and neighbouring positions tell much the same."""
+"""Number of positions evaluated per sequence, evenly spread: a prediction is as wide as the
+vocabulary, and neighbouring positions carry much the same information."""
 
 EARLY, LATE = (40, 60), (450, 550)
-"""Tokens, first and last, of the in-context learning score. Olsson et al. (2022) take the 50th and
-the 500th token alone, which one sequence tells little of."""
+"""First and last token of the two ranges of the in-context learning score. Olsson et al. (2022) use
+the 50th and the 500th token only, which is noisy for a single sequence."""
 LONG = LATE[1] + 1
 
 
 @dataclass(frozen=True)
 class Design:
-    """Sequences of equal length, and the queries whose predictions are looked at."""
+    """Sequences of equal length, and the queries whose predictions are evaluated."""
 
     name: str
     token_ids: Int[np.ndarray, "sequences n"]
     positions: Int[np.ndarray, " looked_at"]
-    """Queries; the token that each predicts is the next one."""
+    """Queries; each predicts the next token."""
     pairs: Int[np.ndarray, "two pairs"]
-    """Queries whose token occurred before, and the key of that earlier occurrence; the same in
-    every sequence, and empty where tokens do not repeat."""
+    """Queries whose token occurred before, and the key of the earlier occurrence; the same in every
+    sequence, and empty if tokens do not repeat."""
 
     @property
     def targets(self) -> Int[np.ndarray, "sequences looked_at"]:
@@ -49,7 +49,7 @@ class Design:
         return self.token_ids[:, self.positions + 1]
 
     def per_sequence(self, losses: Float[np.ndarray, "*batch looked_at"]) -> dict[str, np.ndarray]:
-        """Turn losses at the positions into this design's measures."""
+        """Return the measures of this design from losses at its positions."""
         if self.name != "long":
             return {"loss": losses.mean(axis=-1)}
         predicted = self.positions + 1
@@ -62,14 +62,14 @@ _NO_PAIRS = np.empty((2, 0), dtype=np.int64)
 
 
 def prompts_design(token_ids: Sequence[Sequence[int]], n_positions: int = N_POSITIONS) -> Design:
-    """Take prompts of equal length, looked at throughout.
+    """Build a design from prompts of equal length, evaluated at all positions.
 
     Raises:
-        InputError: if they differ in length, or are shorter than 2 tokens.
+        InputError: if the lengths differ, or are below 2 tokens.
     """
     lengths = {len(row) for row in token_ids}
     if len(lengths) != 1 or min(lengths) < 2:
-        raise InputError(f"prompts of {sorted(lengths)} tokens: one length of at least 2 is needed")
+        raise InputError(f"prompts have {sorted(lengths)} tokens. Give one length of 2 or more.")
     rows = np.array(token_ids, dtype=np.int64)
     return Design("prompts", rows, _spread(0, rows.shape[1] - 2, n_positions), _NO_PAIRS)
 
@@ -82,12 +82,12 @@ def repeated_design(
     n_positions: int = N_POSITIONS,
     block: int = BLOCK,
 ) -> Design:
-    """Draw blocks of distinct random tokens, each twice, after `first` if there is one.
+    """Build a design of blocks of distinct random tokens, each twice, after `first` if given.
 
-    Copying can help from the second token of the repetition on: the first one cannot be foreseen.
+    Copying helps from the second token of the repetition on; the first one cannot be predicted.
 
     Raises:
-        InputError: if the vocabulary has fewer tokens than a block, or a block fewer than 2.
+        InputError: if the vocabulary is smaller than a block, or a block has fewer than 2 tokens.
     """
     rows = repeated_sequences(vocabulary, block, REPEATS, n_sequences, rng, first)
     start = int(first is not None)
@@ -97,26 +97,26 @@ def repeated_design(
 
 
 def long_design(token_ids: Sequence[Sequence[int]]) -> Design:
-    """Take texts of at least 551 tokens, cut to that; looked at are tokens 40-60 and 450-550.
+    """Build a design from texts cut to 551 tokens, evaluated at tokens 40-60 and 450-550.
 
     Raises:
-        InputError: if one is shorter.
+        InputError: if a text is shorter, or there is none.
     """
     short = [len(row) for row in token_ids if len(row) < LONG]
     if short or not token_ids:
-        raise InputError(f"a text of {min(short, default=0)} tokens is shorter than {LONG}")
+        raise InputError(f"a text has {min(short, default=0)} tokens. Give {LONG} or more.")
     predicted = np.concatenate([np.arange(a, b + 1) for a, b in (EARLY, LATE)])
     rows = np.array([row[:LONG] for row in token_ids], dtype=np.int64)
     return Design("long", rows, predicted - 1, _NO_PAIRS)
 
 
 def _spread(first: int, last: int, n: int) -> Int[np.ndarray, " looked_at"]:
-    """At most n positions from `first` to `last`, both included, evenly spread.
+    """Return at most n evenly spread positions from `first` to `last`, both included.
 
     Raises:
-        InputError: if none is asked for, or none is there.
+        InputError: if there are none, or n is below 1.
     """
-    n_there = last - first + 1
-    if min(n, n_there) < 1:
-        raise InputError(f"{min(n, n_there)} positions: at least 1 is needed")
-    return np.unique(np.linspace(first, last, min(n, n_there)).round().astype(np.int64))
+    n_available = last - first + 1
+    if min(n, n_available) < 1:
+        raise InputError(f"{min(n, n_available)} positions would be evaluated. Give 1 or more.")
+    return np.unique(np.linspace(first, last, min(n, n_available)).round().astype(np.int64))

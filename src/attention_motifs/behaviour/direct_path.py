@@ -1,9 +1,9 @@
 """The direct path: what a head adds to the logits if nothing else changes.
 
-A head's output goes through the output projection into the residual stream (in Gemma 2 and 3
+The output of a head goes through the output projection into the residual stream (in Gemma 2 and 3
 through a norm first), and from there through the final norm to the unembedding. Norms divide by a
-scale that comes from the whole stream. It is kept as it was, which makes the path linear: the parts
-of the stream then add up to the whole.
+scale that depends on the whole stream. This scale is held at its clean value, which makes the path
+linear: the contributions of the parts of the stream add up to the whole.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _TOLERANCE = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 6e-2}
 
 @dataclass(frozen=True)
 class PassedNorm:
-    """A norm, and what it was given in the clean run."""
+    """A norm, and its input in the clean run."""
 
     norm: Any
     given: Float[Tensor, "sequences n width"]
@@ -38,16 +38,16 @@ class PassedNorm:
     def __call__(
         self, part: Float[Tensor, "sequences n heads width"]
     ) -> Float[Tensor, "sequences n heads width"]:
-        """Put a part of what was given through it, in float32, with the scale that the whole has.
+        """Pass a part of the input through the norm in float32, with the scale of the whole.
 
-        The shift of a LayerNorm belongs to no part, and is left out.
+        The shift of a LayerNorm belongs to no part and is left out.
         """
         whole, passed = self.given.float(), self.norm(self.given).float()
         if isinstance(self.norm, torch.nn.LayerNorm):
             part, whole = _centred(part), _centred(whole)
             gain = torch.ones(()) if self.norm.weight is None else self.norm.weight.float()
             passed = passed if self.norm.bias is None else passed - self.norm.bias.float()
-        else:  # RMSNorm: whatever the weight is kept as, ones come out in its proportions
+        else:  # RMSNorm: ones give the gain, however the weight is stored
             gain = self.norm(torch.ones_like(self.given[:1, :1]))[0, 0].float()
         gain = gain.to(whole.device)
         scale = passed.norm(dim=-1) / (whole * gain).norm(dim=-1).clamp(min=1e-30)
@@ -55,10 +55,10 @@ class PassedNorm:
         return out
 
     def check(self, name: str) -> None:
-        """See that the whole, taken for a part, comes out as it did.
+        """Check that the whole input, passed as a part, gives the norm's output.
 
         Raises:
-            ModelError: if not: the norm is of another kind.
+            ModelError: if it does not, since the norm is of another kind.
         """
         passed = self.norm(self.given).float()
         bias = getattr(self.norm, "bias", None)
@@ -68,56 +68,55 @@ class PassedNorm:
         if not float((again - passed).abs().max()) <= tolerance:
             raise ModelError(
                 f"{name}: its norm {type(self.norm).__name__} is neither a LayerNorm nor an "
-                "RMSNorm; its heads have no direct path"
+                "RMSNorm, so its heads have no known direct path."
             )
 
 
 @dataclass(frozen=True)
 class DirectPath:
-    """The ways from the heads' outputs to the unembedding, on one batch of sequences."""
+    """The maps from the outputs of heads to the unembedding, on a batch of sequences."""
 
     clean: CleanRun
-    """With its patterns."""
+    """The clean run, with its patterns."""
     alone: tuple[Float[Tensor, "sequences n heads d"], ...]
-    """Per layer what each head would hand on if it attended to the token itself alone."""
+    """Per layer, the output of each head if it attended to its own token only."""
     mixing: tuple[Float[Tensor, "heads d width"], ...]
-    """Per layer the output projection."""
+    """Per layer, the output projection."""
     after: dict[int, PassedNorm]
-    """Norms between output projection and residual stream, of the layers that have one."""
+    """Norms between output projection and residual stream, for layers that have one."""
     final: PassedNorm
 
     def added(
         self, layer: int, outputs: Float[Tensor, "sequences n heads d"]
     ) -> Float[Tensor, "sequences n heads width"]:
-        """What heads add to the residual stream; the projection's own shift belongs to none."""
+        """Return what heads add to the residual stream, without the projection's bias."""
         part = torch.einsum("snhd,hdw->snhw", outputs.float(), self.mixing[layer])
         return self.after[layer](part) if layer in self.after else part
 
     def contributions(
         self, layer: int, outputs: Float[Tensor, "sequences n heads d"]
     ) -> Float[Tensor, "sequences n heads width"]:
-        """What heads add to that which the unembedding is given."""
+        """Return what heads add to the input of the unembedding."""
         return self.final(self.added(layer, outputs))
 
 
 @dataclass
 class _Norms:
-    """Norms seen during a pass, with what they were given."""
+    """Norms seen during a pass, with their inputs."""
 
     after: dict[int, PassedNorm] = field(default_factory=dict)
     outside: list[tuple[PassedNorm, Tensor]] = field(default_factory=list)
 
 
 def direct_path(loaded: LoadedModel, token_ids: Int[Tensor, "sequences n"]) -> DirectPath:
-    """Run the model twice: as it is, and to see each head attend to one token alone.
+    """Run the model twice: unchanged, and with each head attending to its own token only.
 
     Args:
         loaded: the model.
         token_ids: few sequences of equal length.
 
     Raises:
-        ModelError: if its heads' outputs, final norm or norms cannot be seen or are of a kind that
-            is not known.
+        ModelError: if the heads' outputs or the norms cannot be observed or are of an unknown kind.
     """
     name, n_layers = loaded.info.name, loaded.info.n_layers
     with torch.inference_mode():
@@ -130,8 +129,8 @@ def direct_path(loaded: LoadedModel, token_ids: Int[Tensor, "sequences n"]) -> D
         ]
         if not finals:
             raise ModelError(
-                f"{name}: no norm gives its last hidden states; the architecture "
-                f"{loaded.info.architecture} has no direct path that is known"
+                f"{name}: no norm returns its last hidden states, so the architecture "
+                f"{loaded.info.architecture} has no known direct path."
             )
         for norm in (finals[-1], *seen.after.values()):
             norm.check(name)
@@ -145,29 +144,29 @@ def direct_path(loaded: LoadedModel, token_ids: Int[Tensor, "sequences n"]) -> D
 
 
 def _attending_to_one(loaded: LoadedModel, clean: CleanRun) -> tuple[Tensor, ...]:
-    """What each head hands on if its pattern is the identity, the stream being the clean run's.
+    """Return the output of each head with the identity as its pattern, on the clean stream.
 
-    Sequences are run twice side by side. In the second copy patterns are the identity, and what
-    comes of it is kept and replaced by the outputs of the first.
+    Sequences are run twice, next to each other. The second copy has identity patterns; its outputs
+    are kept and replaced by those of the first copy.
     """
     n = len(clean.token_ids)
-    found: list[Tensor] = []
+    outputs: list[Tensor] = []
 
     def held(layer: int) -> Tensor:
-        own = clean.patterns[layer]
-        return torch.cat([own, torch.eye(own.shape[-1]).to(own).expand_as(own)])
+        pattern = clean.patterns[layer]
+        return torch.cat([pattern, torch.eye(pattern.shape[-1]).to(pattern).expand_as(pattern)])
 
     def put_back(_layer: int, output: Tensor) -> None:
-        found.append(output[n:].clone())
+        outputs.append(output[n:].clone())
         output[n:] = output[:n]
 
     twice = torch.cat([clean.token_ids, clean.token_ids])
     run_tapped(loaded, twice, lambda *_: None, output_sink=put_back, held=held)
-    return tuple(found)
+    return tuple(outputs)
 
 
 def _matrix(projection: Any, outputs: Tensor) -> Tensor:
-    """Read the matrix of a projection off what it makes of unit vectors, in float32."""
+    """Return the matrix of a projection from its outputs on unit vectors, in float32."""
     n_heads, width = outputs.shape[2:]
     units = torch.eye(n_heads * width).to(outputs)
     matrix: Tensor = projection(units[None])[0] - projection(torch.zeros_like(units[None, :1]))[0]
@@ -184,9 +183,9 @@ def _centred(tensor: Tensor) -> Tensor:
 
 @contextlib.contextmanager
 def _watching_norms(loaded: LoadedModel) -> Iterator[_Norms]:
-    """See what norms outside the layers are given, and those that follow output projections.
+    """Record the inputs of norms outside the layers, and of those after output projections.
 
-    A norm follows one if it is given the very tensor that came out of it.
+    A norm follows a projection if its input is the very tensor that the projection returned.
     """
     seen = _Norms()
     projected: dict[int, Any] = {}

@@ -1,4 +1,4 @@
-"""What is measured with and without heads: losses, divergence, prefix matching of later heads."""
+"""Measures of an ablation: losses, divergence, and prefix matching of later heads."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Measure:
-    """One thing that is measured."""
+    """A measure, and the designs on which it is defined."""
 
     designs: tuple[str, ...]
     worse: int
-    """1 where a larger value is worse for the model, -1 where a smaller one is."""
+    """1 if a larger value is worse for the model, -1 if a smaller one is."""
     meaning: str
 
 
@@ -49,12 +49,12 @@ MEASURES = {
 }
 
 LOGIT_BYTES = 64 * 2**20
-"""Logits computed at a time, unless the rows of one position are wider."""
+"""Size of the logits computed at a time, unless those of a single position are larger."""
 _CACHED_BYTES = 2**21
 
 
 def measures_on(design: str) -> list[str]:
-    """Names of what is measured on a design."""
+    """Return the names of the measures of a design."""
     return [name for name, measure in MEASURES.items() if design in measure.designs]
 
 
@@ -67,18 +67,18 @@ def losses_and_divergence(
 ) -> tuple[
     Float[Tensor, "ablations sequences looked_at"], Float[Tensor, "ablations sequences looked_at"]
 ]:
-    """Loss of the target, and divergence of the prediction from the clean one, in nats.
+    """Compute the loss of the target and the divergence from the clean prediction, in nats.
 
     Logits are computed for one ablation and a few positions at a time, the clean ones once for all
-    ablations. KL is the sum over words of p (ln p - ln q), p being clean: rounding can leave 1e-6
-    of either sign.
+    ablations. KL is the sum over words of p (ln p - ln q) with p the clean prediction; rounding can
+    leave 1e-6 of either sign.
 
     Args:
-        head: from hidden states to logits.
+        head: the language-model head.
         hidden: last hidden states of the ablated runs.
-        clean: those of the clean run.
-        targets: the tokens to be predicted.
-        logit_bytes: how much of one ablation's logits may be there at a time.
+        clean: last hidden states of the clean run.
+        targets: the tokens to predict.
+        logit_bytes: size limit for the logits of one ablation.
 
     Returns:
         Losses and divergences, float32.
@@ -93,61 +93,62 @@ def losses_and_divergence(
         p = log_p.exp()
         negative_entropy = log_p.mul_(p).sum(dim=-1)
         del log_p
-        wanted = targets[:, part].reshape(-1, 1)
+        target = targets[:, part].reshape(-1, 1)
         for i in range(n_ablations):
             logits = head(hidden[i, :, part]).flatten(0, 1)
-            loss, expected = _of_rows(logits, p, wanted)
+            loss, expected = _row_losses(logits, p, target)
             losses[i, :, part] = loss.view(n_sequences, -1)
             divergences[i, :, part] = (negative_entropy + expected).view(n_sequences, -1)
     return losses, divergences
 
 
-def _of_rows(
+def _row_losses(
     logits: Float[Tensor, "rows words"],
     p: Float[Tensor, "rows words"],
-    wanted: Int[Tensor, "rows one"],
+    target: Int[Tensor, "rows one"],
 ) -> tuple[Float[Tensor, " rows"], Float[Tensor, " rows"]]:
-    """Loss of the word wanted, and mean loss if words come as p says, a few rows at a time.
+    """Return the loss of the target, and the mean loss over words drawn from p.
 
-    Blocks of rows that stay in the cache are passed over several times at little cost.
+    Works on blocks of rows that stay in the cache, since each is read several times.
     """
     step = max(1, _CACHED_BYTES // (logits.shape[1] * 4))
     losses, expected = [], []
     for start in range(0, len(logits), step):
         rows = slice(start, start + step)
         log_q = logits[rows].log_softmax(dim=-1)
-        losses.append(-log_q.gather(-1, wanted[rows])[:, 0])
+        losses.append(-log_q.gather(-1, target[rows])[:, 0])
         expected.append(-log_q.mul_(p[rows]).sum(dim=-1))
     return torch.cat(losses), torch.cat(expected)
 
 
 class PrefixMatching:
-    """Reads the prefix matching of chosen heads off the patterns, while the model runs."""
+    """Measures the prefix matching of chosen heads while the model runs."""
 
     def __init__(self, design: Design, heads: Sequence[tuple[int, int]]) -> None:
-        """Watch heads, given by layer and index, on the repetitions of a design."""
+        """Watch heads, given as layer and index, on the repetitions of a design."""
         queries, earlier = design.pairs
         self._n_queries = max(1, len(np.unique(queries)))
         after, before = earlier + 1, earlier - 1
-        # What followed may be the token itself, and what came before may not be there.
+        # The following token may be the query itself, and the preceding one may not exist.
         self._after = torch.from_numpy(np.stack([queries, after])[:, after < queries])
         self._before = torch.from_numpy(np.stack([queries, before])[:, before >= 0])
         self.heads = tuple(sorted(heads)) if len(queries) else ()
         self._seen: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
 
     def __call__(self, layer: int, patterns: Float[Tensor, "rows heads n n"]) -> None:
-        """Take one layer's patterns; those that are not watched are passed over."""
+        """Read the patterns of a layer; heads that are not watched are skipped."""
         for head in self.heads:
             if head[0] == layer:
-                own = patterns[:, head[1]]
-                self._seen[head] = (self._mass(own, self._after), self._mass(own, self._before))
+                pattern = patterns[:, head[1]]
+                mass = self._mass(pattern, self._after), self._mass(pattern, self._before)
+                self._seen[head] = mass
 
     def of(
         self, heads: Sequence[tuple[int, int]]
     ) -> tuple[Float[Tensor, "heads rows"], Float[Tensor, "heads rows"]]:
-        """Attention to the tokens after and before earlier occurrences, of heads seen last."""
+        """Return the attention after and before earlier occurrences, from the last run."""
         after, before = zip(*(self._seen[head] for head in heads), strict=True)
         return torch.stack(after), torch.stack(before)
 
-    def _mass(self, own: Tensor, pairs: Tensor) -> Tensor:
-        return own[:, pairs[0], pairs[1]].float().sum(dim=-1) / self._n_queries
+    def _mass(self, pattern: Tensor, pairs: Tensor) -> Tensor:
+        return pattern[:, pairs[0], pairs[1]].float().sum(dim=-1) / self._n_queries

@@ -1,9 +1,9 @@
-"""A clean run that is kept, and runs that differ from it from some layer on.
+"""A stored clean run, and runs that differ from it from some layer on.
 
-Changing a head of layer l leaves everything before that layer as it was. A clean run keeps what
-comes into every layer; a replay starts from there, for several changes at once, each a copy of
-the batch. The model's own forward pass does the rest (masks, positions, norms), so that nothing
-of an architecture is written again here: layers that need not run hand on what they are given.
+Changing a head of layer l changes nothing before that layer. A clean run stores the input of every
+layer, and a replay starts from there, for several changes at once, each a copy of the batch. The
+model's own forward pass does the rest (masks, positions, norms), so no part of an architecture is
+written again here: skipped layers return their input.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ if TYPE_CHECKING:
     from attention_motifs.models.model import LoadedModel
 
 _TOLERANCE = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 6e-2}
-"""Of the check, relative to the largest hidden state: other batches, other orders of sums."""
+"""Tolerance of the check, relative to the largest hidden state, for other batches and sums."""
 
 
 @dataclass(frozen=True)
 class CleanRun:
-    """What a replay starts from: one batch of sequences of equal length."""
+    """The start of a replay: a batch of sequences of equal length."""
 
     token_ids: Int[Tensor, "sequences n"]
     inputs: tuple[Float[Tensor, "sequences n width"], ...]
-    """What comes into each layer: the residual stream."""
+    """Input of each layer: the residual stream."""
     outputs: tuple[Float[Tensor, "sequences n heads d"], ...]
-    """What each head hands to the output projection."""
+    """Output of each head, which is the input of the output projection."""
     patterns: tuple[Float[Tensor, "sequences heads n n"], ...]
-    """Per layer; empty unless asked for."""
+    """Patterns per layer; empty if they were not kept."""
     hidden: Float[Tensor, "sequences n width"]
     """The last hidden states, after the final norm."""
     forms: tuple[Callable[[Tensor], Any], ...]
-    """Turns hidden states into what each layer returns."""
+    """Functions that turn hidden states into the return value of each layer."""
 
 
 def clean_run(
@@ -59,13 +59,13 @@ def clean_run(
     keep_patterns: bool = False,
     sink: LayerSink | None = None,
 ) -> CleanRun:
-    """Run the model as it is, and keep what comes into every layer and out of every head.
+    """Run the unchanged model, and keep the input of every layer and the output of every head.
 
     Args:
         loaded: the model.
         token_ids: sequences of equal length.
-        keep_patterns: keep the patterns too, L H n^2 numbers per sequence.
-        sink: looks at the patterns.
+        keep_patterns: whether to keep the patterns, L H n^2 numbers per sequence.
+        sink: receives the patterns.
 
     Raises:
         ModelError: if the layers cannot be found or tapped.
@@ -100,8 +100,8 @@ def clean_run(
             handle.remove()
     if hidden is None or not len(inputs) == len(outputs) == len(forms) == len(layers):
         raise ModelError(
-            f"{loaded.info.name}: {len(inputs)} layers and {len(outputs)} heads' outputs were seen "
-            f"in {len(layers)} layers; its heads cannot be ablated"
+            f"{loaded.info.name}: {len(inputs)} layer inputs and {len(outputs)} head outputs were "
+            f"seen in {len(layers)} layers, so its heads cannot be ablated."
         )
     return CleanRun(token_ids, tuple(inputs), tuple(outputs), tuple(patterns), hidden, tuple(forms))
 
@@ -120,23 +120,25 @@ def replay(
     """Run from a layer on, with the heads' outputs changed by `output_sink`.
 
     Args:
-        loaded: the model that the clean run is of.
-        clean: what is known of the layers before.
-        first_layer: the first in which something changes.
-        output_sink: given the outputs (copies * sequences, n, heads, d) of each layer from there
+        loaded: the model of the clean run.
+        clean: the clean run.
+        first_layer: the first layer in which something changes.
+        output_sink: receives the outputs (copies * sequences, n, heads, d) of each layer from there
             on, first all sequences of the first copy; it changes them in place or returns others.
-        n_copies: how often the batch is run side by side.
-        positions: whose last hidden states are wanted; by default all.
-        hold_patterns: let every pattern be that of the clean run.
-        sink: given the patterns, likewise; perhaps not those of the first layer, which are as
-            in the clean run.
+        n_copies: number of copies of the batch.
+        positions: positions whose last hidden states are returned (default: all).
+        hold_patterns: whether to hold every pattern at that of the clean run.
+        sink: receives the patterns in the same form; those of the first layer, which equal the
+            clean ones, may be missing.
 
     Returns:
         The last hidden states at the positions.
 
     Raises:
-        ModelError: if patterns are to be held that the clean run did not keep, or cannot be.
+        ModelError: if patterns are to be held that the clean run did not keep, or that cannot be.
     """
+    if hold_patterns and not clean.patterns:
+        raise ModelError(f"{loaded.info.name}: patterns cannot be held, the clean run kept none.")
     if hold_patterns and not clean.patterns:
         raise ModelError(f"{loaded.info.name}: the clean run kept no patterns that could be held")
 
@@ -163,10 +165,10 @@ def replay(
 
 
 def check_replay(loaded: LoadedModel, clean: CleanRun) -> None:
-    """See that a replay without a change gives the clean run's hidden states.
+    """Check that a replay without a change gives the hidden states of the clean run.
 
     Raises:
-        ModelError: if it does not, as where layers hand on more than one stream.
+        ModelError: if it does not, for example if layers return more than one stream.
     """
     tolerance = _TOLERANCE.get(clean.hidden.dtype, 1e-4) * float(clean.hidden.abs().max())
     for first_layer in (loaded.info.n_layers // 2, loaded.info.n_layers - 1):
@@ -174,17 +176,17 @@ def check_replay(loaded: LoadedModel, clean: CleanRun) -> None:
         worst = float((again - clean.hidden).abs().max())
         if not worst <= tolerance:
             raise ModelError(
-                f"{loaded.info.name}: run again from layer {first_layer} on, with nothing changed, "
-                f"its hidden states are off by {worst:.2g}; its architecture "
-                f"{loaded.info.architecture} cannot be ablated"
+                f"{loaded.info.name}: run again from layer {first_layer} on without a change, its "
+                f"hidden states differ by {worst:.2g}. Its architecture "
+                f"{loaded.info.architecture} cannot be ablated."
             )
 
 
 def decoder_layers(loaded: LoadedModel) -> list[torch.nn.Module]:
-    """Find the layers that hold the attention modules, in order.
+    """Return the layers that hold the attention modules, in order.
 
     Raises:
-        ModelError: if they do not lie in one list.
+        ModelError: if they are not in one list.
     """
     attention = attention_modules(loaded.model, loaded.info.n_layers)
     for module in loaded.model.modules():
@@ -194,7 +196,7 @@ def decoder_layers(loaded: LoadedModel) -> list[torch.nn.Module]:
                 return list(module)
     raise ModelError(
         f"{loaded.info.name}: the layers of its architecture {loaded.info.architecture} were not "
-        "found; its heads cannot be ablated"
+        "found, so its heads cannot be ablated."
     )
 
 
@@ -205,7 +207,7 @@ def _skip_layers(
     first_layer: int,
     repeated: Callable[[Tensor], Tensor],
 ) -> None:
-    """Let the layers before `first_layer` hand on what they are given, the last what is known."""
+    """Make the layers before `first_layer` return their input, and the last one the clean input."""
 
     def standing_in(layer: int) -> Callable[..., Any]:
         def forward(*arguments: Any, **named: Any) -> Any:
@@ -228,7 +230,7 @@ def _skip_attention(
     repeated: Callable[[Tensor], Tensor],
     output_sink: OutputSink,
 ) -> None:
-    """Make the first layer's attention the projection of its heads' outputs, which are known."""
+    """Replace the first layer's attention by the projection of its heads' known outputs."""
     attention = attention_modules(loaded.model, loaded.info.n_layers)[layer]
     projection = output_projections(loaded.model, loaded.info.n_layers)[layer]
 
@@ -244,17 +246,17 @@ def _skip_attention(
 def _narrow_last_layer(
     stack: contextlib.ExitStack, loaded: LoadedModel, clean: CleanRun, positions: Tensor
 ) -> None:
-    """Run what follows the last layer's attention on some positions; the others become zero."""
+    """Run the part after the last layer's attention on some positions; the rest becomes zero."""
     layer = decoder_layers(loaded)[-1]
     attention = attention_modules(loaded.model, loaded.info.n_layers)[-1]
-    own_layer, own_attention = layer.forward, attention.forward
+    layer_forward, attention_forward = layer.forward, attention.forward
 
     def forward(*arguments: Any, **named: Any) -> Any:
         hidden = _hidden_among(arguments, named)
         attended: list[Any] = []
 
         def until_here(*given: Any, **also: Any) -> Any:
-            attended.append(own_attention(*given, **also))
+            attended.append(attention_forward(*given, **also))
             raise _AttendedError
 
         def known(*_given: Any, **_also: Any) -> Any:
@@ -262,13 +264,13 @@ def _narrow_last_layer(
             return (output[:, positions], *rest)
 
         with forward_replaced(attention, until_here), contextlib.suppress(_AttendedError):
-            own_layer(*arguments, **named)
+            layer_forward(*arguments, **named)
         narrow = hidden[:, positions]
         with forward_replaced(attention, known):
             returned = (
-                own_layer(narrow, *arguments[1:], **named)
+                layer_forward(narrow, *arguments[1:], **named)
                 if arguments
-                else own_layer(**{**named, "hidden_states": narrow})
+                else layer_forward(**{**named, "hidden_states": narrow})
             )
         whole = torch.zeros_like(hidden)
         whole[:, positions] = returned if isinstance(returned, Tensor) else returned[0]
@@ -278,17 +280,17 @@ def _narrow_last_layer(
 
 
 class _AttendedError(Exception):
-    """Leaves a layer when its attention has run."""
+    """Leaves a layer once its attention has run."""
 
 
 def _hidden_among(arguments: tuple[Any, ...], named: dict[str, Any]) -> Tensor:
-    """What a layer is given to go on with."""
+    """Return the hidden states among the arguments of a layer."""
     hidden: Tensor = arguments[0] if arguments else named["hidden_states"]
     return hidden
 
 
 def _form(returned: Any) -> Callable[[Tensor], Any]:
-    """How a layer returns its hidden states: alone, or first of several things."""
+    """Return a function from hidden states to a layer's return value of the same form."""
     if isinstance(returned, Tensor):
         return lambda hidden: hidden
     rest = [o.new_empty(0) if isinstance(o, Tensor) else o for o in returned[1:]]

@@ -1,9 +1,9 @@
-"""Stage 8: what heads do on repeated random tokens, which carry no meaning to go by.
+"""Behaviour scores of heads on repeated random tokens, which carry no meaning.
 
-Sequences are a first token (BOS where the model was trained with one) and a block of distinct
-random tokens repeated: 25 tokens four times, 50 tokens twice. After the first repetition a
-token's earlier occurrences are known, so that the attention paid to them, or to what followed
-them, can be read off the pattern (Olsson et al. 2022, "prefix matching").
+A sequence is a first token (BOS if the model was trained with one) and a block of distinct random
+tokens that is repeated: 25 tokens four times, 50 tokens twice. After the first repetition every
+token has earlier occurrences, so the attention to them, or to the tokens that followed them, can
+be measured on the pattern (Olsson et al. 2022, "prefix matching").
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 
 from attention_motifs.behaviour.sequences import common_tokens, repeated_sequences
 from attention_motifs.errors import InputError, ModelError
+from attention_motifs.features.arguments import whole_number
 from attention_motifs.progress import Report, silent
 
 if TYPE_CHECKING:
@@ -29,23 +30,23 @@ OF_PATTERNS = {
     "previous token": "attention to the token just before",
     "first-token sink": "attention to the first token of the sequence",
     "self": "attention to the token itself",
-    "local window": "attention to the last 8 tokens, itself included, the first token left out",
+    "local window": "attention to the last 8 tokens, itself included, without the first token",
     "prefix matching (literal)": "attention to the tokens before earlier occurrences of this one, "
-    "as the words of Olsson et al. (2022) have it",
+    "as Olsson et al. (2022) word it",
 }
-"""Scores read off patterns on repeated random tokens, and what they mean; each is a mean over
-queries, between 0 and 1."""
+"""Scores of patterns on repeated random tokens, and their meaning; each is a mean over queries,
+between 0 and 1."""
 
 OF_OUTPUTS = {
     "copying": "share of the attended token in the logits raised among 25 random tokens, by the "
     "direct path, if the head attends to that token alone; 0.04 by chance",
     "copying (literal)": "the same for the tokens that the head attends to, as Olsson et al. "
-    "(2022) have it",
+    "(2022) word it",
 }
-"""Scores of what heads write, and what they mean; between 0 and 1."""
+"""Scores of the outputs of heads, and their meaning; between 0 and 1."""
 
 BEHAVIOURS = {**OF_PATTERNS, **OF_OUTPUTS}
-"""All scores and what they mean."""
+"""All scores and their meaning."""
 
 DESIGNS = ((25, 4), (50, 2))
 """Block length and number of repetitions of the sequences."""
@@ -57,8 +58,8 @@ CLASS_THRESHOLDS = {
     "first-token sink": 0.85,
     "self": 0.3,
 }
-"""Score from which a head is in a computed class. The same for every model; chosen so that a
-class holds a few heads in a hundred. The local window is a matter of degree, and has none."""
+"""Smallest score of the heads of a computed class, the same for every model; chosen so that a class
+holds a few heads in a hundred. The local window is a matter of degree and has no class."""
 
 LOCAL_WINDOW = 8
 N_SEQUENCES = 16
@@ -68,13 +69,13 @@ N_SEQUENCES = 16
 class BehaviourScores:
     """Scores of all heads of one model, in the order of `BEHAVIOURS`.
 
-    Those of what heads write are NaN for a model loaded without its language-model head, or without
-    a direct path that is known.
+    Scores of outputs are NaN for a model loaded without its language-model head, or without a known
+    direct path.
     """
 
     model: str
     mean: Float[np.ndarray, "layers heads behaviours"]
-    """Over all sequences of both designs."""
+    """Mean over all sequences of both designs."""
     spread: Float[np.ndarray, "layers heads behaviours"]
     """Standard deviation over the sequences (ddof 1)."""
 
@@ -85,8 +86,15 @@ def score_patterns(
     """Score the patterns of one layer on one sequence, in the order of `OF_PATTERNS`.
 
     Induction, duplicate token and literal prefix matching are means over queries whose token
-    occurred before; the others over all queries from the third on, and the local window over those
-    it fits before.
+    occurred before. The local window is a mean over queries from the ninth on, the remaining
+    scores over queries from the third on.
+
+    Args:
+        patterns: (heads, n, n) patterns of a layer on one sequence.
+        tokens: (n,) token ids of the sequence.
+
+    Returns:
+        (heads, behaviours) scores.
 
     Raises:
         InputError: if no token of the sequence repeats, or it is shorter than the window.
@@ -95,7 +103,10 @@ def score_patterns(
     earlier = (tokens[:, None] == tokens[None, :]) & np.tri(n, k=-1, dtype=bool)
     repeated = earlier.any(axis=1)
     if not repeated.any() or n <= LOCAL_WINDOW:
-        raise InputError(f"a sequence of {n} tokens without repetition tells nothing of induction")
+        raise InputError(
+            f"a sequence of {n} tokens cannot be scored: it needs a repeated token and more than "
+            f"{LOCAL_WINDOW} tokens."
+        )
     after: Bool[np.ndarray, "n n"] = np.zeros_like(earlier)
     after[:, 1:] = earlier[:, :-1]
     before: Bool[np.ndarray, "n n"] = np.zeros_like(earlier)
@@ -103,7 +114,7 @@ def score_patterns(
     query, key = np.arange(n)[:, None], np.arange(n)[None, :]
     offset = query - key
     window = (offset >= 0) & (offset < LOCAL_WINDOW) & (key > 0)
-    late = np.arange(n) >= 2  # the first token's sink would count as a previous token before
+    late = np.arange(n) >= 2  # earlier, attention to the first token is attention to the previous
     columns = [
         _mass(patterns, after, repeated),
         _mass(patterns, earlier, repeated),
@@ -119,9 +130,9 @@ def score_patterns(
 def computed_classes(
     scores: Mapping[str, Float[np.ndarray, " heads"]],
 ) -> dict[str, Bool[np.ndarray, " heads"]]:
-    """Members of each class by behaviour: heads whose score reaches `CLASS_THRESHOLDS`.
+    """Return the members of each computed class: heads whose score reaches `CLASS_THRESHOLDS`.
 
-    Heads that were not scored (NaN) are in no class.
+    Heads without a score (NaN) are in no class.
     """
     return {
         name: np.nan_to_num(np.asarray(scores[name]), nan=-1.0) >= threshold
@@ -135,7 +146,7 @@ def _mass(
     where: Bool[np.ndarray, "n n"],
     queries: Bool[np.ndarray, " n"],
 ) -> Float[np.ndarray, " heads"]:
-    """Attention that falls on `where`, mean over the queries."""
+    """Return the attention to the keys in `where`, averaged over the queries."""
     return np.asarray(np.einsum("hij,ij->hi", patterns, where)[:, queries].mean(axis=1))
 
 
@@ -148,19 +159,22 @@ def behaviour_scores(
     designs: Sequence[tuple[int, int]] = DESIGNS,
     report: Report = silent,
 ) -> BehaviourScores:
-    """Score every head of a model on repeated random tokens, and on others for what it writes.
+    """Score every head of a model: its patterns on repeated random tokens, and its outputs.
 
     Args:
-        loaded: the model, with its language-model head to score what heads write.
-        first: token put before each sequence, BOS where prompts have it.
-        seed: of the draw of tokens.
-        n_sequences: per design.
-        designs: block length and repetitions.
+        loaded: the model, with its language-model head to score outputs.
+        first: token put before each sequence: BOS if prompts have it, else None.
+        seed: seed for the draw of tokens, 0 or more.
+        n_sequences: number of sequences per design.
+        designs: block length and number of repetitions of each design.
         report: shows progress.
 
+    Returns:
+        Mean and spread of every score for every head.
+
     Raises:
-        InputError: if the sequences are longer than the model's context, or the built-in prompts
-            give the tokenizer too few different tokens.
+        InputError: if the sequences are longer than the context of the model, or the built-in
+            prompts have too few different tokens.
     """
     import torch
 
@@ -170,10 +184,10 @@ def behaviour_scores(
     context = getattr(loaded.model.config, "max_position_embeddings", None)
     if isinstance(context, int) and context < longest:
         raise InputError(
-            f"{loaded.info.name}: its context is {context} tokens, too short for sequences of "
-            f"{longest}: its behaviour cannot be scored"
+            f"{loaded.info.name}: the behaviour cannot be scored, since the context of {context} "
+            f"tokens is shorter than the sequences of {longest}."
         )
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(whole_number(seed, "seed"))
     vocabulary = common_tokens(loaded)
     info = loaded.info
     scores = np.empty(
@@ -196,23 +210,23 @@ def behaviour_scores(
 
                 run_tapped(loaded, torch.from_numpy(batch), sink)
                 advance(len(batch))
-    written = _of_outputs(loaded, first, seed)
+    output_scores = _output_scores(loaded, first, seed)
     return BehaviourScores(
         info.name,
-        np.concatenate([scores.mean(axis=0), written.mean(axis=0)], axis=-1),
-        np.concatenate([scores.std(axis=0, ddof=1), written.std(axis=0, ddof=1)], axis=-1),
+        np.concatenate([scores.mean(axis=0), output_scores.mean(axis=0)], axis=-1),
+        np.concatenate([scores.std(axis=0, ddof=1), output_scores.std(axis=0, ddof=1)], axis=-1),
     )
 
 
-def _of_outputs(
+def _output_scores(
     loaded: LoadedModel, first: int | None, seed: int
 ) -> Float[np.ndarray, "samples layers heads two"]:
-    """Scores of what heads write; NaN where they cannot be had."""
+    """Return the scores of outputs; NaN if they cannot be computed."""
     from attention_motifs.behaviour.copying import copying_scores
 
     try:
         return copying_scores(loaded, first=first, seed=seed)
-    except ModelError:  # patterns can be scored without
+    except ModelError:  # patterns can be scored without it
         return np.full((2, loaded.info.n_layers, loaded.info.n_heads, len(OF_OUTPUTS)), np.nan)
 
 

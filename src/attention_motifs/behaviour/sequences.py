@@ -1,4 +1,4 @@
-"""Token sequences that scores and copying share: blocks of common tokens, repeated."""
+"""Sequences of repeated common tokens, for scores and copying."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ def repeated_sequences(
     rng: np.random.Generator,
     first: int | None,
 ) -> Int[np.ndarray, "sequences tokens"]:
-    """Draw blocks of distinct tokens, repeat them, and put `first` before if there is one.
+    """Draw blocks of distinct tokens, repeat them, and put `first` before them if it is given.
 
     Raises:
         InputError: if the vocabulary has fewer tokens than a block.
     """
     if len(vocabulary) < block_length:
         raise InputError(
-            f"{len(vocabulary)} common tokens are not enough for blocks of {block_length}"
+            f"blocks of {block_length} distinct tokens cannot be drawn: the tokenizer has "
+            f"{len(vocabulary)} common tokens."
         )
     rows = []
     for _ in range(n_sequences):
@@ -40,9 +41,9 @@ def repeated_sequences(
 
 
 def common_tokens(loaded: LoadedModel) -> Int[np.ndarray, " words"]:
-    """Ids of tokens that occur in the built-in prompts, less the special ones.
+    """Return the ids of tokens in the built-in prompts, without the special ones.
 
-    So rare tokens, whose embeddings may hardly be trained, are left out for every tokenizer.
+    Rare tokens, whose embeddings may be hardly trained, are thus left out for every tokenizer.
     """
     from attention_motifs.prompts import load_prompts
 

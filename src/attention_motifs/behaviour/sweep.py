@@ -1,4 +1,4 @@
-"""Many ablations on a few sequences: one clean run, then replays, several ablations at a time."""
+"""Sweeps of many ablations over a few sequences: one clean run, then replays in batches."""
 
 from __future__ import annotations
 
@@ -29,40 +29,40 @@ if TYPE_CHECKING:
     from attention_motifs.models.model import LoadedModel
 
 BLOCK_SEQUENCES = 4
-"""Sequences that share a clean run. It is kept, so that this bounds the memory."""
+"""Sequences that share a clean run, which is kept in memory."""
 PASS_TOKENS = 1280
-"""Tokens per replay: as many ablations side by side as fit, and at least one."""
-_KEPT_BACK = 1.25
-"""Memory is held by its allocator for a while after it was given back."""
+"""Tokens per replay, which sets the number of ablations per batch (at least one)."""
+_ALLOCATOR_FACTOR = 1.25
+"""The allocator keeps freed memory for a while."""
 PREDICTED_TOGETHER = 32
-"""Ablations whose predictions are held against one computation of the clean ones."""
+"""Ablations whose predictions are compared with one computation of the clean ones."""
 
 Values = dict[str, "tuple[Float[np.ndarray, 'ablations sequences'], Any]"]
-"""By measure: without and with the ablation; NaN where nothing can be measured."""
+"""Per measure: values without and with the ablation; NaN if nothing can be measured."""
 
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """What is to be measured how."""
+    """The design, the ablations and the method of a sweep."""
 
     design: Design
     ablations: tuple[Ablation, ...]
     method: str
     induction_heads: tuple[tuple[int, int], ...] = ()
-    """Whose prefix matching is watched, by layer and index."""
+    """Heads whose prefix matching is watched, by layer and index."""
     calibration: Calibration | None = None
     donors: Int[np.ndarray, " sequences"] | None = None
-    """For `resample`: which sequence stands in for each."""
+    """For `resample`: the sequence that replaces each sequence."""
 
 
 def donors_for(n_sequences: int, rng: np.random.Generator) -> Int[np.ndarray, " sequences"]:
-    """Draw for every sequence another one, each once: the next on a random round.
+    """Draw a donor for every sequence, each used once: the next one in a random cycle.
 
     Raises:
-        InputError: if there is no other sequence.
+        InputError: if there are fewer than 2 sequences.
     """
     if n_sequences < 2:
-        raise InputError("method resample: at least 2 sequences are needed")
+        raise InputError(f"method resample: there is {n_sequences} sequence. Give 2 or more.")
     order = rng.permutation(n_sequences)
     donors = np.empty(n_sequences, dtype=np.int64)
     donors[order] = np.roll(order, 1)
@@ -80,22 +80,22 @@ def measure_block(
     """Measure every ablation of a plan on some of its sequences.
 
     Args:
-        loaded: with its language-model head.
-        plan: what to do.
-        sequences: rows of the design, few: the clean run on them is kept in memory.
-        check: see first that replays of this model can be trusted.
-        advance: told how many ablations are done.
+        loaded: the model with its language-model head.
+        plan: what to measure.
+        sequences: rows of the design, few, since the clean run on them is kept in memory.
+        check: whether to check first that replays of this model are correct.
+        advance: called with the number of ablations done.
 
     Returns:
-        By measure the values without and with ablation, (ablations, sequences). Prefix matching is
-        the mean over the watched heads in layers after the first ablated one; without any, NaN.
+        Per measure the values without and with ablation, (ablations, sequences). Prefix matching is
+        the mean over the watched heads in layers after the first ablated one; NaN without any.
 
     Raises:
-        InputError: if a head is not there, or what the method needs is missing.
+        InputError: if a head does not exist, or an input of the method is missing.
         ModelError: if the model has no language-model head, or cannot be replayed.
     """
     if loaded.head is None:
-        raise ModelError(f"{loaded.info.name}: was loaded without its language-model head")
+        raise ModelError(f"{loaded.info.name} was loaded without its language-model head.")
     device = loaded.model.device
     design = plan.design
     token_ids = torch.from_numpy(design.token_ids[list(sequences)])
@@ -154,7 +154,7 @@ def _put_predictions(
     known: Tensor,
     targets: Tensor,
 ) -> None:
-    """Set what is measured on the predictions of ablations that were run."""
+    """Set the measures of the predictions of finished ablations."""
     rows = [row for some, _ in waiting for row in some]
     hidden = torch.cat([hidden for _, hidden in waiting])
     losses, divergences = losses_and_divergence(head, hidden, known, targets)
@@ -171,7 +171,7 @@ def _put_matching(
     later: list[tuple[int, int]],
     clean: dict[tuple[int, int], list[np.ndarray]],
 ) -> None:
-    """Set the prefix matching of later heads, mean over them."""
+    """Set the mean prefix matching of later heads."""
     for i, name in enumerate(("prefix matching", "prefix matching (literal)")):
         seen = _numbers(reader.of(later)[i]).mean(axis=0)
         values[name][1, rows] = seen.reshape(len(rows), -1)
@@ -179,7 +179,7 @@ def _put_matching(
 
 
 def _batches(ablations: Sequence[Ablation], n_copies: int) -> Iterator[list[int]]:
-    """Rows of ablations that begin in the same layer, a few at a time."""
+    """Yield rows of ablations with the same first layer, a few at a time."""
     order = sorted(range(len(ablations)), key=lambda row: ablations[row].first_layer)
     for _, group in groupby(order, key=lambda row: ablations[row].first_layer):
         rows = list(group)
@@ -196,9 +196,9 @@ def _numbers(tensor: Tensor) -> np.ndarray:
 
 
 def memory_needed(loaded: LoadedModel, plan: SweepPlan) -> int:
-    """Estimate in bytes what `measure_block` takes beside the model, for `BLOCK_SEQUENCES`.
+    """Estimate the bytes that `measure_block` needs besides the model, for `BLOCK_SEQUENCES`.
 
-    The clean run (residual stream, heads' outputs, patterns if they are held), the donors', one
+    The sum of the clean run (residual stream, heads' outputs, held patterns), the donors' run, one
     replay's activations, last hidden states that wait for their predictions, and logits.
     """
     config = loaded.model.config
@@ -220,4 +220,4 @@ def memory_needed(loaded: LoadedModel, plan: SweepPlan) -> int:
     waiting = (PREDICTED_TOGETHER * n_sequences + rows) * n_positions * width
     at_once = n_sequences * 4 * (loaded.head.n_words if loaded.head else int(config.vocab_size))
     logits = 3 * max(at_once, min(LOGIT_BYTES, n_positions * at_once))
-    return int(_KEPT_BACK * ((n_sequences * kept + passing + 2 * waiting) * size + logits))
+    return int(_ALLOCATOR_FACTOR * ((n_sequences * kept + passing + 2 * waiting) * size + logits))

@@ -80,7 +80,7 @@ class Evaluation:
         if version != SCHEMA_VERSION:
             raise InputError(
                 f"the evaluation has schema {version!r}, not {SCHEMA_VERSION}. Run "
-                "`motifs evaluate --force`."
+                "`motifs evaluate`."
             )
         try:
             return cls(
@@ -91,7 +91,7 @@ class Evaluation:
             )
         except (KeyError, TypeError) as error:
             raise InputError(
-                f"the evaluation lacks a part ({error}). Run `motifs evaluate --force`."
+                f"the evaluation lacks a part ({error}). Run `motifs evaluate`."
             ) from error
 
 

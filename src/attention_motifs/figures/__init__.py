@@ -1,4 +1,4 @@
-"""Stage 9a: static figures of an atlas, in the manner of the paper's figures 3, 4, 11 and 13."""
+"""Static figures of an atlas, like the paper's figures 3, 4, 11 and 13."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The paper's figure 2: an artificial example of patterns that look alike and read unlike tokens.
+"""The paper's figure 2: an artificial example of equal motifs on different tokens.
 
-Three heads read texts of capitals, countries, years and other words. A1 lets a capital attend to
-its country, A2 lets every token attend to countries, A3 lets every token attend to years. By the
-tokens attended to, A1 and A2 are alike; by the motif, A2 and A3 are: both have vertical bars.
+Three heads read texts of capitals, countries, years and other words. In A1 a capital attends to its
+country, in A2 every token attends to countries, in A3 every token attends to years. A1 and A2 are
+similar in the tokens they attend to, A2 and A3 in their motif: both have vertical bars.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 HEADS = ("A1: capitals to their countries", "A2: all to countries", "A3: all to years")
 N_TEXTS = 16
 _WEIGHT = 0.8
-"""Share of a row that goes to the tokens the head looks for; the rest goes to the first token."""
+"""Attention to the tokens that the head looks for; the rest goes to the first token."""
 
 
 def artificial_patterns(
     n_texts: int = N_TEXTS, n_tokens: int = 48, seed: int = 0
 ) -> Float[np.ndarray, "texts 3 n n"]:
-    """Patterns of the three heads on random texts, float32, causal, rows summing to 1.
+    """Return patterns of the three heads on random texts: float32, causal, rows summing to 1.
 
-    A text holds six countries, later their capitals, and six years, at random places.
+    A text holds six countries, later their capitals, and six years, at random positions.
     """
     rng = np.random.default_rng(seed)
     patterns = np.zeros((n_texts, 3, n_tokens, n_tokens), dtype=np.float32)
@@ -50,7 +50,7 @@ def artificial_patterns(
 
 
 def artificial_distances(atlas: Atlas) -> pl.DataFrame:
-    """Distances by Eq. 3 of the three heads, in the embedding of an atlas.
+    """Return the distances by Eq. 3 of the three heads, in the embedding of an atlas.
 
     Returns:
         Columns `head`, and one per head: symmetric, zero diagonal.
@@ -78,7 +78,7 @@ def artificial_distances(atlas: Atlas) -> pl.DataFrame:
 def artificial_example(atlas: Atlas) -> Figure:
     """Draw the three patterns on one text, with their distances (paper, figure 2).
 
-    Colours as in the sheets of patterns: the square root of the attention.
+    The colour is the square root of the attention, as in the sheets of patterns.
 
     Raises:
         AtlasError: if the atlas has no embedding.
@@ -95,7 +95,7 @@ def artificial_example(atlas: Atlas) -> Figure:
         axes.imshow(shown, cmap="cividis", norm=PowerNorm(0.5, 0.0, 1.0), interpolation="none")
         axes.set(xticks=[], yticks=[])
         axes.set_title(name)
-        own = HEADS.index(name)
-        others = [f"to {HEADS[j][:2]} {distances[name][j]:.2f}" for j in range(3) if j != own]
-        axes.set_xlabel("distance " + ", ".join(others), fontsize=SMALL)
+        i = HEADS.index(name)
+        rest = [f"to {HEADS[j][:2]} {distances[name][j]:.2f}" for j in range(3) if j != i]
+        axes.set_xlabel("distance " + ", ".join(rest), fontsize=SMALL)
     return figure

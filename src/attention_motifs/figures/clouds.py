@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from attention_motifs.head import HeadId
 
 MAX_POINTS = 50_000
-"""Patterns drawn at most: more only hide each other, and make the files large."""
+"""Largest number of patterns drawn: more would hide each other and make large files."""
 
-_OUTLYING = 5e-4  # share of the points, at each end of an axis, that may lie outside the frame
+_OUTLYING = 5e-4  # share of the points at each end of an axis that may be outside of the frame
 
 
 def embedding_points(
@@ -41,19 +41,19 @@ def embedding_points(
     max_points: int = MAX_POINTS,
     seed: int = 0,
 ) -> pl.DataFrame:
-    """Positions of patterns in the first three components, or in as many as there are.
+    """Return the positions of patterns in the first three components, or fewer if there are fewer.
 
     Args:
-        atlas: with its patterns embedded.
-        heads: whose patterns are all taken.
-        max_points: how many of the other patterns are taken at most, drawn by `seed`.
-        seed: of the draw; the same seed takes the same patterns.
+        atlas: an atlas with embedded patterns.
+        heads: heads of which all patterns are returned.
+        max_points: largest number of the remaining patterns, sampled at random.
+        seed: seed for the sample.
 
     Returns:
         Columns `head`, `model`, `prompt_id`, `pc0`, `pc1`, `pc2`; by model, prompt and head.
 
     Raises:
-        HeadNotFoundError: if the atlas does not hold one of the heads.
+        HeadNotFoundError: if a head is not in the atlas.
         AtlasError: if the stage `embed` has not run, or a file is damaged.
     """
     import polars as pl
@@ -95,15 +95,15 @@ def pattern_embedding(
 ) -> Figure:
     """Draw the patterns in the first three components, two at a time (paper, figure 4).
 
-    Every point is one pattern, coloured by its model or, if heads are given, by its head with
-    all other heads in grey. Up to a thousandth of the points of an axis, the outlying ones, lie
-    outside the frame; the panel says how many do.
+    Every point is a pattern, coloured by its model or, if heads are given, by its head, with all
+    other heads in grey. Up to a thousandth of the points of an axis are outside of the frame; the
+    panel shows their number.
 
     Args:
-        atlas: with its patterns embedded.
-        heads: heads to pick out in colour.
-        max_points: other patterns drawn at most.
-        seed: of the choice of the patterns and of their order, in which they cover each other.
+        atlas: an atlas with embedded patterns.
+        heads: heads to highlight in colour.
+        max_points: largest number of the remaining patterns.
+        seed: seed for the sample and for the order of drawing.
 
     Raises:
         InputError: if the embedding has fewer than two components, or a head is unknown.
@@ -115,8 +115,8 @@ def pattern_embedding(
     components = [c for c in points.columns if c.startswith("pc")]
     if len(components) < 2:
         raise InputError(
-            "the embedding has one component, and two are needed to draw it; build with "
-            "--n-components 3 or more"
+            "the embedding cannot be drawn, since it has a single component. Build with "
+            "`--n-components 3`."
         )
     shares = atlas.embedding().explained_variance_ratio
     positions = points.select(components).to_numpy()
@@ -148,7 +148,7 @@ def pattern_embedding(
 def _by_model(
     atlas: Atlas, points: pl.DataFrame, seed: int
 ) -> tuple[list[tuple[Any, Any, float]], dict[str, Any]]:
-    """One layer of points in random order, so that no model covers the others."""
+    """Return one layer of points in random order, so that no model hides another."""
     labels = dict(zip(atlas.models, colours(len(atlas.models)), strict=True))
     order = np.random.default_rng(seed).permutation(len(points))
     models: list[str] = points["model"].to_list()
@@ -159,18 +159,18 @@ def _by_model(
 def _by_head(
     atlas: Atlas, points: pl.DataFrame, heads: Sequence[str | HeadId]
 ) -> tuple[list[tuple[Any, Any, float]], dict[str, Any]]:
-    """All other heads in grey, and one layer over them for each head, the first on top."""
+    """Return a grey layer of all other heads, and a layer for each head, the first on top."""
     names = list(dict.fromkeys(str(atlas.heads["head"][atlas.head_index(h)]) for h in heads))
     labels: dict[str, Any] = dict(zip(names, colours(len(names)), strict=True))
     column = points["head"].to_numpy()
-    other = ~np.isin(column, names)
-    layers: list[tuple[Any, Any, float]] = [(other, "#d5d5d5", _size(int(other.sum())))]
+    rest = ~np.isin(column, names)
+    layers: list[tuple[Any, Any, float]] = [(rest, "#d5d5d5", _size(int(rest.sum())))]
     layers += [(column == name, [labels[name]], 7.0) for name in reversed(names)]
     return layers, {**labels, "all other heads": "#bdbdbd"}
 
 
 def _size(n_points: int) -> float:
-    """Area of a point in square points: less where there are more of them."""
+    """Return the area of a point in square points, which decreases with their number."""
     return float(np.clip(20_000 / max(n_points, 1), 1.0, 9.0))
 
 
@@ -181,7 +181,7 @@ def _dot(colour: Any) -> Any:
 
 
 def _frame(axes: Axes, x: Float[np.ndarray, " points"], y: Float[np.ndarray, " points"]) -> None:
-    """Set the limits to all but the outlying points, and say how many lie outside."""
+    """Set the limits to all but the outlying points, and show the number of points outside."""
     outside: Bool[np.ndarray, " points"] = np.zeros(len(x), dtype=bool)
     for values, set_limits in ((x, axes.set_xlim), (y, axes.set_ylim)):
         low, high = np.quantile(values, [_OUTLYING, 1 - _OUTLYING])

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from attention_motifs.atlas import Atlas
 
 _LABEL = 5.0
-"""Points of 80 names beside the correlations of a page's width; more names are smaller."""
+"""Point size of 80 names next to the correlations on a full page; more names are smaller."""
 
 PAIRED = 6
-"""Components that figure 12 pairs."""
+"""Number of components paired in figure 12."""
 
 
 def importance_table(atlas: Atlas) -> pl.DataFrame:
-    """Importance of every feature: its share of the variance that the kept components hold.
+    """Return the importance of every feature: its share of the variance of the kept components.
 
     Returns:
         Columns `feature`, `importance` (0 to 1; all sum to the kept components' share) and one
@@ -56,7 +56,7 @@ def importance_table(atlas: Atlas) -> pl.DataFrame:
 def feature_correlation(
     atlas: Atlas,
 ) -> tuple[list[str], Float[np.ndarray, "features features"]]:
-    """Correlation of all features over all patterns: the covariance of the standardised ones.
+    """Return the correlation of all features over all patterns.
 
     Returns:
         Names of the features that vary, and their correlations.
@@ -78,7 +78,7 @@ def feature_correlation(
 
 
 def correlation_table(atlas: Atlas) -> pl.DataFrame:
-    """`feature_correlation` as a table: column `feature`, then one per feature."""
+    """Return `feature_correlation` as a table: column `feature`, then one per feature."""
     import polars as pl
 
     names, matrix = feature_correlation(atlas)
@@ -114,7 +114,7 @@ def feature_importance(atlas: Atlas) -> Figure:
     picture = bottom.imshow(
         matrix, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto", interpolation="none"
     )
-    # Names in full stand at the left only, and groups of them below: both can be read in print.
+    # Full names are at the left only, and groups of names below, so that both can be read in print.
     bottom.set_yticks(np.arange(n), names, fontsize=min(SMALL, _LABEL * 80 / max(n, 1)))
     starts = [i for i in range(n) if i == 0 or _group(names[i]) != _group(names[i - 1])]
     ends = [*starts[1:], n]
@@ -132,13 +132,13 @@ def feature_importance(atlas: Atlas) -> Figure:
 
 
 def _group(name: str) -> str:
-    """What a feature is a statistic of: `gram.row` of `gram.row.hist.mean`."""
+    """Return the object of a feature's statistic: `gram.row` of `gram.row.hist.mean`."""
     before, hist, _ = name.partition(".hist")
     return before if hist else name.partition(".")[0]
 
 
 def component_points(atlas: Atlas, max_points: int = MAX_POINTS, seed: int = 0) -> pl.DataFrame:
-    """Patterns in the first six components: `max_points` of them at most, drawn by `seed`.
+    """Return patterns in the first six components: a random sample of at most `max_points`.
 
     Returns:
         Columns `head`, `model`, `prompt_id`, `pc0` ... `pc5`.
@@ -167,7 +167,7 @@ def component_points(atlas: Atlas, max_points: int = MAX_POINTS, seed: int = 0) 
 def component_pairs(atlas: Atlas, max_points: int = 20_000, seed: int = 0) -> Figure:
     """Draw pairs of the first six components, coloured by model (paper, figure 12).
 
-    On the diagonal stands each model's distribution along the component.
+    The diagonal shows the distribution of each model along the component.
 
     Raises:
         AtlasError: as `component_points`.

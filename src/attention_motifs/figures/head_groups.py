@@ -1,4 +1,4 @@
-"""What is known of each head, as one label and one colour: the same in every figure."""
+"""One label and one colour per head, the same in every figure."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class HeadGroups:
 
     labels: tuple[str, ...]
     colours: dict[str, str]
-    """In the order of a legend, `UNKNOWN` last."""
+    """Labels in the order of a legend, `UNKNOWN` last."""
 
 
 def head_groups(atlas: Atlas) -> HeadGroups:
     """Group each head by its class in the literature, else by its behaviour scores.
 
-    The atlas's own classes, if it keeps any, count as the literature's.
+    Classes of the atlas's own class file count as those of the literature.
 
     A head with several classes takes the first; one above the thresholds of several behaviours
     takes the behaviour that exceeds its own by the largest factor. Computed labels end in
@@ -38,7 +38,7 @@ def head_groups(atlas: Atlas) -> HeadGroups:
 
     Raises:
         AtlasError: if the heads table is missing or damaged.
-        InputError: if the atlas's file of own classes is malformed.
+        InputError: if the class file of the atlas is malformed.
     """
     own = atlas.paths.own_classes
     known, colours = load_known_heads(own).classes, {**group_colours(own), **COMPUTED_COLOURS}

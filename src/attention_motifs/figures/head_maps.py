@@ -37,16 +37,16 @@ def head_map_table(
     methods: Sequence[str] = METHODS,
     n_neighbors: Sequence[int] | None = None,
 ) -> pl.DataFrame:
-    """Positions of heads in the plane, with their labels and the worth of each projection.
+    """Return 2-D positions of heads, with their labels and the quality of each projection.
 
     Args:
-        atlas: with the stage `project` done.
+        atlas: an atlas with the stage `project` done.
         scope: a model, or `all`.
-        methods: of `projection.PROJECTIONS`.
-        n_neighbors: neighbourhood sizes; by default all that are stored.
+        methods: names in `projection.PROJECTIONS`.
+        n_neighbors: neighbourhood sizes (default: all that are stored).
 
     Raises:
-        AtlasError: if there is no such projection; the command that makes it is named.
+        AtlasError: naming the command to run, if there is no such projection.
     """
     import polars as pl
 
@@ -56,11 +56,11 @@ def head_map_table(
     if n_neighbors is not None:
         wanted &= pl.col("n_neighbors").is_in(list(n_neighbors))
     table = atlas.projections.filter(wanted)
-    if scope == ALL_MODELS and not len(table):  # an atlas of one model has its projections once
+    if scope == ALL_MODELS and not len(table):  # an atlas of one model stores them under its name
         table = atlas.projections.filter(wanted | (pl.col("scope") == atlas.models[0]))
     if not len(table):
         raise AtlasError(
-            f"{atlas.place}: has no 2-D projection of {scope} by {', '.join(methods)}; "
+            f"{atlas.place} has no 2-D projection of {scope} by {', '.join(methods)}; "
             f"{atlas.paths.rebuild('projections')}"
         )
     labels = dict(zip(atlas.heads["head"].to_list(), head_groups(atlas).labels, strict=True))
@@ -81,8 +81,8 @@ def head_maps(
 ) -> Figure:
     """Draw heads in the plane: a row per scope and neighbourhood size, a column per method.
 
-    With one method the scopes stand side by side (figure 7). T and C under a panel are its
-    trustworthiness and continuity: how far it can be believed.
+    With one method the scopes are next to each other (figure 7). T and C under a panel are its
+    trustworthiness and continuity, which measure how well it keeps the neighbours.
 
     Raises:
         AtlasError: as `head_map_table`.
@@ -104,7 +104,7 @@ def head_maps(
         for j, column in enumerate(columns):
             table = tables[j] if by_scope else tables[0]
             method = methods[0] if by_scope else column
-            _panel(grid[i][j], _one(table, method, k), groups)
+            _panel(grid[i][j], _projection(table, method, k), groups)
             if i == 0:
                 grid[i][j].set_title(_scope_title(column) if by_scope else _TITLES[method])
             if j == 0:
@@ -113,8 +113,8 @@ def head_maps(
     return figure
 
 
-def _one(table: pl.DataFrame, method: str, k: int) -> pl.DataFrame:
-    """One projection; a method without neighbours is stored under 0."""
+def _projection(table: pl.DataFrame, method: str, k: int) -> pl.DataFrame:
+    """Return one projection; a method without neighbours is stored under 0."""
     import polars as pl
 
     own = table.filter(pl.col("method") == method)
@@ -147,13 +147,13 @@ def _panel(axes: Axes, table: pl.DataFrame, groups: HeadGroups) -> None:
             linewidths=0,
         )
     worth = [table[c][0] for c in ("trustworthiness", "continuity")]
-    said = [f"{letter} {value:.2f}" for letter, value in zip("TC", worth, strict=True)
+    parts = [f"{letter} {value:.2f}" for letter, value in zip("TC", worth, strict=True)
             if value is not None and np.isfinite(value)]  # fmt: skip
-    axes.set_xlabel("   ".join(said), fontsize=SMALL)
+    axes.set_xlabel("   ".join(parts), fontsize=SMALL)
 
 
 def _marker(name: str) -> str:
-    """Diamonds for classes computed from behaviour, dots for the literature's."""
+    """Return diamonds for classes computed from behaviour, dots for those of the literature."""
     return "D" if name.endswith("(computed)") else "o"
 
 

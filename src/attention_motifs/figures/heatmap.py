@@ -1,4 +1,4 @@
-"""Distances of all pairs of heads as one picture (the paper's figure 13)."""
+"""Heatmap of the distances of all pairs of heads (the paper's figure 13)."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from attention_motifs.atlas import Atlas
     from attention_motifs.figures.style import Colour
 
-_STRIP, _GAP = 0.035, 0.012  # of the side of the matrix
+_STRIP, _GAP = 0.035, 0.012  # relative to the side of the matrix
 _LIGHTER, _DARKER = 0.75, 0.5  # share of white in the first layer, of black in the last
 
 
 def heads_in_order(atlas: Atlas) -> pl.DataFrame:
-    """Heads in the order of the heatmap's rows: by model, layer and index.
+    """Return the heads in the order of the heatmap's rows: by model, layer and index.
 
     Returns:
         Columns `row` (of the distance matrix on disk), `head`, `model`, `layer`, `index`,
@@ -51,11 +51,11 @@ def heads_in_order(atlas: Atlas) -> pl.DataFrame:
 def distance_heatmap(atlas: Atlas, metric: str = "mean") -> Figure:
     """Draw the distances between all heads, ordered by model, layer and index (paper, figure 13).
 
-    The strips on top and at the left have a hue for each model, light in its first layer and
-    dark in its last; lines part the models.
+    The strips at the top and at the left have a hue for each model, light in its first layer and
+    dark in its last; lines separate the models.
 
     Raises:
-        AtlasError: if the distances by this metric were not computed, or are damaged.
+        AtlasError: if the distances by this metric do not exist or are damaged.
     """
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
@@ -67,7 +67,7 @@ def distance_heatmap(atlas: Atlas, metric: str = "mean") -> Figure:
     below = legend_height(list(hues), COLUMN_WIDTH) + 0.16  # and its title
     figure = Figure(figsize=(COLUMN_WIDTH, 0.81 * COLUMN_WIDTH + below), layout="constrained")
     axes = figure.subplots()
-    # The largest distances are few; they share a colour so that the others can be told apart.
+    # The largest distances are few; they share a colour, which leaves more contrast for the rest.
     finite = matrix[np.isfinite(matrix)]
     top = float(np.quantile(finite, 0.999)) if finite.size else 0.0
     n = len(matrix)
@@ -93,14 +93,14 @@ def distance_heatmap(atlas: Atlas, metric: str = "mean") -> Figure:
 
 
 def shade(hue: Colour, depth: float) -> Colour:
-    """Shade of a model's hue at a depth of 0 (first layer, light) to 1 (last layer, dark)."""
+    """Return the shade of a hue at a depth of 0 (first layer, light) to 1 (last layer, dark)."""
     if depth < 0.5:
         return mix(hue, (1.0, 1.0, 1.0), _LIGHTER * (1 - 2 * depth))
     return mix(hue, (0.0, 0.0, 0.0), _DARKER * (2 * depth - 1))
 
 
 def _draw_strips(axes: Axes, shades: list[Colour]) -> None:
-    """Draw the colours of the heads above and left of the matrix, in its units."""
+    """Draw the colours of the heads above and to the left of the matrix, in its units."""
     n = len(shades)
     near, far = -_GAP * n, -(_GAP + _STRIP) * n
     strip: Float[np.ndarray, "1 heads 3"] = np.array(shades)[None]

@@ -1,4 +1,4 @@
-"""All figures of an atlas into a folder, with the numbers behind them."""
+"""All figures of an atlas, with the numbers behind them."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from attention_motifs.head import HeadId
 
 N_TYPICAL = 6
-"""Heads shown if none are asked for."""
+"""Number of typical heads, which are shown by default."""
 
 MAX_MATRIX = 1000
-"""Heads up to which the distances are written as CSV (about 8 MB); npy holds them in any case."""
+"""Largest number of heads whose distances are also written as CSV (about 8 MB)."""
 
 
 def make_figures(
@@ -37,19 +37,19 @@ def make_figures(
     metric: str = "mean",
     report: Report = silent,
 ) -> list[Path]:
-    """Draw every figure as PNG and SVG, and write the numbers behind each as CSV.
+    """Draw every figure as PNG and SVG, and write its numbers as CSV.
 
     Args:
-        atlas: with its patterns embedded and the distances by `metric` computed.
+        atlas: an atlas with embedded patterns and distances by `metric`.
         out: folder for the files, `figures/` in the atlas by default; numbers go to its
             `numbers/`.
         heads: heads for the sheet of patterns and to pick out in the embedding; by default
             `typical_heads`.
-        metric: of the heatmap and of the choice of typical heads.
+        metric: metric of the heatmap and of the choice of typical heads.
         report: shows progress.
 
     Returns:
-        The files written. An atlas without patterns kept for viewing gets no sheet of patterns.
+        Paths of the files. Without patterns for viewing there is no sheet of patterns.
 
     Raises:
         InputError: if a head is not in the atlas.
@@ -57,7 +57,7 @@ def make_figures(
         ResourceError: if the disk is full or the folder cannot be written.
     """
     folder = atlas.path / "figures" if out is None else Path(out)
-    atlas.distances(metric)  # raises, if it does, before anything is drawn
+    atlas.distances(metric)  # raises before anything is drawn
     chosen = list(heads or typical_heads(atlas, metric=metric))
     for head in chosen:
         atlas.head_index(head)
@@ -101,14 +101,14 @@ def make_figures(
 
 
 def typical_heads(atlas: Atlas, n: int = N_TYPICAL, metric: str = "mean") -> list[str]:
-    """Heads that stand for all others: the medoids of n groups, in the order of the atlas.
+    """Return n typical heads: the medoids of n groups, in the order of the atlas.
 
     The first medoid has the smallest sum of distances, every further one is the head farthest
     from those before; then heads join their nearest medoid and each group chooses its own anew
     (k-medoids after Park and Jun 2009) until nothing changes.
 
     Raises:
-        AtlasError: if the distances by `metric` were not computed, or are damaged.
+        AtlasError: if the distances by `metric` do not exist or are damaged.
     """
     distances = np.nan_to_num(np.asarray(atlas.distances(metric), dtype=np.float64), nan=np.inf)
     medoids = [int(distances.sum(axis=1).argmin())]
@@ -116,7 +116,7 @@ def typical_heads(atlas: Atlas, n: int = N_TYPICAL, metric: str = "mean") -> lis
         from_medoids = distances[medoids].min(axis=0)
         from_medoids[medoids] = -1.0
         medoids.append(int(from_medoids.argmax()))
-    for _ in range(100):  # it ends after a few rounds; equal distances could make it circle
+    for _ in range(100):  # converges in a few rounds; equal distances could make a cycle
         group = distances[medoids].argmin(axis=0)
         group[medoids] = np.arange(len(medoids))
         new = []
@@ -131,7 +131,7 @@ def typical_heads(atlas: Atlas, n: int = N_TYPICAL, metric: str = "mean") -> lis
 
 
 def distance_numbers(atlas: Atlas, metric: str) -> pl.DataFrame:
-    """Heads in the order of the heatmap, each with its distances where they are not too many."""
+    """Return the heads in the order of the heatmap, with their distances if they are few."""
     import polars as pl
 
     order = heads_in_order(atlas)
@@ -143,7 +143,7 @@ def distance_numbers(atlas: Atlas, metric: str) -> pl.DataFrame:
 
 
 def pattern_numbers(atlas: Atlas, heads: Sequence[str | HeadId]) -> pl.DataFrame:
-    """One row per head, prompt and query token; columns k0, k1, ... are the key tokens."""
+    """Return a row per head, prompt and query token; columns k0, k1, ... are the key tokens."""
     import polars as pl
 
     names = dict.fromkeys(str(atlas.heads["head"][atlas.head_index(head)]) for head in heads)
@@ -161,7 +161,7 @@ def pattern_numbers(atlas: Atlas, heads: Sequence[str | HeadId]) -> pl.DataFrame
                     pl.all(),
                 )
             )
-    # Prompts differ in length: keys that a shorter one does not have are left empty.
+    # Prompts differ in length: missing keys of a shorter one are left empty.
     return pl.concat(tables, how="diagonal")
 
 

@@ -1,4 +1,4 @@
-"""`motifs paper`: the counterpart of every figure and table of the paper, made from an atlas."""
+"""Counterparts of every figure and table of the paper, made from an atlas (`motifs paper`)."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 _WORTH = "T: trustworthiness, C: continuity of the projection, 1 at best."
 
-# Figure -> the head that the paper shows, and the behaviour score whose highest head stands for
-# it in an atlas without that head.
+# Figure -> the head that the paper shows, and a behaviour score. An atlas without that head shows
+# its head with the highest score.
 SHOWN_HEADS = {
     "5": ("gpt2-small:L11:H9", "duplicate token"),
     "6": ("gpt2-small:L4:H11", "previous token"),
@@ -52,10 +52,10 @@ DEFAULT_FIGURES = FigureSettings()
 
 @dataclass(frozen=True)
 class PaperItem:
-    """A figure or table of the paper and what makes its counterpart."""
+    """A figure or table of the paper and the functions that make its counterpart."""
 
     name: str
-    """Of the files: `figure-04-models`."""
+    """Stem of the file names: `figure-04-models`."""
     caption: str
     draw: Callable[[], Figure] | None
     """None for a table."""
@@ -64,7 +64,7 @@ class PaperItem:
 
 
 def models_table(atlas: Atlas) -> pl.DataFrame:
-    """Models with parameters, layers, heads and source (paper, table 1)."""
+    """Return the models with parameters, layers, heads and source (paper, table 1)."""
     import polars as pl
 
     rows = [
@@ -85,13 +85,13 @@ def models_table(atlas: Atlas) -> pl.DataFrame:
 
 
 def shown_head(atlas: Atlas, figure: str) -> tuple[str, str]:
-    """Head for figure 5, 6, 8 or 9, and why it was chosen.
+    """Return the head for figure 5, 6, 8 or 9, and the reason for the choice.
 
-    The paper's own head where the atlas holds it, else the head with the highest score of the
-    behaviour that it stands for, else a typical head.
+    It is the paper's head if the atlas holds it, else the head with the highest score of the
+    behaviour, else a typical head.
 
     Raises:
-        AtlasError: if the distances by `mean` were not computed.
+        AtlasError: if the distances by `mean` do not exist.
     """
     wanted, score = SHOWN_HEADS[figure]
     heads = atlas.heads
@@ -108,16 +108,16 @@ def paper_items(
     nearest: Callable[[str, int], list[str]],
     settings: FigureSettings = DEFAULT_FIGURES,
 ) -> list[PaperItem]:
-    """List everything that can be made of this atlas, in the order of the paper.
+    """List all figures and tables for this atlas, in the order of the paper.
 
     Args:
-        atlas: with distances by `mean` and projections.
+        atlas: an atlas with distances by `mean` and projections.
         nearest: (head, n) -> the n nearest heads by Eq. 3.
-        settings: chosen heads, how many look-alikes, neighbourhoods.
+        settings: chosen heads, number of look-alikes, neighbourhoods.
 
     Raises:
         InputError: if a chosen head is not in the atlas.
-        AtlasError: if the distances by `mean` were not computed.
+        AtlasError: if the distances by `mean` do not exist.
     """
     for head in settings.heads:
         atlas.head_index(head)
@@ -145,7 +145,7 @@ def paper_items(
 
 
 def _embedding_items(atlas: Atlas, chosen: Sequence[str]) -> list[PaperItem]:
-    """Figures 4, 10, 11 and 12: patterns and features."""
+    """Yield figures 4, 10, 11 and 12: patterns and features."""
     return [
         _figure(
             "figure-04-models",
@@ -184,7 +184,7 @@ def _embedding_items(atlas: Atlas, chosen: Sequence[str]) -> list[PaperItem]:
 
 
 def _map_items(atlas: Atlas, settings: FigureSettings) -> list[PaperItem]:
-    """Figures 7, 14 and 15: heads as points."""
+    """Yield figures 7, 14 and 15: heads as points."""
     first, k = atlas.models[0], settings.isomap_neighbors
     sizes = list(settings.neighbors) or None
     return [
@@ -218,7 +218,7 @@ def _sheet_items(
     nearest: Callable[[str, int], list[str]],
     look_alikes: int,
 ) -> list[PaperItem]:
-    """Figures 3, 5, 6, 8 and 9: patterns of heads over the same prompts."""
+    """Yield figures 3, 5, 6, 8 and 9: patterns of heads over the same prompts."""
     items = [_sheet(atlas, "figure-03-patterns", "Patterns of chosen heads.", chosen)]
     for figure in SHOWN_HEADS:
         head, why = shown_head(atlas, figure)
@@ -239,7 +239,7 @@ def _sheet_items(
 
 
 def look_alike_table(atlas: Atlas, heads: Sequence[str]) -> pl.DataFrame:
-    """Heads with their distance by Eq. 3 from the first, their known classes and who says so.
+    """Return heads with their distance by Eq. 3 from the first, their known classes and sources.
 
     Returns:
         Columns `head`, `distance`, `label` (of `head_groups`: known, or computed from behaviour),
@@ -247,7 +247,7 @@ def look_alike_table(atlas: Atlas, heads: Sequence[str]) -> pl.DataFrame:
         the literature says nothing.
 
     Raises:
-        AtlasError: if the distances by `mean` were not computed.
+        AtlasError: if the distances by `mean` do not exist.
     """
     import polars as pl
 
@@ -269,15 +269,15 @@ def look_alike_table(atlas: Atlas, heads: Sequence[str]) -> pl.DataFrame:
 
 
 def _said_of(atlas: Atlas, heads: Sequence[str]) -> str:
-    """What the literature says of these heads, for a caption."""
-    told = [
+    """Return the classes of these heads in the literature, for a caption."""
+    texts = [
         f"{row['head']}: {row['classes']} ({row['papers']})"
         for row in look_alike_table(atlas, heads).iter_rows(named=True)
         if row["classes"]
     ]
-    if not told:
+    if not texts:
         return "None of them is in the literature known here."
-    return f"In the literature: {', '.join(told)}."
+    return f"In the literature: {', '.join(texts)}."
 
 
 def _sheet(atlas: Atlas, name: str, caption: str, heads: Sequence[str]) -> PaperItem:
@@ -287,7 +287,7 @@ def _sheet(atlas: Atlas, name: str, caption: str, heads: Sequence[str]) -> Paper
 
 
 def _numbered(name: str, caption: str) -> str:
-    """Begin a caption with the number in the paper: `Figure 4`, `Table 1`."""
+    """Return a caption that begins with the number in the paper: `Figure 4`, `Table 1`."""
     kind, number, *_ = name.split("-")
     return f"{kind.capitalize()} {int(number)}. {caption}"
 
@@ -312,7 +312,7 @@ def make_paper(
     """Make the counterpart of every figure and table of the paper.
 
     Args:
-        atlas: with distances by `mean` and projections (Isomap, UMAP, t-SNE in 2-D).
+        atlas: an atlas with distances by `mean` and 2-D projections (Isomap, UMAP, t-SNE).
         nearest: (head, n) -> the n nearest heads by Eq. 3.
         out: folder, `figures/paper/` in the atlas by default; CSV files go to its `numbers/`,
             captions to `captions.json`.
@@ -328,7 +328,7 @@ def make_paper(
         ResourceError: if the disk is full or the folder cannot be written.
     """
     folder = atlas.path / "figures" / "paper" if out is None else Path(out)
-    atlas.distances("mean")  # raises, if it does, before anything is drawn
+    atlas.distances("mean")  # raises before anything is drawn
     head_map_table(atlas, ALL_MODELS, METHODS)
     items = paper_items(atlas, nearest, settings)
     paths: list[Path] = []

@@ -1,4 +1,4 @@
-"""Patterns of some heads over prompts, side by side (the paper's figure 3)."""
+"""Sheets of attention patterns of several heads over prompts (the paper's figure 3)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from attention_motifs.head import HeadId
 
 MAX_HEADS = 50
-"""More make a picture too tall for most programs."""
+"""More rows make a picture too tall for most programs."""
 DEFAULT_PROMPTS = 6
 """As many columns as in the paper's figure 3."""
 
@@ -42,27 +42,27 @@ def pattern_sheet(
 ) -> Figure:
     """Draw attention patterns, a row per head and a column per prompt (paper, figure 3).
 
-    The colour is the square root of the attention, the same in all panels. With a head and the
-    heads near it, this shows what they share.
+    The colour is the square root of the attention, on one scale in all panels. For a head and its
+    nearest heads the sheet shows what they share.
 
     Args:
-        atlas: with patterns kept for viewing.
-        heads: rows, from the top; repeated ones are drawn once.
-        prompts: ids of prompts kept for viewing; by default the first six of them.
+        atlas: an atlas with patterns for viewing.
+        heads: heads of the rows, from the top; repeated heads are drawn once.
+        prompts: ids of prompts with patterns for viewing (default: the first six).
 
     Raises:
-        InputError: if there are no heads, too many, or one that the atlas does not hold.
-        AtlasError: if the patterns of a prompt are not kept, or a file is damaged.
+        InputError: if there are no heads, too many, or one that is not in the atlas.
+        AtlasError: if a prompt has no patterns for viewing, or a file is damaged.
     """
     from matplotlib.figure import Figure
 
     rows = list(dict.fromkeys(atlas.head_index(head) for head in heads))
     if not 1 <= len(rows) <= MAX_HEADS:
-        raise InputError(f"{len(rows)} heads on a sheet of patterns: give 1 to {MAX_HEADS}")
+        raise InputError(f"the sheet would have {len(rows)} heads. Give 1 to {MAX_HEADS}.")
     ids = list(atlas.view_prompts()[:DEFAULT_PROMPTS] if prompts is None else prompts)
     if not ids:
         raise AtlasError(
-            f"{atlas.place}: no patterns are kept for viewing; build with --n-view-prompts 6"
+            f"{atlas.place} keeps no patterns for viewing. Build it with `--n-view-prompts 6`."
         )
     panel = min(
         (PAGE_WIDTH - _LEFT - _RIGHT - _BETWEEN * (len(ids) - 1)) / len(ids), _LARGEST_PANEL
@@ -92,7 +92,7 @@ def pattern_sheet(
 
 
 def _draw_pattern(axes: Axes, pattern: Float[np.ndarray, "n n"]) -> None:
-    """Draw one pattern; what no token may attend to stays white."""
+    """Draw one pattern; entries above the diagonal stay white."""
     from matplotlib.colors import PowerNorm
 
     future = np.triu(np.ones(pattern.shape, dtype=bool), k=1)
@@ -103,7 +103,7 @@ def _draw_pattern(axes: Axes, pattern: Float[np.ndarray, "n n"]) -> None:
 
 
 def _label(axes: Axes) -> None:
-    """Name the axes of one panel, which stands for all of them."""
+    """Label the axes of one panel, for all of them."""
     last = round(axes.get_xlim()[1] - 0.5)
     axes.set(xticks=[0, last], yticks=[0, last])
     axes.tick_params(pad=1.5, length=1.5)
@@ -112,7 +112,7 @@ def _label(axes: Axes) -> None:
 
 
 def _write_prompts(figure: Figure, atlas: Atlas, ids: Sequence[str], panel: float) -> None:
-    """Head the columns with the source of each prompt and the beginning of its text."""
+    """Label the columns with the source of each prompt and the beginning of its text."""
     known = {row["prompt_id"]: row for row in atlas.prompts.iter_rows(named=True)}
     width, height = figure.get_size_inches()
     for column, prompt_id in enumerate(ids):
@@ -133,7 +133,7 @@ def _write_prompts(figure: Figure, atlas: Atlas, ids: Sequence[str], panel: floa
 
 
 def _add_bar(figure: Figure, left: float, panel: float) -> None:
-    """Put the colour scale right of the first row."""
+    """Draw the colour scale to the right of the first row."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import PowerNorm
 

@@ -1,4 +1,4 @@
-"""The one style of all figures, text that is shown as it is, and files equal from run to run."""
+"""The style of all figures, safe text, and files that are equal from run to run."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 COLUMN_WIDTH = 3.35
-"""Inches: one column of a two-column page."""
+"""Width in inches of one column of a two-column page."""
 PAGE_WIDTH = 6.9
-"""Inches: both columns."""
+"""Width in inches of both columns."""
 
-FONT = "DejaVu Sans"  # comes with matplotlib, so that figures look alike everywhere
+FONT = "DejaVu Sans"  # comes with matplotlib, so that figures are the same everywhere
 FONT_SIZE = 7.0
 SMALL = 6.0
 GREY = "#8a8a8a"
 MISSING = "\N{WHITE SQUARE}"
-"""Stands for a character that the font does not have."""
+"""Replaces a character that the font lacks."""
 
-# Okabe & Ito (2008), Color Universal Design: told apart with any colour vision. Black is left
-# to text, and yellow comes last because it is weak on white.
+# Okabe & Ito (2008), Color Universal Design: distinct with any colour vision. Black is kept for
+# text, and yellow is last because it is weak on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#F0E442")
 
 _STYLE: dict[str, Any] = {
@@ -47,11 +47,11 @@ _STYLE: dict[str, Any] = {
     "legend.fontsize": FONT_SIZE,
     "legend.frameon": False,
     "savefig.dpi": 300,
-    # Text in an SVG stays text: it can be searched, copied and read aloud.
+    # Text in an SVG stays text, which can be searched, copied and read aloud.
     "svg.fonttype": "none",
-    # Names of an SVG's parts are drawn at random without a salt.
+    # Without a salt the names of an SVG's parts are random.
     "svg.hashsalt": "attention-motifs",
-    # Model names and prompts hold dollar signs that mean dollars.
+    # Dollar signs in model names and prompts are not mathematics.
     "text.parse_math": False,
     "text.usetex": False,
     "xtick.labelsize": SMALL,
@@ -62,7 +62,7 @@ _STYLE: dict[str, Any] = {
     "ytick.major.width": 0.6,
 }
 
-# Without a date the same figure gives the same bytes.
+# Without a date equal figures give equal bytes.
 _METADATA: dict[str, dict[str, Any]] = {
     "png": {},
     "svg": {"Date": None},
@@ -72,7 +72,7 @@ _METADATA: dict[str, dict[str, Any]] = {
 
 @contextlib.contextmanager
 def style() -> Iterator[None]:
-    """Set matplotlib's parameters to the style, whatever the user's own, and back again."""
+    """Set matplotlib's parameters to the style and restore them afterwards."""
     from matplotlib import style as matplotlib_style
 
     with matplotlib_style.context(["default", _STYLE]):
@@ -80,10 +80,10 @@ def style() -> Iterator[None]:
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Let a function draw its figure in the style.
+    """Decorate a function so that it draws its figure in the style.
 
-    The layout and the ticks, which matplotlib makes only when it draws, are settled here, so
-    that the figure keeps its style when it is saved elsewhere.
+    Layout and ticks, which matplotlib computes only when it draws, are computed here, so that the
+    figure keeps its style when it is saved later.
     """
 
     @functools.wraps(draw)
@@ -102,16 +102,16 @@ def save(
     """Write `folder/name.<format>` for each format; equal figures give equal bytes.
 
     Args:
-        figure: as the functions of this package return it.
-        folder: made if it is not there.
-        name: of the files, without an ending.
-        formats: of `png` (300 dots per inch), `svg` and `pdf`.
+        figure: a figure returned by the functions of this package.
+        folder: the folder, created if it does not exist.
+        name: name of the files without an ending.
+        formats: `png` (300 dots per inch), `svg` or `pdf`.
 
     Returns:
-        The paths, in the order of the formats.
+        Paths in the order of the formats.
 
     Raises:
-        InputError: if a format is none of these.
+        InputError: if a format is not known.
         ResourceError: if the disk is full or the folder cannot be written.
     """
     check_formats(formats)
@@ -125,37 +125,39 @@ def save(
 
 
 def check_formats(formats: Sequence[str]) -> None:
-    """Refuse formats of figures that `save` does not write.
+    """Refuse unknown formats of figures.
 
     Raises:
-        InputError: naming those that it does.
+        InputError: naming the known formats.
     """
     for ending in formats:
         if ending not in _METADATA:
-            raise InputError(f"figure format {ending!r}: choose from {', '.join(_METADATA)}")
+            raise InputError(
+                f"figure format {ending!r} is not known. Choose {', '.join(_METADATA)}."
+            )
 
 
 def colours(n: int) -> list[Colour]:
-    """Return n colours: the palette, then darker and lighter rounds of it."""
+    """Return n colours: the palette, then darker and lighter variants of it."""
     from matplotlib.colors import to_rgb
 
     rounds = (None, ((0.0, 0.0, 0.0), 0.45), ((1.0, 1.0, 1.0), 0.55))
-    found = []
+    chosen = []
     for i in range(n):
         colour = to_rgb(PALETTE[i % len(PALETTE)])
         change = rounds[i // len(PALETTE) % len(rounds)]
-        found.append(colour if change is None else mix(colour, *change))
-    return found
+        chosen.append(colour if change is None else mix(colour, *change))
+    return chosen
 
 
-def mix(colour: Colour, other: Colour, share: float) -> Colour:
-    """Mix two colours; `share` (0 to 1) is that of the other."""
-    red, green, blue = ((1 - share) * a + share * b for a, b in zip(colour, other, strict=True))
+def mix(colour: Colour, second: Colour, share: float) -> Colour:
+    """Mix two colours; `share` (0 to 1) is that of the second."""
+    red, green, blue = ((1 - share) * a + share * b for a, b in zip(colour, second, strict=True))
     return red, green, blue
 
 
 def legend_below(figure: Figure, handles: Sequence[Any], labels: Sequence[str], **more: Any) -> Any:
-    """Put a legend under the axes, in as many columns as fit the width."""
+    """Draw a legend below the axes, in as many columns as fit the width."""
     return figure.legend(
         handles,
         labels,
@@ -168,29 +170,29 @@ def legend_below(figure: Figure, handles: Sequence[Any], labels: Sequence[str], 
 
 
 def legend_columns(labels: Sequence[str], width: float) -> int:
-    """Columns of a legend with these labels that fit a width in inches; at least one."""
+    """Return the number of legend columns that fit a width in inches; at least one."""
     widest = max(text_width(label, FONT_SIZE) for label in labels)
     fitting = int(72 * width / (widest + 5 * FONT_SIZE))
     return max(1, min(fitting, len(labels)))
 
 
 def legend_height(labels: Sequence[str], width: float) -> float:
-    """Inches that a legend with these labels needs below axes of a width in inches."""
+    """Return the height in inches of a legend below axes of a width in inches."""
     return 0.16 * -(-len(labels) // legend_columns(labels, width))
 
 
 def round_ticks(n: int) -> Any:
-    """Place at most n + 1 ticks, at multiples of 1, 2 or 5 (of a power of ten)."""
+    """Return a locator of at most n + 1 ticks at multiples of 1, 2 or 5 (of a power of ten)."""
     from matplotlib.ticker import MaxNLocator
 
     return MaxNLocator(n, steps=[1, 2, 5, 10])
 
 
 def plain(text: str) -> str:
-    """Return the text on one line, without what cannot be printed.
+    """Return the text on one line, without characters that cannot be printed.
 
-    White space becomes one space, marks of formatting (joiners, changes of direction) go, and a
-    character that the font does not have becomes an empty square.
+    White space becomes one space, formatting marks (joiners, changes of direction) are dropped, and
+    a character that the font lacks becomes an empty square.
     """
     known = _characters()
     return "".join(
@@ -207,7 +209,7 @@ def _one_line(text: str) -> str:
 
 def fitted(text: str, width: float, size: float) -> str:
     """Return `plain(text)`, cut with an ellipsis to a width in points at a font size."""
-    # Few characters are narrower than a quarter of an em: the rest of a long text is not reached.
+    # Few characters are narrower than a quarter of an em, so the rest of a long text is dropped.
     shown = plain(_one_line(text)[: int(width / size * 8) + 8])
     if text_width(shown, size) <= width:
         return shown
@@ -217,7 +219,7 @@ def fitted(text: str, width: float, size: float) -> str:
 
 
 def text_width(text: str, size: float) -> float:
-    """Width of a line in points, at a font size in points."""
+    """Return the width of a line in points, at a font size in points."""
     font = _font()
     # Measured at sixteen times the size, since small glyphs are fitted to whole pixels.
     font.set_size(size, 16 * 72)

@@ -1,4 +1,4 @@
-"""How much of the features' variance the principal components explain (the paper's figure 11)."""
+"""Share of the features' variance by principal components (the paper's figure 11)."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _SHOWN = 32
 
 
 def variance_table(atlas: Atlas) -> pl.DataFrame:
-    """Share of the standardised features' variance per component.
+    """Return the share of the standardised features' variance per component.
 
     Returns:
         Columns `n_components` (1, 2, ...), `share` (0 to 1) of the last of these components, and
-        `cumulative` share of all of them; one row for every component there is, kept or not.
+        `cumulative` share of all of them; a row for every component, kept or not.
 
     Raises:
         AtlasError: if the atlas has no embedding.

@@ -1,4 +1,4 @@
-"""The paper's claims, and how what was measured of an atlas bears on each.
+"""The paper's claims, and the verdict on each from the measures of an atlas.
 
 A claim's rule for agreement is fixed here and printed beside it, so that no verdict hangs on the
 reader's or the writer's mood. The paper gives few numbers; where it shows and does not say, the
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Measured = Mapping[str, Any]
-"""What `stages.compare.measure` returns."""
+"""The result of `stages.compare.measure`."""
 
 Verdict = Literal["agrees", "partly", "differs", "no number to compare", "not measurable here"]
 NO_NUMBER = "the paper shows, gives no number"
@@ -21,18 +21,18 @@ NO_NUMBER = "the paper shows, gives no number"
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim of the paper, with its place and the measure that answers it."""
+    """A claim of the paper, its section, and the function that judges it."""
 
     key: str
     claim: str
     section: str
     paper: str
-    """Its number, or `NO_NUMBER`."""
+    """The paper's number, or `NO_NUMBER`."""
     figure: str
-    """File of the counterpart that `motifs paper` draws, without ending."""
+    """File of the figure that `motifs paper` draws, without ending."""
     rule: str
     judge: Callable[[Measured], tuple[str, Verdict]]
-    """What was measured, in words, and the verdict."""
+    """A function that returns the measured value in words, and the verdict."""
 
 
 def _variance(k: int, claimed: float | None) -> Callable[[Measured], tuple[str, Verdict]]:
@@ -47,42 +47,42 @@ def _variance(k: int, claimed: float | None) -> Callable[[Measured], tuple[str, 
 
 
 def _overlap(measured: Measured) -> tuple[str, Verdict]:
-    found = measured["overlap"]
-    if found is None:
+    result = measured["overlap"]
+    if result is None:
         return "one model only", "not measurable here"
-    said = (
-        f"overlap {found['components']:.2f} (lowest {found['lowest']:.2f}; heads dealt at random "
-        f"{found['permuted']:.2f}), mixing {found['mixing']:.2f}"
+    text = (
+        f"overlap {result['components']:.2f} (lowest {result['lowest']:.2f}; heads dealt at random "
+        f"{result['permuted']:.2f}), mixing {result['mixing']:.2f}"
     )
-    if found["lowest"] >= 0.5 and found["mixing"] >= 0.5:
-        return said, "agrees"
-    return said, "partly" if found["lowest"] >= 0.25 else "differs"
+    if result["lowest"] >= 0.5 and result["mixing"] >= 0.5:
+        return text, "agrees"
+    return text, "partly" if result["lowest"] >= 0.25 else "differs"
 
 
 def _regions(measured: Measured) -> tuple[str, Verdict]:
-    found = measured["regions"]
-    if found is None:
+    result = measured["regions"]
+    if result is None:
         return "one prompt only", "not measurable here"
-    said = (
-        f"head known by one pattern: top-1 {found['top_1']:.2f}, top-5 {found['top_5']:.2f} "
-        f"(chance {found['chance']:.3f}); silhouette {found['silhouette']:.2f}; "
-        f"{found['head_share']:.0%} of the variance is the head's"
+    text = (
+        f"head known by one pattern: top-1 {result['top_1']:.2f}, top-5 {result['top_5']:.2f} "
+        f"(chance {result['chance']:.3f}); silhouette {result['silhouette']:.2f}; "
+        f"{result['head_share']:.0%} of the variance is the head's"
     )
-    if found["top_1"] >= 0.5 and found["silhouette"] >= 0.25:
-        return said, "agrees"
-    return said, "partly" if found["top_1"] >= 10 * found["chance"] else "differs"
+    if result["top_1"] >= 0.5 and result["silhouette"] >= 0.25:
+        return text, "agrees"
+    return text, "partly" if result["top_1"] >= 10 * result["chance"] else "differs"
 
 
 def _likeness(measured: Measured) -> tuple[str, Verdict]:
-    found = measured["likeness"]
-    if found is None:
+    result = measured["likeness"]
+    if result is None:
         return "no patterns kept, or of different lengths", "not measurable here"
-    ratio = found["nearest"] / found["all"] if found["all"] else 1.0
-    said = (
-        f"attention on different tokens: {found['nearest']:.2f} from the {found['n_nearest']} "
-        f"nearest heads, {found['all']:.2f} from all"
+    ratio = result["nearest"] / result["all"] if result["all"] else 1.0
+    text = (
+        f"attention on different tokens: {result['nearest']:.2f} from the {result['n_nearest']} "
+        f"nearest heads, {result['all']:.2f} from all"
     )
-    return said, "agrees" if ratio <= 0.5 else "partly" if ratio <= 0.75 else "differs"
+    return text, "agrees" if ratio <= 0.5 else "partly" if ratio <= 0.75 else "differs"
 
 
 def _classes(kind: str) -> Callable[[Measured], tuple[str, Verdict]]:
@@ -100,20 +100,20 @@ def _classes(kind: str) -> Callable[[Measured], tuple[str, Verdict]]:
 
 
 def _grouped(rows: list[Mapping[str, Any]]) -> tuple[str, Verdict]:
-    """Count the classes beyond their null, and take the medians."""
+    """Count the classes beyond their null, and return the medians."""
     testable = [row for row in rows if row["p_floor"] <= 0.05 and row["map"] is not None]
     if not testable:
-        return "no class with three heads that could be told from its layers", "not measurable here"
+        return "no class of three heads that differs from its layers", "not measurable here"
     beyond = [row for row in testable if row["p"] <= 0.05]
     aurocs = [row["auroc"] for row in testable if row["auroc"] is not None]
     auroc = f"AUROC {statistics.median(aurocs):.2f}, " if aurocs else ""
-    said = (
+    text = (
         f"{len(beyond)} of {len(testable)} beyond the layer-matched null; median {auroc}"
         f"MAP {statistics.median(row['map'] for row in testable):.2f} "
         f"(null {statistics.median(row['map_null'] for row in testable):.2f})"
     )
     share = len(beyond) / len(testable)
-    return said, "agrees" if share >= 2 / 3 else "partly" if share >= 1 / 3 else "differs"
+    return text, "agrees" if share >= 2 / 3 else "partly" if share >= 1 / 3 else "differs"
 
 
 def _name_movers(measured: Measured) -> tuple[str, Verdict]:
@@ -128,19 +128,19 @@ def _name_movers(measured: Measured) -> tuple[str, Verdict]:
 
 
 def _layers(measured: Measured) -> tuple[str, Verdict]:
-    found = measured["layers"]
-    if not found:
+    result = measured["layers"]
+    if not result:
         return "no model with several layers", "not measurable here"
-    beyond = [row for row in found if row["p"] <= 0.05]
+    beyond = [row for row in result if row["p"] <= 0.05]
     clear = [row for row in beyond if row["auroc"] >= 0.6]
-    said = "; ".join(
+    text = "; ".join(
         f"{row['model']}: AUROC {row['auroc']:.2f} (p {row['p']:.3f}) for halves, "
         f"{row['best_auroc']:.2f} (p {row['best_p']:.3f}) for layers before {row['best_cut']} and "
         "the rest"
-        for row in found
+        for row in result
     )
-    half = len(found) / 2
-    return said, "agrees" if len(clear) > half else "partly" if len(beyond) > half else "differs"
+    half = len(result) / 2
+    return text, "agrees" if len(clear) > half else "partly" if len(beyond) > half else "differs"
 
 
 _TO_SHARE = "agrees within 3 points, partly within 10"
@@ -181,9 +181,9 @@ CLAIMS: tuple[Claim, ...] = (
 
 
 def judged(measured: Measured) -> list[dict[str, str]]:
-    """Every claim with what this atlas says to it, as JSON objects."""
-    found = []
+    """Return every claim with its measured value and verdict, as JSON objects."""
+    verdicts = []
     for claim in CLAIMS:
-        said, verdict = claim.judge(measured)
-        found.append({"claim": claim.key, "measured": said, "verdict": verdict})
-    return found
+        text, verdict = claim.judge(measured)
+        verdicts.append({"claim": claim.key, "measured": text, "verdict": verdict})
+    return verdicts

@@ -1,6 +1,6 @@
-"""What the paper shows in pictures, as numbers: models that overlap, regions, depth, look-alikes.
+"""Measures of what the paper shows in figures: overlap of models, regions, depth, look-alikes.
 
-Pure functions on arrays; each says what 1 and 0 mean, or gives chance beside the value.
+Pure functions on arrays.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 
 N_BINS = 40
 N_SHOWN = 3
-"""Components of the paper's figure 4."""
+"""Number of components in the paper's figure 4."""
 N_NEAREST = 10
 N_DRAWS = 20
 N_PERMUTATIONS = 999
 _EDGE = 1e-3
-"""Share of the points, at each end, that enters the outermost bins of a histogram."""
+"""Share of the points, at each end, that is put into the outermost bins of a histogram."""
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """How far the models share one space; every share is 0 (apart) to 1 (the same)."""
+    """Overlap of the models in the embedding; every share is 0 (separate) to 1 (equal)."""
 
     components: float
     """Overlap of the models' distributions along one component, mean of the first three and of
     all pairs of models."""
     lowest: float
-    """The smallest of these."""
+    """The smallest of these overlaps."""
     permuted: float
-    """Mean overlap when heads are dealt out to the models at random: what can be reached."""
+    """Mean overlap with heads assigned to models at random: the upper limit."""
     mixing: float
     """Share of a head's nearest on the same prompt that are of other models, over the share that
     would be if the model did not matter; in the whole embedding."""
@@ -45,19 +45,19 @@ class Overlap:
 def model_overlap(
     clouds: Float[np.ndarray, "prompts heads components"], models: Sequence[str], seed: int = 0
 ) -> Overlap:
-    """Measure how far the patterns of different models overlap in the embedding.
+    """Measure the overlap of the patterns of different models in the embedding.
 
     The overlap of two distributions p and q is the sum of min(p, q) over 40 equal bins, one less
     their total variation distance.
 
     Args:
-        clouds: embedded patterns; finite.
-        models: of every head; two at least.
-        seed: of the random dealing.
+        clouds: (prompts, heads, components) embedded patterns; finite.
+        models: model of every head; two models or more.
+        seed: seed for the random assignment.
     """
     label = np.unique(np.asarray(models), return_inverse=True)[1]
     codes = [_bins(clouds[:, :, component]) for component in range(min(N_SHOWN, clouds.shape[2]))]
-    found = [overlap for code in codes for overlap in _overlaps(code, label)]
+    overlaps = [overlap for code in codes for overlap in _overlaps(code, label)]
     rng = np.random.default_rng(seed)
     dealt = [
         overlap
@@ -67,12 +67,15 @@ def model_overlap(
         for overlap in _overlaps(code, label_drawn)
     ]
     return Overlap(
-        float(np.mean(found)), float(np.min(found)), float(np.mean(dealt)), _mixing(clouds, label)
+        float(np.mean(overlaps)),
+        float(np.min(overlaps)),
+        float(np.mean(dealt)),
+        _mixing(clouds, label),
     )
 
 
 def _bins(values: Float[np.ndarray, "prompts heads"]) -> Int[np.ndarray, "prompts heads"]:
-    """Bin of every value, of equal bins over all but the outlying ones."""
+    """Return the bin of every value, of equal bins over all but the outlying values."""
     low, high = np.quantile(values, [_EDGE, 1 - _EDGE])
     scaled = (values - low) / ((high - low) or 1.0) * N_BINS
     return np.asarray(np.clip(scaled.astype(np.int64), 0, N_BINS - 1))
@@ -81,10 +84,10 @@ def _bins(values: Float[np.ndarray, "prompts heads"]) -> Int[np.ndarray, "prompt
 def _overlaps(
     code: Int[np.ndarray, "prompts heads"], label: Int[np.ndarray, " heads"]
 ) -> list[float]:
-    """Overlap of every pair of labels."""
+    """Return the overlap of every pair of labels."""
     shares = []
-    for one in np.unique(label):
-        counts = np.bincount(code[:, label == one].ravel(), minlength=N_BINS)
+    for value in np.unique(label):
+        counts = np.bincount(code[:, label == value].ravel(), minlength=N_BINS)
         shares.append(counts / counts.sum())
     return [float(np.minimum(a, b).sum()) for a, b in combinations(shares, 2)]
 
@@ -94,31 +97,31 @@ def _mixing(
 ) -> float:
     n_heads = len(label)
     k = min(N_NEAREST, n_heads - 1)
-    other = label[:, None] != label[None, :]
-    expected = other.sum(axis=1) / (n_heads - 1)
+    different = label[:, None] != label[None, :]
+    expected = different.sum(axis=1) / (n_heads - 1)
     shares = np.zeros(n_heads)
     for points in clouds.astype(np.float64):
         square = (points**2).sum(axis=1)
         distances = square[:, None] + square[None, :] - 2 * points @ points.T
         np.fill_diagonal(distances, np.inf)
         nearest = np.argpartition(distances, k - 1, axis=1)[:, :k]
-        shares += np.take_along_axis(other, nearest, axis=1).mean(axis=1)
+        shares += np.take_along_axis(different, nearest, axis=1).mean(axis=1)
     return float((shares / len(clouds) / expected).mean())
 
 
 def head_silhouette(
     clouds: Float[np.ndarray, "prompts heads components"], max_points: int = 6000, seed: int = 0
 ) -> float:
-    """Mean silhouette (Rousseeuw 1987) of patterns grouped by head: -1 to 1.
+    """Return the mean silhouette (Rousseeuw 1987) of patterns grouped by head: -1 to 1.
 
-    Near 1, a head's patterns lie together and apart from those of every other head; at 0, the
-    nearest other head is as near as its own.
+    Near 1, the patterns of a head are close together and far from those of other heads; at 0, they
+    are as near to another head.
 
     Args:
-        clouds: embedded patterns.
+        clouds: (prompts, heads, components) embedded patterns.
         max_points: patterns taken at most, of all heads on prompts drawn by the seed (two at
             least).
-        seed: of the draw.
+        seed: seed for the sample.
 
     Returns:
         NaN with fewer than two prompts or two heads.
@@ -136,24 +139,24 @@ def head_silhouette(
 
 @dataclass(frozen=True)
 class DepthContrast:
-    """How far early and late layers of one model lie apart."""
+    """Separation of early and late layers of a model."""
 
     model: str
     within: float
-    """Mean distance of two heads of the same half of the layers."""
+    """Mean distance of two heads in the same half of the layers."""
     across: float
     """Mean distance of an early and a late head."""
     auroc: float
-    """Chance that a pair across the halves is farther apart than a pair within one."""
+    """Probability that a pair across the halves is farther apart than a pair within one."""
     p: float
-    """One-sided, of the AUROC, heads dealt out to the halves at random."""
+    """One-sided p of the AUROC, with heads assigned to the halves at random."""
     best_cut: int
-    """The layer before which to cut for the largest AUROC."""
+    """First layer after the cut with the largest AUROC."""
     best_auroc: float
     best_p: float
-    """One-sided, of the largest AUROC over all cuts, against the same in heads dealt at random."""
+    """One-sided p of the largest AUROC over all cuts, with heads assigned at random."""
     spearman: float
-    """Rank correlation of the distance of two heads and how many layers lie between them."""
+    """Rank correlation of the distance of two heads and their difference in layers."""
 
 
 def depth_contrast(
@@ -199,23 +202,23 @@ def depth_contrast(
 
 
 def _p(value: float, drawn: Float[np.ndarray, " draws"]) -> float:
-    """(1 + draws at least as large) / (1 + draws); equal values may differ by rounding."""
+    """Return (1 + draws at least as large) / (1 + draws), with a margin for rounding."""
     return float((1 + (drawn >= value - 1e-12).sum()) / (1 + len(drawn)))
 
 
 def _aurocs_by_cut(
     ranks: Float[np.ndarray, "heads heads"], layer: Int[np.ndarray, " heads"]
 ) -> Float[np.ndarray, " cuts"]:
-    """AUROC, for a cut after each layer but the last, of pairs across it against all others.
+    """Return, for a cut after each layer but the last, the AUROC of pairs across the cut.
 
     From the rank sums of all pairs of layers; NaN where all pairs are across.
 
     Args:
-        ranks: of the pairs' distances, symmetric, zero diagonal.
-        layer: number of every head, from 0, none left out.
+        ranks: ranks of the pairs' distances, symmetric, zero diagonal.
+        layer: layer of every head, from 0, without gaps.
     """
     member = np.eye(int(layer.max()) + 1)[layer]
-    sums = member.T @ ranks @ member  # those of two layers; of one layer twice
+    sums = member.T @ ranks @ member  # by pair of layers; twice for a layer with itself
     counts = member.sum(axis=0)
     n_pairs = len(layer) * (len(layer) - 1) / 2
     early = np.cumsum(counts)[:-1]
@@ -223,15 +226,15 @@ def _aurocs_by_cut(
     n_within = n_pairs - n_across
     rank_sum = np.array([sums[:c, c:].sum() for c in range(1, len(counts))])
     wins = rank_sum - n_across * (n_across + 1) / 2
-    found: Float[np.ndarray, " cuts"] = np.full(len(wins), np.nan)
-    np.divide(wins, n_across * n_within, out=found, where=n_within > 0)
-    return found
+    auroc: Float[np.ndarray, " cuts"] = np.full(len(wins), np.nan)
+    np.divide(wins, n_across * n_within, out=auroc, where=n_within > 0)
+    return auroc
 
 
 def pattern_difference(
     pattern: Float[np.ndarray, "n n"], others: Float[np.ndarray, "heads n n"]
 ) -> Float[np.ndarray, " heads"]:
-    """Share of attention that two patterns put on different tokens, mean over the rows: 0 to 1.
+    """Return the attention that two patterns put on different tokens: mean over the rows.
 
     It is the total variation distance of the rows; 0 for equal patterns.
     """
@@ -241,6 +244,6 @@ def pattern_difference(
 def variance_shares(
     variances: Float[np.ndarray, " components"], counts: Sequence[int]
 ) -> list[float]:
-    """Share of the variance of the k components that explain most, for each k of `counts`."""
+    """Return the share of variance of the first k components, for each k of `counts`."""
     cumulative = np.cumsum(np.sort(variances)[::-1]) / variances.sum()
     return [float(cumulative[min(k, len(cumulative)) - 1]) for k in counts]

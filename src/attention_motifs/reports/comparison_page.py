@@ -1,4 +1,4 @@
-"""The comparison as Markdown, for a docs page or a colleague."""
+"""The comparison with the paper as a Markdown page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Measured = Mapping[str, Any]
 _PAPER = {
     "models": "gpt2-small, gpt2-medium, Llama-3.2-1B, pythia-1b, gemma-2b, gemma-2-2b",
     "prompts": "128 of pile-10k",
-    "tokens": "not said",
+    "tokens": "not stated",
     "bos": "always (TransformerLens)",
     "heads": "1,520 (from its Table 1)",
     "patterns": "more than 100,000",
@@ -25,13 +25,13 @@ _PAPER = {
 def comparison_page(
     atlases: Sequence[Measured], figures: str | None = None, ending: str = "svg"
 ) -> str:
-    """Write what `stages.compare.measure` found of one or several atlases as Markdown.
+    """Return the results of `stages.compare.measure` for one or more atlases as Markdown.
 
     Args:
-        atlases: the first is shown in full, the others beside it claim by claim.
+        atlases: results; the first is shown in full, the others next to it by claim.
         figures: folder of the figures that `motifs paper` draws, relative to the page; without
             it they are named and not linked.
-        ending: of the figures' files.
+        ending: file ending of the figures.
     """
     first = atlases[0]
     parts = [
@@ -61,8 +61,10 @@ def _claims(atlases: Sequence[Measured], figures: str | None, ending: str) -> li
         figure = f"figure {int(claim.figure.split('-')[1])}"
         if figures is not None:
             figure = f"[{figure}]({figures}/{claim.figure}.{ending})"
-        told = [f"{of[claim.key]['measured']}: **{of[claim.key]['verdict']}**" for of in verdicts]
-        rows.append([claim.claim + place, claim.paper, *map(_plain, told), figure])
+        verdict = [
+            f"{of[claim.key]['measured']}: **{of[claim.key]['verdict']}**" for of in verdicts
+        ]
+        rows.append([claim.claim + place, claim.paper, *map(_plain, verdict), figure])
     rules = [f"- {claim.claim}: {claim.rule}." for claim in CLAIMS if claim.rule != "none"]
     return [*_table(header, rows, raw=True), "\nWhat each verdict takes:\n", *rules]
 
@@ -73,19 +75,19 @@ def _settings(atlases: Sequence[Measured]) -> list[str]:
     return _table(["", "the paper", *(str(m["name"]) for m in atlases)], rows)
 
 
-def _setting(told: Mapping[str, Any]) -> dict[str, str]:
-    shortest, middle, longest = told["tokens"]
+def _setting(measured: Mapping[str, Any]) -> dict[str, str]:
+    shortest, middle, longest = measured["tokens"]
     same = shortest == longest
-    with_bos = [info["name"] for info in told["models"] if info["bos"]]
+    with_bos = [info["name"] for info in measured["models"] if info["bos"]]
     return {
-        "models": ", ".join(info["name"] for info in told["models"]),
-        "prompts": f"{told['n_prompts']} of {told['prompts']}, seed {told['seed']}",
+        "models": ", ".join(info["name"] for info in measured["models"]),
+        "prompts": f"{measured['n_prompts']} of {measured['prompts']}, seed {measured['seed']}",
         "tokens": f"{longest}" if same else f"{shortest} to {longest}, median {middle}",
-        "bos": f"{told['bos']}: {', '.join(with_bos) or 'no model'}",
-        "heads": f"{told['n_heads']:,}",
-        "patterns": f"{told['n_patterns']:,}",
-        "columns": f"{told['columns']}, of which {told['columns_kept']} vary",
-        "components": str(told["n_components"]),
+        "bos": f"{measured['bos']}: {', '.join(with_bos) or 'no model'}",
+        "heads": f"{measured['n_heads']:,}",
+        "patterns": f"{measured['n_patterns']:,}",
+        "columns": f"{measured['columns']}, of which {measured['columns_kept']} vary",
+        "components": str(measured["n_components"]),
     }
 
 
@@ -157,27 +159,27 @@ def _changes(atlases: Sequence[Measured]) -> list[str]:
     first = atlases[0]
     shares = {row["choice"]: row for row in first["variance"]}
     here = first["variance"][0]
-    told = []
+    lines = []
     for choice, row in shares.items():
         if row is not here:
             change = [f"{100 * (row[k] - here[k]):+.1f}" for k in ("3", "10", "16")]
-            told.append(
+            lines.append(
                 f"- **{_cell(choice)}**: share of variance {', '.join(change)} points with 3, 10 "
                 "and 16 components."
             )
     for row in first["metrics"]:
         metric, value = row["metric"], row["spearman"]
         if value is not None:
-            told.append(
+            lines.append(
                 f"- **{_cell(metric)}**: its distances rank pairs of heads like Eq. 3 with a "
                 f"Spearman correlation of {value:.2f}{_gain(first, metric)}."
             )
-    told += [_beside(first, other) for other in atlases[1:]]
-    return told
+    lines += [_difference(first, other) for other in atlases[1:]]
+    return lines
 
 
 def _gain(measured: Measured, metric: str) -> str:
-    """In how many classes a metric has the higher mean average precision than Eq. 3."""
+    """Return the number of classes in which a metric has a higher MAP than Eq. 3."""
     key = ("model", "name", "kind")
     base = {
         tuple(row[k] for k in key): row["map"]
@@ -191,49 +193,47 @@ def _gain(measured: Measured, metric: str) -> str:
     ]
     if not pairs:
         return ""
-    higher = sum(mine > other for mine, other in pairs)
+    higher = sum(mine > theirs for mine, theirs in pairs)
     return f", and its MAP is higher in {higher} of {len(pairs)} classes"
 
 
-def _beside(first: Measured, other: Measured) -> str:
-    """What changes from one atlas to another."""
+def _difference(first: Measured, second: Measured) -> str:
+    """Return the differences between two atlases in a sentence."""
     change = [
-        f"{100 * (other['variance'][0][k] - first['variance'][0][k]):+.1f}"
+        f"{100 * (second['variance'][0][k] - first['variance'][0][k]):+.1f}"
         for k in ("3", "10", "16")
     ]
-    said = (
-        f"- **{_cell(str(other['name']))}** against {_cell(str(first['name']))}: share of variance "
-    )
-    said += f"{', '.join(change)} points with 3, 10 and 16 components"
-    if first["regions"] and other["regions"]:
-        said += f"; top-1 {first['regions']['top_1']:.2f} to {other['regions']['top_1']:.2f}"
-        said += (
+    text = f"- **{_cell(str(second['name']))}** against {_cell(str(first['name']))}: share of variance "
+    text += f"{', '.join(change)} points with 3, 10 and 16 components"
+    if first["regions"] and second["regions"]:
+        text += f"; top-1 {first['regions']['top_1']:.2f} to {second['regions']['top_1']:.2f}"
+        text += (
             f"; silhouette {first['regions']['silhouette']:.2f} to "
-            f"{other['regions']['silhouette']:.2f}"
+            f"{second['regions']['silhouette']:.2f}"
         )
-    if other["carried"] is not None:
-        said += (
-            "; placed in the embedding of the first, its patterns are nearest to their own head's "
-            f"centroid there in {other['carried']:.2f} of the cases"
+    if second["carried"] is not None:
+        text += (
+            "; placed in the embedding of the first, its patterns are nearest to the centroid of "
+            f"their head there in {second['carried']:.2f} of the cases"
         )
-    return said + "."
+    return text + "."
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[Any]], *, raw: bool = False) -> list[str]:
-    """A Markdown table; with `raw` the cells are Markdown already."""
+    """Return the lines of a Markdown table; with `raw` the cells are Markdown already."""
     lines = [[_cell(name) for name in header], ["---"] * len(header)]
     lines += [[str(cell) if raw else _cell(str(cell)) for cell in row] for row in rows]
     return [f"| {' | '.join(line)} |" for line in lines]
 
 
 def _plain(text: str) -> str:
-    """Escape what was measured, whose names of models and classes come from anywhere."""
+    """Escape text for Markdown, since names of models and classes come from users."""
     body, mark, verdict = text.rpartition(": **")
     return _cell(body) + mark + verdict
 
 
 def _cell(text: str) -> str:
-    """Text as it is in a cell of a Markdown table."""
+    """Return text for a cell of a Markdown table."""
     escaped = html.escape(" ".join(text.split()), quote=False)
     for character in "\\`*_[]|":
         escaped = escaped.replace(character, "\\" + character)

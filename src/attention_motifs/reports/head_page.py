@@ -1,4 +1,4 @@
-"""A head as one HTML page that needs no other file and no script.
+"""A head as one HTML page without other files and scripts.
 
 Every text goes through `shown`: names, tokens and prompts are data of strangers.
 """
@@ -50,7 +50,7 @@ _STYLE = """
 
 
 def shown(value: object, longest: int = _LONGEST) -> str:
-    """Escape a text for HTML, cut it, and make characters visible that would act unseen."""
+    """Escape a text for HTML, cut it, and show control characters and direction marks."""
     text = str(value)
     if len(text) > longest:
         text = text[: longest - 1] + "…"
@@ -59,7 +59,7 @@ def shown(value: object, longest: int = _LONGEST) -> str:
 
 
 def page(record: HeadRecord) -> str:
-    """Return the whole page: patterns as images in it, text escaped, no script."""
+    """Return the whole page: images are embedded, text is escaped, there is no script."""
     title = html.escape(record.head, quote=True)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
@@ -73,7 +73,7 @@ def page(record: HeadRecord) -> str:
 
 
 def fragment(record: HeadRecord) -> str:
-    """Return the page's core, for a notebook."""
+    """Return the body of the page, for a notebook."""
     place = f"layer {record.layer}, head {record.index}; depth {record.depth:.2f}"
     parts = [
         f"<h1>{shown(record.head)}</h1>",
@@ -83,13 +83,13 @@ def fragment(record: HeadRecord) -> str:
         *(_neighbours(metric, record) for metric in record.neighbours),
         _scores(record),
         _features(record),
-        _table("How it was made", ["", ""], list(record.settings.items())),
+        _table("Settings", ["", ""], list(record.settings.items())),
     ]
     return f'<div class="motifs-head"><style>{_STYLE}</style>\n' + "\n".join(parts) + "\n</div>"
 
 
 def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A table; numbers to the right, and strings that are markup already given as `_Markup`."""
+    """Return a table; numbers are aligned to the right, `_Markup` cells are not escaped."""
     head = "".join(f"<th>{html.escape(c)}</th>" for c in columns)
     body = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>\n" for row in rows)
     return (
@@ -99,7 +99,7 @@ def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) ->
 
 
 class _Markup(str):
-    """HTML that this module made, every text in it escaped."""
+    """HTML made by this module, with every text in it escaped."""
 
     __slots__ = ()
 
@@ -123,9 +123,9 @@ def _classes(record: HeadRecord) -> str:
         for tag in record.tags
     ]  # fmt: skip
     clusters = ", ".join(f"{k}: {v}" for k, v in record.clusters.items() if v is not None)
-    told = f'<p class="muted">{shown(clusters)}</p>' if clusters else ""
+    summary = f'<p class="muted">{shown(clusters)}</p>' if clusters else ""
     columns = ["class", "source", "evidence", "note", "conflict"]
-    return told + (_table("Classes", columns, rows) if rows else "")
+    return summary + (_table("Classes", columns, rows) if rows else "")
 
 
 def _link(title: str, url: str) -> _Markup:
@@ -149,8 +149,8 @@ def _patterns(record: HeadRecord) -> str:
             f'row = query" src="{png_url(packed)}"></td>'
             for packed in row.patterns
         )
-        told = "" if row.head == record.head else f"<br>distance {row.distance:.4g}"
-        body.append(f"<tr><td>{shown(row.head)}{told}</td>{images}</tr>\n")
+        distance = "" if row.head == record.head else f"<br>distance {row.distance:.4g}"
+        body.append(f"<tr><td>{shown(row.head)}{distance}</td>{images}</tr>\n")
     return (
         "<h2>Patterns: the head, then its nearest</h2>"
         '<p class="muted">Row = query, column = key; colours follow the square root of the '
@@ -167,7 +167,7 @@ def _neighbours(metric: str, record: HeadRecord) -> str:
 def _scores(record: HeadRecord) -> str:
     if not record.scores:
         return ""
-    rows = [[name, *told] for name, told in record.scores.items()]
+    rows = [[name, *values] for name, values in record.scores.items()]
     return _table(
         "Behaviour on repeated random tokens", ["score", "value", "spread", "meaning"], rows
     )
@@ -182,12 +182,12 @@ def _features(record: HeadRecord) -> str:
 
 
 def png_url(packed: np.ndarray[Any, np.dtype[np.uint8]]) -> str:
-    """Data URL of a PNG of a packed lower triangle; above the diagonal it is transparent."""
+    """Return the data URL of a PNG of a packed lower triangle, transparent above the diagonal."""
     from matplotlib import colormaps
     from PIL import Image
 
     n = (int(np.sqrt(8 * len(packed) + 1)) - 1) // 2
-    # Index 0 is transparent: the 256 steps of a weight share the other 255 colours.
+    # Index 0 is transparent, so the 256 steps of a weight share the other 255 colours.
     index = np.zeros((n, n), dtype=np.uint8)
     index[np.tril_indices(n)] = np.rint(1 + packed * (254 / 255)).astype(np.uint8)
     image = Image.fromarray(index)

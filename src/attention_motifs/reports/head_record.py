@@ -1,4 +1,4 @@
-"""What an atlas knows of one head, gathered."""
+"""Everything that an atlas holds about one head."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ DEFAULT_METRICS = ("mean", "cosine")
 
 @dataclass(frozen=True)
 class PatternRow:
-    """The patterns of one head on the prompts shown."""
+    """The patterns of a head on the prompts shown."""
 
     head: str
     distance: float
-    """From the head that the record is about, by the first metric."""
+    """Distance from the head of the record, by the first metric."""
     patterns: tuple[UInt8[np.ndarray, " entries"], ...]
     """Packed lower triangles, as in the atlas; see `triangles.pack_triangles`."""
 
 
 @dataclass(frozen=True)
 class HeadRecord:
-    """One head: its place, classes, scores, features, neighbours and patterns.
+    """A head: position, classes, scores, features, neighbours and patterns.
 
-    In a notebook it shows itself.
+    Notebooks show it as a page.
     """
 
     head: str
@@ -50,41 +50,41 @@ class HeadRecord:
     index: int
     depth: float
     scores: dict[str, tuple[float | None, float | None, str]]
-    """Behaviour score to its value, its spread and its meaning."""
+    """Behaviour score -> its value, spread and meaning."""
     tags: list[dict[str, str]]
-    """What the literature says: class, paper, url, evidence, note, conflict."""
+    """Classes in the literature: class, paper, url, evidence, note, conflict."""
     clusters: dict[str, int | None]
-    """Clustering to the cluster of the head."""
+    """Clustering -> the cluster of the head."""
     features: list[FeatureOfHead]
-    """In which it differs most from all heads."""
+    """Features in which it differs most from all heads."""
     meanings: dict[str, str]
-    """Of these features: what a large value looks like."""
+    """Feature -> what a large value looks like."""
     neighbours: dict[str, list[NearHead]]
-    """By metric, nearest first."""
+    """Metric -> neighbours, nearest first."""
     prompts: list[tuple[str, str]]
     """Id and text of the prompts shown."""
     rows: list[PatternRow]
-    """The head itself, then its nearest."""
+    """The head, then its nearest heads."""
     settings: dict[str, str]
-    """How the atlas was made."""
+    """Settings of the atlas."""
     distances: dict[str, list[tuple[str, float]]]
-    """By metric, distance to every other head, in the order of the atlas."""
+    """Metric -> distance to every other head, in the order of the atlas."""
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON object, without the patterns and with the neighbours alone of all heads."""
+        """Return a JSON object without the patterns, and with the nearest heads only."""
         value = {k: v for k, v in vars(self).items() if k not in ("rows", "distances")}
         value["scores"] = {
             name: {"score": score, "spread": spread, "meaning": meaning}
             for name, (score, spread, meaning) in self.scores.items()
         }
         value["features"] = [asdict(f) for f in self.features]
-        value["neighbours"] = {m: [n.to_json() for n in found] for m, found in
+        value["neighbours"] = {m: [n.to_json() for n in nearest] for m, nearest in
                                self.neighbours.items()}  # fmt: skip
         value["prompts"] = [{"prompt_id": i, "text": text} for i, text in self.prompts]
         return value
 
     def to_csv(self) -> str:
-        """Distances to all other heads: head, then distance and rank by each metric."""
+        """Return the distances to all other heads as CSV: head, distance and rank per metric."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         metrics = list(self.distances)
@@ -119,14 +119,14 @@ def head_record(
     n_prompts: int = 4,
     metrics: tuple[str, ...] | None = None,
 ) -> HeadRecord:
-    """Gather what the atlas knows of a head.
+    """Collect everything that the atlas holds about a head.
 
     Args:
-        atlas: with its embedding.
-        head: in any spelling.
-        n: neighbours per metric, and heads whose patterns are shown below it.
-        n_prompts: of the viewing prompts, the first.
-        metrics: by default those of mean and cosine that the atlas holds, or all others.
+        atlas: an atlas with an embedding.
+        head: a head in any spelling.
+        n: number of neighbours per metric, whose patterns are shown too.
+        n_prompts: number of prompts shown.
+        metrics: metrics (default: those of mean and cosine in the atlas, or all others).
 
     Raises:
         InputError: if the head or a metric is not known.
@@ -137,9 +137,8 @@ def head_record(
     query = atlas.head_index(head)
     row = atlas.heads.row(query, named=True)
     stored = stored_distances(atlas)
-    chosen = (
-        metrics or tuple(m for m in DEFAULT_METRICS if m in stored) or tuple(stored) or ("mean",)
-    )
+    defaults = tuple(m for m in DEFAULT_METRICS if m in stored)
+    chosen = metrics or defaults or tuple(stored) or ("mean",)
     neighbours = {metric: near(atlas, row["head"], n, metric) for metric in chosen}
     unusual = unusual_features(atlas, row["head"], 10)
     known = {f.name: f.large for s in feature_sets() for f in features_of(s)}
@@ -189,9 +188,9 @@ def _tags(atlas: Atlas, model: str, head: str) -> list[dict[str, str]]:
 
     columns = ("class", "paper", "url", "evidence", "note", "conflict")
     return [
-        {name: one[name] for name in columns}
-        for one in known_heads(model, atlas.paths.own_classes).iter_rows(named=True)
-        if one["head"] == head
+        {name: row[name] for name in columns}
+        for row in known_heads(model, atlas.paths.own_classes).iter_rows(named=True)
+        if row["head"] == head
     ]
 
 
@@ -200,9 +199,9 @@ def _pattern_rows(
 ) -> list[PatternRow]:
     rows = []
     for name, distance in [(head, 0.0), *((x.head, x.distance) for x in nearest)]:
-        one = atlas.heads.row(atlas.head_index(name), named=True)
+        row = atlas.heads.row(atlas.head_index(name), named=True)
         patterns = tuple(
-            np.asarray(atlas.triangles(one["model"], prompt)[one["layer"], one["index"]])
+            np.asarray(atlas.triangles(row["model"], prompt)[row["layer"], row["index"]])
             for prompt in prompts
         )
         rows.append(PatternRow(name, distance, patterns))
