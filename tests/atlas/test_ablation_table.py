@@ -22,6 +22,13 @@ def test_a_table_keeps_its_schema_and_nulls(tmp_path: Path) -> None:
     assert table_of([]).columns == list(COLUMNS)
 
 
+def test_a_table_written_before_a_column_was_added_is_read(tmp_path: Path) -> None:
+    table = table_of([{"kind": "group", "effect": 1.0}])
+    file = AtlasPaths(tmp_path).file("ablations")
+    files.write_parquet(file, table.drop("others_effect", "others_excess"))
+    assert read_table(file).equals(table)
+
+
 def test_a_table_of_other_columns_or_types_is_damaged(tmp_path: Path) -> None:
     table = table_of([{"kind": "head"}])
     file = AtlasPaths(tmp_path).file("ablations")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import spearmanr
+from scipy.stats import spearmanr, ttest_1samp
 
 from attention_motifs.errors import InputError
 from attention_motifs.evaluation.effects import (
@@ -16,7 +16,8 @@ from attention_motifs.evaluation.effects import (
     control_sets,
     distance_against_effect,
     expected_control,
-    sign_flip_p,
+    mean_p,
+    non_member_effect,
 )
 
 LAYER = np.repeat(np.arange(4), 5)
@@ -26,19 +27,40 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
-def test_sign_flips_are_counted_exactly() -> None:
-    values = np.array([1.0, 2.0, 4.0])
-    assert sign_flip_p(values, rng()) == (2 / 8, 2 / 8)
-    assert sign_flip_p(np.array([1.0, -1.0]), rng())[0] == 1.0
-    assert sign_flip_p(np.ones(20), rng())[0] <= 2 / 10_000
-    assert np.isnan(sign_flip_p(np.array([1.0, np.nan]), rng())[0])
+def test_a_mean_of_zero_is_tested() -> None:
+    values = rng().normal(0, 1, 16)
+    p, floor = mean_p(values - values.mean(), rng())
+    assert p > 0.9
+    assert mean_p(values + 10, rng())[0] == floor == 2 / 10_000
+    assert mean_p(np.zeros(16), rng())[0] == 1
+    assert mean_p(np.ones(16), rng())[0] == floor
+    assert mean_p(values[:5], rng())[0] == pytest.approx(ttest_1samp(values[:5], 0).pvalue)
+    assert np.isnan(mean_p(np.array([1.0, np.nan]), rng())[0])
 
 
-def test_intervals_hold_the_mean_and_are_undefined_for_one() -> None:
-    values = rng().normal(3, 1, 16)
-    low, high = bootstrap_interval(values, rng())
+@pytest.mark.parametrize("n", [3, 16])
+def test_test_and_interval_of_a_mean_agree(n: int) -> None:
+    values = rng().normal(3, 1, n)
+    low, high = bootstrap_interval(values, rng(), n=4000)
     assert low < values.mean() < high
+    for bound in (low, high):
+        assert mean_p(values - bound, rng(), n=4000)[0] == pytest.approx(0.05, abs=0.003)
     assert np.isnan(bootstrap_interval(values[:1], rng())).all()
+
+
+def test_members_are_not_among_the_heads_that_an_effect_is_measured_against() -> None:
+    effects = np.where(LAYER == 3, 0.1, 0.0)
+    members = np.array([15, 16, 17])
+    effects[members] = 1.1
+    found = compare_group(effects, members, LAYER, 1, rng())
+    assert found.p == pytest.approx(1 / 10), "10 sets of 3 heads of 5"
+    assert found.control_mean == pytest.approx(0.1 + 3 / 5), "draws hold members"
+    assert non_member_effect(effects, members, LAYER) == pytest.approx(0.1)
+    by_sequence = np.stack([effects, 2 * effects], axis=1)
+    assert non_member_effect(by_sequence, members, LAYER) == pytest.approx([0.1, 0.2])
+    assert np.isnan(non_member_effect(effects, np.arange(15, 20), LAYER))
+    effects[18] = np.nan
+    assert non_member_effect(effects, members, LAYER) == pytest.approx(0.1)
 
 
 def test_controls_are_distinct_layer_matched_and_never_the_set() -> None:
@@ -70,7 +92,7 @@ def test_a_group_is_held_against_its_layers() -> None:
     assert found.excess == pytest.approx(0)
     effects[[15, 16]] += 1
     found = compare_group(effects, np.array([15, 16]), LAYER, 1, rng(), n=999)
-    assert found.p == pytest.approx(0.1, abs=0.03)
+    assert found.p == pytest.approx(0.1), "one of 10 pairs"
     assert found.p_floor == pytest.approx(0.1)
     draws = [effects[list(c)].mean() for c in itertools.combinations(range(15, 20), 2)]
     assert expected_control(effects, np.array([15, 16]), LAYER) == pytest.approx(np.mean(draws))

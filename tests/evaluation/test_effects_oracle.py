@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy.stats import binom, false_discovery_control, permutation_test, rankdata, spearmanr
+from scipy.stats import binom, rankdata, spearmanr
 
 from attention_motifs.evaluation.effects import (
     bootstrap_interval,
     compare_group,
     distance_against_effect,
+    mean_p,
     rho_interval,
-    sign_flip_p,
     tail,
 )
-from attention_motifs.evaluation.null import false_discovery_rates
 
 LAYER = np.repeat(np.arange(4), 4)
 
@@ -37,17 +35,6 @@ def test_what_is_not_uniform_is_seen() -> None:
     assert not uniform_enough(generator.uniform(size=400) ** 0.7)
 
 
-@pytest.mark.parametrize("n", [2, 3, 5, 8, 12])
-def test_signs_are_flipped_as_scipy_flips_them(n: int) -> None:
-    values = np.random.default_rng(n).normal(0.4, 1, n)
-    found, floor = sign_flip_p(values, np.random.default_rng(0))
-    wanted = permutation_test(
-        (values,), lambda x, axis: x.mean(axis=axis), permutation_type="samples", vectorized=True
-    )
-    assert found == pytest.approx(min(1.0, wanted.pvalue))
-    assert floor == pytest.approx(2 / 2**n)
-
-
 def test_a_group_is_tested_as_by_counting_every_draw() -> None:
     generator = np.random.default_rng(2)
     effects = generator.normal(size=16)
@@ -60,8 +47,8 @@ def test_a_group_is_tested_as_by_counting_every_draw() -> None:
     for worse in (1, -1):
         wanted = np.mean([worse * e >= worse * effects[members].mean() - 1e-12 for e in every])
         found = compare_group(effects, members, LAYER, worse, np.random.default_rng(0), n=20_000)
-        assert found.p == pytest.approx(wanted, abs=0.015)
-        assert found.control_mean == pytest.approx(np.mean(every), abs=0.02)
+        assert found.p == pytest.approx(wanted)
+        assert found.control_mean == pytest.approx(np.mean(every))
         assert found.standardised == pytest.approx(
             (effects[members].mean() - np.mean(every)) / np.std(every), abs=0.05
         )
@@ -106,7 +93,7 @@ def test_without_a_tie_of_distance_and_effect_p_is_uniform_whatever_layers_do() 
     generator = np.random.default_rng(5)
     layer = np.repeat(np.arange(5), 9)
     found, plain = [], []
-    for _ in range(400):
+    for _ in range(250):
         distances = layer + generator.normal(size=45)
         effects = -layer + generator.normal(size=45)
         found.append(distance_against_effect(distances, effects, layer, 1, generator, n=199).p)
@@ -116,58 +103,52 @@ def test_without_a_tie_of_distance_and_effect_p_is_uniform_whatever_layers_do() 
     assert np.mean(np.array(plain) <= 0.05) > 0.9, "permuting across layers must not do"
 
 
-def test_without_an_effect_of_a_head_p_is_uniform_and_with_one_it_is_found() -> None:
+def skewed(size: int, generator: np.random.Generator) -> np.ndarray:
+    """Effects of mean 0, few large and many small, as those of ablations are."""
+    return generator.chisquare(1, size) - 1
+
+
+def flipped(values: np.ndarray, generator: np.random.Generator) -> float:
+    """p of a mean of 0 by flipping signs, which takes effects for symmetric."""
+    means = np.abs(generator.choice((1.0, -1.0), size=(499, len(values))) @ values)
+    return float((1 + (means >= abs(values.sum()) - 1e-12).sum()) / 500)
+
+
+def test_a_true_zero_is_seldom_rejected_though_effects_are_skewed() -> None:
     generator = np.random.default_rng(6)
-    p = np.array([sign_flip_p(generator.normal(size=12), generator)[0] for _ in range(400)])
-    assert uniform_enough(p)
-    p = np.array([sign_flip_p(generator.normal(1.5, 1, 12), generator)[0] for _ in range(100)])
+    samples = [skewed(12, generator) for _ in range(400)]
+    p = np.array([mean_p(values, generator, n=999)[0] for values in samples])
+    signs = np.array([flipped(values, generator) for values in samples])
+    assert np.mean(p <= 0.05) <= 0.085
+    assert np.mean(signs <= 0.05) >= 0.1, "flipped signs reject too often"
+    p = np.array([mean_p(generator.normal(size=12), generator, n=999)[0] for _ in range(400)])
+    assert 0.02 <= np.mean(p <= 0.05) <= 0.085
+    p = np.array([mean_p(generator.normal(1.5, 1, 12), generator, n=999)[0] for _ in range(100)])
     assert np.mean(p <= 0.05) > 0.95
 
 
-@settings(deadline=None)
-@given(st.lists(st.floats(0, 1) | st.just(float("nan")), min_size=1, max_size=40))
-def test_corrected_p_are_scipys(p: list[float]) -> None:
-    values = np.array(p)
-    tested = ~np.isnan(values)
-    found = np.array(false_discovery_rates(p))
-    assert np.isnan(found[~tested]).all()
-    if tested.any():
-        assert found[tested] == pytest.approx(false_discovery_control(values[tested]), abs=1e-12)
-
-
-def covered(interval, n: int, rounds: int, generator: np.random.Generator) -> float:  # type: ignore[no-untyped-def]
-    hits = 0
-    for _ in range(rounds):
-        low, high = interval(generator.normal(3, 2, n))
-        hits += low <= 3 <= high
-    return hits / rounds
-
-
-@pytest.mark.parametrize("n", [8, 12])
+@pytest.mark.parametrize("n", [4, 8, 12])
 def test_intervals_hold_the_mean_as_often_as_they_say(n: int) -> None:
     generator = np.random.default_rng(n)
 
-    def plain(values: np.ndarray) -> tuple[float, float]:
-        draws = values[generator.integers(n, size=(1000, n))].mean(axis=1)
-        low, high = np.quantile(draws, [0.025, 0.975])
-        return float(low), float(high)
+    def covered(draw: Callable[[], np.ndarray], mean: float) -> float:
+        bounds = [bootstrap_interval(draw(), generator, n=500) for _ in range(500)]
+        return float(np.mean([low <= mean <= high for low, high in bounds]))
 
-    share = covered(lambda v: bootstrap_interval(v, generator, n=1000), n, 1500, generator)
-    assert 0.93 <= share <= 0.97
-    assert covered(plain, n, 1500, generator) < 0.925, "plain percentiles are too narrow"
+    assert 0.92 <= covered(lambda: generator.normal(3, 2, n), 3) <= 0.985
+    if n >= 8:
+        assert covered(lambda: skewed(n, generator), 0) >= 0.91
 
 
 def test_the_tail_is_the_plain_one_for_many_sequences() -> None:
     assert tail(10_000) == pytest.approx(0.025, abs=1e-4)
     assert tail(12) == pytest.approx(0.0108, abs=1e-4)
     assert tail(2) < 1e-10
-    low, high = bootstrap_interval(np.array([1.0, 3.0]), np.random.default_rng(0))
-    assert (low, high) == (1.0, 3.0)
 
 
 def test_intervals_of_rho_hold_it_where_draws_alone_lie_too_near_to_zero() -> None:
     generator = np.random.default_rng(8)
-    hits, plain, rounds = 0, 0, 200
+    hits, plain, rounds = 0, 0, 60
     for _ in range(rounds):
         distances = generator.normal(size=120)
         true = 0.4 * distances + generator.normal(size=120)
@@ -179,7 +160,7 @@ def test_intervals_of_rho_hold_it_where_draws_alone_lie_too_near_to_zero() -> No
         ranks, own = rankdata(draws, axis=0), rankdata(distances)
         rho = (own - own.mean()) @ (ranks - own.mean()) / 120 / own.var()
         plain += np.quantile(rho, 0.025) <= truth <= np.quantile(rho, 0.975)
-    assert hits / rounds >= 0.85
+    assert hits / rounds >= 0.8
     assert (hits - plain) / rounds >= 0.05, "plain percentiles lie too near to zero"
 
 

@@ -16,6 +16,7 @@ from attention_motifs.evaluation.null import (
     layer_matched_draws,
     layer_permutations,
     n_arrangements,
+    null_sets,
 )
 
 LAYER = np.repeat([0, 1, 2], [4, 5, 3])
@@ -53,6 +54,21 @@ def test_a_layer_of_members_only_leaves_no_freedom() -> None:
 
 def test_a_class_without_heads_draws_nothing() -> None:
     assert layer_matched_draws(members_of(), LAYER, 7, np.random.default_rng(0)).shape == (7, 0)
+
+
+def test_few_arrangements_are_enumerated_and_many_are_drawn() -> None:
+    members = members_of(0, 1, 4)
+    sets = {
+        tuple(sorted(row))
+        for row in null_sets(members, LAYER, 7, np.random.default_rng(0)).tolist()
+    }
+    drawn = layer_matched_draws(members, LAYER, 2000, np.random.default_rng(1)).tolist()
+    assert sets == {tuple(sorted(row)) for row in drawn} - {(0, 1, 4)}
+    assert len(sets) == n_arrangements(members, LAYER) - 1
+    layer = np.zeros(20, dtype=int)
+    large = np.arange(20) < 10
+    assert null_sets(large, layer, 7, np.random.default_rng(0)).shape == (7, 10)
+    assert (null_sets(members_of(9, 10, 11), LAYER, 7, np.random.default_rng(0)) >= 9).all()
 
 
 def test_permutations_keep_every_head_in_its_layer() -> None:

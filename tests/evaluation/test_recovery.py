@@ -139,9 +139,9 @@ def test_queries_and_candidates_are_permuted_in_both_models() -> None:
 
 def test_a_row_does_not_depend_on_other_classes_and_repeats() -> None:
     rng = np.random.default_rng(2)
-    heads = positions(5, 5, "a")
-    distances = between(rng.normal(size=(25, 2)))
-    first, second = computed(rng.random(25) < 0.3, "x"), computed(rng.random(25) < 0.3, "y")
+    heads = positions(6, 8, "a")
+    distances = between(rng.normal(size=(48, 2)))
+    first, second = computed(rng.random(48) < 0.3, "x"), computed(rng.random(48) < 0.3, "y")
     alone, _ = class_recovery(distances, [first], heads, n_permutations=50, seed=7)
     both, _ = class_recovery(distances, [second, first], heads, n_permutations=50, seed=7)
     assert alone[0] == both[1]

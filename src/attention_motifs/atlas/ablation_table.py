@@ -47,6 +47,12 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "excess": ("Float64", "effect - control_effect"),
     "excess_low": ("Float64", "95 % interval by bootstrap over sequences, lower end"),
     "excess_high": ("Float64", "its upper end"),
+    "others_effect": (
+        "Float64",
+        "mean effect without target heads: of other heads of the same layers (`group`), or of "
+        "controls that hold no target head (`set`)",
+    ),
+    "others_excess": ("Float64", "effect - others_effect: the size of the effect"),
     "standardised": ("Float64", "excess over the standard deviation of the controls"),
     "p": ("Float64", "of the test; null for controls, which are not tested"),
     "q": ("Float64", "Benjamini and Hochberg's, over every p of the file"),
@@ -60,6 +66,10 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "seed": ("Int64", "of everything random"),
 }
 """Name, polars type and meaning of every column, in order. Numbers may be null."""
+
+
+ADDED = ("others_effect", "others_excess")
+"""Columns that older files lack."""
 
 
 def schema() -> dict[str, Any]:
@@ -88,10 +98,20 @@ def table_of(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
 def read_table(file: AtlasFile) -> pl.DataFrame:
     """Read the table.
 
+    Columns of `ADDED` are null if the file is older than they are.
+
     Raises:
         AtlasError: if it is missing, damaged, or lacks a column.
     """
-    table = files.read_parquet(file, columns=list(COLUMNS))
+    import polars as pl
+
+    table = files.read_parquet(file)
+    for name in COLUMNS:
+        if name in ADDED and name not in table.columns:
+            table = table.with_columns(pl.lit(None, schema()[name]).alias(name))
+        if name not in table.columns:
+            raise files.damaged(file, file.fix_damaged, KeyError(f"no column {name!r}"))
+    table = table.select(list(COLUMNS))
     if dict(table.schema) != schema():
         raise files.damaged(file, file.fix_damaged, TypeError("columns of other types"))
     return table

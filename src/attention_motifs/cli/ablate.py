@@ -230,7 +230,7 @@ def _target(opened: Atlas, query: Query) -> Target:
 
 
 _ALONE = ["name", "method", "measure", "design", "effect", "ci_low", "ci_high"]
-_TESTS = ["control_effect", "excess", "excess_low", "excess_high", "p", "q"]
+_TESTS = ["others_effect", "control_effect", "excess", "excess_low", "excess_high", "p", "q"]
 _SHOWN = {
     "set": (
         "Heads ablated together, compared with random sets of the same layers",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import zlib
 from collections.abc import Sequence
@@ -28,7 +29,7 @@ class NullTest:
     value: float
     null_mean: float
     null_95: float
-    """The smallest null value that at least 95 % of the draws do not exceed."""
+    """The smallest null value that at least 95 % of the null values do not exceed."""
     p: float
     """(1 + draws at least as large as `value`) / (1 + draws); one-sided."""
 
@@ -67,6 +68,46 @@ def layer_matched_draws(
     return np.concatenate(parts, axis=1)
 
 
+ENUMERATED = 1000
+"""Largest number of arrangements that are enumerated instead of drawn at random."""
+
+
+def other_arrangements(
+    members: Bool[np.ndarray, " heads"], layer: Int[np.ndarray, " heads"]
+) -> Int[np.ndarray, "sets members"]:
+    """Return all sets with as many heads in every layer as the class, except the class itself.
+
+    Returns:
+        Indices of heads, one row per set; `n_arrangements` - 1 rows.
+    """
+    per_layer = [
+        itertools.combinations(np.flatnonzero(layer == number), int(members[layer == number].sum()))
+        for number in np.unique(layer[members])
+    ]
+    sets = [
+        [int(head) for heads in parts for head in heads] for parts in itertools.product(*per_layer)
+    ]
+    rows = np.array(sets, dtype=np.int64).reshape(len(sets), int(members.sum()))
+    return rows[~members[rows].all(axis=1)]
+
+
+def null_sets(
+    members: Bool[np.ndarray, " heads"],
+    layer: Int[np.ndarray, " heads"],
+    n_draws: int,
+    rng: np.random.Generator,
+) -> Int[np.ndarray, "sets members"]:
+    """Return the null of a class: every other arrangement if they are few, else random draws.
+
+    With at most `ENUMERATED` arrangements the test is exact, and p is a multiple of one over their
+    number. A class without another arrangement is compared with itself.
+    """
+    arrangements = n_arrangements(members, layer)
+    if 1 < arrangements <= ENUMERATED:
+        return other_arrangements(members, layer)
+    return layer_matched_draws(members, layer, n_draws, rng)
+
+
 def layer_permutations(
     layer: Int[np.ndarray, " heads"], n_draws: int, rng: np.random.Generator
 ) -> Int[np.ndarray, "draws heads"]:
@@ -101,7 +142,7 @@ def compare(value: float, null: Float[np.ndarray, " draws"]) -> NullTest:
     return NullTest(
         value=float(value),
         null_mean=float(null.mean()),
-        null_95=float(np.quantile(null, 0.95, method="higher")),
+        null_95=float(np.quantile(null, 0.95, method="inverted_cdf")),
         p=(1 + at_least) / (1 + len(null)),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,11 +11,12 @@ import numpy as np
 
 from attention_motifs.errors import InputError
 from attention_motifs.evaluation.null import (
+    ENUMERATED,
     NullTest,
     compare,
     generator,
-    layer_matched_draws,
     n_arrangements,
+    null_sets,
 )
 from attention_motifs.evaluation.query_sets import HeadPositions, Scope, scopes
 from attention_motifs.evaluation.ranking import RankStatistics
@@ -92,7 +94,8 @@ def class_recovery(
         distances: (heads, heads) finite distances; rows are queries, the diagonal is not read.
         classes: classes with members in the order of the rows.
         heads: model and layer of every row.
-        n_permutations: number of draws of the null.
+        n_permutations: number of draws of the null; a class with at most 1,000 arrangements is
+            tested against all of them.
         n_neighbours: number of neighbours for the purity.
         min_heads: smallest number of heads of a class in the model that is ranked.
         seed: seed for the draws, 0 or more; each row has its own generator.
@@ -148,14 +151,22 @@ def _test(
     rng: np.random.Generator,
 ) -> tuple[list[NullTest], float]:
     """Compare the three statistics of a class in a scope with their null."""
-    relevant, arrangements = _sets(head_class, heads, scope.candidates, n_permutations, rng)
-    queries = relevant
+    relevant, of_relevant = _sets(head_class, heads, scope.candidates, n_permutations, rng)
+    queries, arrangements = relevant, of_relevant
     if not scope.within:
         queries, of_queries = _sets(head_class, heads, scope.queries, n_permutations, rng)
         arrangements *= of_queries
+        if arrangements <= ENUMERATED:
+            pairs = list(itertools.product(range(of_queries), range(of_relevant)))
+            rows = np.array(pairs, dtype=np.int64)
+            queries, relevant = queries[rows[:, 0]], relevant[rows[:, 1]]
+        else:
+            queries = _resized(queries, n_permutations, rng)
+            relevant = _resized(relevant, n_permutations, rng)
     values = statistics(queries, relevant)
-    tests = [compare(values[0, i], values[1:, i]) for i in range(values.shape[1])]
-    return tests, max(1 / (1 + n_permutations), 1 / arrangements)
+    null = values[1:] if len(values) > 1 else values  # without freedom it is the class itself
+    tests = [compare(values[0, i], null[:, i]) for i in range(values.shape[1])]
+    return tests, max(1 / len(values), 1 / arrangements)
 
 
 def _sets(
@@ -165,11 +176,23 @@ def _sets(
     n_permutations: int,
     rng: np.random.Generator,
 ) -> tuple[Int[np.ndarray, "sets members"], int]:
-    """Return the class in a model's rows, then its draws; and the number of different draws."""
+    """Return the class in a model's rows, then its null; and the number of arrangements."""
     members, layer = head_class.members[rows], heads.layers[rows]
-    draws = layer_matched_draws(members, layer, n_permutations, rng)
-    sets = np.concatenate([np.flatnonzero(members)[None, :], draws])
-    return sets, n_arrangements(members, layer)
+    null = null_sets(members, layer, n_permutations, rng)
+    arrangements = n_arrangements(members, layer)
+    if arrangements == 1:
+        null = null[:0]
+    return np.concatenate([np.flatnonzero(members)[None, :], null]), arrangements
+
+
+def _resized(
+    sets: Int[np.ndarray, "sets members"], n_permutations: int, rng: np.random.Generator
+) -> Int[np.ndarray, "draws members"]:
+    """Return the class, then n draws: the null itself if it has n rows, else rows drawn from it."""
+    if len(sets) == 1 + n_permutations:
+        return sets
+    rows = np.concatenate([[0], rng.integers(len(sets), size=n_permutations)])
+    return np.asarray(sets[rows])
 
 
 def _check_members(head_class: HeadClass, n_heads: int) -> None:

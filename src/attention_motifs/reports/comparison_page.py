@@ -203,8 +203,8 @@ def _difference(first: Measured, second: Measured) -> str:
         f"{100 * (second['variance'][0][k] - first['variance'][0][k]):+.1f}"
         for k in ("3", "10", "16")
     ]
-    text = f"- **{_cell(str(second['name']))}** against {_cell(str(first['name']))}: share of variance "
-    text += f"{', '.join(change)} points with 3, 10 and 16 components"
+    text = f"- **{_cell(str(second['name']))}** against {_cell(str(first['name']))}: share of "
+    text += f"variance {', '.join(change)} points with 3, 10 and 16 components"
     if first["regions"] and second["regions"]:
         text += f"; top-1 {first['regions']['top_1']:.2f} to {second['regions']['top_1']:.2f}"
         text += (

@@ -17,8 +17,9 @@ from attention_motifs.evaluation.effects import (
     compare_with_controls,
     distance_against_effect,
     expected_control,
+    mean_p,
+    non_member_effect,
     rho_interval,
-    sign_flip_p,
 )
 from attention_motifs.evaluation.null import false_discovery_rates, generator
 from attention_motifs.head import HeadId
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 _UNTESTED = ("kl",)
-"""Measures without a sign test of one head: a divergence is never below zero."""
+"""Measures that are not tested for a single head: a divergence is never below zero."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,8 @@ def head_rows(
 ) -> list[Row]:
     """Return one row per head of a sweep, compared with the other heads of its layer.
 
-    The test flips signs of sequences: the null hypothesis is no effect. Heads without a value, such
-    as for prefix matching in the last layers, have no row.
+    The test is whether the effect differs from 0. Heads without a value, such as for prefix
+    matching in the last layers, have no row.
 
     Args:
         measured: values of one ablation per head.
@@ -112,9 +113,9 @@ def head_rows(
             }
         row |= {"p": None, "p_floor": None}
         if measured.measure not in _UNTESTED:
-            rng = generator(seed, "signs", str(head), measured.measure)
-            row["p"], row["p_floor"] = sign_flip_p(measured.effects[i], rng)
-            row["test"] = "effect is not 0: signs of sequences flipped, two-sided"
+            rng = generator(seed, "mean", str(head), measured.measure)
+            row["p"], row["p_floor"] = mean_p(measured.effects[i], rng)
+            row["test"] = "effect is not 0: studentised bootstrap over sequences, two-sided"
         rows.append(row)
     return rows
 
@@ -153,6 +154,9 @@ def group_row(
     return {
         **row,
         **_compared(comparison, low, high),
+        **_against_non_members(
+            comparison.effect, float(non_member_effect(effects, members, layer))
+        ),
         "metric": target.metric,
         "anchor": target.anchor,
         "n_controls": N_PERMUTATIONS,
@@ -187,11 +191,17 @@ def set_rows(
         excess = measured.effects[0] - measured.effects[1:].mean(axis=0)
         rng = generator(measured.constant["seed"], "excess", target.name)
         low, high = bootstrap_interval(excess, rng)
+    targets = set(target.heads)
+    apart = [
+        mean for mean, heads in zip(means[1:], controls, strict=True) if not targets & set(heads)
+    ]
+    disjoint = float(np.mean(apart)) if apart else math.nan
     about = {"metric": target.metric, "anchor": target.anchor}
     rows = [
         {
             **row,
             **_compared(comparison, low, high),
+            **_against_non_members(float(means[0]), disjoint),
             **about,
             "n_controls": len(controls),
             "test": "does more harm than random sets of the same layers, one-sided",
@@ -246,6 +256,11 @@ def distance_row(
         "n_controls": N_PERMUTATIONS,
         "test": "near heads do more harm: effects permuted within layers, one-sided",
     }
+
+
+def _against_non_members(effect: float, others: float) -> Row:
+    """Return the size of an effect relative to controls that hold no target head."""
+    return {"others_effect": others, "others_excess": effect - others}
 
 
 def _compared(comparison: Any, low: float, high: float) -> Row:
