@@ -86,6 +86,13 @@ describe("the address", () => {
     expect(search).not.toContain("<");
   });
 
+  it("links to other pages keep metric, colours and theme, and nothing else", () => {
+    url.go("?page=distances&metric=cosine&theme=dark&map=magma&sink=hidden&frame=1,2,3");
+    expect(url.link("head")).toBe("?page=head&theme=dark&map=magma&metric=cosine&sink=hidden");
+    expect(url.link("distances", ["metric", "mean"])).toContain("metric=mean");
+    url.go("?page=head&keep=1");
+  });
+
   it("writes heads of one model short, and reads them back", () => {
     const names = ["a:L0:H1", "a:L2:H3", "org/b,c:L1:H1", "org/b,c:L1:H2", "a:L0:H1"];
     const text = codecs.headList.write(names);
