@@ -58,8 +58,10 @@ def test_attention_that_sees_later_tokens(
 def test_weights_that_are_not_handed_on(
     loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hand_on = tap._hand_on
-    monkeypatch.setattr(tap, "_hand_on", lambda layer, w: hand_on(layer, w) if layer == 0 else None)
+    hand_on = tap._pass_weights
+    monkeypatch.setattr(
+        tap, "_pass_weights", lambda layer, w: hand_on(layer, w) if layer == 0 else None
+    )
     refused(loaded, r"weights came from layers \[0\], not from each of 2 once")
 
 
@@ -92,12 +94,12 @@ def test_attention_of_another_kind_than_the_models_own(
 
 
 def test_weights_that_do_not_matter(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    hand_on = tap._hand_on
+    hand_on = tap._pass_weights
 
     def deaf(layer: int, weights: torch.Tensor) -> None:
         hand_on(layer, weights)
 
-    monkeypatch.setattr(tap, "_hand_on", deaf)
+    monkeypatch.setattr(tap, "_pass_weights", deaf)
     refused(loaded, "changing the weights does not change the output")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import weakref
 from collections.abc import Iterable
@@ -27,6 +28,7 @@ from attention_motifs.extraction import (
     stream,
     tap,
 )
+from attention_motifs.extraction.stopping import Stopped, stopped_by
 from attention_motifs.features import compute_features
 from attention_motifs.models.model import LoadedModel
 from attention_motifs.models.tokenizing import TokenizedPrompt, tokenize
@@ -105,6 +107,41 @@ def test_what_the_sink_raises_ends_every_pass(
         for_each_layer(loaded, prompts_of(loaded), sink, 24, at_once=3)
     assert not passes_alive()
     assert torch.get_num_threads() == threads
+
+
+def test_a_stop_takes_effect_within_a_layer(loaded: LoadedModel) -> None:
+    stop = threading.Event()
+    query, mask = torch.randn(1, 1, 1, 512, 8), torch.full((512, 512), -1e30).triu(1)[None, None]
+    scoring = attention.Scoring(scale=1.0, mask=mask)
+    with stopped_by(stop):
+        attention.attention_weights(query, query[:, :, 0], scoring, hides_later=True)
+        stop.set()
+        with pytest.raises(Stopped):
+            attention.attention_weights(query, query[:, :, 0], scoring, hides_later=True)
+    with pytest.raises(Stopped):
+        for_each_layer(loaded, prompts_of(loaded), lambda *_: pytest.fail("went on"), stopped=stop)
+
+
+def test_an_interrupt_does_not_wait_for_a_long_kernel(
+    loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "_PATIENCE", 0.01)
+    begun, end = threading.Event(), threading.Event()
+
+    def sink(_layer: int, positions: Any, _patterns: Tensor) -> None:
+        if 0 in positions:
+            begun.wait(60)
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        begun.set()
+        end.wait(60)  # as a native kernel, which nothing can stop
+
+    with pytest.raises(KeyboardInterrupt):
+        for_each_layer(loaded, prompts_of(loaded)[:2], sink, 24, at_once=2)
+    assert passes_alive()
+    end.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("attention-motifs pass"):
+            thread.join(60)
 
 
 def test_threads_that_are_given_serve_every_call(loaded: LoadedModel) -> None:
@@ -223,7 +260,7 @@ def test_patterns_of_2048_tokens_are_held_once(
     mask = torch.full((n, n), -1e30).triu(1).to(dtype)[None, None]
     patterns = heads * n * n * 4
     handed: list[int] = []
-    monkeypatch.setattr(tap, "_hand_on", lambda _layer, w: handed.append(w.nbytes))
+    monkeypatch.setattr(tap, "_pass_weights", lambda _layer, w: handed.append(w.nbytes))
     with torch.inference_mode(), Allocations() as allocations:
         tap.tapped_attention(SimpleNamespace(layer_idx=0), query, key, value, mask)  # type: ignore[arg-type]
     assert handed == [patterns]

@@ -64,7 +64,10 @@ def test_most_of_the_numbers_decide(tiny: Tiny, tmp_path: Path) -> None:
     rest = copy_stored_as(tiny.folder / "a", tmp_path / "rest", torch.bfloat16, only="proj")
     shutil.copy(rest / "model.safetensors", rest / "model-2.safetensors")
     names = {"a": torch.zeros(999, 99, dtype=torch.bfloat16), "b": torch.zeros(9, dtype=torch.bool)}
-    save_file(names, rest / "model-3.safetensors")  # sharded: all files count
+    save_file(names, rest / "model-3.safetensors")  # sharded: all files of the index count
+    (rest / "model.safetensors").rename(rest / "model-1.safetensors")
+    index = {"weight_map": {f"w{i}": f"model-{i}.safetensors" for i in (1, 2, 3)}}
+    (rest / "model.safetensors.index.json").write_text(json.dumps(index))
     assert stored_dtype(rest) == torch.bfloat16
 
 

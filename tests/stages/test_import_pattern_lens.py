@@ -68,7 +68,7 @@ def test_another_atlas_and_missing_patterns_are_refused(
 
     shutil.copytree(folder, tmp_path / "data")
     next((tmp_path / "data" / "b").rglob("activations.npz")).unlink()
-    with pytest.raises(InputError, match=r"activations\.npz: not there"):
+    with pytest.raises(InputError, match=r"activations\.npz: no such file"):
         import_pattern_lens(tmp_path / "data", tmp_path / "atlas")
 
 

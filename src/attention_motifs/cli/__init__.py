@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from attention_motifs.errors import BROKEN_PIPE, STOPPED
@@ -14,7 +15,9 @@ def main() -> None:
     except KeyboardInterrupt:  # while the program itself was being loaded
         code = STOPPED
     if code == STOPPED:
-        print("stopped; run the same command again to continue", file=sys.stderr)
+        print("stopped; run the same command again to continue", file=sys.stderr, flush=True)
+        # Threads in native kernels of long prompts would delay a normal exit by many seconds.
+        os._exit(code)
     sys.exit(code)
 
 

@@ -1,4 +1,4 @@
-"""Eager attention in parts: the weights of all heads once, and little besides.
+"""Eager attention computed in parts, so that only the weights themselves take memory.
 
 Scores are computed for some heads and some queries at a time, so that they stay in the processor's
 cache, and only up to the last key that these queries may attend to.
@@ -13,25 +13,26 @@ import torch
 from torch import Tensor
 
 from attention_motifs.extraction import onednn_linear
+from attention_motifs.extraction.stopping import raise_if_stopped
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
 PART_BYTES = 1 << 20
-"""Scores computed at once on the CPU, unless one head's are more: besides the weights themselves,
-attention needs memory for twice these, not for all heads again."""
+"""Bytes of scores computed at once on the CPU, unless those of one head are more. Attention needs
+memory for the weights and for twice this, not for the scores of all heads."""
 
 DEVICE_PART_BYTES = 1 << 28
-"""The same on a GPU, which many small parts would keep waiting."""
+"""The same on a GPU, where many small parts would be slow."""
 
 PART_QUERIES = 128
-"""Queries of a part, where later keys are hidden from them."""
+"""Queries of a part, if later keys are hidden from them."""
 
 HIDDEN = -3e4
-"""What the mask adds where it leaves nothing: half the least number of float16, or less."""
+"""Values of the mask up to this one hide a key: half the least number of float16."""
 
 _WORTH_ONEDNN = 1 << 22
-"""Multiplications in the products of a key head from which a call for each pays."""
+"""Multiplications in the products of a key head from which one call per head is faster."""
 
 
 @dataclass(frozen=True)
@@ -49,18 +50,18 @@ class Part:
 
     @property
     def heads(self) -> tuple[slice, slice]:
-        """Where its keys and values are."""
+        """Index of its keys and values."""
         return self.batch, self.key_heads
 
     @property
     def rows(self) -> tuple[slice, slice, slice, slice]:
-        """Where its queries are."""
+        """Index of its queries."""
         return (*self.heads, self.groups, self.queries)
 
 
 @dataclass(frozen=True)
 class Scoring:
-    """How scores become weights."""
+    """Settings that turn scores into weights."""
 
     scale: float
     mask: Float[Tensor, "1|B 1|H n m"] | None = None
@@ -77,13 +78,13 @@ def attention_weights(
     *,
     hides_later: bool,
 ) -> Float[Tensor, "B key_heads groups n m"]:
-    """Weights in float32: the softmax over the keys, and over the sink where there is one.
+    """Return the weights in float32: the softmax over the keys, and over a sink if there is one.
 
     Args:
-        query: heads that share a key head side by side.
+        query: grouped by the key head that query heads share.
         key: of each key head.
-        scoring: how scores become weights.
-        hides_later: what `hides_later_keys` says of the mask.
+        scoring: scale, mask, soft cap and sinks.
+        hides_later: the value of `hides_later_keys` for the mask.
     """
     shape = (*query.shape[:4], key.shape[2])
     fitting = part_bytes(query.device) // query.element_size()
@@ -93,6 +94,7 @@ def attention_weights(
         return _part_weights(query, key, parts[0], scoring)
     weights = query.new_empty(shape, dtype=torch.float32)
     for part in parts:
+        raise_if_stopped()
         place = weights[part.rows]
         place[..., : part.n_keys] = _part_weights(query, key, part, scoring)
         place[..., part.n_keys :] = 0.0
@@ -117,7 +119,7 @@ def _part_weights(
 def _softmax(
     scores: Float[Tensor, "b k g n m"], sinks: Float[Tensor, "k g"] | None
 ) -> Float[Tensor, "b k g n m"]:
-    """Softmax in float32 over the keys, and over a sink per head where there is one."""
+    """Return the softmax in float32 over the keys, and over a sink per head if there is one."""
     if sinks is None:
         return torch.softmax(scores, dim=-1, dtype=torch.float32)
     column = sinks[None, :, :, None, None].expand(*scores.shape[:-1], 1).to(scores.dtype)
@@ -131,17 +133,18 @@ def attention_output(
     *,
     hides_later: bool,
 ) -> Float[Tensor, "B key_heads groups n d"]:
-    """Weighted sums of the values, in their number type.
+    """Return the weighted sums of the values, in their dtype.
 
     Args:
-        weights: of float32.
-        value: of the model's number type.
-        hides_later: weights of later keys are known to be 0.
+        weights: float32.
+        value: of the model's dtype.
+        hides_later: whether weights of later keys are known to be 0.
     """
     output = value.new_empty(*weights.shape[:4], value.shape[-1])
     value = value.contiguous()
     fitting = part_bytes(value.device) // value.element_size()
     for part in parts_of(weights.shape, fitting, hides_later=hides_later):
+        raise_if_stopped()
         of_part = weights[part.rows][..., : part.n_keys].to(value.dtype)
         columns = value[part.heads][:, :, : part.n_keys].transpose(2, 3)
         output[part.rows] = _products(of_part, columns)
@@ -149,9 +152,9 @@ def attention_output(
 
 
 def hides_later_keys(mask: Tensor | None, n_queries: int, n_keys: int) -> bool:
-    """Whether the mask leaves nothing after the last query of each part, and it pays to ask.
+    """Return whether the mask hides all keys after the last query of each part.
 
-    On a GPU it does not: all that was begun there would have to end first.
+    It is False on a GPU, where reading the mask would wait for all running kernels.
     """
     if mask is None or n_queries != n_keys or mask.device.type != "cpu":
         return False
@@ -160,12 +163,12 @@ def hides_later_keys(mask: Tensor | None, n_queries: int, n_keys: int) -> bool:
 
 
 def part_bytes(device: torch.device) -> int:
-    """Scores that are computed at once there."""
+    """Return the bytes of scores that are computed at once on a device."""
     return PART_BYTES if device.type == "cpu" else DEVICE_PART_BYTES
 
 
 def parts_of(shape: tuple[int, ...] | torch.Size, fitting: int, *, hides_later: bool) -> list[Part]:
-    """Split weights (B, key heads, groups, n, m) into parts of up to so many scores."""
+    """Split weights (B, key heads, groups, n, m) into parts of up to `fitting` scores."""
     batch, key_heads, groups, n_queries, n_keys = shape
     rows = PART_QUERIES if hides_later else n_queries
     parts = []
@@ -187,7 +190,7 @@ def parts_of(shape: tuple[int, ...] | torch.Size, fitting: int, *, hides_later: 
 def _products(
     left: Float[Tensor, "b k g n d"], right: Float[Tensor, "b k m d"], scale: float = 1.0
 ) -> Float[Tensor, "b k g n m"]:
-    """Products of the rows of all g matrices of a key head with those of its one, scaled."""
+    """Return the scaled products of the rows of a key head's g matrices with those of its own."""
     b, k, g, n, d = left.shape
     m = right.shape[2]
     stacked, others = left.reshape(b * k, g * n, d), right.flatten(0, 1)
@@ -203,7 +206,7 @@ def _products(
 
 
 def _mask_of(part: Part, mask: Tensor, groups: int) -> Tensor:
-    """What of a mask (1 or B, 1 or H, n, m) concerns a part, to be added to its scores."""
+    """Return the part of a mask (1 or B, 1 or H, n, m) that is added to the scores of `part`."""
     mask = mask[part.batch if mask.shape[0] > 1 else slice(None)]
     mask = mask[:, :, part.queries, : part.n_keys]
     if mask.shape[1] == 1:

@@ -1,10 +1,10 @@
-"""The check that an architecture passes before its patterns are trusted.
+"""The causal check that an architecture passes before its patterns are trusted.
 
-It asks of a few tokens: does every layer hand on weights of the right shape, are rows
-distributions (or less, with sinks), is nothing above the diagonal, does a later token leave earlier
-rows alone, does changing the weights change what the model computes? Where our attention function
-takes the place of the architecture's own: does the model compute the same with it? Where hooks take
-the weights: does it compute the same when its softmax gives just these?
+On a few tokens it checks that every layer gives weights of the right shape, that rows are
+distributions (or sum to less, with sinks), that nothing is above the diagonal, that a later token
+does not change earlier rows, and that changing the weights changes the output. If our attention
+function replaces that of the architecture, both must give the same output. If hooks read the
+weights, the model must give the same output when its softmax returns exactly these weights.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from attention_motifs.models.model import LoadedModel
 
 VERSION = 2
-"""Raised whenever more is asked; models that passed an earlier check are checked again."""
+"""Raised whenever the check is extended; models that passed an earlier one are checked again."""
 
 _N_TOKENS = 6
 _TOLERANCE = {torch.float32: 1e-4, torch.float16: 5e-3, torch.bfloat16: 3e-2}
@@ -33,7 +33,7 @@ def causal_check(loaded: LoadedModel) -> None:
     """Raise if the tapped weights are not the model's causal softmax attention.
 
     Raises:
-        ModelError: with the model, the layer and what was found.
+        ModelError: with the model, the layer and the reason.
     """
     tokens = torch.arange(1, _N_TOKENS + 1)[None] % loaded.model.config.vocab_size
     tolerance = _TOLERANCE.get(next(loaded.model.parameters()).dtype, 1e-4)
@@ -60,7 +60,7 @@ def _patterns(loaded: LoadedModel, tokens: Tensor) -> tuple[list[Tensor], Tensor
         )
     except MotifsError:
         raise
-    except Exception as error:  # a configuration that goes with other weights raises anything
+    except Exception as error:  # a configuration that does not fit the weights raises anything
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise _refusal(loaded, len(kept), f"it does not run ({reason})") from error
     return kept, hidden
@@ -84,22 +84,22 @@ def _check_layer(loaded: LoadedModel, layer: int, weights: Tensor, tolerance: fl
 def _check_against_eager(
     loaded: LoadedModel, tokens: Tensor, hidden: Tensor, tolerance: float
 ) -> None:
-    """With our attention function the model must compute what it does with its own."""
+    """Check that our attention function gives the output of the model's own."""
     model = loaded.model
     model.set_attn_implementation("eager")
     try:
         with torch.inference_mode():
-            own = model(input_ids=tokens.to(model.device), use_cache=False)[0]
+            expected = model(input_ids=tokens.to(model.device), use_cache=False)[0]
     finally:
         model.set_attn_implementation(INTERFACE)
-    if (hidden - own).abs().max() > tolerance * own.abs().max().clamp(min=1.0):
+    if (hidden - expected).abs().max() > tolerance * expected.abs().max().clamp(min=1.0):
         raise _refusal(
             loaded, loaded.info.n_layers - 1, "the output is not that of its own eager attention"
         )
 
 
 def _check_effect(loaded: LoadedModel, tokens: Tensor, hidden: Tensor) -> None:
-    """Attending to the first token alone, in the last layer, must change the output."""
+    """Check that attending to the first token alone, in the last layer, changes the output."""
 
     def first_token_only(layer: int, weights: Tensor) -> Any:
         return _on_first_token(weights) if layer == loaded.info.n_layers - 1 else None
@@ -110,7 +110,7 @@ def _check_effect(loaded: LoadedModel, tokens: Tensor, hidden: Tensor) -> None:
 def _check_held(
     loaded: LoadedModel, tokens: Tensor, patterns: list[Tensor], hidden: Tensor, tolerance: float
 ) -> None:
-    """The tapped weights must be those used: held at the softmax, and others in the last layer."""
+    """Check that the model uses the tapped weights: held at the softmax, they give its output."""
     last = loaded.info.n_layers - 1
     changed = [*patterns[:last], _on_first_token(patterns[last])]
 

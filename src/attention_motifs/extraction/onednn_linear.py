@@ -1,8 +1,8 @@
-"""Matrix products of a model on the CPU, by the faster of the two libraries in PyTorch.
+"""Linear layers on the CPU, computed by the faster of the two libraries in PyTorch.
 
-PyTorch gives float32 products on the CPU to MKL, which on processors of other makers than Intel
-computes with vectors of half their width. oneDNN, which PyTorch brings along and compiled models
-call, uses the whole width there (benchmarks/onednn_linear.py). Weights stay as and where they are.
+PyTorch computes float32 products on the CPU with MKL, which uses half the vector width on
+processors of other makers than Intel. oneDNN, which is part of PyTorch, uses the full width there
+(benchmarks/onednn_linear.py). The weights are not copied or changed.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ def linear(
     weight: Float[Tensor, "m k"],
     bias: Float[Tensor, " m"] | None = None,
 ) -> Float[Tensor, "*batch m"]:
-    """Products of the rows of `x` with those of `weight`: `torch.nn.functional.linear`.
+    """Return the products of the rows of `x` with those of `weight`, plus the bias.
 
-    Where gradients are wanted, off the CPU, and in other number types, it is that very function.
+    For gradients, on other devices and for other dtypes it calls `torch.nn.functional.linear`.
 
     Args:
         x: any number of axes before the last.
@@ -42,7 +42,7 @@ def linear(
 
 
 def by_onednn(x: Tensor, weight: Tensor) -> bool:
-    """Whether `linear` of these goes to oneDNN."""
+    """Return whether `linear` of these tensors uses oneDNN."""
     return (
         x.dtype == weight.dtype == torch.float32
         and x.device.type == "cpu"
@@ -54,9 +54,9 @@ def by_onednn(x: Tensor, weight: Tensor) -> bool:
 
 @lru_cache(maxsize=1)
 def onednn_available() -> bool:
-    """Whether products can go to oneDNN: on x86 processors, in a PyTorch that has it.
+    """Return whether oneDNN is available: on x86 processors, in a PyTorch that has it.
 
-    It never depends on a measurement, so that the same machine gives the same numbers.
+    The answer does not depend on a measurement, so that the same machine gives the same numbers.
     """
     if platform.machine().lower() not in ("x86_64", "amd64") or not torch.backends.mkldnn.enabled:
         return False
@@ -69,17 +69,17 @@ def onednn_available() -> bool:
 
 
 class Linear(torch.nn.Linear):
-    """A linear layer whose products go through `linear`."""
+    """A linear layer that computes with `linear`."""
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name that torch gives it
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name in torch
         """Return input weight^T + bias."""
         return linear(input, self.weight, self.bias)
 
 
 def use_in(model: torch.nn.Module) -> None:
-    """Let the linear layers of a model on the CPU compute through `linear`.
+    """Make the linear layers of a model on the CPU compute with `linear`.
 
-    Layers of other classes, as those of quantised models, are left alone.
+    Layers of other classes, such as those of quantised models, are not changed.
     """
     from transformers.pytorch_utils import Conv1D
 

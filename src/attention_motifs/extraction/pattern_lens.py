@@ -1,6 +1,6 @@
-"""Patterns that the pattern-lens tool has written: another source than running a model.
+"""Reader of patterns that the pattern-lens tool wrote.
 
-Per model a folder with `model_cfg.json`, `prompts.jsonl` and, per prompt,
+There is one folder per model with `model_cfg.json`, `prompts.jsonl` and, per prompt,
 `prompts/<hash>/activations.npz` with keys `blocks.<L>.attn.hook_pattern` of shape
 1 x heads x n x n (as pattern-lens 0.6 writes them).
 """
@@ -19,6 +19,7 @@ import numpy as np
 
 from attention_motifs.errors import InputError
 from attention_motifs.head import check_model_name
+from attention_motifs.models.digests import current_sha256
 from attention_motifs.prompts import Prompt
 
 if TYPE_CHECKING:
@@ -42,14 +43,14 @@ class PatternLensModel:
     """From prompt id to pattern-lens's hash, which names the prompt's folder."""
     prompts: tuple[Prompt, ...]
     tokens: dict[str, tuple[str, ...]]
-    """From prompt id to the tokens' texts; empty where the folder does not tell."""
+    """From prompt id to the texts of its tokens; empty where the folder has none."""
 
 
 def read_models(folder: str | Path) -> list[PatternLensModel]:
-    """Find the models in a pattern-lens folder, in the order of their names.
+    """Return the models in a pattern-lens folder, in the order of their names.
 
     Raises:
-        InputError: if there are none, or a file is missing or broken (named with its line).
+        InputError: if there are none, or a file is missing or cannot be read (named with its line).
     """
     root = Path(folder)
     configurations = sorted([*root.glob("*/model_cfg.json"), *root.glob("*/*/model_cfg.json")])
@@ -70,7 +71,10 @@ def _read_model(root: Path, folder: Path) -> PatternLensModel:
         if min(n_layers, n_heads) < 1:
             raise ValueError(f"{n_layers} layers of {n_heads} heads")
     except (OSError, ArithmeticError, ValueError, LookupError, TypeError, RecursionError) as error:
-        raise InputError(f"{path}: has no n_layers and n_heads ({error})") from error
+        raise InputError(
+            f"{path}: no numbers n_layers and n_heads can be read from it ({error}). Write the "
+            "folder again with pattern-lens"
+        ) from error
     hashes: dict[str, str] = {}
     prompts: list[Prompt] = []
     tokens: dict[str, tuple[str, ...]] = {}
@@ -125,7 +129,7 @@ def read_patterns(model: PatternLensModel, prompt_id: str) -> Float[np.ndarray, 
     """Read all patterns of one prompt as float32.
 
     Raises:
-        InputError: if the file is missing or damaged, a layer is missing, a shape is not
+        InputError: if the file is missing or cannot be read, a layer is missing, a shape is not
             1 x heads x n x n, or entries are not those of a causal attention pattern.
     """
     path, layers = _read_layers(model, prompt_id, range(model.n_layers))
@@ -145,7 +149,7 @@ def read_n_tokens(model: PatternLensModel, prompt_id: str) -> int:
     """Return the size n of the patterns of one prompt.
 
     Raises:
-        InputError: if the file is missing or damaged.
+        InputError: if the file is missing or cannot be read.
     """
     return int(_read_layers(model, prompt_id, [0])[1][0].shape[-1])
 
@@ -162,10 +166,19 @@ def _read_layers(
                 raise ValueError(f"an array of shape {array.shape} of {array.dtype}")
         return path, [np.asarray(array, dtype=np.float32) for array in patterns]
     except FileNotFoundError as error:
-        raise InputError(f"{path}: not there; run pattern-lens on this prompt again") from error
-    except Exception as error:  # numpy, zipfile and zlib raise a dozen kinds for damaged archives
+        raise InputError(f"{path}: no such file. Run pattern-lens on this prompt again") from error
+    except PermissionError as error:
+        raise InputError(f"{path}: no permission to read it. Ask its owner for access") from error
+    except KeyError as error:
+        raise InputError(
+            f"{path}: has no array {error!s:.100}. Run pattern-lens on this prompt again, for all "
+            "layers"
+        ) from error
+    except Exception as error:  # numpy, zipfile and zlib raise a dozen kinds
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path}: damaged, or without a layer ({reason})") from error
+        raise InputError(
+            f"{path}: cannot be read as patterns ({reason}). Run pattern-lens on this prompt again"
+        ) from error
 
 
 def _check_patterns(patterns: Float[np.ndarray, "layers heads n n"], path: Path) -> None:
@@ -183,13 +196,10 @@ def _check_patterns(patterns: Float[np.ndarray, "layers heads n n"], path: Path)
 
 
 def weights_digest(model: PatternLensModel) -> str:
-    """SHA-256 over the sizes and times of the model's files, to notice when they change."""
+    """Return the SHA-256 over the digests of the model's files, to notice when they change."""
     digest = hashlib.sha256()
     for prompt_id in sorted(model.hashes):
         path = model.folder / "prompts" / model.hashes[prompt_id] / "activations.npz"
-        status = path.stat() if path.is_file() else None
-        line = (
-            f"{prompt_id} {status.st_size if status else 0} {status.st_mtime_ns if status else 0}\n"
-        )
-        digest.update(line.encode())
+        content = current_sha256(path) if path.is_file() else "missing"
+        digest.update(f"{prompt_id} {content}\n".encode())
     return digest.hexdigest()

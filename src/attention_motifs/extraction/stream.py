@@ -1,8 +1,8 @@
-"""Prompts through a model, patterns out: one layer at a time, so that nothing piles up.
+"""Extraction of patterns from prompts, one layer at a time, so that memory does not grow.
 
-On the CPU several passes can run at once, each in a thread of its own with its share of the cores.
-That is faster than one pass on all of them: no core waits for another within a layer, and while one
-pass hands its patterns on, the others go on with theirs.
+On the CPU several passes can run at once, each in its own thread with its share of the cores. That
+is faster than one pass on all cores: no core waits for another within a layer, and while the sink
+works on the patterns of one pass, the other passes go on.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from torch import Tensor
 from attention_motifs.errors import InputError, ModelError, ResourceError
 from attention_motifs.extraction.attention import part_bytes
 from attention_motifs.extraction.loading import free_memory, load_model
+from attention_motifs.extraction.stopping import Stopped, raise_if_stopped, stopped_by
 from attention_motifs.extraction.tap import run_tapped
 from attention_motifs.head import HeadId
 from attention_motifs.models.model import LoadedModel
@@ -57,6 +58,7 @@ def for_each_layer(
     *,
     at_once: int = 1,
     threads: ThreadPoolExecutor | None = None,
+    stopped: threading.Event | None = None,
 ) -> None:
     """Run prompts through the model and give every layer's patterns to `sink`.
 
@@ -68,21 +70,22 @@ def for_each_layer(
         prompts: in any order and of any lengths.
         sink: called with a layer, positions in `prompts`, and patterns that it must not keep.
         batch_tokens: upper bound of tokens per pass, unless one prompt is longer.
-        at_once: passes that run at the same time, no more than `most_at_once` says. The sink is
+        at_once: passes that run at the same time, at most the value of `most_at_once`. The sink is
             then called from as many threads, for different prompts.
-        threads: for these passes; by default new ones, which end with the call. Who calls again
-            and again gives the same ones, since the memory that a thread had is not handed back in
-            full when it ends.
+        threads: threads of these passes (default: new ones that end with the call, or the calling
+            thread for one pass at a time). Give the same ones to repeated calls, since the memory
+            of a thread is not freed in full when it ends.
+        stopped: set by another thread to end the passes early.
 
     Raises:
         ModelError: if a pattern holds NaN; the head and the prompt are named.
+        Stopped: if `stopped` was set.
     """
-    stopped = threading.Event()
+    stopped = threading.Event() if stopped is None else stopped
 
     def run(positions: Sequence[int]) -> None:
         def checked(layer: int, weights: Tensor) -> None:
-            if stopped.is_set():
-                raise _Abandoned
+            raise_if_stopped()
             patterns = weights.float()
             # A row of a softmax is finite everywhere or nowhere.
             if not torch.isfinite(patterns[..., 0].sum()):
@@ -90,46 +93,64 @@ def for_each_layer(
             sink(layer, positions, patterns)
 
         token_ids = torch.tensor([prompts[i].token_ids for i in positions])
-        # What follows the last layer's attention is of no use here.
-        run_tapped(loaded, token_ids, checked, stop_after_layer=loaded.info.n_layers - 1)
+        with stopped_by(stopped):
+            # What follows the attention of the last layer is not needed.
+            run_tapped(loaded, token_ids, checked, stop_after_layer=loaded.info.n_layers - 1)
 
     batches = _batches(prompts, batch_tokens)
     at_once = min(at_once, len(batches))
-    if at_once <= 1:
+    if threads is None and at_once <= 1:
         for positions in batches:
             run(positions)
         return
+    _run_in_threads(run, batches, max(1, at_once), threads, stopped)
+
+
+_PATIENCE = 1.5
+"""Seconds that an interrupt waits for the running passes: a native kernel may take longer."""
+
+
+def _run_in_threads(
+    run: Callable[[Sequence[int]], None],
+    batches: Sequence[Sequence[int]],
+    at_once: int,
+    threads: ThreadPoolExecutor | None,
+    stopped: threading.Event,
+) -> None:
+    """Run batches in threads, given or new, each with its share of the cores."""
+    pool = ThreadPoolExecutor(at_once, "attention-motifs pass") if threads is None else threads
     cores = torch.get_num_threads()
     share = max(1, cores // at_once)
 
-    def run_beside_others(positions: Sequence[int]) -> None:
+    def run_with_share(positions: Sequence[int]) -> None:
         torch.set_num_threads(share)
         run(positions)
 
-    pool = ThreadPoolExecutor(at_once, "attention-motifs pass") if threads is None else threads
     passes: list[Future[None]] = []
+    patience = None
     try:
-        passes.extend(pool.submit(run_beside_others, positions) for positions in batches)
-        for one in passes:
-            one.result()
-    except BaseException:  # also Ctrl-C: the other passes stop at their next layer
+        passes.extend(pool.submit(run_with_share, positions) for positions in batches)
+        for ended in wait(passes, return_when=FIRST_EXCEPTION).done:
+            ended.result()
+    except BaseException as error:  # running passes stop at their next part of a layer
         stopped.set()
+        patience = _PATIENCE if isinstance(error, KeyboardInterrupt) else None
         raise
     finally:
-        for one in passes:
-            one.cancel()
-        wait(passes)
+        for running in passes:
+            running.cancel()
+        unfinished = wait(passes, timeout=patience).not_done
         if threads is None:
-            pool.shutdown()
-        torch.set_num_threads(cores)  # also what threads to come start with
+            pool.shutdown(wait=not unfinished)
+        torch.set_num_threads(cores)  # new threads start with this number too
 
 
 def most_at_once(loaded: LoadedModel, n_tokens: int, batch_tokens: int = BATCH_TOKENS) -> int:
-    """Passes that may run at the same time: one per core of torch, if they share no state.
+    """Return how many passes may run at the same time: one per core, if they share no state.
 
     Args:
         loaded: the model.
-        n_tokens: of the longest prompt.
+        n_tokens: length of the longest prompt.
         batch_tokens: see `for_each_layer`.
 
     Raises:
@@ -143,7 +164,7 @@ def most_at_once(loaded: LoadedModel, n_tokens: int, batch_tokens: int = BATCH_T
             f"{free / 1e9:.1f} GB of memory are free; use a smaller --max-tokens"
         )
     rope = getattr(loaded.model.config, "rope_parameters", None)
-    # Frequencies that follow the length of the prompt are kept in the model.
+    # Frequencies that depend on the length of the prompt are stored in the model.
     follows_length = "dynamic" in str(rope) or "longrope" in str(rope)
     hooked = loaded.info.tap != "attention interface"
     if loaded.model.device.type != "cpu" or hooked or follows_length:
@@ -156,7 +177,7 @@ _SHARE_OF_MEMORY = 0.5
 
 
 def pass_bytes(loaded: LoadedModel, n_tokens: int, batch_tokens: int = BATCH_TOKENS) -> int:
-    """Memory of one pass besides the weights, about: a layer's patterns and hidden states."""
+    """Return about the bytes of one pass besides the weights: patterns and hidden states."""
     config = loaded.model.config
     n_prompts = max(1, batch_tokens // n_tokens)
     wide = [getattr(config, name, None) for name in ("hidden_size", "intermediate_size")]
@@ -246,35 +267,31 @@ def _prompts(prompts: Any) -> list[Prompt]:
     return [p if isinstance(p, Prompt) else Prompt(p) for p in prompts]
 
 
-class _Abandoned(Exception):  # noqa: N818 - not an error: nobody listens any more
-    """Ends a thread when nobody wants its patterns any more."""
-
-
 def _in_thread(
     loaded: LoadedModel, prompts: Sequence[TokenizedPrompt]
 ) -> Iterator[tuple[int, Sequence[int], Tensor]]:
     """Turn the callbacks of `for_each_layer` into an iterator, one layer ahead at most."""
     handover: queue.Queue[tuple[int, Sequence[int], Tensor] | BaseException | None]
     handover = queue.Queue(maxsize=1)
-    gone = threading.Event()
+    stopped = threading.Event()
 
     def put(item: tuple[int, Sequence[int], Tensor] | BaseException | None) -> None:
-        while not gone.is_set():
+        while not stopped.is_set():
             try:
                 handover.put(item, timeout=0.1)
             except queue.Full:
                 continue
             return
-        raise _Abandoned
+        raise Stopped
 
     def work() -> None:
         try:
-            for_each_layer(loaded, prompts, lambda *item: put(item))
+            for_each_layer(loaded, prompts, lambda *item: put(item), stopped=stopped)
             put(None)
-        except _Abandoned:
+        except Stopped:
             pass
         except BaseException as error:  # noqa: BLE001 - raised again in the consumer's thread
-            with contextlib.suppress(_Abandoned):
+            with contextlib.suppress(Stopped):
                 put(error)
 
     worker = threading.Thread(target=work, name="attention-motifs patterns", daemon=True)
@@ -285,5 +302,5 @@ def _in_thread(
                 raise item
             yield item
     finally:
-        gone.set()
+        stopped.set()
         worker.join()

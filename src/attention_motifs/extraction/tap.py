@@ -1,12 +1,12 @@
-"""The pattern tap: every layer's attention weights, handed on while the model runs, none kept.
+"""The pattern tap: passes every layer's attention weights to a function while the model runs.
 
-Two ways. Through transformers' attention interface, an attention function of ours is called for
-every layer; it computes what the architecture's eager attention computes. Architectures that do
-not honour the interface run with their own eager attention, and forward hooks on the attention
-modules take the weights from their outputs. Either way one layer's weights live at a time.
+There are two ways. Through the attention interface of transformers, our attention function is
+called for every layer and computes the eager attention of the architecture. Architectures that do
+not use the interface run with their own eager attention, and forward hooks on the attention
+modules read the weights from their outputs. Either way one layer's weights are in memory at a time.
 
-The heads' outputs, before the output projection mixes them, can be seen and replaced in the same
-place; where the interface is not honoured, they are what comes into the output projection.
+The outputs of the heads, before the output projection mixes them, can be read and replaced in the
+same call, or with hooks as the inputs of the output projection.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ INTERFACE = "attention_motifs"
 """The name under which our attention function is registered with transformers."""
 
 LayerSink = Callable[[int, Tensor], Any]
-"""Takes a layer and its patterns (B, H, n, n). A tensor that it returns takes the place of the
-patterns in the forward pass, but only through the attention interface."""
+"""Takes a layer and its patterns (B, H, n, n). A tensor that it returns replaces the patterns in
+the forward pass, but only through the attention interface."""
 
 OutputSink = Callable[[int, Tensor], Any]
-"""Takes a layer and its heads' outputs (B, n, H, d), which it may keep or change in place. A tensor
-that it returns takes their place in the forward pass."""
+"""Takes a layer and its heads' outputs (B, n, H, d), which it may keep or change in place. A
+tensor that it returns replaces them in the forward pass."""
 
 OUTPUT_PROJECTIONS = ("o_proj", "out_proj", "c_proj", "dense", "wo")
-"""What architectures call the matrix that mixes the heads' outputs."""
+"""Names of the matrix that mixes the heads' outputs, by architecture."""
 
 _active = threading.local()
 
@@ -69,7 +69,7 @@ def tapped_attention(
     s_aux: Tensor | None = None,
     **_ignored: Any,
 ) -> tuple[Tensor, Tensor | None]:
-    """Compute eager attention, and hand the weights to the active sink.
+    """Compute eager attention, and pass the weights to the active sink.
 
     Args:
         module: the attention module, which knows its layer.
@@ -95,26 +95,26 @@ def tapped_attention(
         softcap=softcap,
         sinks=None if s_aux is None else s_aux.reshape(key_heads, groups),
     )
-    # Queries that share a key head are laid one below the other, so that keys are not repeated.
+    # Queries that share a key head are stacked, so that keys are not repeated.
     grouped = query.reshape(batch, key_heads, groups, n_queries, width)
     hides = hides_later_keys(scoring.mask, n_queries, n_keys)
     weights = attention_weights(grouped, key, scoring, hides_later=hides)
     layer = int(module.layer_idx)  # type: ignore[arg-type]
-    replaced = _hand_on(layer, weights.view(batch, n_heads, n_queries, n_keys))
+    replaced = _pass_weights(layer, weights.view(batch, n_heads, n_queries, n_keys))
     if replaced is not None:  # by any others, which may attend to later keys
         weights, hides = replaced.view(weights.shape), False
     output = attention_output(weights, value, hides_later=hides)
     output = output.view(batch, n_heads, n_queries, -1).transpose(1, 2).contiguous()
-    return _hand_on_output(layer, output), None
+    return _pass_output(layer, output), None
 
 
-def _hand_on(layer: int, weights: Tensor) -> Tensor | None:
+def _pass_weights(layer: int, weights: Tensor) -> Tensor | None:
     sink: LayerSink | None = getattr(_active, "sink", None)
     returned = None if sink is None else sink(layer, weights)
     return returned if isinstance(returned, Tensor) else None
 
 
-def _hand_on_output(layer: int, output: Tensor) -> Tensor:
+def _pass_output(layer: int, output: Tensor) -> Tensor:
     sink: OutputSink | None = getattr(_active, "output_sink", None)
     returned = None if sink is None else sink(layer, output)
     return returned if isinstance(returned, Tensor) else output
@@ -129,7 +129,7 @@ def _sending_to(sink: LayerSink, output_sink: OutputSink | None) -> Iterator[Non
         _active.sink = _active.output_sink = None
 
 
-class _Enough(Exception):  # noqa: N818 - not an error: the layers wanted have been seen
+class _Enough(Exception):  # noqa: N818 - not an error: the requested layers are done
     """Leaves the forward pass early."""
 
 
@@ -144,28 +144,28 @@ def run_tapped(
     held: Callable[[int], Tensor] | None = None,
     first_layer: int = 0,
 ) -> Tensor | None:
-    """Run the model without its language-model head, handing each layer's patterns to `sink`.
+    """Run the model without its language-model head, and pass each layer's patterns to `sink`.
 
     Args:
         loaded: the model.
         token_ids: (B, n).
         sink: called once per layer, in order, with patterns (B, query heads, n, n) on the model's
-            device; it must copy what it wants to keep. Through the attention interface they are
-            float32, as the softmax gave them; else of the model's dtype.
+            device; it must copy what it keeps. Through the attention interface they are float32, as
+            the softmax gives them; else of the model's dtype.
         attention_mask: (B, n), 0 where the batch is padded (on the right).
         stop_after_layer: leave the pass after this layer.
-        output_sink: called once per layer, in order, with what each head hands to the output
-            projection; by default nobody looks.
-        held: gives the patterns (B, H, n, n) that take the place of a layer's own; the sink is
-            handed these. Where hooks tap the model, they take the place of what its softmax gives.
-        first_layer: of those that the pass runs, where layers before it were put out of action.
+        output_sink: called once per layer, in order, with the heads' inputs to the output
+            projection (default: none).
+        held: returns the patterns (B, H, n, n) that replace those of a layer; the sink gets these.
+            Where hooks tap the model, they replace the result of its softmax.
+        first_layer: the first layer that the pass runs, if earlier ones are skipped.
 
     Returns:
         The last hidden states (B, n, width), or None if stopped early.
 
     Raises:
-        ModelError: if a layer did not hand on its weights.
-        NotHeldError: if patterns are to be held and a layer takes no softmax that could be.
+        ModelError: if a layer did not give its weights.
+        NotHeldError: if patterns are to be held and a layer calls no softmax.
     """
     seen: list[int] = []
 
@@ -212,7 +212,7 @@ def run_tapped(
 
 @contextlib.contextmanager
 def _hooked(loaded: LoadedModel, sink: LayerSink) -> Iterator[None]:
-    """Take the weights from the outputs of the attention modules, and drop them there."""
+    """Pass the weights in the outputs of the attention modules to a sink, and drop them there."""
     modules = attention_modules(loaded.model, loaded.info.n_layers)
 
     def hook_of(layer: int) -> Callable[..., Any]:
@@ -224,12 +224,12 @@ def _hooked(loaded: LoadedModel, sink: LayerSink) -> Iterator[None]:
                     f"architecture {loaded.info.architecture} cannot be tapped"
                 )
             sink(layer, weights)
-            # A stand-in of no size, so that the model's own list of attentions stays empty.
+            # An empty tensor instead, so that the model's own list of attentions stays small.
             return type(outputs)(o.new_empty(0) if o is weights else o for o in outputs)
 
         return hook
 
-    # Before hooks that are there: transformers leaves its own, which keep every layer's outputs.
+    # Before the hooks of transformers, which keep the outputs of every layer.
     handles = [m.register_forward_hook(hook_of(i), prepend=True) for i, m in enumerate(modules)]
     try:
         yield
@@ -239,11 +239,11 @@ def _hooked(loaded: LoadedModel, sink: LayerSink) -> Iterator[None]:
 
 
 class NotHeldError(ModelError):
-    """A layer takes no softmax in whose place patterns could be held."""
+    """A layer calls no softmax whose result patterns could replace."""
 
 
 class _HeldSoftmax(TorchFunctionMode):
-    """Gives patterns in place of what the softmax over them would."""
+    """Replaces the result of the softmax by given patterns."""
 
     def __init__(self, patterns: Tensor) -> None:
         super().__init__()
@@ -265,7 +265,7 @@ class _HeldSoftmax(TorchFunctionMode):
 
 @contextlib.contextmanager
 def _softmax_held(loaded: LoadedModel, held: Callable[[int], Tensor] | None) -> Iterator[None]:
-    """Hold the patterns of architectures that do not honour the interface, at their softmax."""
+    """Hold the patterns of architectures that do not use the interface, at their softmax."""
     if held is None:
         yield
         return
@@ -292,21 +292,21 @@ def _softmax_held(loaded: LoadedModel, held: Callable[[int], Tensor] | None) -> 
 
 @contextlib.contextmanager
 def forward_replaced(module: torch.nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
-    """Let a module run another function in place of its own `forward`, for a while."""
+    """Make a module run another function instead of its `forward`, for the time of the block."""
     before = vars(module).get("forward")
     module.forward = forward
     try:
         yield
     finally:
         if before is None:
-            del module.forward  # the class's own comes to light again
+            del module.forward  # that of the class is used again
         else:
             module.forward = before
 
 
 @contextlib.contextmanager
 def _outputs_hooked(loaded: LoadedModel, sink: OutputSink | None) -> Iterator[None]:
-    """Let the sink see and replace what comes into the output projections."""
+    """Pass the inputs of the output projections to a sink, which may replace them."""
     if sink is None:
         yield
         return
@@ -342,41 +342,41 @@ def _weights_in(outputs: Any) -> Tensor | None:
 
 
 def attention_modules(model: torch.nn.Module, n_layers: int) -> list[torch.nn.Module]:
-    """Find the outermost attention module of each layer, in order.
+    """Return the outermost attention module of each layer, in order.
 
     Raises:
         ModelError: if there is not one per layer.
     """
-    found: dict[str, torch.nn.Module] = {}
+    modules: dict[str, torch.nn.Module] = {}
     for name, module in model.named_modules():
         last = name.rpartition(".")[2].lower()
-        inside = any(name.startswith(outer + ".") for outer in found)
+        inside = any(name.startswith(outer + ".") for outer in modules)
         # Falcon calls a norm `ln_attn`, MPT a dropout `resid_attn_dropout`.
         is_other = "norm" in last or "Norm" in type(module).__name__ or "dropout" in last
         if not inside and ("attn" in last or "attention" in last) and not is_other:
-            found[name] = module
-    if len(found) != n_layers:
+            modules[name] = module
+    if len(modules) != n_layers:
         raise ModelError(
-            f"{type(model).__name__}: {len(found)} attention modules were found in {n_layers} "
+            f"{type(model).__name__}: {len(modules)} attention modules were found in {n_layers} "
             "layers; this architecture is not known (see 'Model families' in the documentation)"
         )
-    return list(found.values())
+    return list(modules.values())
 
 
 def output_projections(model: torch.nn.Module, n_layers: int) -> list[torch.nn.Module]:
-    """Find the module of each layer that mixes the heads' outputs, in order.
+    """Return the module of each layer that mixes the heads' outputs, in order.
 
     Raises:
-        ModelError: if an attention module has none by a name that is known.
+        ModelError: if an attention module has none by a known name.
     """
-    found = []
+    projections = []
     for attention in attention_modules(model, n_layers):
         named = {name.rpartition(".")[2]: m for name, m in attention.named_modules() if name}
-        wanted = [named[name] for name in OUTPUT_PROJECTIONS if name in named]
-        if len(wanted) != 1:
+        candidates = [named[name] for name in OUTPUT_PROJECTIONS if name in named]
+        if len(candidates) != 1:
             raise ModelError(
                 f"{type(attention).__name__}: its output projection is not known (none or several "
                 f"of {', '.join(OUTPUT_PROJECTIONS)}); its heads cannot be ablated"
             )
-        found.append(wanted[0])
-    return found
+        projections.append(candidates[0])
+    return projections

@@ -1,4 +1,4 @@
-"""Number types that a model runs in: those that can be asked for, and what `auto` stands for."""
+"""Number types in which models run, and the choice of `auto`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 
+from attention_motifs.errors import ModelError
+from attention_motifs.models.digests import weight_files
+
 AUTO = "auto"
-"""Asks for the dtype that a model's weights are stored in."""
+"""Stands for the dtype of a model's stored weights."""
 
 DTYPES = {
     "float32": torch.float32,
@@ -29,30 +32,37 @@ _STORED = {
 def stored_dtype(folder: Path) -> torch.dtype | None:
     """Return the dtype that most of the numbers in a folder's safetensors files are stored in.
 
-    The headers tell. What is no float of 16 bits or more does not count: masks, and weights that
-    were quantised, which come with scales that do.
+    Only the headers are read. Floats of 16 bits or more count; masks and quantised weights do not,
+    but the scales of quantised weights do.
 
     Returns:
-        The dtype, of equally many the wider; None if there is none, or no file can be read.
+        The dtype (the wider one if two are equally frequent); None if no file can be read.
     """
     counts: Counter[torch.dtype] = Counter()
-    for path in sorted(folder.glob("*.safetensors")):
+    for path in _weight_files(folder):
         try:
             with safe_open(path, framework="pt") as file:
-                for name in file.keys():  # noqa: SIM118 - it is no mapping
+                for name in file.keys():  # noqa: SIM118 - not a mapping
                     tensor = file.get_slice(name)
                     if tensor.get_dtype() in _STORED:
                         counts[_STORED[tensor.get_dtype()]] += prod(tensor.get_shape())
         except (SafetensorError, OSError):
-            continue  # loading it says what is wrong
+            continue  # loading reports what is wrong
     return max(counts, key=lambda d: (counts[d], torch.finfo(d).bits), default=None)
 
 
-def dtype_as_stored(folder: Path, device: torch.device) -> str:
-    """Return what `auto` stands for: the dtype of the stored weights, on this device.
+def _weight_files(folder: Path) -> list[Path]:
+    try:
+        return weight_files(folder)
+    except ModelError:
+        return []  # loading reports what is wrong
 
-    On a CPU float16 is slow and overflows, so that float32 takes its place; and float32 is wide
-    enough for weights that are stored in float64.
+
+def dtype_as_stored(folder: Path, device: torch.device) -> str:
+    """Return the dtype that `auto` stands for on a device: that of the stored weights.
+
+    On a CPU float32 replaces float16, which is slow there and overflows. Weights stored in float64
+    run in float32 too.
     """
     stored = stored_dtype(folder)
     if stored not in DTYPES.values() or (stored == torch.float16 and device.type == "cpu"):

@@ -1,8 +1,8 @@
-"""The language-model head by itself: from the last hidden states to logits.
+"""The language-model head of a model: from the last hidden states to logits.
 
-Architectures scale, cap and shift logits in ways of their own. The head is therefore the
-architecture's own causal model, in which what hands on the hidden states given takes the place of
-the base model: nothing of it is written again here, and no weight is copied.
+Architectures scale, cap and shift logits differently. The head is therefore the architecture's own
+causal model, with its base model replaced by a module that returns given hidden states. No weight
+is copied.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LanguageHead:
-    """Turns hidden states into logits, for as many positions as it is given."""
+    """Function from hidden states to logits, for any number of positions."""
 
     causal_model: Any
-    """transformers' causal model without its base model."""
+    """The causal model of transformers without its base model."""
     unembedding: Float[Tensor, "words width"]
     """The matrix from hidden states to logits."""
 
     def __call__(self, hidden: Float[Tensor, "rows n width"]) -> Float[Tensor, "rows n words"]:
-        """Logits in float32, as the architecture computes them."""
+        """Return the logits in float32, as the architecture computes them."""
         logits: Tensor = self.causal_model(inputs_embeds=hidden, use_cache=False).logits
         return logits.float()
 
@@ -39,27 +39,27 @@ class LanguageHead:
 
 
 def without_head(causal_model: Any) -> tuple[Any, LanguageHead]:
-    """Take a causal model apart; both parts share its weights, and it stays as it is."""
+    """Return the base model and the head of a causal model, which both share its weights."""
     base = causal_model.base_model
     alone = copy.copy(causal_model)  # shallow: the modules are the same objects
-    alone._modules = {**causal_model._modules, causal_model.base_model_prefix: _Handed()}
+    alone._modules = {**causal_model._modules, causal_model.base_model_prefix: _GivenHidden()}
     return base, LanguageHead(alone, causal_model.get_output_embeddings().weight)
 
 
-class _Handed(torch.nn.Module):
-    """Stands in for a base model whose last hidden states are known."""
+class _GivenHidden(torch.nn.Module):
+    """Replacement of a base model whose last hidden states are known."""
 
     def forward(self, *_inputs: Any, inputs_embeds: Tensor, **_options: Any) -> Any:
         return _LastHidden(inputs_embeds)
 
     @property
-    def decoder(self) -> _Handed:
+    def decoder(self) -> _GivenHidden:
         """OPT calls its base model's decoder."""
         return self
 
 
 class _LastHidden(tuple[Tensor]):
-    """Output of a base model of which only the last hidden states are there."""
+    """Output of a base model that holds only the last hidden states."""
 
     __slots__ = ()
 
@@ -67,5 +67,5 @@ class _LastHidden(tuple[Tensor]):
         return super().__new__(cls, (hidden,))
 
     def __getattr__(self, name: str) -> Tensor | None:
-        """Everything else that an architecture may ask for is not there."""
+        """Return None for every other output that an architecture may read."""
         return self[0] if name == "last_hidden_state" else None
