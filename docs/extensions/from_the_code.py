@@ -29,6 +29,7 @@ from attention_motifs.distances import get_metric, metric_names
 from attention_motifs.features import features_of
 from attention_motifs.models.architectures import TESTED
 from attention_motifs.reports.comparison_page import comparison_page
+from attention_motifs.store.paths import ARTEFACTS
 from attention_motifs.store.settings import SETTINGS, Setting
 
 MARK = re.compile(r"<!-- generated: ([a-z_]+)(?: ([\w./, -]+?))? -->")
@@ -214,6 +215,22 @@ def architectures() -> str:
 # Files and settings
 
 
+def artefacts() -> str:
+    """List the files of an atlas, with the columns they have and what makes them again."""
+    rows = []
+    for each in ARTEFACTS.values():
+        holds = f"{each.holds} ([more]({each.page}))" if each.page else each.holds
+        columns = ", ".join(f"`{name}`" for name in each.columns)
+        name = _placed(each.pattern)
+        command = f"`motifs {_placed(each.command)}`" if each.command else ""
+        rows.append((f"`{name}`", holds, columns, command))
+    return _table(("file", "holds", "columns", "made again by"), rows)
+
+
+def _placed(pattern: str) -> str:
+    return re.sub(r"\{(\w+)[^}]*\}", r"<\1>", pattern)
+
+
 def ablation_columns() -> str:
     """List the kinds of rows and the columns of `ablations.parquet`."""
     kinds = _table(("`kind`", "is"), [(f"`{name}`", meaning) for name, meaning in KINDS.items()])
@@ -279,6 +296,7 @@ def file(name: str) -> str:
 GENERATED: dict[str, Callable[..., str]] = {
     "ablation_columns": ablation_columns,
     "architectures": architectures,
+    "artefacts": artefacts,
     "commands": commands,
     "comparison": comparison,
     "csv": csv,

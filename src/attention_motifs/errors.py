@@ -19,7 +19,19 @@ BROKEN_PIPE = 141
 
 
 class MotifsError(Exception):
-    """Base class of all errors that a user can fix."""
+    """Base class of all errors that a user can fix.
+
+    Attributes:
+        exit_code: exit code of the command line for this kind of error.
+
+    Example:
+        >>> import attention_motifs as am
+        >>> try:
+        ...     am.HeadId.parse("L18:H6")
+        ... except am.MotifsError as error:
+        ...     print(type(error).__name__, error.exit_code)
+        InputError 2
+    """
 
     exit_code = 1
 

@@ -1,123 +1,17 @@
-"""Pages that list what the code has: files of the atlas, floors of the layout, pictures."""
+"""Pages and pictures that go with the code: floors of the layout, files named, pictures drawn."""
 
 from __future__ import annotations
 
-import inspect
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-import polars as pl
-import pytest
-
 import attention_motifs
-from attention_motifs.atlas import Atlas
-from attention_motifs.stages.cluster import cluster, name_cluster
-from attention_motifs.stages.project import project
-from attention_motifs.store.paths import AtlasPaths
 from documented_pages import DOCS
-from synthetic_atlas import make_synthetic_atlas
 from test_layout import FLOOR_OF
 
 PACKAGE = Path(attention_motifs.__file__).parent
-
-
-def first_cells(page: str) -> list[str]:
-    """What stands in backticks in the first column of the page's tables."""
-    text = (DOCS / page).read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (`[^|]*) \|", text, re.MULTILINE)
-    return [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
-
-
-# Files of the atlas
-
-
-def documented_files() -> dict[str, re.Pattern[str]]:
-    """The names of docs/atlas.md, and what they match."""
-    found = {}
-    for name in first_cells("atlas.md"):
-        pattern = re.sub(r"<\w+>", "[^/]+", re.escape(name).replace(r"\*", "[^/]*"))
-        found[name] = re.compile(pattern + (".+" if name.endswith("/") else ""))
-    return found
-
-
-def undocumented(folder: Path) -> list[str]:
-    patterns = documented_files().values()
-    files = (p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
-    return [f for f in files if f != ".lock" and not any(p.fullmatch(f) for p in patterns)]
-
-
-@pytest.fixture(scope="module")
-def atlas(tmp_path_factory: pytest.TempPathFactory) -> Atlas:
-    made = make_synthetic_atlas(tmp_path_factory.mktemp("documented") / "atlas", n_prompts=8)
-    with Atlas.lock(made.path):
-        project(made, methods=["pca"], dimensions=[2])
-        cluster(made, n_clusters=2, n_rounds=2)
-        name_cluster(made, "average", 0, "large")
-    return Atlas.open(made.path)
-
-
-def test_every_file_of_an_atlas_is_documented(atlas: Atlas) -> None:
-    assert not undocumented(atlas.path)
-    (atlas.path / "distances" / "mean.npz").touch()
-    assert undocumented(atlas.path) == ["distances/mean.npz"], "another name is not passed over"
-    (atlas.path / "distances" / "mean.npz").unlink()
-
-
-@pytest.mark.slow
-@pytest.mark.models
-@pytest.mark.timeout(900)
-def test_every_file_of_the_demo_is_documented(demo_atlas: Path) -> None:
-    assert not undocumented(demo_atlas)
-
-
-def test_every_path_in_the_code_is_documented_and_the_other_way_round(atlas: Atlas) -> None:
-    values = {"model": "org/name", "block": 3, "prompt_id": "0" * 16, "metric": "mean",
-              "inputs": "abc", "part": 2, "space": "embedding"}  # fmt: skip
-    known: set[str] = set()
-    for name, member in inspect.getmembers(AtlasPaths):
-        if isinstance(member, property):
-            path = getattr(atlas, name)
-        elif name.endswith("_path") and callable(member):
-            wanted = list(inspect.signature(member).parameters)[1:]
-            path = getattr(atlas, name)(*(values[key] for key in wanted))
-        else:
-            continue
-        if path is not None:
-            known.add(path.relative_to(atlas.path).as_posix())
-    patterns = documented_files()
-    for path_name in known:
-        assert any(
-            p.fullmatch(path_name) or p.fullmatch(path_name + ".safetensors")
-            for p in patterns.values()
-        ), path_name
-    known |= {p.relative_to(atlas.path).as_posix() for p in atlas.path.rglob("*") if p.is_file()}
-    known |= {f"{stem}{end}" for stem in ("embedding", "recommended") for end in
-              (".json", ".safetensors")}  # fmt: skip
-    known |= {"figures/x.png", "site/index.html"}
-    for name, pattern in patterns.items():
-        assert any(map(pattern.fullmatch, known)), f"{name}: no part of the code writes it"
-
-
-def test_the_columns_of_the_tables_are_documented(atlas: Atlas) -> None:
-    text = (DOCS / "atlas.md").read_text(encoding="utf-8")
-    model = atlas.models[0]
-    tables = {
-        "prompts.parquet": atlas.prompts,
-        "tokens/": atlas.tokens(model),
-        "heads.parquet": atlas.heads.drop(r"^cluster .*$"),
-        "projections.parquet": atlas.projections,
-        "embedded/": pl.read_parquet(atlas.file("embedded", model=model).path).select(
-            r"^head|prompt_id|pc0$"
-        ),
-    }
-    for start, table in tables.items():
-        (row,) = re.findall(rf"^\| `{re.escape(start)}.*$", text, re.MULTILINE)
-        for column in table.columns:
-            if column in ("metric",) or column in row or column.endswith(" spread"):
-                continue
-            assert f"`{column}`" in row, f"{start}: {column}"
 
 
 # Floors

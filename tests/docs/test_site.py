@@ -24,6 +24,7 @@ from attention_motifs import errors
 from attention_motifs.distances import get_metric, metric_names
 from attention_motifs.features import features_of
 from attention_motifs.features.registry import BUILT_IN_SETS
+from attention_motifs.store.paths import ARTEFACTS
 from browser.conftest import FLAGS, find_browser
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -234,6 +235,15 @@ def test_every_metric_is_there_with_its_formula(site: Site, name: str) -> None:
     assert section is not None
     assert section.select(".katex-display")
     assert get_metric(name).blind in section.get_text()
+
+
+def test_every_file_of_an_atlas_is_there(site: Site) -> None:
+    names = {
+        re.sub(r"<\w+>", "*", cell.get_text())
+        for cell in site.pages["atlas.html"].select("td:first-child code")
+    }
+    for each in ARTEFACTS.values():
+        assert re.sub(r"\{[^}]*\}", "*", each.pattern) in names
 
 
 def test_every_kind_of_error_is_there_with_its_code(site: Site) -> None:

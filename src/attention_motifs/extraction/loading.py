@@ -80,6 +80,12 @@ def load_model(
         InputError: if a name, device or dtype is not known, or `max_tokens` exceeds the context.
         ModelError: if the model cannot be fetched or loaded, or fails the causal check.
         ResourceError: if the weights do not fit in memory.
+
+    Example:
+        >>> import attention_motifs as am
+        >>> info = am.load_model("smollm2-135m-instruct").info
+        >>> info.n_layers, info.n_heads
+        (30, 9)
     """
     if dtype not in (*DTYPES, AUTO):
         raise InputError(f"dtype {dtype!r}: choose {', '.join(DTYPES)} or {AUTO}")

@@ -40,14 +40,27 @@ BlockSink = Callable[[int, Sequence[int], Tensor], Any]
 
 @dataclass(frozen=True)
 class PatternBatch:
-    """Patterns of all heads of one layer on one prompt."""
+    """Patterns of all heads of one layer on one prompt.
+
+    Attributes:
+        model: name of the model.
+        layer: number of the layer, from 0.
+        prompt_id: first 16 hex digits of the SHA-256 of the prompt's text.
+        heads: the heads, in the order of `patterns`.
+        patterns: tensor (heads, tokens, tokens), rows are queries; float32, on the model's device.
+
+    Example:
+        >>> import attention_motifs as am
+        >>> batch = next(am.extract_patterns("smollm2-135m-instruct", "one two one two"))
+        >>> batch.layer, tuple(batch.patterns.shape), str(batch.heads[0])
+        (0, (9, 4, 4), 'smollm2-135m-instruct:L0:H0')
+    """
 
     model: str
     layer: int
     prompt_id: str
     heads: tuple[HeadId, ...]
     patterns: Float[Tensor, "heads n n"]
-    """float32, on the model's device."""
 
 
 def for_each_layer(
@@ -233,8 +246,18 @@ def extract_patterns(
         device: see `load_model`.
         dtype: see `load_model`.
 
+    Returns:
+        An iterator of `PatternBatch`: all layers of the prompts of one pass, then the next pass.
+
     Raises:
         InputError, ModelError, ResourceError: as `load_model`, `tokenize` and `for_each_layer`.
+
+    Example:
+        >>> import attention_motifs as am
+        >>> for batch in am.extract_patterns("smollm2-135m-instruct", ["one two one two"]):
+        ...     features = am.compute_features(batch.patterns, "paper")
+        >>> batch.layer, tuple(features.shape)
+        (29, (9, 94))
     """
     texts = _prompts(prompts)
     if bos not in BOS_POLICIES:

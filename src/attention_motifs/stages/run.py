@@ -45,6 +45,16 @@ def build(
             changed since the atlas was made with it.
         ModelError, ResourceError: if a model is not available, does not load or fails its check.
         AtlasError: if the folder holds an atlas of other settings, or another run holds it.
+
+    Example:
+        >>> import attention_motifs as am
+        >>> settings = am.Configuration(
+        ...     models="smollm2-135m-instruct", n_prompts=4, max_tokens=16, n_components=4,
+        ...     feature_sets="paper", n_view_prompts=1,
+        ... )
+        >>> atlas = am.build("my-atlas", settings, metrics=["mean"])
+        >>> atlas.distances("mean").shape
+        (270, 270)
     """
     from attention_motifs.distances import get_metric
 
@@ -85,6 +95,16 @@ def add(
         AtlasError: if the atlas has no embedding yet.
         InputError: if the atlas holds another model of this name, or was fitted on this one.
         ModelError, ResourceError: if the model is not available, does not load or fails its check.
+
+    Example:
+        >>> import attention_motifs as am
+        >>> settings = am.Configuration(
+        ...     models="smollm2-135m-instruct", n_prompts=4, max_tokens=16, n_components=4,
+        ...     feature_sets="paper", n_view_prompts=1,
+        ... )
+        >>> _ = am.build("small-atlas", settings, metrics=["mean"])
+        >>> am.add("small-atlas", "gemma-3-270m").models
+        ('smollm2-135m-instruct', 'gemma-3-270m')
     """
     report = checked_report(report)
     with writing(path) as atlas:
