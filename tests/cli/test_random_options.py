@@ -66,6 +66,7 @@ def random_words(name: str, command: Any, folder: Path, rng: random.Random) -> l
     return words
 
 
+@pytest.mark.filterwarnings("ignore")
 def test_no_command_line_ends_in_a_stack_trace(
     atlas: Atlas,
     tmp_path: Path,

@@ -158,7 +158,7 @@ def test_the_command(
 ) -> None:
     file, of = str(write(tmp_path / "mine.json")), ("--atlas", str(atlas.path))
     code, out, _ = run(monkeypatch, capsys, "--file", file, *of, "--save")
-    assert (code, "3 statements" in " ".join(out.split())) == (0, True)
+    assert (code, "3 of its entries" in " ".join(out.split())) == (0, True)
     _, out, _ = run(monkeypatch, capsys, *of, "--json")
     assert "comma" in {one["class"] for one in json.loads(out)}
     assert run(monkeypatch, capsys, *of, "--forget")[0] == 0

@@ -71,7 +71,7 @@ def test_ctrl_c_while_writing_is_told_in_one_line(built: Atlas, tiny: Tiny, tmp_
     atlas = tmp_path / "atlas"
     steps = [2, 15, 24]
     told = stopped_runs(build_arguments(tiny, atlas), signal.SIGINT, steps)
-    assert told.count("stopped; run the same command again to go on\n") == len(steps)
+    assert told.count("stopped; run the same command again to continue\n") == len(steps)
     assert "Traceback" not in told
     assert "rror" not in told
     assert contents(atlas) == contents(built.path)
