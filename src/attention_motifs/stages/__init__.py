@@ -1,7 +1,7 @@
-"""The stages on an atlas, one module each; every one is skipped when its inputs are unchanged.
+"""The stages of the work on an atlas: one module per stage.
 
-    prompts -> extract (patterns -> features) -> embed -> distances
+    prompts -> extract (patterns -> features) -> embed -> distances -> project, cluster, evaluate
 
-Any of them can be killed at any moment and run again: what is complete is kept, and the files
-are the same as if nothing had happened. Stages read and write the atlas only.
+A stage is skipped if its inputs did not change. It can be killed at any moment and run again:
+complete files are kept, and the result does not depend on the interruption.
 """

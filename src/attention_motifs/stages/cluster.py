@@ -1,4 +1,4 @@
-"""Distances of heads to clusters: the stage `cluster`."""
+"""The stage `cluster`: distances between heads to clusters, their stability and names."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from attention_motifs.clustering import Clustering, NamedClusters, Stability
 
 N_CLUSTERS = 16
-"""Clusters of a hierarchical method when neither a number nor a height is given."""
+"""Default number of clusters of a hierarchical method."""
 
 
 @dataclass(frozen=True)
 class ClusterReport:
-    """A clustering with what is known of it."""
+    """A clustering with its stability, names and composition."""
 
     clustering: Clustering
     stability: Stability | None
@@ -52,13 +52,13 @@ def cluster(
     Args:
         atlas: with the distances of `metric`, or the nearest heads (docs/scale.md).
         method: a name in `clustering.CLUSTERINGS`.
-        metric: what is clustered; `ward` works on head means in the metric's space.
-        n_clusters: of a hierarchical method; by default 16, or as many as there are heads.
-        height: where to cut instead.
+        metric: whose distances are clustered; `ward` uses head means in the metric's space.
+        n_clusters: number of clusters of a hierarchical method; default: 16, or one per head.
+        height: height at which to cut the tree instead.
         n_rounds: draws of half of the prompts for the stability; 0 for none.
         seed: of the draws, and of Leiden.
         report: shows progress.
-        parameters: others of `clustering.cluster`.
+        parameters: further parameters of `clustering.cluster`.
 
     Raises:
         InputError: if a parameter is not usable, or igraph is missing for Leiden.
@@ -72,43 +72,47 @@ def cluster(
     settings = {"n_clusters": n_clusters, "height": height, "seed": seed, **parameters}
     with report(f"clusters by {method}", n_rounds + 1) as advance:
         if isinstance(stored, NearestHeads):
-            made = c.cluster_neighbours(stored.neighbours, stored.rows, method=method, **settings)
-            recompute = _recluster(stored, made, advance)
+            clustering = c.cluster_neighbours(
+                stored.neighbours, stored.rows, method=method, **settings
+            )
+            recompute = _recluster(stored, clustering, advance)
         else:
             matrix = np.asarray(atlas.distances(metric))
             clouds = clouds_for(atlas, metric)
             means = clouds.mean(axis=0) if method == "ward" else None
-            made = c.cluster(matrix, method=method, embeddings=means, **settings)
-            recompute = _recompute(clouds, made, metric, advance)
+            clustering = c.cluster(matrix, method=method, embeddings=means, **settings)
+            recompute = _recompute(clouds, clustering, metric, advance)
         advance(1)
         stable = None
         distinct = distinct_prompts(atlas)
         if n_rounds > 0 and len(distinct) >= 2:
             stable = c.stability(
-                made,
+                clustering,
                 lambda drawn: recompute(distinct[drawn]),
                 len(distinct),
                 n_rounds=n_rounds,
                 seed=seed,
             )
     heads: list[str] = atlas.heads["head"].to_list()
-    names = c.carry_over(c.read_names(atlas.file("cluster_names").fetch()), heads, made.labels)
+    names = c.carry_over(
+        c.read_names(atlas.file("cluster_names").fetch()), heads, clustering.labels
+    )
     c.export_clustering(
         atlas.file("clusters", method=method).path,
-        made,
+        clustering,
         heads,
         names=names,
         stability=stable,
         metric=metric,
     )
-    _write_labels(atlas, method, made)
+    _write_labels(atlas, method, clustering)
     composition = c.compositions(
-        made.labels,
+        clustering.labels,
         models=atlas.heads["model"].to_list(),
         depths=atlas.heads["depth"].to_list(),
         classes=atlas.heads["classes"].to_list(),
     )
-    return ClusterReport(made, stable, names, composition)
+    return ClusterReport(clustering, stable, names, composition)
 
 
 Recompute = Callable[["Int[np.ndarray, ' sample']"], np.ndarray[Any, Any]]
@@ -116,42 +120,42 @@ Recompute = Callable[["Int[np.ndarray, ' sample']"], np.ndarray[Any, Any]]
 
 def _recompute(
     clouds: Float[np.ndarray, "prompts heads components"],
-    made: Clustering,
+    clustering: Clustering,
     metric: str,
     advance: Advance,
 ) -> Recompute:
-    """What the clustering starts from, on some of the prompts."""
+    """Return the function that computes the input of the clustering on some of the prompts."""
     from attention_motifs.distances import head_distances
 
     def recompute(prompts: Int[np.ndarray, " sample"]) -> np.ndarray[Any, Any]:
         advance(1)
-        if made.method == "ward":
+        if clustering.method == "ward":
             return np.asarray(clouds[prompts].mean(axis=0))
         return head_distances(clouds[prompts], metric=metric)
 
     return recompute
 
 
-def _recluster(stored: NearestHeads, made: Clustering, advance: Advance) -> Recompute:
-    """The labels on some of the prompts, by the neighbours among those that are kept."""
+def _recluster(stored: NearestHeads, clustering: Clustering, advance: Advance) -> Recompute:
+    """Return the function that clusters on some of the prompts, with the stored neighbours."""
     from attention_motifs.clustering import cluster_neighbours
 
     def recluster(prompts: Int[np.ndarray, " sample"]) -> np.ndarray[Any, Any]:
         advance(1)
         neighbours, rows = stored.on(prompts)
-        parameters: dict[str, Any] = dict(made.parameters)
-        return cluster_neighbours(neighbours, rows, method=made.method, **parameters).labels
+        parameters: dict[str, Any] = dict(clustering.parameters)
+        return cluster_neighbours(neighbours, rows, method=clustering.method, **parameters).labels
 
     return recluster
 
 
-def _write_labels(atlas: Atlas, method: str, made: Clustering) -> None:
-    """Keep the linkage and the labels as files, and the labels as a column of the heads."""
+def _write_labels(atlas: Atlas, method: str, clustering: Clustering) -> None:
+    """Write the linkage and the labels to files, and the labels to a column of the heads."""
     import polars as pl
 
-    if made.linkage is not None:
-        files.write_array(atlas.file("linkage", method=method), made.linkage)
-    labels = pl.Series(f"cluster ({method})", made.labels, dtype=pl.Int32)
+    if clustering.linkage is not None:
+        files.write_array(atlas.file("linkage", method=method), clustering.linkage)
+    labels = pl.Series(f"cluster ({method})", clustering.labels, dtype=pl.Int32)
     table = atlas.heads.with_columns(labels)
     atlas.write_heads(table)
     columns = [name for name in table.columns if name.startswith("cluster (")]
@@ -159,7 +163,14 @@ def _write_labels(atlas: Atlas, method: str, made: Clustering) -> None:
 
 
 def name_cluster(atlas: Atlas, method: str, number: int, name: str, note: str = "") -> None:
-    """Give a cluster a name, which later cuts inherit by overlap.
+    """Name a cluster; later clusterings inherit the name by overlap.
+
+    Args:
+        atlas: the caller holds its lock.
+        method: of the clustering.
+        number: of the cluster.
+        name: of the cluster.
+        note: remark on the cluster.
 
     Raises:
         InputError: if there is no such clustering or cluster, or the name is not usable.

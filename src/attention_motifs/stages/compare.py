@@ -1,4 +1,4 @@
-"""What an atlas says to the paper's claims: the stage `compare`. It reads, and writes nothing."""
+"""The stage `compare`: measurements of an atlas for each claim of the paper; nothing is written."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ if TYPE_CHECKING:
     from attention_motifs.evaluation import HeadClass, HeadPositions
 
 COUNTS = (3, 10, 16)
-"""Numbers of components whose share of variance the paper speaks of (section 2.3)."""
+"""Numbers of components whose share of variance the paper states (section 2.3)."""
 
-# The product of the paper's text in the name of a feature, and that of its public code; the
-# cosines `log.gram.skew` stay as they are.
+# Prefix of the features with the matrix product of the paper's text, and of those with the product
+# of its public code; the cosines `log.gram.skew` are the same in both.
 _SKEW, _SKEW_COL = r"^gram\.skew\.", "gram.skew_col."
 _STEPS = 6
 _SAMPLED_HEADS, _SAMPLED_PROMPTS, _NEAREST = 24, 4, 5
 _PAIRS = 200_000
-"""Pairs of heads, drawn, that two metrics are correlated over."""
+"""Largest number of pairs of heads, drawn at random, to correlate two metrics over."""
 
 
 def measure(
     atlas: Atlas, name: str | None = None, seed: int = 0, report: Report = silent
 ) -> dict[str, Any]:
-    """Measure everything that the paper claims and this atlas can answer.
+    """Measure every claim of the paper that this atlas can answer.
 
     Args:
-        atlas: with distances by `mean`; of its feature sets, `skew_col` adds what the other Gram
-            matrix would have given, and behaviour scores (`motifs score`) add classes.
-        name: of the atlas in tables; by default that of its folder.
+        atlas: with distances by `mean`. The feature set `skew_col` adds the results of the other
+            Gram matrix, and behaviour scores (`motifs score`) add classes.
+        name: of the atlas in tables; default: that of its folder.
         seed: of draws and permutations.
         report: shows progress.
 
@@ -104,26 +104,30 @@ def measure(
 def compare(
     atlases: Sequence[Atlas], seed: int = 0, report: Report = silent
 ) -> list[dict[str, Any]]:
-    """Measure several atlases; of all but the first, also how far its heads are where they were.
+    """Measure several atlases, and how well each later one agrees with the first.
 
     Raises:
         AtlasError: as `measure`.
     """
-    found = [measure(atlas, seed=seed, report=report) for atlas in atlases]
-    for atlas, measured in zip(atlases[1:], found[1:], strict=True):
+    measurements = [measure(atlas, seed=seed, report=report) for atlas in atlases]
+    for atlas, measured in zip(atlases[1:], measurements[1:], strict=True):
         measured["carried"] = carried_over(atlases[0], atlas)
-    return found
+    return measurements
 
 
 def carried_over(first: Atlas, other: Atlas) -> float | None:
-    """Tell heads by patterns of another atlas: of other lengths or texts, with BOS or without.
+    """Identify heads by their patterns in another atlas, of other lengths or texts.
 
-    The other atlas's patterns are placed in the first one's embedding, and each is given to the
-    nearest centroid of a head there.
+    The patterns of the other atlas are placed in the embedding of the first, and each is assigned
+    to the head with the nearest centroid.
+
+    Args:
+        first: the atlas whose embedding and centroids are used.
+        other: the atlas whose patterns are assigned.
 
     Returns:
-        Share given to their own head, over models that both hold with the same weights; None if
-        there is none, or the other atlas lacks the features.
+        Share of patterns assigned to the right head, over models that both atlases hold with the
+        same weights; None if there are none, or the other atlas lacks the features.
     """
     names = list(first.embedding().feature_names)
     shared = [m for m in first.models if m in other.models and _same_weights(first, other, m)]
@@ -181,27 +185,27 @@ def _settings(atlas: Atlas) -> dict[str, Any]:
 def _variance(
     atlas: Atlas,
 ) -> tuple[list[dict[str, Any]], Float[np.ndarray, "prompts heads components"] | None]:
-    """Shares of variance as embedded and under other choices; clouds with the other Gram matrix."""
+    """Return shares of variance under several choices, and clouds with the other Gram matrix."""
     embedding = atlas.embedding()
     names = list(embedding.feature_names)
     variances = embedding.explained_variance
-    found = [_choice("as embedded", variances)]
+    shares = [_choice("as embedded", variances)]
     if n_constant := len(names) - len(variances):
         noise = np.concatenate([variances, np.ones(n_constant)])
-        found.append(_choice("constant columns kept, as rounding noise of variance 1", noise))
-    own = [model for model, info in atlas.manifest.models.items() if not info.added]
-    other = [re.sub(_SKEW, _SKEW_COL, name) for name in names]
+        shares.append(_choice("constant columns kept, as rounding noise of variance 1", noise))
+    fitted_models = [model for model, info in atlas.manifest.models.items() if not info.added]
+    other_names = [re.sub(_SKEW, _SKEW_COL, name) for name in names]
     clouds = None
-    if other != names and "skew_col" in atlas.manifest.configuration.feature_sets:
-        fitted = fit_embedding(atlas, own, other)
-        found.append(_choice("S(A)^T S(A) for S(A) S(A)^T", fitted.explained_variance))
+    if other_names != names and "skew_col" in atlas.manifest.configuration.feature_sets:
+        fitted = fit_embedding(atlas, fitted_models, other_names)
+        shares.append(_choice("S(A)^T S(A) for S(A) S(A)^T", fitted.explained_variance))
         clouds = _clouds(atlas, fitted, atlas.models)
-    if len(own) > 1:
-        found += [
+    if len(fitted_models) > 1:
+        shares += [
             _choice(f"{model} alone", fit_embedding(atlas, [model], names).explained_variance)
-            for model in own
+            for model in fitted_models
         ]
-    return found, clouds
+    return shares, clouds
 
 
 def _choice(name: str, variances: Float[np.ndarray, " components"]) -> dict[str, Any]:
@@ -216,7 +220,7 @@ def _choice(name: str, variances: Float[np.ndarray, " components"]) -> dict[str,
 def _clouds(
     atlas: Atlas, fitted: PatternEmbedding, models: Sequence[str]
 ) -> Float[np.ndarray, "prompts heads components"]:
-    """Head clouds in an embedding that is not the atlas's own."""
+    """Return the head clouds in another embedding than the saved one."""
     names = list(fitted.feature_names)
     n_prompts = int(atlas.manifest.prompts["n"])
     clouds = []
@@ -232,13 +236,13 @@ def _clouds(
 def _regions(
     clouds: Float[np.ndarray, "prompts heads components"], heads: HeadPositions, seed: int
 ) -> dict[str, Any] | None:
-    """Whether a head's patterns keep to a region of their own; None with a single prompt."""
+    """Measure whether each head's patterns form a region; None with a single prompt."""
     from attention_motifs.evaluation import identification
     from attention_motifs.evaluation import variance_shares as shares_of
 
     if len(clouds) < 2:
         return None
-    # The last of each is that of all models, or of the only one.
+    # The last row is that of all models, or of the only one.
     named, shares = identification(clouds, heads)[-1], shares_of(clouds, heads)[-1]
     return {
         "top_1": named.top_1,
@@ -252,7 +256,7 @@ def _regions(
 def _likeness(
     atlas: Atlas, distances: Float[np.ndarray, "heads heads"], seed: int
 ) -> dict[str, Any] | None:
-    """How unlike a head's pattern those of its nearest are, beside those of all heads."""
+    """Compare how patterns differ from those of the nearest heads and from those of all heads."""
     prompts = atlas.view_prompts()[:_SAMPLED_PROMPTS]
     n_heads = len(distances)
     if not prompts or n_heads <= _NEAREST:
@@ -264,7 +268,7 @@ def _likeness(
     for prompt in prompts:
         try:
             patterns = _patterns(atlas, prompt)
-        except ValueError:  # models cut one text into different numbers of tokens
+        except ValueError:  # the tokenizers of the models give different numbers of tokens
             continue
         for head in sampled:
             difference = pattern_difference(patterns[head], patterns)
@@ -300,7 +304,7 @@ def _classes(
     positions: HeadPositions,
     seed: int,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Recovery of every class by every metric, within models, beside the layer-matched null."""
+    """Return the recovery of every class by every metric, within models, with its null."""
     from attention_motifs.evaluation import class_recovery
 
     known = [*literature_classes(atlas.heads), *_groups(atlas), *computed_head_classes(atlas.heads)]
@@ -334,49 +338,49 @@ def _classes(
 
 
 def _groups(atlas: Atlas) -> list[HeadClass]:
-    """Groups of several classes of the literature, such as all varieties of name movers."""
+    """Return groups of several classes of the literature, such as all kinds of name movers."""
     from attention_motifs.evaluation import HeadClass
     from attention_motifs.literature.records import load_known_heads
 
     known = load_known_heads(atlas.paths.own_classes).classes
     listed: list[list[str]] = atlas.heads["classes"].to_list()
-    there = {name for of_head in listed for name in of_head if name in known}
-    found = []
-    for group in sorted({known[name].group for name in there}):
-        names = {name for name in there if known[name].group == group}
+    names_here = {name for of_head in listed for name in of_head if name in known}
+    groups = []
+    for group in sorted({known[name].group for name in names_here}):
+        names = {name for name in names_here if known[name].group == group}
         if len(names) > 1:
             members = np.array([bool(names & set(of_head)) for of_head in listed])
-            found.append(HeadClass(f"{group}, all varieties", "literature", members))
-    return found
+            groups.append(HeadClass(f"{group}, all varieties", "literature", members))
+    return groups
 
 
 def _layers(
     distances: Float[np.ndarray, "heads heads"], positions: HeadPositions, seed: int
 ) -> list[dict[str, Any]]:
-    found = []
+    contrasts = []
     for model in positions.models:
         rows = positions.heads_of(model)
         block = distances[np.ix_(rows, rows)]
         contrast = depth_contrast(block, positions.layers[rows], model, seed=seed)
         if contrast is not None:
-            found.append(asdict(contrast))
-    return found
+            contrasts.append(asdict(contrast))
+    return contrasts
 
 
 def _agreement(
     distances: dict[str, Float[np.ndarray, "heads heads"]], seed: int
 ) -> list[dict[str, Any]]:
-    """Rank correlation of other metrics with Eq. 3 over pairs of heads."""
+    """Return the rank correlation of the other metrics with Eq. 3 over pairs of heads."""
     from scipy.stats import spearmanr
 
-    left, right = np.triu_indices(len(distances["mean"]), k=1)
-    if len(left) < 3:
+    first, second = np.triu_indices(len(distances["mean"]), k=1)
+    if len(first) < 3:
         raise AtlasError("a comparison needs at least three heads")
-    taken = np.random.default_rng(seed).permutation(len(left))[:_PAIRS]
-    base = distances["mean"][left[taken], right[taken]]
-    found = []
+    drawn = np.random.default_rng(seed).permutation(len(first))[:_PAIRS]
+    base = distances["mean"][first[drawn], second[drawn]]
+    rows = []
     for name, matrix in distances.items():
         if name != "mean":
-            value = float(spearmanr(base, matrix[left[taken], right[taken]]).statistic)
-            found.append({"metric": name, "spearman": value if np.isfinite(value) else None})
-    return found
+            value = float(spearmanr(base, matrix[first[drawn], second[drawn]]).statistic)
+            rows.append({"metric": name, "spearman": value if np.isfinite(value) else None})
+    return rows

@@ -1,4 +1,4 @@
-"""What a metric is worth: the stage `evaluate`."""
+"""The stage `evaluate`: how well each metric brings together heads that do the same."""
 
 from __future__ import annotations
 
@@ -31,8 +31,15 @@ def evaluate(
 ) -> dict[str, Evaluation]:
     """Measure how well each metric brings together heads that do the same; see docs/evaluation.md.
 
-    Classes are those of the literature and those computed from behaviour scores; both are kept
-    apart. Results are written to `evaluation.json`, those of other metrics there being kept.
+    Classes of the literature and classes computed from behaviour scores are evaluated separately.
+    Results are written to `evaluation.json`, which keeps those of other metrics.
+
+    Args:
+        atlas: with distances; the caller holds its lock.
+        metrics: default: all that the atlas stores.
+        seed: of draws and permutations.
+        n_permutations: default: that of `evaluation.Settings`.
+        report: shows progress.
 
     Raises:
         InputError: if there is nothing to evaluate with.
@@ -68,14 +75,14 @@ def evaluate(
                 settings=settings,
             )
             advance(1)
-    there = read_evaluations(atlas) if atlas.file("evaluation").is_file() else {}
-    there.update({metric: result.to_json() for metric, result in results.items()})
-    files.write_json(atlas.file("evaluation"), there)
+    results_by_metric = read_evaluations(atlas) if atlas.file("evaluation").is_file() else {}
+    results_by_metric.update({metric: result.to_json() for metric, result in results.items()})
+    files.write_json(atlas.file("evaluation"), results_by_metric)
     return results
 
 
 def read_evaluations(atlas: Atlas) -> dict[str, Any]:
-    """Evaluations by metric, as JSON objects.
+    """Return the evaluations by metric, as JSON objects.
 
     Raises:
         AtlasError: if there are none, or the file is damaged.
@@ -94,7 +101,7 @@ def _distances_on(clouds: Float[np.ndarray, "prompts heads components"], metric:
 
 
 def behaviour_columns(heads: pl.DataFrame) -> dict[str, Float[np.ndarray, " heads"]]:
-    """Behaviour scores of the heads table; heads of models not scored are NaN."""
+    """Return the behaviour scores of the heads table; heads without scores are NaN."""
     from attention_motifs.behaviour import BEHAVIOURS
 
     return {
@@ -105,7 +112,7 @@ def behaviour_columns(heads: pl.DataFrame) -> dict[str, Float[np.ndarray, " head
 
 
 def literature_classes(heads: pl.DataFrame) -> list[HeadClass]:
-    """Classes of the literature that have a head in this atlas."""
+    """Return the classes of the literature that have a head in this atlas."""
     from attention_motifs.evaluation import HeadClass
 
     listed: list[list[str]] = heads["classes"].to_list()
@@ -117,7 +124,7 @@ def literature_classes(heads: pl.DataFrame) -> list[HeadClass]:
 
 
 def computed_head_classes(heads: pl.DataFrame) -> list[HeadClass]:
-    """Classes by behaviour on repeated random tokens, named `induction (computed)` and so on."""
+    """Return the classes by behaviour on repeated random tokens, such as `induction (computed)`."""
     from attention_motifs.behaviour import computed_classes
     from attention_motifs.evaluation import HeadClass
 

@@ -1,4 +1,4 @@
-"""A folder that pattern-lens wrote, into an atlas: features and all."""
+"""The stage `import-pattern-lens`: patterns that pattern-lens wrote to an atlas."""
 
 from __future__ import annotations
 
@@ -37,14 +37,21 @@ def import_pattern_lens(
     metrics: Sequence[str] | None = None,
     report: Report = silent,
 ) -> Atlas:
-    """Make an atlas at `path` from the patterns in `folder`; run again, it goes on.
+    """Make an atlas from patterns in a folder; a second call does what is still missing.
 
-    Only prompts that all models share are taken, since distances pair patterns by prompt. An atlas
-    that lacks some of the feature sets gains them.
+    Only prompts that all models share are used, since distances pair patterns by prompt. An atlas
+    that lacks some of the feature sets gains them. Models whose files changed are imported again.
+
+    Args:
+        folder: what pattern-lens wrote.
+        path: folder of the atlas, or its URL.
+        feature_sets: names of feature sets.
+        metrics: default: as for `build`.
+        report: shows progress.
 
     Raises:
-        InputError: if the folder is not one of pattern-lens, or its models share no prompt; or if
-            a feature set or metric is not known.
+        InputError: if the folder is not one of pattern-lens, its models share no prompt, or a
+            feature set or metric is not known.
         AtlasError: if another atlas is at `path`.
     """
     feature_names(list(feature_sets))
@@ -64,10 +71,10 @@ def import_pattern_lens(
     with Atlas.lock(path, new=True):
         if (remote.paths_of(path).folder / "atlas.json").is_file():
             atlas = Atlas.open(path)
-            made = atlas.manifest.configuration
+            recorded = atlas.manifest.configuration
             if (
-                replace(made, feature_sets=feature_sets) != configuration
-                or made.feature_sets[0] != feature_sets[0]
+                replace(recorded, feature_sets=feature_sets) != configuration
+                or recorded.feature_sets[0] != feature_sets[0]
                 or atlas.manifest.prompts["sha256"] != prompts_digest(prompts)
             ):
                 raise AtlasError(f"{path}: holds another atlas; choose another --atlas")
@@ -105,7 +112,7 @@ def _source(model: PatternLensModel, ids: Sequence[str]) -> PatternSource:
 
 
 def _tokens(model: PatternLensModel, prompt_id: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """Token texts, one per row of the pattern; pattern-lens tells no ids and leaves BOS out."""
+    """Return ids and texts of tokens, one per row; pattern-lens records no ids and no BOS."""
     n = read_n_tokens(model, prompt_id)
     texts = list(model.tokens[prompt_id])[:n]
     texts = ["BOS"] * (n - len(texts)) + texts if len(texts) in {n - 1, n} else [""] * n

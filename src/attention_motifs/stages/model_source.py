@@ -1,4 +1,4 @@
-"""Models of an atlas: found again, identified by their digests, loaded as a source of patterns."""
+"""Models of an atlas: their paths and dtypes, and the source of their patterns."""
 
 from __future__ import annotations
 

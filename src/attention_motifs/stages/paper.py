@@ -1,4 +1,4 @@
-"""The paper's figures of an atlas, with the projections that they need made first."""
+"""The figures of the paper for an atlas, after the projections that they need."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def paper_figures(
 ) -> list[Path]:
     """Make the counterpart of every figure and table of the paper; see `figures.paper`.
 
-    Neighbourhood sizes that the figures need and the atlas lacks are projected first, beside
-    those it has; projections by another metric are replaced by those of Eq. 3.
+    Projections that the figures need and the atlas lacks are made first. Projections by another
+    metric are replaced by those of Eq. 3.
 
     Returns:
         The files written.
@@ -39,7 +39,7 @@ def paper_figures(
     project_for_figures(atlas, settings, report)
 
     def nearest(head: str, n: int) -> list[str]:
-        return [found.head for found in atlas.near(head, n=n, metric=METRIC)]
+        return [near.head for near in atlas.near(head, n=n, metric=METRIC)]
 
     return make_paper(atlas, nearest, out, settings, report)
 
@@ -67,13 +67,13 @@ def project_for_figures(atlas: Atlas, settings: FigureSettings, report: Report =
 
 
 def _stored(atlas: Atlas) -> tuple[set[int], set[int]]:
-    """Neighbourhood sizes that every map of the figures has in the plane, and all dimensions."""
+    """Return the neighbourhood sizes stored for all maps in two dimensions, and all dimensions."""
     import polars as pl
 
     if not atlas.file("projections").is_file():
         return set(), set()
     table = atlas.projections.filter(pl.col("metric") == METRIC)
     flat = table.filter(pl.col("n_components") == 2)
-    of = [set(flat.filter(pl.col("method") == m)["n_neighbors"].to_list()) for m in METHODS]
-    sizes = set.intersection(*(found for found in of if found)) if any(of) else set()
+    by_method = [set(flat.filter(pl.col("method") == m)["n_neighbors"].to_list()) for m in METHODS]
+    sizes = set.intersection(*(sizes for sizes in by_method if sizes)) if any(by_method) else set()
     return sizes, set(table["n_components"].to_list())

@@ -69,7 +69,7 @@ def project(
     stage = Stage("project", made_from, "projections")
     tables = {} if force else _finished_scopes(atlas, stage.digest)
     model_of = atlas.heads["model"].to_numpy()
-    # Where only the nearest heads are kept, of all models together, one model has too few.
+    # Stored neighbours are among the heads of all models: too few are of the same model.
     stored = stored_distances(atlas).get(metric)
     each = len(atlas.models) > 1 and not isinstance(stored, NearestHeads)
     scopes = [ALL_MODELS, *(atlas.models if each else ())]
@@ -84,8 +84,10 @@ def project(
             heads = atlas.heads["head"][rows.tolist()].to_list()
             parts = []
             for method, k, n_components in plan:
-                made = place(method=method, n_neighbors=k, n_components=n_components, seed=seed)
-                parts.append(_table(scope, heads, metric, made))
+                projection = place(
+                    method=method, n_neighbors=k, n_components=n_components, seed=seed
+                )
+                parts.append(_table(scope, heads, metric, projection))
                 advance(1)
             tables[scope] = _concat(parts)
             files.write_parquet(
@@ -130,28 +132,28 @@ def _finished_scopes(atlas: Atlas, inputs: str) -> dict[str, pl.DataFrame]:
     return {str(key[0]): part for key, part in table.group_by("scope", maintain_order=True)}
 
 
-def _table(scope: str, heads: Sequence[str], metric: str, made: Projection) -> pl.DataFrame:
+def _table(scope: str, heads: Sequence[str], metric: str, projection: Projection) -> pl.DataFrame:
     import polars as pl
 
     n = len(heads)
     axes = np.full((n, 3), np.nan, dtype=np.float32)
-    axes[:, : made.n_components] = made.coordinates
+    axes[:, : projection.n_components] = projection.coordinates
     return pl.DataFrame(
         {
             "head": list(heads),
             "scope": [scope] * n,
             "metric": [metric] * n,
-            "method": [made.method] * n,
-            "n_neighbors": pl.Series([made.n_neighbors] * n, dtype=pl.Int32),
-            "n_components": pl.Series([made.n_components] * n, dtype=pl.Int32),
+            "method": [projection.method] * n,
+            "n_neighbors": pl.Series([projection.n_neighbors] * n, dtype=pl.Int32),
+            "n_components": pl.Series([projection.n_components] * n, dtype=pl.Int32),
             **{
                 axis: pl.Series(axes[:, i], dtype=pl.Float32, nan_to_null=True)
                 for i, axis in enumerate("xyz")
             },
-            "trustworthiness": pl.Series([made.trustworthiness] * n, dtype=pl.Float32),
-            "continuity": pl.Series([made.continuity] * n, dtype=pl.Float32),
-            "n_pieces": pl.Series([made.n_pieces] * n, dtype=pl.Int32),
-            "note": [made.note] * n,
+            "trustworthiness": pl.Series([projection.trustworthiness] * n, dtype=pl.Float32),
+            "continuity": pl.Series([projection.continuity] * n, dtype=pl.Float32),
+            "n_pieces": pl.Series([projection.n_pieces] * n, dtype=pl.Int32),
+            "note": [projection.note] * n,
         }
     )
 

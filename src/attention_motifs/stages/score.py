@@ -1,4 +1,4 @@
-"""Behaviour scores of all heads into `heads.parquet`: the stage `score`."""
+"""The stage `score`: behaviour scores of all heads into `heads.parquet`."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ def score(
     """Score the heads of the atlas's models on random tokens.
 
     Columns are named as in `behaviour.BEHAVIOURS`, with ` spread` after the name for the
-    standard deviation over sequences. Heads of models not scored have null, and so have copying
-    scores where a model's weights have no language-model head, or no direct path that is known.
+    standard deviation over sequences. Heads of models that were not scored are null, and so are
+    copying scores of models without a language-model head or a known direct path.
 
     Args:
         atlas: held by the caller's lock.
         seed: of the draw of tokens.
         device: `auto`, `cpu`, `cuda`...
-        models: by name, or as the user names them; by default all.
-        force: also those that are scored.
-        executor: who runs the models, each as one job; by default this process.
+        models: names in the atlas, or names and paths as the user gives them; default: all.
+        force: score again although nothing changed.
+        executor: runs the models, one job each; default: this process.
         report: shows progress.
 
     Raises:
@@ -99,7 +99,7 @@ def score(
 
 
 def _has_scores(atlas: Atlas, model: str) -> bool:
-    """Whether the scores are in the heads table, which may have been made anew since."""
+    """Return whether the heads table, which may have been written again, has the scores."""
     import polars as pl
 
     from attention_motifs.behaviour import BEHAVIOURS, OF_PATTERNS
@@ -149,7 +149,7 @@ def load_scored_model(
     *,
     language_head: bool = False,
 ) -> LoadedModel:
-    """Load a model of the atlas again, the same weights, from where it was or from `wanted`.
+    """Load a model of the atlas again, with the same weights.
 
     Raises:
         InputError: if it is not in the atlas, has other weights, or where it lies is not known.
@@ -173,7 +173,7 @@ def load_scored_model(
 
 
 def _with_scores(heads: pl.DataFrame, scores: BehaviourScores) -> pl.DataFrame:
-    """Set the scores of one model's heads, leaving those of others as they are."""
+    """Return the heads with the scores of one model; scores of other models do not change."""
     import polars as pl
 
     from attention_motifs.behaviour import BEHAVIOURS
