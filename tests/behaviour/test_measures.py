@@ -129,9 +129,10 @@ def prefix_matching_by_hand(
     masses = []
     for query in range(start + block, len(tokens)):
         earlier = [key for key in range(start, query) if tokens[key] == tokens[query]]
-        keys = [key + step for key in earlier if key + step >= 0 and key + step < query]
-        masses.append(sum(float(pattern[query, key]) for key in keys))
-    return sum(masses) / len(masses)
+        keys = [key + step for key in earlier if 0 < key + step < query]
+        if keys:
+            masses.append(sum(float(pattern[query, key]) for key in keys))
+    return sum(masses) / max(1, len(masses))
 
 
 @pytest.mark.parametrize("first", [None, 99])

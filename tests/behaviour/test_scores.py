@@ -66,24 +66,32 @@ def test_perfect_heads_score_one_on_their_behaviour_alone() -> None:
         pattern = head_attending(offsets, n)
         assert score(pattern, tokens, name) == pytest.approx(1.0), name
         for other in set(perfect) - {name, "first-token sink"}:
-            # The first token of all stands before the first one that is repeated.
-            is_before = (name, other) == ("first-token sink", "prefix matching (literal)")
-            wanted = 1 / BLOCK if is_before else 0.0
-            assert score(pattern, tokens, other) == pytest.approx(wanted), (name, other)
+            assert score(pattern, tokens, other) == pytest.approx(0.0), (name, other)
+
+
+@pytest.mark.parametrize("first", [None, 99])
+def test_a_head_that_attends_to_the_first_token_alone_is_a_sink_and_nothing_else(
+    first: int | None,
+) -> None:
+    tokens = sequence(first)
+    pattern = head_attending({}, len(tokens))
+    assert score(pattern, tokens, "first-token sink") == 1
+    for name in ("induction", "duplicate token", "prefix matching (literal)", "local window"):
+        assert score(pattern, tokens, name) == 0, name
 
 
 @pytest.mark.parametrize("first", [None, 99])
 def test_literal_prefix_matching_is_its_definition(first: int | None) -> None:
-    """Attention to the token before each earlier occurrence, mean over tokens that have one."""
+    """Attention to the token before each earlier occurrence but the sink, over tokens with one."""
     tokens = sequence(first)
     n = len(tokens)
     weights = np.tril(np.exp(np.random.default_rng(0).normal(0, 2, (1, n, n))))
     pattern = weights / weights.sum(-1, keepdims=True)
     sums = []
     for query in range(n):
-        earlier = [key for key in range(query) if tokens[key] == tokens[query]]
+        earlier = [key for key in range(2, query) if tokens[key] == tokens[query]]
         if earlier:
-            sums.append(sum(pattern[0, query, key - 1] for key in earlier if key > 0))
+            sums.append(sum(pattern[0, query, key - 1] for key in earlier))
     wanted = sum(sums) / len(sums)
     assert score(pattern, tokens, "prefix matching (literal)") == pytest.approx(wanted)
 
@@ -110,6 +118,13 @@ def test_uniform_attention_scores_what_can_be_computed() -> None:
     assert score(pattern, tokens, "induction") == pytest.approx(
         (occurrences / (repeated + 1)).mean()
     )
+
+
+def test_repetition_of_the_first_token_alone_is_no_duplicate() -> None:
+    tokens = np.array([*range(12), 0])
+    pattern = head_attending({}, len(tokens))
+    assert score(pattern, tokens, "duplicate token") == 0
+    assert score(pattern, tokens, "prefix matching (literal)") == 0
 
 
 def test_a_sequence_without_repetition_is_refused() -> None:

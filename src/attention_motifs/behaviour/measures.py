@@ -127,11 +127,11 @@ class PrefixMatching:
     def __init__(self, design: Design, heads: Sequence[tuple[int, int]]) -> None:
         """Watch heads, given as layer and index, on the repetitions of a design."""
         queries, earlier = design.pairs
-        self._n_queries = max(1, len(np.unique(queries)))
         after, before = earlier + 1, earlier - 1
-        # The following token may be the query itself, and the preceding one may not exist.
+        # The following token may be the query itself. The first token of all is a sink: attention
+        # to it is no match, as in `scores`.
         self._after = torch.from_numpy(np.stack([queries, after])[:, after < queries])
-        self._before = torch.from_numpy(np.stack([queries, before])[:, before >= 0])
+        self._before = torch.from_numpy(np.stack([queries, before])[:, before >= 1])
         self.heads = tuple(sorted(heads)) if len(queries) else ()
         self._seen: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
 
@@ -151,4 +151,6 @@ class PrefixMatching:
         return torch.stack(after), torch.stack(before)
 
     def _mass(self, pattern: Tensor, pairs: Tensor) -> Tensor:
-        return pattern[:, pairs[0], pairs[1]].float().sum(dim=-1) / self._n_queries
+        return pattern[:, pairs[0], pairs[1]].float().sum(dim=-1) / max(
+            1, len(np.unique(pairs[0].numpy()))
+        )

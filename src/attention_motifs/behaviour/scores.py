@@ -86,8 +86,9 @@ def score_patterns(
     """Score the patterns of one layer on one sequence, in the order of `OF_PATTERNS`.
 
     Induction, duplicate token and literal prefix matching are means over queries whose token
-    occurred before. The local window is a mean over queries from the ninth on, the remaining
-    scores over queries from the third on.
+    occurred before. The first token of the sequence is no key of the latter two, since attention to
+    it is mostly that of a sink. The local window is a mean over queries from the ninth on, the
+    remaining scores over queries from the third on.
 
     Args:
         patterns: (heads, n, n) patterns of a layer on one sequence.
@@ -111,18 +112,20 @@ def score_patterns(
     after[:, 1:] = earlier[:, :-1]
     before: Bool[np.ndarray, "n n"] = np.zeros_like(earlier)
     before[:, :-1] = earlier[:, 1:]
+    # The first token takes attention whatever it is: as a key it would measure the sink.
+    earlier[:, 0] = before[:, 0] = False
     query, key = np.arange(n)[:, None], np.arange(n)[None, :]
     offset = query - key
     window = (offset >= 0) & (offset < LOCAL_WINDOW) & (key > 0)
     late = np.arange(n) >= 2  # earlier, attention to the first token is attention to the previous
     columns = [
         _mass(patterns, after, repeated),
-        _mass(patterns, earlier, repeated),
+        _mass(patterns, earlier, earlier.any(axis=1)),
         _mass(patterns, offset == 1, late),
         _mass(patterns, (key == 0) & (offset >= 0), late),
         _mass(patterns, offset == 0, late),
         _mass(patterns, window, np.arange(n) >= LOCAL_WINDOW),
-        _mass(patterns, before, repeated),
+        _mass(patterns, before, np.asarray(before.any(axis=1))),
     ]
     return np.stack(columns, axis=1)
 
@@ -146,7 +149,9 @@ def _mass(
     where: Bool[np.ndarray, "n n"],
     queries: Bool[np.ndarray, " n"],
 ) -> Float[np.ndarray, " heads"]:
-    """Return the attention to the keys in `where`, averaged over the queries."""
+    """Return the attention to the keys in `where`, averaged over the queries; 0 without any."""
+    if not queries.any():
+        return np.zeros(len(patterns))
     return np.asarray(np.einsum("hij,ij->hi", patterns, where)[:, queries].mean(axis=1))
 
 

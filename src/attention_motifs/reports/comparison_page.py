@@ -119,7 +119,7 @@ def _classes(measured: Measured) -> list[str]:
     ]
     note = f"\nToo few heads to score: {_cell(', '.join(small))}." if small else ""
     return [
-        "AUROC (mean of the layer-matched null), MAP (its 95 % point), p of the MAP.\n",
+        "AUROC (mean of the layer-matched null), its p; MAP (95 % point of the null), its p.\n",
         *_table(header, rows),
         note,
     ]
@@ -127,11 +127,11 @@ def _classes(measured: Measured) -> list[str]:
 
 def _recovery(row: Mapping[str, Any]) -> str:
     def number(key: str, digits: int = 2) -> str:
-        return "-" if row[key] is None else f"{row[key]:.{digits}f}"
+        return "-" if row.get(key) is None else f"{row[key]:.{digits}f}"
 
     return (
-        f"{number('auroc')} ({number('auroc_null')}), {number('map')} ({number('map_null_95')}), "
-        f"{number('p', 3)}"
+        f"{number('auroc')} ({number('auroc_null')}), {number('auroc_p', 3)}; "
+        f"{number('map')} ({number('map_null_95')}), {number('p', 3)}"
     )
 
 

@@ -320,6 +320,7 @@ def _classes(
                 "n_heads": row.n_heads,
                 "auroc": row.auroc.value,
                 "auroc_null": row.auroc.null_mean,
+                "auroc_p": row.auroc.p,
                 "map": row.average_precision.value,
                 "map_null": row.average_precision.null_mean,
                 "map_null_95": row.average_precision.null_95,
