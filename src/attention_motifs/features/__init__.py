@@ -1,4 +1,4 @@
-"""Stage 3: patterns to features. Registry, float64 oracle, CPU and torch kernels."""
+"""Features of attention patterns: the registry, the definitions in float64, the kernels."""
 
 from __future__ import annotations
 

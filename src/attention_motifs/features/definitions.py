@@ -1,8 +1,7 @@
-"""The features as they are defined, in float64 and one pattern at a time: the oracle.
+"""Definitions of the sets `paper` and `skew_col`, in float64 and one pattern at a time.
 
-Written for reading, not for speed: the batched kernels are tested against these functions,
-and docs quote them. Contexts turn a pattern into a vector, statistics turn a vector into a
-number.
+These functions are written for reading; the kernels are tested against them. A context turns a
+pattern into a vector, a statistic turns a vector into a number.
 """
 
 from __future__ import annotations
@@ -83,26 +82,26 @@ def pattern_status(patterns: Float[np.ndarray, "b n n"]) -> Int8[np.ndarray, " b
 
 
 def is_constant(x: Float[np.ndarray, " n"]) -> bool:
-    """Whether a vector varies by no more than rounding: max - min <= 1e-7 max(1, max|x|)."""
+    """Return whether a vector varies by no more than rounding: max - min <= 1e-7 max(1, max|x|)."""
     return bool(np.ptp(x) <= CONSTANT_SPREAD * max(1.0, float(np.abs(x).max())))
 
 
 def histogram_entropy(x: Float[np.ndarray, " n"]) -> float:
-    """Entropy in bits, 0 to log2(10), of the histogram of min(10, n) bins on [min, max]."""
+    """Return the entropy in bits of the histogram of min(10, n) bins on [min, max]."""
     counts, _ = np.histogram(x, bins=min(ENTROPY_BINS, len(x)))
     share = counts[counts > 0] / len(x)
     return float(-(share * np.log2(share)).sum())
 
 
 def lag1_autocorrelation(x: Float[np.ndarray, " n"]) -> float:
-    """Pearson correlation of x[:-1] with x[1:], 0 where either is constant."""
+    """Return the Pearson correlation of x[:-1] with x[1:], 0 if either is constant."""
     if len(x) < 3 or is_constant(x[:-1]) or is_constant(x[1:]):
         return 0.0
     return float(np.corrcoef(x[:-1], x[1:])[0, 1])
 
 
 def total_power(x: Float[np.ndarray, " n"]) -> float:
-    """Sum of the one-sided Welch spectrum: one segment, Hann window, mean removed, unit rate."""
+    """Return the sum of the one-sided Welch spectrum: one Hann window, mean removed, unit rate."""
     from scipy.signal import welch
 
     _, density = welch(x, fs=1.0, window="hann", nperseg=len(x), detrend="constant")
@@ -110,9 +109,9 @@ def total_power(x: Float[np.ndarray, " n"]) -> float:
 
 
 def vector_statistics(x: Float[np.ndarray, " n"]) -> dict[str, float]:
-    """All fourteen statistics of a vector, by name, in the order of `VECTOR_STATISTICS`.
+    """Return the fourteen statistics of a vector, by name, in the order of `VECTOR_STATISTICS`.
 
-    Where the vector is constant, what measures variation is 0 and the intercept is the mean.
+    Of a constant vector, measures of variation are 0 and the intercept is the mean.
     """
     x = np.asarray(x, dtype=np.float64)
     n = len(x)
@@ -147,7 +146,7 @@ def vector_statistics(x: Float[np.ndarray, " n"]) -> dict[str, float]:
 
 
 def skewed(A: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "n n"]:
-    """S(A): every row of the lower triangle moved to the right edge, the rest zero.
+    """Return S(A): every row of the lower triangle moved to the right edge, the rest zero.
 
     S(A)[i, j + n - i - 1] = A[i, j] for j <= i, so that equal columns of S(A) are equal
     offsets from the query (paper, section 2.2).
@@ -160,13 +159,13 @@ def skewed(A: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "n n"]:
 
 
 def log_pattern(A: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "n n"]:
-    """L = ln(clip(A, 1e-9, 1 - 1e-6)), above the diagonal too."""
+    """Return L = ln(clip(A, 1e-9, 1 - 1e-6)), above the diagonal too."""
     logs: Float[np.ndarray, "n n"] = np.log(np.clip(A, *LOG_CLIP))
     return logs
 
 
 def row_cosines(X: Float[np.ndarray, "n m"]) -> Float[np.ndarray, "n n"]:
-    """Cosine similarity of every two rows; 0 with a row of zeros."""
+    """Return the cosine similarity of every two rows; 0 with a row of zeros."""
     norm = np.linalg.norm(X, axis=1)
     scale = np.divide(1.0, norm, out=np.zeros_like(norm), where=norm > 0)
     cosines: Float[np.ndarray, "n n"] = (X @ X.T) * np.outer(scale, scale)
@@ -174,7 +173,7 @@ def row_cosines(X: Float[np.ndarray, "n m"]) -> Float[np.ndarray, "n n"]:
 
 
 def density_histogram(X: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "32"]:
-    """Density of all entries, clipped to [0, 1], in 32 equal bins on [0, 1]; its mean is 1."""
+    """Return the density of all entries, clipped to [0, 1], in 32 bins on [0, 1]; its mean is 1."""
     density: Float[np.ndarray, "32"]
     density, _ = np.histogram(np.clip(X, 0, 1), bins=HISTOGRAM_BINS, range=(0, 1), density=True)
     return density
@@ -192,13 +191,13 @@ GRAM_MATRICES: dict[str, Callable[[Float[np.ndarray, "n n"]], Float[np.ndarray, 
 
 
 def histogram_statistics(A: Float[np.ndarray, "n n"], context: str) -> list[float]:
-    """The eleven statistics of the density histogram of one of `GRAM_MATRICES`."""
+    """Return the eleven statistics of the density histogram of one of `GRAM_MATRICES`."""
     statistics = vector_statistics(density_histogram(GRAM_MATRICES[context](A)))
     return [statistics[name] for name in HISTOGRAM_STATISTICS]
 
 
 def paper_features(A: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "94"]:
-    """The `paper` set of one causal pattern, in float64 and in the order of its names.
+    """Return the `paper` set of one causal pattern, in float64 and in the order of its names.
 
     Source: paper, section 2.2, with the statistics of the authors' public code.
     """
@@ -212,5 +211,5 @@ def paper_features(A: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "94"]:
 
 
 def skew_col_features(A: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "11"]:
-    """The `skew_col` set of one causal pattern: the histogram of S(A)^T S(A)."""
+    """Return the `skew_col` set of one causal pattern: the histogram of S(A)^T S(A)."""
     return np.array(histogram_statistics(np.asarray(A, dtype=np.float64), "gram.skew_col"))

@@ -1,4 +1,4 @@
-r"""The feature set `experimental`: what the paper tried and dropped, described. Off by default.
+r"""The feature set `experimental`: names and descriptions. Off by default.
 
 The paper (section 4, "Features") names absorption times, Fourier statistics and network analyses
 without definitions; these are this project's, computed by `features.experimental_definitions`.
@@ -6,7 +6,7 @@ without definitions; these are this project's, computed by `features.experimenta
 In the formulas $P$ is the pattern with rows that sum to more than 1 scaled to 1; $S$ is $P$ with
 its rows aligned at the query, $S_{id}=P_{i,i-d}$; $W$ is $P$ without its diagonal.
 
-Nothing is said of reciprocity, of cycles, or of eigenvalues: a causal pattern has no edge both
+Reciprocity, cycles and eigenvalues are omitted: a causal pattern has no edge both
 ways and no cycle but self-loops, and its eigenvalues are its diagonal, which `paper` has.
 """
 

@@ -1,8 +1,8 @@
-"""The set `experimental` as it is defined, in float64 and one pattern at a time: the oracle.
+"""Definitions of the set `experimental`, in float64 and one pattern at a time.
 
-What the paper tried and dropped (section 4, "Features"), without a definition of its own. Three
-views of a pattern: a Markov chain that walks from queries to keys, the spectrum of the skewed
-pattern, and a weighted directed graph with an edge from every query to each of its keys.
+The paper tried and dropped these (section 4, "Features") without giving definitions. Three views
+of a pattern: a Markov chain that walks from queries to keys, the spectrum of the skewed pattern,
+and a weighted directed graph with an edge from every query to each of its keys.
 """
 
 from __future__ import annotations
@@ -16,9 +16,7 @@ from attention_motifs.features.definitions import VECTOR_STATISTICS, skewed, vec
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-ESCAPE_FLOOR = (
-    1e-6  # least chance to leave a token: float32 cannot tell a weight of 1 - 1e-8 from 1
-)
+ESCAPE_FLOOR = 1e-6  # least chance to leave a token: in float32 a weight of 1 - 1e-8 equals 1
 DAMPING = 0.85  # of PageRank, as its authors chose it
 # Upper edges of the bands, in cycles per token. Frequency 0 is a band of its own.
 BAND_EDGES = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2)

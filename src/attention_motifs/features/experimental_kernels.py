@@ -1,4 +1,4 @@
-"""The set `experimental` on the CPU: `experimental_definitions`, compiled, a batch at a time.
+"""CPU kernels of the set `experimental`, a batch at a time.
 
 The Fourier transforms are scipy's, in float32; all else is one pass over each pattern in float64.
 Only the lower triangle of a pattern is read.
@@ -349,7 +349,7 @@ def _spectrum_statistics(
 
 
 def experimental_features(patterns: Float[np.ndarray, "b n n"]) -> Float[np.ndarray, "b 47"]:
-    """The `experimental` set of contiguous float32 patterns, all finite and causal."""
+    """Compute the `experimental` set of contiguous, finite float32 patterns."""
     from scipy.fft import rfft
 
     count, n, _ = patterns.shape
@@ -359,7 +359,7 @@ def experimental_features(patterns: Float[np.ndarray, "b n n"]) -> Float[np.ndar
     _align(patterns, aligned)
     power = np.empty((count, n // 2 + 1))
     at = len(ABSORPTION)
-    # scipy transforms columns where they lie, several at a time.
+    # scipy transforms columns in place, several at a time.
     for axis, sum_power in ((2, _power_by_row), (1, _power_by_column)):
         sum_power(np.ascontiguousarray(rfft(aligned, axis=axis)).view(np.float32), power)
         _spectrum_rows(power, n, rows[:, at : at + STEP])

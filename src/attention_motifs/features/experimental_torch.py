@@ -1,4 +1,4 @@
-"""The set `experimental` in batched torch operations, for patterns that already lie on a GPU.
+"""Batched torch kernels of the set `experimental`.
 
 In float64 throughout: the triangular systems of the absorption times can be ill-conditioned, up
 to the 1e6 of `ESCAPE_FLOOR`. `experimental_definitions` has the definitions.
@@ -27,9 +27,9 @@ CHUNK_ELEMENTS = 1 << 22  # entries of patterns at once: some ten float64 copies
 
 
 def experimental_features(patterns: torch.Tensor) -> torch.Tensor:
-    """The `experimental` set of causal, finite patterns: (B, n, n) -> (B, 47).
+    """Compute the `experimental` set of causal, finite patterns: (B, n, n) -> (B, 47).
 
-    float32 or float64 in, the same out and on the same device.
+    The result has the type of the patterns, float32 or float64, and is on their device.
     """
     count, n, _ = patterns.shape
     out = patterns.new_empty(count, len(NAMES))

@@ -1,7 +1,7 @@
-r"""The feature set `extended`: what a head does with the tokens other than the first, described.
+r"""The feature set `extended`: names and descriptions of its features, family by family.
 
-Features of the pattern alone, chosen to bring heads of the same behaviour together; computed by
-`features.extended_definitions`.
+The features describe what a head does with the tokens other than the first. They are chosen to
+bring heads of the same behaviour together.
 
 In the formulas $W$ is the pattern with negative entries set to 0, $B$ is $W$ without its first
 column (the sink), and means and spreads run over all queries but the first.
@@ -25,10 +25,10 @@ from attention_motifs.features.extended_definitions import (
 )
 from attention_motifs.features.registry import Feature, FeatureSet
 
-SOURCE = "this project: to tell heads of different behaviour apart"
+SOURCE = "this project: chosen to separate heads of different behaviour"
 UNIT = (0.0, 1.0)
 
-# Statistic -> (formula, range, what a large value says of the weights called {x}).
+# Statistic -> (formula, range, meaning of a large value for the weights {x}).
 Described = dict[str, tuple[str, tuple[float, float], str]]
 _MEAN_AND_SPREAD: Described = {
     "mean": (r"\bar x=\frac1m\sum_i x_i", UNIT, "{x} is high on the whole"),
@@ -94,7 +94,7 @@ def _band_features(first: int, last: int | None) -> list[Feature]:
         statistic="share",
         formula=rf"\frac{{\sum_i x_i}}{{\sum_{{ij}}B_{{ij}}}},\quad {vector}",
         range=UNIT,
-        large=f"most of the weight that does not go to the first token lies "
+        large=f"most of the weight that does not go to the first token is "
         f"{_band_words(first, last)}",
         source=SOURCE,
     )
@@ -104,37 +104,37 @@ def _band_features(first: int, last: int | None) -> list[Feature]:
 _PLACE = r"\quad d_i=i-\arg\max_j B_{ij}\ (\text{the nearest of equals})"
 _LOG_PLACE = r"\quad x_i=\log_2(1+d_i)\text{ of rows with weight}," + _PLACE
 _ENTROPY = r"H_i=-\sum_j p_{ij}\log_2p_{ij},\ p_{ij}=\frac{%s_{ij}}{\sum_k %s_{ik}}"  # of W or of B
-# Feature -> (formula, range, what large looks like).
+# Feature -> (formula, range, meaning of a large value).
 _SINGLE: dict[str, tuple[str, tuple[float, float], str]] = {
     "place.self": (
         r"\tfrac1{n-1}\left|\{i:d_i=0\}\right|," + _PLACE,
         UNIT,
-        "tokens attend to themselves most, the first token aside",
+        "tokens attend most to themselves, the first token aside",
     ),
     "place.previous": (
         r"\tfrac1{n-1}\left|\{i:d_i=1\}\right|," + _PLACE,
         UNIT,
-        "tokens attend to the one before them most",
+        "tokens attend most to the previous token",
     ),
     "place.second": (
         r"\tfrac1{n-1}\left|\{i:d_i=2\}\right|," + _PLACE,
         UNIT,
-        "tokens attend to the one two before them most",
+        "tokens attend most to the token two before them",
     ),
     "place.farther": (
         r"\tfrac1{n-1}\left|\{i:d_i\ge3\}\right|," + _PLACE,
         UNIT,
-        "what tokens attend to most lies three tokens back and farther",
+        "the key that a token attends to most is three tokens back or farther",
     ),
     "place.log_mean": (
         r"\bar x=\frac1m\sum_i x_i," + _LOG_PLACE,
         (0.0, float("inf")),
-        "what tokens attend to most lies far back",
+        "the key that a token attends to most is far back",
     ),
     "place.log_spread": (
         r"\sqrt{\frac1m\sum_i (x_i-\bar x)^2}," + _LOG_PLACE,
         (0.0, float("inf")),
-        "what tokens attend to most lies now near, now far",
+        "the key that a token attends to most is near for some queries and far for others",
     ),
     "entropy.all": (
         r"\frac1{n-1}\sum_{i\ge1}\frac{H_i}{\log_2(i+1)},\quad " + _ENTROPY % ("W", "W"),
@@ -144,7 +144,7 @@ _SINGLE: dict[str, tuple[str, tuple[float, float], str]] = {
     "entropy.without_sink": (
         r"\frac1{n-2}\sum_{i\ge2}\frac{H_i}{\log_2 i},\quad " + _ENTROPY % ("B", "B"),
         UNIT,
-        "queries spread evenly what they do not give to the first token, however little",
+        "queries spread the weight that they do not give to the first token evenly",
     ),
     "keys.concentration": (
         r"\sum_j\left(\frac{\sum_iB_{ij}}{\sum_{ik}B_{ik}}\right)^2",
@@ -158,7 +158,7 @@ _GOES_ON = {
     "diagonal": (
         "{X}_{{i+1,j+1}}",
         f"weights up to {NEAR} tokens back stay at the same distance from query to query",
-        f"weights more than {NEAR} tokens back run on along the diagonal, as induction stripes do",
+        f"weights more than {NEAR} tokens back continue along the diagonal: induction stripes",
     ),
     "column": (
         "{X}_{{i+1,j}}",
@@ -253,7 +253,7 @@ _COMPANIONS = {
 
 
 def _together_feature(x: str, y: str) -> Feature:
-    (first, words), (second, other) = _COMPANIONS[x], _COMPANIONS[y]
+    (first, words), (second, more_words) = _COMPANIONS[x], _COMPANIONS[y]
     return Feature(
         name=f"together.{x}_{y}",
         context="together",
@@ -261,7 +261,7 @@ def _together_feature(x: str, y: str) -> Feature:
         formula=rf"\operatorname{{corr}}_{{i\ge2}}\left(x^{{\text{{{x}}}}},x^{{\text{{{y}}}}}\right)"
         rf",\quad {first},\quad {second}",
         range=(-1.0, 1.0),
-        large=f"queries with much weight {words} have much {other} too",
+        large=f"queries with much weight {words} have much weight {more_words} too",
         source=SOURCE,
     )
 

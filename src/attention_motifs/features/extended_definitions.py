@@ -1,8 +1,8 @@
-"""The set `extended` as it is defined, in float64 and one pattern at a time: the oracle.
+"""Definitions of the set `extended`, in float64 and one pattern at a time.
 
-What a head does with the tokens other than the first, which many heads use as a sink: at which
-distance it looks, how sharply, how far, and whether it goes on from one query to the next. The
-first query is left out, since all its weight is on the first token.
+The features describe attention to the tokens other than the first, which many heads use as a
+sink: its distance, its sharpness, and its continuity from one query to the next. The first query
+is omitted, because all its weight is on the first token.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ BANDS: tuple[tuple[int, int | None], ...] = (
 NEAR = 4  # distances up to this are near, those beyond it far
 PEAKED = (0.1, 0.3, 0.6)  # a row is peaked where its largest weight is above this
 QUANTILES = (0.1, 0.9)
-PEAK_PLACES = 3  # distances that are told apart, beside all farther ones
-NO_WEIGHT = 1e-9  # a sum of weights up to this is none: it says nothing of where weight lies
+PEAK_PLACES = 3  # distances counted one by one; all farther ones count together
+NO_WEIGHT = 1e-9  # sums of weights up to this count as zero
 
 
 def band_name(first: int, last: int | None) -> str:
-    """The context of a band: `band.0`, `band.4_7`, `band.64_up`."""
+    """Return the context of a band: `band.0`, `band.4_7`, `band.64_up`."""
     end = "_up" if last is None else f"_{last}" if last > first else ""
     return f"band.{first}{end}"
 
 
 BAND_CONTEXTS = tuple(band_name(*band) for band in BANDS)
 REGIONS = ("near", "far")
-# Steps from an entry to the one that goes on: rows, columns.
+# Steps from an entry to the one that continues it: rows, columns.
 STEPS = {"diagonal": (1, 1), "column": (1, 0), "row": (0, 1), "anti": (1, -1)}
 NEIGHBOURS = ("before", "same", "after")  # the token at -1, 0, 1 from another
 ALIKE = {
@@ -56,14 +56,14 @@ PAIRS = tuple((x, y) for i, x in enumerate(COMPANIONS) for y in COMPANIONS[i + 1
 
 
 def mean_and_spread(x: Float[np.ndarray, " m"]) -> list[float]:
-    """Mean and standard deviation (of the values, not of a sample); 0 of no values."""
+    """Return mean and population standard deviation; 0 of no values."""
     return [float(x.mean()), float(x.std())] if len(x) else [0.0, 0.0]
 
 
 def band_masses(
     B: Float[np.ndarray, "n n"], first: int, last: int | None
 ) -> Float[np.ndarray, " m"]:
-    """Weight of each query on the keys of a band; of the queries that reach its nearest key."""
+    """Return the weight on the keys of a band, of each query that reaches its nearest key."""
     n = len(B)
     return np.array(
         [
@@ -74,7 +74,7 @@ def band_masses(
 
 
 def band_features(B: Float[np.ndarray, "n n"]) -> list[float]:
-    """Per band: mean and spread of the queries' weight on it, and its share of all weight."""
+    """Return for each band: mean and spread of the weight on it, and its share of all weight."""
     total = float(B.sum())
     values: list[float] = []
     for band in BANDS:
@@ -85,13 +85,13 @@ def band_features(B: Float[np.ndarray, "n n"]) -> list[float]:
 
 
 def spread_features(x: Float[np.ndarray, " m"]) -> list[float]:
-    """Mean, spread, and the quantiles (linear between values); 0 of no values."""
+    """Return mean, spread and quantiles (linear between values); 0 of no values."""
     quantiles = np.quantile(x, QUANTILES) if len(x) else np.zeros(len(QUANTILES))
     return [*mean_and_spread(x), *quantiles.tolist()]
 
 
 def peak_features(x: Float[np.ndarray, " m"]) -> list[float]:
-    """`spread_features` of the largest weights of rows, and the shares of peaked rows."""
+    """Return `spread_features` of the largest weights of rows, and the shares of peaked rows."""
     shares = [float((x > level).mean()) if len(x) else 0.0 for level in PEAKED]
     return [*spread_features(x), *shares]
 
@@ -102,7 +102,7 @@ def far_peaks(B: Float[np.ndarray, "n n"]) -> Float[np.ndarray, " m"]:
 
 
 def place_features(B: Float[np.ndarray, "n n"]) -> list[float]:
-    """Where the largest weight of each row lies, at the nearest key of equals.
+    """Return statistics of the distance of the largest weight of each row, the nearest of equals.
 
     Shares of all queries but the first: at itself, one back, two back, farther. Mean and spread
     of log2(1 + distance). A row without weight has no place and counts in no share.
@@ -122,7 +122,7 @@ def place_features(B: Float[np.ndarray, "n n"]) -> list[float]:
 
 
 def row_entropy(weights: Float[np.ndarray, " m"]) -> float:
-    """Entropy of a row as a distribution over its m keys, over the largest possible: 0 to 1."""
+    """Return the entropy of a row over its m keys, relative to the largest possible: 0 to 1."""
     total = float(weights.sum())
     if len(weights) < 2 or total <= NO_WEIGHT:
         return 0.0
@@ -131,7 +131,7 @@ def row_entropy(weights: Float[np.ndarray, " m"]) -> float:
 
 
 def entropy_features(W: Float[np.ndarray, "n n"]) -> list[float]:
-    """Mean entropy of the rows, with the first key and without it."""
+    """Return the mean entropy of the rows, with the first key and without it."""
     n = len(W)
     return [
         mean_and_spread(np.array([row_entropy(W[i, first : i + 1]) for i in range(start, n)]))[0]
@@ -140,21 +140,21 @@ def entropy_features(W: Float[np.ndarray, "n n"]) -> list[float]:
 
 
 def concentration(B: Float[np.ndarray, "n n"]) -> float:
-    """Sum of the squared shares of the keys in all weight: 1 where one key has all of it."""
+    """Return the sum of the squared shares of the keys: 1 where one key has all weight."""
     received = B.sum(axis=0)
     total = float(received.sum())
     return float(((received / total) ** 2).sum()) if total > NO_WEIGHT else 0.0
 
 
 def distances(n: int) -> Int[np.ndarray, "n n"]:
-    """How far key j lies before query i, at entry (i, j)."""
+    """Return the distance from query i back to key j, at entry (i, j)."""
     token = np.arange(n)
     distance: Int[np.ndarray, "n n"] = token[:, None] - token[None, :]
     return distance
 
 
 def regions(B: Float[np.ndarray, "n n"]) -> list[Float[np.ndarray, "n n"]]:
-    """The near part of a pattern (up to `NEAR` tokens back) and the far part, else 0."""
+    """Return the near part of a pattern (up to `NEAR` tokens back) and the far part, else 0."""
     distance = distances(len(B))
     return [np.where(part, B, 0.0) for part in (distance <= NEAR, distance > NEAR)]
 
@@ -162,19 +162,20 @@ def regions(B: Float[np.ndarray, "n n"]) -> list[Float[np.ndarray, "n n"]]:
 def followers(
     X: Float[np.ndarray, "n n"], step: tuple[int, int]
 ) -> tuple[Float[np.ndarray, "m k"], Float[np.ndarray, "m k"]]:
-    """The entries that have one at `step` from them inside the matrix, and those."""
+    """Return the entries that have a follower at `step` inside the matrix, and the followers."""
     n = len(X)
     down, right = step
-    here, there = slice(max(0, -right), n - max(0, right)), slice(max(0, right), n + min(0, right))
-    return X[: n - down, here], X[down:, there]
+    before = slice(max(0, -right), n - max(0, right))
+    after = slice(max(0, right), n + min(0, right))
+    return X[: n - down, before], X[down:, after]
 
 
 def continuity_features(B: Float[np.ndarray, "n n"]) -> list[float]:
-    """How far weights go on along the diagonal, the column, the row and the antidiagonal.
+    """Return the continuity along the diagonal, the column, the row and the antidiagonal.
 
-    Sum of products of an entry and the one that follows it, over the sum of squares; then of the
-    square roots of both, which lets small weights speak, over the sum. Entries and followers of
-    a near or far sum are both near or both far.
+    It is the sum of products of an entry and its follower, over the sum of squares; then the same
+    of the square roots, over the sum, so that small weights count too. An entry and its follower
+    are both near or both far.
     """
     values = []
     for X, least, steps in (
@@ -183,14 +184,14 @@ def continuity_features(B: Float[np.ndarray, "n n"]) -> list[float]:
     ):
         for step in steps:
             for part in regions(X):
-                here, there = followers(part, STEPS[step])
+                before, after = followers(part, STEPS[step])
                 squares = float((part**2).sum())
-                values.append(float((here * there).sum()) / squares if squares > least else 0.0)
+                values.append(float((before * after).sum()) / squares if squares > least else 0.0)
     return values
 
 
 def similarities(X: Float[np.ndarray, "n m"], least: float) -> Float[np.ndarray, "n n"]:
-    """Cosines of every two rows; 0 with a norm up to `least`, and of a row with itself."""
+    """Return the cosines of every two rows; 0 on the diagonal, and with a norm up to `least`."""
     cosines = row_cosines(X * (np.linalg.norm(X, axis=1, keepdims=True) > least))
     np.fill_diagonal(cosines, 0.0)
     return cosines
@@ -199,9 +200,9 @@ def similarities(X: Float[np.ndarray, "n m"], least: float) -> Float[np.ndarray,
 def weighted_neighbours(
     F: Float[np.ndarray, "n n"], C: Float[np.ndarray, "n n"], of_query: bool
 ) -> tuple[list[float], float]:
-    """Means of similarities C over the far weights F, and the plain mean over all far places.
+    """Return means of similarities C weighted by the far weights F, and the mean over far entries.
 
-    Of weight F[l, k] the similarity is C[l + s, k] if `of_query`, else C[l, k + s], for s = -1, 0
+    The similarity of weight F[l, k] is C[l + s, k] if `of_query`, else C[l, k + s], for s = -1, 0
     and 1; 0 beyond the last token.
     """
     n = len(F)
@@ -215,7 +216,7 @@ def weighted_neighbours(
 
 
 def alike_features(B: Float[np.ndarray, "n n"]) -> list[float]:
-    """Whether far weights join keys that are attended alike, and queries that look alike.
+    """Return how similar the keys and the queries are that far weights join.
 
     Keys are alike by the cosine of their columns, without the diagonal (attention of tokens to
     themselves would make all keys alike): the key attended to and the query's own token, or the
@@ -235,14 +236,14 @@ def alike_features(B: Float[np.ndarray, "n n"]) -> list[float]:
 
 
 def correlation(x: Float[np.ndarray, " m"], y: Float[np.ndarray, " m"]) -> float:
-    """Pearson correlation; 0 where either is constant or there are fewer than two values."""
+    """Return the Pearson correlation; 0 if either is constant or has fewer than two values."""
     if len(x) < 2 or is_constant(x) or is_constant(y):
         return 0.0
     return float(np.corrcoef(x, y)[0, 1])
 
 
 def companion_features(W: Float[np.ndarray, "n n"], B: Float[np.ndarray, "n n"]) -> list[float]:
-    """Which kinds of attention occur together, and which go on from query to query.
+    """Return correlations of kinds of attention, and of each with itself one query later.
 
     Of each query but the first two: the weight on the first token, on itself, on the previous
     token, and the largest weight that is far, none of which is the first token's.

@@ -1,4 +1,4 @@
-"""The set `extended` on the CPU: `extended_definitions`, compiled, one pattern at a time."""
+"""CPU kernels of the set `extended`, one pattern at a time."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _mean_and_spread(x: Float[np.ndarray, " m"], out: Float[np.ndarray, " s"]) -
 def _spread(
     x: Float[np.ndarray, " m"], scratch: Float[np.ndarray, " m"], out: Float[np.ndarray, " s"]
 ) -> None:
-    """`definitions.spread_features`."""
+    """Write `extended_definitions.spread_features`."""
     _mean_and_spread(x, out)
     m = len(x)
     scratch[:] = x
@@ -96,7 +96,7 @@ def _spread(
 def _peaks(
     x: Float[np.ndarray, " m"], scratch: Float[np.ndarray, " m"], out: Float[np.ndarray, " s"]
 ) -> None:
-    """`definitions.peak_features`."""
+    """Write `extended_definitions.peak_features`."""
     _spread(x, scratch, out)
     at = 2 + len(PARTS)
     for level in range(len(LEVELS)):
@@ -120,7 +120,7 @@ def _bands(whole: float, work: Scan, out: Float[np.ndarray, " s"]) -> None:
 def _places(
     place: Float[np.ndarray, " m"], scratch: Float[np.ndarray, " m"], out: Float[np.ndarray, "6"]
 ) -> None:
-    """`definitions.place_features`, of distances of which -1 is none."""
+    """Write `extended_definitions.place_features`, from distances; -1 means none."""
     out[:] = 0.0
     known = 0
     for d in place:
@@ -195,7 +195,7 @@ def _extended_rows(
 
 
 def extended_features(patterns: Float[np.ndarray, "b n n"]) -> Float[np.ndarray, "b 85"]:
-    """The `extended` set of contiguous float32 patterns, all finite and causal."""
+    """Compute the `extended` set of contiguous, finite float32 patterns."""
     out = np.empty((len(patterns), SIZE), np.float32)
     n = patterns.shape[1]
     values, scratch = np.empty(SIZE), np.empty(n)

@@ -1,4 +1,4 @@
-"""One pass over the rows of a pattern for the set `extended`: what each row and each key holds."""
+"""One pass over the rows of a pattern for the set `extended`: sums of each row and key."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FLUSH = 16  # rows of float32 sums before they are added up in float64
 
 
 class Scan(NamedTuple):
-    """What is kept of one pattern of n tokens; entries of `B` above its diagonal stay 0."""
+    """Sums over one pattern of n tokens; entries of `B` above its diagonal stay 0."""
 
     B: Float[np.ndarray, "n n"]  # the pattern without its first column and negative entries
     root: Float[np.ndarray, "8 n"]  # square roots of the last rows, row i at i % KEPT
@@ -62,7 +62,7 @@ class Scan(NamedTuple):
 
 
 def scan_work(n: int) -> Scan:
-    """Workspace for patterns of n tokens."""
+    """Return a workspace for patterns of n tokens."""
     rows = panel_count(n) * WIDTH
     return Scan._make(
         (
@@ -81,7 +81,7 @@ def scan_work(n: int) -> Scan:
 
 @reordered
 def sum_of(x: Float[np.ndarray, " m"], start: int, end: int) -> float:
-    """Sum of x[start:end]."""
+    """Return the sum of x[start:end]."""
     total = np.float32(0.0)
     for j in range(start, end):
         total += x[j]
@@ -90,7 +90,7 @@ def sum_of(x: Float[np.ndarray, " m"], start: int, end: int) -> float:
 
 @reordered
 def _clean_row(A: Float[np.ndarray, "n n"], i: int, work: Scan) -> None:
-    """Row i of `B` and `root`, and what it adds to the keys."""
+    """Write row i of `B` and `root`, and add it to the sums of the keys."""
     row, root = work.B[i], work.root[i % KEPT]
     zero = np.float32(0.0)
     for j in range(1, i + 1):
@@ -104,7 +104,7 @@ def _clean_row(A: Float[np.ndarray, "n n"], i: int, work: Scan) -> None:
 
 @compiled
 def _near_products(i: int, work: Scan) -> None:
-    """Add what `far_products` sums over far entries, over the near ones."""
+    """Add over the near entries of row i what `far_products` adds over the far ones."""
     now, before = work.B[i], work.B[i - 1]
     root, root_before = work.root[i % KEPT], work.root[(i - 1) % KEPT]
     sums = work.sums
@@ -125,7 +125,7 @@ def _near_products(i: int, work: Scan) -> None:
 
 @compiled
 def _entropy(total: float, logs: float, keys: int) -> float:
-    """Entropy over `keys` keys from the sums of w and of w ln w, 0 to 1."""
+    """Return the entropy over `keys` keys from the sums of w and of w ln w: 0 to 1."""
     if keys < 2 or total <= NO_WEIGHT:
         return 0.0
     return float(max(0.0, (np.log(total) - logs / total) / np.log(keys)))
@@ -133,7 +133,7 @@ def _entropy(total: float, logs: float, keys: int) -> float:
 
 @compiled
 def _peak(i: int, work: Scan) -> None:
-    """The largest weight of row i, the largest far one, and how far back the largest lies."""
+    """Write the largest weight of row i, its distance, and the largest far weight."""
     row = work.B[i]
     far = np.float64(work.far[i]) if i > NEAR + 1 else 0.0
     peak, place = 0.0, -1
@@ -149,7 +149,7 @@ def _peak(i: int, work: Scan) -> None:
 
 @compiled
 def _masses(i: int, work: Scan) -> float:
-    """Weights of row i by band; returns their sum."""
+    """Write the weights of row i by band, and return their sum."""
     row = work.B[i]
     total = 0.0
     for band in range(len(FIRST)):
@@ -161,7 +161,7 @@ def _masses(i: int, work: Scan) -> float:
 
 @compiled
 def _flush(work: Scan) -> None:
-    """Move the sums over far entries from the lanes, which hold float32, to the whole."""
+    """Add the float32 sums of the lanes to the float64 sums over far entries, and clear them."""
     for s in range(ROW_SUMS):
         for lane in range(WIDTH):
             work.sums[s, 1] += work.far_sums[s * WIDTH + lane]
@@ -170,7 +170,7 @@ def _flush(work: Scan) -> None:
 
 @compiled
 def scan(A: Float[np.ndarray, "n n"], work: Scan) -> float:
-    """Fill the workspace from a pattern; returns all weight beside the first key's."""
+    """Fill the workspace from a pattern, and return its weight without the first key."""
     n = len(A)
     work.sums[:] = 0.0
     work.received[:] = work.squares[:] = work.looks[:] = work.row_scale[:] = np.float32(0.0)

@@ -1,7 +1,6 @@
-"""The set `extended` in batched torch operations, for patterns that already lie on a GPU.
+"""Batched torch kernels of the set `extended`.
 
-What runs over whole patterns is in the type of the patterns, the statistics of their rows are in
-float64. `extended_definitions` has the definitions.
+Operations on whole patterns are in the type of the patterns, statistics of rows in float64.
 """
 
 from __future__ import annotations
@@ -85,12 +84,12 @@ def _prepared(patterns: torch.Tensor) -> _Parts:
 
 
 def _share(part: torch.Tensor, whole: torch.Tensor, least: float) -> torch.Tensor:
-    """Quotients; 0 where the whole is no more than `least`."""
+    """Return quotients; 0 where the whole is no more than `least`."""
     return torch.where(whole > least, part / whole.clamp(min=least), 0.0)
 
 
 def _mean_and_spread(x: torch.Tensor, counted: torch.Tensor | None = None) -> torch.Tensor:
-    """Of the counted values of each row: (B, m) -> (B, 2); 0 of no values."""
+    """Return mean and spread of the counted values of each row: (B, m) -> (B, 2)."""
     weight = torch.ones_like(x) if counted is None else counted.double()
     count = weight.sum(dim=1, keepdim=True).clamp(min=1)
     mean = (x * weight).sum(dim=1, keepdim=True) / count
@@ -137,7 +136,7 @@ def _places(peak: torch.Tensor, place: torch.Tensor, n: int) -> torch.Tensor:
 
 
 def _entropies(row: torch.Tensor, logs: torch.Tensor, sink: torch.Tensor) -> torch.Tensor:
-    """From the weights on the sink and the sums of the others, w, and of w ln w."""
+    """Return entropies from the weights on the sink and the sums of the other w and w ln w."""
     n = row.shape[1]
     index = torch.arange(n, device=row.device, dtype=torch.float64)
     with_sink = logs + torch.special.xlogy(sink, sink)
@@ -154,9 +153,9 @@ def _entropies(row: torch.Tensor, logs: torch.Tensor, sink: torch.Tensor) -> tor
 
 
 def _continuity(S: torch.Tensor) -> torch.Tensor:
-    """Products with what follows along the diagonal, the column, the row, the antidiagonal.
+    """Return products with the follower along diagonal, column, row and antidiagonal.
 
-    From there to there the distance stays, grows by one, falls by one, grows by two.
+    Along these the distance stays, grows by one, falls by one, grows by two.
     """
     last = S.shape[2]
     quotients = []
@@ -172,7 +171,7 @@ def _continuity(S: torch.Tensor) -> torch.Tensor:
 
 
 def _alike(B: torch.Tensor) -> torch.Tensor:
-    """Similarities of keys and of queries, over the far weights and over all far places."""
+    """Return similarities of keys and of queries, over far weights and over all far entries."""
     n = B.shape[-1]
     if n < NEAR + 2:
         return B.new_zeros(len(B), sum(map(len, ALIKE.values())))
@@ -200,7 +199,7 @@ def _alike(B: torch.Tensor) -> torch.Tensor:
 
 
 def _companions(sink: torch.Tensor, S: torch.Tensor, far_peak: torch.Tensor) -> torch.Tensor:
-    """Correlations of the kinds of attention, and of each with itself one query later."""
+    """Return correlations of kinds of attention, and of each with itself one query later."""
     n = S.shape[1]
     if n < 3:
         return S.new_zeros(len(S), len(PAIRS) + len(COMPANIONS))

@@ -50,7 +50,7 @@ class GramWork(NamedTuple):
 
 
 def gram_work(n: int) -> GramWork:
-    """Workspace for patterns of n tokens."""
+    """Return a workspace for patterns of n tokens."""
     panels = panel_count(n)
     size = panel_offset(panels)
     rows = panels * WIDTH
@@ -68,7 +68,7 @@ def gram_work(n: int) -> GramWork:
 
 
 def block_masks(n: int) -> Int[np.ndarray, "2 2 block"]:
-    """Which entries of a block to count: [in the last panel][on the diagonal][c * WIDTH + lane].
+    """Return the entries of a block to count: [last panel][on the diagonal][c * WIDTH + lane].
 
     Lanes beyond row n - 1 do not count, nor do entries on or above the diagonal.
     """
@@ -129,7 +129,7 @@ def _unload_planes(work: GramWork) -> None:
 
 @compiled
 def _start_counts(n: int, cosine: bool, fill: np.float32, work: GramWork) -> None:
-    """Sums along the rows, the scale of each, and the counts of the diagonal."""
+    """Write the sums along the rows, the scale of each row, and the counts of the diagonal."""
     rows = panel_count(n) * WIDTH
     beyond = fill * fill
     for i in range(rows):
@@ -158,7 +158,7 @@ def _start_counts(n: int, cosine: bool, fill: np.float32, work: GramWork) -> Non
 
 @compiled
 def count_gram(n: int, cosine: bool, fill: np.float32, work: GramWork) -> None:
-    """Histogram of all n^2 entries of M M^T, clipped to [0, 1], in 32 bins: `work.counts`.
+    """Count all n^2 entries of M M^T, clipped to [0, 1], in 32 bins, into `work.counts`.
 
     Args:
         n: rows of the triangle in `work.panels`.

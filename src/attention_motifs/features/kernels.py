@@ -1,7 +1,4 @@
-"""The sets `paper` and `skew_col` on the CPU: one pass over each pattern.
-
-The workspace is for one pattern.
-"""
+"""CPU kernels of the sets `paper` and `skew_col`, and of the status of patterns."""
 
 from __future__ import annotations
 
@@ -132,7 +129,7 @@ def _paper_rows(
 
 
 def paper_features(patterns: Float[np.ndarray, "b n n"]) -> Float[np.ndarray, "b 94"]:
-    """The `paper` set of contiguous float32 patterns, all finite and causal."""
+    """Compute the `paper` set of contiguous, finite float32 patterns."""
     out = np.empty((len(patterns), SIZE), np.float32)
     n = patterns.shape[1]
     _paper_rows(patterns, gram_work(n), vector_work(n), vector_work(HISTOGRAM_BINS), out)
@@ -154,7 +151,7 @@ def _skew_col_rows(
 
 
 def skew_col_features(patterns: Float[np.ndarray, "b n n"]) -> Float[np.ndarray, "b 11"]:
-    """The `skew_col` set of contiguous float32 patterns, all finite and causal."""
+    """Compute the `skew_col` set of contiguous, finite float32 patterns."""
     out = np.empty((len(patterns), STEP), np.float32)
     _skew_col_rows(patterns, gram_work(patterns.shape[1]), vector_work(HISTOGRAM_BINS), out)
     return out

@@ -1,4 +1,4 @@
-"""The feature set `paper`: the 94 statistics of the paper's section 2.2, described.
+"""The feature sets `paper` and `skew_col`: names and descriptions.
 
 Each feature is a statistic of a vector; the vectors are the diagonal, the first column, and
 density histograms of six Gram matrices. The formulas are those of `features.definitions`. The set
@@ -25,7 +25,7 @@ INFINITY = math.inf
 
 @dataclass(frozen=True, slots=True)
 class Statistic:
-    """A statistic of a vector x: its formula, and what large means on x and on a histogram.
+    """A statistic of a vector x: its formula, and the meaning of a large value.
 
     `range` is that of a vector with entries in [0, 1]; `histogram_range` that of a density
     of 32 bins on [0, 1], which is at least 0, at most 32 and has mean 1. In the texts,

@@ -1,8 +1,8 @@
-"""Similarities of keys and of queries on the CPU, weighed by the far weights, for `extended`.
+"""CPU kernels of the similarities of keys and of queries in `extended`.
 
 With B' the pattern without its first column and its diagonal, F its far part, U the columns of B'
 and R the rows of sqrt(B') scaled to length 1, the similarities of keys are U^T U and those of
-queries R R^T. Only their sums over F, moved by a token, are wanted:
+queries R R^T. Only their sums over F, shifted by a token, are needed:
 
     sum_lk F[l, k] (U^T U)[l + s, k] = sum_ql U[q, l + s] (U F^T)[q, l],
     sum_lk F[l, k] (R R^T)[l, k + s] = sum_lk F[l, k - s] (R R^T)[l, k],
@@ -52,7 +52,7 @@ class AlikeWork(NamedTuple):
 
 
 def alike_work(n: int) -> AlikeWork:
-    """Workspace for patterns of n tokens."""
+    """Return a workspace for patterns of n tokens."""
     panels = panel_count(n)
     rows = panels * WIDTH
     return AlikeWork._make(
@@ -70,7 +70,7 @@ def alike_work(n: int) -> AlikeWork:
 
 @compiled
 def _weigh(scanned: Scan, work: AlikeWork) -> None:
-    """Sums over the far weights of similar keys and queries, moved by -1, 0 and 1: `work.sums`."""
+    """Sum similarities, weighted by far weights shifted by -1, 0 and 1, into `work.sums`."""
     n = len(scanned.B)
     work.sums[:] = 0.0
     for p in range(panel_count(n)):
@@ -90,13 +90,13 @@ def _weigh(scanned: Scan, work: AlikeWork) -> None:
         for s in range(3):
             for lane in range(WIDTH):
                 work.sums[0, s] += work.key_sums[s * WIDTH + lane]
-                # A key before the one attended to lies one column before its weight.
+                # The key before the attended one is one column before its weight.
                 work.sums[1, 2 - s] += work.query_sums[s * WIDTH + lane]
 
 
 @compiled
 def _means(scanned: Scan, work: AlikeWork) -> tuple[float, float]:
-    """Mean similarity of keys, and of queries, over all far places."""
+    """Return the mean similarity of keys, and of queries, over all far entries."""
     n = len(scanned.B)
     keys = queries = 0.0
     work.row_sums[:] = np.float32(0.0)
@@ -118,7 +118,7 @@ def _means(scanned: Scan, work: AlikeWork) -> tuple[float, float]:
 
 @compiled
 def alike_features(scanned: Scan, work: AlikeWork, out: Float[np.ndarray, "9"]) -> None:
-    """`extended_definitions.alike_features` of a scanned pattern."""
+    """Write `extended_definitions.alike_features` of a scanned pattern."""
     n = len(scanned.B)
     out[:] = 0.0
     weight = scanned.sums[WEIGHT, 1]

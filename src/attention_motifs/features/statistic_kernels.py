@@ -1,4 +1,4 @@
-"""The statistics of a vector on the CPU, in float64: `definitions.vector_statistics`, compiled."""
+"""CPU kernels of the statistics of a vector, in float64."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class VectorWork(NamedTuple):
 
 
 def vector_work(n: int) -> VectorWork:
-    """Workspace for vectors of length n.
+    """Return a workspace for vectors of length n.
 
     By Parseval's theorem the one-sided Welch spectrum of one segment sums to n times the sum of
     squares of the windowed deviations over that of the window: `power_weights` holds the factor
@@ -98,7 +98,7 @@ def _partition(x: Float[np.ndarray, " n"], k: int) -> None:
 
 @compiled
 def _median(x: Float[np.ndarray, " n"]) -> float:
-    """Median, the middle two averaged; x is reordered."""
+    """Return the median, the middle two averaged; x is reordered."""
     n = len(x)
     middle = (n - 1) // 2
     _partition(x, middle)
@@ -114,7 +114,7 @@ def _median(x: Float[np.ndarray, " n"]) -> float:
 def _entropy(
     x: Float[np.ndarray, " n"], low: float, high: float, counts: Int[np.ndarray, "10"]
 ) -> float:
-    """Entropy in bits of the histogram on [low, high], with the very edges of numpy.histogram."""
+    """Return the entropy in bits of the histogram on [low, high], with numpy's edges."""
     n = len(x)
     bins = min(ENTROPY_BINS, n)
     step = (high - low) / bins
@@ -136,7 +136,7 @@ def _entropy(
 
 @compiled
 def correlation(x: Float[np.ndarray, " m"], y: Float[np.ndarray, " m"]) -> float:
-    """Pearson correlation; 0 where either is constant or there are fewer than two values."""
+    """Return the Pearson correlation; 0 if either is constant or has fewer than two values."""
     m = len(x)
     if m < 2:
         return 0.0
@@ -162,7 +162,7 @@ def correlation(x: Float[np.ndarray, " m"], y: Float[np.ndarray, " m"]) -> float
 
 @compiled
 def lag1_autocorrelation(x: Float[np.ndarray, " n"]) -> float:
-    """Pearson correlation of x[:-1] and x[1:], 0 where either is constant."""
+    """Return the Pearson correlation of x[:-1] and x[1:], 0 if either is constant."""
     return correlation(x[:-1], x[1:])
 
 
@@ -196,7 +196,7 @@ def vector_statistics(work: VectorWork) -> None:
 
 @compiled
 def _deviation_statistics(work: VectorWork, mean: float) -> None:
-    """The statistics of a vector that is not constant which are sums over its deviations."""
+    """Write the statistics that are sums over deviations, of a vector that is not constant."""
     x, out = work.vector, work.statistics
     n = len(x)
     center = 0.5 * (n - 1)

@@ -1,7 +1,7 @@
-"""The sets `paper` and `skew_col` in batched torch operations, for patterns on a GPU.
+"""Batched torch kernels of the sets `paper` and `skew_col`.
 
-Matrix products and logarithms run in the type of the patterns, statistics in float64 on vectors
-that are short. Nothing leaves the device.
+Matrix products and logarithms are in the type of the patterns, statistics of vectors in float64.
+No value is copied from the device.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ OF_HISTOGRAM = [VECTOR_STATISTICS.index(name) for name in HISTOGRAM_STATISTICS]
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """Products in the full precision of their type: TF32 would move counts between bins."""
+    """Compute products in the full precision of their type: TF32 would move counts between bins."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:
@@ -36,10 +36,10 @@ def full_precision() -> Iterator[None]:
 
 
 def paper_features(patterns: torch.Tensor) -> torch.Tensor:
-    """The `paper` set of causal, finite patterns: (B, n, n) -> (B, 94).
+    """Compute the `paper` set of causal, finite patterns: (B, n, n) -> (B, 94).
 
-    float32 or float64 in, the same out and on the same device. Source: paper, section 2.2;
-    `features.definitions` has the definitions.
+    The result has the type of the patterns, float32 or float64, and is on their device.
+    Source: paper, section 2.2.
     """
     vectors = (patterns.diagonal(dim1=1, dim2=2), patterns[:, :, 0])
     columns = [vector_statistics(vector) for vector in vectors]
@@ -52,14 +52,14 @@ def paper_features(patterns: torch.Tensor) -> torch.Tensor:
 
 
 def skew_col_features(patterns: torch.Tensor) -> torch.Tensor:
-    """The `skew_col` set of causal, finite patterns: (B, n, n) -> (B, 11)."""
+    """Compute the `skew_col` set of causal, finite patterns: (B, n, n) -> (B, 11)."""
     S = aligned(patterns.tril())
     with full_precision():
         return _histogram_statistics(S.mT @ S).to(patterns.dtype)
 
 
 def aligned(A: torch.Tensor) -> torch.Tensor:
-    """S(A) with its columns reversed, which leaves products of rows as they are.
+    """Return S(A) with its columns reversed, which does not change products of rows.
 
     Entry [i, d] is A[i, i - d], the weight at distance d from the query, and 0 for d > i.
     """
@@ -70,13 +70,13 @@ def aligned(A: torch.Tensor) -> torch.Tensor:
 
 
 def _cosines(X: torch.Tensor) -> torch.Tensor:
-    """Cosines of every two rows of each matrix; 0 with a row of zeros."""
+    """Return the cosines of every two rows of each matrix; 0 with a row of zeros."""
     unit = torch.nn.functional.normalize(X, dim=2, eps=torch.finfo(X.dtype).tiny)
     return unit @ unit.mT
 
 
 def _histogram_statistics(X: torch.Tensor) -> torch.Tensor:
-    """The eleven statistics of the density histograms of (B, n, n) matrices: (B, 11)."""
+    """Return the eleven statistics of the density histograms of (B, n, n) matrices: (B, 11)."""
     values = X.flatten(1)
     index = (values * HISTOGRAM_BINS).clamp(0, HISTOGRAM_BINS - 1).long()
     counts = _counts(index, HISTOGRAM_BINS)
@@ -84,13 +84,13 @@ def _histogram_statistics(X: torch.Tensor) -> torch.Tensor:
 
 
 def _counts(index: torch.Tensor, bins: int) -> torch.Tensor:
-    """How often each of 0..bins - 1 occurs in each row: (B, m) integers -> (B, bins) float64."""
+    """Count 0..bins - 1 in each row: (B, m) integers -> (B, bins) float64."""
     counts = torch.zeros(len(index), bins, dtype=torch.int64, device=index.device)
     return counts.scatter_add_(1, index, torch.ones_like(index)).double()
 
 
 def vector_statistics(x: torch.Tensor) -> torch.Tensor:
-    """The fourteen statistics of each row, in float64: (B, n) -> (B, 14)."""
+    """Return the fourteen statistics of each row, in float64: (B, n) -> (B, 14)."""
     x = x.double()
     n = x.shape[1]
     mean = x.mean(dim=1, keepdim=True)
@@ -101,7 +101,7 @@ def vector_statistics(x: torch.Tensor) -> torch.Tensor:
     spread = n * (n * n - 1) / 12
     slope = (index * deviation).sum(dim=1) / spread if n > 1 else torch.zeros_like(energy)
     average = mean[:, 0]
-    # What measures variation, all of which is 0 for a vector that does not vary.
+    # Measures of variation: all are 0 for a vector that does not vary.
     varying = {
         "variance": moment[2] * (n / max(1, n - 1)),
         "skewness": moment[3] / moment[2] ** 1.5,
@@ -126,20 +126,20 @@ def vector_statistics(x: torch.Tensor) -> torch.Tensor:
 
 
 def is_constant(x: torch.Tensor) -> torch.Tensor:
-    """For each row whether it varies by no more than rounding, as in `features.definitions`."""
+    """Return for each row whether it varies by no more than rounding."""
     size = x.abs().amax(dim=1).clamp(min=1)
     return x.amax(dim=1) - x.amin(dim=1) <= CONSTANT_SPREAD * size
 
 
 def _median(x: torch.Tensor) -> torch.Tensor:
-    """Median of each row, the middle two averaged (torch's own takes the lower of two)."""
+    """Return the median of each row, the middle two averaged (torch.median takes the lower)."""
     n = x.shape[1]
     ordered = x.sort(dim=1).values
     return (ordered[:, (n - 1) // 2] + ordered[:, n // 2]) / 2
 
 
 def _entropy(x: torch.Tensor) -> torch.Tensor:
-    """Entropy in bits of the histogram of each row, with the edges of `numpy.histogram`."""
+    """Return the entropy in bits of the histogram of each row, with numpy's edges."""
     n = x.shape[1]
     bins = min(ENTROPY_BINS, n)
     low, high = x.amin(dim=1, keepdim=True), x.amax(dim=1, keepdim=True)
@@ -154,14 +154,14 @@ def _entropy(x: torch.Tensor) -> torch.Tensor:
 
 
 def lag1_autocorrelation(x: torch.Tensor) -> torch.Tensor:
-    """Pearson correlation of x[:-1] and x[1:] of each row, 0 where either is constant."""
+    """Return the Pearson correlation of x[:-1] and x[1:] of each row, 0 if either is constant."""
     if x.shape[1] < 3:
         return torch.zeros_like(x[:, 0])
     return correlation(x[:, :-1], x[:, 1:])
 
 
 def correlation(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """Pearson correlation of rows, 0 where either is constant."""
+    """Return the Pearson correlation of rows, 0 if either is constant."""
     constant = is_constant(x) | is_constant(y)
     x, y = (part - part.mean(dim=1, keepdim=True) for part in (x, y))
     norm = (x.square().sum(dim=1) * y.square().sum(dim=1)).sqrt()
@@ -169,7 +169,7 @@ def correlation(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 
 def _power_weights(n: int, device: torch.device) -> torch.Tensor:
-    """The factor of each squared deviation in the total Welch power (Parseval)."""
+    """Return the factor of each squared deviation in the total Welch power (Parseval)."""
     window = torch.hann_window(n, periodic=True, dtype=torch.float64, device=device)
     if n == 1:
         window = torch.ones_like(window)
