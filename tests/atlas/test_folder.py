@@ -85,8 +85,8 @@ def refused(atlas: Atlas) -> str:
 def test_another_schema_version_is_refused_with_what_made_it(copy: Atlas, version: Any) -> None:
     change_manifest(copy, lambda value: value.update(schema_version=version))
     told = refused(copy)
-    assert f"schema version {version}, this program reads 1" in told
-    assert f"({copy.manifest.package_version})" in told
+    assert f"schema version {version!r}, this program reads 1" in told
+    assert copy.manifest.package_version in told
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5])

@@ -13,7 +13,7 @@ from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.head import check_model_name
 from attention_motifs.store import files
 from attention_motifs.store.settings import Configuration
-from attention_motifs.store.validated_json import convert
+from attention_motifs.store.validated_json import convert, shown
 
 SCHEMA_VERSION = 1
 
@@ -149,8 +149,8 @@ def read_manifest(file: files.Location) -> Manifest:
     if version != SCHEMA_VERSION or isinstance(version, bool):
         made_by = value.get("package_version") if isinstance(value, dict) else None
         raise AtlasError(
-            f"{file}: schema version {str(version)[:20]}, this program reads {SCHEMA_VERSION}; "
-            f"use the version of attention-motifs that made it ({str(made_by)[:20]}), or build "
+            f"{file}: schema version {shown(version)}, this program reads {SCHEMA_VERSION}; "
+            f"use the version of attention-motifs that made it ({shown(made_by)}), or build "
             "the atlas again in another folder"
         )
     try:
@@ -163,12 +163,16 @@ def _checked_manifest(value: dict[str, Any], where: str) -> Manifest:
     parts = convert(value, _ManifestFile, where)
     models = {}
     for name in parts.model_order:
-        at = f"{where}: models.{name[:160]}"
+        try:
+            check_model_name(name)
+        except InputError as error:
+            raise InputError(f"{where}: model_order: {error}") from error
+        at = f"{where}: models.{name}"
         if name not in parts.models:
             raise InputError(f"{at}: is missing; add the record of that model")
         record = ModelRecord.from_json(parts.models[name], at)
-        if check_model_name(name) != record.name:
-            raise InputError(f"{at}: 'name' is {record.name!r}; give {name!r}")
+        if name != record.name:
+            raise InputError(f"{at}: 'name' is {shown(record.name)}; give {name!r}")
         models[name] = record
     if len(models) != len(parts.model_order) or models.keys() != parts.models.keys():
         raise InputError(f"{where}: 'model_order' is not the list of the models; name each once")

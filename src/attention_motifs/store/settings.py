@@ -278,7 +278,7 @@ class Setting:
             plain = self.about.true_value if plain else ()
         try:
             converted = msgspec.convert(plain, self.type)
-        except (msgspec.ValidationError, TypeError) as error:
+        except (msgspec.ValidationError, TypeError, UnicodeEncodeError) as error:
             raise InputError(f"{self.key} = {value!r:.80}: expected {self._article}") from error
         if isinstance(converted, tuple) and len(set(converted)) < len(converted):
             raise InputError(f"{self.key} = {value!r:.80}: an entry is repeated; remove one")

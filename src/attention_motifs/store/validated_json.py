@@ -110,8 +110,9 @@ def convert(value: Any, kind: type[T], where: str) -> T:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         raise InputError(_explained(str(error), value, kind, where)) from None
-    except (OverflowError, RecursionError) as error:
-        raise InputError(f"{where}: cannot be read ({error})") from None
+    except (OverflowError, RecursionError, UnicodeEncodeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{where}: cannot be read ({reason}); correct it") from None
 
 
 def _explained(message: str, value: Any, kind: Any, where: str) -> str:
