@@ -82,5 +82,5 @@ def test_any_field_set_to_anything_ends_in_one_line(atlas: Atlas, tmp_path: Path
             by_hand = Atlas.open(folder)
             findings = check_atlas(by_hand)
             for ask in (lambda a: a.near(head, 2), repr, lambda a: a.embedded()):
-                findings.append(message_of(lambda ask=ask: ask(by_hand)))
+                findings.append(message_of(lambda ask=ask, by_hand=by_hand: ask(by_hand)))
             assert not any("\n" in finding for finding in findings), (place, value)

@@ -14,11 +14,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from attention_motifs.store import atomic
 
 _SLOW_TO_IMPORT = (
     "attention_motifs.cli.app",
@@ -75,7 +76,7 @@ def _stop_at(at: int, signal: int) -> None:
 
         return call
 
-    tempfile.mkstemp = watched(tempfile.mkstemp, before=False, after=True)
+    atomic._temporary = watched(atomic._temporary, before=False, after=True)
     os.fsync = watched(os.fsync, before=True, after=False)
     Path.replace = watched(Path.replace, before=True, after=True)  # type: ignore[method-assign]
 

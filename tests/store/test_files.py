@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from attention_motifs.errors import AtlasError, ResourceError
 from attention_motifs.store import files
+from attention_motifs.store.paths import AtlasPaths
 
 MEND = "run `motifs embed` again"
 ENDINGS = ("json", "parquet", "npy", "safetensors")
@@ -203,14 +204,70 @@ def test_the_file_is_flushed_before_it_is_renamed(
     assert there_when_flushed == [False]
 
 
-def test_files_have_the_rights_that_the_umask_leaves(tmp_path: Path) -> None:
-    before = os.umask(0o027)
+@pytest.mark.parametrize("mask", [0o027, 0o002])
+def test_files_have_the_rights_that_the_umask_leaves(
+    tmp_path: Path, ending: str, mask: int
+) -> None:
+    kind, path = FORMATS[ending], tmp_path / f"a.{ending}"
+    before = os.umask(mask)
     try:
-        files.write_json(tmp_path / "a.json", {})
-        assert os.umask(0o027) == 0o027, "the umask is as it was"
+        kind.write(path, kind.small)
+        with files.replaced_folder(tmp_path / "folder") as folder:
+            kind.write(folder / path.name, kind.small)
     finally:
         os.umask(before)
-    assert stat.S_IMODE((tmp_path / "a.json").stat().st_mode) == 0o640
+    for written in (path, tmp_path / "folder" / path.name):
+        assert stat.S_IMODE(written.stat().st_mode) == 0o666 & ~mask
+
+
+def test_names_are_no_patterns(tmp_path: Path, ending: str) -> None:
+    folder = tmp_path / "my [best] *atlas? {x}"
+    kind, path = FORMATS[ending], folder / f"a[0].{ending}"
+    kind.write(path, kind.small)
+    read = kind.read(path)
+    assert read.equals(kind.small) if ending == "parquet" else read is not None
+    paths = AtlasPaths(folder)
+    files.write_array(paths.file("distances", metric="mean"), np.zeros((2, 2)))
+    assert [file.parts for file in paths.existing("distances")] == [{"metric": "mean"}]
+
+
+def test_what_is_not_damaged_is_not_called_so(tmp_path: Path, ending: str) -> None:
+    read = FORMATS[ending].read
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    for name, words in {"none": "not found", "folder": "is a folder", "link": "a link to"}.items():
+        with pytest.raises(AtlasError, match=words) as caught:
+            read(tmp_path / name)
+        assert ": damaged" not in one_line(caught.value)
+    if os.geteuid() != 0:
+        FORMATS[ending].write(tmp_path / "secret", FORMATS[ending].small)
+        (tmp_path / "secret").chmod(0)
+        with pytest.raises(AtlasError, match="permission denied"):
+            read(tmp_path / "secret")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_process_gets_an_error_and_does_not_wait(good: dict[str, Path]) -> None:
+    code = """
+import multiprocessing, sys
+from pathlib import Path
+import polars as pl
+from attention_motifs.errors import ResourceError
+from attention_motifs.store import files
+path = Path(sys.argv[1])
+def read():
+    try:
+        files.read_parquet(path)
+    except ResourceError as error:
+        assert "spawn" in str(error)
+        sys.exit(3)
+pl.concat([files.read_parquet(path)] * 50).sort("head")
+child = multiprocessing.get_context("fork").Process(target=read, daemon=True)
+child.start(); child.join(60)
+sys.exit(child.exitcode if child.exitcode is not None else 9)
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(good["parquet"])], check=False)
+    assert done.returncode == 3
 
 
 def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
@@ -334,6 +391,7 @@ def test_an_array_filled_through_memory_is_the_one_written(
     st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=1),
     st.text(min_size=1, max_size=9).filter(lambda name: name != "__metadata__"),
 )
+@settings(deadline=None)
 def test_bytes_filled_through_memory_are_those_written(
     shape: list[int], metadata: dict[str, str], name: str
 ) -> None:
@@ -475,7 +533,7 @@ def test_a_folder_without_the_right_to_write_is_named(
     def refuse(*_args: Any, **_more: Any) -> None:
         raise OSError(reason, os.strerror(reason))
 
-    monkeypatch.setattr("tempfile.mkstemp", refuse)
+    monkeypatch.setattr("attention_motifs.store.atomic._temporary", refuse)
     with pytest.raises(ResourceError, match=os.strerror(reason)) as caught:
         files.write_json(tmp_path / "a.json", {})
     assert one_line(caught.value).endswith("choose another folder")
@@ -513,7 +571,7 @@ def read_or_atlas_error(path: Path, ending: str) -> Any:
 def test_a_missing_file_is_named(tmp_path: Path, ending: str) -> None:
     assert read_or_atlas_error(tmp_path / f"a.{ending}", ending) is None
     assert read_or_atlas_error(tmp_path, ending) is None, "a folder is no file"
-    with pytest.raises(AtlasError, match="not there"):
+    with pytest.raises(AtlasError, match="not found"):
         files.parquet_metadata(tmp_path / "a.parquet", MEND)
 
 
@@ -612,7 +670,7 @@ def test_an_array_of_objects_is_not_written(tmp_path: Path) -> None:
 def test_an_archive_under_the_name_of_an_array_is_refused(tmp_path: Path, memory_map: bool) -> None:
     with (tmp_path / "a.npy").open("wb") as file:
         np.savez(file, a=np.arange(3))
-    with pytest.raises(AtlasError, match="damaged or not what it should be"):
+    with pytest.raises(AtlasError, match="damaged or of another format"):
         files.read_array(tmp_path / "a.npy", MEND, memory_map=memory_map)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -19,12 +20,12 @@ class _Fork:
 
     @classmethod
     def before(cls) -> None:
-        """Look for polars' threads in the parent."""
+        """Look for the workers of polars, which its first query starts, in the parent."""
         if "polars" in sys.modules:
             tasks = Path("/proc/self/task")
             with contextlib.suppress(OSError):
                 names = [(task / "comm").read_text() for task in tasks.iterdir()]
-                cls.threads_before = any(name.startswith("polars") for name in names)
+                cls.threads_before = any(re.match(r"polars-\d", name) for name in names)
                 return
             cls.threads_before = True  # not Linux: assume the worst
 
