@@ -87,35 +87,6 @@ def _cell(text: str) -> str:
     return shown if shown.startswith("`") else shown.replace("<", "\\<")
 
 
-# Files of an atlas
-
-
-def artefacts() -> str:
-    """Return a table of every file of an atlas, with its contents and the command that makes it."""
-    rows = []
-    for artefact in ARTEFACTS.values():
-        name = re.sub(r"\{(\w+):05d\}", "*", artefact.pattern)
-        name = re.sub(r"\{(\w+)\}", r"<\1>", name) + ("" if artefact.travels else "/")
-        columns = ", ".join(f"`{column}`" for column in artefact.columns)
-        words = [artefact.holds, *([f"columns {columns}"] if columns else [])]
-        holds = "; ".join(words)
-        if artefact.page:
-            holds += f" ([more]({artefact.page}))"
-        made_by = artefact.command.partition(" ")[0]
-        rows.append(
-            (
-                f"`{name}`",
-                holds,
-                f"`motifs {made_by}`"
-                if made_by
-                else "a person"
-                if artefact.stage == "user"
-                else "`motifs build`",
-            )
-        )
-    return _table(("file", "holds", "made by"), rows)
-
-
 # Settings
 
 
