@@ -37,9 +37,6 @@ FLOORS = (
 floor may import one another, without a circle."""
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS, 1) for name in names}
 
-CALLED_FROM_BELOW = {("attention_motifs.atlas.folder", "attention_motifs.reports.head_record")}
-"""Imports inside a method of the public `Atlas` of what stands above it."""
-
 HEAVY = {
     "datasets",
     "faiss",
@@ -130,21 +127,19 @@ def is_forbidden(one: Import) -> bool:
     importer, imported = part_of(one.importer), part_of(one.imported)
     if importer in ("", imported) or imported == "":
         return False  # the package loads its parts lazily; any part may read `__version__`
-    if one.where != "module" and (one.importer, one.imported) in CALLED_FROM_BELOW:
-        return False
     if FLOOR_OF[importer] == 1:
         return FLOOR_OF[imported] > 1
     return FLOOR_OF[imported] >= FLOOR_OF[importer]
 
 
 def circles() -> list[list[str]]:
-    """Groups of modules that import one another when they are loaded.
+    """Groups of modules that import one another at run time, inside functions too.
 
     The registration of commands is left out: `cli.app` imports the modules that register in it.
     """
     graph: dict[str, set[str]] = {name: set() for name in trees()}
     for one in all_imports():
-        if one.where == "module" and part_of(one.importer) not in ("", "cli"):
+        if one.where != "types" and part_of(one.importer) not in ("", "cli"):
             graph[one.importer].add(one.imported)
 
     def reachable(start: str) -> set[str]:

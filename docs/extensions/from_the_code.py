@@ -23,10 +23,11 @@ from sphinx.application import Sphinx
 import attention_motifs
 from attention_motifs import errors
 from attention_motifs.atlas.ablation_table import COLUMNS, KINDS
-from attention_motifs.behaviour.scores import BEHAVIOURS, CLASS_THRESHOLDS
+from attention_motifs.behaviour.scores import CLASS_THRESHOLDS
 from attention_motifs.cli.app import app as motifs
 from attention_motifs.distances import get_metric, metric_names
 from attention_motifs.features import features_of
+from attention_motifs.literature.behaviours import BEHAVIOURS
 from attention_motifs.models.architectures import TESTED
 from attention_motifs.reports.comparison_page import comparison_page
 from attention_motifs.store.paths import ARTEFACTS

@@ -1,6 +1,6 @@
-"""The atlas: a folder with everything computed for some models on some prompts.
+"""The folder of an atlas: its lock, its manifest and its tables.
 
-An `Atlas` reads the tables; `store.paths` knows the names of the files, and the stages write them.
+`store.paths` knows the names of the files, and the stages write them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -28,11 +28,9 @@ if TYPE_CHECKING:
     import polars as pl
     from jaxtyping import Float, UInt8
 
-    from attention_motifs.atlas.queries import NearHead
     from attention_motifs.distances.neighbour_graph import Neighbours
     from attention_motifs.embedding import PatternEmbedding
     from attention_motifs.embedding.recommended import RecommendedEmbedding
-    from attention_motifs.reports.head_record import HeadRecord
 
 BLOCK_SIZE = 16
 """Prompts per part: the unit that is complete or absent, and is redone after a kill."""
@@ -43,7 +41,7 @@ HEAD_COLUMNS = ARTEFACTS["heads"].columns
 KEY_COLUMNS = ARTEFACTS["features"].columns
 
 
-class Atlas:
+class AtlasFolder:
     """An atlas on disk. Opening reads `atlas.json` only; tables are read when they are used.
 
     Attributes:
@@ -87,7 +85,7 @@ class Atlas:
         return self.paths.place
 
     @classmethod
-    def open(cls, path: str | Path) -> Atlas:
+    def open(cls, path: str | Path) -> Self:
         """Open an existing atlas.
 
         Args:
@@ -104,7 +102,7 @@ class Atlas:
     @classmethod
     def create(
         cls, path: str | Path, configuration: Configuration, prompts: pl.DataFrame, sha256: str
-    ) -> Atlas:
+    ) -> Self:
         """Make an atlas with prompts and no models yet; the caller holds the lock."""
         from attention_motifs import __version__
 
@@ -466,20 +464,6 @@ class Atlas:
         """Return the ids of the prompts whose patterns are kept."""
         ids: list[str] = self.prompts["prompt_id"].to_list()
         return ids[: self.manifest.configuration.n_view_prompts]
-
-    def near(
-        self, head: str | HeadId, n: int = 10, metric: str = "mean", **filters: Any
-    ) -> list[NearHead]:
-        """Return the nearest heads of `head`; see `attention_motifs.atlas.queries.near`."""
-        from attention_motifs.atlas import queries
-
-        return queries.near(self, head, n=n, metric=metric, **filters)
-
-    def head(self, head: str | HeadId, **options: Any) -> HeadRecord:
-        """Return all facts about a head; see `attention_motifs.reports.head_record`."""
-        from attention_motifs.reports.head_record import head_record
-
-        return head_record(self, head, **options)
 
 
 def _require_atlas(folder: Path, place: str) -> None:

@@ -20,7 +20,7 @@ from attention_motifs.errors import AtlasError
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
-    from attention_motifs.atlas.folder import Atlas
+    from attention_motifs.atlas.folder import AtlasFolder
     from attention_motifs.distances.neighbour_graph import Neighbours, Rows
 
 _MORE_CANDIDATES, _MORE_NEAREST = 4096, 1024
@@ -53,7 +53,7 @@ class Nearest:
 class HeadDistances(ABC):
     """Distances between the heads of an atlas by one metric."""
 
-    def __init__(self, atlas: Atlas, metric: str) -> None:
+    def __init__(self, atlas: AtlasFolder, metric: str) -> None:
         """Use `head_distances_of`."""
         self.atlas = atlas
         self.metric = metric
@@ -230,7 +230,7 @@ class ComputedNow(HeadDistances):
         return row
 
 
-def head_distances_of(atlas: Atlas, metric: str) -> HeadDistances:
+def head_distances_of(atlas: AtlasFolder, metric: str) -> HeadDistances:
     """Return the distances by one metric, in the form that the atlas holds.
 
     Raises:
@@ -245,7 +245,7 @@ def head_distances_of(atlas: Atlas, metric: str) -> HeadDistances:
     return ComputedNow(atlas, metric)
 
 
-def stored_distances(atlas: Atlas) -> dict[str, AllPairs | NearestHeads]:
+def stored_distances(atlas: AtlasFolder) -> dict[str, AllPairs | NearestHeads]:
     """Return the distances that the atlas stores, by metric; those of all pairs first."""
     stored: dict[str, AllPairs | NearestHeads] = {
         metric: NearestHeads(atlas, metric) for metric in atlas.neighbour_metrics()
@@ -254,7 +254,7 @@ def stored_distances(atlas: Atlas) -> dict[str, AllPairs | NearestHeads]:
     return {**all_pairs, **{m: d for m, d in stored.items() if m not in all_pairs}}
 
 
-def clouds_for(atlas: Atlas, metric: str) -> Float[np.ndarray, "prompts heads components"]:
+def clouds_for(atlas: AtlasFolder, metric: str) -> Float[np.ndarray, "prompts heads components"]:
     """Return the head clouds that a metric is computed from, in the order of `Atlas.heads`.
 
     Raises:

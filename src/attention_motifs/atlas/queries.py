@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import polars as pl
     from jaxtyping import Bool, Float, Int
 
-    from attention_motifs.atlas import Atlas
+    from attention_motifs.atlas.folder import AtlasFolder
     from attention_motifs.head import HeadId
 
 Scope = Literal["all", "within", "across"]
@@ -59,7 +59,7 @@ Layers = Collection[int] | range | slice
 
 
 def near(
-    atlas: Atlas,
+    atlas: AtlasFolder,
     head: str | HeadId,
     n: int = 10,
     metric: str = "mean",
@@ -110,7 +110,7 @@ def near(
 
 
 def _filter(
-    atlas: Atlas,
+    atlas: AtlasFolder,
     query: int,
     scope: str,
     models: str | Sequence[str] | None,
@@ -132,7 +132,7 @@ def _filter(
     return mask
 
 
-def _known_models(atlas: Atlas, models: str | Sequence[str]) -> list[str]:
+def _known_models(atlas: AtlasFolder, models: str | Sequence[str]) -> list[str]:
     if not isinstance(models, Collection):
         raise InputError(f"model {models!r:.80} is not a name; give names of models")
     names = [models] if isinstance(models, str) else list(models)
@@ -160,7 +160,7 @@ def _numbers(layers: Layers, n_layers: int) -> list[int]:
 
 
 def why_nothing_is_near(
-    atlas: Atlas,
+    atlas: AtlasFolder,
     head: str | HeadId,
     *,
     scope: str = "all",
@@ -195,7 +195,7 @@ def why_nothing_is_near(
     return f"no other head is in these layers: {', '.join(held)}"
 
 
-def unusual_features(atlas: Atlas, head: str | HeadId, n: int = 10) -> list[FeatureOfHead]:
+def unusual_features(atlas: AtlasFolder, head: str | HeadId, n: int = 10) -> list[FeatureOfHead]:
     """Return the features in which a head differs most from all heads, largest |z| first.
 
     Args:
@@ -222,7 +222,9 @@ def unusual_features(atlas: Atlas, head: str | HeadId, n: int = 10) -> list[Feat
     ]
 
 
-def head_feature_means(atlas: Atlas, names: Sequence[str]) -> Float[np.ndarray, "heads features"]:
+def head_feature_means(
+    atlas: AtlasFolder, names: Sequence[str]
+) -> Float[np.ndarray, "heads features"]:
     """Return the mean of each feature over the prompts, per head, in the order of `atlas.heads`.
 
     Values that are not finite are left out; a feature that is never finite for a head gives 0.
@@ -245,7 +247,7 @@ def head_feature_means(atlas: Atlas, names: Sequence[str]) -> Float[np.ndarray, 
 
 
 def by_prompt(
-    atlas: Atlas, model: str, part: pl.DataFrame, columns: Sequence[str]
+    atlas: AtlasFolder, model: str, part: pl.DataFrame, columns: Sequence[str]
 ) -> tuple[Float[np.ndarray, "prompts heads columns"], Int[np.ndarray, " prompts"]]:
     """Return the features of a part by prompt and head, and the number of tokens per prompt."""
     info = atlas.manifest.models[model]

@@ -28,12 +28,9 @@ if TYPE_CHECKING:
     )
     from attention_motifs.behaviour.measures import MEASURES, measures_on
     from attention_motifs.behaviour.scores import (
-        BEHAVIOURS,
         CLASS_THRESHOLDS,
         DESIGNS,
         N_SEQUENCES,
-        OF_OUTPUTS,
-        OF_PATTERNS,
         BehaviourScores,
         behaviour_scores,
         computed_classes,
@@ -41,6 +38,7 @@ if TYPE_CHECKING:
     )
     from attention_motifs.behaviour.sequences import common_tokens, repeated_sequences
     from attention_motifs.behaviour.sweep import SweepPlan, measure_block, memory_needed
+    from attention_motifs.literature.behaviours import BEHAVIOURS, OF_OUTPUTS, OF_PATTERNS
 
 _NAMES = {
     "ablation": (
@@ -51,8 +49,8 @@ _NAMES = {
     "designs": ("DESIGN_NAMES", "Design", "long_design", "prompts_design", "repeated_design"),
     "measures": ("MEASURES", "measures_on"),
     "scores": (
-        "BEHAVIOURS", "CLASS_THRESHOLDS", "DESIGNS", "N_SEQUENCES", "OF_OUTPUTS",
-        "OF_PATTERNS", "BehaviourScores", "behaviour_scores", "computed_classes", "score_patterns",
+        "BEHAVIOURS", "CLASS_THRESHOLDS", "DESIGNS", "N_SEQUENCES", "OF_OUTPUTS", "OF_PATTERNS",
+        "BehaviourScores", "behaviour_scores", "computed_classes", "score_patterns",
     ),
     "sequences": ("common_tokens", "repeated_sequences"),
     "sweep": ("SweepPlan", "measure_block", "memory_needed"),

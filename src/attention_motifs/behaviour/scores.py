@@ -17,36 +17,14 @@ import numpy as np
 from attention_motifs.behaviour.sequences import common_tokens, repeated_sequences
 from attention_motifs.errors import InputError, ModelError
 from attention_motifs.features.arguments import whole_number
+from attention_motifs.literature.behaviours import BEHAVIOURS as BEHAVIOURS
+from attention_motifs.literature.behaviours import OF_OUTPUTS, OF_PATTERNS
 from attention_motifs.progress import Report, silent
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
     from attention_motifs.models.model import LoadedModel
-
-OF_PATTERNS = {
-    "induction": "attention to the tokens that followed earlier occurrences of this one",
-    "duplicate token": "attention to earlier occurrences of this token",
-    "previous token": "attention to the token just before",
-    "first-token sink": "attention to the first token of the sequence",
-    "self": "attention to the token itself",
-    "local window": "attention to the last 8 tokens, itself included, without the first token",
-    "prefix matching (literal)": "attention to the tokens before earlier occurrences of this one, "
-    "as Olsson et al. (2022) word it",
-}
-"""Scores of patterns on repeated random tokens, and their meaning; each is a mean over queries,
-between 0 and 1."""
-
-OF_OUTPUTS = {
-    "copying": "share of the attended token in the logits raised among 25 random tokens, by the "
-    "direct path, if the head attends to that token alone; 0.04 by chance",
-    "copying (literal)": "the same for the tokens that the head attends to, as Olsson et al. "
-    "(2022) word it",
-}
-"""Scores of the outputs of heads, and their meaning; between 0 and 1."""
-
-BEHAVIOURS = {**OF_PATTERNS, **OF_OUTPUTS}
-"""All scores and their meaning."""
 
 DESIGNS = ((25, 4), (50, 2))
 """Block length and number of repetitions of the sequences."""

@@ -160,10 +160,10 @@ def export(
       motifs export smollm2-135m-instruct:L18:H6 --html
       motifs export gemma-3-270m:L5:H1 --csv --metric cosine --out distances.csv
     """
+    from attention_motifs.atlas.head_page import page
+    from attention_motifs.atlas.head_record import head_record
     from attention_motifs.errors import InputError
     from attention_motifs.head import model_folder
-    from attention_motifs.reports.head_page import page
-    from attention_motifs.reports.head_record import head_record
     from attention_motifs.store import files
 
     if [html, json, csv].count(True) != 1:

@@ -15,6 +15,7 @@ from attention_motifs.features.extended_definitions import (
     ALIKE,
     BANDS,
     COMPANIONS,
+    FAMILY_DEFINITIONS,
     NEAR,
     PAIRS,
     PEAKED,
@@ -290,8 +291,8 @@ def _single_feature(name: str) -> Feature:
 class Family:
     """Features of the set that are computed together.
 
-    The order of `FAMILIES` and of their features is the order of the columns, in the definition
-    and in all kernels.
+    The order of the families is that of their definitions; a family's own features are in the
+    order of its record.
 
     Attributes:
         name: key of the family in `extended_definitions.FAMILY_DEFINITIONS` and in
@@ -303,7 +304,7 @@ class Family:
     features: tuple[Feature, ...]
 
 
-FAMILIES = (
+_RECORDS = (
     Family("band", tuple(entry for band in BANDS for entry in _band_features(*band))),
     Family(
         "sink",
@@ -352,6 +353,10 @@ FAMILIES = (
         ),
     ),
 )
+
+_BY_NAME = {family.name: family for family in _RECORDS}
+FAMILIES = tuple(_BY_NAME[name] for name in FAMILY_DEFINITIONS)
+"""All families in the order of the columns."""
 
 
 def columns_of(family: str) -> slice:

@@ -283,7 +283,7 @@ class Parts(NamedTuple):
         return cls(W, B)
 
 
-# The definitions of the families, by the names of their records in `extended.FAMILIES`.
+# The definitions of the families. Their order is the order of the columns, here and in all kernels.
 FAMILY_DEFINITIONS: dict[str, Callable[[Parts], list[float]]] = {
     "band": lambda parts: band_features(parts.B),
     "sink": lambda parts: spread_features(parts.W[1:, 0]),
@@ -304,7 +304,5 @@ def extended_features(A: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "85"]:
     Negative entries count as 0. Rows may sum to any number. All features of a pattern of one
     token are 0.
     """
-    from attention_motifs.features.extended import FAMILIES
-
     parts = Parts.of(A)
-    return np.concatenate([FAMILY_DEFINITIONS[family.name](parts) for family in FAMILIES])
+    return np.concatenate([definition(parts) for definition in FAMILY_DEFINITIONS.values()])

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from attention_motifs.reports.head_record import HeadRecord
+    from attention_motifs.atlas.head_record import HeadRecord
 
 _LONGEST = 300
 # Control characters, marks that turn the direction of writing, and halves of characters.

@@ -20,7 +20,7 @@ from attention_motifs.atlas.queries import (
 if TYPE_CHECKING:
     from jaxtyping import UInt8
 
-    from attention_motifs.atlas import Atlas
+    from attention_motifs.atlas.folder import AtlasFolder
     from attention_motifs.head import HeadId
 
 DEFAULT_METRICS = ("mean", "cosine")
@@ -99,7 +99,7 @@ class HeadRecord:
         return out.getvalue()
 
     def _repr_html_(self) -> str:
-        from attention_motifs.reports.head_page import fragment
+        from attention_motifs.atlas.head_page import fragment
 
         return fragment(self)
 
@@ -112,7 +112,7 @@ def _ranks(distances: list[float]) -> list[int]:
 
 
 def head_record(
-    atlas: Atlas,
+    atlas: AtlasFolder,
     head: str | HeadId,
     *,
     n: int = 5,
@@ -174,7 +174,7 @@ def head_record(
 
 
 def _scores(row: dict[str, Any]) -> dict[str, tuple[float | None, float | None, str]]:
-    from attention_motifs.behaviour import BEHAVIOURS
+    from attention_motifs.literature.behaviours import BEHAVIOURS
 
     return {
         name: (row[name], row.get(f"{name} spread"), meaning)
@@ -183,7 +183,7 @@ def _scores(row: dict[str, Any]) -> dict[str, tuple[float | None, float | None, 
     }
 
 
-def _tags(atlas: Atlas, model: str, head: str) -> list[dict[str, str]]:
+def _tags(atlas: AtlasFolder, model: str, head: str) -> list[dict[str, str]]:
     from attention_motifs.literature import known_heads
 
     columns = ("class", "paper", "url", "evidence", "note", "conflict")
@@ -195,7 +195,7 @@ def _tags(atlas: Atlas, model: str, head: str) -> list[dict[str, str]]:
 
 
 def _pattern_rows(
-    atlas: Atlas, head: str, nearest: list[NearHead], prompts: list[str]
+    atlas: AtlasFolder, head: str, nearest: list[NearHead], prompts: list[str]
 ) -> list[PatternRow]:
     rows = []
     for name, distance in [(head, 0.0), *((x.head, x.distance) for x in nearest)]:
@@ -208,7 +208,7 @@ def _pattern_rows(
     return rows
 
 
-def _settings(atlas: Atlas) -> dict[str, str]:
+def _settings(atlas: AtlasFolder) -> dict[str, str]:
     c = atlas.manifest.configuration
     return {
         "models": ", ".join(atlas.models),

@@ -1,0 +1,38 @@
+"""The public class of an atlas: its tables, and the questions one asks it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from attention_motifs.atlas import head_record, queries
+from attention_motifs.atlas.folder import AtlasFolder
+
+if TYPE_CHECKING:
+    from attention_motifs.atlas.head_record import HeadRecord
+    from attention_motifs.atlas.queries import NearHead
+    from attention_motifs.head import HeadId
+
+
+class Atlas(AtlasFolder):
+    """An atlas on disk. Opening reads `atlas.json` only; tables are read when they are used.
+
+    Attributes:
+        path: folder of the atlas on this machine; of a remote atlas, the copy in the cache.
+        paths: its files by name.
+        manifest: contents of `atlas.json`.
+
+    Example:
+        >>> atlas = Atlas.open("demo-atlas")  # doctest: +SKIP
+        >>> atlas.near("smollm2-135m-instruct:L18:H6", n=1)[0].head  # doctest: +SKIP
+        'smollm2-135m-instruct:L17:H4'
+    """
+
+    def near(
+        self, head: str | HeadId, n: int = 10, metric: str = "mean", **filters: Any
+    ) -> list[NearHead]:
+        """Return the nearest heads of `head`; see `attention_motifs.atlas.queries.near`."""
+        return queries.near(self, head, n=n, metric=metric, **filters)
+
+    def head(self, head: str | HeadId, **options: Any) -> HeadRecord:
+        """Return all facts about a head; see `attention_motifs.atlas.head_record`."""
+        return head_record.head_record(self, head, **options)
