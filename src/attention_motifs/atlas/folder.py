@@ -45,7 +45,6 @@ class AtlasFolder:
     """An atlas on disk. Opening reads `atlas.json` only; tables are read when they are used.
 
     Attributes:
-        path: folder of the atlas on this machine; of a remote atlas, the copy in the cache.
         paths: its files by name.
         manifest: contents of `atlas.json`.
 
@@ -76,7 +75,7 @@ class AtlasFolder:
 
     @property
     def path(self) -> Path:
-        """Folder of the atlas on this machine."""
+        """Folder of the atlas on this machine; of a remote atlas, the copy in the cache."""
         return self.paths.folder
 
     @property
