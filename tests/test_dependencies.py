@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import attention_motifs
+from attention_motifs.errors import OPTIONAL_PACKAGES
 
 ROOT = Path(__file__).parents[1]
 SOURCES = Path(attention_motifs.__file__).parent
@@ -23,7 +24,7 @@ NOT_IMPORTED = {
 }
 """Declared for another package's sake."""
 
-OPTIONAL_IMPORTS = {"import_module", "optional_import", "optional"}
+OPTIONAL_IMPORTS = {"import_module", "require"}
 """Functions that import the module that their first argument names."""
 
 
@@ -94,6 +95,12 @@ def test_every_import_is_declared_and_every_declaration_imported(
     assert for_users - at_run_time - set(NOT_IMPORTED) == set(), "declared and not imported"
     only_for_types = {name for name, kinds in used.items() if kinds == {True}}
     assert only_for_types - for_users - declared(extras["dev"]) == set()
+
+
+def test_optional_packages_are_in_their_extras(project: dict[str, dict[str, list[str]]]) -> None:
+    extras = project["optional-dependencies"]
+    for package, extra in OPTIONAL_PACKAGES.values():
+        assert package in declared(extras[extra])
 
 
 def test_the_pins_lie_in_the_declared_ranges(project: dict[str, dict[str, list[str]]]) -> None:

@@ -119,19 +119,36 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     return f"choose one of {', '.join(names[:_MAX_NAMES])}{more}"
 
 
-def require(module: str, purpose: str, package: str | None = None) -> Any:
-    """Import an optional package.
+OPTIONAL_PACKAGES = {
+    "datasets": ("datasets", "hub"),
+    "faiss": ("faiss-cpu", "nearest"),
+    "igraph": ("igraph", "leiden"),
+    "obstore": ("obstore", "remote"),
+    "ot": ("pot", "transport"),
+    "ray": ("ray", "ray"),
+    "umap": ("umap-learn", "umap"),
+}
+"""Optional modules: the package that pip installs, and the extra of attention-motifs with it."""
+
+
+def require(module: str, purpose: str) -> Any:
+    """Import a module of an optional package.
 
     Args:
-        module: dotted name of the module.
+        module: dotted name of the module; its first part is one of `OPTIONAL_PACKAGES`.
         purpose: what needs it, for the error.
-        package: name that pip installs it by; by default the first part of `module`.
+
+    Returns:
+        The module.
 
     Raises:
-        InputError: if it is not installed, with the command that installs it.
+        InputError: if the package is not installed, with the commands that install it.
     """
+    package, extra = OPTIONAL_PACKAGES[module.partition(".")[0]]
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        name = package or module.partition(".")[0]
-        raise InputError(f"{purpose} needs {name}: pip install {name}") from error
+        raise InputError(
+            f"{purpose} needs {package}, which is not installed. Run `pip install {package}`, or "
+            f"`pip install '.[{extra}]'` in a clone of attention-motifs."
+        ) from error

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from attention_motifs.errors import InputError, ModelError
+from attention_motifs.errors import InputError, ModelError, require
 
 BUILTIN = "builtin"
 PILE_10K = "pile-10k"
@@ -135,14 +135,9 @@ def _builtin() -> Iterator[Prompt]:
 
 
 def _pile_10k() -> Iterator[Prompt]:
+    datasets = require("datasets", f"--prompts {PILE_10K}")
     try:
-        from datasets import load_dataset
-    except ImportError as error:
-        raise InputError(
-            f"prompts '{PILE_10K}' need the datasets library; install it: pip install datasets"
-        ) from error
-    try:
-        rows = load_dataset(_PILE_HUB_ID, split="train")
+        rows = datasets.load_dataset(_PILE_HUB_ID, split="train")
     except Exception as error:  # the library raises many kinds of errors
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise ModelError(

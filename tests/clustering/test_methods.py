@@ -109,7 +109,7 @@ def test_leiden_that_is_not_installed_names_the_extra(monkeypatch: pytest.Monkey
     import sys
 
     monkeypatch.setitem(sys.modules, "igraph", None)
-    with pytest.raises(InputError, match=r"attention-motifs\[leiden\]"):
+    with pytest.raises(InputError, match=r"\.\[leiden\]"):
         cluster(np.zeros((3, 3)), method="leiden")
 
 

@@ -184,7 +184,7 @@ def test_umap_that_is_not_installed_names_the_extra(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setitem(sys.modules, "umap", None)
     D, _ = blobs(3)
-    with pytest.raises(InputError, match=r"attention-motifs\[umap\]"):
+    with pytest.raises(InputError, match=r"\.\[umap\]"):
         project(D, method="umap", n_neighbors=2)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from attention_motifs.distances.neighbour_graph import (
     join_by_rows,
     neighbour_graph,
 )
-from attention_motifs.errors import InputError
+from attention_motifs.errors import InputError, require
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -215,12 +214,7 @@ def _leiden(graph: NeighbourGraph, resolution: float, seed: int) -> Int[np.ndarr
     """Communities of largest modularity in the unweighted neighbour graph."""
     if not resolution > 0:
         raise InputError(f"resolution {resolution}: give a number above 0")
-    try:
-        igraph = importlib.import_module("igraph")
-    except ImportError as error:
-        raise InputError(
-            "clustering 'leiden' needs igraph: pip install 'attention-motifs[leiden]'"
-        ) from error
+    igraph = require("igraph", "clustering 'leiden'")
     network = igraph.Graph(n=graph.n_heads, edges=graph.edges.tolist())
     # igraph draws from one generator for the whole process: lend it ours, then give it back.
     igraph.set_random_number_generator(random.Random(seed))  # noqa: S311 - not for secrets

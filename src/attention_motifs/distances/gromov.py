@@ -1,4 +1,4 @@
-"""Gromov-Wasserstein distance of two head clouds, from the POT library (optional extra `pot`).
+"""Gromov-Wasserstein distance of two head clouds, from the POT library (extra `transport`).
 
 The metric compares the distances within each cloud only, so it can match clouds in different
 spaces (Memoli, Found. Comput. Math. 11, 2011; suggested in the paper's section 4.1).
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attention_motifs.errors import InputError
+from attention_motifs.errors import require
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -21,13 +21,7 @@ if TYPE_CHECKING:
 
 
 def _pot() -> Any:
-    try:
-        return import_module("ot")
-    except ImportError:
-        raise InputError(
-            "metric 'gromov-wasserstein' needs the POT library, which is not installed. "
-            "Run `pip install POT`."
-        ) from None
+    return require("ot", "metric 'gromov-wasserstein'")
 
 
 def gromov_prepare(embedded: Float[np.ndarray, "prompts heads components"]) -> Prepared:

@@ -7,7 +7,6 @@ nearest to it (faiss's inverted file; the package is an extra).
 from __future__ import annotations
 
 import hashlib
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 
 from attention_motifs.distances.head_vectors import Sketch, finite_vectors
 from attention_motifs.distances.neighbour_files import about, metadata
-from attention_motifs.errors import AtlasError, InputError
+from attention_motifs.errors import AtlasError, require
 from attention_motifs.store import files
 
 if TYPE_CHECKING:
@@ -176,10 +175,4 @@ def _faiss() -> Any:
     Raises:
         InputError: if it is not installed.
     """
-    try:
-        return importlib.import_module("faiss")
-    except ImportError as error:
-        raise InputError(
-            "faiss is not installed, and there are too many heads to keep all pairs. "
-            "Run `pip install faiss-cpu`, or raise --dense-limit."
-        ) from error
+    return require("faiss", "an index of nearest heads (more heads than --dense-limit)")

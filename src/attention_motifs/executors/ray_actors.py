@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from attention_motifs.errors import InputError, JobsFailedError, MotifsError, ResourceError
+from attention_motifs.errors import InputError, JobsFailedError, MotifsError, ResourceError, require
 from attention_motifs.executors.jobs import Done, Job, Live, Plain, call, failed_jobs, ignore
 from attention_motifs.progress import Advance
 
@@ -88,12 +88,7 @@ class RayExecutor:
     @contextmanager
     def _connected(self) -> Iterator[Any]:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        try:
-            import ray
-        except ImportError as error:
-            raise InputError(
-                "--executor ray: Ray is not installed; run: pip install 'attention-motifs[ray]'"
-            ) from error
+        ray = require("ray", "--executor ray")
         if ray.is_initialized():  # by the calling program
             yield ray
             return

@@ -172,7 +172,7 @@ _NUMBERS_AT_A_TIME = 2**24
 
 
 def _umap(neighbours: Neighbours, k: int, start: Coordinates, seed: int) -> Coordinates:
-    umap = m.optional("umap", "umap-learn", "umap")
+    umap = m.load_umap()
     # umap-learn counts each head as its own first neighbour.
     heads = np.column_stack([np.arange(len(start)), neighbours.heads[:, :k]])
     distances = np.column_stack([np.zeros(len(start)), neighbours.distances[:, :k]])

@@ -9,10 +9,10 @@ The same matrix and seed give the same coordinates, to the last bit on one machi
 from __future__ import annotations
 
 import contextlib
-import importlib
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from attention_motifs.distances.neighbour_graph import (
     neighbour_graph,
     rank_preservation,
 )
-from attention_motifs.errors import InputError
+from attention_motifs.errors import InputError, require
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -244,7 +244,7 @@ def _unit_mean(D: Distances) -> Distances:
 
 
 def _umap(task: Task) -> Coordinates:
-    umap = optional("umap", "umap-learn", "umap")
+    umap = load_umap()
     # umap-learn counts the head among its own neighbours, and takes no more than H - 1.
     model = umap.UMAP(
         n_neighbors=min(task.n_neighbors + 1, len(task.D) - 1),
@@ -291,25 +291,20 @@ def learning_rate(n: int) -> float:
     return min(max(n / 48, 50.0), n / 12)
 
 
-def optional(module: str, package: str, extra: str) -> Any:
-    """Import a package that not everyone installs.
+def load_umap() -> Any:
+    """Import umap-learn, without the warnings of its import.
 
     Raises:
-        InputError: if it is not installed; names the extra that brings it.
+        InputError: if it is not installed.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return importlib.import_module(module)
-    except ImportError as error:
-        raise InputError(
-            f"{package} is not installed: pip install 'attention-motifs[{extra}]'"
-        ) from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return require("umap", "projection 'umap'")
 
 
 def one_thread() -> Any:
     """One thread in the linear algebra: sums in another order would move the last digits."""
-    return importlib.import_module("threadpoolctl").threadpool_limits(limits=1)
+    return import_module("threadpoolctl").threadpool_limits(limits=1)
 
 
 def _note(task: Task, method: ProjectionMethod, asked: int, trivial: bool) -> str:
