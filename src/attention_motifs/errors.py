@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Iterable
+import re
+import unicodedata
+from collections.abc import Callable, Iterable
 from typing import Any
 
 STOPPED = 130
@@ -117,6 +119,34 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
         return f"did you mean {' or '.join(similar)}?"
     more = ", ..." if len(names) > _MAX_NAMES else ""
     return f"choose one of {', '.join(names[:_MAX_NAMES])}{more}"
+
+
+_PERHAPS_UNPRINTABLE = re.compile(r"[^\t\n -~]")
+_UNPRINTABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+"""Categories of Unicode: control and formatting characters, surrogates, line separators."""
+
+
+def replace_unprintable(text: str, replacement: Callable[[str], str]) -> str:
+    """Replace every character that is invisible or acts on the text around it.
+
+    Those are control characters except tab and line feed, formatting characters (writing
+    direction, joiners, zero width), line and paragraph separators, and unpaired surrogates.
+
+    Args:
+        text: any text, such as a token, a prompt or a name from a file.
+        replacement: function from such a character to the text that replaces it.
+
+    Example:
+        >>> replace_unprintable("a\u202eb", lambda character: f"<{ord(character):X}>")
+        'a<202E>b'
+    """
+
+    def replaced(match: re.Match[str]) -> str:
+        character = match[0]
+        printable = unicodedata.category(character) not in _UNPRINTABLE
+        return character if printable else replacement(character)
+
+    return _PERHAPS_UNPRINTABLE.sub(replaced, text)
 
 
 OPTIONAL_PACKAGES = {

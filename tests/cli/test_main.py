@@ -269,7 +269,7 @@ def test_nothing_that_a_terminal_obeys_is_left(text: str) -> None:
     assert plain(shown) == shown
 
 
-@given(st.text(st.characters(exclude_categories=["C"])))
+@given(st.text(st.characters(exclude_categories=["C", "Zl", "Zp"])))
 def test_ordinary_text_is_not_changed(text: str) -> None:
     assert plain(text) == text
 

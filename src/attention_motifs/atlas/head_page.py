@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from attention_motifs.errors import replace_unprintable
+
 if TYPE_CHECKING:
     from attention_motifs.atlas.head_record import HeadRecord
 
 _LONGEST = 300
-# Control characters, marks that turn the direction of writing, and halves of characters.
-_UNSHOWN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
-)
 _URL = re.compile(r"https?://[^\s\"'<>]+")
 
 _POLICY = (
@@ -54,7 +52,7 @@ def shown(value: object, longest: int = _LONGEST) -> str:
     text = str(value)
     if len(text) > longest:
         text = text[: longest - 1] + "…"
-    visible = _UNSHOWN.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", text)
+    visible = replace_unprintable(text, lambda character: f"⟨U+{ord(character):04X}⟩")
     return f"<bdi>{html.escape(visible, quote=True)}</bdi>"
 
 

@@ -6,7 +6,6 @@ import contextlib
 import io
 import json
 import os
-import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from attention_motifs.errors import BROKEN_PIPE
+from attention_motifs.errors import BROKEN_PIPE, replace_unprintable
 from attention_motifs.progress import ConsoleReport
 
 _FILE_WIDTH = 160
@@ -56,15 +55,9 @@ errors = _Console(stderr=True)
 report = ConsoleReport(errors)
 
 
-# Escape sequences, marks that turn the direction of writing, and halves of characters.
-_UNSHOWN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-)
-
-
 def plain(text: str) -> str:
-    """Write characters that would change the terminal as backslash escapes."""
-    return _UNSHOWN.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+    """Write unprintable characters, such as escape sequences, as backslash escapes."""
+    return replace_unprintable(text, lambda c: c.encode("unicode_escape").decode())
 
 
 def print_error(text: str, start: str = "error: ") -> None:
@@ -89,7 +82,7 @@ def print_json(value: Any) -> None:
     """Print a value as JSON, for programs."""
     ascii_only = not output.encoding.startswith("utf")
     text = json.dumps(value, indent=1, ensure_ascii=ascii_only)
-    escaped = _UNSHOWN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    escaped = replace_unprintable(text, lambda character: json.dumps(character)[1:-1])
     output.out(escaped, highlight=False)
 
 

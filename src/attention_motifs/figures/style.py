@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
-from attention_motifs.errors import InputError
+from attention_motifs.errors import InputError, replace_unprintable
 from attention_motifs.store.files import atomic
 
 if TYPE_CHECKING:
@@ -191,20 +190,17 @@ def round_ticks(n: int) -> Any:
 def plain(text: str) -> str:
     """Return the text on one line, without characters that cannot be printed.
 
-    White space becomes one space, formatting marks (joiners, changes of direction) are dropped, and
-    a character that the font lacks becomes an empty square.
+    White space becomes one space, control and formatting characters are dropped, and a character
+    that the font lacks becomes an empty square.
     """
     known = _characters()
     return "".join(
-        character
-        if ord(character) in known and not unicodedata.category(character).startswith("C")
-        else MISSING
-        for character in _one_line(text)
+        character if ord(character) in known else MISSING for character in _one_line(text)
     )
 
 
 def _one_line(text: str) -> str:
-    return " ".join("".join(c for c in text if unicodedata.category(c) != "Cf").split())
+    return " ".join(replace_unprintable(text, lambda c: " " if c.isspace() else "").split())
 
 
 def fitted(text: str, width: float, size: float) -> str:

@@ -6,6 +6,7 @@ import html
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from attention_motifs.errors import replace_unprintable
 from attention_motifs.reports.comparison_claims import CLAIMS, judged
 
 Measured = Mapping[str, Any]
@@ -234,7 +235,7 @@ def _plain(text: str) -> str:
 
 def _cell(text: str) -> str:
     """Return text for a cell of a Markdown table."""
-    escaped = html.escape(" ".join(text.split()), quote=False)
+    escaped = html.escape(replace_unprintable(" ".join(text.split()), lambda _: ""), quote=False)
     for character in "\\`*_[]|":
         escaped = escaped.replace(character, "\\" + character)
     return escaped

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from attention_motifs import __version__
+from attention_motifs.errors import replace_unprintable
 from attention_motifs.prompts import BUILTIN, PILE_10K
 from attention_motifs.store.inventory import FileEntry
 from attention_motifs.store.manifest import SCHEMA_VERSION, Manifest
@@ -24,8 +25,6 @@ _LICENCES = {
 }
 
 
-# Control characters, marks of writing direction, line ends of all kinds, half characters.
-_UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 # What Markdown obeys inside of a line; without `.`, `:` and `@` no address becomes a link.
 _MARKUP = re.compile(r"([!#$()*+\-.:@\[\\\]^_`{|}~])")
 
@@ -34,7 +33,7 @@ def escaped(value: object) -> str:
     """One line of text as Markdown that shows it as it is, be it markup or not."""
     text = str(value)
     text = text if len(text) <= _MAX_CELL else text[: _MAX_CELL - 3] + "..."
-    text = _UNSHOWN.sub(" ", text)
+    text = replace_unprintable(re.sub(r"\s", " ", text), lambda _: " ")
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _MARKUP.sub(r"\\\1", text)
 
