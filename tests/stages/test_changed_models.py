@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ import pytest
 from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.check import check_atlas
 from attention_motifs.errors import InputError
+from attention_motifs.models.packaged import PACKAGED
 from attention_motifs.stages import remove as stage
 from attention_motifs.stages.extract import extract
+from attention_motifs.stages.model_source import wanted_model
 from attention_motifs.stages.remove import remove
 from attention_motifs.stages.run import add, build
 from attention_motifs.stages.score import score
@@ -174,3 +177,48 @@ def test_a_path_written_otherwise_names_the_same_model(
         tiny.configuration(models=("./a", "b"), prompts=os.path.relpath(tiny.prompts)),
     )
     assert contents(atlas.path) == before
+
+
+def test_an_atlas_that_moved_finds_its_local_models(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(tiny.folder, tmp_path / "project")
+    monkeypatch.chdir(tmp_path / "project")
+    (tmp_path / "project/models").mkdir()
+    for name in "ac":
+        Path(name).rename(f"models/{name}")
+    build("atlas", tiny.configuration(models=("models/a",)))
+    add("atlas", "models/c")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "project").rename("moved")
+
+    def extract_again() -> None:
+        with Atlas.lock("moved/atlas"):
+            extract(Atlas.open("moved/atlas"))
+
+    extract_again()
+    score(Atlas.open("moved/atlas"), models=["c"])
+    shutil.rmtree("moved/models")
+    for call in (extract_again, lambda: score(Atlas.open("moved/atlas"), models=["a"])):
+        with pytest.raises(InputError) as caught:
+            call()
+        for place in ("models/a", "moved/models/a", "moved/a", "moved/atlas/models/a"):
+            assert str(tmp_path / place) in str(caught.value)
+    assert remove("moved/atlas", "c").models == ("a",)
+
+
+def test_a_model_added_under_another_name_is_loaded_again(copy: Atlas) -> None:
+    record = replace(
+        copy.manifest.models["b"],
+        kind="packaged",
+        location=", ".join(PACKAGED["smollm2-135m-instruct"].requirements),
+        added=True,
+    )
+    copy.update(
+        configuration=replace(copy.manifest.configuration, models=copy.models[:1]),
+        models={**copy.manifest.models, "b": record},
+    )
+    assert wanted_model(copy, "b", "") == "b=smollm2-135m-instruct"
+    again = replace(record, wanted="b=gemma-3-270m")
+    copy.update(models={**copy.manifest.models, "b": again})
+    assert wanted_model(copy, "b", "") == "b=gemma-3-270m"

@@ -14,7 +14,7 @@ from attention_motifs.features import feature_names
 from attention_motifs.literature import load_known_heads
 from attention_motifs.prompts import load_prompts, prompts_digest
 from attention_motifs.stages.heads import write_heads
-from attention_motifs.stages.same_model import command, name_of
+from attention_motifs.stages.same_model import command, name_of, recorded_name
 from attention_motifs.store import files, remote
 from attention_motifs.store.settings import Configuration
 
@@ -128,7 +128,8 @@ def _check_same_settings(atlas: Atlas, configuration: Configuration) -> None:
         differing.append(
             f"features {recorded.feature_sets[0]!r} first, not {configuration.feature_sets[0]!r}"
         )
-    if list(map(name_of, recorded.models)) != list(map(name_of, configuration.models)):
+    names = [recorded_name(atlas, wanted) for wanted in recorded.models]
+    if names != list(map(name_of, configuration.models)):
         differing.append(f"models {recorded.models!r}, not {configuration.models!r}")
     if differing:
         raise AtlasError(
@@ -157,21 +158,21 @@ def _find_models_again(atlas: Atlas, configuration: Configuration) -> None:
     """Record the present paths of local models whose recorded paths do not exist any more."""
     recorded = atlas.manifest.configuration
     models = tuple(
-        old if _exists(old) else new
+        old if _exists(old, name_of(new)) else new
         for old, new in zip(recorded.models, configuration.models, strict=True)
     )
     if models != recorded.models:
         atlas.update(configuration=replace(recorded, models=models))
 
 
-def _exists(wanted: str) -> bool:
+def _exists(wanted: str, name: str) -> bool:
+    """Return whether an entry of the configuration names this model, seen from here."""
     from attention_motifs.models.sources import resolve
 
     try:
-        resolve(wanted)
+        return resolve(wanted).name == name
     except InputError:
         return False
-    return True
 
 
 def check_configuration(configuration: Configuration) -> None:

@@ -17,7 +17,12 @@ from attention_motifs.executors import LOCAL, Executor, Job
 from attention_motifs.head import model_folder
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.heads import write_heads
-from attention_motifs.stages.model_source import dtype_in, model_source, wanted_model
+from attention_motifs.stages.model_source import (
+    dtype_in,
+    model_source,
+    models_to_extract,
+    wanted_model,
+)
 from attention_motifs.stages.parts import (
     PatternSource,
     begin_model,
@@ -72,7 +77,7 @@ def extract(
         raise AtlasError(
             f"{atlas.place}: its patterns were imported; run {atlas.paths.extract_command()}"
         )
-    wanted = list(models or atlas.manifest.configuration.models)
+    wanted = list(models or models_to_extract(atlas))
     for model in wanted:
         _check_folder_is_free(atlas, resolve(model).name)
     run = _Extraction(atlas, device, report, executor)
@@ -179,6 +184,8 @@ class _Extraction:
             if begun:
                 warn_of_prompts(self.atlas, model.identity.name)
             if not model.missing:
+                # A model of the configuration is named there.
+                info = replace(info, wanted=model.wanted if added else None)
                 finish_model(self.atlas, model.identity.name, info, added=added)
 
         title = f"patterns and features of {', '.join(m.identity.name for m in models)}"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attention_motifs.atlas import Atlas
-from attention_motifs.errors import InputError
+from attention_motifs.errors import InputError, MotifsError
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.parts import PatternSource, Sink
+from attention_motifs.stages.same_model import recorded_name
 from attention_motifs.store.manifest import ModelRecord
 from attention_motifs.store.settings import Configuration
 
@@ -18,34 +21,79 @@ if TYPE_CHECKING:
     from attention_motifs.models.tokenizing import TokenizedPrompt
 
 
-def wanted_model(atlas: Atlas, model: str, mend: str) -> str:
-    """Return the name or path under which the user requested a model of the atlas.
+def wanted_model(atlas: Atlas, model: str, advice: str) -> str:
+    """Return the name or path from which a model of the atlas is loaded again.
+
+    A local model is searched where the user named it, and beside the atlas, so that an atlas can be
+    moved together with its models.
 
     Args:
         atlas: holds the model.
         model: its name.
-        mend: how to give the path, for the error.
+        advice: how to give the path, for the error.
 
     Raises:
-        InputError: if it is a local model whose path the atlas does not know.
+        InputError: if it is a local model that is in none of these places.
     """
-    from attention_motifs.models.sources import resolve
+    from attention_motifs.models.packaged import PACKAGED
 
-    for wanted in atlas.manifest.configuration.models:
-        if wanted == model or wanted.startswith(f"{model}="):
-            return wanted
-        if any(sign in wanted for sign in "/.@"):
-            try:
-                if resolve(wanted).name == model:
-                    return wanted
-            except InputError:  # the path does not exist any more
-                continue
     info = atlas.manifest.models[model]
+    names = (w for w in atlas.manifest.configuration.models if recorded_name(atlas, w) == model)
+    given = next(names, info.wanted)
     if info.is_local:
-        raise InputError(f"{model}: the path of this local model is not recorded; {mend}")
+        return _place_of_local(atlas, info, given, advice)
+    if given is not None and (info.wanted is None or info.kind != "hub"):
+        return given
     if info.kind == "hub" and info.revision:
         return f"{model}={info.location}@{info.revision}"
-    return model
+    if info.kind == "packaged" and model not in PACKAGED:  # added under another name
+        for packaged in PACKAGED.values():
+            if ", ".join(packaged.requirements) == info.location:
+                return f"{model}={packaged.name}"
+    return given or model
+
+
+def models_to_extract(atlas: Atlas) -> list[str]:
+    """Return the models of the configuration, each as it is found now."""
+    models = []
+    for wanted in atlas.manifest.configuration.models:
+        name = recorded_name(atlas, wanted)
+        advice = f"run {atlas.paths.command('build --model NAME=PATH')} with its present path"
+        models.append(
+            wanted_model(atlas, name, advice) if name in atlas.manifest.models else wanted
+        )
+    return models
+
+
+def _place_of_local(atlas: Atlas, info: ModelRecord, given: str | None, advice: str) -> str:
+    text = given or info.location
+    if text is None:
+        raise InputError(f"{info.name}: the path of this local model is not recorded; {advice}")
+    name, equals, source = text.partition("=")
+    path = Path(source if equals and name == info.name else text).expanduser()
+    beside = (atlas.path.resolve().parent, atlas.path.resolve())
+    places = [
+        Path.cwd() / path,
+        *(folder / part for folder in beside for part in (path, path.name)),
+    ]
+    places = list(dict.fromkeys(Path(os.path.normpath(place)) for place in places))
+    existing = [place for place in places if os.path.exists(place)]  # noqa: PTH110 - no error without permission
+    if not existing:
+        searched = ", ".join(map(str, places))
+        raise InputError(f"{info.name}: this local model is in none of {searched}; {advice}")
+    place = existing[0]
+    if len(existing) > 1:  # the same path below two folders
+        place = next((p for p in existing if _has_weights(p, info.weights_sha256)), place)
+    return given if given is not None and place == places[0] else f"{info.name}={place}"
+
+
+def _has_weights(place: Path, sha256: str) -> bool:
+    from attention_motifs.models.digests import current_sha256, weights_sha256
+
+    try:
+        return (weights_sha256 if place.is_dir() else current_sha256)(place) == sha256
+    except (MotifsError, OSError):
+        return False
 
 
 def model_source(

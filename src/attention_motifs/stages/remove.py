@@ -15,7 +15,7 @@ from attention_motifs.stages.ablation.rows import corrected
 from attention_motifs.stages.distances import distances
 from attention_motifs.stages.embed import embed
 from attention_motifs.stages.heads import write_heads
-from attention_motifs.stages.same_model import command, name_of
+from attention_motifs.stages.same_model import command, name_of, recorded_name
 from attention_motifs.stages.stage import writing
 from attention_motifs.store import files
 from attention_motifs.store.paths import ARTEFACTS, AtlasFile
@@ -76,7 +76,8 @@ def begin_removal(atlas: Atlas, name: str, *, replacement: str | None = None) ->
         InputError: if the embedding is fitted on the model alone and nothing takes its place.
     """
     manifest = atlas.manifest
-    fitted = [w for w in manifest.configuration.models if name_of(w) != name]
+    names = {w: recorded_name(atlas, w) for w in manifest.configuration.models}
+    fitted = [w for w in names if names[w] != name]
     was_fitted = len(fitted) < len(manifest.configuration.models)
     if was_fitted and replacement is None and not fitted:
         raise InputError(
@@ -86,9 +87,7 @@ def begin_removal(atlas: Atlas, name: str, *, replacement: str | None = None) ->
         )
     wanted = tuple(fitted)
     if was_fitted and replacement is not None:
-        wanted = tuple(
-            replacement if name_of(w) == name else w for w in manifest.configuration.models
-        )
+        wanted = tuple(replacement if names[w] == name else w for w in names)
     if was_fitted:
         warnings.warn(
             f"{name}: the embedding was fitted on this model and is fitted again, so that the "

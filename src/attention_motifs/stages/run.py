@@ -15,7 +15,7 @@ from attention_motifs.stages.embed import embed
 from attention_motifs.stages.extract import extract, identify
 from attention_motifs.stages.model_source import model_source
 from attention_motifs.stages.remove import begin_removal, finish_removals, rebuild
-from attention_motifs.stages.same_model import changed_model, changes, name_of
+from attention_motifs.stages.same_model import changed_model, changes, recorded_name
 from attention_motifs.stages.stage import writing
 from attention_motifs.store.settings import Configuration
 
@@ -117,7 +117,7 @@ def add(
         identity = identify(atlas, model, device, report)
         name = identity.name
         existing = atlas.manifest.models.get(name)
-        fitted = name in map(name_of, atlas.manifest.configuration.models)
+        fitted = any(name == recorded_name(atlas, w) for w in atlas.manifest.configuration.models)
         changed = changes(atlas, identity)
         if changed and not replace:
             raise changed_model(atlas, model, name, changed)

@@ -81,3 +81,23 @@ def name_of(wanted: str) -> str:
     except InputError:
         path = Path(wanted)
         return path.stem if path.suffix.lower() == ".gguf" else path.name
+
+
+def recorded_name(atlas: Atlas, wanted: str) -> str:
+    """Return the name in the atlas of one of the models of its configuration.
+
+    A relative path may not exist in the present working folder, where it can read as a hub id.
+
+    Args:
+        atlas: the atlas.
+        wanted: an entry of `models` in its configuration.
+    """
+    models = atlas.manifest.models
+    name, equals, _path = wanted.partition("=")
+    path = Path(wanted)
+    last = path.stem if path.suffix.lower() == ".gguf" else path.name
+    if name in models and (equals or not models[name].is_local):
+        return name
+    if last in models and models[last].is_local:
+        return last
+    return name_of(wanted)
