@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from attention_motifs.clustering import read_names
 from attention_motifs.errors import InputError
 from attention_motifs.literature import load_known_heads
-from attention_motifs.store.validated_json import parse_entry, read_entry
+from attention_motifs.store.validated_json import parse_document
 
 KEYS = st.sampled_from(
     ["schema", "names", "name", "members", "models", "groups", "classes", "sources", "layers"]
@@ -45,7 +45,6 @@ def test_a_byte_order_mark_is_no_trouble(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_bytes(b'\xef\xbb\xbf{"schema": 1, "names": []}')
     assert read_names(path) == []
-    assert read_entry(path, 1).entries("names") == []
 
 
 @pytest.mark.parametrize(
@@ -59,14 +58,6 @@ def test_a_byte_order_mark_is_no_trouble(tmp_path: Path) -> None:
 )
 def test_what_is_refused(text: bytes, words: str) -> None:
     with pytest.raises(InputError) as raised:
-        parse_entry(text, "mine.json", 1)
+        parse_document(text, "mine.json", dict, 1)
     assert str(raised.value).startswith("mine.json: ")
     assert words in str(raised.value)
-
-
-def test_a_text_that_may_be_left_out_may_also_be_blank() -> None:
-    entry = parse_entry(b'{"schema": 1, "note": ""}', "mine.json", 1)
-    assert entry.text("note", "none") == ""
-    assert entry.text("title", "none") == "none"
-    with pytest.raises(InputError, match=r"mine\.json: 'note' is empty; give a text"):
-        entry.text("note")

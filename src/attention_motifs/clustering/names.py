@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from attention_motifs.errors import InputError
 from attention_motifs.head import HeadId
 from attention_motifs.store.files import write_json
-from attention_motifs.store.validated_json import Entry, read_entry
+from attention_motifs.store.validated_json import read_document
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -27,9 +28,8 @@ THRESHOLD = 0.3
 _LONGEST = 80
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterName:
-    """A name, and what it was given to.
+class ClusterName(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A name of a cluster, with the heads that were in the cluster when it was named.
 
     Attributes:
         name: one line of at most 80 characters.
@@ -40,8 +40,15 @@ class ClusterName:
 
     name: str
     members: tuple[str, ...]
-    models: tuple[str, ...]
+    models: tuple[str, ...] = ()
     note: str = ""
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The object that the file of names holds."""
+
+    schema: int
+    names: tuple[ClusterName, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,41 +167,36 @@ def _checked(name: str) -> str:
 
 
 def read_names(path: Path) -> list[ClusterName]:
-    """Read the names; a file that is not there holds none.
+    """Read the names; a missing file holds none.
 
     Raises:
-        InputError: if the file is not as `write_names` wrote it; file, entry and mend are named.
+        InputError: if the file is malformed; the message names file, entry and fix.
     """
     if not path.exists():
         return []
-    file = read_entry(path, SCHEMA)
-    file.only(("schema", "names"))
-    names = [_read_name(entry) for entry in file.entries("names")]
-    spellings = [n.name for n in names]
-    for number, spelling in enumerate(spellings):
-        if spelling in spellings[:number]:
-            raise InputError(
-                f"{path}: names[{number}]: the name {spelling!r} is given twice; change one"
-            )
+    names: list[ClusterName] = []
+    for number, entry in enumerate(read_document(path, _File, SCHEMA).names):
+        try:
+            name = _normalised(entry)
+            if name.name in {earlier.name for earlier in names}:
+                raise InputError(f"the name {name.name!r} is given twice; change one")
+        except InputError as error:
+            raise InputError(f"{path}: names[{number}]: {error}") from error
+        names.append(name)
     return names
 
 
-def _read_name(entry: Entry) -> ClusterName:
-    entry.only(("name", "members", "models", "note"))
-    written, heads = entry.text("name"), entry.texts("members")
-    try:
-        name = _checked(written)
-        members = [HeadId.parse(head) for head in heads]
-    except InputError as error:
-        raise entry.error(str(error)) from error
+def _normalised(entry: ClusterName) -> ClusterName:
+    """Check the name and its heads, and sort the heads and models."""
+    name = _checked(entry.name)
+    members = [HeadId.parse(head) for head in entry.members]
     if not members:
-        raise entry.error("'members' is empty; list the heads of the cluster, or remove the name")
-    models = {*entry.texts("models"), *(head.model for head in members)}
+        raise InputError("'members' is empty; list the heads of the cluster, or remove the name")
     return ClusterName(
         name,
         tuple(sorted({str(head) for head in members})),
-        tuple(sorted(models)),
-        entry.text("note", ""),
+        tuple(sorted({*entry.models, *(head.model for head in members)})),
+        entry.note,
     )
 
 

@@ -10,22 +10,26 @@ but must not define it again.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Annotated, TypeVar
+
+import msgspec
 
 from attention_motifs.errors import InputError, did_you_mean
 from attention_motifs.head import HeadId, check_model_name
-from attention_motifs.store.validated_json import Entry, parse_entry, read_entry
+from attention_motifs.store.validated_json import Text, parse_document, read_document
 
 SCHEMA = 1
 _COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
 _URL = re.compile(r"https?://[^\s]+")
-_LISTS = ("models", "groups", "classes", "sources", "assignments")
+
+_Count = Annotated[int, msgspec.Meta(ge=1)]
 
 EVIDENCE: Mapping[str, str] = MappingProxyType(
     {
@@ -38,18 +42,16 @@ EVIDENCE: Mapping[str, str] = MappingProxyType(
 """Kinds of evidence, from the strongest."""
 
 
-@dataclass(frozen=True, slots=True)
-class KnownModel:
+class KnownModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A model under the name the literature uses, its size, and its other names."""
 
-    name: str
-    n_layers: int
-    n_heads: int
-    aliases: tuple[str, ...]
+    name: Text
+    n_layers: _Count = msgspec.field(name="layers")
+    n_heads: _Count = msgspec.field(name="heads")
+    aliases: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class HeadGroup:
+class HeadGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Classes that belong together and share one colour everywhere.
 
     Attributes:
@@ -59,30 +61,28 @@ class HeadGroup:
         scheme: colour scheme that the colour is from, or "".
     """
 
-    name: str
+    name: Text
     colour: str
-    description: str
-    scheme: str
+    description: str = ""
+    scheme: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class HeadClass:
+class HeadClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A kind of head that a source names."""
 
-    name: str
+    name: Text
     group: str
-    description: str
+    description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A publication; `evidence` is a key of `EVIDENCE`."""
 
-    key: str
-    title: str
-    url: str
+    key: Text
+    title: Text
     evidence: str
-    note: str
+    url: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +130,28 @@ def _aliases(models: Mapping[str, KnownModel]) -> dict[str, str]:
     }
 
 
+class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An assignment as the file holds it."""
+
+    model: str
+    head: str
+    head_class: str = msgspec.field(name="class")
+    source: str
+    note: str = ""
+    conflict: str = ""
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The object that a class file holds."""
+
+    schema: int
+    models: tuple[KnownModel, ...] = ()
+    groups: tuple[HeadGroup, ...] = ()
+    classes: tuple[HeadClass, ...] = ()
+    sources: tuple[Source, ...] = ()
+    assignments: tuple[_Row, ...] = ()
+
+
 def load_known_heads(extra: Path | None = None) -> Literature:
     """Read the records of the package and, if given, of a class file of the user.
 
@@ -140,149 +162,127 @@ def load_known_heads(extra: Path | None = None) -> Literature:
         InputError: if the user's file is missing or malformed, refers to an unknown record, or
             repeats an assignment. The message names the file, the entry and the fix.
     """
-    return _builtin() if extra is None else _extend(_builtin(), read_entry(Path(extra), SCHEMA))
+    if extra is None:
+        return _builtin()
+    return _extend(_builtin(), read_document(Path(extra), _File, SCHEMA), str(extra))
 
 
 @lru_cache(maxsize=1)
 def _builtin() -> Literature:
-    file = resources.files("attention_motifs.literature") / "classes.json"
-    return _extend(Literature(), parse_entry(file.read_bytes(), "classes.json", SCHEMA))
+    name = "classes.json"
+    data = (resources.files("attention_motifs.literature") / name).read_bytes()
+    return _extend(Literature(), parse_document(data, name, _File, SCHEMA), name)
 
 
-def _extend(base: Literature, file: Entry) -> Literature:
+def _extend(base: Literature, file: _File, path: str) -> Literature:
     """Add the records of a file, in the order in which they refer to each other."""
-    file.only(("schema", *_LISTS))
     now = base
-    for entry in file.entries("models"):
-        model = _read_model(entry, now)
-        now = replace(now, models=_added(now.models, model.name, model, entry))
-    for entry in file.entries("groups"):
-        group = _read_group(entry, now)
-        now = replace(now, groups=_added(now.groups, group.name, group, entry))
-    for entry in file.entries("classes"):
-        head_class = _read_class(entry, now)
-        now = replace(now, classes=_added(now.classes, head_class.name, head_class, entry))
-    for entry in file.entries("sources"):
-        source = _read_source(entry)
-        now = replace(now, sources=_added(now.sources, source.key, source, entry))
+    for number, model in enumerate(file.models):
+        with _located(path, "models", number):
+            _check_model(model, now)
+            now = replace(now, models=_added(now.models, model.name, model))
+    for number, group in enumerate(file.groups):
+        with _located(path, "groups", number):
+            _check_group(group, now)
+            now = replace(now, groups=_added(now.groups, group.name, group))
+    for number, head_class in enumerate(file.classes):
+        with _located(path, "classes", number):
+            _check_defined("group", head_class.group, now.groups)
+            _check_name(head_class.name)
+            now = replace(now, classes=_added(now.classes, head_class.name, head_class))
+    for number, source in enumerate(file.sources):
+        with _located(path, "sources", number):
+            _check_source(source)
+            now = replace(now, sources=_added(now.sources, source.key, source))
     assignments = list(now.assignments)
     known = {(a.head, a.head_class, a.source) for a in assignments}
-    for entry in file.entries("assignments"):
-        assignment = _read_assignment(entry, now)
-        key = (assignment.head, assignment.head_class, assignment.source)
-        if key in known:
-            raise entry.error(
-                f"{assignment.source!r} already assigns {assignment.head} to "
-                f"{assignment.head_class!r}; remove one of the two"
-            )
+    for number, row in enumerate(file.assignments):
+        with _located(path, "assignments", number):
+            assignment = _assignment(row, now)
+            key = (assignment.head, assignment.head_class, assignment.source)
+            if key in known:
+                raise InputError(
+                    f"{assignment.source!r} already assigns {assignment.head} to "
+                    f"{assignment.head_class!r}; remove one of the two"
+                )
         known.add(key)
         assignments.append(assignment)
     return replace(now, assignments=tuple(assignments))
 
 
+@contextmanager
+def _located(path: str, key: str, number: int) -> Iterator[None]:
+    """Put file and entry before the message of an error."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}: {key}[{number}]: {error}") from error
+
+
 T = TypeVar("T")
 
 
-def _added(records: Mapping[str, T], name: str, record: T, entry: Entry) -> Mapping[str, T]:
+def _added(records: Mapping[str, T], name: str, record: T) -> Mapping[str, T]:
     if name in records:
-        raise entry.error(f"{name!r} is already defined; remove it or choose another name")
+        raise InputError(f"{name!r} is already defined; remove it or choose another name")
     return {**records, name: record}
 
 
-def _known(entry: Entry, key: str, records: Mapping[str, object]) -> str:
-    """Read the name of a record that must exist."""
-    name = entry.text(key)
+def _check_defined(key: str, name: str, records: Mapping[str, object]) -> None:
     if name not in records:
-        raise entry.error(
+        raise InputError(
             f"{key} {name!r} is not defined in this file; {did_you_mean(name, records)}"
         )
-    return name
 
 
-def _model_form(entry: Entry, name: str) -> str:
-    try:
-        return check_model_name(name)
-    except InputError as error:
-        raise entry.error(str(error)) from error
-
-
-def _read_model(entry: Entry, now: Literature) -> KnownModel:
-    entry.only(("name", "layers", "heads", "aliases"))
-    name = _model_form(entry, entry.text("name"))
-    aliases = tuple(_model_form(entry, alias) for alias in entry.texts("aliases"))
+def _check_model(model: KnownModel, now: Literature) -> None:
     taken = _aliases(now.models)
-    for alias in (name, *aliases):
-        if alias.casefold() in taken:
-            raise entry.error(
-                f"{alias!r} already means {taken[alias.casefold()]!r}; remove it here"
-            )
-    return KnownModel(name, _count(entry, "layers"), _count(entry, "heads"), aliases)
+    for name in (model.name, *model.aliases):
+        check_model_name(name)
+        if name.casefold() in taken:
+            raise InputError(f"{name!r} already means {taken[name.casefold()]!r}; remove it here")
 
 
-def _count(entry: Entry, key: str) -> int:
-    value = entry.value.get(key)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise entry.error(f"{key!r} is {value!r}; give the number of {key} of the model")
-    return value
-
-
-def _given_name(entry: Entry) -> str:
-    """Read the name of a class or group, which must not look like a computed one."""
-    name = entry.text("name")
+def _check_name(name: str) -> None:
+    """Refuse a name of a class or group that looks like a computed one."""
     if name.endswith("(computed)"):
-        raise entry.error(f"name {name!r} ends like that of a behaviour score; choose another name")
-    return name
+        raise InputError(f"name {name!r} ends like that of a behaviour score; choose another name")
 
 
-def _read_group(entry: Entry, now: Literature) -> HeadGroup:
-    entry.only(("name", "colour", "description", "scheme"))
-    colour = entry.text("colour")
-    if not _COLOUR.fullmatch(colour):
-        raise entry.error(f"colour {colour!r} is not #RRGGBB; write it like '#0072B2'")
-    for group in now.groups.values():
-        if group.colour.casefold() == colour.casefold():
-            raise entry.error(f"colour {colour} is taken by {group.name!r}; choose another")
-    description = entry.text("description", "")
-    return HeadGroup(_given_name(entry), colour, description, entry.text("scheme", ""))
+def _check_group(group: HeadGroup, now: Literature) -> None:
+    if not _COLOUR.fullmatch(group.colour):
+        raise InputError(f"colour {group.colour!r} is not #RRGGBB; write it like '#0072B2'")
+    for other in now.groups.values():
+        if other.colour.casefold() == group.colour.casefold():
+            raise InputError(f"colour {group.colour} is taken by {other.name!r}; choose another")
+    _check_name(group.name)
 
 
-def _read_class(entry: Entry, now: Literature) -> HeadClass:
-    entry.only(("name", "group", "description"))
-    group = _known(entry, "group", now.groups)
-    return HeadClass(_given_name(entry), group, entry.text("description", ""))
+def _check_source(source: Source) -> None:
+    if source.url and not _URL.fullmatch(source.url):
+        raise InputError(
+            f"url {source.url!r} is not a web address; write https://..., or leave it out"
+        )
+    if source.evidence not in EVIDENCE:
+        raise InputError(
+            f"evidence {source.evidence!r} is not known; choose from {', '.join(EVIDENCE)}"
+        )
 
 
-def _read_source(entry: Entry) -> Source:
-    entry.only(("key", "title", "url", "evidence", "note"))
-    url = entry.text("url", "")
-    if url and not _URL.fullmatch(url):
-        raise entry.error(f"url {url!r} is not a web address; write https://..., or leave it out")
-    evidence = entry.text("evidence")
-    if evidence not in EVIDENCE:
-        raise entry.error(f"evidence {evidence!r} is not known; choose from {', '.join(EVIDENCE)}")
-    return Source(entry.text("key"), entry.text("title"), url, evidence, entry.text("note", ""))
-
-
-def _read_assignment(entry: Entry, now: Literature) -> Assignment:
-    entry.only(("model", "head", "class", "source", "note", "conflict"))
-    name = now.model_name(_model_form(entry, entry.text("model")))
-    written = entry.text("head")
+def _assignment(row: _Row, now: Literature) -> Assignment:
+    name = now.model_name(check_model_name(row.model))
     try:
-        head = HeadId.parse(f"{name}:{written.strip()}")
-    except InputError as error:
-        raise entry.error(f"head {written!r} cannot be read; write it as L5:H3") from error
-    if head.model != name:
-        raise entry.error(f"head {written!r} cannot be read; write it as L5:H3")
+        head = HeadId.parse(f"{name}:{row.head.strip()}")
+    except InputError:
+        head = None
+    if head is None or head.model != name:
+        raise InputError(f"head {row.head!r} cannot be read; write it as L5:H3")
     model = now.models.get(name)
     if model and not (head.layer < model.n_layers and head.index < model.n_heads):
-        raise entry.error(
-            f"head {written!r} is not in {name}, which has layers L0 to L{model.n_layers - 1} and "
+        raise InputError(
+            f"head {row.head!r} is not in {name}, which has layers L0 to L{model.n_layers - 1} and "
             f"heads H0 to H{model.n_heads - 1}; check the number (they start at 0)"
         )
-    return Assignment(
-        head,
-        _known(entry, "class", now.classes),
-        _known(entry, "source", now.sources),
-        entry.text("note", ""),
-        entry.text("conflict", ""),
-    )
+    _check_defined("class", row.head_class, now.classes)
+    _check_defined("source", row.source, now.sources)
+    return Assignment(head, row.head_class, row.source, row.note, row.conflict)

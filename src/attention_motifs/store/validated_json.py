@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 from attention_motifs.errors import InputError, did_you_mean
 
 T = TypeVar("T")
+
+Text = Annotated[str, msgspec.Meta(pattern=r"\S")]
+"""A text that is not blank."""
 
 _TYPES = {
     "str": "a text",
@@ -145,6 +146,7 @@ def _expected(reason: str) -> str:
         return "one of the values that the documentation lists"
     names = [_TYPES.get(name, name) for name in types[1].split(" | ")]
     limit = (types[2] or "").partition(", got")[0]
+    limit = limit.replace(r"matching regex '\\S'", "that is not blank")
     limit = re.sub(r"matching regex.*", "of another form", limit)
     return " or ".join(names) + (f" {limit}" if limit else "")
 
@@ -159,110 +161,3 @@ def _known_keys(kind: Any, steps: list[tuple[str, str]], unknown: str) -> str:
         )
     known = sorted(f.encode_name for f in getattr(described, "fields", ()))
     return did_you_mean(unknown, known)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A JSON object and the words for where it is: `names.json: names[2]`."""
-
-    value: dict[str, Any]
-    where: str
-
-    def error(self, why: str) -> InputError:
-        """Build the one-line error for this entry."""
-        return InputError(f"{self.where}: {' '.join(why.split())}")
-
-    def only(self, keys: Iterable[str]) -> None:
-        """Refuse a key that is not in `keys`: it would be passed over without a word.
-
-        Raises:
-            InputError: if there is one.
-        """
-        known = sorted(keys)
-        for key in self.value:
-            if key not in known:
-                raise self.error(f"key {key!r} is not known; {did_you_mean(key, known)}")
-
-    def text(self, key: str, default: str | None = None) -> str:
-        """Read a string; one without a default must be there and not be blank.
-
-        Raises:
-            InputError: if it is missing, blank or not a string.
-        """
-        value = self.value.get(key, default)
-        if not isinstance(value, str):
-            found = "is missing" if key not in self.value else f"is {shown(value)}"
-            raise self.error(f"{key!r} {found}; give a string")
-        if default is None and not value.strip():
-            raise self.error(f"{key!r} is empty; give a text")
-        return value
-
-    def texts(self, key: str) -> list[str]:
-        """Read a list of strings; a missing one is empty.
-
-        Raises:
-            InputError: if it is not a list of strings.
-        """
-        values = self._list(key)
-        for value in values:
-            if not isinstance(value, str):
-                raise self.error(f"{key!r} holds {shown(value)}; give a list of strings")
-        return values
-
-    def entries(self, key: str) -> list[Entry]:
-        """Read a list of objects; a missing one is empty.
-
-        Raises:
-            InputError: if it is not a list of objects.
-        """
-        file = self.where
-        result = []
-        for number, value in enumerate(self._list(key)):
-            where = f"{file}: {key}[{number}]"
-            if not isinstance(value, dict):
-                raise InputError(f"{where}: is {shown(value)}; give an object {{...}}")
-            result.append(Entry(value, where))
-        return result
-
-    def _list(self, key: str) -> list[Any]:
-        value = self.value.get(key, [])
-        if not isinstance(value, list):
-            raise self.error(f"{key!r} is {shown(value)}; give a list [...]")
-        return value
-
-
-def read_entry(path: Path, schema: int) -> Entry:
-    """Read a file that holds one JSON object with `"schema": <number>`.
-
-    Raises:
-        InputError: if the file is missing, not UTF-8, not JSON, holds a key twice, is not an
-            object, or has another schema number.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    return parse_entry(data, str(path), schema)
-
-
-def parse_entry(data: bytes, name: str, schema: int) -> Entry:
-    """Check the bytes of such a file; `name` is what errors call it.
-
-    Raises:
-        InputError: as `read_entry`.
-    """
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{name}: not UTF-8 (byte {error.start}); save it as UTF-8") from error
-    try:
-        value = json.loads(text, object_pairs_hook=_without_repeats)
-    except (ValueError, RecursionError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{name}: not JSON ({reason}); mend that place") from error
-    if not isinstance(value, dict):
-        raise InputError(f"{name}: is {shown(value)}; give an object {{...}}")
-    entry = Entry(value, name)
-    if value.get("schema") != schema or isinstance(value.get("schema"), bool):
-        raise entry.error(f'"schema" is {shown(value.get("schema"))}; write "schema": {schema}')
-    return entry
