@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
+# Tiny models on many threads wait for one another; before torch and numpy read it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass

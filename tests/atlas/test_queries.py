@@ -190,7 +190,7 @@ def test_a_metric_too_slow_for_all_heads_ranks_a_shortlist(atlas: Atlas) -> None
 
 @pytest.mark.parametrize("n", [0, -1])
 def test_fewer_than_one_neighbour_is_a_mistake(atlas: Atlas, n: int) -> None:
-    with pytest.raises(InputError, match=f"-n {n}: at least 1"):
+    with pytest.raises(InputError, match=f"-n {n}: give a whole number, 1 or more"):
         near(atlas, QUERY, n=n)
 
 

@@ -156,6 +156,7 @@ def test_ctrl_c_leaves_with_130_and_says_how_to_go_on(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Atlas, "open", stop)
+    monkeypatch.setattr(os, "_exit", sys.exit)  # which would end the tests too
     assert motifs("info") == (130, "", "stopped; run the same command again to continue\n")
 
 

@@ -160,7 +160,7 @@ def test_an_index_comes_back_and_a_damaged_one_is_named(tmp_path: Path) -> None:
             HeadIndex.load(path, "mend it")
         assert "\n" not in str(raised.value)
     path.unlink()
-    with pytest.raises(AtlasError, match=r"not there; mend it"):
+    with pytest.raises(AtlasError, match=r"not found; mend it"):
         HeadIndex.load(path, "mend it")
 
 

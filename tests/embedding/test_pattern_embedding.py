@@ -506,10 +506,10 @@ def refusal(path: Path) -> str:
 def test_missing_files_are_named(saved: tuple[Path, PatternEmbedding], tmp_path: Path) -> None:
     _, embedding = saved
     path = tmp_path / "embedding"
-    assert "embedding.json: not there" in refusal(path)
+    assert "embedding.json: not found" in refusal(path)
     embedding.save(path)
     path.with_suffix(".safetensors").unlink()
-    assert "embedding.safetensors: not there" in refusal(path)
+    assert "embedding.safetensors: not found" in refusal(path)
 
 
 def damage(

@@ -365,14 +365,3 @@ def test_architectures_that_are_not_known_are_tried(
         own = loaded.model(input_ids=ids, output_attentions=True).attentions
     for ours, theirs in zip(kept, own, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
-
-
-def test_the_table_in_the_docs_is_the_table_in_the_code() -> None:
-    docs = Path(__file__).parents[2] / "docs" / "models.md"
-    rows = [
-        [cell.strip() for cell in line.strip("| \n").split("|")]
-        for line in docs.read_text(encoding="utf-8").splitlines()
-        if "| attention interface" in line or "| output_attentions" in line
-    ]
-    shown = {kind: row[1] for row in rows for kind in row[0].split(", ")}
-    assert shown == {kind: architecture.tap for kind, architecture in TESTED.items()}

@@ -112,7 +112,7 @@ def test_weights_that_are_missing_are_noticed(tmp_path: Path, own_cache: Path) -
     weights = load_file(path)
     del weights["model.layers.1.self_attn.q_proj.weight"]
     save_file(weights, path, metadata={"format": "pt"})
-    with pytest.raises(ModelError, match="1 weights are missing"):
+    with pytest.raises(ModelError, match=r"1 weights .* missing"):
         load_model(f"m={folder}")
 
 
@@ -152,8 +152,8 @@ def test_attention_that_is_not_causal_is_refused(
 def test_packaged_models_too(name: str) -> None:
     from transformers import AutoModel
 
+    from attention_motifs.models import pull_model
     from attention_motifs.models.packaged import converted_folder
-    from attention_motifs.models.sources import pull_model
 
     assert "licence" in pull_model(name)
     model = load_model(name)

@@ -157,7 +157,7 @@ def test_same_bytes_from_another_process(atlas, made, tmp_path):
 
 
 def test_heads_are_ordered_by_model_layer_and_index(atlas, tmp_path):
-    shuffled = Atlas(atlas.path, atlas.manifest)
+    shuffled = Atlas(atlas.paths, atlas.manifest)
     shuffled._heads = atlas.heads.sample(fraction=1.0, shuffle=True, seed=1)
     table = heads_in_order(shuffled)
     assert table["head"].to_list() == atlas.heads["head"].to_list()

@@ -314,7 +314,7 @@ def test_tokens_and_texts_without_end_are_cut(atlas: Atlas, tmp_path: Path) -> N
     texts[1] = "y" * 100_000
     own.prompts.with_columns(pl.Series("text", texts)).write_parquet(own.file("prompts").path)
     out = tmp_path / "site"
-    export_site(own, out)
+    export_site(Atlas.open(own.path), out)
     tokens = read_json(out, manifest_of(out)["models"][0]["tokens"])["tokens"][0]
     assert tokens[0] == "x" * 99 + "…"
     assert tokens[1:5] == hostile[1:]

@@ -403,7 +403,9 @@ def test_a_prompt_of_one_token_is_named_and_can_be_mended(tiny: Tiny, tmp_path: 
     prompts = tmp_path / "prompts.jsonl"
     settings = tiny.configuration(prompts=str(prompts), bos="never", models=(tiny.model("a"),))
     write_prompts(prompts, [*texts(2), "x"])
-    assert f"prompt {Prompt('x').prompt_id} gives 1 token" in refused(tmp_path / "atlas", settings)
+    assert "prompts.jsonl, line 3: the text 'x' has 1 token" in refused(
+        tmp_path / "atlas", settings
+    )
     write_prompts(prompts, texts(3))
     assert len(build(tmp_path / "atlas", settings).prompts) == 3
 

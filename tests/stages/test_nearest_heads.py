@@ -20,6 +20,7 @@ from attention_motifs.stages.distances import distances
 from attention_motifs.stages.evaluate import evaluate
 from attention_motifs.stages.project import project
 from attention_motifs.store import files
+from attention_motifs.store.paths import AtlasFile
 from conftest import contents
 from exported_site import manifest_of, values
 from synthetic_atlas import make_synthetic_atlas
@@ -244,11 +245,11 @@ def test_a_run_that_was_stopped_goes_on_and_ends_with_the_same_files(
     written: list[Path] = []
     write = stage.write_part
 
-    def stopping(path: Path, *rest: object) -> None:
+    def stopping(file: AtlasFile, *rest: object) -> None:
         if len(written) == 2:
             raise KeyboardInterrupt
-        written.append(path)
-        write(path, *rest)  # type: ignore[arg-type]
+        written.append(file.path)
+        write(file, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(stage, "write_part", stopping)
     with pytest.raises(KeyboardInterrupt):

@@ -17,14 +17,18 @@ class Atlas(AtlasFolder):
     """An atlas on disk. Opening reads `atlas.json` only; tables are read when they are used.
 
     Attributes:
-        path: folder of the atlas on this machine; of a remote atlas, the copy in the cache.
         paths: its files by name.
         manifest: contents of `atlas.json`.
 
     Example:
-        >>> atlas = Atlas.open("demo-atlas")  # doctest: +SKIP
-        >>> atlas.near("smollm2-135m-instruct:L18:H6", n=1)[0].head  # doctest: +SKIP
-        'smollm2-135m-instruct:L17:H4'
+        >>> import attention_motifs as am
+        >>> atlas = am.Atlas.open("demo-atlas")
+        >>> n = atlas.heads.height
+        >>> atlas.distances("mean").shape == (n, n)
+        True
+        >>> nearest = atlas.near(atlas.heads["head"][0], n=3, metric="mean")
+        >>> [found.rank for found in nearest]
+        [1, 2, 3]
     """
 
     def near(

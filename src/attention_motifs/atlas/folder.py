@@ -47,16 +47,6 @@ class AtlasFolder:
     Attributes:
         paths: its files by name.
         manifest: contents of `atlas.json`.
-
-    Example:
-        >>> import attention_motifs as am
-        >>> atlas = am.Atlas.open("demo-atlas")
-        >>> n = atlas.heads.height
-        >>> atlas.distances("mean").shape == (n, n)
-        True
-        >>> nearest = atlas.near(atlas.heads["head"][0], n=3, metric="mean")
-        >>> [found.rank for found in nearest]
-        [1, 2, 3]
     """
 
     def __init__(self, paths: AtlasPaths, manifest: Manifest) -> None:
