@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from attention_motifs.head import HeadId
     from attention_motifs.literature import known_heads
     from attention_motifs.prompts import Prompt, load_prompts
+    from attention_motifs.stages.remove import remove
     from attention_motifs.stages.run import add, build
     from attention_motifs.store.settings import Configuration
 
@@ -49,6 +50,7 @@ _WHERE = {
     "load_model": "extraction",
     "load_prompts": "prompts",
     "metric_names": "distances",
+    "remove": "stages.remove",
 }
 
 __all__ = [
@@ -73,6 +75,7 @@ __all__ = [
     "load_model",
     "load_prompts",
     "metric_names",
+    "remove",
 ]
 
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -344,3 +345,21 @@ def test_hostile_texts_are_fitted():
     for text in HOSTILE_TEXTS:
         assert 0 < text_width(fitted(text, 70, 5.5), 5.5) <= 70
     assert fitted("\n" * 5000 + "text", 70, 5.5) == "text"
+
+
+@pytest.mark.parametrize("value", [3, 2.5, object(), True])
+def test_arguments_of_another_kind_are_refused(value: Any, tmp_path: Path) -> None:
+    atlas = make_synthetic_atlas(tmp_path / "atlas", n_prompts=4)
+    for call in (
+        lambda: make_figures(value),
+        lambda: make_figures(atlas, out=value),
+        lambda: make_figures(atlas, heads=value),
+        lambda: make_figures(atlas, metric=value),
+        lambda: make_figures(atlas, report=value),
+        lambda: pattern_sheet(atlas, value),
+        lambda: pattern_sheet(value, []),
+        lambda: pattern_embedding(value),
+        lambda: pattern_embedding(atlas, value),
+    ):
+        with pytest.raises(InputError, match=r"expected|[Gg]ive|not "):
+            call()

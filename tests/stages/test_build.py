@@ -429,3 +429,10 @@ def test_an_embedding_of_some_of_the_models_is_refused(copy: Atlas) -> None:
     copy.update(models=models)
     with pytest.raises(AtlasError, match="patterns of 1 of 2 models; run `motifs extract"):
         embed(copy)
+
+
+def test_a_folder_with_other_files_is_refused(tiny: Tiny, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("x")
+    with pytest.raises(InputError, match=r"holds other files \(thesis.tex\) and no atlas"):
+        build(tmp_path, tiny.configuration())
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]

@@ -14,7 +14,6 @@ from attention_motifs.cli.app import app
 from attention_motifs.cli.console import errors, print_line, report
 from attention_motifs.cli.setting_options import takes_settings
 from attention_motifs.distances.neighbour_graph import DENSE_LIMIT
-from attention_motifs.errors import InputError
 from attention_motifs.executors import LOCAL
 from attention_motifs.store.settings import FEATURE_SETS, BuildSettings, Configuration
 
@@ -67,24 +66,16 @@ def build(
 
 
 def check_folder(folder: str | Path, *, force: bool = False) -> None:
-    """Refuse to write an atlas among other files.
+    """Refuse to write an atlas among other files, or to a name that writers cannot take.
 
     Raises:
-        InputError: if the folder exists, holds files, and holds no atlas.
+        InputError: if the folder holds files and no atlas, or its name is not UTF-8.
     """
-    if isinstance(folder, str):
-        return
-    o.check_writable(folder)
-    if force or not folder.is_dir():
-        return
-    # An atlas that was interrupted when it was new has its prompts alone.
-    names = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
-    if "atlas.json" not in names and names not in ([], ["prompts.parquet"]):
-        shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-        raise InputError(
-            f"{folder}: holds other files ({shown}) and no atlas; name a new folder with --atlas, "
-            "or write the atlas among them with --force"
-        )
+    from attention_motifs.stages import create
+
+    if isinstance(folder, Path):
+        o.check_writable(folder)
+    create.check_folder(folder, force=force)
 
 
 def run_plan(folder: str | Path, plan: BuildPlan, executor: Executor = LOCAL) -> Atlas:
@@ -101,6 +92,7 @@ def run_plan(folder: str | Path, plan: BuildPlan, executor: Executor = LOCAL) ->
         metrics=plan.run.metrics,
         device=device,
         executor=executor,
+        force=True,  # the command has checked the folder
         report=report,
     )
     if not plan.run.behaviour and not plan.run.site:
@@ -304,6 +296,7 @@ def import_pattern_lens(
         target,
         feature_sets=tuple(features or FEATURE_SETS),
         metrics=metric,
+        force=force,
         report=report,
     )
     print_line(f"{target} holds {len(opened.heads)} heads of {', '.join(opened.models)}.")

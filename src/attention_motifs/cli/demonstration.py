@@ -26,7 +26,7 @@ def run_demo(path: Path, n_prompts: int, device: str) -> None:
         if model not in cached:
             print_line(pull_model(model, report))
     configuration = Configuration(models=DEMO_MODELS, n_prompts=n_prompts)
-    atlas = run.build(path, configuration, device=device, report=report)
+    atlas = run.build(path, configuration, device=device, force=True, report=report)
     with Atlas.lock(path):
         score(atlas, device=device, report=report)
     head = most_inductive_head(atlas, DEMO_MODELS[0])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attention_motifs.errors import InputError
+from attention_motifs.figures.arguments import check_atlas, list_heads
 from attention_motifs.figures.style import (
     GREY,
     PAGE_WIDTH,
@@ -60,7 +61,7 @@ def embedding_points(
 
     n_prompts = int(atlas.manifest.prompts["n"])
     prompt_ids = atlas.prompts["prompt_id"].to_numpy()
-    chosen = {str(atlas.heads["head"][atlas.head_index(head)]) for head in heads}
+    chosen = {str(atlas.heads["head"][atlas.head_index(head)]) for head in list_heads(heads)}
     names_of = [atlas.heads.filter(pl.col("model") == m)["head"].to_numpy() for m in atlas.models]
     total = n_prompts * sum(len(names) for names in names_of)
     drawn = np.zeros(total, dtype=bool)
@@ -111,7 +112,9 @@ def pattern_embedding(
     """
     from matplotlib.figure import Figure
 
-    points = embedding_points(atlas, heads or (), max_points, seed)
+    check_atlas(atlas)
+    heads = list_heads(heads)
+    points = embedding_points(atlas, heads, max_points, seed)
     components = [c for c in points.columns if c.startswith("pc")]
     if len(components) < 2:
         raise InputError(

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from attention_motifs.errors import InputError
+from attention_motifs.figures.arguments import check_atlas, list_heads
 from attention_motifs.figures.clouds import embedding_points, pattern_embedding
 from attention_motifs.figures.heatmap import distance_heatmap, heads_in_order
 from attention_motifs.figures.sheet import DEFAULT_PROMPTS, pattern_sheet
 from attention_motifs.figures.style import save
 from attention_motifs.figures.variance import variance_explained, variance_table
-from attention_motifs.progress import Report, silent
+from attention_motifs.progress import Report, checked_report, silent
 from attention_motifs.store.files import atomic
 
 if TYPE_CHECKING:
@@ -52,13 +55,17 @@ def make_figures(
         Paths of the files. Without patterns for viewing there is no sheet of patterns.
 
     Raises:
-        InputError: if a head is not in the atlas.
+        InputError: if a head is not in the atlas, or an argument is of another type.
         AtlasError: if a stage has not run or a file is damaged.
         ResourceError: if the disk is full or the folder cannot be written.
     """
+    report = checked_report(report)
+    check_atlas(atlas)
+    if not isinstance(out, str | os.PathLike | None):
+        raise InputError(f"out={out!r:.80}: expected the path of a folder")
     folder = atlas.path / "figures" if out is None else Path(out)
     atlas.distances(metric)  # raises before anything is drawn
-    chosen = list(heads or typical_heads(atlas, metric=metric))
+    chosen = list_heads(heads) or typical_heads(atlas, metric=metric)
     for head in chosen:
         atlas.head_index(head)
     work: list[tuple[str, Callable[[], Figure], Callable[[], pl.DataFrame]]] = [

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attention_motifs.errors import AtlasError, InputError
+from attention_motifs.figures.arguments import check_atlas, list_heads
 from attention_motifs.figures.style import (
     COLUMN_WIDTH,
     FONT_SIZE,
@@ -56,7 +57,8 @@ def pattern_sheet(
     """
     from matplotlib.figure import Figure
 
-    rows = list(dict.fromkeys(atlas.head_index(head) for head in heads))
+    check_atlas(atlas)
+    rows = list(dict.fromkeys(atlas.head_index(head) for head in list_heads(heads)))
     if not 1 <= len(rows) <= MAX_HEADS:
         raise InputError(f"the sheet would have {len(rows)} heads. Give 1 to {MAX_HEADS}.")
     ids = list(atlas.view_prompts()[:DEFAULT_PROMPTS] if prompts is None else prompts)

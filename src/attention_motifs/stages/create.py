@@ -65,6 +65,35 @@ def create_or_resume(path: str | Path, configuration: Configuration) -> Atlas:
     return atlas
 
 
+def check_folder(path: str | Path, *, force: bool = False) -> None:
+    """Refuse to write a new atlas among other files.
+
+    Args:
+        path: folder of the atlas, or its URL.
+        force: whether to write among other files all the same.
+
+    Raises:
+        InputError: if the folder exists, holds files, and holds no atlas.
+        ResourceError: if the folder cannot be read.
+    """
+    folder = remote.paths_of(path).folder
+    if force or not folder.is_dir():
+        return
+    try:
+        names = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
+    except PermissionError as error:
+        raise ResourceError(
+            f"{folder}: no permission to read it. Ask its owner for access, or name another folder"
+        ) from error
+    # An atlas that was interrupted when it was new has its prompts alone.
+    if "atlas.json" not in names and names not in ([], ["prompts.parquet"]):
+        shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+        raise InputError(
+            f"{folder}: holds other files ({shown}) and no atlas. Name a new folder with --atlas, "
+            "or write the atlas among them with --force (force=True)"
+        )
+
+
 _SHORT = 40
 """Characters of a text that may be one token."""
 

@@ -19,7 +19,7 @@ from attention_motifs.extraction.pattern_lens import (
 from attention_motifs.features import feature_names
 from attention_motifs.progress import Report, silent
 from attention_motifs.prompts import prompts_digest
-from attention_motifs.stages.create import add_feature_sets, prompts_table
+from attention_motifs.stages.create import add_feature_sets, check_folder, prompts_table
 from attention_motifs.stages.distances import distances, standard_metrics
 from attention_motifs.stages.embed import embed
 from attention_motifs.stages.heads import write_heads
@@ -35,6 +35,7 @@ def import_pattern_lens(
     *,
     feature_sets: tuple[str, ...] = FEATURE_SETS,
     metrics: Sequence[str] | None = None,
+    force: bool = False,
     report: Report = silent,
 ) -> Atlas:
     """Make an atlas from patterns in a folder; a second call does what is still missing.
@@ -47,6 +48,7 @@ def import_pattern_lens(
         path: folder of the atlas, or its URL.
         feature_sets: names of feature sets.
         metrics: default: as for `build`.
+        force: write the atlas into a folder that holds other files.
         report: shows progress.
 
     Raises:
@@ -68,6 +70,7 @@ def import_pattern_lens(
         n_prompts=len(prompts),
         feature_sets=feature_sets,
     )
+    check_folder(path, force=force)
     with Atlas.lock(path, new=True):
         if (remote.paths_of(path).folder / "atlas.json").is_file():
             atlas = Atlas.open(path)

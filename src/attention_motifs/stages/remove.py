@@ -10,7 +10,7 @@ from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.head_distances import AllPairs, stored_distances
 from attention_motifs.distances.neighbour_graph import DENSE_LIMIT
 from attention_motifs.errors import InputError
-from attention_motifs.progress import Report, silent
+from attention_motifs.progress import Report, checked_report, silent
 from attention_motifs.stages.ablation.rows import corrected
 from attention_motifs.stages.distances import distances
 from attention_motifs.stages.embed import embed
@@ -46,7 +46,21 @@ def remove(path: str | Path, model: str, *, report: Report = silent) -> Atlas:
     Raises:
         InputError: if the atlas does not hold the model, or the embedding is fitted on it alone.
         AtlasError: if there is no atlas, or another run holds it.
+
+    Example:
+        >>> import attention_motifs as am
+        >>> settings = am.Configuration(
+        ...     models="smollm2-135m-instruct", n_prompts=4, max_tokens=16, n_components=4,
+        ...     feature_sets="paper", n_view_prompts=1,
+        ... )
+        >>> _ = am.build("small-atlas", settings, metrics=["mean"])
+        >>> _ = am.add("small-atlas", "gemma-3-270m")
+        >>> am.remove("small-atlas", "gemma-3-270m").models
+        ('smollm2-135m-instruct',)
     """
+    report = checked_report(report)
+    if not isinstance(model, str):
+        raise InputError(f"model {model!r:.80} is not a name. Give one, such as 'gpt2-small'")
     with writing(path) as atlas:
         name = model if _holds(atlas, model) else name_of(model)
         if not _holds(atlas, name):

@@ -9,7 +9,7 @@ from attention_motifs.atlas import Atlas
 from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.executors import LOCAL, Executor
 from attention_motifs.progress import Report, checked_report, silent
-from attention_motifs.stages.create import check_configuration, create_or_resume
+from attention_motifs.stages.create import check_configuration, check_folder, create_or_resume
 from attention_motifs.stages.distances import distances, standard_metrics
 from attention_motifs.stages.embed import embed
 from attention_motifs.stages.extract import extract, identify
@@ -27,6 +27,7 @@ def build(
     metrics: Sequence[str] | None = None,
     device: str = "auto",
     executor: Executor = LOCAL,
+    force: bool = False,
     report: Report = silent,
 ) -> Atlas:
     """Build an atlas; a second call with the same settings does what is still missing.
@@ -38,11 +39,12 @@ def build(
             computed.
         device: `auto`, `cpu`, `cuda`...
         executor: runs the models; default: this process.
+        force: write the atlas into a folder that holds other files.
         report: shows progress.
 
     Raises:
-        InputError: if a setting, a metric, a model's name or a prompt cannot be used, or a model
-            changed since the atlas was made with it.
+        InputError: if a setting, a metric, a model's name or a prompt cannot be used, a model
+            changed since the atlas was made with it, or the folder holds other files.
         ModelError, ResourceError: if a model is not available, does not load or fails its check.
         AtlasError: if the folder holds an atlas of other settings, or another run holds it.
 
@@ -62,6 +64,7 @@ def build(
     check_configuration(configuration)
     for metric in metrics or ():
         get_metric(metric)
+    check_folder(path, force=force)
     with Atlas.lock(path, new=True):
         atlas = create_or_resume(path, configuration)
         finish_removals(atlas, report)
