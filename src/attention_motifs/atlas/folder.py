@@ -21,7 +21,7 @@ from attention_motifs.head import HeadId
 from attention_motifs.store import files, remote
 from attention_motifs.store.manifest import IMPORTED as IMPORTED
 from attention_motifs.store.manifest import Manifest, read_manifest
-from attention_motifs.store.paths import ARTEFACTS, AtlasFile, AtlasPaths
+from attention_motifs.store.paths import ARTEFACTS, MANIFEST, AtlasFile, AtlasPaths
 from attention_motifs.store.settings import Configuration as Configuration
 
 if TYPE_CHECKING:
@@ -278,7 +278,9 @@ class AtlasFolder:
         """
         from attention_motifs.embedding import PatternEmbedding
 
-        return PatternEmbedding.load((self.file("embedding_settings"), self.file("embedding")))
+        return PatternEmbedding.load(
+            (self.file("embedding_settings"), self.file("embedding")), self.file("embedding").fix
+        )
 
     def embedded(
         self, models: Sequence[str] | None = None
@@ -306,7 +308,8 @@ class AtlasFolder:
                 f"'recommended' needs; run {extract}, then {self.paths.command('embed')}"
             )
         return RecommendedEmbedding.load(
-            (self.file("recommended_settings"), self.file("recommended"))
+            (self.file("recommended_settings"), self.file("recommended")),
+            self.file("recommended").fix,
         )
 
     def recommended_clouds(
@@ -458,7 +461,7 @@ class AtlasFolder:
 def _require_atlas(folder: Path, place: str) -> None:
     """Refuse a folder without `atlas.json`, and say whether it may be read at all."""
     try:
-        if (folder / "atlas.json").is_file():
+        if (folder / MANIFEST).is_file():
             return
     except PermissionError as error:
         raise AtlasError(

@@ -13,6 +13,7 @@ from attention_motifs.cli.setting_options import complete_model as complete_mode
 from attention_motifs.cli.setting_options import setting_option
 from attention_motifs.errors import InputError, MotifsError
 from attention_motifs.head import HeadId
+from attention_motifs.store.paths import MANIFEST
 from attention_motifs.store.remote import is_url, show_progress
 from attention_motifs.store.settings import MAX_SEED
 
@@ -238,5 +239,5 @@ def find_atlas(atlas: str | None) -> str | Path:
     """Return the named atlas, or else ./atlas, or else ./demo-atlas."""
     if atlas is not None:
         return place(atlas)
-    existing = [p for p in (DEFAULT_ATLAS, DEMO_ATLAS) if (p / "atlas.json").is_file()]
+    existing = [p for p in (DEFAULT_ATLAS, DEMO_ATLAS) if (p / MANIFEST).is_file()]
     return existing[0] if existing else DEFAULT_ATLAS

@@ -16,6 +16,7 @@ from attention_motifs.embedding.moments import LengthBinnedMoments, bin_of
 from attention_motifs.errors import InputError
 from attention_motifs.features.arguments import number_array, whole_number
 from attention_motifs.store.fitted_files import FittedFormat, FittedPath, integers, strings
+from attention_motifs.store.paths import ARTEFACTS
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -38,7 +39,7 @@ _FORMAT = FittedFormat(
     },
 )
 
-_FIX = "run `motifs embed --force` to make it again"
+_FIX = f"run `motifs {ARTEFACTS['embedding'].command}`"
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from attention_motifs.embedding.quantiles import ExactQuantiles, QuantileSketch
 from attention_motifs.errors import InputError
 from attention_motifs.features.arguments import number_array
 from attention_motifs.store.fitted_files import FittedFormat, FittedPath, integers, strings
+from attention_motifs.store.paths import ARTEFACTS
 from attention_motifs.store.settings import LENGTH_BINS
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ _FORMAT = FittedFormat(
     arrays=("bins", "quantiles", "whitening"),
     values={"feature_names": strings, "length_bins": integers, "n_rows": int},
 )
-_FIX = "run `motifs embed --force` to make it again"
+_FIX = f"run `motifs {ARTEFACTS['recommended'].command}`"
 
 ReadParts = Callable[[Sequence[str]], Iterator[tuple["Features", "Lengths", str]]]
 """A function from names of features to parts: values, tokens per prompt, and the model's name.

@@ -13,6 +13,7 @@ from attention_motifs.evaluation.null import NullTest, false_discovery_rates
 from attention_motifs.evaluation.recovery import ClassRecovery, TooFew
 from attention_motifs.evaluation.regression import SCORE, NeighbourRegression
 from attention_motifs.evaluation.reliability import SplitHalf
+from attention_motifs.store.paths import ARTEFACTS
 
 SCHEMA_VERSION = 1
 
@@ -80,7 +81,7 @@ class Evaluation:
         if version != SCHEMA_VERSION:
             raise InputError(
                 f"the evaluation has schema {version!r}, not {SCHEMA_VERSION}. Run "
-                "`motifs evaluate`."
+                f"`motifs {ARTEFACTS['evaluation'].command}`."
             )
         try:
             return cls(
@@ -91,7 +92,8 @@ class Evaluation:
             )
         except (KeyError, TypeError) as error:
             raise InputError(
-                f"the evaluation lacks a part ({error}). Run `motifs evaluate`."
+                f"the evaluation lacks a part ({error}). Run "
+                f"`motifs {ARTEFACTS['evaluation'].command}`."
             ) from error
 
 

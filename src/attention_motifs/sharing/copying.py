@@ -10,6 +10,7 @@ from attention_motifs.errors import InputError
 from attention_motifs.progress import Report, silent
 from attention_motifs.store import files, remote
 from attention_motifs.store.inventory import atlas_files
+from attention_motifs.store.paths import MANIFEST
 
 
 def copy(source: str | Path, target: str | Path, *, report: Report = silent) -> Atlas:
@@ -31,14 +32,14 @@ def copy(source: str | Path, target: str | Path, *, report: Report = silent) -> 
     atlas = Atlas.open(source)
     atlas.paths.fetch_all()
     found = atlas_files(atlas.path)
-    manifest = (atlas.path / "atlas.json").read_bytes()
+    manifest = (atlas.path / MANIFEST).read_bytes()
     with Atlas.lock(target, new=True):
         folder = remote.paths_of(target).folder
-        there = folder / "atlas.json"
+        there = folder / MANIFEST
         if there.is_file() and there.read_bytes() != manifest:
             raise InputError(f"{target}: holds another atlas; name a new place")
         with report(f"copy to {target}", len(found)) as advance:
-            for name in sorted(found, key=lambda name: name == "atlas.json"):
+            for name in sorted(found, key=lambda name: name == MANIFEST):
                 with (
                     found[name].open("rb") as read,
                     files.atomic(folder / name) as temporary,

@@ -13,6 +13,7 @@ from attention_motifs.errors import AtlasError, InputError, RemoteError
 from attention_motifs.progress import Report, silent
 from attention_motifs.store import files, hub
 from attention_motifs.store.inventory import FileEntry, difference
+from attention_motifs.store.paths import MANIFEST
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -63,7 +64,7 @@ def fetch(
 
 
 def _check_target(target: Path) -> None:
-    if (target / "atlas.json").is_file() and not (target / _NOTES).is_dir():
+    if (target / MANIFEST).is_file() and not (target / _NOTES).is_dir():
         raise InputError(f"--out {target}: holds an atlas already; name a new folder")
     if target.exists() and not target.is_dir():
         raise InputError(f"--out {target}: is a file; name a folder")
@@ -80,7 +81,7 @@ def _download(name: str, target: Path, revision: str | None, report: Report) -> 
     # Always anew: without a digest of its own, what an earlier run left of it is not trusted.
     files.remove(target / hub.DIGESTS)
     listed = hub.read_digests(_take(api, name, commit, target, hub.DIGESTS), name)
-    rest = sorted(listed.keys() - {"atlas.json"})
+    rest = sorted(listed.keys() - {MANIFEST})
     with report(f"fetch {len(listed)} files of {name}", 1):
         hub.persistently(
             lambda: api.snapshot_download(
@@ -88,8 +89,8 @@ def _download(name: str, target: Path, revision: str | None, report: Report) -> 
             )
         )
     _hold_against(api, name, commit, target, listed, rest, report)
-    _take(api, name, commit, target, "atlas.json")
-    _hold_against(api, name, commit, target, listed, ["atlas.json"], silent)
+    _take(api, name, commit, target, MANIFEST)
+    _hold_against(api, name, commit, target, listed, [MANIFEST], silent)
 
 
 def _take(api: HfApi, name: str, commit: str, target: Path, file: str) -> Path:
@@ -120,7 +121,7 @@ def _hold_against(
                 files.remove(path)
                 _take(api, name, commit, target, file)
                 if differs := difference(path, listed[file]):
-                    files.remove(target / "atlas.json")
+                    files.remove(target / MANIFEST)
                     raise RemoteError(
                         f"{name}: {file} is not what was published, fetched twice ({differs}); ask "
                         "who published it to do so again"

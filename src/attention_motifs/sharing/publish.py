@@ -25,6 +25,7 @@ from attention_motifs.store.inventory import (
     entry_of_bytes,
 )
 from attention_motifs.store.manifest import SCHEMA_VERSION, Manifest
+from attention_motifs.store.paths import MANIFEST
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd, HfApi
@@ -107,7 +108,7 @@ def prepare(
             "all)"
         )
     manifest = without_paths(atlas.manifest)
-    sources: dict[str, Path | bytes] = {**found, "atlas.json": _json(manifest.to_json())}
+    sources: dict[str, Path | bytes] = {**found, MANIFEST: _json(manifest.to_json())}
     with report("digests of the files", len(sources)) as advance:
         entries = {}
         for file, source in sources.items():

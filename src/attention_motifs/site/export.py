@@ -22,6 +22,7 @@ from attention_motifs.site.export_patterns import write_patterns
 from attention_motifs.site.export_points import write_points
 from attention_motifs.site.output import DataFolder, json_bytes
 from attention_motifs.store import files
+from attention_motifs.store.paths import AtlasPaths
 
 ASSETS = Path(__file__).parent / "assets"
 """The built pages: index.html and the files that it loads."""
@@ -132,27 +133,27 @@ def inputs_digest(atlas: Atlas) -> str:
 
 def missing_parts(atlas: Atlas, stale: tuple[str, ...] = ()) -> dict[str, str]:
     """Return the parts that the atlas does not hold, or `stale` ones, with a fix in words."""
-    option = f"--atlas {atlas.path.name}"
+    # The site names the folder of the atlas without its path on this machine.
+    command = AtlasPaths(Path(atlas.path.name)).command
     columns = atlas.heads.columns
-    cluster, evaluate = f"motifs cluster {option}", f"motifs evaluate {option}"
+    cluster, evaluate = command("cluster"), command("evaluate")
     stored = stored_distances(atlas)
     if stored and not any(isinstance(d, AllPairs) for d in stored.values()):
         # Not every method does without all pairs.
-        cluster = f"motifs cluster --method leiden {option}"
-        limit = f"--dense-limit {len(atlas.heads)}"
-        evaluate = f"motifs distances {limit} {option}`, then `{evaluate}"
+        cluster = command("cluster --method leiden")
+        evaluate = f"{command(f'distances --dense-limit {len(atlas.heads)}')}, then {evaluate}"
     parts = {
         "patterns": (atlas.view_prompts(), "build the atlas with --n-view-prompts above 0"),
-        "points": ("embed" in atlas.manifest.stages, f"run `motifs embed {option}`"),
-        "metrics": (stored, f"run `motifs distances {option}`"),
-        "projections": (atlas.file("projections").is_file(), f"run `motifs project {option}`"),
+        "points": ("embed" in atlas.manifest.stages, f"run {command('embed')}"),
+        "metrics": (stored, f"run {command('distances')}"),
+        "projections": (atlas.file("projections").is_file(), f"run {command('project')}"),
         "clusterings": (
             any(name.startswith("cluster (") for name in columns),
-            f"run `{cluster}`",
+            f"run {cluster}",
         ),
-        "scores": (of_heads.scores(atlas), f"run `motifs score {option}`"),
-        "evaluation": (atlas.file("evaluation").is_file(), f"run `{evaluate}`"),
-        "ablations": (atlas.file("ablations").is_file(), f"run `motifs ablate {option}`"),
+        "scores": (of_heads.scores(atlas), f"run {command('score')}"),
+        "evaluation": (atlas.file("evaluation").is_file(), f"run {evaluate}"),
+        "ablations": (atlas.file("ablations").is_file(), f"run {command('ablate')}"),
     }
     words = ", then `motifs site` again"
     return {

@@ -179,7 +179,9 @@ def name_cluster(atlas: Atlas, method: str, number: int, name: str, note: str = 
 
     column = f"cluster ({method})"
     if column not in atlas.heads.columns:
-        raise InputError(f"no clusters by {method} yet; run `motifs cluster --method {method}`")
+        raise InputError(
+            f"no clusters by {method} yet; run {atlas.paths.command(f'cluster --method {method}')}"
+        )
     labels = atlas.heads[column].to_numpy()
     names = c.name_cluster(
         c.read_names(atlas.file("cluster_names").fetch()),

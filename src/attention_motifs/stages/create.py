@@ -16,6 +16,7 @@ from attention_motifs.prompts import load_prompts, prompts_digest
 from attention_motifs.stages.heads import write_heads
 from attention_motifs.stages.same_model import command, name_of, recorded_name
 from attention_motifs.store import files, remote
+from attention_motifs.store.paths import MANIFEST
 from attention_motifs.store.settings import Configuration
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def create_or_resume(path: str | Path, configuration: Configuration) -> Atlas:
         InputError: if prompts or settings cannot be used.
     """
     check_configuration(configuration)
-    if not (remote.paths_of(path).folder / "atlas.json").is_file() or _is_empty(Atlas.open(path)):
+    if not (remote.paths_of(path).folder / MANIFEST).is_file() or _is_empty(Atlas.open(path)):
         prompts = load_prompts(configuration.prompts, configuration.n_prompts, configuration.seed)
         _check_lengths(prompts, configuration)
         return Atlas.create(path, configuration, prompts_table(prompts), prompts_digest(prompts))

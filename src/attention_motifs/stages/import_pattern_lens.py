@@ -26,6 +26,7 @@ from attention_motifs.stages.heads import write_heads
 from attention_motifs.stages.parts import PatternSource, Sink, extract_from, is_extracted
 from attention_motifs.store import remote
 from attention_motifs.store.manifest import ModelRecord
+from attention_motifs.store.paths import MANIFEST
 from attention_motifs.store.settings import FEATURE_SETS, Configuration
 
 
@@ -72,7 +73,7 @@ def import_pattern_lens(
     )
     check_folder(path, force=force)
     with Atlas.lock(path, new=True):
-        if (remote.paths_of(path).folder / "atlas.json").is_file():
+        if (remote.paths_of(path).folder / MANIFEST).is_file():
             atlas = Atlas.open(path)
             recorded = atlas.manifest.configuration
             if (

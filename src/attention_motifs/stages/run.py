@@ -115,7 +115,7 @@ def add(
         if "embed" not in atlas.manifest.stages:
             raise AtlasError(
                 f"{atlas.place}: has no embedding to place a model in; finish it with "
-                "`motifs build`"
+                f"{atlas.paths.command('build')}"
             )
         identity = identify(atlas, model, device, report)
         name = identity.name

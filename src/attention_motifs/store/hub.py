@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from attention_motifs.errors import InputError, MotifsError, RemoteError, ResourceError
 from attention_motifs.store.inventory import FileEntry, entries_from_json
 from attention_motifs.store.manifest import SCHEMA_VERSION
+from attention_motifs.store.paths import MANIFEST
 from attention_motifs.store.retry import persistently as retried
 
 T = TypeVar("T")
@@ -176,6 +177,6 @@ def read_digests(path: Path, name: str) -> dict[str, FileEntry]:
             "use the version of attention-motifs that published it"
         )
     entries = entries_from_json(listed, where)
-    if "atlas.json" not in entries:
+    if MANIFEST not in entries:
         raise RemoteError(f"{where}: lists no atlas.json, so it holds no atlas")
     return entries

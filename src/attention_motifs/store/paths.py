@@ -290,6 +290,9 @@ def _values(pattern: str, match: re.Match[str]) -> dict[str, Any]:
     return values
 
 
+MANIFEST = ARTEFACTS["manifest"].pattern
+"""Name of the manifest within an atlas; a folder with this file holds an atlas."""
+
 _FIXED_NAMES = {a.pattern for a in ARTEFACTS.values() if "{" not in a.pattern}
 
 ATLAS_FILES = tuple(_glob(a.pattern, {}) for a in ARTEFACTS.values() if a.travels)

@@ -10,6 +10,7 @@ from attention_motifs import __version__
 from attention_motifs.errors import InputError, RemoteError
 from attention_motifs.store import hub
 from attention_motifs.store.inventory import FileEntry, difference
+from attention_motifs.store.paths import MANIFEST
 from attention_motifs.store.remote.source import Head
 
 
@@ -35,9 +36,9 @@ class HubSource:
             info = hub.persistently(lambda: HfApi().dataset_info(name, revision=self._revision))
             self._commit = str(info.sha)
             listing = hub.read_digests(self._take(hub.DIGESTS, Path(folder)), name)
-            path = self._take("atlas.json", Path(folder))
+            path = self._take(MANIFEST, Path(folder))
             raw = path.read_bytes()
-            if differs := difference(path, listing.pop("atlas.json")):
+            if differs := difference(path, listing.pop(MANIFEST)):
                 raise RemoteError(
                     f"{name}: atlas.json differs from the published file ({differs}); try again, "
                     "or ask its publisher to publish it again"

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from attention_motifs.errors import InputError, MotifsError, RemoteError, require
 from attention_motifs.store.inventory import FileEntry, entries_from_json
+from attention_motifs.store.paths import MANIFEST
 from attention_motifs.store.remote.source import Head
 from attention_motifs.store.retry import persistently
 
@@ -88,14 +89,14 @@ class ObjectStore:
         import obstore
 
         def take() -> tuple[bytes, str | None]:
-            got = obstore.get(self._store, "atlas.json")
+            got = obstore.get(self._store, MANIFEST)
             return bytes(got.bytes()), got.meta.get("e_tag")
 
         try:
-            raw, version = self._again("atlas.json", take)
+            raw, version = self._again(MANIFEST, take)
         except FileNotFoundError:
             return None
-        where = f"{self.url}/atlas.json"
+        where = f"{self.url}/{MANIFEST}"
         try:
             value = json.loads(raw)
             listing = value.pop("files")
@@ -160,7 +161,7 @@ class ObjectStore:
 
         def put() -> str | None:
             try:
-                return self._plainly("atlas.json", lambda: self._replace(raw, version), keep=True)
+                return self._plainly(MANIFEST, lambda: self._replace(raw, version), keep=True)
             except (AlreadyExistsError, PreconditionError) as error:
                 now = self.head()
                 if now is not None and now.raw == raw:  # our own put, whose answer was lost
@@ -175,7 +176,7 @@ class ObjectStore:
         import obstore
         from obstore.exceptions import NotSupportedError
 
-        key = "atlas.json"
+        key = MANIFEST
         try:
             mode: Any = "create" if version is None else {"e_tag": version}
             return obstore.put(self._store, key, raw, mode=mode, use_multipart=False)["e_tag"]

@@ -30,6 +30,7 @@ from attention_motifs.store.inventory import (
     entries_to_json,
     entry_of,
 )
+from attention_motifs.store.paths import ARTEFACTS, MANIFEST
 from attention_motifs.store.remote.source import Head, Source
 from attention_motifs.store.retry import persistently
 
@@ -39,7 +40,7 @@ STATE = ".remote.json"
 LARGE = 16 << 20
 """Bytes from which the download of one file is shown as progress."""
 
-FOR_WORKERS = ("prompts.parquet", "heads.parquet")
+FOR_WORKERS = (ARTEFACTS["prompts"].pattern, ARTEFACTS["heads"].pattern)
 """Files that other processes of a run read (docs/scale.md); they see the folder alone."""
 
 WORKERS = 4
@@ -131,8 +132,8 @@ def open_tree(source: Source, report: Report) -> Tree | None:
     if head is None:
         return None
     folder = folder_of_url(source.url) / files.digest(head.raw.decode("utf-8", "replace"))
-    if not (folder / "atlas.json").is_file():
-        files.write_json(folder / "atlas.json", head.manifest)
+    if not (folder / MANIFEST).is_file():
+        files.write_json(folder / MANIFEST, head.manifest)
     return Tree(source, folder, head, report)
 
 
@@ -171,8 +172,8 @@ class WorkTree(Tree):
             self._clear()
         self._raw, self._version = raw, None if head is None else head.version
         self._listing = {} if head is None else dict(head.listing)
-        if head is not None and not (self.folder / "atlas.json").is_file():
-            files.write_json(self.folder / "atlas.json", head.manifest)
+        if head is not None and not (self.folder / MANIFEST).is_file():
+            files.write_json(self.folder / MANIFEST, head.manifest)
         for name in FOR_WORKERS:
             if name in self.listing and not (self.folder / name).exists():
                 self.fetch(name)
@@ -184,12 +185,12 @@ class WorkTree(Tree):
         Raises:
             RemoteError: if somebody else wrote meanwhile, or the place cannot be written.
         """
-        if not (self.folder / "atlas.json").is_file():
+        if not (self.folder / MANIFEST).is_file():
             return
         changed = self._unsent()
         self._deleted -= changed.keys()
         listing = {**self.listing, **changed}
-        manifest = files.read_json(self.folder / "atlas.json", "run the same command again")
+        manifest = files.read_json(self.folder / MANIFEST, "run the same command again")
         value = {**manifest, "files": entries_to_json(listing)}
         text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
         if text == self._raw:
@@ -227,7 +228,7 @@ class WorkTree(Tree):
         changed = {}
         for name, path in atlas_files(self.folder).items():
             listed = self.listing.get(name)
-            if name == "atlas.json":
+            if name == MANIFEST:
                 continue
             if listed is not None:
                 stored = self._object(listed)
