@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 from huggingface_hub import DatasetCard
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -71,6 +71,7 @@ def test_a_cell_shows_its_text(text: str) -> None:
 @example(HOSTILE)
 @example("---\nlicense: mit\n---")
 def test_a_hostile_atlas_changes_nothing_of_the_card(text: str) -> None:
+    assume(text.strip())  # the settings refuse a blank name
     written = card(text)
     parsed = DatasetCard(written, ignore_metadata_errors=False)
     assert parsed.data.to_dict() == {
