@@ -16,7 +16,7 @@ from attention_motifs.prompts import load_prompts, prompts_digest
 from attention_motifs.stages.heads import write_heads
 from attention_motifs.stages.same_model import command, name_of, recorded_name
 from attention_motifs.store import files, remote
-from attention_motifs.store.paths import MANIFEST
+from attention_motifs.store.paths import ARTEFACTS, MANIFEST
 from attention_motifs.store.settings import Configuration
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def check_folder(path: str | Path, *, force: bool = False) -> None:
             f"{folder}: no permission to read it. Ask its owner for access, or name another folder"
         ) from error
     # An atlas that was interrupted when it was new has its prompts alone.
-    if "atlas.json" not in names and names not in ([], ["prompts.parquet"]):
+    if MANIFEST not in names and names not in ([], [ARTEFACTS["prompts"].pattern]):
         shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
         raise InputError(
             f"{folder}: holds other files ({shown}) and no atlas. Name a new folder with --atlas, "
