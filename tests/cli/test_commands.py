@@ -88,7 +88,8 @@ def test_near_as_json_has_the_keys_of_the_contract(
 
 
 @pytest.mark.parametrize(
-    ("layers", "expected"), [("1", {1}), ("0-1", {0, 1}), ("1-", {1, 2}), ("7-", set())]
+    ("layers", "expected"),
+    [("1", {1}), ("0,2", {0, 2}), ("0-1", {0, 1}), ("1-", {1, 2}), ("7-", set())],
 )
 def test_near_reads_ranges_of_layers(
     atlas: Atlas,

@@ -145,6 +145,7 @@ def write_to(A: np.ndarray) -> float:
     ("function", "message"),
     [
         (lambda _: None, "'own.bad' returned None"),
+        (lambda _: [[1], [1, 2]], r"'own.bad' returned \[\[1\], \[1, 2\]\] of type list"),
         (lambda A: A[0], r"'own.bad' returned an array of shape \(2,\)"),
         (lambda _: "1", "'own.bad' returned '1' of type str"),
         (lambda _: 1j, "'own.bad' returned 1j of type complex"),

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from attention_motifs.extraction import identify_model, load_model
 from attention_motifs.models import digests
 from attention_motifs.models.digests import current_sha256, weights_sha256
+from attention_motifs.models.identity import differences
 from attention_motifs.store.manifest import ModelRecord
 from conftest import Tiny
 
@@ -48,9 +49,9 @@ def test_a_model_trained_in_place_is_another_one(
         monkeypatch.setattr(digests, "_LARGE", 0)
         monkeypatch.setattr(digests, "_SETTLED_SECONDS", -1.0)
     before = load_model(f"m={folder}").info
-    assert identify_model(f"m={folder}").differences(before) == []
+    assert differences(identify_model(f"m={folder}"), before) == []
     trained(folder)
-    assert identify_model(f"m={folder}").differences(before) == ["weights"]
+    assert differences(identify_model(f"m={folder}"), before) == ["weights"]
     after = load_model(f"m={folder}").info
     assert after.weights_sha256 == hashlib.sha256(
         (folder / "model.safetensors").read_bytes()
@@ -95,7 +96,7 @@ def test_what_changes_patterns_changes_the_identity(folder: Path) -> None:
     record = load_model(f"m={folder}").info
 
     def differences() -> list[str]:
-        return identify_model(f"m={folder}").differences(record)
+        return differences(identify_model(f"m={folder}"), record)
 
     configured(folder, output_attentions=True, use_cache=False, torch_dtype="bfloat16")
     assert differences() == []
@@ -105,7 +106,7 @@ def test_what_changes_patterns_changes_the_identity(folder: Path) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "eos_token": "<s>"}))
     assert differences() == ["tokenizer", "configuration"]
     old = ModelRecord("m", "folder", 1, 1, record.weights_sha256)  # holds no other digests
-    assert identify_model(f"m={folder}").differences(old) == []
+    assert differences(identify_model(f"m={folder}"), old) == []
 
 
 def test_only_weights_that_are_loaded_count(folder: Path) -> None:

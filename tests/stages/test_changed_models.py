@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -88,6 +89,22 @@ def test_another_tokenizer_under_a_known_name_is_refused(atlas: Atlas, tiny: Tin
             build(atlas.path, tiny.configuration())
     finally:
         file.write_text(kept)
+
+
+def test_scores_notice_another_configuration_or_tokenizer(atlas: Atlas, tiny: Tiny) -> None:
+    for name, key, part in (
+        ("config.json", '"rms_norm_eps": 0.5', "configuration"),
+        ("tokenizer_config.json", '"note": 1', "tokenizer"),
+    ):
+        file = tiny.folder / "a" / name
+        kept = file.read_text()
+        values = json.loads(kept) | json.loads(f"{{{key}}}")
+        file.write_text(json.dumps(values))
+        try:
+            with pytest.raises(InputError, match=f"its {part} changed"):
+                score(atlas, models=["a"])
+        finally:
+            file.write_text(kept)
 
 
 def test_removing_an_added_model_undoes_the_adding(atlas: Atlas, built: Atlas) -> None:

@@ -41,8 +41,8 @@ def near(
         str | None,
         typer.Option(
             "--layers",
-            metavar="RANGE",
-            help="Only heads of these layers, such as 5, 4-9 or 4- (4 and later).",
+            metavar="LAYERS",
+            help="Only heads of these layers, such as 5, 4,9 (two layers), 4-9 or 4- (from 4 on).",
             show_default="all layers",
         ),
     ] = None,
@@ -91,17 +91,21 @@ def _print_neighbours(title: str, neighbours: Sequence[NearHead]) -> None:
     )
 
 
-def _layers(text: str | None) -> range | slice | None:
-    """Read `5`, `4-9` or `4-`."""
+def _layers(text: str | None) -> list[int] | range | slice | None:
+    """Read `5`, `4,9`, `4-9` or `4-`."""
     if text is None:
         return None
-    match = re.fullmatch(r"\s*(\d{1,5})\s*(?:(-)\s*(\d{1,5})?\s*)?", text, re.ASCII)
+    if re.fullmatch(r"\s*\d{1,5}\s*(,\s*\d{1,5}\s*)*", text, re.ASCII):
+        return [int(layer) for layer in text.split(",")]
+    match = re.fullmatch(r"\s*(\d{1,5})\s*-\s*(\d{1,5})?\s*", text, re.ASCII)
     if match is None:
-        raise InputError(f"--layers {text!r}: write one layer, such as 5, or a range, as 4-9 or 4-")
+        raise InputError(
+            f"--layers {text!r}: write layers, such as 5 or 4,9, or a range, as 4-9 or 4-"
+        )
     first = int(match[1])
-    if match[2] and not match[3]:
+    if not match[2]:
         return slice(first, None)
-    last = int(match[3] or first)
+    last = int(match[2])
     if last < first:
         raise InputError(f"--layers {text}: the range is empty; write {last}-{first}")
     return range(first, last + 1)

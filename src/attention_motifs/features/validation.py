@@ -97,16 +97,18 @@ def feature_value(name: str, value: Any) -> float:
     """
     if value is None:
         raise InputError(f"feature {name!r} returned None: its function must return a number")
-    if np.ndim(value) != 0:
-        raise InputError(
-            f"feature {name!r} returned an array of shape {np.shape(value)}: "
-            "its function must return one number"
-        )
     try:
+        if np.ndim(value) != 0:
+            raise InputError(
+                f"feature {name!r} returned an array of shape {np.shape(value)}: "
+                "its function must return one number"
+            )
         if isinstance(value, (str, bytes, complex, np.complexfloating)):
             raise TypeError
         return float(value)
-    except (TypeError, ValueError):
+    except InputError:
+        raise
+    except (TypeError, ValueError):  # a nested list of unequal lengths too
         raise InputError(
             f"feature {name!r} returned {value!r} of type {type(value).__name__}: "
             "its function must return a real number"

@@ -40,24 +40,26 @@ class ModelIdentity:
     dtype: str
     """In which the model runs."""
 
-    def differences(self, record: ModelRecord | ModelInfo) -> list[str]:
-        """Return which of weights, tokenizer and configuration differ from an atlas's record.
 
-        What the record does not hold is not compared. The tokenizer of a packaged or GGUF model is
-        not compared either: it is in the GGUF file, and its converted form depends on the version
-        of transformers.
+def differences(model: ModelIdentity | ModelInfo, record: ModelRecord) -> list[str]:
+    """Return which of weights, tokenizer and configuration differ from an atlas's record.
 
-        Args:
-            record: the model in an atlas's manifest.
-        """
-        compared = {"weights": "weights_sha256"}
-        if self.config_sha256 is not None:
-            compared |= {"tokenizer": "tokenizer_sha256", "configuration": "config_sha256"}
-        return [
-            part
-            for part, key in compared.items()
-            if getattr(record, key) not in (None, getattr(self, key))
-        ]
+    What the record does not hold is not compared. The tokenizer of a packaged or GGUF model is not
+    compared either: it is in the GGUF file, and its converted form depends on the version of
+    transformers.
+
+    Args:
+        model: the model as it is now.
+        record: the model in an atlas's manifest.
+    """
+    compared = {"weights": "weights_sha256"}
+    if model.config_sha256 is not None:
+        compared |= {"tokenizer": "tokenizer_sha256", "configuration": "config_sha256"}
+    return [
+        part
+        for part, key in compared.items()
+        if getattr(record, key) not in (None, getattr(model, key))
+    ]
 
 
 def identity_of(reference: ModelReference, folder: Path, dtype: str) -> ModelIdentity:

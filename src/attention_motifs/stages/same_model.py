@@ -12,14 +12,17 @@ from attention_motifs.errors import InputError
 
 if TYPE_CHECKING:
     from attention_motifs.extraction import ModelIdentity
+    from attention_motifs.models.model import ModelInfo
 
 
-def changes(atlas: Atlas, identity: ModelIdentity) -> list[str]:
+def changes(atlas: Atlas, identity: ModelIdentity | ModelInfo) -> list[str]:
     """Return what differs from the model of this name in the atlas, such as `weights`."""
+    from attention_motifs.models.identity import differences
+
     recorded = atlas.manifest.models.get(identity.name)
     if recorded is None:
         return []
-    return identity.differences(recorded)
+    return differences(identity, recorded)
 
 
 def as_recorded(atlas: Atlas, wanted: str, identity: ModelIdentity) -> ModelIdentity:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ from attention_motifs.executors import LOCAL, Executor, Job
 from attention_motifs.models.sources import resolve
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.model_source import dtype_in, wanted_model
-from attention_motifs.stages.same_model import changed_model
+from attention_motifs.stages.same_model import changed_model, changes
 from attention_motifs.stages.stage import Stage
 
 if TYPE_CHECKING:
@@ -149,10 +150,10 @@ def load_scored_model(
     *,
     language_head: bool = False,
 ) -> LoadedModel:
-    """Load a model of the atlas again, with the same weights.
+    """Load a model of the atlas again, with the same weights, tokenizer and configuration.
 
     Raises:
-        InputError: if it is not in the atlas, has other weights, or where it lies is not known.
+        InputError: if it is not in the atlas, changed, or is not found.
         ModelError, ResourceError: if it cannot be loaded.
     """
     from attention_motifs.extraction import load_model
@@ -167,8 +168,8 @@ def load_scored_model(
         language_head=language_head,
         report=report,
     )
-    if loaded.info.weights_sha256 != atlas.manifest.models[model].weights_sha256:
-        raise changed_model(atlas, asked, model, ["weights"])
+    if changed := changes(atlas, replace(loaded.info, name=model)):
+        raise changed_model(atlas, asked, model, changed)
     return loaded
 
 
