@@ -40,13 +40,13 @@ def rewrite(path: Path, change: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
 
 def test_a_changed_text_is_noticed_by_its_id(atlas: Atlas) -> None:
     rewrite(atlas.file("prompts").path, lambda t: t.with_columns(pl.col("text") + "!"))
-    assert "18 texts do not have their ids" in only_finding(atlas)
+    assert "18 texts differ from their prompt_id" in only_finding(atlas)
 
 
 def test_prompts_in_another_order_are_noticed_everywhere(atlas: Atlas) -> None:
     rewrite(atlas.file("prompts").path, lambda t: t.reverse())
     findings = check_atlas(Atlas.open(atlas.path))
-    assert "not the prompts that atlas.json names" in findings[0]
+    assert "differ from those that atlas.json lists" in findings[0]
     assert any("tokens" in finding for finding in findings)
     assert any("part-00000" in finding for finding in findings)
 
@@ -55,16 +55,20 @@ def test_prompts_in_another_order_are_noticed_everywhere(atlas: Atlas) -> None:
     ("file", "change", "told"),
     [
         ("heads.parquet", lambda t: t.head(5), "5 heads, the models of atlas.json have 12"),
-        ("tokens/synthetic-0.parquet", lambda t: t.head(3), "other prompts than the atlas"),
+        (
+            "tokens/synthetic-0.parquet",
+            lambda t: t.head(3),
+            "prompts differ from those of the atlas",
+        ),
         (
             "features/synthetic-0/part-00001.parquet",
             lambda t: t.head(6),
-            "heads or prompts missing, or in another order",
+            "heads or prompts are missing or in another order",
         ),
         (
             "features/synthetic-0/part-00001.parquet",
             lambda t: t.reverse(),
-            "heads or prompts missing, or in another order",
+            "heads or prompts are missing or in another order",
         ),
         (
             "features/org__synthetic-1/part-00000.parquet",

@@ -108,7 +108,7 @@ def test_texts_of_the_user_are_sent_knowingly_only(atlas: Atlas) -> None:
 def test_a_damaged_atlas_is_not_published(atlas: Atlas, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(atlas.path, tmp_path / "copy"))
     (folder / "distances" / "mean.npy").write_bytes(b"x")
-    with pytest.raises(AtlasError, match="not sound, nothing was published"):
+    with pytest.raises(AtlasError, match="not published, because the check found"):
         prepare(Atlas.open(folder), NAME, include_texts=True)
 
 
@@ -150,14 +150,14 @@ def test_a_second_publication_replaces_the_first(atlas: Atlas, server: Hub, tmp_
 
 def test_what_is_there_is_not_made_public_or_overwritten(atlas: Atlas, server: Hub) -> None:
     publish(ready(atlas))
-    with pytest.raises(InputError, match="is there already and is private"):
+    with pytest.raises(InputError, match="exists and is private"):
         publish(ready(atlas, public=True))
     server.repositories[NAME].private = False
-    with pytest.raises(InputError, match="is there already and is public; add --public"):
+    with pytest.raises(InputError, match="exists and is public; add --public"):
         publish(ready(atlas))
     other = server.repositories[NAME].commits[-1][1]
     del other["files.json"]
-    with pytest.raises(InputError, match="holds something that is no atlas"):
+    with pytest.raises(InputError, match="holds other files than an atlas"):
         publish(ready(atlas, public=True))
 
 
@@ -284,10 +284,13 @@ def test_passing_faults_while_fetching_pass(
     ("fault", "said"),
     [
         (Fault("status", ".", status=500, times=999), "status 500|cannot be reached"),
-        (Fault("corrupt", "mean.npy", times=99), r"mean\.npy is not what was published"),
-        (Fault("corrupt", "atlas.json", times=99), r"atlas\.json is not what was published"),
+        (Fault("corrupt", "mean.npy", times=99), r"mean\.npy differs from the published digest"),
+        (
+            Fault("corrupt", "atlas.json", times=99),
+            r"atlas\.json differs from the published digest",
+        ),
         (Fault("corrupt", "files.json", times=99), "files.json: damaged"),
-        (Fault("truncate", "mean.npy", times=999), "cannot be reached|not what was published"),
+        (Fault("truncate", "mean.npy", times=999), "cannot be reached|differs from the published"),
     ],
     ids=["500", "corrupt", "corrupt-manifest", "corrupt-digests", "truncate"],
 )
@@ -360,7 +363,7 @@ def test_what_cannot_be_fetched_is_said(
     with pytest.raises(InputError, match="is not empty"):
         fetch(NAME, tmp_path / "full")
     fetch(NAME, tmp_path / "a")
-    with pytest.raises(InputError, match="holds an atlas already"):
+    with pytest.raises(InputError, match="already holds an atlas"):
         fetch(NAME, tmp_path / "a")
     monkeypatch.delenv("HF_TOKEN")
     with pytest.raises(RemoteError, match="or a private one"):
@@ -457,7 +460,7 @@ def test_the_commands_share_an_atlas_and_tell_no_secret(
     server.faults.append(Fault("status", "^PUT /lfs", status=500))
     sent = motifs(server, tmp_path / "home", "publish", str(atlas.path), NAME, "--include-texts")
     assert sent.returncode == 0, sent.stderr
-    assert "to be read by those whom you let in" in sent.stdout
+    assert "readable by those with access" in sent.stdout
     came = motifs(server, tmp_path / "home", "fetch", NAME, "--out", "theirs")
     assert came.returncode == 0, came.stderr
     assert contents(tmp_path / "home" / "theirs") == contents(atlas.path)

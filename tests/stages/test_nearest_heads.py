@@ -180,7 +180,7 @@ def test_the_site_holds_the_nearest_heads(atlas: Atlas, thinned: Atlas) -> None:
     assert "metrics" not in told["missing"]
     assert "projections" not in told["missing"]
     assert told["missing"]["evaluation"].startswith(
-        "run `motifs distances --dense-limit 90 --atlas a`, then `motifs evaluate --atlas a`"
+        "run `motifs distances --atlas a --dense-limit 90`, then `motifs evaluate --atlas a`"
     )
     metric = told["metrics"][0]
     assert (metric["n_nearest"], metric["matrix"]) == (64, None)
@@ -213,9 +213,11 @@ def test_a_sound_atlas_has_no_findings_and_a_damaged_one_does(thinned: Atlas) ->
     arrays, told = files.read_tensors(part, "")
     files.write_tensors(part, {**arrays, "distances": arrays["distances"] * 1.5}, told)
     (finding,) = check_atlas(there)
-    assert re.search(r"not the distances of the clouds; run `motifs distances .* --force`", finding)
+    assert re.search(
+        r"differs from the distances of the clouds; run `motifs distances .* --force`", finding
+    )
     files.write_tensors(part, {**arrays, "distances": arrays["distances"][:, ::-1]}, told)
-    assert "not nearest first" in check_atlas(there)[0]
+    assert "nearest neighbours first" in check_atlas(there)[0]
     files.write_tensors(part, {**arrays, "heads": arrays["heads"] + 90}, told)
     assert "names heads outside 0..89" in check_atlas(there)[0]
     part.write_bytes(part.read_bytes()[:-40])

@@ -30,11 +30,11 @@ _READERS: dict[str, Callable[[files.Location], Any]] = {
 }
 
 _LATER = ("projections", "labels", "cluster_names", "clusters", "linkage", "evaluation")
-"""Files that the stages after `distances` write; they are checked for being readable."""
+"""Files of the stages after `distances`; the check only reads them."""
 
 
 def check_atlas(atlas: Atlas, report: Report = silent) -> list[str]:
-    """Return the faults of an atlas, one line each; an empty list if it is sound.
+    """Return the problems of an atlas, one line each; an empty list if there is none.
 
     Args:
         atlas: the atlas; nothing is written.
@@ -76,17 +76,20 @@ def _check_prompts(atlas: Atlas) -> Iterator[str]:
     from attention_motifs.prompts import Prompt
 
     table, file = atlas.prompts, atlas.file("prompts")
-    wrong = [
+    mismatches = [
         row["prompt_id"]
         for row in table.iter_rows(named=True)
         if Prompt(row["text"]).prompt_id != row["prompt_id"]
     ]
-    if wrong:
-        yield f"{file}: {len(wrong)} texts do not have their ids, first {wrong[0]}; {file.fix}"
+    if mismatches:
+        yield (
+            f"{file}: {len(mismatches)} texts differ from their prompt_id, first {mismatches[0]}; "
+            f"{file.fix}"
+        )
     joined = "\n".join(table["prompt_id"].to_list())
     if hashlib.sha256(joined.encode()).hexdigest() != atlas.manifest.prompts["sha256"]:
-        yield f"{file}: not the prompts that atlas.json names; {file.fix}"
-    _ = atlas.heads  # as many as the models have
+        yield f"{file}: its prompts differ from those that atlas.json lists; {file.fix}"
+    _ = atlas.heads  # reading compares the number of heads with the models
 
 
 def _check_own_classes(atlas: Atlas) -> Iterator[str]:
@@ -102,7 +105,7 @@ def _check_features(atlas: Atlas, model: str) -> Iterator[str]:
     ids: list[str] = atlas.prompts["prompt_id"].to_list()
     tokens = atlas.file("tokens", model=model)
     if atlas.tokens(model)["prompt_id"].to_list() != ids:
-        yield f"{tokens}: other prompts than the atlas; {tokens.fix_damaged}"
+        yield f"{tokens}: its prompts differ from those of the atlas; {tokens.fix_damaged}"
     heads = [h for h in atlas.heads["head"].to_list() if h.rpartition(":L")[0] == model]
     names = feature_names(list(atlas.manifest.configuration.feature_sets))
     for block, part in enumerate(atlas.feature_parts(model, names)):
@@ -110,7 +113,7 @@ def _check_features(atlas: Atlas, model: str) -> Iterator[str]:
         in_block = ids[block * BLOCK_SIZE : (block + 1) * BLOCK_SIZE]
         rows = {"head": heads * len(in_block), "prompt_id": [i for i in in_block for _ in heads]}
         if any(part[key].to_list() != values for key, values in rows.items()):
-            yield f"{file}: heads or prompts missing, or in another order; {file.fix_damaged}"
+            yield f"{file}: heads or prompts are missing or in another order; {file.fix_damaged}"
         elif np.isnan(part.select(names).to_numpy()).all(axis=1).any():
             yield f"{file}: holds a pattern without any feature; {file.fix_damaged}"
 
@@ -130,10 +133,12 @@ def _check_embedded(atlas: Atlas, model: str) -> Iterator[str]:
     names = list(embedding.feature_names)
     row = 0
     for part in atlas.feature_parts(model, names):
-        again = embedding.transform(part.select(names).to_numpy(), part["n_tokens"].to_numpy())
-        block = saved[row : row + len(again)]
-        row += len(again)
-        if block.shape != again.shape or not np.allclose(block, again, rtol=1e-4, atol=1e-4):
+        recomputed = embedding.transform(part.select(names).to_numpy(), part["n_tokens"].to_numpy())
+        block = saved[row : row + len(recomputed)]
+        row += len(recomputed)
+        if block.shape != recomputed.shape or not np.allclose(
+            block, recomputed, rtol=1e-4, atol=1e-4
+        ):
             file = atlas.file("embedded", model=model)
             yield f"{file}: differs from the result of the saved embedding; {file.fix}"
             return
@@ -145,10 +150,12 @@ def _check_recommended(atlas: Atlas, model: str) -> Iterator[str]:
     names = list(recommended.feature_names)
     start = 0
     for part in atlas.feature_parts(model, names):
-        again = recommended.place(*by_prompt(atlas, model, part, names))
-        block = saved[start : start + len(again)]
-        start += len(again)
-        if block.shape != again.shape or not np.allclose(block, again, rtol=1e-4, atol=1e-4):
+        recomputed = recommended.place(*by_prompt(atlas, model, part, names))
+        block = saved[start : start + len(recomputed)]
+        start += len(recomputed)
+        if block.shape != recomputed.shape or not np.allclose(
+            block, recomputed, rtol=1e-4, atol=1e-4
+        ):
             file = atlas.file("recommended_clouds", model=model)
             yield f"{file}: differs from the result of the saved preset; {file.fix}"
             return
@@ -161,18 +168,18 @@ def _check_distances(distances: AllPairs) -> Iterator[str]:
     if not np.isfinite(matrix).all():
         fault = "holds values that are not finite"
     elif (matrix < 0).any() or np.diag(matrix).any() or not np.array_equal(matrix, matrix.T):
-        fault = "negative, not symmetric, or not zero on the diagonal"
+        fault = "is negative, not symmetric, or not zero on the diagonal"
     if fault:
         file = atlas.file("distances", metric=metric)
         yield f"{file}: {fault}; {file.fix}"
 
 
 _RECOMPUTED = 64
-"""Heads whose distances to their neighbours are computed again."""
+"""Number of heads whose distances to their neighbours are computed again."""
 
 
 def _check_neighbours(stored: NearestHeads) -> Iterator[str]:
-    """Check the nearest heads of an atlas of very many heads against the clouds."""
+    """Compare the stored nearest heads with the clouds."""
     atlas, metric, neighbours = stored.atlas, stored.metric, stored.neighbours
     file = atlas.file("neighbours", metric=metric, part=0)
     heads, distances = neighbours.heads, neighbours.distances
@@ -181,9 +188,9 @@ def _check_neighbours(stored: NearestHeads) -> Iterator[str]:
     if not np.isfinite(distances).all() or (distances < 0).any():
         fault = "holds distances that are negative or not finite"
     elif (np.diff(distances, axis=1) < 0).any():
-        fault = "neighbours are not nearest first"
+        fault = "does not list the nearest neighbours first"
     elif (heads == np.arange(n)[:, None]).any():
-        fault = "a head is its own neighbour"
+        fault = "lists a head as its own neighbour"
     if fault:
         yield f"{file}: {fault}; {file.fix}"
         return
@@ -195,22 +202,22 @@ def _check_neighbours(stored: NearestHeads) -> Iterator[str]:
         clouds = read([model]).transpose(1, 0, 2)
         if not np.array_equal(by_head[first : first + len(clouds)], clouds):
             clouds_file = atlas.file("head_clouds", space=space)
-            yield f"{clouds_file}: not the clouds of {model}; {clouds_file.fix}"
+            yield f"{clouds_file}: differs from the clouds of {model}; {clouds_file.fix}"
             return
         first += len(clouds)
-    some = np.unique(np.linspace(0, n - 1, _RECOMPUTED).astype(int))
-    again = distances_among(by_head, some, heads[some].astype(np.int64), metric)
-    if not np.allclose(again, distances[some], rtol=1e-4, atol=1e-5):
-        yield f"{file}: not the distances of the clouds; {file.fix}"
+    sample = np.unique(np.linspace(0, n - 1, _RECOMPUTED).astype(int))
+    recomputed = distances_among(by_head, sample, heads[sample].astype(np.int64), metric)
+    if not np.allclose(recomputed, distances[sample], rtol=1e-4, atol=1e-5):
+        yield f"{file}: differs from the distances of the clouds; {file.fix}"
     if find_spec("faiss") is not None:
         index_file = atlas.file("neighbour_index", metric=metric)
         index = HeadIndex.load(index_file)
         if index.n_heads != n:
-            yield f"{index_file}: of {index.n_heads} heads, not {n}; {index_file.fix}"
+            yield f"{index_file}: holds {index.n_heads} heads, the atlas {n}; {index_file.fix}"
 
 
 def _check_later(atlas: Atlas) -> Iterator[str]:
-    """Files of later stages, where they exist, must be readable."""
+    """Read the files of later stages that exist."""
     for artefact in _LATER:
         for file in atlas.paths.existing(artefact):
             try:

@@ -14,37 +14,37 @@ from attention_motifs.store.paths import MANIFEST
 
 
 def copy(source: str | Path, target: str | Path, *, report: Report = silent) -> Atlas:
-    """Copy an atlas; `atlas.json` comes last, and run again after a stop, it goes on.
+    """Copy an atlas; another run continues an interrupted one. `atlas.json` is copied last.
 
     Args:
         source: folder or URL.
-        target: folder or URL that holds no atlas yet, or that of the same atlas.
+        target: folder or URL that holds no atlas yet, or the same atlas.
         report: shows progress.
 
     Returns:
-        The copy, as it was written.
+        The copy.
 
     Raises:
         AtlasError: if there is no atlas at `source`, or a file of it is a link.
-        InputError: if another atlas is at `target`, or it is only read.
+        InputError: if another atlas is at `target`, or it is read-only.
         RemoteError: if a place refuses or cannot be reached.
     """
     atlas = Atlas.open(source)
     atlas.paths.fetch_all()
-    found = atlas_files(atlas.path)
+    paths = atlas_files(atlas.path)
     manifest = (atlas.path / MANIFEST).read_bytes()
     with Atlas.lock(target, new=True):
         folder = remote.paths_of(target).folder
-        there = folder / MANIFEST
-        if there.is_file() and there.read_bytes() != manifest:
-            raise InputError(f"{target}: holds another atlas; name a new place")
-        with report(f"copy to {target}", len(found)) as advance:
-            for name in sorted(found, key=lambda name: name == MANIFEST):
+        existing = folder / MANIFEST
+        if existing.is_file() and existing.read_bytes() != manifest:
+            raise InputError(f"{target}: holds another atlas; name another folder or URL")
+        with report(f"copy to {target}", len(paths)) as advance:
+            for name in sorted(paths, key=lambda name: name == MANIFEST):
                 with (
-                    found[name].open("rb") as read,
+                    paths[name].open("rb") as original,
                     files.atomic(folder / name) as temporary,
-                    temporary.open("wb") as written,
+                    temporary.open("wb") as duplicate,
                 ):
-                    shutil.copyfileobj(read, written, 1 << 20)
+                    shutil.copyfileobj(original, duplicate, 1 << 20)
                 advance(1)
         return Atlas.open(target)

@@ -1,4 +1,4 @@
-"""The dataset card of a published atlas: what it holds, from what, under which terms."""
+"""The dataset card of a published atlas: its contents, sources and licences."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _LICENCES = {
 }
 
 
-# What Markdown obeys inside of a line; without `.`, `:` and `@` no address becomes a link.
+# Markup of Markdown within a line; escaping `.`, `:` and `@` keeps addresses from becoming links.
 _MARKUP = re.compile(r"([!#$()*+\-.:@\[\\\]^_`{|}~])")
 
 
 def escaped(value: object) -> str:
-    """One line of text as Markdown that shows it as it is, be it markup or not."""
+    """Return one line of Markdown that shows the text literally."""
     text = str(value)
     text = text if len(text) <= _MAX_CELL else text[: _MAX_CELL - 3] + "..."
     text = replace_unprintable(re.sub(r"\s", " ", text), lambda _: " ")
@@ -50,19 +50,19 @@ def dataset_card(
     """Write the card: YAML for the hub, and Markdown for people.
 
     Args:
-        repository: `org/name` that it is for.
-        manifest: as it is published.
+        repository: `org/name` of the published atlas.
+        manifest: the published manifest.
         prompts: table of prompt_id, text, source.
-        files: all that is published beside the card.
-        licence: of the numbers, as the hub names licences.
-        prompts_licence: of the prompts' texts; by default what is known of them.
+        files: the published files except the card.
+        licence: licence of the numbers, by its name on the hub.
+        prompts_licence: licence of the prompts' texts (default: the known one of the prompts).
     """
     sections = [
         "# An atlas of attention heads",
         _summary(repository, manifest),
         "## Open it\n\n" + _opening(repository),
-        "## Models\n\nWeights are not part of it. Each model has its own terms; what is said "
-        "here of them was recorded when the atlas was made.\n\n" + _models(manifest),
+        "## Models\n\nWeights are not included. Each model has its own licence; those listed "
+        "here were recorded when the atlas was made.\n\n" + _models(manifest),
         "## Prompts\n\n" + _prompts(manifest, prompts, prompts_licence),
         "## Settings\n\n" + _settings(manifest),
         "## Files\n\n" + _files(files),
@@ -77,7 +77,7 @@ def _front_matter(repository: str, licence: str) -> str:
         license=licence,
         pretty_name=f"Attention heads: {repository.partition('/')[2]}",
         tags=["attention-motifs", "interpretability", "attention-heads"],
-        viewer=False,  # the tables are parts of one atlas, and of many forms
+        viewer=False,  # the tables are parts of one atlas and differ in their columns
     )
     return f"---\n{data.to_yaml()}\n---\n"
 
@@ -87,9 +87,9 @@ def _summary(repository: str, manifest: Manifest) -> str:
     return (
         f"`{repository}` holds numbers that describe the attention patterns of {n_heads} heads of "
         f"{len(manifest.models)} language models over {int(manifest.prompts['n'])} prompts, and "
-        "how far apart the heads are. It was made with attention-motifs "
+        "the distances between the heads. It was made with attention-motifs "
         f"{escaped(manifest.package_version)} and published with {escaped(__version__)}; its files "
-        f"are of schema version {SCHEMA_VERSION}."
+        f"have schema version {SCHEMA_VERSION}."
     )
 
 
@@ -136,7 +136,7 @@ def _models(manifest: Manifest) -> str:
 
 def _prompts(manifest: Manifest, prompts: pl.DataFrame, prompts_licence: str | None) -> str:
     named = manifest.configuration.prompts
-    licence = prompts_licence or _LICENCES.get(named, "not stated by who published this")
+    licence = prompts_licence or _LICENCES.get(named, "not stated by the publisher")
     counts = Counter(str(source) for source in prompts["source"].to_list())
     rows: list[list[object]] = [[name, n] for name, n in counts.most_common(_MAX_SOURCES)]
     if len(counts) > _MAX_SOURCES:
@@ -159,7 +159,7 @@ def _settings(manifest: Manifest) -> str:
         ("length bins", ", ".join(map(str, c.length_bins)) or "none"),
         ("BOS token", c.bos),
         ("dtype", "as stored, see the models" if c.dtype == "auto" else c.dtype),
-        ("seed of the draw of prompts", c.seed),
+        ("seed for sampling prompts", c.seed),
         ("prompts whose patterns are kept", c.n_view_prompts),
         ("distances", ", ".join(sorted(metrics)) or "none"),
         ("values imputed", sum(sum(counts.values()) for counts in manifest.imputed.values())),
@@ -177,18 +177,18 @@ def _files(files: Mapping[str, FileEntry]) -> str:
     rows = [[name, numbers[name], megabytes(sizes[name])] for name in sorted(sizes)]
     rows.append(["all", len(files), megabytes(sum(sizes.values()))])
     return (
-        "Sizes and SHA-256 of all files are in `files.json`; `motifs fetch` holds what came "
-        "against them.\n\n" + table(["name", "files", "MB"], rows)
+        "Sizes and SHA-256 of all files are in `files.json`; `motifs fetch` compares the "
+        "fetched files with them.\n\n" + table(["name", "files", "MB"], rows)
     )
 
 
 def megabytes(n_bytes: int) -> str:
-    """Millions of bytes, in three digits or so."""
+    """Return a size in MB with about three digits."""
     return f"{n_bytes / 1e6:.3g}" if n_bytes < 1e9 else f"{n_bytes / 1e6:.0f}"
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Write a Markdown table whose cells show their texts as they are."""
+    """Return a Markdown table whose cells show their texts literally."""
     lines = [columns, ["---"] * len(columns)]
     text = ["| " + " | ".join(line) + " |" for line in lines]
     text += ["| " + " | ".join(escaped(cell) for cell in row) + " |" for row in rows]

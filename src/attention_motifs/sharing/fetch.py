@@ -1,4 +1,4 @@
-"""Take a published atlas from the hub: only what it lists, held against its digests."""
+"""Fetch a published atlas from the hub: the listed files, verified by their digests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 _NOTES = ".cache"
-"""Folder in which the hub's client notes what has come, until all has."""
+"""Folder in which the hub's client records the files fetched so far; deleted at the end."""
 
 
 def fetch(
@@ -29,21 +29,23 @@ def fetch(
     revision: str | None = None,
     report: Report = silent,
 ) -> Atlas:
-    """Fetch an atlas into a folder and verify it; run again after a stop, it goes on.
+    """Fetch an atlas into a folder and verify it; another run continues an interrupted one.
 
-    `atlas.json` comes last: until all else is there and is what was published, the folder holds
-    no atlas.
+    `atlas.json` is written last: the folder holds an atlas only when all other files are verified.
 
     Args:
         repository: `org/name`.
-        out: new folder, by default one of the repository's name.
-        revision: branch, tag or commit; by default the newest.
+        out: new folder (default: the name of the repository).
+        revision: branch, tag or commit (default: the newest commit).
         report: shows progress.
+
+    Returns:
+        The fetched atlas.
 
     Raises:
         InputError: if the name or the folder cannot be used.
-        RemoteError: if the hub refuses, cannot be reached, or holds other bytes than it lists.
-        AtlasError: if the atlas is not sound.
+        RemoteError: if the hub refuses, cannot be reached, or a file differs from its digest.
+        AtlasError: if the check of the atlas finds a problem.
         ResourceError: if the disk is full.
     """
     name = hub.repository(repository)
@@ -58,14 +60,15 @@ def fetch(
         findings = check_atlas(atlas, report)
     if findings:
         raise AtlasError(
-            f"{target}: came over whole, and is not sound: {findings[0]} (`motifs check` tells all)"
+            f"{target}: fetched completely, but the check found problems: {findings[0]}. Run "
+            f"{atlas.paths.command('check')} to list all"
         )
     return atlas
 
 
 def _check_target(target: Path) -> None:
     if (target / MANIFEST).is_file() and not (target / _NOTES).is_dir():
-        raise InputError(f"--out {target}: holds an atlas already; name a new folder")
+        raise InputError(f"--out {target}: already holds an atlas; name a new folder")
     if target.exists() and not target.is_dir():
         raise InputError(f"--out {target}: is a file; name a folder")
     begun = (target / _NOTES / "huggingface").is_dir()
@@ -78,9 +81,9 @@ def _download(name: str, target: Path, revision: str | None, report: Report) -> 
 
     api = HfApi(library_name="attention-motifs", library_version=__version__)
     commit = str(hub.persistently(lambda: api.dataset_info(name, revision=revision)).sha)
-    # Always anew: without a digest of its own, what an earlier run left of it is not trusted.
+    # Fetched again each time: it has no digest by which a file of an earlier run is verified.
     files.remove(target / hub.DIGESTS)
-    listed = hub.read_digests(_take(api, name, commit, target, hub.DIGESTS), name)
+    listed = hub.read_digests(_fetch_file(api, name, commit, target, hub.DIGESTS), name)
     rest = sorted(listed.keys() - {MANIFEST})
     with report(f"fetch {len(listed)} files of {name}", 1):
         hub.persistently(
@@ -88,13 +91,13 @@ def _download(name: str, target: Path, revision: str | None, report: Report) -> 
                 name, repo_type="dataset", revision=commit, local_dir=target, allow_patterns=rest
             )
         )
-    _hold_against(api, name, commit, target, listed, rest, report)
-    _take(api, name, commit, target, MANIFEST)
-    _hold_against(api, name, commit, target, listed, [MANIFEST], silent)
+    _verify(api, name, commit, target, listed, rest, report)
+    _fetch_file(api, name, commit, target, MANIFEST)
+    _verify(api, name, commit, target, listed, [MANIFEST], silent)
 
 
-def _take(api: HfApi, name: str, commit: str, target: Path, file: str) -> Path:
-    """Download one file, unless it came before."""
+def _fetch_file(api: HfApi, name: str, commit: str, target: Path, file: str) -> Path:
+    """Download one file, unless it is already in the folder."""
     path = hub.persistently(
         lambda: api.hf_hub_download(
             name, file, repo_type="dataset", revision=commit, local_dir=target
@@ -103,7 +106,7 @@ def _take(api: HfApi, name: str, commit: str, target: Path, file: str) -> Path:
     return Path(path)
 
 
-def _hold_against(
+def _verify(
     api: HfApi,
     name: str,
     commit: str,
@@ -112,18 +115,18 @@ def _hold_against(
     names: Iterable[str],
     report: Report,
 ) -> None:
-    """Hold files against their digests; one that differs is fetched once more."""
+    """Compare files with their digests; one that differs is fetched once more."""
     chosen = list(names)
-    with report("digests of what came", len(chosen)) as advance:
+    with report("verify digests", len(chosen)) as advance:
         for file in chosen:
             path = target / file
             if not path.is_file() or difference(path, listed[file]):
                 files.remove(path)
-                _take(api, name, commit, target, file)
+                _fetch_file(api, name, commit, target, file)
                 if differs := difference(path, listed[file]):
                     files.remove(target / MANIFEST)
                     raise RemoteError(
-                        f"{name}: {file} is not what was published, fetched twice ({differs}); ask "
-                        "who published it to do so again"
+                        f"{name}: {file} differs from the published digest after two downloads "
+                        f"({differs}). Ask its publisher to publish the atlas again"
                     )
             advance(1)

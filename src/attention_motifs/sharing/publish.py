@@ -1,4 +1,4 @@
-"""Put an atlas on the hub: one commit, so that nobody sees half of it."""
+"""Publish an atlas on the hub, in one commit, so that nobody sees a part of it."""
 
 from __future__ import annotations
 
@@ -33,37 +33,37 @@ if TYPE_CHECKING:
 CARD = "README.md"
 
 _BATCH = 32
-"""Files uploaded between two steps of the bar."""
+"""Files uploaded between two steps of the progress bar."""
 
 
 @dataclass(frozen=True)
 class Publication:
-    """All that is to be published, ready to be looked at."""
+    """The files and settings of a publication, for review before the upload."""
 
     repository: str
     public: bool
     entries: Mapping[str, FileEntry]
     """Every file but `files.json` and the card."""
     sources: Mapping[str, Path | bytes]
-    """Where the bytes of every file come from."""
+    """Path or contents of every file."""
     n_texts: int
     texts: str
-    """What the prompts are."""
+    """Name of the prompts."""
 
     @property
     def n_bytes(self) -> int:
-        """Bytes to be stored."""
+        """Size of all files in bytes."""
         return sum(entry.size for entry in self.entries.values())
 
     def notice(self) -> list[str]:
-        """Say in some lines what others will be able to read."""
-        readers = "everyone" if self.public else "those whom you let in (the repository is private)"
+        """Return lines that describe what readers of the repository will see."""
+        readers = "everyone" if self.public else "those with access (the repository is private)"
         return [
-            f"{self.repository}: {len(self.sources)} files, {megabytes(self.n_bytes)} MB, to be "
-            f"read by {readers}.",
-            f"In it: the full texts and tokens of {self.n_texts} prompts ({self.texts}), features "
-            "and patterns of the heads, your own classes and names of clusters if there are any.",
-            "Not in it: weights of models, figures, the site, folders of this machine.",
+            f"{self.repository}: {len(self.sources)} files, {megabytes(self.n_bytes)} MB, "
+            f"readable by {readers}.",
+            f"Published: the full texts and tokens of {self.n_texts} prompts ({self.texts}), "
+            "features and patterns of the heads, your own classes and names of clusters, if any.",
+            "Not published: weights of models, figures, the site, folders of this machine.",
         ]
 
 
@@ -77,38 +77,41 @@ def prepare(
     prompts_licence: str | None = None,
     report: Report = silent,
 ) -> Publication:
-    """Check an atlas, and gather what is published of it.
+    """Check an atlas, and collect the files to publish.
 
     Args:
-        atlas: held by the caller's lock.
+        atlas: the atlas, locked by the caller.
         repository: `org/name`.
         public: whether everyone may read it.
         include_texts: whether prompts that are not the built-in ones may be published.
-        licence: of the numbers, as the hub names licences (`cc-by-4.0`, `mit`...).
-        prompts_licence: of the prompts' texts, for the card.
+        licence: licence of the numbers, by its name on the hub (`cc-by-4.0`, `mit`...).
+        prompts_licence: licence of the prompts' texts, for the card.
         report: shows progress.
+
+    Returns:
+        The publication, for `publish`.
 
     Raises:
         InputError: if the prompts are not the built-in ones and `include_texts` is not set.
-        AtlasError: if the atlas is not sound, or a file is a link.
+        AtlasError: if the check finds a problem, or a file is a link.
     """
     name = hub.repository(repository)
     named = Path(atlas.manifest.configuration.prompts).name
     if not include_texts and atlas.manifest.configuration.prompts != BUILTIN:
         raise InputError(
             f"{atlas.place}: holds the texts of {atlas.manifest.prompts['n']} prompts ({named}), "
-            "which would be published with it; add --include-texts if they may be, or build an "
-            "atlas on the built-in prompts"
+            "which would be published with it. Add --include-texts if they may be public, or "
+            "build an atlas on the built-in prompts"
         )
-    found = atlas_files(atlas.path)
+    paths = atlas_files(atlas.path)
     findings = check_atlas(atlas, report)
     if findings:
         raise AtlasError(
-            f"{atlas.place}: not sound, nothing was published: {findings[0]} (`motifs check` tells "
-            "all)"
+            f"{atlas.place}: not published, because the check found problems: {findings[0]}. Run "
+            f"{atlas.paths.command('check')} to list all"
         )
     manifest = without_paths(atlas.manifest)
-    sources: dict[str, Path | bytes] = {**found, MANIFEST: _json(manifest.to_json())}
+    sources: dict[str, Path | bytes] = {**paths, MANIFEST: _json(manifest.to_json())}
     with report("digests of the files", len(sources)) as advance:
         entries = {}
         for file, source in sources.items():
@@ -135,7 +138,7 @@ def _json(value: Any) -> bytes:
 
 
 def without_paths(manifest: Manifest) -> Manifest:
-    """Take the folders of this machine out of a manifest: local models keep their names."""
+    """Return a manifest without paths of this machine; local models keep their names."""
     configuration = manifest.configuration
     models = tuple(_shareable(wanted, manifest) for wanted in configuration.models)
     prompts = configuration.prompts
@@ -150,13 +153,13 @@ def without_paths(manifest: Manifest) -> Manifest:
 
 
 def _shareable(wanted: str, manifest: Manifest) -> str:
-    """How a model was asked for, with no more of a path than its last part."""
+    """Return the requested name of a model; of a path, only the last part."""
     name, equals, path = wanted.partition("=")
     if equals:
         return f"{name}={_last(path)}"
     info = manifest.models.get(wanted)
     if info is not None and not info.is_local:
-        return wanted  # a name, or an id of the hub
+        return wanted  # a name, or an id on the hub
     last = _last(wanted)
     local = {n for n, i in manifest.models.items() if i.is_local}
     stem = last.removesuffix(".gguf")
@@ -166,38 +169,42 @@ def _shareable(wanted: str, manifest: Manifest) -> str:
 
 
 def _last(path: str) -> str:
-    return PureWindowsPath(path).name or "_"  # which knows both kinds of slashes
+    return PureWindowsPath(path).name or "_"  # `PureWindowsPath` splits at both kinds of slashes
 
 
 def publish(publication: Publication, report: Report = silent) -> str:
-    """Upload, commit once, and hold what the hub then lists against what was sent.
+    """Upload the files, commit once, and compare the hub's listing with the files.
 
-    An upload that is stopped goes on where it was: the hub keeps the large files that it has.
+    An interrupted upload continues when it is run again: the hub keeps the large files it has.
+
+    Args:
+        publication: returned by `prepare`.
+        report: shows progress.
 
     Returns:
-        The address of the commit.
+        The URL of the commit.
 
     Raises:
-        InputError: if the repository is there and is not what was asked for.
-        RemoteError: if the hub refuses or cannot be reached, or somebody else published.
+        InputError: if the repository exists with another visibility, or holds no atlas.
+        RemoteError: if the hub refuses or cannot be reached, or another commit was made meanwhile.
     """
     from huggingface_hub import HfApi
 
     api = HfApi(library_name="attention-motifs", library_version=__version__)
     name = publication.repository
     with hub.talking_to_hub(name):
-        head, there = _repository(api, publication)
-        _check_is_ours(name, there)
-        gone = sorted({file for file in there if belongs(file)} - publication.sources.keys())
+        head, existing = _repository(api, publication)
+        _check_holds_atlas(name, existing)
+        removed = sorted({file for file in existing if belongs(file)} - publication.sources.keys())
         additions = _upload(api, publication, report)
         with report(f"commit to {name}", 1):
-            commit = _commit(api, publication, additions, gone, head)
+            commit = _commit(api, publication, additions, removed, head)
             _verify(api, publication, commit)
     return f"{api.endpoint}/datasets/{name}/tree/{commit}"
 
 
 def _repository(api: HfApi, publication: Publication) -> tuple[str, set[str]]:
-    """Make the repository, or look at the one that is there: its head and its files."""
+    """Create the repository if it is missing; return its newest commit and its files."""
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
     name = publication.repository
@@ -213,21 +220,21 @@ def _repository(api: HfApi, publication: Publication) -> tuple[str, set[str]]:
         )
         info = hub.persistently(lambda: api.dataset_info(name))
     if bool(info.private) == publication.public:
-        state, mend = (
+        state, fix = (
             ("private", "make it public in its settings on the hub, or leave --public out")
             if info.private
-            else ("public", "add --public if that is meant, or choose another name")
+            else ("public", "add --public to publish for everyone, or choose another name")
         )
-        raise InputError(f"{name}: is there already and is {state}; {mend}")
+        raise InputError(f"{name}: exists and is {state}; {fix}")
     return str(info.sha), {file.rfilename for file in info.siblings or ()}
 
 
-def _check_is_ours(name: str, there: set[str]) -> None:
+def _check_holds_atlas(name: str, existing: set[str]) -> None:
     """Refuse to write into a repository that holds something else."""
-    others = sorted(there - {".gitattributes", CARD})
-    if others and hub.DIGESTS not in there:
+    others = sorted(existing - {".gitattributes", CARD})
+    if others and hub.DIGESTS not in existing:
         raise InputError(
-            f"{name}: holds something that is no atlas ({others[0]!r}); choose another name"
+            f"{name}: holds other files than an atlas ({others[0]!r}); choose another name"
         )
 
 
@@ -238,20 +245,20 @@ def _operation(name: str, source: Path | bytes) -> CommitOperationAdd:
 
 
 def _upload(api: HfApi, publication: Publication, report: Report) -> dict[str, CommitOperationAdd]:
-    """Upload the large files, some at a time; small ones travel with the commit."""
+    """Upload the large files in batches; the commit contains the small ones."""
     from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
 
     names = list(publication.sources)
     operations: dict[str, CommitOperationAdd] = {}
 
     def upload(batch: list[str]) -> dict[str, CommitOperationAdd]:
-        made = {name: _operation(name, publication.sources[name]) for name in batch}
+        added = {name: _operation(name, publication.sources[name]) for name in batch}
         api.preupload_lfs_files(
-            publication.repository, made.values(), repo_type="dataset", free_memory=False
+            publication.repository, added.values(), repo_type="dataset", free_memory=False
         )
-        return made
+        return added
 
-    # Its own bars would begin anew for every batch.
+    # The bars of the hub's client would start again for every batch.
     with disable_progress_bars(), report(f"upload to {publication.repository}", len(names)) as step:
         for start in range(0, len(names), _BATCH):
             batch = names[start : start + _BATCH]
@@ -264,10 +271,10 @@ def _commit(
     api: HfApi,
     publication: Publication,
     additions: Mapping[str, CommitOperationAdd],
-    gone: list[str],
+    removed: list[str],
     head: str,
 ) -> str:
-    """Commit all at once on top of `head`; a commit whose answer was lost is found again."""
+    """Commit on top of `head`; if the reply is lost, look for the commit before a retry."""
     from huggingface_hub import CommitOperationDelete
 
     name = publication.repository
@@ -277,7 +284,7 @@ def _commit(
             return str(
                 api.create_commit(
                     name,
-                    [*additions.values(), *(CommitOperationDelete(file) for file in gone)],
+                    [*additions.values(), *(CommitOperationDelete(file) for file in removed)],
                     commit_message=f"Atlas by attention-motifs {__version__}",
                     repo_type="dataset",
                     parent_commit=head,
@@ -285,16 +292,16 @@ def _commit(
             )
         except Exception as error:
             if hub.passes(error) or hub.status_of(error) in (409, 412):
-                now = str(hub.persistently(lambda: api.dataset_info(name)).sha)
-                if now != head and _holds(api, publication, now):
-                    return now
+                newest = str(hub.persistently(lambda: api.dataset_info(name)).sha)
+                if newest != head and _holds(api, publication, newest):
+                    return newest
             raise
 
     return hub.persistently(commit)
 
 
 def _holds(api: HfApi, publication: Publication, commit: str) -> bool:
-    """Whether a commit lists the very files that are being published."""
+    """Return whether a commit holds the same list of files and digests."""
     import tempfile
 
     from huggingface_hub.errors import EntryNotFoundError
@@ -311,7 +318,7 @@ def _holds(api: HfApi, publication: Publication, commit: str) -> bool:
 
 
 def _verify(api: HfApi, publication: Publication, commit: str) -> None:
-    """Hold sizes, and digests of large files, on the hub against what was sent."""
+    """Compare sizes, and digests of large files, on the hub with those that were sent."""
     from huggingface_hub.hf_api import RepoFile
 
     name = publication.repository
@@ -328,6 +335,6 @@ def _verify(api: HfApi, publication: Publication, commit: str) -> None:
         size, sha256 = listed.get(file, (None, None))
         if size != entry.size or sha256 not in (None, entry.sha256):
             raise RemoteError(
-                f"{name}: the hub lists {file} with {size} bytes or another digest than was sent; "
-                "run the same command again"
+                f"{name}: the hub lists {file} with {size} bytes or another digest than was sent. "
+                "Run the same command again"
             )
