@@ -101,11 +101,10 @@ def by_hand(
         return found
     start = ablation.first_layer if ablation else -1
     later = [head for head in WATCHED if head[0] > start]
-    for name, step in (("prefix matching", 1), ("prefix matching (literal)", -1)):
-        masses = [
-            np.mean([patterns[la][h, i, j + step] for i, j in design.pairs.T if 0 <= j + step < i])
-            for la, h in later
-        ]
+    # Attention to the first token is a sink, and no match.
+    for name, step, first in (("prefix matching", 1, 0), ("prefix matching (literal)", -1, 1)):
+        pairs = [(i, j + step) for i, j in design.pairs.T if first <= j + step < i]
+        masses = [np.mean([patterns[la][h, query, key] for query, key in pairs]) for la, h in later]
         is_held = plan.method == "pattern-preserving"
         found[name] = np.nan if is_held or not later else np.mean(masses)
     return found
