@@ -67,7 +67,7 @@ def test_a_cell_shows_its_text(text: str) -> None:
         assert shown[2].split() == text.split()
 
 
-@given(st.text(min_size=1, max_size=60))
+@given(st.text(min_size=1, max_size=60).filter(str.strip))
 @example(HOSTILE)
 @example("---\nlicense: mit\n---")
 def test_a_hostile_atlas_changes_nothing_of_the_card(text: str) -> None:

@@ -147,7 +147,7 @@ def test_targets_and_their_mistakes(swept: Atlas) -> None:
     assert sorted(str(h) for h in near.heads) == sorted(found)
     assert near.name == "3 nearest of b:L2:H0 by cosine"
     for call, told in (
-        (lambda: named_heads(swept, ["a:L0:H0", "b:L0:H0"]), "of one model"),
+        (lambda: named_heads(swept, ["a:L0:H0", "b:L0:H0"]), "of several models"),
         (lambda: class_heads(swept, "nothing", "a"), "--class 'nothing'"),
         (lambda: cluster_heads(swept, "average", "a"), "write METHOD:NUMBER"),
         (lambda: cluster_heads(swept, "average:1", "a"), "this atlas has no clusters by average"),
@@ -178,8 +178,8 @@ def test_the_command_prints_effects_and_how_many_were_tested(
         main()
     shown = capsys.readouterr()
     assert not left.value.code, shown.err
-    assert "2 nearest of b:L2:H0 by mean" in shown.out
-    assert "p-values in the file" in shown.out
+    assert "2 nearest of b:L2:H0" in shown.out, shown.out
+    assert "p-values; q corrects" in shown.out
     assert "MiB beside the model" in shown.err
     monkeypatch.setattr("sys.argv", ["motifs", "ablate", "--atlas", str(tmp_path / "atlas")])
     with pytest.raises(SystemExit) as left:

@@ -144,7 +144,7 @@ def test_controls_of_nearest_heads_leave_out_the_anchor(own: Atlas, command: Com
 def test_a_class_must_have_a_head_in_the_model(own: Atlas, monkeypatch: pytest.MonkeyPatch) -> None:
     of_a = own.heads.filter(pl.col("model") == "a")["induction"].to_list()
     monkeypatch.setitem(CLASS_THRESHOLDS, "induction", max(of_a) + 1e-3)
-    with pytest.raises(InputError, match=r"induction \(computed\): has no head in a"):
+    with pytest.raises(InputError, match=r"induction \(computed\) has no head in a"):
         class_heads(own, "induction (computed)", "a")
 
 
