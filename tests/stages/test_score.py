@@ -139,6 +139,6 @@ def test_models_that_cannot_be_scored_are_named(
 
 def test_a_context_too_short_for_the_sequences_is_told(tmp_path: Path) -> None:
     short = load_model(str(make_tiny_model(tmp_path / "short", architecture="gpt2", context=24)))
-    with pytest.raises(InputError, match=r"context of 24 tokens is shorter than the sequences of 25"):
+    with pytest.raises(InputError, match="24 tokens is shorter than the sequences of 25"):
         behaviour_scores(short, first=0)
     assert behaviour_scores(short, first=None).mean.shape == (2, 2, len(BEHAVIOURS))
