@@ -358,7 +358,14 @@ def test_arguments_of_another_kind_are_refused(value: Any, tmp_path: Path) -> No
         lambda: make_figures(atlas, report=value),
         lambda: pattern_sheet(atlas, value),
         lambda: pattern_sheet(value, []),
+        lambda: pattern_sheet(atlas, [atlas.heads["head"][0]], value),
         lambda: pattern_embedding(value),
+        lambda: distance_heatmap(value),
+        lambda: heads_in_order(value),
+        lambda: variance_table(value),
+        lambda: embedding_points(value),
+        lambda: embedding_points(atlas, (), str(value)),
+        lambda: typical_heads(atlas, str(value)),
         lambda: pattern_embedding(atlas, value),
     ):
         with pytest.raises(InputError, match=r"expected|[Gg]ive|not "):

@@ -95,16 +95,16 @@ def test_the_hubs_cache_names_files_by_their_digest(tmp_path: Path) -> None:
 def test_what_changes_patterns_changes_the_identity(folder: Path) -> None:
     record = load_model(f"m={folder}").info
 
-    def differences() -> list[str]:
+    def changed() -> list[str]:
         return differences(identify_model(f"m={folder}"), record)
 
     configured(folder, output_attentions=True, use_cache=False, torch_dtype="bfloat16")
-    assert differences() == []
+    assert changed() == []
     configured(folder, rms_norm_eps=0.1)
-    assert differences() == ["configuration"]
+    assert changed() == ["configuration"]
     settings = json.loads((folder / "tokenizer_config.json").read_text())
     (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "eos_token": "<s>"}))
-    assert differences() == ["tokenizer", "configuration"]
+    assert changed() == ["tokenizer", "configuration"]
     old = ModelRecord("m", "folder", 1, 1, record.weights_sha256)  # holds no other digests
     assert differences(identify_model(f"m={folder}"), old) == []
 

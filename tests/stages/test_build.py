@@ -13,7 +13,7 @@ from attention_motifs import features
 from attention_motifs.atlas import Atlas
 from attention_motifs.distances import head_distances
 from attention_motifs.embedding import LENGTH_BINS
-from attention_motifs.errors import AtlasError, InputError
+from attention_motifs.errors import AtlasError, InputError, MotifsError
 from attention_motifs.extraction import for_each_layer, load_model
 from attention_motifs.features import compute_features, feature_names
 from attention_motifs.features.registry import forget
@@ -21,6 +21,7 @@ from attention_motifs.models.tokenizing import tokenize
 from attention_motifs.prompts import Prompt, prompts_digest
 from attention_motifs.stages.distances import distances
 from attention_motifs.stages.embed import embed
+from attention_motifs.stages.remove import remove
 from attention_motifs.stages.run import add, build
 from conftest import Tiny, contents
 from tiny_models import texts, write_prompts
@@ -429,6 +430,20 @@ def test_an_embedding_of_some_of_the_models_is_refused(copy: Atlas) -> None:
     copy.update(models=models)
     with pytest.raises(AtlasError, match="patterns of 1 of 2 models; run `motifs extract"):
         embed(copy)
+
+
+@pytest.mark.parametrize("value", [None, 3, b"x", ["a"]])
+def test_a_path_or_model_of_another_kind_is_refused(value: Any, tiny: Tiny, tmp_path: Path) -> None:
+    for call in (
+        lambda: build(value, tiny.configuration()),
+        lambda: add(value, "a"),
+        lambda: remove(value, "a"),
+        lambda: remove(tmp_path, value),
+        lambda: build(tmp_path, value),
+        lambda: build(tmp_path, tiny.configuration(), metrics=value or 1),
+    ):
+        with pytest.raises(MotifsError):
+            call()
 
 
 def test_a_folder_with_other_files_is_refused(tiny: Tiny, tmp_path: Path) -> None:

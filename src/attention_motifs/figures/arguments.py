@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from numbers import Integral
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.errors import InputError
@@ -32,3 +33,26 @@ def list_heads(heads: Sequence[str | HeadId] | str | HeadId | None) -> list[str 
     if not isinstance(heads, Iterable):
         raise InputError(f"heads={heads!r:.80}: expected a list of heads")
     return list(heads)
+
+
+def list_prompts(prompts: Sequence[str] | str) -> list[str]:
+    """Return ids of prompts as a list; a single id is one prompt.
+
+    Raises:
+        InputError: if the value is no sequence of ids.
+    """
+    ids = [prompts] if isinstance(prompts, str) else prompts
+    if not isinstance(ids, Iterable) or not all(isinstance(prompt, str) for prompt in ids):
+        raise InputError(f"prompts={prompts!r:.80}: expected a list of the ids of prompts")
+    return list(ids)
+
+
+def check_count(name: str, value: object, least: int = 1) -> int:
+    """Return a whole number of at least `least`.
+
+    Raises:
+        InputError: naming the argument and its value.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise InputError(f"{name}={value!r:.80}: expected a whole number of {least} or more")
+    return int(value)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attention_motifs.errors import InputError
-from attention_motifs.figures.arguments import check_atlas, list_heads
+from attention_motifs.figures.arguments import check_atlas, check_count, list_heads
 from attention_motifs.figures.style import (
     GREY,
     PAGE_WIDTH,
@@ -58,6 +58,9 @@ def embedding_points(
         AtlasError: if the stage `embed` has not run, or a file is damaged.
     """
     import polars as pl
+
+    check_atlas(atlas)
+    max_points = check_count("max_points", max_points, least=0)
 
     n_prompts = int(atlas.manifest.prompts["n"])
     prompt_ids = atlas.prompts["prompt_id"].to_numpy()

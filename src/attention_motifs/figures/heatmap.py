@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from attention_motifs.figures.arguments import check_atlas
 from attention_motifs.figures.style import (
     COLUMN_WIDTH,
     SMALL,
@@ -39,6 +40,8 @@ def heads_in_order(atlas: Atlas) -> pl.DataFrame:
     """
     import polars as pl
 
+    check_atlas(atlas)
+
     position = {model: i for i, model in enumerate(atlas.models)}
     return (
         atlas.heads.with_row_index("row")
@@ -57,6 +60,7 @@ def distance_heatmap(atlas: Atlas, metric: str = "mean") -> Figure:
     Raises:
         AtlasError: if the distances by this metric do not exist or are damaged.
     """
+    check_atlas(atlas)
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attention_motifs.errors import InputError
-from attention_motifs.figures.arguments import check_atlas, list_heads
+from attention_motifs.figures.arguments import check_atlas, check_count, list_heads
 from attention_motifs.figures.clouds import embedding_points, pattern_embedding
 from attention_motifs.figures.heatmap import distance_heatmap, heads_in_order
 from attention_motifs.figures.sheet import DEFAULT_PROMPTS, pattern_sheet
@@ -117,6 +117,8 @@ def typical_heads(atlas: Atlas, n: int = N_TYPICAL, metric: str = "mean") -> lis
     Raises:
         AtlasError: if the distances by `metric` do not exist or are damaged.
     """
+    check_atlas(atlas)
+    n = check_count("n", n)
     distances = np.nan_to_num(np.asarray(atlas.distances(metric), dtype=np.float64), nan=np.inf)
     medoids = [int(distances.sum(axis=1).argmin())]
     while len(medoids) < min(n, len(distances)):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attention_motifs.errors import AtlasError, InputError
-from attention_motifs.figures.arguments import check_atlas, list_heads
+from attention_motifs.figures.arguments import check_atlas, list_heads, list_prompts
 from attention_motifs.figures.style import (
     COLUMN_WIDTH,
     FONT_SIZE,
@@ -61,7 +61,7 @@ def pattern_sheet(
     rows = list(dict.fromkeys(atlas.head_index(head) for head in list_heads(heads)))
     if not 1 <= len(rows) <= MAX_HEADS:
         raise InputError(f"the sheet would have {len(rows)} heads. Give 1 to {MAX_HEADS}.")
-    ids = list(atlas.view_prompts()[:DEFAULT_PROMPTS] if prompts is None else prompts)
+    ids = list(atlas.view_prompts()[:DEFAULT_PROMPTS] if prompts is None else list_prompts(prompts))
     if not ids:
         raise AtlasError(
             f"{atlas.place} keeps no patterns for viewing. Build it with `--n-view-prompts 6`."

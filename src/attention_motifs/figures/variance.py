@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from attention_motifs.figures.arguments import check_atlas
 from attention_motifs.figures.style import COLUMN_WIDTH, GREY, PALETTE, SMALL, styled
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ def variance_table(atlas: Atlas) -> pl.DataFrame:
         AtlasError: if the atlas has no embedding.
     """
     import polars as pl
+
+    check_atlas(atlas)
 
     shares = atlas.embedding().explained_variance_ratio
     return pl.DataFrame(

@@ -13,7 +13,7 @@ import numpy as np
 from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.packed_patterns import unpack_triangle
 from attention_motifs.embedding import PatternEmbedding
-from attention_motifs.errors import AtlasError
+from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.features import feature_names
 from attention_motifs.progress import Report, silent
 from attention_motifs.reports.comparison_measures import (
@@ -64,6 +64,8 @@ def measure(
     from attention_motifs.distances import head_distances
     from attention_motifs.evaluation import HeadPositions
 
+    if not isinstance(atlas, Atlas):
+        raise InputError(f"atlas={atlas!r:.80}: expected an Atlas. Open one with Atlas.open(PATH)")
     heads = atlas.heads
     positions = HeadPositions.of(heads["model"].to_list(), heads["layer"].to_list())
     distances = {"mean": np.asarray(atlas.distances("mean"), dtype=np.float64)}
@@ -109,6 +111,8 @@ def compare(
     Raises:
         AtlasError: as `measure`.
     """
+    if not isinstance(atlases, Sequence):
+        raise InputError(f"atlases={atlases!r:.80}: expected a list of atlases")
     measurements = [measure(atlas, seed=seed, report=report) for atlas in atlases]
     for atlas, measured in zip(atlases[1:], measurements[1:], strict=True):
         measured["carried"] = carried_over(atlases[0], atlas)

@@ -77,8 +77,8 @@ def check_folder(path: str | Path, *, force: bool = False) -> None:
         InputError: if the folder exists, holds files, and holds no atlas.
         ResourceError: if the folder cannot be read.
     """
-    folder = remote.paths_of(path).folder
-    if force or not folder.is_dir():
+    folder = remote.work_folder(path)
+    if force or remote.is_url(path) or not folder.is_dir():
         return
     try:
         names = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))

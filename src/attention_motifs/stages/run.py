@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from attention_motifs.atlas import Atlas
@@ -62,7 +62,11 @@ def build(
 
     report = checked_report(report)
     check_configuration(configuration)
-    for metric in metrics or ():
+    metrics = [metrics] if isinstance(metrics, str) else metrics
+    if not isinstance(metrics, Iterable | None):
+        raise InputError(f"metrics={metrics!r:.80}: expected a list of names of metrics")
+    metrics = list(metrics or ())
+    for metric in metrics:
         get_metric(metric)
     check_folder(path, force=force)
     with Atlas.lock(path, new=True):

@@ -7,11 +7,12 @@ before a URL is used.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attention_motifs.errors import AtlasError
+from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.progress import Report, silent
 from attention_motifs.store.paths import AtlasPaths
 from attention_motifs.store.remote.source import Source, checked, is_url
@@ -53,6 +54,7 @@ def paths_of(path: str | Path) -> AtlasPaths:
         AtlasError: if the URL holds no atlas.
         RemoteError: if the place refuses or cannot be reached.
     """
+    _check_kind(path)
     if not is_url(path):
         return AtlasPaths(Path(path))
     from attention_motifs.store.remote.tree import open_tree
@@ -67,8 +69,17 @@ def paths_of(path: str | Path) -> AtlasPaths:
     return AtlasPaths(tree.folder, tree)
 
 
+def _check_kind(path: object) -> None:
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(
+            f"atlas {path!r:.80} is a {type(path).__name__}: give the path of its folder, or its "
+            "URL, as a str"
+        )
+
+
 def work_folder(path: str | Path) -> Path:
     """Return the folder on this machine whose lock stands for the atlas."""
+    _check_kind(path)
     if not is_url(path):
         return Path(path)
     from attention_motifs.store.remote.tree import folder_of_url
