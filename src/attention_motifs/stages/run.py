@@ -65,7 +65,7 @@ def build(
     metrics = [metrics] if isinstance(metrics, str) else metrics
     if not isinstance(metrics, Iterable | None):
         raise InputError(f"metrics={metrics!r:.80}: expected a list of names of metrics")
-    metrics = list(metrics or ())
+    metrics = [] if metrics is None else list(metrics)
     for metric in metrics:
         get_metric(metric)
     check_folder(path, force=force)
