@@ -122,7 +122,7 @@ def test_what_was_cut_and_joined_is_in_the_note() -> None:
     points[20:] += 1000
     found = on_graph(distances(points), 5, n_landmarks=12, method="isomap", n_neighbors=64)
     assert "by 12 landmarks" in found.note
-    assert "n_neighbors cut from 64 to 5, as many as are kept" in found.note
+    assert "n_neighbors cut from 64 to 5, the number stored" in found.note
     assert "pieces: joined by near links" in found.note
     assert found.n_neighbors == 64
     tsne = on_graph(distances(points), 16, method="tsne", n_neighbors=8)

@@ -1,4 +1,4 @@
-"""Stage 6b: heads in clusters, how stable those are, what is in them, and what people call them."""
+"""Clusters of heads: methods, stability, composition and names."""
 
 from __future__ import annotations
 

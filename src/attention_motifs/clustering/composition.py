@@ -1,4 +1,4 @@
-"""What the clusters are made of: models, depths, known classes."""
+"""Composition of clusters by model, depth and known class."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TERCILES = ("early", "middle", "late")
 
 
 def depth_terciles(depths: Iterable[float]) -> list[str]:
-    """Name the third of the model that each head is in.
+    """Return the third of the model that each head is in: early, middle or late.
 
     Args:
         depths: from 0 (first layer) to 1 (last layer).
@@ -40,15 +40,15 @@ def composition(
     """Count heads by cluster and group.
 
     Args:
-        labels: (H,) -1 for the unclustered, who are counted as a cluster -1.
-        groups: for each head its group, or its groups (none, one or several).
-        name: of the column that holds the group.
+        labels: (H,) cluster numbers; unclustered heads count as a cluster -1.
+        groups: group or groups of each head; a head may have none.
+        name: name of the column with the group.
 
     Returns:
         One row per cluster and group that share a head, with columns `cluster`, `name`, `heads`
         (shared), `share_of_cluster` and `share_of_group` (both 0 to 1), and `lift`, the share of
-        the cluster over the group's share of all heads (1: as expected of a draw at random).
-        Ordered by cluster, then heads, most first, then group.
+        the cluster divided by the group's share of all heads (1: as expected by chance).
+        Ordered by cluster, then by heads (descending), then by group.
 
     Raises:
         InputError: if labels and groups differ in length.
@@ -56,12 +56,16 @@ def composition(
     import polars as pl
 
     if len(labels) != len(groups):
-        raise InputError(f"{len(labels)} labels, {len(groups)} heads with a {name}: give as many")
+        raise InputError(
+            f"{len(labels)} labels, {len(groups)} heads with a {name}: give one of each per head"
+        )
     of_head = [sorted({g} if isinstance(g, str) else set(g)) for g in groups]
     clusters = [int(label) for label in labels]
     sizes = Counter(clusters)
-    totals = Counter(g for found in of_head for g in found)
-    shared = Counter((c, g) for c, found in zip(clusters, of_head, strict=True) for g in found)
+    totals = Counter(g for groups_of in of_head for g in groups_of)
+    shared = Counter(
+        (c, g) for c, groups_of in zip(clusters, of_head, strict=True) for g in groups_of
+    )
     rows: list[dict[str, Any]] = [
         {
             "cluster": c,
@@ -96,16 +100,16 @@ def compositions(
     depths: Sequence[float],
     classes: Sequence[Sequence[str]],
 ) -> dict[str, pl.DataFrame]:
-    """Composition by model, by tercile of depth, and by known class.
+    """Compute the composition by model, by tercile of depth and by known class.
 
     Args:
-        labels: (H,).
-        models: of each head.
-        depths: of each head, 0 to 1.
-        classes: of each head; the empty list for most.
+        labels: (H,) cluster numbers.
+        models: model of each head.
+        depths: depth of each head, 0 to 1.
+        classes: known classes of each head; most heads have none.
 
     Returns:
-        Tables under `model`, `depth` and `class`, as `composition` makes them.
+        Tables under `model`, `depth` and `class`, as returned by `composition`.
 
     Raises:
         InputError: if the lengths differ or a depth is out of range.

@@ -1,4 +1,4 @@
-"""A clustering as JSON, for other programs."""
+"""Export of a clustering as JSON, for other programs."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def clustering_json(
     stability: Stability | None = None,
     metric: str | None = None,
 ) -> dict[str, Any]:
-    """Everything about a clustering as an object of JSON.
+    """Return a clustering with its names and stability as a JSON object.
 
     Args:
-        clustering: of H heads.
-        heads: their names, in the order of the labels.
-        names: from `carry_over`.
-        stability: over resampled prompts.
-        metric: the distance that was clustered, for the record.
+        clustering: clustering of H heads.
+        heads: (H,) names of the heads, in the order of the labels.
+        names: result of `carry_over`.
+        stability: result of `stability`.
+        metric: name of the distance, recorded in the object.
 
     Returns:
         `schema`, `method`, `parameters`, `metric`, `heads` (all, in order), `clusters` (number,
@@ -43,7 +43,9 @@ def clustering_json(
         InputError: if heads and labels differ in length.
     """
     if len(heads) != len(clustering.labels):
-        raise InputError(f"{len(heads)} heads, {len(clustering.labels)} labels: give as many")
+        raise InputError(
+            f"{len(heads)} heads, {len(clustering.labels)} labels: give one label per head"
+        )
     members: dict[int, list[str]] = {n: [] for n in (*range(clustering.n_clusters), UNCLUSTERED)}
     for head, label in zip(heads, clustering.labels.tolist(), strict=True):
         members[label].append(head)
@@ -92,7 +94,7 @@ def export_clustering(
     stability: Stability | None = None,
     metric: str | None = None,
 ) -> None:
-    """Write `clustering_json` to a file, replaced in one step.
+    """Write `clustering_json` to a file, which is replaced atomically.
 
     Raises:
         InputError: as `clustering_json`.

@@ -1,4 +1,4 @@
-"""Hierarchical clustering: the tree of merges, and its cuts."""
+"""Hierarchical clustering: the tree of merges and its cuts."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def link(
     method: str = "average",
     embeddings: Float[np.ndarray, "heads components"] | None = None,
 ) -> Float[np.ndarray, "merges 4"]:
-    """Merge the two nearest clusters until one is left.
+    """Merge the two nearest clusters until one remains.
 
     The distance of two clusters is the mean (`average`), the largest (`complete`) or the
-    smallest (`single`) of the distances of their heads; `ward` takes points instead, and merges
-    what raises the sum of squares within clusters least (Ward, 1963).
+    smallest (`single`) of the distances of their heads; `ward` takes points, and chooses the
+    merge that increases the sum of squares within clusters least (Ward, 1963).
 
     Args:
         D: (H, H) distances; not needed for ward.
@@ -40,14 +40,14 @@ def link(
         H on: the result of merge minus H), the height, the number of heads.
 
     Raises:
-        InputError: if the method is unknown, or what it works on is missing or malformed.
+        InputError: if the method is unknown, or its input is missing or malformed.
     """
     from scipy.cluster.hierarchy import linkage
     from scipy.spatial.distance import squareform
 
     if method == "ward":
         points = _check_embeddings(embeddings)
-        with warnings.catch_warnings():  # of points that look like a distance matrix
+        with warnings.catch_warnings():  # about points that look like a distance matrix
             warnings.simplefilter("ignore")
             merges = linkage(points, "ward") if len(points) > 1 else np.zeros((0, 4))
     elif method in LINKAGES_OF_DISTANCES:
@@ -64,7 +64,7 @@ def link(
 
 
 def single_of_graph(graph: NeighbourGraph) -> Float[np.ndarray, "merges 4"]:
-    """Single linkage of a connected graph: its minimum spanning tree, shortest edges first.
+    """Return the single linkage of a connected graph, from its minimum spanning tree.
 
     Returns:
         Merges as `link` returns them.
@@ -73,7 +73,7 @@ def single_of_graph(graph: NeighbourGraph) -> Float[np.ndarray, "merges 4"]:
 
     n = graph.n_heads
     lengths = adjacency(graph)
-    # A constant added to every edge leaves the tree, and keeps lengths of 0 from reading as none.
+    # A constant added to every edge keeps the tree, and keeps lengths of 0 from reading as no edge.
     lengths.data = lengths.data + 1.0
     tree = minimum_spanning_tree(lengths).tocoo()
     heights = np.maximum(tree.data - 1.0, 0.0)
@@ -91,7 +91,7 @@ def single_of_graph(graph: NeighbourGraph) -> Float[np.ndarray, "merges 4"]:
 
 
 def _root(parent: np.ndarray[Any, Any], at: int) -> int:
-    """Root of a node; the nodes on the way are tied to it, so that the next walk is short."""
+    """Return the root of a node, and link the nodes on the path to it (path compression)."""
     root = at
     while parent[root] != root:
         root = int(parent[root])
@@ -122,14 +122,14 @@ def cut(
     """Cut the tree by number or by height.
 
     Args:
-        merges: what `link` returned.
-        n_clusters: exactly so many clusters before `min_size` is applied: all but the last
-            n_clusters - 1 merges are made.
-        height: merges up to this height are made, in the units of the distances.
+        merges: (H - 1, 4) merges, returned by `link`.
+        n_clusters: number of clusters before `min_size` is applied: all but the last
+            n_clusters - 1 merges are applied.
+        height: height up to which merges are applied, in the units of the distances.
         min_size: heads in smaller clusters become `UNCLUSTERED`.
 
     Returns:
-        (H,) labels from 0, the largest cluster first, and of equal ones that with the first head.
+        (H,) labels from 0, by descending size; equal sizes by their first head.
 
     Raises:
         InputError: if not exactly one of number and height is given, or one is out of range.
@@ -140,19 +140,19 @@ def cut(
     if n_clusters is not None:
         if not 1 <= n_clusters <= n:
             raise InputError(f"n_clusters {n_clusters}: with {n} heads give 1 to {n}")
-        made = n - n_clusters
+        n_merges = n - n_clusters
     else:
         if height is None or not height >= 0:
             raise InputError(f"height {height}: give a distance of 0 or more")
-        made = int(np.searchsorted(merges[:, 2], height, side="right"))
-    return number_by_size(_after(merges, made), min_size)
+        n_merges = int(np.searchsorted(merges[:, 2], height, side="right"))
+    return number_by_size(_after(merges, n_merges), min_size)
 
 
-def _after(merges: Float[np.ndarray, "merges 4"], made: int) -> Int[np.ndarray, " heads"]:
-    """Label heads by the cluster they are in after the first `made` merges."""
+def _after(merges: Float[np.ndarray, "merges 4"], n_merges: int) -> Int[np.ndarray, " heads"]:
+    """Label heads by the cluster they are in after the first `n_merges` merges."""
     n = len(merges) + 1
     label = np.arange(2 * n - 1)
-    for step in range(made - 1, -1, -1):  # from the root down: children take their parent's
+    for step in range(n_merges - 1, -1, -1):  # from the root down: children take their parent's
         children = merges[step, :2].astype(np.int64)
         label[children] = label[n + step]
     return label[:n]
@@ -167,7 +167,7 @@ def number_by_size(
         InputError: if `min_size` is below 1.
     """
     if min_size < 1:
-        raise InputError(f"min_size {min_size}: at least 1 is needed")
+        raise InputError(f"min_size {min_size}: give at least 1")
     labels = np.asarray(labels)
     numbers, first, place, sizes = np.unique(
         labels, return_index=True, return_inverse=True, return_counts=True

@@ -1,4 +1,4 @@
-"""The clusterings behind one interface, and their registry."""
+"""Clustering methods: their common interface and their registry."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Clustering:
-    """Heads in clusters.
+    """Cluster labels of heads.
 
     Attributes:
         method: a name in `CLUSTERINGS`.
-        parameters: what `cluster` must be given to do the same again, besides its input.
+        parameters: arguments with which `cluster` gives the same labels for the same input.
         labels: (H,) int32, from 0 (the largest cluster); -1 for heads in none.
         linkage: (H - 1, 4) merges of a hierarchical method, else None.
     """
@@ -50,7 +50,7 @@ class Clustering:
 
     @property
     def n_clusters(self) -> int:
-        """Number of clusters, the unclustered not counted."""
+        """Number of clusters, without the unclustered heads."""
         return int(self.labels.max(initial=UNCLUSTERED)) + 1
 
     @property
@@ -62,7 +62,7 @@ class Clustering:
 
 @dataclass(frozen=True, slots=True)
 class ClusteringMethod:
-    """A registry entry; the documentation is made from it."""
+    """A registry entry, from which the documentation is generated."""
 
     name: str
     title: str
@@ -136,24 +136,24 @@ def cluster(
     seed: int = 0,
     embeddings: Float[np.ndarray, "heads components"] | None = None,
 ) -> Clustering:
-    """Put heads into clusters. The same input and parameters give the same labels.
+    """Cluster heads. The same input and parameters give the same labels.
 
     Args:
         D: (H, H) distances; for ward it may be None.
         method: a name in `CLUSTERINGS`.
         n_clusters: for a hierarchical method, instead of `height`; before `min_size` is applied.
         height: for a hierarchical method, in the units of D; for ward, of the embeddings.
-        min_size: heads in smaller clusters become -1. hdbscan needs at least 2 and takes 2 for 1.
-        min_samples: for hdbscan, the head itself counted; by default its min_size. At most H.
-        n_neighbors: for leiden, the head itself not counted; cut to H - 1.
-        resolution: for leiden, above 0: more makes more and smaller clusters.
-        seed: for leiden.
+        min_size: heads in smaller clusters become -1. hdbscan uses at least 2.
+        min_samples: for hdbscan, counting the head itself (default: min_size); at most H.
+        n_neighbors: for leiden, not counting the head itself; at most H - 1 are used.
+        resolution: for leiden, above 0; higher values give more and smaller clusters.
+        seed: seed for leiden.
         embeddings: (H, c) one point per head, for ward.
 
     Raises:
         InputError: if the method is unknown or not installed, its input is missing or malformed,
             a hierarchical method gets both or neither of number and height, or a number is out of
-            its range.
+            range.
     """
     _known(method)
     if method == "hdbscan":
@@ -167,8 +167,8 @@ def cluster(
         return _by_leiden(labels, n_neighbors, resolution, seed, min_size)
     merges = link(D, method, embeddings)
     labels = cut(merges, n_clusters=n_clusters, height=height, min_size=min_size)
-    asked = {"n_clusters": n_clusters, "height": height, "min_size": min_size}
-    return Clustering(method, asked, labels, merges)
+    cut_at = {"n_clusters": n_clusters, "height": height, "min_size": min_size}
+    return Clustering(method, cut_at, labels, merges)
 
 
 def _known(method: str) -> None:
@@ -180,15 +180,16 @@ def _known(method: str) -> None:
 
 def _at_least_one(n_neighbors: int) -> int:
     if n_neighbors < 1:
-        raise InputError(f"n_neighbors {n_neighbors}: at least 1 is needed")
+        raise InputError(f"n_neighbors {n_neighbors}: give at least 1")
     return n_neighbors
 
 
 def _by_leiden(
     labels: Int[np.ndarray, " heads"], n_neighbors: int, resolution: float, seed: int, min_size: int
 ) -> Clustering:
-    found = {"n_neighbors": n_neighbors, "resolution": resolution, "seed": seed}
-    return Clustering("leiden", {**found, "min_size": min_size}, number_by_size(labels, min_size))
+    parameters = {"n_neighbors": n_neighbors, "resolution": resolution, "seed": seed}
+    parameters["min_size"] = min_size
+    return Clustering("leiden", parameters, number_by_size(labels, min_size))
 
 
 def _needed(D: np.ndarray[Any, Any] | None, method: str) -> np.ndarray[Any, Any]:
@@ -198,11 +199,11 @@ def _needed(D: np.ndarray[Any, Any] | None, method: str) -> np.ndarray[Any, Any]
 
 
 def _hdbscan(D: Any, n: int, min_size: int, min_samples: int | None) -> Int[np.ndarray, " heads"]:
-    """Cluster by density; all heads are unclustered where there are fewer than `min_size`."""
+    """Cluster by density; fewer than `min_size` heads are all unclustered."""
     from sklearn.cluster import HDBSCAN
 
     if min_samples is not None and min_samples < 1:
-        raise InputError(f"min_samples {min_samples}: at least 1 is needed")
+        raise InputError(f"min_samples {min_samples}: give at least 1")
     if n < min_size:
         return np.full(n, UNCLUSTERED)
     samples = None if min_samples is None else min(min_samples, n)
@@ -211,22 +212,22 @@ def _hdbscan(D: Any, n: int, min_size: int, min_samples: int | None) -> Int[np.n
 
 
 def _leiden(graph: NeighbourGraph, resolution: float, seed: int) -> Int[np.ndarray, " heads"]:
-    """Communities of largest modularity in the unweighted neighbour graph."""
+    """Return the communities of largest modularity in the unweighted neighbour graph."""
     if not resolution > 0:
         raise InputError(f"resolution {resolution}: give a number above 0")
     igraph = require("igraph", "clustering 'leiden'")
     network = igraph.Graph(n=graph.n_heads, edges=graph.edges.tolist())
-    # igraph draws from one generator for the whole process: lend it ours, then give it back.
+    # igraph has one generator for the whole process: set a seeded one, then restore the default.
     igraph.set_random_number_generator(random.Random(seed))  # noqa: S311 - not for secrets
     try:
-        found = network.community_leiden("modularity", resolution=resolution, n_iterations=-1)
+        communities = network.community_leiden("modularity", resolution=resolution, n_iterations=-1)
     finally:
         igraph.set_random_number_generator(random)
-    return np.asarray(found.membership)
+    return np.asarray(communities.membership)
 
 
 ON_NEIGHBOURS = ("leiden", "hdbscan", "single")
-"""Clusterings that need no more than the nearest heads of each head."""
+"""Methods that need only the nearest heads of each head."""
 
 
 def cluster_neighbours(
@@ -242,22 +243,21 @@ def cluster_neighbours(
     resolution: float = 1.0,
     seed: int = 0,
 ) -> Clustering:
-    """`cluster` for more heads than all-pairs distances can be kept of.
+    """Cluster heads from the nearest heads of each, where all pairs are too many to store.
 
-    leiden sees the graph that `cluster` would give it. single and hdbscan take their minimum
-    spanning tree from the graph of all neighbours listed, its pieces joined; merges farther than
-    the listed neighbours reach may come out higher than they are. The other linkages need all
-    pairs.
+    leiden uses the same graph as in `cluster`. single and hdbscan take the minimum spanning tree
+    of the graph of all listed neighbours, with its pieces joined; merges beyond the listed
+    neighbours may be too high. The other linkages need all pairs.
 
     Args:
-        neighbours: of all heads.
-        rows: exact distances from some heads to all, to join a graph that is in pieces.
+        neighbours: nearest heads of all heads.
+        rows: function that returns exact distances from some heads to all; joins a graph in pieces.
         method: a name in `ON_NEIGHBOURS`.
         n_clusters: as for `cluster`.
         height: as for `cluster`.
         min_size: as for `cluster`.
-        min_samples: as for `cluster`, at most as many as are listed.
-        n_neighbors: as for `cluster`, cut to as many as are listed.
+        min_samples: as for `cluster`, at most the number of listed neighbours.
+        n_neighbors: as for `cluster`; at most the listed ones are used.
         resolution: as for `cluster`.
         seed: as for `cluster`.
 
@@ -266,7 +266,7 @@ def cluster_neighbours(
     """
     if method in CLUSTERINGS and method not in ON_NEIGHBOURS:
         raise InputError(
-            f"clustering {method!r} needs the distances of all pairs, which are not kept of "
+            f"clustering {method!r} needs the distances of all pairs, which are not stored for "
             f"{len(neighbours.heads)} heads; choose from {', '.join(ON_NEIGHBOURS)}"
         )
     _known(method)
@@ -279,19 +279,19 @@ def cluster_neighbours(
         samples = min_samples if min_samples is not None else max(min_size, 2)
         if samples > neighbours.heads.shape[1]:
             raise InputError(
-                f"min_samples {samples}: {neighbours.heads.shape[1]} neighbours are kept of each "
-                "head; give at most so many"
+                f"min_samples {samples}: {neighbours.heads.shape[1]} neighbours are stored per "
+                "head; give at most that number"
             )
         labels = _hdbscan(_positive(adjacency(whole)), whole.n_heads, max(min_size, 2), min_samples)
         parameters = {"min_size": max(min_size, 2), "min_samples": min_samples}
         return Clustering(method, parameters, number_by_size(labels, min_size))
     merges = single_of_graph(whole)
     labels = cut(merges, n_clusters=n_clusters, height=height, min_size=min_size)
-    asked = {"n_clusters": n_clusters, "height": height, "min_size": min_size}
-    return Clustering(method, asked, labels, merges)
+    cut_at = {"n_clusters": n_clusters, "height": height, "min_size": min_size}
+    return Clustering(method, cut_at, labels, merges)
 
 
 def _positive(lengths: Any) -> Any:
-    """Lengths of 0 raised to the smallest that is one: sparse matrices read 0 as "no edge"."""
+    """Raise lengths of 0 to the smallest positive one, since sparse matrices read 0 as no edge."""
     lengths.data = np.maximum(lengths.data, np.finfo(np.float32).tiny)
     return lengths

@@ -1,8 +1,8 @@
 """Names that a person gives to clusters; a new cut inherits them by overlap.
 
-A name is kept with the heads that were in its cluster when it was given, and never with a cluster
-number, which the next cut would change. What a cut calls its clusters is worked out from the
-overlap each time, so a name that finds no cluster is not lost.
+A name is stored with the heads of its cluster at the time, not with a cluster number, which the
+next cut would change. The names of a cut are computed from the overlap each time, so a name that
+fits no cluster is not lost.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class ClusterName(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         name: one line of at most 80 characters.
         members: heads of the cluster when it was named, sorted.
         models: models whose heads were clustered then, sorted.
-        note: what the person wants to remember.
+        note: remark of the person.
     """
 
     name: str
@@ -53,12 +53,12 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class NamedClusters:
-    """Which name each cluster of one cut inherits.
+    """Names that the clusters of one cut inherit.
 
     Attributes:
-        names: cluster number to name; clusters without one are left out.
-        overlaps: cluster number to the Jaccard index behind its name, from the threshold to 1.
-        unassigned: names that found no cluster, in their order.
+        names: name by cluster number; clusters without a name are omitted.
+        overlaps: Jaccard index of name and cluster by cluster number, threshold to 1.
+        unassigned: names that fit no cluster, in their order.
     """
 
     names: Mapping[int, str]
@@ -72,17 +72,17 @@ def carry_over(
     labels: Int[np.ndarray, " heads"],
     threshold: float = THRESHOLD,
 ) -> NamedClusters:
-    """Give the clusters of a cut the names that fit best.
+    """Assign names to the clusters of a cut by largest overlap.
 
     The overlap of a name and a cluster is their Jaccard index, over the heads that both could
-    hold: heads that are in the cut, of models that were there when the name was given. Names and
+    contain: heads of the cut whose models were in the atlas when the name was given. Names and
     clusters are paired one to one so that the sum of overlaps is largest (Kuhn, 1955).
 
     Args:
-        names: what `read_names` returned.
+        names: names, returned by `read_names`.
         heads: (H,) names of heads, in the order of the labels.
-        labels: (H,) of the cut; the unclustered inherit nothing.
-        threshold: overlaps below this count as none; above 0, at most 1.
+        labels: (H,) cluster numbers of the cut; -1 inherits nothing.
+        threshold: smallest overlap that counts; above 0, at most 1.
 
     Raises:
         InputError: if the threshold is out of range, or heads and labels differ in length.
@@ -92,7 +92,7 @@ def carry_over(
     if not 0 < threshold <= 1:
         raise InputError(f"threshold {threshold}: give an overlap above 0, up to 1")
     if len(heads) != len(labels):
-        raise InputError(f"{len(heads)} heads, {len(labels)} labels: give as many")
+        raise InputError(f"{len(heads)} heads, {len(labels)} labels: give one label per head")
     overlap = _overlaps(names, heads, labels)
     overlap[overlap < threshold] = 0.0
     rows, columns = linear_sum_assignment(overlap, maximize=True)
@@ -128,7 +128,7 @@ def name_cluster(
     name: str,
     note: str = "",
 ) -> list[ClusterName]:
-    """Name a cluster of a cut, in place of the name it inherited or of the one of that spelling.
+    """Name a cluster of a cut; its inherited name, and an equal name elsewhere, are removed.
 
     Raises:
         InputError: if the cluster is not in the cut, or the name is blank or not one short line.
@@ -145,10 +145,10 @@ def name_cluster(
 
 
 def remove_name(names: Sequence[ClusterName], name: str) -> list[ClusterName]:
-    """Forget a name.
+    """Remove a name.
 
     Raises:
-        InputError: if there is none of that spelling.
+        InputError: if no cluster has that name.
     """
     kept = [n for n in names if n.name != name]
     if len(kept) == len(names):
@@ -201,10 +201,10 @@ def _normalised(entry: ClusterName) -> ClusterName:
 
 
 def write_names(path: Path, names: Sequence[ClusterName]) -> None:
-    """Write the names; the file is replaced in one step.
+    """Write the names; the file is replaced atomically.
 
     Raises:
-        InputError: if two names are spelt the same.
+        InputError: if a name occurs twice.
         ResourceError: if the file cannot be written.
     """
     if len({n.name for n in names}) < len(names):

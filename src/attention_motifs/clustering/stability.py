@@ -1,4 +1,4 @@
-"""How far clusters survive another draw of prompts."""
+"""Stability of clusters under resampling of the prompts."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Stability:
     Attributes:
         adjusted_rand: (rounds,) one index per draw; 1 for the same clusters, 0 on average for
             labels at random.
-        jaccard: (clusters,) for each cluster, the mean over draws of its best overlap with a
-            cluster of the draw (Hennig, 2007: below about 0.6 there is little to it, from 0.75
-            it stands, from 0.85 it is highly stable).
-        sample: half or bootstrap.
+        jaccard: (clusters,) for each cluster, the mean over draws of its largest overlap with a
+            cluster of the draw (Hennig, 2007: below about 0.6 unstable, from 0.75 stable, from
+            0.85 highly stable).
+        sample: kind of draw, half or bootstrap.
     """
 
     adjusted_rand: Float[np.ndarray, " rounds"]
@@ -59,15 +59,18 @@ def stability(
     """Cluster again on resampled prompts, with the same method and parameters.
 
     Args:
-        clustering: made from all prompts.
-        recompute: from numbers of prompts (perhaps repeated) to the distances (H, H), or for
-            ward to the head embeddings (H, c), of these prompts; or to the labels (H,)
-            themselves, where clustering again takes more than a matrix.
-        n_prompts: numbers run from 0 to n_prompts - 1.
-        n_rounds: draws, 1 or more.
-        sample: `half`, half of the prompts without replacement (rounded up), or `bootstrap`, as
-            many as there are with replacement.
-        seed: of the draws.
+        clustering: clustering on all prompts.
+        recompute: function from numbers of prompts (may repeat) to the distances (H, H) on
+            these prompts, or for ward to the head embeddings (H, c), or to the labels (H,) if
+            clustering needs more than a matrix.
+        n_prompts: number of prompts.
+        n_rounds: number of draws, at least 1.
+        sample: `half`, half of the prompts without replacement (rounded up), or `bootstrap`, all
+            prompts with replacement.
+        seed: seed for the draws.
+
+    Returns:
+        The agreement of the draws with the clustering.
 
     Raises:
         InputError: if a number is out of range, the sample is unknown, or `recompute` returns
@@ -76,7 +79,7 @@ def stability(
     if sample not in SAMPLES:
         raise InputError(f"sample {sample!r} is not known; choose from {', '.join(SAMPLES)}")
     if n_prompts < 1 or n_rounds < 1:
-        raise InputError(f"{n_prompts} prompts, {n_rounds} rounds: at least 1 of each is needed")
+        raise InputError(f"{n_prompts} prompts, {n_rounds} rounds: give at least 1 of each")
     rng = np.random.default_rng(seed)
     agreement = []
     overlap = []
@@ -85,34 +88,40 @@ def stability(
             prompts = np.sort(rng.permutation(n_prompts)[: (n_prompts + 1) // 2])
         else:
             prompts = np.sort(rng.integers(n_prompts, size=n_prompts))
-        labels = _again(clustering, recompute(prompts))
+        labels = _cluster_again(clustering, recompute(prompts))
         agreement.append(adjusted_rand(clustering.labels, labels))
         overlap.append(jaccard(clustering.labels, labels).max(axis=1, initial=0.0))
     return Stability(np.array(agreement), np.array(overlap).mean(axis=0), sample)
 
 
-def _again(clustering: Clustering, found: np.ndarray[Any, Any]) -> Int[np.ndarray, " heads"]:
-    if len(found) != len(clustering.labels):
+def _cluster_again(
+    clustering: Clustering, recomputed: np.ndarray[Any, Any]
+) -> Int[np.ndarray, " heads"]:
+    if len(recomputed) != len(clustering.labels):
         raise InputError(
-            f"recomputed from fewer prompts: {len(found)} heads, the clustering has "
+            f"recomputed from fewer prompts: {len(recomputed)} heads, the clustering has "
             f"{len(clustering.labels)}; give the same heads"
         )
-    if found.ndim == 1:
-        return found
+    if recomputed.ndim == 1:
+        return recomputed
     parameters: dict[str, Any] = dict(clustering.parameters)
     if clustering.method == "ward":
-        return cluster(None, method="ward", embeddings=found, **parameters).labels
-    return cluster(found, method=clustering.method, **parameters).labels
+        return cluster(None, method="ward", embeddings=recomputed, **parameters).labels
+    return cluster(recomputed, method=clustering.method, **parameters).labels
 
 
 def adjusted_rand(a: Int[np.ndarray, " heads"], b: Int[np.ndarray, " heads"]) -> float:
-    """Adjusted Rand index (Hubert and Arabie, 1985), over the heads that a or b has in a cluster.
+    """Compute the adjusted Rand index (Hubert and Arabie, 1985) of two clusterings.
 
-    A head that only one of them leaves out counts as a cluster of its own there. Heads that both
-    leave out are passed over: else two clusterings would agree by leaving much out.
+    A head that only one of them leaves unclustered counts there as a cluster of one head. Heads
+    that both leave unclustered are excluded; they would raise the agreement.
+
+    Args:
+        a: (H,) labels; -1 for unclustered heads.
+        b: (H,) labels of the same heads.
 
     Returns:
-        At most 1 (the same clusters); 0 is expected of labels at random.
+        The index: 1 for equal clusters, 0 on average for random labels.
 
     Raises:
         InputError: if the lengths differ.
@@ -129,18 +138,18 @@ def adjusted_rand(a: Int[np.ndarray, " heads"], b: Int[np.ndarray, " heads"]) ->
 
 
 def _alone(labels: Int[np.ndarray, " heads"]) -> Int[np.ndarray, " heads"]:
-    """Give each unclustered head a number of its own."""
-    own = labels.max(initial=UNCLUSTERED) + 1 + np.arange(len(labels))
-    return np.where(labels == UNCLUSTERED, own, labels)
+    """Give each unclustered head a cluster number that no other head has."""
+    singles = labels.max(initial=UNCLUSTERED) + 1 + np.arange(len(labels))
+    return np.where(labels == UNCLUSTERED, singles, labels)
 
 
 def jaccard(
     a: Int[np.ndarray, " heads"], b: Int[np.ndarray, " heads"]
 ) -> Float[np.ndarray, "clusters_a clusters_b"]:
-    """Heads that two clusters share over heads in either; the unclustered are no cluster."""
+    """Compute the Jaccard index of every pair of clusters, without the unclustered heads."""
     n_a, n_b = int(a.max(initial=UNCLUSTERED)) + 1, int(b.max(initial=UNCLUSTERED)) + 1
     both = (a != UNCLUSTERED) & (b != UNCLUSTERED)
-    # Counted by head, since heads x clusters would not fit where both are very many.
+    # Counted per head: a matrix of heads x clusters may not fit in memory.
     pairs = a[both].astype(np.int64) * n_b + b[both]
     shared = np.bincount(pairs, minlength=n_a * n_b).reshape(n_a, n_b)
     sizes_a = np.bincount(a[a != UNCLUSTERED], minlength=n_a)

@@ -1,7 +1,7 @@
-"""Stage 6a: heads as points in two or three dimensions.
+"""Projections of heads to two or three dimensions.
 
-`project` starts from the distances of all pairs, `project_neighbours` from the nearest heads of
-each head where all pairs are too many.
+`project` takes the distances of all pairs; `project_neighbours` takes the nearest heads of each
+head, for atlases with too many heads for all pairs.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Projections of more heads than all-pairs distances can be kept of.
+"""Projections for atlases with too many heads to store the distances of all pairs.
 
-They work on the nearest heads of each head and on the exact distances from a few hundred
-landmarks to all: classical scaling of the landmarks places the others by triangulation (de Silva
-and Tenenbaum, 2004). With every head a landmark, isomap and pca are those of `project`.
+They use the nearest heads of each head and the exact distances from a few hundred landmarks to
+all heads: classical scaling places the landmarks, and triangulation the other heads (de Silva and
+Tenenbaum, 2004). If every head is a landmark, isomap and pca equal those of `project`.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from attention_motifs.projection.methods import Coordinates
 
 N_LANDMARKS = 256
-"""Heads whose distances to all others are computed."""
+"""Default number of landmarks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Landmarks:
-    """Exact distances from some heads to all.
+    """Exact distances from some heads to all heads.
 
     Attributes:
         heads: (L,) numbers of the landmarks, increasing.
@@ -48,9 +48,8 @@ class Landmarks:
 
     @classmethod
     def choose(cls, n_heads: int, rows: Rows, n: int = N_LANDMARKS, seed: int = 0) -> Landmarks:
-        """Draw landmarks at random; all heads where there are no more."""
-        drawn = np.random.default_rng(seed).permutation(n_heads)[:n]
-        heads = np.sort(drawn)
+        """Draw `n` landmarks at random, or all heads if there are fewer."""
+        heads = np.sort(np.random.default_rng(seed).permutation(n_heads)[:n])
         return cls(heads, np.asarray(rows(heads), dtype=np.float32))
 
 
@@ -64,20 +63,23 @@ def project_neighbours(
     n_components: int = 2,
     seed: int = 0,
 ) -> m.Projection:
-    """Place heads in a plane or in space, from the nearest heads of each.
+    """Project heads to two or three dimensions from the nearest heads of each.
 
-    `isomap` measures paths from the landmarks, `pca` is scaling of the landmarks; `umap` and
-    `tsne` are given the lists of neighbours, and begin at that scaling. Trustworthiness and
-    continuity are taken over the landmarks.
+    `isomap` uses the shortest paths from the landmarks, `pca` is landmark scaling; `umap` and
+    `tsne` take the lists of neighbours and start at landmark scaling. Trustworthiness and
+    continuity are computed over the landmarks.
 
     Args:
-        neighbours: of all heads; `n_neighbors` is cut to as many as are listed.
-        landmarks: of the same heads and metric.
-        rows: exact distances from some heads to all, to join a graph that is in pieces.
+        neighbours: nearest heads of all heads; at most the listed ones are used.
+        landmarks: landmarks of the same heads and metric.
+        rows: function that returns exact distances from some heads to all; joins a graph in pieces.
         method: a name in `PROJECTIONS`.
-        n_neighbors: as for `project`; for tsne the perplexity, at most a third of those listed.
+        n_neighbors: as for `project`; for tsne the perplexity, at most a third of the listed heads.
         n_components: 2 or 3.
-        seed: of umap and tsne, at least 0.
+        seed: seed for umap and tsne, at least 0.
+
+    Returns:
+        As `project`.
 
     Raises:
         InputError: as `project`.
@@ -90,7 +92,7 @@ def project_neighbours(
     trivial = n < m.FEWEST_HEADS or not landmarks.rows.any()
     notes = [f"by {len(landmarks.heads)} landmarks"] if method in ("isomap", "pca") else []
     if chosen.uses_neighbors and n_neighbors > used:
-        notes.append(f"n_neighbors cut from {n_neighbors} to {used}, as many as are kept")
+        notes.append(f"n_neighbors cut from {n_neighbors} to {used}, the number stored")
     with m.one_thread():
         if trivial or method == "pca":
             coordinates = landmark_scaling(landmarks.rows, landmarks.heads, n_components)
@@ -107,7 +109,7 @@ def project_neighbours(
             else:
                 perplexity = max(1.0, min(float(n_neighbors), (listed - 1) / 3))
                 if perplexity < used:
-                    notes.append(f"perplexity cut to {perplexity:.3g}, a third of those kept")
+                    notes.append(f"perplexity cut to {perplexity:.3g}, a third of those stored")
                 coordinates = _tsne(neighbours, perplexity, start, seed)
         trustworthiness, continuity = sampled_rank_preservation(
             coordinates, landmarks.heads, landmarks.rows
@@ -127,7 +129,7 @@ def project_neighbours(
 def _pieces_note(graph: NeighbourGraph | None, method: str) -> list[str]:
     if graph is None or graph.n_pieces == 1:
         return []
-    end = "joined by near links" if method == "isomap" else "how far apart they are says little"
+    end = "joined by near links" if method == "isomap" else "the distances between them mean little"
     return [f"neighbour graph in {graph.n_pieces} pieces: {end}"]
 
 
@@ -136,24 +138,35 @@ def landmark_scaling(
     landmarks: Int[np.ndarray, " landmarks"],
     n_components: int,
 ) -> Coordinates:
-    """Classical scaling of the landmarks, and every head where its distances to them put it.
+    """Place the landmarks by classical scaling, and all heads by their distances to them.
 
     With S the squares of the distances of the landmarks, s their means by landmark, and V, L the
     leading eigenvectors and values of -J S J / 2, a head whose squared distances to the landmarks
-    are d is placed at -L^(-1/2) V^T (d - s) / 2. Axes point as in `classical_scaling`.
+    are d is placed at -L^(-1/2) V^T (d - s) / 2. The signs of the axes are
+    those of `classical_scaling`.
+
+    Args:
+        rows: (L, H) distances from the landmarks to all heads.
+        landmarks: (L,) numbers of the landmarks.
+        n_components: number of axes.
+
+    Returns:
+        (H, n_components) coordinates.
 
     Raises:
         InputError: if rows and landmarks differ in number.
     """
     if len(rows) != len(landmarks):
-        raise InputError(f"{len(rows)} rows for {len(landmarks)} landmarks: give as many")
+        raise InputError(
+            f"{len(rows)} rows for {len(landmarks)} landmarks: give one row per landmark"
+        )
     squares = np.asarray(rows[:, landmarks], dtype=np.float64) ** 2
     means = squares.mean(axis=1)
     B = -0.5 * (squares - means[None, :] - means[:, None] + means.mean())
     values, vectors = np.linalg.eigh((B + B.T) / 2)
-    taken = min(len(landmarks), n_components)
-    values, vectors = values[::-1][:taken], vectors[:, ::-1][:, :taken]
-    largest = vectors[np.argmax(np.abs(vectors), axis=0), np.arange(taken)]
+    n_axes = min(len(landmarks), n_components)
+    values, vectors = values[::-1][:n_axes], vectors[:, ::-1][:, :n_axes]
+    largest = vectors[np.argmax(np.abs(vectors), axis=0), np.arange(n_axes)]
     vectors = vectors * np.where(largest < 0, -1.0, 1.0)
     usable = values > max(float(values.max(initial=0.0)), 0.0) * 1e-12
     scale = np.where(usable, 1.0 / np.sqrt(np.where(usable, values, 1.0)), 0.0)
@@ -161,14 +174,14 @@ def landmark_scaling(
     step = max(1, _NUMBERS_AT_A_TIME // len(landmarks))
     for start in range(0, rows.shape[1], step):
         part = np.asarray(rows[:, start : start + step], dtype=np.float64) ** 2
-        coordinates[start : start + step, :taken] = (
+        coordinates[start : start + step, :n_axes] = (
             -0.5 * (part - means[:, None]).T @ (vectors * scale)
         )
     return coordinates
 
 
 _NUMBERS_AT_A_TIME = 2**24
-"""Distances that are held in float64 at a time."""
+"""Number of distances in float64 in memory at a time."""
 
 
 def _umap(neighbours: Neighbours, k: int, start: Coordinates, seed: int) -> Coordinates:
@@ -181,11 +194,11 @@ def _umap(neighbours: Neighbours, k: int, start: Coordinates, seed: int) -> Coor
         n_components=start.shape[1],
         init=start.astype(np.float32),
         precomputed_knn=(heads.astype(np.int64), distances / _unit(distances), None),
-        force_approximation_algorithm=True,  # without it few heads would be measured anew
+        force_approximation_algorithm=True,  # else few heads are measured again
         random_state=seed,
         n_jobs=1,
     )
-    with warnings.catch_warnings():  # of an index for new points, which is not needed
+    with warnings.catch_warnings():  # about an index for new points, which is not needed
         warnings.simplefilter("ignore")
         coordinates: Coordinates = model.fit_transform(start.astype(np.float32))
     return coordinates
@@ -196,7 +209,7 @@ def _tsne(neighbours: Neighbours, perplexity: float, start: Coordinates, seed: i
     from sklearn.manifold import TSNE
 
     n, k = neighbours.heads.shape
-    # Each head is in its own list as well: scikit-learn takes it out again.
+    # scikit-learn expects each head in its own list, and removes it.
     heads = np.column_stack([np.arange(n), neighbours.heads])
     distances = np.column_stack([np.zeros(n), neighbours.distances]).astype(np.float64)
     indptr = np.arange(0, n * (k + 1) + 1, k + 1)
@@ -212,12 +225,12 @@ def _tsne(neighbours: Neighbours, perplexity: float, start: Coordinates, seed: i
         random_state=seed,
         n_jobs=1,
     )
-    with warnings.catch_warnings():  # of rows that are not sorted where distances are equal
+    with warnings.catch_warnings():  # about unsorted rows, where distances are equal
         warnings.simplefilter("ignore")
         coordinates: Coordinates = model.fit_transform(graph)
     return coordinates
 
 
 def _unit(distances: np.ndarray[Any, Any]) -> float:
-    """Mean distance to the neighbours, 1 if all are 0: the methods search best around 1."""
+    """Return the mean distance to the neighbours, or 1 if all are 0, as the unit of length."""
     return float(distances[:, 1:].mean()) or 1.0

@@ -1,9 +1,9 @@
-"""Stage 6a: heads as points in two or three dimensions, from their distance matrix.
+"""Projections of heads to two or three dimensions from their distance matrix.
 
-Isomap, UMAP, t-SNE and PCA behind one interface (paper, section 3: "project to a viewable low
-dimensional space"). Every projection says how far it can be believed: how many of a head's
-neighbours in the picture are neighbours in D (trustworthiness) and the reverse (continuity).
-The same matrix and seed give the same coordinates, to the last bit on one machine.
+Isomap, UMAP, t-SNE and PCA have one interface (paper, section 3: "project to a viewable low
+dimensional space"). Every projection reports its faithfulness: trustworthiness (neighbours in the
+projection are neighbours in D) and continuity (the reverse). The same matrix and seed give
+bit-identical coordinates on one machine.
 """
 
 from __future__ import annotations
@@ -33,32 +33,32 @@ if TYPE_CHECKING:
     Distances = Float[np.ndarray, "heads heads"]
     Coordinates = Float[np.ndarray, "heads components"]
 
-# The neighbourhood sizes of the paper's appendix A.4 lie in this range.
+# The neighbourhood sizes of the paper's appendix A.4 are in this range.
 NEIGHBOURHOODS = (2, 4, 8, 16, 32, 64)
 DIMENSIONS = (2, 3)
 
-# Up to three heads, classical scaling is exact and the iterative methods have nothing to do.
+# Classical scaling is exact for up to three heads, so the iterative methods are not needed.
 FEWEST_HEADS = 4
-# From more heads on, only the eigenvectors that are needed are computed.
+# Above this number of heads, only the leading eigenvectors are computed.
 _LANCZOS_HEADS = 1000
 _JITTER = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """Heads as points, and what the picture is worth.
+    """Coordinates of heads, and how faithful they are.
 
     Attributes:
         method: a name in `PROJECTIONS`.
-        n_neighbors: the neighbours asked for; 0 for a method that uses none. What was cut is in
-            `note`.
+        n_neighbors: the requested neighbours; 0 for a method that uses none. `note` reports a
+            reduction.
         n_components: 2 or 3.
-        coordinates: (H, n_components) float32, in the units of D for isomap and pca, in units
-            without meaning for umap and tsne.
-        trustworthiness: 0 to 1; 1 when each head's nearest in the picture are its nearest in D.
-        continuity: 0 to 1; 1 when each head's nearest in D are its nearest in the picture.
+        coordinates: (H, n_components) float32, in the units of D for isomap and pca, in
+            arbitrary units for umap and tsne.
+        trustworthiness: 0 to 1; 1 if each head's nearest in the projection are its nearest in D.
+        continuity: 0 to 1; 1 if each head's nearest in D are its nearest in the projection.
         n_pieces: connected components of the neighbour graph (1 for a method without one).
-        note: what a reader must know (neighbours cut, graph in pieces), or "".
+        note: warnings for the reader (fewer neighbours used, graph in pieces), or "".
     """
 
     method: str
@@ -73,14 +73,14 @@ class Projection:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a method gets to work on: checked distances of at least four heads, not all 0.
+    """Input of a method: checked distances of at least four heads, not all 0.
 
     Attributes:
         D: (H, H) float64.
         graph: neighbour graph of D, perhaps in pieces; None for a method that uses none.
         n_neighbors: neighbours, at most H - 1.
         n_components: 2 or 3.
-        seed: of whatever is random.
+        seed: seed for the random parts of the method.
     """
 
     D: Distances
@@ -92,7 +92,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class ProjectionMethod:
-    """A registry entry; the documentation is made from it."""
+    """A registry entry, from which the documentation is generated."""
 
     name: str
     title: str
@@ -110,23 +110,26 @@ def project(
     n_components: int = 2,
     seed: int = 0,
 ) -> Projection:
-    """Place heads in a plane or in space so that near heads stay near.
+    """Project heads to two or three dimensions so that near heads stay near.
 
-    A neighbour graph in pieces never fails: isomap joins the pieces by their shortest links, the
-    others keep them apart, and the note says so. One to three heads, or heads that are all at
-    distance 0, are placed by classical scaling whatever the method.
+    A neighbour graph in pieces is accepted: isomap joins the pieces by their shortest links, the
+    other methods keep them apart, and `note` reports it. One to three heads, or heads that are all
+    at distance 0, are placed by classical scaling with every method.
 
     Args:
         D: (H, H) distances, symmetric, zero diagonal; H >= 1.
         method: a name in `PROJECTIONS`: isomap, umap, tsne or pca.
-        n_neighbors: neighbours of each head, itself not counted; cut to H - 1. For tsne it is
-            the perplexity.
+        n_neighbors: neighbours of each head, not counting itself; at most H - 1 are used. The
+            perplexity for tsne.
         n_components: 2 or 3.
-        seed: of umap and tsne, at least 0; isomap and pca use no randomness.
+        seed: seed for umap and tsne, at least 0; isomap and pca are deterministic.
+
+    Returns:
+        The coordinates with their trustworthiness, continuity and note.
 
     Raises:
-        InputError: if D is no distance matrix, the method is unknown or not installed, or a
-            number is out of its range.
+        InputError: if D is not a distance matrix, the method is unknown or not installed, or a
+            number is out of range.
     """
     chosen = checked_method(method, n_neighbors, n_components, seed)
     matrix = check_distances(D)
@@ -154,7 +157,7 @@ def projection_plan(
     n_neighbors: Sequence[int] = NEIGHBOURHOODS,
     n_components: Sequence[int] = DIMENSIONS,
 ) -> list[tuple[str, int, int]]:
-    """List (method, n_neighbors, n_components) to compute; a method without neighbours once.
+    """List (method, n_neighbors, n_components) to compute; a method without neighbours has 0.
 
     Raises:
         InputError: if a method is unknown.
@@ -168,33 +171,33 @@ def projection_plan(
 
 
 def classical_scaling(D: Distances, n_components: int) -> Coordinates:
-    """Torgerson's scaling: the principal components of the points that D would come from.
+    """Compute Torgerson's scaling: principal components of points with the distances D.
 
     With J = I - 11^T/n and B = -J D^2 J / 2 (squares by entry), the coordinates are the leading
-    eigenvectors of B times the square roots of their eigenvalues, negative ones taken as 0. For
-    Euclidean distances these are the principal component scores. Each axis points to where its
-    largest coordinate is positive.
+    eigenvectors of B times the square roots of their eigenvalues, negative ones set to 0. For
+    Euclidean distances these are the principal component scores. The sign of each axis makes its
+    largest coordinate positive.
     """
     n = len(D)
     squares = D**2
     means = squares.mean(axis=0)
     B = -0.5 * (squares - means[None, :] - means[:, None] + means.mean())
     coordinates = np.zeros((n, n_components))
-    taken = min(n, n_components)
-    values, vectors = _leading(B, taken)
-    largest = vectors[np.argmax(np.abs(vectors), axis=0), np.arange(taken)]
+    n_axes = min(n, n_components)
+    values, vectors = _leading(B, n_axes)
+    largest = vectors[np.argmax(np.abs(vectors), axis=0), np.arange(n_axes)]
     signs = np.where(largest < 0, -1.0, 1.0)
-    coordinates[:, :taken] = vectors * signs * np.sqrt(np.maximum(values, 0.0))
+    coordinates[:, :n_axes] = vectors * signs * np.sqrt(np.maximum(values, 0.0))
     return coordinates
 
 
 def _leading(
     B: Float[np.ndarray, "heads heads"], k: int
 ) -> tuple[Float[np.ndarray, " k"], Float[np.ndarray, "heads k"]]:
-    """The k largest eigenvalues of a symmetric matrix, descending, and their vectors.
+    """Return the k largest eigenvalues of a symmetric matrix, descending, and their vectors.
 
-    Of many heads by Lanczos' method, to the last digits: all of LAPACK's work grows with the cube
-    of the heads, each of its steps with the square.
+    Lanczos' method is used for many heads, at full precision: the cost of LAPACK's solver grows
+    with the cube of the heads, the cost of one Lanczos step with the square.
     """
     from scipy.linalg import eigh
     from scipy.sparse.linalg import ArpackNoConvergence, eigsh
@@ -222,30 +225,30 @@ def _isomap(task: Task) -> Coordinates:
 
 
 def _start(task: Task) -> Coordinates:
-    """Where umap and tsne begin: classical scaling, unit spread, and a trace of noise.
+    """Return the initial coordinates of umap and tsne: scaled classical scaling with noise.
 
-    Beginning there, and not at random, keeps what is far apart far apart; the noise separates
-    heads at distance 0 and gives a width to an axis that has none.
+    Compared with a random start, it keeps distant heads apart; the noise separates heads at
+    distance 0 and spreads an axis without variance.
     """
     return with_noise(_classical(task), task.seed)
 
 
 def with_noise(start: Coordinates, seed: int) -> Coordinates:
-    """Scale points to unit spread along their widest axis, and add a trace of noise."""
+    """Scale points to unit spread along their widest axis, and add a little noise."""
     noise = np.random.default_rng(seed).normal(size=start.shape)
     scaled: Coordinates = start / start.std(axis=0).max() + _JITTER * noise
     return scaled
 
 
 def _unit_mean(D: Distances) -> Distances:
-    """Scale the distances to a mean of 1: the methods search best around there."""
+    """Scale the distances to a mean of 1, where the optimisers converge best."""
     scaled: Distances = D / D.mean()
     return scaled
 
 
 def _umap(task: Task) -> Coordinates:
     umap = load_umap()
-    # umap-learn counts the head among its own neighbours, and takes no more than H - 1.
+    # umap-learn counts the head as its own neighbour, and accepts at most H - 1.
     model = umap.UMAP(
         n_neighbors=min(task.n_neighbors + 1, len(task.D) - 1),
         n_components=task.n_components,
@@ -254,7 +257,7 @@ def _umap(task: Task) -> Coordinates:
         random_state=task.seed,
         n_jobs=1,
     )
-    with warnings.catch_warnings():  # of what a precomputed metric cannot do later
+    with warnings.catch_warnings():  # about transforms that a precomputed metric does not support
         warnings.simplefilter("ignore")
         coordinates: Coordinates = model.fit_transform(_unit_mean(task.D))
     return coordinates
@@ -268,7 +271,7 @@ def _tsne(task: Task) -> Coordinates:
         perplexity=_perplexity(task),
         learning_rate=learning_rate(len(task.D)),
         metric="precomputed",
-        # the customary spread of a start: small, so that heads can still pass each other
+        # A small initial spread, as is usual, lets heads pass each other.
         init=(1e-4 * _start(task)).astype(np.float32),
         random_state=task.seed,
         n_jobs=1,
@@ -278,15 +281,16 @@ def _tsne(task: Task) -> Coordinates:
 
 
 def _perplexity(task: Task) -> float:
-    """At most a third of the other heads: beyond, all heads count as neighbours of all."""
+    """Limit the perplexity to a third of the other heads; above, all heads are neighbours."""
     return max(min(float(task.n_neighbors), (len(task.D) - 1) / 3), 1.0)
 
 
 def learning_rate(n: int) -> float:
-    """Take n / 48 as scikit-learn does, but below 50 only as n / 12 demands.
+    """Return the learning rate of t-SNE: scikit-learn's max(n / 48, 50), but at most n / 12.
 
-    Its floor of 50 throws a few dozen heads about: with 72 in three dimensions the divergence
-    ended at 1.08, with n / 12 at 0.07. (n / 48 in its units is the n / 12 of Belkina et al., 2019.)
+    A rate of 50 is too large for a few dozen heads: with 72 heads in three dimensions the final
+    divergence was 1.08, with n / 12 it was 0.07. (n / 48 in scikit-learn's units is the n / 12 of
+    Belkina et al., 2019.)
     """
     return min(max(n / 48, 50.0), n / 12)
 
@@ -303,15 +307,15 @@ def load_umap() -> Any:
 
 
 def one_thread() -> Any:
-    """One thread in the linear algebra: sums in another order would move the last digits."""
+    """Limit the linear algebra to one thread, since the order of sums changes the last digits."""
     return import_module("threadpoolctl").threadpool_limits(limits=1)
 
 
-def _note(task: Task, method: ProjectionMethod, asked: int, trivial: bool) -> str:
+def _note(task: Task, method: ProjectionMethod, requested: int, trivial: bool) -> str:
     notes = []
     n = len(task.D)
-    if method.uses_neighbors and asked > task.n_neighbors:
-        notes.append(f"n_neighbors cut from {asked} to {n - 1}, all other heads")
+    if method.uses_neighbors and requested > task.n_neighbors:
+        notes.append(f"n_neighbors cut from {requested} to {n - 1}, all other heads")
     if method.name == "tsne" and not trivial and _perplexity(task) < task.n_neighbors:
         notes.append(f"perplexity cut to {_perplexity(task):.3g}, a third of the other heads")
     if trivial and method.name != "pca":
@@ -323,7 +327,7 @@ def _note(task: Task, method: ProjectionMethod, asked: int, trivial: bool) -> st
             links = "link" if pieces == 2 else f"{pieces - 1} links"
             end = f"joined by the shortest {links} between them"
         else:
-            end = "how far apart they are drawn says little"
+            end = "the distances between them mean little"
         notes.append(f"neighbour graph in {pieces} pieces: {end}")
     return "; ".join(notes)
 
@@ -332,13 +336,13 @@ def checked_method(method: str, n_neighbors: int, n_components: int, seed: int) 
     """Return the registry entry of a method.
 
     Raises:
-        InputError: if it is unknown, or a number is out of its range.
+        InputError: if it is unknown, or a number is out of range.
     """
     chosen = _method(method)
     if n_components not in DIMENSIONS:
-        raise InputError(f"n_components {n_components}: a projection has 2 or 3")
+        raise InputError(f"n_components {n_components}: give 2 or 3")
     if chosen.uses_neighbors and n_neighbors < 1:
-        raise InputError(f"n_neighbors {n_neighbors}: at least 1 is needed")
+        raise InputError(f"n_neighbors {n_neighbors}: give at least 1")
     if not 0 <= seed < 2**32:
         raise InputError(f"seed {seed}: give a whole number from 0 to 2**32 - 1")
     return chosen
