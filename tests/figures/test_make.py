@@ -370,3 +370,10 @@ def test_arguments_of_another_kind_are_refused(value: Any, tmp_path: Path) -> No
     ):
         with pytest.raises(InputError, match=r"expected|[Gg]ive|not "):
             call()
+
+
+def test_few_points_may_leave_a_model_without_any(tmp_path: Path) -> None:
+    atlas = make_synthetic_atlas(tmp_path / "atlas", n_prompts=4)
+    for n in (0, 1):
+        points = embedding_points(atlas, max_points=n)
+        assert (len(points), points["head"].dtype) == (n, pl.String)

@@ -80,11 +80,13 @@ def embedding_points(
         tables.append(
             pl.DataFrame(
                 {
-                    "head": names[head],
+                    "head": names[head].tolist(),
                     "model": [model] * len(head),
-                    "prompt_id": prompt_ids[prompt],
+                    "prompt_id": prompt_ids[prompt].tolist(),
                     **{f"pc{i}": column for i, column in enumerate(positions.T)},
-                }
+                },
+                # A model may have no point in the draw.
+                schema_overrides=dict.fromkeys(("head", "model", "prompt_id"), pl.String),
             )
         )
     return pl.concat(tables)
