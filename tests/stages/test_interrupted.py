@@ -40,6 +40,7 @@ def files_of(atlas: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # seventeen builds
 def test_a_killed_run_goes_on_to_the_same_atlas(
     tiny: Tiny, tmp_path: Path, own_cache: Path
 ) -> None:
