@@ -126,6 +126,7 @@ def test_an_interrupt_does_not_wait_for_a_long_kernel(
     loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stream, "_PATIENCE", 0.01)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a background job
     begun, end = threading.Event(), threading.Event()
 
     def sink(_layer: int, positions: Any, _patterns: Tensor) -> None:

@@ -148,7 +148,7 @@ def test_an_atlas_without_an_embedding_is_refused(copy: Atlas, tiny: Tiny) -> No
     stages = dict(copy.manifest.stages)
     del stages["embed"]
     copy.update(stages=stages)
-    with pytest.raises(AtlasError, match=r"has no embedding.*`motifs build`"):
+    with pytest.raises(AtlasError, match=r"has no embedding.*`motifs build"):
         add(copy.path, tiny.model("c"))
 
 

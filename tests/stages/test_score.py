@@ -113,13 +113,9 @@ def test_one_model_alone_leaves_the_others_empty(copy: Atlas, scored: Atlas) -> 
     assert copy.heads.equals(scored.heads)
 
 
-def test_an_added_local_model_needs_its_path(copy: Atlas, tiny: Tiny) -> None:
+def test_an_added_local_model_is_found_at_its_recorded_path(copy: Atlas, tiny: Tiny) -> None:
     atlas = add(copy.path, tiny.model("c"))
-    with pytest.raises(
-        InputError, match="c: the path of this local model is not recorded; add --model c=PATH"
-    ):
-        score(atlas)
-    score(atlas, models=[tiny.model("c")])
+    score(atlas)
     assert not atlas.heads.select(COLUMNS).null_count().sum_horizontal().item()
 
 
