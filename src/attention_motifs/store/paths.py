@@ -78,7 +78,7 @@ ARTEFACTS: Mapping[str, Artefact] = {
         "classes.json",
         "your own classes of heads",
         "user",
-        "classes FILE",
+        "classes --file FILE --save",
         page="maps.md#your-own-classes",
     ),
     "features": Artefact(
