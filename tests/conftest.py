@@ -11,12 +11,17 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.store.settings import Configuration
+from chromium import FLAGS, find_browser
 from tiny_models import make_tiny_model, texts, write_prompts
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,18 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     make_tiny_model(folder / "b", architecture="gpt2", n_layers=3, n_heads=3, seed=1)
     make_tiny_model(folder / "c", architecture="qwen2", n_layers=1, n_heads=4, seed=2)
     return Tiny(folder, write_prompts(folder / "prompts.jsonl", texts(20)))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One browser for the whole run: Playwright can be started once at a time."""
+    path = find_browser()
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        yield started
+        started.close()
 
 
 @pytest.fixture(scope="module")

@@ -22,43 +22,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from chromium import find_browser
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--enable-unsafe-swiftshader",
-)
 N_PROMPTS = 12
-
-
-def find_browser() -> str:
-    """Path of a browser; skips, or fails where one is required."""
-    for name in BROWSERS:
-        if path := shutil.which(name):
-            return path
-    word = f"no browser ({', '.join(BROWSERS)}): apt-get install chromium"
-    if os.environ.get("MOTIFS_REQUIRE_BROWSER") == "1":
-        pytest.fail(word)
-    pytest.skip(word)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    path = find_browser()
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="session")

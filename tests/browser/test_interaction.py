@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from browser.conftest import Visit, find_browser, free_port, running, visiting
+from browser.conftest import Visit, free_port, running, visiting
 from browser.test_pages import HEAD, PAGES
+from chromium import find_browser
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser
 
-from browser.conftest import Visit, find_browser, visiting
+from browser.conftest import Visit, visiting
+from chromium import find_browser
 from exported_site import manifest_of, values
 
 pytestmark = [pytest.mark.slow, pytest.mark.models, pytest.mark.timeout(600)]

@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 import attention_motifs
 from attention_motifs import errors
@@ -25,7 +25,6 @@ from attention_motifs.distances import get_metric, metric_names
 from attention_motifs.features import features_of
 from attention_motifs.features.registry import BUILT_IN_SETS
 from attention_motifs.store.paths import ARTEFACTS
-from browser.conftest import FLAGS, find_browser
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -269,15 +268,6 @@ def test_names_in_prose_link_to_the_reference(site: Site) -> None:
 
 
 # In a browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = find_browser()
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
-        yield started
-        started.close()
 
 
 @pytest.mark.timeout(600)
