@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from attention_motifs.embedding import LENGTH_BINS
+from attention_motifs.embedding import LENGTH_BINS, PatternEmbedding
 from attention_motifs.embedding.recommended import N_QUANTILES, RIDGE, RecommendedEmbedding, passes
 from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.store import files
@@ -360,3 +360,21 @@ def test_names_are_those_of_the_set_extended_if_the_number_agrees() -> None:
     assert RecommendedEmbedding.fit(values[..., :2], lengths(3, 9)).feature_names == (
         "feature0", "feature1",
     )  # fmt: skip
+
+
+def test_the_number_of_threads_changes_no_bit() -> None:
+    """Long sums of products are split over the threads of the linear algebra."""
+    from threadpoolctl import threadpool_limits
+
+    values = np.random.default_rng(0).normal(size=(40, 30, 85))
+    lengths = np.full(40, 64)
+    fitted = []
+    for threads in (1, 2):
+        with threadpool_limits(threads, user_api="blas"):
+            recommended = RecommendedEmbedding.fit(values, lengths)
+            rows = values.reshape(-1, 85)
+            paper = PatternEmbedding.fit(rows, n_components=16)
+            fitted.append((recommended.whitening, recommended.place(values, lengths)))
+            fitted[-1] += (paper.components, paper.transform(rows))
+    for one, two in zip(*fitted, strict=True):
+        assert one.tobytes() == two.tobytes()

@@ -9,7 +9,6 @@ import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -17,7 +16,7 @@ import numpy as np
 from attention_motifs.distances.registry import TILE, Metric, Prepared
 from attention_motifs.errors import InputError
 from attention_motifs.features.arguments import number_array, whole_number
-from attention_motifs.features.compute import available_cores
+from attention_motifs.features.compute import available_cores, one_blas_thread
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -108,7 +107,7 @@ def single_products(metric: Metric) -> Iterator[None]:
     if not metric.products:
         yield
         return
-    with import_module("threadpoolctl").threadpool_limits(limits=1, user_api="blas"):
+    with one_blas_thread():
         yield
 
 

@@ -6,13 +6,13 @@ spaces (Memoli, Found. Comput. Math. 11, 2011; suggested in the paper's section 
 
 from __future__ import annotations
 
-from importlib import import_module
 from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from attention_motifs.errors import require
+from attention_motifs.features.compute import one_blas_thread
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -67,5 +67,5 @@ def gromov_pairs(
 
     pairs = zip(left.tolist(), right.tolist(), strict=True)
     # Threads cost more than they save on matrices this small, several times over on a busy machine.
-    with import_module("threadpoolctl").threadpool_limits(limits=1, user_api="blas"):
+    with one_blas_thread():
         return np.fromiter(starmap(distance, pairs), np.float64, count=left.size)

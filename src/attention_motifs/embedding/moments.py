@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attention_motifs.errors import InputError
+from attention_motifs.features.compute import one_blas_thread
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -37,6 +38,7 @@ class FeatureMoments:
         self._mean = np.zeros((n_features, n_features))
         self._product = np.zeros((n_features, n_features))
 
+    @one_blas_thread()
     def update(self, rows: Float[np.ndarray, "rows features"]) -> None:
         """Add rows of features; the order of the calls changes the last bits only.
 
@@ -159,6 +161,7 @@ class WithinGroupMoments:
         self._count: dict[str, int] = {}
         self._mean: dict[str, Float[np.ndarray, "heads features"]] = {}
 
+    @one_blas_thread()
     def update(self, rows: Float[np.ndarray, "prompts heads features"], model: str) -> None:
         """Add finite rows of all heads of a model on some prompts."""
         if not len(rows):

@@ -15,6 +15,7 @@ import numpy as np
 from attention_motifs.embedding.moments import LengthBinnedMoments, bin_of
 from attention_motifs.errors import InputError
 from attention_motifs.features.arguments import number_array, whole_number
+from attention_motifs.features.compute import one_blas_thread
 from attention_motifs.store.fitted_files import FittedFormat, FittedPath, integers, strings
 from attention_motifs.store.paths import ARTEFACTS
 
@@ -120,6 +121,7 @@ class PatternEmbedding:
         return cls.from_moments(moments, n_components, feature_names)
 
     @classmethod
+    @one_blas_thread()
     def from_moments(
         cls,
         moments: LengthBinnedMoments,
@@ -193,6 +195,7 @@ class PatternEmbedding:
         deviations[~np.isfinite(deviations)] = 0.0
         return np.asarray(deviations / self.scale[bins])
 
+    @one_blas_thread()
     def transform(
         self,
         features: Float[np.ndarray, "rows features"],

@@ -19,6 +19,7 @@ from attention_motifs.embedding.moments import WithinGroupMoments, bin_of
 from attention_motifs.embedding.quantiles import ExactQuantiles, QuantileSketch
 from attention_motifs.errors import InputError
 from attention_motifs.features.arguments import number_array
+from attention_motifs.features.compute import one_blas_thread
 from attention_motifs.store.fitted_files import FittedFormat, FittedPath, integers, strings
 from attention_motifs.store.paths import ARTEFACTS
 from attention_motifs.store.settings import LENGTH_BINS
@@ -119,6 +120,7 @@ class RecommendedEmbedding:
         return cls.fit_parts(read, names, length_bins=length_bins)
 
     @classmethod
+    @one_blas_thread()
     def fit_parts(
         cls,
         read: ReadParts,
@@ -199,6 +201,7 @@ class RecommendedEmbedding:
                 scores[prompts, :, f] = np.where(np.isnan(x), 0.0, np.interp(x, values, normal))
         return scores
 
+    @one_blas_thread()
     def place(self, features: Features, n_tokens: Lengths) -> Features:
         """Place the patterns of one model in the embedding.
 

@@ -6,9 +6,11 @@ patterns, and patterns on a GPU, go through the torch kernels.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -113,6 +115,17 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Limit numpy's linear algebra to one thread; also a decorator.
+
+    The number of threads changes the order of sums, and so the last digits. Threads also wait for
+    each other on small matrices.
+    """
+    with import_module("threadpoolctl").threadpool_limits(limits=1, user_api="blas"):
+        yield
 
 
 def _tensor_rows(
