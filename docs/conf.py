@@ -86,6 +86,7 @@ html_theme = "furo"
 html_title = "attention-motifs"
 html_static_path = ["style", str(_static)]
 html_css_files = ["site.css"]
+html_js_files = ["known-heads.js"]
 html_show_sphinx = False
 html_use_index = html_domain_indices = False  # the search does it
 html_copy_source = False

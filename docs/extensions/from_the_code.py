@@ -27,6 +27,7 @@ from attention_motifs.behaviour.scores import CLASS_THRESHOLDS
 from attention_motifs.cli.app import app as motifs
 from attention_motifs.distances import get_metric, metric_names
 from attention_motifs.features import features_of
+from attention_motifs.literature import conflict_table, load_known_heads
 from attention_motifs.literature.behaviours import BEHAVIOURS
 from attention_motifs.models.architectures import TESTED
 from attention_motifs.reports.comparison_page import comparison_page
@@ -213,6 +214,61 @@ def architectures() -> str:
     return _table(("`model_type`", "patterns taken through", "note"), rows)
 
 
+# Known heads
+
+
+def known_heads() -> str:
+    """List the known heads, a row for each model, class and source, under a search form.
+
+    The page shows all rows; docs/style/known-heads.js hides those that do not match.
+    """
+    literature = load_known_heads()
+    disputed = set(conflict_table().select("head", "class").iter_rows())
+    rows: dict[tuple[str, str, str], list[Any]] = {}
+    for a in literature.assignments:
+        rows.setdefault((a.head.model, a.head_class, a.source), []).append(a)
+    body = []
+    for (model, name, key), listed in rows.items():
+        source, group = literature.sources[key], literature.groups[literature.classes[name].group]
+        aliases = " ".join(literature.models[model].aliases)
+        heads = " ".join(_known_head(a, (str(a.head), name) in disputed) for a in listed)
+        rules = dict.fromkeys(a.threshold for a in listed if a.threshold)
+        notes = dict.fromkeys(a.note for a in listed if a.note)
+        said = "; ".join([*rules, *notes]) or source.note
+        evidence = ", ".join(dict.fromkeys(a.evidence for a in listed))
+        body.append(
+            f'<tr data-model="{html.escape(f"{model} {aliases}")}"><td>{html.escape(model)}</td>'
+            f'<td><span class="swatch" style="background:{group.colour}"></span>'
+            f"{html.escape(name)}</td>"
+            f'<td><a href="{html.escape(source.url)}">{html.escape(source.title)}</a></td>'
+            f"<td>{html.escape(evidence)}</td><td>{html.escape(said)}</td><td>{heads}</td></tr>"
+        )
+    fields = "".join(
+        f'<label>{label} <input type="search" data-field="{field}"></label>'
+        for field, label in (("class", "Class"), ("model", "Model"), ("paper", "Paper"))
+    )
+    titles = ("model", "class", "paper", "evidence", "how selected", "heads")
+    header = "".join(f"<th>{title}</th>" for title in titles)
+    return (
+        "```{raw} html\n"
+        f'<form id="known-heads-search">{fields}<output></output></form>\n'
+        '<div class="table-wrapper"><table class="docutils" id="known-heads">'
+        f"<thead><tr>{header}</tr></thead><tbody>\n"
+        + "\n".join(body)
+        + "\n</tbody></table></div>\n"
+        "```"
+    )
+
+
+def _known_head(assignment: Any, is_disputed: bool) -> str:
+    head = f"L{assignment.head.layer}:H{assignment.head.index}"
+    score = "" if assignment.score is None else f"score {assignment.score:.4g}"
+    conflict = f"; {assignment.conflict or 'another source omits it'}" if is_disputed else ""
+    title = html.escape((score + conflict).removeprefix("; "))
+    mark = "*" if is_disputed else ""
+    return f'<span title="{title}">{head}{mark}</span>' if title else head
+
+
 # Files and settings
 
 
@@ -304,6 +360,7 @@ GENERATED: dict[str, Callable[..., str]] = {
     "exit_codes": exit_codes,
     "features": features,
     "file": file,
+    "known_heads": known_heads,
     "metrics": metrics,
     "python": python,
     "scores": scores,

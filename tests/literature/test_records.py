@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,14 @@ from attention_motifs.errors import InputError
 from attention_motifs.head import HeadId
 from attention_motifs.literature import load_known_heads
 from attention_motifs.literature.records import EVIDENCE
+from attention_motifs.models.sources import ALIASES
 
 SOURCE = {"key": "me2026", "title": "My heads", "url": "https://example.org/", "evidence": "manual"}
 GROUP = {"name": "mine", "colour": "#123456"}
 CLASS = {"name": "comma", "group": "mine", "description": "attends to commas"}
 SAID = {"model": "org/my-model", "head": "L1:H2", "class": "comma", "source": "me2026"}
+
+LIST = {"model": "org/my-model", "class": "comma", "source": "me2026", "heads": {"L1:H1": 0.5}}
 
 
 def write(path: Path, **lists: Any) -> Path:
@@ -24,6 +28,7 @@ def write(path: Path, **lists: Any) -> Path:
     return path
 
 
+N_ASSIGNMENTS = 2065
 COUNTS = {
     ("wang2022-ioi", "gpt2-small"): {
         "previous token": 2,
@@ -41,36 +46,67 @@ COUNTS = {
         "duplicate token": 2,
         "successor": 1,
         "long-range context": 1,
+        "long prefix induction head": 1,
     },
     ("hanna2023-greater-than", "gpt2-small"): {"year identifier": 7, "static-year retriever": 3},
     ("mcdougall2023-copy-suppression", "gpt2-small"): {"copy suppression": 2},
     ("heimersheim2023-docstring", "attn-only-4l"): {"docstring circuit": 6},
     ("todd2023-function-vectors", "gpt-j-6b"): {"function vector": 10},
     ("todd2023-function-vectors", "llama-2-7b"): {"function vector": 10},
-    ("todd2023-function-vectors", "llama-2-13b"): {"function vector": 5},
-    ("todd2023-function-vectors", "llama-2-70b"): {"function vector": 5},
-    ("wu2024-retrieval", "llama-2-7b-80k"): {"retrieval": 10},
+    ("todd2023-function-vectors", "llama-2-13b"): {"function vector": 10},
+    ("todd2023-function-vectors", "llama-2-70b"): {"function vector": 10},
+    ("wu2024-retrieval", "llama-2-7b-80k"): {"retrieval": 33},
+    ("wu2024-retrieval", "Qwen/Qwen1.5-14B-Chat"): {"retrieval": 68},
+    ("fu2024-headkv", "meta-llama/Meta-Llama-3-8B-Instruct"): {
+        "retrieval": 50,
+        "retrieval-reasoning head (R2)": 10,
+    },
+    ("song2024-induction", "gpt2-small"): {"induction": 10, "previous token": 10},
 }
 
 
 def test_how_many_heads_each_source_puts_in_each_class() -> None:
-    said = Counter((a.source, a.head.model, a.head_class) for a in load_known_heads().assignments)
-    wanted = {(*of, name): n for of, classes in COUNTS.items() for name, n in classes.items()}
-    assert said == wanted
-    assert said.total() == 95
+    assignments = load_known_heads().assignments
+    counts = Counter((a.source, a.head.model, a.head_class) for a in assignments)
+    for (source, model), classes in COUNTS.items():
+        assert {
+            name: n for (key, of, name), n in counts.items() if (key, of) == (source, model)
+        } == classes
+    assert counts.total() == N_ASSIGNMENTS
+
+
+def test_every_assignment_has_its_evidence_rule_and_place() -> None:
+    assignments = load_known_heads().assignments
+    assert {a.evidence for a in assignments} <= set(EVIDENCE)
+    assert {a.tier for a in assignments} == {1}
+    scored = [a for a in assignments if a.score is not None]
+    assert len(scored) > 1000
+    assert all(a.threshold and a.seen for a in scored)
+    retrieval = [a for a in scored if a.threshold == "mean retrieval score >= 0.1"]
+    assert len(retrieval) > 800
+    assert min(float(a.score or 0) for a in retrieval) >= 0.1
+
+
+def test_the_packaged_file_is_compact_and_strict() -> None:
+    path = resources.files("attention_motifs.literature") / "classes.json"
+    data = path.read_bytes()
+    assert len(data) < 150_000
+    value = json.loads(data)
+    assert set(value) == {
+        "schema", "models", "groups", "classes", "sources", "assignments", "lists"
+    }  # fmt: skip
+    keys = {"model", "class", "source", "heads", "evidence", "threshold", "partial", "seen",
+            "note", "conflict"}  # fmt: skip
+    assert all(set(entry) <= keys for entry in value["lists"])
 
 
 def test_sizes_of_the_models() -> None:
     sizes = {m.name: (m.n_layers, m.n_heads) for m in load_known_heads().models.values()}
-    assert sizes == {
-        "gpt2-small": (12, 12),
-        "attn-only-4l": (4, 8),
-        "gpt-j-6b": (28, 16),
-        "llama-2-7b": (32, 32),
-        "llama-2-13b": (40, 40),
-        "llama-2-70b": (80, 64),
-        "llama-2-7b-80k": (32, 32),
-    }
+    assert len(sizes) == 51
+    assert sizes["gpt2-small"] == (12, 12)
+    assert sizes["llama-2-70b"] == (80, 64)
+    assert sizes["meta-llama/Llama-3.2-3B-Instruct"] == (28, 24)
+    assert sizes["tiiuae/falcon-7b"] == (32, 71)
 
 
 def test_every_record_is_used_and_described() -> None:
@@ -92,15 +128,24 @@ def test_a_users_file_stands_beside_and_may_refer_to_the_packages(tmp_path: Path
         {**SAID, "model": "gpt2", "head": "L0:H7", "class": "comma", "source": "wang2022-ioi"},
     ]
     literature = load_known_heads(write(tmp_path / "mine.json", assignments=own))
-    assert [str(a.head) for a in literature.assignments[95:]] == [
+    assert [str(a.head) for a in literature.assignments[N_ASSIGNMENTS:]] == [
         "org/my-model:L1:H2",
         "gpt2-small:L5:H1",
         "gpt2-small:L0:H7",
     ]
     assert literature.classes["comma"].group == "mine"
     # the package's records are as before
-    assert len(load_known_heads().assignments) == 95
+    assert len(load_known_heads().assignments) == N_ASSIGNMENTS
     assert "comma" not in load_known_heads().classes
+
+
+def test_a_list_gives_every_head_its_score_and_rule(tmp_path: Path) -> None:
+    listed = {**LIST, "heads": {"L1:H1": 0.5, "L0:H3": None}, "threshold": "> 0.4", "tier": 2}
+    literature = load_known_heads(write(tmp_path / "mine.json", lists=[listed]))
+    assert [(str(a.head), a.score, a.threshold, a.tier) for a in literature.assignments[-2:]] == [
+        ("org/my-model:L1:H1", 0.5, "> 0.4", 2),
+        ("org/my-model:L0:H3", None, "> 0.4", 2),
+    ]
 
 
 def test_a_model_of_the_user_has_its_size_and_aliases(tmp_path: Path) -> None:
@@ -119,6 +164,33 @@ def test_model_names() -> None:
         assert literature.model_name(name) == "gpt2-small"
     assert literature.model_name("EleutherAI/gpt-j-6B") == "gpt-j-6b"
     assert literature.model_name("Nobody/Knows-It") == "Nobody/Knows-It"
+    for name in ("gpt2-xl", "GPT2-XL", "openai-community/gpt2-xl"):
+        assert literature.model_name(name) == "openai-community/gpt2-xl"
+    later = "meta-llama/Llama-3.1-8B"
+    assert literature.model_name("meta-llama/Meta-Llama-3.1-8B") == later
+    assert literature.model_name("pythia-12b") == "EleutherAI/pythia-12b"
+
+
+def test_a_base_model_and_its_instruct_model_stay_apart() -> None:
+    literature = load_known_heads()
+    for base, tuned in (
+        ("Meta-Llama-3-8B", "Meta-Llama-3-8B-Instruct"),
+        ("Llama-3.1-8B", "Llama-3.1-8B-Instruct"),
+        ("Llama-2-7b-hf", "Llama-2-7b-chat-hf"),
+        ("Mistral-7B-v0.3", "Mistral-7B-Instruct-v0.3"),
+        ("Qwen1.5-14B", "Qwen1.5-14B-Chat"),
+    ):
+        names = literature.model_name(base), literature.model_name(tuned)
+        assert set(names) <= set(literature.models)
+        assert names[0] != names[1]
+
+
+def test_names_of_models_that_can_be_built_are_those_of_the_literature() -> None:
+    literature = load_known_heads()
+    for alias, hub_id in ALIASES.items():
+        assert literature.models.get(literature.model_name(alias)) == literature.models.get(
+            literature.model_name(hub_id)
+        )
 
 
 @pytest.mark.parametrize(
@@ -138,7 +210,7 @@ def test_model_names() -> None:
         ({"assignments": SAID}, "'assignments' is .*; give a list"),
         ({"sources": [SOURCE, SOURCE]}, r"sources\[1\]: 'me2026' is already defined"),
         ({"sources": [{**SOURCE, "key": "wang2022-ioi"}]}, "'wang2022-ioi' is already defined"),
-        ({"sources": [{**SOURCE, "evidence": "vibes"}]}, "choose from causal, manual"),
+        ({"sources": [{**SOURCE, "evidence": "vibes"}]}, "choose from causal, attribution"),
         ({"sources": [{**SOURCE, "url": "example.org"}]}, "not a web address"),
         ({"sources": [{**SOURCE, "title": " "}]}, "'title' is ' '; give a text that is not blank"),
         ({"groups": [{**GROUP, "colour": "red"}]}, "not #RRGGBB"),
@@ -149,6 +221,13 @@ def test_model_names() -> None:
         ({"models": [{"name": "gpt2", "layers": 1, "heads": 1}]}, "'gpt2' already means"),
         ({"models": [{"name": "m", "layers": 0, "heads": 1}]}, "'layers' is 0"),
         ({"models": [{"name": "m", "layers": 1, "heads": True}]}, "'heads' is True"),
+        ({"lists": [{**LIST, "heads": {}}]}, r"lists\[0\]: 'heads' is empty"),
+        ({"lists": [{**LIST, "heads": {"L1:H2": None}}]}, r"lists\[0\]: 'me2026' already"),
+        ({"lists": [{**LIST, "heads": {"5.3": None}}]}, r"lists\[0\]: head '5.3' .* L5:H3"),
+        ({"lists": [{**LIST, "heads": {"L1:H1": "high"}}]}, "'L1:H1'|a number"),
+        ({"lists": [{**LIST, "tier": 4}]}, "'tier' is 4"),
+        ({"lists": [{**LIST, "evidence": "vibes"}]}, "choose from causal"),
+        ({"lists": [{**LIST, "class": "coma"}]}, "did you mean comma"),
         ({"evidence": []}, "unknown key 'evidence'"),
         ({"schema": 2}, 'write "schema": 1'),
     ],

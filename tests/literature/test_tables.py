@@ -31,9 +31,13 @@ def test_the_table_has_a_row_for_each_word_of_a_source() -> None:
         "evidence",
         "note",
         "conflict",
+        "threshold",
+        "score",
+        "seen",
+        "tier",
     ]
-    assert len(table) == 95
-    assert table.null_count().sum_horizontal().item() == 0
+    assert len(table) == 2065
+    assert table.drop("score").null_count().sum_horizontal().item() == 0
     row = table.row(
         by_predicate=(pl.col("head") == "gpt2-small:L9:H6") & (pl.col("class") == "name mover"),
         named=True,
@@ -44,7 +48,7 @@ def test_the_table_has_a_row_for_each_word_of_a_source() -> None:
 
 def test_one_model_by_any_of_its_names() -> None:
     small = known_heads("gpt2-small")
-    assert len(small) == 49
+    assert len(small) == 140
     alias = known_heads("openai-community/gpt2")
     assert alias.drop("model", "head").equals(small.drop("model", "head"))
     assert alias["head"][0] == "openai-community/gpt2:L2:H2"
@@ -58,9 +62,11 @@ def test_a_head_is_in_a_class_if_any_source_says_so() -> None:
     found = dict(zip(heads, classes_of(heads), strict=True))
     induction = {str(h).split(":", 1)[1] for h, names in found.items() if "induction" in names}
     # Wang et al.: 5.5 5.8 5.9 6.9; Krzyzanowski et al.: 5.1 5.5 6.9 7.2 7.10
-    assert induction == {"L5:H1", "L5:H5", "L5:H8", "L5:H9", "L6:H9", "L7:H2", "L7:H10"}
-    assert found[heads[10 * 12 + 7]] == ["negative name mover", "copy suppression"]
-    assert found[heads[1]] == ["duplicate token", "static-year retriever"]
+    assert induction >= {"L5:H1", "L5:H5", "L5:H8", "L5:H9", "L6:H9", "L7:H2", "L7:H10"}
+    # induction by a place in a ranking comes last
+    assert found[heads[10 * 12 + 7]][:2] == ["negative name mover", "copy suppression"]
+    assert found[heads[10 * 12 + 7]][-1] == "induction"
+    assert found[heads[1]][:2] == ["duplicate token", "static-year retriever"]
     assert sum(bool(names) for names in found.values()) == known_heads("gpt2")["head"].n_unique()
 
 
@@ -78,17 +84,19 @@ def test_conflicts_are_between_sources_that_cover_the_class() -> None:
     assert ("gpt2-small:L0:H5", "duplicate token") in disputed  # only Krzyzanowski et al.
     assert ("gpt2-small:L9:H6", "name mover") not in disputed  # only Wang et al. cover it
     assert ("gpt2-small:L8:H8", "year identifier") in disputed  # known from another listing
-    assert len(disputed) == len(table) == 12
-    row = table.row(by_predicate=pl.col("head") == "gpt2-small:L11:H10", named=True)
+    assert ("meta-llama/Meta-Llama-3-8B-Instruct:L27:H7", "retrieval") not in disputed
+    assert len(disputed) == len(table) == 32
+    suppression = table.filter(pl.col("class") == "copy suppression")
+    row = suppression.row(by_predicate=pl.col("head") == "gpt2-small:L11:H10", named=True)
     assert row["says"] == ["mcdougall2023-copy-suppression"]
     assert row["omits"] == ["krzyzanowski2024-sae"]
 
 
 def test_conflicts_are_shown_in_the_table_of_heads() -> None:
-    table = known_heads("gpt2-small").filter(pl.col("conflict") != "")
+    table = known_heads().filter(pl.col("conflict") != "")
     shown = set(table.select("head", "class").iter_rows())
     assert shown == set(conflict_table().select("head", "class").iter_rows())
-    previous = table.row(by_predicate=pl.col("class") == "previous token", named=True)
+    previous = table.filter(pl.col("class") == "previous token").row(0, named=True)
     assert (previous["head"], previous["conflict"]) == (
         "gpt2-small:L2:H2",
         "not in krzyzanowski2024-sae",
@@ -101,19 +109,19 @@ def test_a_users_word_can_make_a_conflict_and_a_class(tmp_path: Path) -> None:
     said = {"model": "gpt2", "head": "L9:H6", "class": "name mover", "source": "me"}
     path.write_text(json.dumps({"schema": 1, "sources": [source], "assignments": [said]}))
     table = known_heads("gpt2-small", path)
-    assert len(table) == 50
+    assert len(table) == 141
     assert table["paper"][-1] == "Mine"
     movers = conflict_table(path).filter(pl.col("class") == "name mover")
     assert sorted(movers["head"]) == ["gpt2-small:L10:H0", "gpt2-small:L9:H9"]
-    assert classes_of([HeadId("gpt2", 9, 6)], path) == [["name mover"]]
+    assert classes_of([HeadId("gpt2", 9, 6)], path) == [["name mover", "induction"]]
 
 
 def test_the_table_of_classes() -> None:
     table = class_table()
     assert table["class"].n_unique() == len(table)
     row = table.row(by_predicate=pl.col("class") == "induction", named=True)
-    assert row["heads"] == 7
-    assert row["sources"] == ["wang2022-ioi", "krzyzanowski2024-sae"]
+    assert row["heads"] > 100
+    assert row["sources"][:2] == ["wang2022-ioi", "krzyzanowski2024-sae"]
     assert row["colour"] == class_colours()["induction"]
 
 

@@ -1,8 +1,7 @@
-"""Commands that score, project, cluster and evaluate heads, and list their classes."""
+"""Commands that score, project, cluster and evaluate heads."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,7 +10,6 @@ from attention_motifs.atlas import Atlas
 from attention_motifs.cli import options as o
 from attention_motifs.cli.app import app
 from attention_motifs.cli.console import print_json, print_line, print_table, report
-from attention_motifs.errors import InputError, did_you_mean
 
 
 @app.command()
@@ -172,113 +170,6 @@ def evaluate(
                 f"{item.needed} needed)"
             )
     print_line(f"Written to {opened.file('evaluation')}.")
-
-
-@app.command()
-def classes(
-    name: Annotated[
-        str | None,
-        typer.Argument(metavar="[CLASS]", help="Class whose heads to list.", show_default="all"),
-    ] = None,
-    file: Annotated[
-        Path | None,
-        typer.Option(
-            "--file",
-            metavar="FILE",
-            help="JSON file of your own classes, to add to those of the literature.",
-            show_default=False,
-        ),
-    ] = None,
-    atlas: Annotated[
-        str | None,
-        typer.Option(
-            "--atlas",
-            metavar="DIR|URL",
-            help="Atlas whose own classes to list, save or forget.",
-            show_default=False,
-        ),
-    ] = None,
-    save: Annotated[
-        bool, typer.Option("--save", help="Copy --file into the atlas, and label its heads.")
-    ] = False,
-    forget: Annotated[
-        bool, typer.Option("--forget", help="Delete the atlas's own classes.")
-    ] = False,
-    json: o.JsonOption = False,
-) -> None:
-    """List the classes of heads in the literature, with their sources and conflicts.
-
-    Examples:
-      motifs classes
-      motifs classes induction
-      motifs classes --file my-classes.json --json
-      motifs classes --file my-classes.json --atlas demo-atlas --save
-      motifs classes --atlas demo-atlas --forget
-    """
-    import polars as pl
-
-    from attention_motifs.literature import class_table, known_heads
-
-    if save or forget:
-        _keep_classes(name, file, atlas, save=save, forget=forget)
-        return
-    if file is None and atlas is not None:
-        file = Atlas.open(o.find_atlas(atlas)).paths.own_classes
-    table = class_table(file)
-    if name is None:
-        if json:
-            print_json(table.to_dicts())
-            return
-        print_table(
-            "Classes of heads in the literature",
-            ["class", "group", "heads", "models", "description"],
-            [
-                [r["class"], r["group"], r["heads"], ", ".join(r["models"]), r["description"]]
-                for r in table.iter_rows(named=True)
-            ],
-        )
-        return
-    if name not in table["class"].to_list():
-        known_names = table["class"].to_list()
-        raise InputError(f"class {name!r} is not known; {did_you_mean(name, known_names)}")
-    known = known_heads(extra=file).filter(pl.col("class") == name)
-    if json:
-        print_json(known.to_dicts())
-        return
-    print_table(
-        f"Heads of the class {name}",
-        ["head", "paper", "evidence", "conflict"],
-        [
-            [f"{r['model']}:L{r['layer']}:H{r['index']}", r["paper"], r["evidence"], r["conflict"]]
-            for r in known.iter_rows(named=True)
-        ],
-    )
-
-
-def _keep_classes(
-    name: str | None, file: Path | None, atlas: str | None, *, save: bool, forget: bool
-) -> None:
-    from attention_motifs.stages.create import forget_classes, save_classes
-
-    if save and forget:
-        raise InputError("--save and --forget exclude each other; give one of them")
-    if name is not None:
-        raise InputError(f"class {name!r} cannot be combined with --save or --forget; leave it out")
-    if save and file is None:
-        raise InputError("--save needs a file of classes; name it with --file FILE")
-    if forget and file is not None:
-        raise InputError(f"--file {file} cannot be combined with --forget; leave it out")
-    folder = o.find_atlas(atlas)
-    with Atlas.lock(folder):
-        opened = Atlas.open(folder)
-        if file is None:
-            known = forget_classes(opened)
-            print_line(f"{folder}: " + ("own classes deleted" if known else "has no own classes"))
-            return
-        n = save_classes(opened, file)
-    print_line(
-        f"Kept in {opened.file('classes')}: {n} of its entries are about heads of this atlas."
-    )
 
 
 @app.command()

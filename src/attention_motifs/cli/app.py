@@ -72,6 +72,7 @@ from attention_motifs.cli import (  # noqa: E402, F401
     ablate,
     analyse,
     build,
+    classes,
     cluster,
     explorer,
     models,

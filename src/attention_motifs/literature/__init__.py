@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from attention_motifs.literature.graded import (
+    GradedScores,
+    fetch_graded_scores,
+    graded_scores,
+)
 from attention_motifs.literature.records import (
     Assignment,
     HeadClass,
@@ -11,6 +16,7 @@ from attention_motifs.literature.records import (
     Source,
     load_known_heads,
 )
+from attention_motifs.literature.search import search_heads
 from attention_motifs.literature.tables import (
     COMPUTED_COLOURS,
     UNKNOWN_COLOUR,
@@ -26,6 +32,7 @@ __all__ = [
     "COMPUTED_COLOURS",
     "UNKNOWN_COLOUR",
     "Assignment",
+    "GradedScores",
     "HeadClass",
     "HeadGroup",
     "KnownModel",
@@ -35,7 +42,10 @@ __all__ = [
     "class_table",
     "classes_of",
     "conflict_table",
+    "fetch_graded_scores",
+    "graded_scores",
     "group_colours",
     "known_heads",
     "load_known_heads",
+    "search_heads",
 ]

@@ -1,6 +1,14 @@
-"""Behaviour scores of heads: names and meanings."""
+"""Behaviour scores of heads: names, meanings, and the classes computed from them."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
 
 OF_PATTERNS = {
     "induction": "attention to the tokens that followed earlier occurrences of this one",
@@ -25,3 +33,27 @@ OF_OUTPUTS = {
 
 BEHAVIOURS = {**OF_PATTERNS, **OF_OUTPUTS}
 """All scores and their meaning."""
+
+CLASS_THRESHOLDS = {
+    "induction": 0.3,
+    "duplicate token": 0.3,
+    "previous token": 0.4,
+    "first-token sink": 0.85,
+    "self": 0.3,
+}
+"""Smallest score of the heads of a computed class, the same for every model; chosen so that a class
+holds a few heads in a hundred. The local window is a matter of degree and has no class."""
+
+
+def computed_classes(
+    scores: Mapping[str, Float[np.ndarray, " heads"]],
+) -> dict[str, Bool[np.ndarray, " heads"]]:
+    """Return the members of each computed class: heads whose score reaches `CLASS_THRESHOLDS`.
+
+    Heads without a score (NaN) are in no class.
+    """
+    return {
+        name: np.nan_to_num(np.asarray(scores[name]), nan=-1.0) >= threshold
+        for name, threshold in CLASS_THRESHOLDS.items()
+        if name in scores
+    }

@@ -1,10 +1,11 @@
 """Records of `classes.json` and of a user's class file: their types and their validation.
 
-Both files are an object with `"schema": 1` and lists of objects (docs/maps.md):
+Both files are an object with `"schema": 1` and lists of objects (docs/known-heads.md):
 `models` (name, layers, heads, aliases), `groups` (name, colour, description, scheme), `classes`
-(name, group, description), `sources` (key, title, url, evidence, note) and `assignments` (model,
-head, class, source, note, conflict). A user's file may refer to what the package's file defines,
-but must not define it again.
+(name, group, description), `sources` (key, title, url, evidence, note), `assignments` (one head:
+model, head, class, source, note, conflict) and `lists` (heads of one class in one model by one
+source, with threshold, scores and the place where they were read). A user's file may refer to what
+the package's file defines, but must not define it again.
 """
 
 from __future__ import annotations
@@ -34,8 +35,10 @@ _Count = Annotated[int, msgspec.Meta(ge=1)]
 EVIDENCE: Mapping[str, str] = MappingProxyType(
     {
         "causal": "the head's effect was measured by intervening on it (ablation, patching)",
+        "attribution": "a score of the head's direct effect on the output",
         "manual": "read off examples or learned features by people",
         "attention score": "a score of where the head attends, or a place in its ranking",
+        "weights": "read off the head's weights",
         "other": "anything else; the source's note says what",
     }
 )
@@ -93,15 +96,27 @@ class Assignment:
         head: under the literature's name of the model.
         head_class: name of the class.
         source: key of the source.
+        evidence: a key of `EVIDENCE`.
         note: what the source says about this head.
         conflict: a disagreement that the assignments themselves do not show.
+        threshold: rule by which the source selected the head, or "".
+        score: the source's score of the head, or None.
+        seen: file or text in which the assignment was read, or "".
+        tier: 1, the authors' own statement; 2, a secondary source; 3, not reviewed.
+        partial: whether the source's list goes on, so that it does not contradict other heads.
     """
 
     head: HeadId
     head_class: str
     source: str
-    note: str
-    conflict: str
+    evidence: str
+    note: str = ""
+    conflict: str = ""
+    threshold: str = ""
+    score: float | None = None
+    seen: str = ""
+    tier: int = 1
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +146,31 @@ def _aliases(models: Mapping[str, KnownModel]) -> dict[str, str]:
 
 
 class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An assignment as the file holds it."""
+    """An assignment of one head as the file holds it."""
 
     model: str
     head: str
     head_class: str = msgspec.field(name="class")
     source: str
+    note: str = ""
+    conflict: str = ""
+
+
+class _List(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Heads that a source puts in a class, as the file holds them: `heads` maps L5:H3 to a score.
+
+    The fields are those of `Assignment`; `evidence` is that of the source if it is left out.
+    """
+
+    model: str
+    head_class: str = msgspec.field(name="class")
+    source: str
+    heads: dict[str, float | None]
+    evidence: str = ""
+    threshold: str = ""
+    partial: bool = False
+    seen: str = ""
+    tier: Annotated[int, msgspec.Meta(ge=1, le=3)] = 1
     note: str = ""
     conflict: str = ""
 
@@ -150,6 +184,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     classes: tuple[HeadClass, ...] = ()
     sources: tuple[Source, ...] = ()
     assignments: tuple[_Row, ...] = ()
+    lists: tuple[_List, ...] = ()
 
 
 def load_known_heads(extra: Path | None = None) -> Literature:
@@ -196,18 +231,24 @@ def _extend(base: Literature, file: _File, path: str) -> Literature:
             now = replace(now, sources=_added(now.sources, source.key, source))
     assignments = list(now.assignments)
     known = {(a.head, a.head_class, a.source) for a in assignments}
-    for number, row in enumerate(file.assignments):
-        with _located(path, "assignments", number):
-            assignment = _assignment(row, now)
-            key = (assignment.head, assignment.head_class, assignment.source)
-            if key in known:
-                raise InputError(
-                    f"{assignment.source!r} already assigns {assignment.head} to "
-                    f"{assignment.head_class!r}; remove one of the two"
-                )
-        known.add(key)
-        assignments.append(assignment)
+    for key, entries in (("assignments", file.assignments), ("lists", file.lists)):
+        for number, entry in enumerate(entries):
+            with _located(path, key, number):
+                for assignment in _assignments(entry, now):
+                    _check_new(assignment, known)
+                    assignments.append(assignment)
     return replace(now, assignments=tuple(assignments))
+
+
+def _check_new(assignment: Assignment, known: set[tuple[HeadId, str, str]]) -> None:
+    """Refuse an assignment that the source already makes; add it to the known ones."""
+    key = (assignment.head, assignment.head_class, assignment.source)
+    if key in known:
+        raise InputError(
+            f"{assignment.source!r} already assigns {assignment.head} to "
+            f"{assignment.head_class!r}; remove one of the two"
+        )
+    known.add(key)
 
 
 @contextmanager
@@ -263,26 +304,61 @@ def _check_source(source: Source) -> None:
         raise InputError(
             f"url {source.url!r} is not a web address; write https://..., or leave it out"
         )
-    if source.evidence not in EVIDENCE:
-        raise InputError(
-            f"evidence {source.evidence!r} is not known; choose from {', '.join(EVIDENCE)}"
+    _check_evidence(source.evidence)
+
+
+def _check_evidence(evidence: str) -> None:
+    if evidence not in EVIDENCE:
+        raise InputError(f"evidence {evidence!r} is not known; choose from {', '.join(EVIDENCE)}")
+
+
+def _assignments(entry: _Row | _List, now: Literature) -> Iterator[Assignment]:
+    """Yield the assignments of a row or list, after checking the records it refers to."""
+    name = now.model_name(check_model_name(entry.model))
+    _check_defined("class", entry.head_class, now.classes)
+    _check_defined("source", entry.source, now.sources)
+    source = now.sources[entry.source]
+    if isinstance(entry, _Row):
+        yield Assignment(
+            _head(entry.head, name, now),
+            entry.head_class,
+            entry.source,
+            source.evidence,
+            entry.note,
+            entry.conflict,
+        )
+        return
+    if entry.evidence:
+        _check_evidence(entry.evidence)
+    if not entry.heads:
+        raise InputError("'heads' is empty; name one head at least, such as {\"L5:H3\": null}")
+    for head, score in entry.heads.items():
+        yield Assignment(
+            _head(head, name, now),
+            entry.head_class,
+            entry.source,
+            entry.evidence or source.evidence,
+            entry.note,
+            entry.conflict,
+            entry.threshold,
+            score,
+            entry.seen,
+            entry.tier,
+            entry.partial,
         )
 
 
-def _assignment(row: _Row, now: Literature) -> Assignment:
-    name = now.model_name(check_model_name(row.model))
+def _head(text: str, name: str, now: Literature) -> HeadId:
     try:
-        head = HeadId.parse(f"{name}:{row.head.strip()}")
+        head = HeadId.parse(f"{name}:{text.strip()}")
     except InputError:
         head = None
     if head is None or head.model != name:
-        raise InputError(f"head {row.head!r} cannot be read; write it as L5:H3")
+        raise InputError(f"head {text!r} cannot be read; write it as L5:H3")
     model = now.models.get(name)
     if model and not (head.layer < model.n_layers and head.index < model.n_heads):
         raise InputError(
-            f"head {row.head!r} is not in {name}, which has layers L0 to L{model.n_layers - 1} and "
+            f"head {text!r} is not in {name}, which has layers L0 to L{model.n_layers - 1} and "
             f"heads H0 to H{model.n_heads - 1}; check the number (they start at 0)"
         )
-    _check_defined("class", row.head_class, now.classes)
-    _check_defined("source", row.source, now.sources)
-    return Assignment(head, row.head_class, row.source, row.note, row.conflict)
+    return head

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from attention_motifs.errors import InputError
 from attention_motifs.head import HeadId
-from attention_motifs.literature.records import Literature, load_known_heads
+from attention_motifs.literature.records import Assignment, Literature, load_known_heads
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,7 +24,7 @@ COMPUTED_COLOURS = {"first-token sink": "#332288", "self": "#117733"}
 def known_heads(model: str | None = None, extra: Path | None = None) -> pl.DataFrame:
     """Return the classes of heads in the literature, one row per head, class and source.
 
-    A head is in a class if any source assigns it (paper, section 3.1). If another source lists
+    A head is in a class if any source assigns it (paper, section 3.1). If another source lists all
     heads of this class in this model, but not this head, `conflict` names that source.
 
     Args:
@@ -34,7 +34,9 @@ def known_heads(model: str | None = None, extra: Path | None = None) -> pl.DataF
 
     Returns:
         Columns `model`, `head`, `layer`, `index`, `class`, `group`, `paper`, `url`, `evidence`,
-        `note` and `conflict` ("" where the sources agree), in the order of the files.
+        `note`, `conflict` ("" where the sources agree), `threshold` (the source's rule), `score`
+        (null where the source has none), `seen` (where it was read) and `tier` (1: the authors'
+        own statement), in the order of the files.
 
     Raises:
         InputError: if the model is not a name, or the class file is malformed.
@@ -70,24 +72,42 @@ def known_heads(model: str | None = None, extra: Path | None = None) -> pl.DataF
                 "group": literature.classes[assignment.head_class].group,
                 "paper": source.title,
                 "url": source.url,
-                "evidence": source.evidence,
+                "evidence": assignment.evidence,
                 "note": assignment.note or source.note,
                 "conflict": "; ".join([*disagree, *filter(None, [assignment.conflict])]),
+                "threshold": assignment.threshold,
+                "score": assignment.score,
+                "seen": assignment.seen,
+                "tier": assignment.tier,
             }
         )
-    text = ("model", "head", "class", "group", "paper", "url", "evidence", "note", "conflict")
-    columns = ("model", "head", "layer", "index", *text[2:])
-    schema = {name: pl.String if name in text else pl.Int32 for name in columns}
-    return pl.DataFrame(rows, schema=schema)
+    return pl.DataFrame(rows, schema=_columns())
+
+
+def _columns() -> dict[str, type[pl.DataType]]:
+    import polars as pl
+
+    texts = ("class", "group", "paper", "url", "evidence", "note", "conflict", "threshold")
+    return {
+        **dict.fromkeys(("model", "head"), pl.String),
+        **dict.fromkeys(("layer", "index"), pl.Int32),
+        **dict.fromkeys(texts, pl.String),
+        "score": pl.Float64,
+        "seen": pl.String,
+        "tier": pl.Int32,
+    }
 
 
 def _omitted(literature: Literature) -> dict[tuple[HeadId, str], list[str]]:
-    """Map each head and class to the sources that cover class and model, but omit the head."""
+    """Map each head and class to the sources that cover class and model, but omit the head.
+
+    A source that gives the first heads of a longer list covers none.
+    """
     covering: dict[tuple[str, str], list[str]] = {}
     listing: dict[tuple[HeadId, str], set[str]] = {}
     for assignment in literature.assignments:
         keys = covering.setdefault((assignment.head.model, assignment.head_class), [])
-        if assignment.source not in keys:
+        if assignment.source not in keys and not assignment.partial:
             keys.append(assignment.source)
         listed = listing.setdefault((assignment.head, assignment.head_class), set())
         listed.add(assignment.source)
@@ -115,9 +135,12 @@ def conflict_table(extra: Path | None = None) -> pl.DataFrame:
 
     literature = load_known_heads(extra)
     omitted = _omitted(literature)
+    assigned: dict[tuple[HeadId, str], list[Assignment]] = {}
+    for assignment in literature.assignments:
+        assigned.setdefault((assignment.head, assignment.head_class), []).append(assignment)
     rows = []
     for (head, name), omits in omitted.items():
-        listing = [a for a in literature.assignments if (a.head, a.head_class) == (head, name)]
+        listing = assigned[head, name]
         notes = [a.conflict for a in listing if a.conflict]
         if omits or notes:
             rows.append(
@@ -143,18 +166,23 @@ def classes_of(heads: Sequence[HeadId], extra: Path | None = None) -> list[list[
         extra: path of a class file of your own, added to the package's.
 
     Returns:
-        A list for each head, in the order of the class list; empty for most heads.
+        A list for each head, in the order of the class list, but classes that it has by a place in
+        a ranking of attention scores alone last; empty for most heads.
 
     Raises:
         InputError: if the class file is malformed.
     """
     literature = load_known_heads(extra)
-    known: dict[HeadId, set[str]] = {}
-    for assignment in literature.assignments:
-        known.setdefault(assignment.head, set()).add(assignment.head_class)
+    # head -> class -> whether a place in a ranking is all that speaks for it
+    known: dict[HeadId, dict[str, bool]] = {}
+    for a in literature.assignments:
+        ranked = a.partial and a.evidence == "attention score"
+        of_head = known.setdefault(a.head, {})
+        of_head[a.head_class] = of_head.get(a.head_class, True) and ranked
+    order = {name: i for i, name in enumerate(literature.classes)}
     names = {head.model: literature.model_name(head.model) for head in heads}
-    per_head = (known.get(HeadId(names[h.model], h.layer, h.index), set()) for h in heads)
-    return [[name for name in literature.classes if name in classes] for classes in per_head]
+    per_head = (known.get(HeadId(names[h.model], h.layer, h.index), {}) for h in heads)
+    return [sorted(of, key=lambda name, of=of: (of[name], order[name])) for of in per_head]  # type: ignore[misc]
 
 
 def class_table(extra: Path | None = None) -> pl.DataFrame:

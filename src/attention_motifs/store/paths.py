@@ -79,7 +79,7 @@ ARTEFACTS: Mapping[str, Artefact] = {
         "your own classes of heads",
         "user",
         "classes --file FILE --save",
-        page="maps.md#your-own-classes",
+        page="known-heads.md#your-own-classes",
     ),
     "features": Artefact(
         "features/{model}/part-{block:05d}.parquet",
