@@ -231,8 +231,12 @@ def _extend(base: Literature, file: _File, path: str) -> Literature:
             now = replace(now, sources=_added(now.sources, source.key, source))
     assignments = list(now.assignments)
     known = {(a.head, a.head_class, a.source) for a in assignments}
-    for key, entries in (("assignments", file.assignments), ("lists", file.lists)):
-        for number, entry in enumerate(entries):
+    entries: dict[str, tuple[_Row | _List, ...]] = {
+        "assignments": file.assignments,
+        "lists": file.lists,
+    }
+    for key, listed in entries.items():
+        for number, entry in enumerate(listed):
             with _located(path, key, number):
                 for assignment in _assignments(entry, now):
                     _check_new(assignment, known)
