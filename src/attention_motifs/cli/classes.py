@@ -17,52 +17,59 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+ClassArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[CLASS]",
+        help="Class whose heads to list, or words of its name.",
+        show_default="all",
+    ),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="MODEL",
+        help="Only heads of this model: any of its names, or a part of one.",
+        show_default="all models",
+    ),
+]
+PaperOption = Annotated[
+    str | None,
+    typer.Option(
+        "--paper",
+        metavar="TEXT",
+        help="Only heads from this paper: words of its title, or its address.",
+        show_default="all papers",
+    ),
+]
+FileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--file",
+        metavar="FILE",
+        help="JSON file of your own classes, to add to those of the literature.",
+        show_default=False,
+    ),
+]
+AtlasOption = Annotated[
+    str | None,
+    typer.Option(
+        "--atlas",
+        metavar="DIR|URL",
+        help="Atlas whose own classes to list, save or forget.",
+        show_default=False,
+    ),
+]
+
+
 @app.command()
 def classes(
-    name: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[CLASS]",
-            help="Class whose heads to list, or words of its name.",
-            show_default="all",
-        ),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            metavar="MODEL",
-            help="Only heads of this model: any of its names, or a part of one.",
-            show_default="all models",
-        ),
-    ] = None,
-    paper: Annotated[
-        str | None,
-        typer.Option(
-            "--paper",
-            metavar="TEXT",
-            help="Only heads from this paper: words of its title, or its address.",
-            show_default="all papers",
-        ),
-    ] = None,
-    file: Annotated[
-        Path | None,
-        typer.Option(
-            "--file",
-            metavar="FILE",
-            help="JSON file of your own classes, to add to those of the literature.",
-            show_default=False,
-        ),
-    ] = None,
-    atlas: Annotated[
-        str | None,
-        typer.Option(
-            "--atlas",
-            metavar="DIR|URL",
-            help="Atlas whose own classes to list, save or forget.",
-            show_default=False,
-        ),
-    ] = None,
+    name: ClassArgument = None,
+    model: ModelOption = None,
+    paper: PaperOption = None,
+    file: FileOption = None,
+    atlas: AtlasOption = None,
     save: Annotated[
         bool, typer.Option("--save", help="Copy --file into the atlas, and label its heads.")
     ] = False,
