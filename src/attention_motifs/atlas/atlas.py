@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from attention_motifs.atlas import head_record, queries
+from attention_motifs.atlas import identify as identification
 from attention_motifs.atlas.folder import AtlasFolder
 
 if TYPE_CHECKING:
     from attention_motifs.atlas.head_record import HeadRecord
     from attention_motifs.atlas.queries import NearHead
+    from attention_motifs.evaluation import IdentifiedPattern
     from attention_motifs.head import HeadId
 
 
@@ -36,6 +38,19 @@ class Atlas(AtlasFolder):
     ) -> list[NearHead]:
         """Return the nearest heads of `head`; see `attention_motifs.atlas.queries.near`."""
         return queries.near(self, head, n=n, metric=metric, **filters)
+
+    def identify(self, patterns: Any, n: int = 5, **options: Any) -> list[IdentifiedPattern]:
+        """Return the heads that patterns are from; see `attention_motifs.atlas.identify`."""
+        return identification.identify(self, patterns, n, **options)
+
+    def identify_on_prompt(
+        self, head: str | HeadId, prompt_id: str, n: int = 5, **options: Any
+    ) -> IdentifiedPattern:
+        """Identify a head of this atlas on one of its prompts, from all other prompts.
+
+        See `attention_motifs.atlas.identify`.
+        """
+        return identification.identify_on_prompt(self, head, prompt_id, n, **options)
 
     def head(self, head: str | HeadId, **options: Any) -> HeadRecord:
         """Return all facts about a head; see `attention_motifs.atlas.head_record`."""

@@ -187,6 +187,25 @@ def _prompt_id(atlas: Atlas, prompt: str | None) -> str | None:
     stored = list(atlas.view_prompts())
     if prompt is None:
         return stored[0] if stored else None
+    chosen = matching_prompt(atlas, prompt)
+    if chosen not in stored:
+        raise InputError(
+            f"--prompt {prompt}: the atlas does not store the patterns of this prompt; choose one "
+            f"marked in {atlas.paths.command('prompts')}"
+        )
+    return chosen
+
+
+def matching_prompt(atlas: Atlas, prompt: str) -> str:
+    """Return the id of the prompt that a user means.
+
+    Args:
+        atlas: with its prompts.
+        prompt: number in `motifs prompts`, id, or the first characters of one.
+
+    Raises:
+        InputError: if no prompt or more than one matches.
+    """
     ids: list[str] = atlas.prompts["prompt_id"].to_list()
     by_number = prompt.isdecimal() and prompt.isascii() and 1 <= int(prompt) <= len(ids)
     # An id may consist of digits alone: then it is longer than any number of a prompt.
@@ -198,11 +217,6 @@ def _prompt_id(atlas: Atlas, prompt: str | None) -> str | None:
         raise InputError(
             f"--prompt {prompt[:40]!r}: {reason} this number or start of an id; list them with "
             f"{atlas.paths.command('prompts')}"
-        )
-    if matches[0] not in stored:
-        raise InputError(
-            f"--prompt {prompt}: the atlas does not store the patterns of this prompt; choose one "
-            f"marked in {atlas.paths.command('prompts')}"
         )
     return matches[0]
 

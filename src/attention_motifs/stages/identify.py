@@ -1,0 +1,63 @@
+"""Patterns of a head on a text of the user, to identify the head by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from attention_motifs.atlas import Atlas
+from attention_motifs.errors import HeadNotFoundError
+from attention_motifs.head import HeadId
+from attention_motifs.progress import Report, silent
+from attention_motifs.stages.model_source import dtype_in, wanted_model
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+
+def patterns_on_text(
+    atlas: Atlas,
+    head: str | HeadId,
+    text: str,
+    *,
+    device: str = "auto",
+    report: Report = silent,
+) -> Float[np.ndarray, "n n"]:
+    """Run the model of a head on a text, and return the head's pattern.
+
+    Args:
+        atlas: its settings of tokens are used.
+        head: a head of a model of the atlas, or of another model that can be loaded.
+        text: the text; it is cut to the setting `max_tokens`.
+        device: `auto`, `cpu`, `cuda`...
+        report: shows progress.
+
+    Returns:
+        (n_tokens, n_tokens) pattern.
+
+    Raises:
+        InputError: if the text is shorter than two tokens, or the model is not found.
+        HeadNotFoundError: if the model has no such head.
+        ModelError, ResourceError: if the model does not load.
+    """
+    from attention_motifs.extraction import extract_patterns, load_model
+
+    wanted = head if isinstance(head, HeadId) else HeadId.parse(head)
+    source, dtype = wanted.model, "float32"
+    if wanted.model in atlas.models:
+        source = wanted_model(atlas, wanted.model, "move the model back to its place")
+        dtype = dtype_in(atlas, wanted.model)
+    configuration = atlas.manifest.configuration
+    max_tokens = configuration.max_tokens
+    loaded = load_model(source, device=device, dtype=dtype, max_tokens=max_tokens, report=report)
+    n_layers, n_heads = loaded.info.n_layers, loaded.info.n_heads
+    if wanted.layer >= n_layers or wanted.index >= n_heads:
+        raise HeadNotFoundError(
+            f"{wanted}: {wanted.model} has layers 0 to {n_layers - 1} and heads 0 to {n_heads - 1}"
+        )
+    batches = extract_patterns(loaded, text, max_tokens=max_tokens, bos=configuration.bos)
+    for batch in batches:
+        if batch.layer == wanted.layer:
+            pattern = batch.patterns[wanted.index].cpu().numpy()
+    return np.asarray(pattern)
