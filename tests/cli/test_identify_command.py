@@ -43,9 +43,7 @@ def test_a_pattern_is_identified_from_a_file_a_prompt_and_a_text(
 ) -> None:
     head, place = "tiny:L1:H1", ("--atlas", str(atlas.path))
     text = atlas.prompts["text"][2]
-    record = next(iter(atlas.manifest.models.values()))
-    model = f"tiny={record.location}" if record.location else str(atlas.path.parent / "tiny")
-    batches = list(extract_patterns(model, text, max_tokens=24))
+    batches = list(extract_patterns(str(atlas.path.parent / "tiny"), text, max_tokens=24))
     pattern = batches[1].patterns.numpy()
     np.save(tmp_path / "one.npy", pattern[1])
     np.save(tmp_path / "two.npy", pattern)

@@ -134,6 +134,16 @@ def evaluate(
         o.count_option("--permutations", "Number of random head sets to compare each result with."),
     ] = 1000,
     seed: Annotated[int, o.seed_option("the random head sets")] = 0,
+    graded: Annotated[
+        Path | None,
+        typer.Option(
+            "--graded",
+            metavar="FILE",
+            help="Compare with published scores of every head instead: a .npz file, with a .json "
+            "file next to it.",
+            show_default=False,
+        ),
+    ] = None,
     json: o.JsonOption = False,
 ) -> None:
     """Measure how well metrics bring heads of one class together, compared with random heads.
@@ -143,10 +153,17 @@ def evaluate(
     Examples:
       motifs evaluate --metric mean --metric cosine
       motifs evaluate --json > evaluation.json
+      motifs evaluate --graded graded_scores.npz
     """
+    from attention_motifs.cli.graded import print_graded
     from attention_motifs.stages.evaluate import evaluate as run_evaluate
+    from attention_motifs.stages.graded import graded as compare_with_published
 
     folder = o.find_atlas(atlas)
+    if graded is not None:
+        rows = compare_with_published(Atlas.open(folder), graded, metrics=metric, report=report)
+        print_graded(rows, json=json)
+        return
     with Atlas.lock(folder):
         opened = Atlas.open(folder)
         results = run_evaluate(

@@ -11,8 +11,18 @@ from attention_motifs import __version__
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "Start": ("demo", "build", "add", "remove", "import-pattern-lens", "models"),
-    "Ask": ("near", "show", "complementary", "classes", "features", "prompts", "info", "check"),
-    "Test": ("evaluate", "ablate", "compare"),
+    "Ask": (
+        "near",
+        "show",
+        "identify",
+        "complementary",
+        "classes",
+        "features",
+        "prompts",
+        "info",
+        "check",
+    ),
+    "Test": ("evaluate", "benchmark", "ablate", "compare"),
     "Draw": ("serve", "figures", "paper", "export"),
     "Share": ("publish", "fetch", "copy"),
     "Stages": ("extract", "embed", "distances", "project", "cluster", "score", "site"),
@@ -71,10 +81,12 @@ def _main(
 from attention_motifs.cli import (  # noqa: E402, F401
     ablate,
     analyse,
+    benchmark,
     build,
     classes,
     cluster,
     explorer,
+    identify,
     models,
     paper,
     query,
