@@ -234,7 +234,7 @@ def read_patterns(path: str | Path, name: str | None = None) -> Float[np.ndarray
         raise InputError(f"{file}: there is no such file. Give the path of a .npy file")
     try:
         if file.suffix.lower() == ".npy":
-            return np.load(file, allow_pickle=False)
+            return np.asarray(np.load(file, allow_pickle=False))
         from safetensors.numpy import load_file
 
         tensors = load_file(file)
@@ -251,7 +251,7 @@ def read_patterns(path: str | Path, name: str | None = None) -> Float[np.ndarray
             f"{file}: holds {len(tensors)} tensors ({', '.join(sorted(tensors)[:8])}). Choose one "
             "with --tensor NAME"
         )
-    return tensors[name]
+    return np.asarray(tensors[name])
 
 
 def _candidates(

@@ -135,12 +135,12 @@ def evaluate(
     ] = 1000,
     seed: Annotated[int, o.seed_option("the random head sets")] = 0,
     graded: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--graded",
-            metavar="FILE",
-            help="Compare with published scores of every head instead: a .npz file, with a .json "
-            "file next to it.",
+            metavar="packaged|FILE",
+            help="Compare with published scores of every head instead: those of the package, or a "
+            ".npz file with a .json file next to it.",
             show_default=False,
         ),
     ] = None,
@@ -153,7 +153,7 @@ def evaluate(
     Examples:
       motifs evaluate --metric mean --metric cosine
       motifs evaluate --json > evaluation.json
-      motifs evaluate --graded graded_scores.npz
+      motifs evaluate --graded packaged
     """
     from attention_motifs.cli.graded import print_graded
     from attention_motifs.stages.evaluate import evaluate as run_evaluate

@@ -209,7 +209,11 @@ def compare_graded(
         for name, matrix in ((LAYERS_ALONE, alone), (EXACT, exact))
     ]
     behaviour = NEAREST_BEHAVIOUR.get(published.measured)
-    if behaviour in scores and np.isfinite(scores[behaviour][known]).all():
+    if (
+        behaviour is not None
+        and behaviour in scores
+        and np.isfinite(scores[behaviour][known]).all()
+    ):
         agreement = _by_score(np.asarray(scores[behaviour], dtype=np.float64)[known], target, top)
         rows.append((f"score: {behaviour}", agreement))
     rows += _ceilings(published, others)
@@ -330,4 +334,7 @@ def _correlations(
     x = one - one.mean(axis=1, keepdims=True)
     y = another - another.mean(axis=1, keepdims=True)
     scale = np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
-    return np.divide((x * y).sum(axis=1), scale, out=np.full(len(x), np.nan), where=scale > 0)
+    correlations: Float[np.ndarray, " draws"] = np.divide(
+        (x * y).sum(axis=1), scale, out=np.full(len(x), np.nan), where=scale > 0
+    )
+    return correlations

@@ -237,7 +237,7 @@ def _whitening(
     roots, directions = np.linalg.eigh(whitening)
     within = np.maximum(roots**-2.0 - RIDGE, 0.0)
     scaled: Float[np.ndarray, "features features"] = directions / np.sqrt(within + ridge)
-    return scaled @ directions.T
+    return np.asarray(scaled @ directions.T)
 
 
 def _left_out(

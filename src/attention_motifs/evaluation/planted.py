@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,7 +62,7 @@ class Rule:
         ids = np.asarray(token_ids)
         targets = np.tril(self.targets(ids, tokens))
         targets[~targets.any(axis=1), 0] = True
-        return targets / targets.sum(axis=1, keepdims=True)
+        return np.asarray(targets / targets.sum(axis=1, keepdims=True))
 
 
 def _offset(distance: int) -> Callable[[Int[np.ndarray, " n"], Sequence[str]], Targets]:
@@ -73,7 +74,7 @@ def _offset(distance: int) -> Callable[[Int[np.ndarray, " n"], Sequence[str]], T
 
 def _window(ids: Int[np.ndarray, " n"], _tokens: Sequence[str]) -> Targets:
     lower = np.tri(len(ids), dtype=bool)
-    return lower & ~np.tri(len(ids), k=-WINDOW, dtype=bool)
+    return np.asarray(lower & ~np.tri(len(ids), k=-WINDOW, dtype=bool))
 
 
 def _all_earlier(ids: Int[np.ndarray, " n"], _tokens: Sequence[str]) -> Targets:
@@ -119,7 +120,7 @@ def _latest_where(keys: Sequence[bool]) -> Targets:
 def _latest(allowed: Targets) -> Targets:
     """Keep the last allowed key of every query."""
     later = np.cumsum(allowed[:, ::-1], axis=1)[:, ::-1]
-    return allowed & (later == 1)
+    return np.asarray(allowed & (later == 1))
 
 
 RULES = (
@@ -216,9 +217,16 @@ def blend(
     if strength > 0:
         for i, number in enumerate(rules):
             if number >= 0:
-                ruled = RULES[number].pattern(token_ids, tokens)
+                ruled = _pattern_of(int(number), tuple(token_ids), tuple(tokens))
                 blended[i] = (1 - strength) * blended[i] + strength * ruled
     return blended
+
+
+@lru_cache(maxsize=256)  # the rules on a block of prompts: hosts of all layers share them
+def _pattern_of(
+    number: int, token_ids: tuple[int, ...], tokens: tuple[str, ...]
+) -> Float[np.ndarray, "n n"]:
+    return RULES[number].pattern(token_ids, tokens)
 
 
 @dataclass(frozen=True)

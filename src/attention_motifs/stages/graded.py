@@ -18,10 +18,13 @@ from attention_motifs.evaluation.graded import (
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.evaluate import behaviour_columns
 
+PACKAGED = "packaged"
+"""Name of the published scores that are in the package."""
+
 
 def graded(
     atlas: Atlas,
-    path: str | Path,
+    path: str | Path = PACKAGED,
     *,
     metrics: Sequence[str] | None = None,
     report: Report = silent,
@@ -32,7 +35,8 @@ def graded(
 
     Args:
         atlas: with distances; behaviour scores of the stage `score` are compared too.
-        path: .npz file of published scores, with its .json file; see `read_graded`.
+        path: .npz file of published scores, with its .json file (see `read_graded`), or `packaged`
+            (default) for those of the package, and those fetched by `motifs classes`.
         metrics: metrics to compare; default: those whose distances the atlas stores.
         report: shows progress.
 
@@ -44,7 +48,7 @@ def graded(
             another shape than the model.
         AtlasError: if the atlas has no distances.
     """
-    published = read_graded(path)
+    published = _packaged() if str(path) == PACKAGED else read_graded(path)
     chosen = list(metrics or atlas.metrics())
     if not chosen:
         raise AtlasError(
@@ -78,6 +82,15 @@ def graded(
             rows += compare_graded(scored, matrices, of_heads, published)
             advance(1)
     return rows
+
+
+def _packaged() -> list[PublishedScores]:
+    from attention_motifs.literature import graded_scores
+
+    return [
+        PublishedScores(table.source, table.model, table.head_class, table.kind, table.scores)
+        for table in graded_scores()
+    ]
 
 
 def _matched(
