@@ -18,55 +18,60 @@ if TYPE_CHECKING:
     from attention_motifs.stages.benchmark import Benchmark
 
 
+StrengthOption = Annotated[
+    list[float] | None,
+    typer.Option(
+        "--strength",
+        metavar="NUMBER",
+        min=0,
+        max=1,
+        help="Weight of the rule in the patterns of its hosts; repeatable.",
+        show_default="0.5, 0.25, 0.1",
+    ),
+]
+HostsOption = Annotated[
+    int | None,
+    o.count_option(
+        "--hosts",
+        "Number of hosts per rule.",
+        least=2,
+        unset="a third of the heads, up to 10 per rule",
+    ),
+]
+OutOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="DIR",
+        help="New folder to keep the planted atlases in; with --distances, that of an earlier run.",
+        show_default="they are deleted",
+        callback=o.check_writable,
+    ),
+]
+DistancesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--distances",
+        metavar="NAME",
+        help="Score distances of your own, saved in --out as NAME-0.5.npy, NAME-0.25.npy...; "
+        "repeatable.",
+        show_default=False,
+    ),
+]
+
+
 @app.command()
 def benchmark(
     atlas: o.AtlasOption = None,
     metric: o.MetricsOption = None,
-    strength: Annotated[
-        list[float] | None,
-        typer.Option(
-            "--strength",
-            metavar="NUMBER",
-            min=0,
-            max=1,
-            help="Weight of the rule in the patterns of its hosts; repeatable.",
-            show_default="0.5, 0.25, 0.1",
-        ),
-    ] = None,
+    strength: StrengthOption = None,
     n_prompts: Annotated[
         int, o.count_option("--n-prompts", "Number of prompts to run the models on.", least=2)
     ] = 32,
-    hosts: Annotated[
-        int | None,
-        o.count_option(
-            "--hosts",
-            "Number of hosts per rule.",
-            least=2,
-            unset="a third of the heads, up to 10 per rule",
-        ),
-    ] = None,
+    hosts: HostsOption = None,
     seed: Annotated[int, o.seed_option("the draw of the hosts")] = 0,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            metavar="DIR",
-            help="New folder to keep the planted atlases in; with --distances, that of an earlier "
-            "run.",
-            show_default="they are deleted",
-            callback=o.check_writable,
-        ),
-    ] = None,
-    distances: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--distances",
-            metavar="NAME",
-            help="Score distances of your own, saved in --out as NAME-0.5.npy, NAME-0.25.npy...; "
-            "repeatable.",
-            show_default=False,
-        ),
-    ] = None,
+    out: OutOption = None,
+    distances: DistancesOption = None,
     device: o.DeviceOption = "auto",
     json: o.JsonOption = False,
 ) -> None:
@@ -79,23 +84,9 @@ def benchmark(
     """
     from attention_motifs.evaluation import STRENGTHS
     from attention_motifs.stages.benchmark import benchmark as run_benchmark
-    from attention_motifs.stages.benchmark import score_kept
 
     if distances:
-        if out is None:
-            raise InputError("--distances needs the folder of planted atlases. Give it with --out")
-        kept = {name: score_kept(out, name) for name in distances}
-        if json:
-            print_json(
-                {n: {f"{k:g}": s.to_json() for k, s in by.items()} for n, by in kept.items()}
-            )
-            return
-        strengths = list(next(iter(kept.values())))
-        print_table(
-            _TITLE,
-            ["distances", *_headings(strengths)],
-            [[name, *map(_cell, by.values())] for name, by in kept.items()],
-        )
+        _score_own(out, distances, json=json)
         return
     result = run_benchmark(
         Atlas.open(o.find_atlas(atlas)),
@@ -114,6 +105,24 @@ def benchmark(
     _print_result(result)
     if out is not None:
         print_line(f"The planted atlases are in {out}.")
+
+
+def _score_own(out: Path | None, names: list[str], *, json: bool) -> None:
+    """Score distances of the user on kept atlases."""
+    from attention_motifs.stages.benchmark import score_kept
+
+    if out is None:
+        raise InputError("--distances needs the folder of planted atlases. Give it with --out")
+    kept = {name: score_kept(out, name) for name in names}
+    if json:
+        print_json({n: {f"{k:g}": s.to_json() for k, s in by.items()} for n, by in kept.items()})
+        return
+    strengths = list(next(iter(kept.values())))
+    print_table(
+        _TITLE,
+        ["distances", *_headings(strengths)],
+        [[name, *map(_cell, by.values())] for name, by in kept.items()],
+    )
 
 
 _TITLE = "Mean average precision of planted heads, with 95 % interval, by strength of the rule"

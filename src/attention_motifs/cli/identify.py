@@ -18,55 +18,62 @@ if TYPE_CHECKING:
     from attention_motifs.evaluation import HeadIdentifier, IdentifiedPattern
 
 
+FileArgument = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[FILE]",
+        help="Pattern to identify: a .npy or .safetensors file of one pattern (tokens, tokens) "
+        "or of several; rows are queries.",
+        show_default=False,
+    ),
+]
+HeadOption = Annotated[
+    str | None,
+    typer.Option(
+        "--head",
+        metavar="HEAD",
+        help="Head whose pattern to identify, with --prompt or --text.",
+        autocompletion=o.complete_head,
+        show_default=False,
+    ),
+]
+PromptOption = Annotated[
+    str | None,
+    typer.Option(
+        "--prompt",
+        metavar="NUMBER|ID",
+        help="Prompt of the atlas: its number in `motifs prompts`, or the first characters of "
+        "its id. It is left out of what is known of the heads.",
+        show_default=False,
+    ),
+]
+TextOption = Annotated[
+    str | None,
+    typer.Option(
+        "--text",
+        metavar="TEXT",
+        help="Text of your own, on which to run the model of --head.",
+        show_default=False,
+    ),
+]
+TensorOption = Annotated[
+    str | None,
+    typer.Option(
+        "--tensor",
+        metavar="NAME",
+        help="Name of the tensor in a .safetensors file.",
+        show_default="the only one",
+    ),
+]
+
+
 @app.command()
 def identify(
-    file: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="[FILE]",
-            help="Pattern to identify: a .npy or .safetensors file of one pattern (tokens, tokens) "
-            "or of several; rows are queries.",
-            show_default=False,
-        ),
-    ] = None,
-    head: Annotated[
-        str | None,
-        typer.Option(
-            "--head",
-            metavar="HEAD",
-            help="Head whose pattern to identify, with --prompt or --text.",
-            autocompletion=o.complete_head,
-            show_default=False,
-        ),
-    ] = None,
-    prompt: Annotated[
-        str | None,
-        typer.Option(
-            "--prompt",
-            metavar="NUMBER|ID",
-            help="Prompt of the atlas: its number in `motifs prompts`, or the first characters of "
-            "its id. It is left out of what is known of the heads.",
-            show_default=False,
-        ),
-    ] = None,
-    text: Annotated[
-        str | None,
-        typer.Option(
-            "--text",
-            metavar="TEXT",
-            help="Text of your own, on which to run the model of --head.",
-            show_default=False,
-        ),
-    ] = None,
-    tensor: Annotated[
-        str | None,
-        typer.Option(
-            "--tensor",
-            metavar="NAME",
-            help="Name of the tensor in a .safetensors file.",
-            show_default="the only one",
-        ),
-    ] = None,
+    file: FileArgument = None,
+    head: HeadOption = None,
+    prompt: PromptOption = None,
+    text: TextOption = None,
+    tensor: TensorOption = None,
     atlas: o.AtlasOption = None,
     n: Annotated[int, o.count_option("-n", "Number of heads to list.")] = 5,
     model: o.ModelFilterOption = None,
