@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from attention_motifs.atlas.ablation_table import COLUMNS, read_table, schema, table_of
+from attention_motifs.atlas.ablation_table import ADDED, COLUMNS, read_table, schema, table_of
 from attention_motifs.errors import AtlasError
 from attention_motifs.store import files
 from attention_motifs.store.paths import AtlasPaths
@@ -23,10 +23,14 @@ def test_a_table_keeps_its_schema_and_nulls(tmp_path: Path) -> None:
 
 
 def test_a_table_written_before_a_column_was_added_is_read(tmp_path: Path) -> None:
-    table = table_of([{"kind": "group", "effect": 1.0}])
+    methods = ("mean", "zero", "another")
+    table = table_of([{"kind": "group", "effect": 1.0, "q": 0.5, "method": m} for m in methods])
     file = AtlasPaths(tmp_path).file("ablations")
-    files.write_parquet(file, table.drop("others_effect", "others_excess"))
-    assert read_table(file).equals(table)
+    files.write_parquet(file, table.drop(ADDED))
+    found = read_table(file)
+    assert found.drop("reference").equals(table.drop("reference"))
+    # Older versions took every mean over prompts, whatever was measured.
+    assert found["reference"].to_list() == ["mean over other prompts of the atlas", "zero", None]
 
 
 def test_a_table_of_other_columns_or_types_is_damaged(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,8 @@ def test_a_neighbour_is_told_with_all_that_is_known_of_it(changed: Atlas) -> Non
         "layer": row["layer"],
         "index": row["index"],
         "classes": ["induction", "sink"],
+        "percentile": found.percentile,
+        "p": found.p,
     }
     assert json.loads(json.dumps(found.to_json())) == found.to_json()
 
@@ -112,7 +115,10 @@ def test_filters_leave_out_heads_and_change_no_rank(
     everything = near(atlas, QUERY, n=N, farthest=farthest)
     kept = {h["head"] for h in atlas.heads.iter_rows(named=True) if wanted(h)} - {QUERY}
     found = near(atlas, QUERY, n=N, farthest=farthest, **filters)
-    assert found == [item for item in everything if item.head in kept]
+    # p compares with the heads that pass the filters; all else is the same.
+    assert [replace(item, p=None) for item in found] == [
+        replace(item, p=None) for item in everything if item.head in kept
+    ]
     assert near(atlas, QUERY, n=2, farthest=farthest, **filters) == found[:2]
 
 
@@ -152,7 +158,9 @@ def test_the_reason_for_an_empty_answer_names_what_the_atlas_holds(atlas: Atlas)
 
 
 def test_farthest_is_the_other_way_round(atlas: Atlas) -> None:
-    assert near(atlas, QUERY, n=N, farthest=True) == near(atlas, QUERY, n=N)[::-1]
+    farthest, nearest = (near(atlas, QUERY, n=N, farthest=far) for far in (True, False))
+    # p is about the k-th nearest, or the k-th farthest.
+    assert [replace(f, p=None) for f in farthest] == [replace(f, p=None) for f in nearest[::-1]]
 
 
 def test_equal_distances_keep_the_order_of_the_heads(changed: Atlas) -> None:

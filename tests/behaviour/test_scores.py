@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from attention_motifs.behaviour import (
     repeated_sequences,
     score_patterns,
 )
+from attention_motifs.behaviour.sequences import shuffled_sequences
 from attention_motifs.errors import InputError
 from conftest import Tiny
 
@@ -67,6 +69,43 @@ def test_perfect_heads_score_one_on_their_behaviour_alone() -> None:
         assert score(pattern, tokens, name) == pytest.approx(1.0), name
         for other in set(perfect) - {name, "first-token sink"}:
             assert score(pattern, tokens, other) == pytest.approx(0.0), (name, other)
+
+
+@pytest.mark.parametrize("first", [None, 99])
+def test_groups_come_back_in_another_order_after_gaps_of_their_own(first: int | None) -> None:
+    rng = np.random.default_rng(0)
+    rows = shuffled_sequences(np.arange(60), 4, 12, 5, rng, first)
+    start = int(first is not None)
+    assert rows.shape == (5, start + 96)
+    for row in rows:
+        assert row[:start].tolist() == [first][:start]
+        block, again = row[start:].reshape(2, 48)
+        assert len(set(block)) == 48
+        assert sorted(block) == sorted(again)
+        place = {int(token): i for i, token in enumerate(block)}
+        same_next = [place[int(b)] == place[int(a)] + 1 for a, b in pairwise(again)]
+        assert sum(same_next) >= 48 - 12, "tokens of a group stay together"
+        gaps = {int(np.flatnonzero(row == token)[-1] - np.flatnonzero(row == token)[0])
+                for token in block}  # fmt: skip
+        assert len(gaps) > 5
+        assert len({gap % 4 for gap in gaps}) > 1
+    with pytest.raises(InputError):
+        shuffled_sequences(np.arange(47), 4, 12, 1, rng, first)
+
+
+def test_a_head_that_looks_a_fixed_distance_back_falls_with_random_gaps() -> None:
+    rng = np.random.default_rng(0)
+    block = repeated_sequences(np.arange(60), 25, 4, 1, rng, 99)[0]
+    shuffled = shuffled_sequences(np.arange(60), 4, 12, 20, rng, 99)
+    fixed = head_attending({q: q - 24 for q in range(24, len(block))}, len(block))
+    assert score(fixed, block, "induction") == pytest.approx(1.0)
+    for back in (23, 24, 49):
+        fixed = head_attending({q: q - back for q in range(back, 97)}, 97)
+        assert np.mean([score(fixed, row, "induction") for row in shuffled]) < 0.15
+    for row in shuffled:
+        first_place = {int(t): i for i, t in reversed(list(enumerate(row)))}
+        after = {q: first_place[int(t)] + 1 for q, t in enumerate(row) if first_place[int(t)] < q}
+        assert score(head_attending(after, 97), row, "induction") == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("first", [None, 99])

@@ -14,6 +14,7 @@ from attention_motifs.clustering import (
     cut,
     export_clustering,
     stability,
+    validity,
 )
 from attention_motifs.errors import InputError
 
@@ -41,6 +42,11 @@ def test_the_file_holds_what_is_needed_to_cut_again(tmp_path: Path) -> None:
     assert value["heads"] == HEADS
     assert value["metric"] == "mean"
     assert value["stability"]["adjusted_rand_mean"] == 1.0
+    assert value["validity"] is None
+    checks = validity(found, stable, lambda _: D, ["a", "a", "b", "b"])
+    export_clustering(path, found, HEADS, stability=stable, validity=checks)
+    assert json.loads(path.read_text())["validity"] == checks.to_json()
+    assert checks.disjoint_sources == 1.0
     again = cut(np.array(value["linkage"]), n_clusters=3, min_size=2)
     assert np.array_equal(again, found.labels)
     assert value["parameters"] == {"n_clusters": 3, "height": None, "min_size": 2}

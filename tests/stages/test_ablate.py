@@ -9,14 +9,18 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from attention_motifs.atlas import Atlas
-from attention_motifs.atlas.ablation_table import schema
+from attention_motifs.atlas.ablation_table import schema, table_of
 from attention_motifs.behaviour import CLASS_THRESHOLDS
+from attention_motifs.behaviour.replay import clean_run
 from attention_motifs.cli import main
 from attention_motifs.errors import InputError
+from attention_motifs.evaluation.null import false_discovery_rates
 from attention_motifs.stages.ablation import ablate as stage
 from attention_motifs.stages.ablation.ablate import ablate, sweep
+from attention_motifs.stages.ablation.rows import corrected
 from attention_motifs.stages.ablation.settings import Settings
 from attention_motifs.stages.ablation.targets import (
     class_heads,
@@ -52,8 +56,12 @@ def test_a_sweep_has_every_head_with_intervals_tests_and_their_number(swept: Atl
     assert (heads["ci_low"] <= heads["effect"]).all()
     assert (heads["effect"] <= heads["ci_high"]).all()
     assert np.allclose(heads["ablated"] - heads["clean"], heads["effect"])
-    tested = table["p"].is_not_null().sum()
-    assert set(table["n_tested"].to_list()) == {tested}
+    for (family,), rows in table.filter(pl.col("family").is_not_null()).group_by("family"):
+        assert set(rows["n_tested"].to_list()) == {rows["p"].is_not_null().sum()}, family
+        p = rows["p"].drop_nulls().to_list()
+        assert rows["q"].drop_nulls().to_list() == pytest.approx(false_discovery_rates(p))
+    questions = {family.partition(":")[0] for family in table["family"].drop_nulls()}
+    assert questions == {"heads", "classes", "nearest heads", "distance"}
     assert (table.filter(pl.col("p").is_not_null())["q"] >= table["p"].drop_nulls()).all()
     for row in heads.filter(pl.col("design") == "repeated", pl.col("method") == "mean").iter_rows(
         named=True
@@ -110,6 +118,52 @@ def test_a_set_of_one_head_agrees_with_the_sweep_and_has_its_controls(
     assert len(atlas.ablations) <= len(swept.ablations) + len(rows), "replaced, not repeated"
 
 
+def test_a_mean_is_taken_over_other_sequences_of_the_design_that_is_measured(
+    swept: Atlas,
+) -> None:
+    run = stage._Run(swept, "b", FEW, None)
+    for name, of_design in run.sequences.items():
+        others, measured = of_design.calibration, of_design.design.token_ids
+        assert others.shape[1] == measured.shape[1]
+        assert not {tuple(row) for row in others} & {tuple(row) for row in measured}, name
+    repeated = run.sequences["repeated"].calibration
+    assert (repeated[:, 1:51] == repeated[:, 51:]).all(), "the block comes twice"
+    # The mean is that of plain runs over these sequences.
+    outputs = clean_run(run.loaded, torch.from_numpy(repeated)).outputs
+    calibration = run._calibration("repeated")
+    for layer, output in enumerate(outputs):
+        assert torch.allclose(calibration.by_position[layer], output.mean(dim=0), atol=1e-5)
+        assert torch.allclose(calibration.overall[layer], output.mean(dim=(0, 1)), atol=1e-5)
+    shown = swept.ablations.filter(pl.col("kind") == "head").select("method", "design", "reference")
+    n_prompts = len(run.sequences["prompts"].calibration)
+    assert set(shown.unique().iter_rows()) == {
+        ("mean", "prompts", f"mean over {n_prompts} other prompts"),
+        ("mean", "repeated", "mean over 32 other repeated sequences"),
+        ("resample", "prompts", "output on one of the other prompts"),
+        ("resample", "repeated", "output on one of the other repeated sequences"),
+    }
+
+
+@pytest.mark.parametrize("by_family", [True, False])
+def test_true_nulls_keep_their_rate_beside_many_real_effects_of_another_question(
+    by_family: bool,
+) -> None:
+    rng = np.random.default_rng(0)
+    hits = 0
+    n_runs = 200
+    for _ in range(n_runs):
+        real = [{"kind": "head", "p": p} for p in rng.uniform(0, 0.002, 300)]
+        null = [
+            {"kind": "group" if by_family else "head", "anchor": "a", "p": p}
+            for p in rng.random(28)
+        ]
+        common = {"measure": "loss", "design": "repeated"}
+        table = corrected(table_of([row | common for row in real + null]))
+        hits += bool((table["q"][300:] <= 0.05).any())
+    rate = hits / n_runs
+    assert rate < 0.1 if by_family else rate > 0.4
+
+
 def test_a_stopped_run_goes_on_and_gives_the_same_rows(
     swept: Atlas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,7 +207,7 @@ def test_targets_and_their_mistakes(swept: Atlas) -> None:
         (lambda: cluster_heads(swept, "average:1", "a"), "this atlas has no clusters by average"),
         (lambda: sweep(swept, "b", Settings(methods=("meen",))), "--method 'meen': choose mean"),
         (lambda: sweep(swept, "b", Settings(n_sequences=1)), "at least 2 and 1"),
-        (lambda: sweep(swept, "b", Settings(designs=("long",))), "--design long needs"),
+        (lambda: sweep(swept, "b", Settings(designs=("long",))), "--design long: 0 texts"),
         (lambda: sweep(swept, "x"), "model 'x' is not in this atlas"),
     ):
         with pytest.raises(InputError, match=told):
@@ -179,7 +233,8 @@ def test_the_command_prints_effects_and_how_many_were_tested(
     shown = capsys.readouterr()
     assert not left.value.code, shown.err
     assert "2 nearest of b:L2:H0" in shown.out, shown.out
-    assert "p-values; q corrects" in shown.out
+    assert "sets: loss, repeated (" in shown.out
+    assert "mean over 32 other repeated sequences" in shown.out
     assert "MiB beside the model" in shown.err
     monkeypatch.setattr("sys.argv", ["motifs", "ablate", "--atlas", str(tmp_path / "atlas")])
     with pytest.raises(SystemExit) as left:

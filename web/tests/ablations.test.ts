@@ -1,14 +1,14 @@
 import { describe, expect, it } from "vitest";
 import type { Ablations, HeadClass, Manifest } from "../src/contract/generated";
-import { ablationRows, measureId, rowsOfHead, type AblationRow } from "../src/data/ablations";
+import { ablationRows, byMethod, measureId, rowsOfHead, type AblationRow } from "../src/data/ablations";
 import type { Heads } from "../src/data/heads";
 import { firstAnchor, headGroups, measuredGroups, setsWithControls, testedAnchors, testedGroups } from "../src/pages/ablation/groups";
 import { effectDomain, effectInWords, effectRank, effectTitle, measureTitle } from "../src/views/head-effects/words";
 
-const TEXT = ["experiment", "kind", "model", "name", "method", "measure", "design", "metric", "anchor", "test"];
+const TEXT = ["experiment", "kind", "model", "name", "method", "measure", "design", "metric", "anchor", "test", "reference", "family"];
 const NUMBER = [
   "n_heads", "clean", "ablated", "effect", "ci_low", "ci_high", "control_effect", "control_low", "control_high",
-  "excess", "excess_low", "excess_high", "standardised", "p", "q", "n_tested", "p_floor", "n_controls",
+  "excess", "excess_low", "excess_high", "others_effect", "others_excess", "standardised", "p", "q", "n_tested", "p_floor", "n_controls",
   "n_sequences", "n_positions",
 ];
 
@@ -57,6 +57,19 @@ describe("rows of ablations", () => {
       { name: "m:L0:H0", kind: "control", heads: ["m:L0:H0"] },
     );
     expect(rowsOfHead(all, "m:L0:H0").map((row) => row.place)).toEqual([0, 2]);
+  });
+});
+
+describe("effects by method", () => {
+  it("put every reference of one target in one line", () => {
+    const all = rows(
+      { name: "a", effect: 1, reference: "mean over 32 other repeated sequences" },
+      { name: "a", effect: 2, method: "zero", reference: "zero" },
+      { name: "b", effect: 3, method: "zero" },
+    );
+    const { references, targets } = byMethod(all);
+    expect(references).toEqual(["mean over 32 other repeated sequences", "zero"]);
+    expect(targets.map((one) => one.effects.map((row) => row?.effect ?? null))).toEqual([[1, 2], [null, 3]]);
   });
 });
 

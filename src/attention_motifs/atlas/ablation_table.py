@@ -32,6 +32,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "heads": ("List(String)", "the heads ablated, or averaged over; empty for `distance`"),
     "n_heads": ("Int32", "how many; for `distance`, heads correlated over"),
     "method": ("String", "what was put in place of the heads' outputs"),
+    "reference": ("String", "the same in words, with the sequences that a mean was taken over"),
     "measure": ("String", "what was measured"),
     "design": ("String", "on what: `prompts`, `repeated` or `long`"),
     "metric": ("String", "of the distances, for sets of nearest heads and for `distance`"),
@@ -55,8 +56,9 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "others_excess": ("Float64", "effect - others_effect: the size of the effect"),
     "standardised": ("Float64", "excess over the standard deviation of the controls"),
     "p": ("Float64", "of the test; null for controls, which are not tested"),
-    "q": ("Float64", "Benjamini and Hochberg's, over every p of the file"),
-    "n_tested": ("Int32", "how many p the file holds"),
+    "family": ("String", "the kind of question that p answers, such as `classes: loss, repeated`"),
+    "q": ("Float64", "Benjamini and Hochberg's, over every p of the family"),
+    "n_tested": ("Int32", "how many p the family holds"),
     "p_floor": ("Float64", "no smaller p can come of this test"),
     "test": ("String", "which test, and on which side"),
     "n_controls": ("Int32", "controls measured, or permutations drawn"),
@@ -68,8 +70,39 @@ COLUMNS: dict[str, tuple[str, str]] = {
 """Name, polars type and meaning of every column, in order. Numbers may be null."""
 
 
-ADDED = ("others_effect", "others_excess")
-"""Columns that older files lack."""
+ADDED = ("others_effect", "others_excess", "reference", "family")
+"""Columns that older files lack. Without a family, q is over every p of the file."""
+
+_OLD_REFERENCES = {
+    "mean": "mean over other prompts of the atlas",
+    "mean-position": "mean by position over other prompts of the atlas",
+    "resample": "output on another sequence of the design",
+    "zero": "zero",
+    "pattern-preserving": "zero, patterns held",
+}
+"""What replaced the outputs by method, for files without the column `reference`: there the means
+were taken over prompts, whatever was measured."""
+
+_QUESTIONS = {"head": "heads", "set": "sets", "distance": "distance"}
+
+
+def family_of(row: Mapping[str, Any]) -> str | None:
+    """Return the family of the p of a row: all tests that ask the same kind of question.
+
+    One family holds the tests of one kind of row with one measure on one design, of all models
+    and methods. Groups of nearest heads and groups by class or cluster are two kinds.
+
+    Args:
+        row: with kind, anchor, measure and design.
+
+    Returns:
+        Such as `nearest heads: loss, repeated`; None for a control, which is not tested.
+    """
+    kind = row["kind"]
+    if kind == "control":
+        return None
+    question = _QUESTIONS.get(kind) or ("nearest heads" if row["anchor"] else "classes")
+    return f"{question}: {row['measure']}, {row['design']}"
 
 
 def schema() -> dict[str, Any]:
@@ -98,7 +131,8 @@ def table_of(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
 def read_table(file: AtlasFile) -> pl.DataFrame:
     """Read the table.
 
-    Columns of `ADDED` are null if the file is older than they are.
+    Columns of `ADDED` are null if the file is older than they are; `reference` follows from the
+    method.
 
     Raises:
         AtlasError: if it is missing, damaged, or lacks a column.
@@ -108,7 +142,12 @@ def read_table(file: AtlasFile) -> pl.DataFrame:
     table = files.read_parquet(file)
     for name in COLUMNS:
         if name in ADDED and name not in table.columns:
-            table = table.with_columns(pl.lit(None, schema()[name]).alias(name))
+            missing = pl.lit(None, schema()[name])
+            if name == "reference" and "method" in table.columns:
+                missing = pl.col("method").replace_strict(
+                    _OLD_REFERENCES, default=None, return_dtype=pl.String
+                )
+            table = table.with_columns(missing.alias(name))
         if name not in table.columns:
             raise files.damaged(file, file.fix_damaged, KeyError(f"no column {name!r}"))
     table = table.select(list(COLUMNS))

@@ -158,8 +158,13 @@ def _patterns(record: HeadRecord) -> str:
 
 
 def _neighbours(metric: str, record: HeadRecord) -> str:
-    rows = [[x.rank, x.head, x.distance, ", ".join(x.classes)] for x in record.neighbours[metric]]
-    return _table(f"Nearest by {metric}", ["rank", "head", "distance", "classes"], rows)
+    rows = [
+        [x.rank, x.head, x.distance, x.percentile, x.p, ", ".join(x.classes)]
+        for x in record.neighbours[metric]
+    ]
+    columns = ["rank", "head", "distance", "percentile among pairs of these two layers",
+               "p of a k-th nearest this near by chance", "classes"]  # fmt: skip
+    return _table(f"Nearest by {metric}", columns, rows)
 
 
 def _scores(record: HeadRecord) -> str:

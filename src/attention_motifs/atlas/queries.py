@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from attention_motifs.atlas.head_distances import head_distances_of
+from attention_motifs.atlas.head_distances import AllPairs, Nearest, head_distances_of
+from attention_motifs.atlas.nearness import Nearness, nearness
 from attention_motifs.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,6 +36,12 @@ class NearHead:
     layer: int
     index: int
     classes: tuple[str, ...]
+    percentile: float | None
+    """Percentile of the distance among pairs of these two layers, 0 to 100; 50 is typical."""
+    p: float | None
+    """Probability that the k-th nearest of the heads that pass the filters is at least as near if
+    distances are dealt at random within every pair of layers (k-th farthest with `farthest`).
+    This and `percentile` are None if the atlas does not store the distances of all pairs."""
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object."""
@@ -93,7 +100,11 @@ def near(
         raise InputError(f"-n {n!r}: give a whole number, 1 or more")
     query = atlas.head_index(head)
     mask = _filter(atlas, query, scope, models, layers)
-    nearest = head_distances_of(atlas, metric).nearest(query, int(n), mask, farthest=farthest)
+    distances = head_distances_of(atlas, metric)
+    nearest = distances.nearest(query, int(n), mask, farthest=farthest)
+    compared = Nearness([None] * len(nearest.heads), [None] * len(nearest.heads))
+    if isinstance(distances, AllPairs) and len(nearest.heads):
+        compared = _compared(atlas, distances, query, mask, nearest, farthest=farthest)
     rows = atlas.heads[nearest.heads.tolist()].iter_rows(named=True)
     return [
         NearHead(
@@ -104,9 +115,31 @@ def near(
             layer=row["layer"],
             index=row["index"],
             classes=tuple(row["classes"]),
+            percentile=percentile,
+            p=p,
         )
-        for row, distance, rank in zip(rows, nearest.distances, nearest.ranks, strict=True)
+        for row, distance, rank, percentile, p in zip(
+            rows, nearest.distances, nearest.ranks, compared.percentile, compared.p, strict=True
+        )
     ]
+
+
+def _compared(
+    atlas: AtlasFolder,
+    distances: AllPairs,
+    query: int,
+    mask: Bool[np.ndarray, " heads"],
+    nearest: Nearest,
+    *,
+    farthest: bool,
+) -> Nearness:
+    """Compare the nearest heads with the pairs of the same layers."""
+    model_and_layer = atlas.heads.select("model", "layer").to_numpy()
+    layer = np.unique(model_and_layer.astype(str), axis=0, return_inverse=True)[1].reshape(-1)
+    mates = np.flatnonzero(layer == layer[query])
+    return nearness(
+        distances.rows(mates), query, mates, layer, mask, nearest.heads, farthest=farthest
+    )
 
 
 def _filter(

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from attention_motifs.models.model import LoadedModel
 
 METHODS = {
-    "mean": "its mean over calibration prompts and positions",
-    "mean-position": "its mean over calibration prompts, position by position",
+    "mean": "its mean over other sequences of the same design, and over positions",
+    "mean-position": "its mean over other sequences of the same design, position by position",
     "resample": "its output on another sequence of the same design, position by position",
     "zero": "zero",
     "pattern-preserving": "zero, with every attention pattern held as in the clean run, "
@@ -51,7 +51,7 @@ class Ablation:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Mean outputs of all heads over calibration prompts."""
+    """Mean outputs of all heads over calibration sequences."""
 
     by_position: tuple[Float[Tensor, "n heads d"], ...]
     """Per layer and position."""
@@ -61,7 +61,7 @@ class Calibration:
 def calibrate(
     loaded: LoadedModel, token_ids: Int[Tensor, "prompts n"], batch: int = 4
 ) -> Calibration:
-    """Average the output of each head over prompts of equal length, in float64."""
+    """Average the output of each head over sequences of equal length, in float64."""
     sums: list[Tensor] = []
 
     def add(layer: int, output: Tensor) -> None:
@@ -138,8 +138,8 @@ def _mean_of(
         of_layer = calibration.by_position[layer]
         if n > len(of_layer):
             raise InputError(
-                f"method mean-position was calibrated on prompts of {len(of_layer)} tokens, and "
-                f"these sequences have {n}. Use longer prompts, or method mean."
+                f"method mean-position was calibrated on sequences of {len(of_layer)} tokens, and "
+                f"these sequences have {n}. Calibrate on longer ones, or use method mean."
             )
         return of_layer[:n, heads]
 

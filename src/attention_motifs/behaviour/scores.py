@@ -3,7 +3,9 @@
 A sequence is a first token (BOS if the model was trained with one) and a block of distinct random
 tokens that is repeated: 25 tokens four times, 50 tokens twice. After the first repetition every
 token has earlier occurrences, so the attention to them, or to the tokens that followed them, can
-be measured on the pattern (Olsson et al. 2022, "prefix matching").
+be measured on the pattern (Olsson et al. 2022, "prefix matching"). All gaps between repetitions of
+these sequences are equal. A third kind of sequence has random gaps: 12 groups of 2 to 6 distinct
+tokens, then the same groups in another order.
 """
 
 from __future__ import annotations
@@ -14,12 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attention_motifs.behaviour.sequences import common_tokens, repeated_sequences
+from attention_motifs.behaviour.sequences import (
+    common_tokens,
+    repeated_sequences,
+    shuffled_sequences,
+)
 from attention_motifs.errors import InputError, ModelError
 from attention_motifs.features.arguments import whole_number
 from attention_motifs.literature.behaviours import BEHAVIOURS as BEHAVIOURS
-from attention_motifs.literature.behaviours import OF_OUTPUTS, OF_PATTERNS
-from attention_motifs.progress import Report, silent
+from attention_motifs.literature.behaviours import OF_OUTPUTS, OF_PATTERNS, WITH_GAPS
+from attention_motifs.progress import Advance, Report, silent
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
@@ -28,6 +34,9 @@ if TYPE_CHECKING:
 
 DESIGNS = ((25, 4), (50, 2))
 """Block length and number of repetitions of the sequences."""
+
+GROUP_LENGTH = 4
+"""Mean tokens per group of the sequences with random gaps, which are as long as the others."""
 
 CLASS_THRESHOLDS = {
     "induction": 0.3,
@@ -53,7 +62,7 @@ class BehaviourScores:
 
     model: str
     mean: Float[np.ndarray, "layers heads behaviours"]
-    """Mean over all sequences of both designs."""
+    """Mean over all sequences with equal gaps, or over those with random gaps."""
     spread: Float[np.ndarray, "layers heads behaviours"]
     """Standard deviation over the sequences (ddof 1)."""
 
@@ -149,7 +158,7 @@ def behaviour_scores(
         first: token put before each sequence: BOS if prompts have it, else None.
         seed: seed for the draw of tokens, 0 or more.
         n_sequences: number of sequences per design.
-        designs: block length and number of repetitions of each design.
+        designs: block length and number of repetitions of each design with equal gaps.
         report: shows progress.
 
     Returns:
@@ -159,11 +168,8 @@ def behaviour_scores(
         InputError: if the sequences are longer than the context of the model, or the built-in
             prompts have too few different tokens.
     """
-    import torch
-
-    from attention_motifs.extraction import run_tapped
-
-    longest = max(length * times for length, times in designs) + (first is not None)
+    n_repeated = max(length * times for length, times in designs)
+    longest = n_repeated + (first is not None)
     context = getattr(loaded.model.config, "max_position_embeddings", None)
     if isinstance(context, int) and context < longest:
         raise InputError(
@@ -172,33 +178,49 @@ def behaviour_scores(
         )
     rng = np.random.default_rng(whole_number(seed, "seed"))
     vocabulary = common_tokens(loaded)
-    info = loaded.info
-    scores = np.empty(
-        (len(designs) * n_sequences, info.n_layers, info.n_heads, len(OF_PATTERNS)), np.float64
+    equal_gaps = [
+        repeated_sequences(vocabulary, length, times, n_sequences, rng, first)
+        for length, times in designs
+    ]
+    # A stream of its own, so that the other scores do not depend on it.
+    gaps_rng = np.random.default_rng([seed, *b"gaps"])
+    n_groups = n_repeated // (2 * GROUP_LENGTH)
+    random_gaps = shuffled_sequences(
+        vocabulary, GROUP_LENGTH, n_groups, n_sequences, gaps_rng, first
     )
-    with report(f"behaviour of {info.name}", len(designs) * n_sequences) as advance:
-        for d, (block_length, n_repeats) in enumerate(designs):
-            sequences = repeated_sequences(
-                vocabulary, block_length, n_repeats, n_sequences, rng, first
-            )
-            for s in range(0, n_sequences, _BATCH):
-                batch = sequences[s : s + _BATCH]
-
-                def sink(
-                    layer: int, patterns: Any, batch: Any = batch, at: int = d * n_sequences + s
-                ) -> None:
-                    for i, tokens in enumerate(batch):
-                        pattern = patterns[i].detach().float().cpu().numpy()
-                        scores[at + i, layer] = score_patterns(pattern, tokens)
-
-                run_tapped(loaded, torch.from_numpy(batch), sink)
-                advance(len(batch))
-    output_scores = _output_scores(loaded, first, seed)
+    title = f"behaviour of {loaded.info.name}"
+    with report(title, (len(designs) + 1) * n_sequences) as advance:
+        scores = np.concatenate([_pattern_scores(loaded, rows, advance) for rows in equal_gaps])
+        with_gaps = _pattern_scores(loaded, random_gaps, advance)[..., : len(WITH_GAPS)]
+    parts = [scores, _output_scores(loaded, first, seed), with_gaps]
     return BehaviourScores(
-        info.name,
-        np.concatenate([scores.mean(axis=0), output_scores.mean(axis=0)], axis=-1),
-        np.concatenate([scores.std(axis=0, ddof=1), output_scores.std(axis=0, ddof=1)], axis=-1),
+        loaded.info.name,
+        np.concatenate([part.mean(axis=0) for part in parts], axis=-1),
+        np.concatenate([part.std(axis=0, ddof=1) for part in parts], axis=-1),
     )
+
+
+def _pattern_scores(
+    loaded: LoadedModel, sequences: Int[np.ndarray, "sequences tokens"], advance: Advance
+) -> Float[np.ndarray, "sequences layers heads behaviours"]:
+    """Score all heads on sequences of equal length, in the order of `OF_PATTERNS`."""
+    import torch
+
+    from attention_motifs.extraction import run_tapped
+
+    info = loaded.info
+    scores = np.empty((len(sequences), info.n_layers, info.n_heads, len(OF_PATTERNS)), np.float64)
+    for start in range(0, len(sequences), _BATCH):
+        batch = sequences[start : start + _BATCH]
+
+        def sink(layer: int, patterns: Any, batch: Any = batch, at: int = start) -> None:
+            for i, tokens in enumerate(batch):
+                pattern = patterns[i].detach().float().cpu().numpy()
+                scores[at + i, layer] = score_patterns(pattern, tokens)
+
+        run_tapped(loaded, torch.from_numpy(batch), sink)
+        advance(len(batch))
+    return scores
 
 
 def _output_scores(

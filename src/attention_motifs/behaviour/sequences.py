@@ -1,4 +1,4 @@
-"""Sequences of repeated common tokens, for scores and copying."""
+"""Sequences of repeated common tokens, for scores, copying and ablations."""
 
 from __future__ import annotations
 
@@ -37,6 +37,42 @@ def repeated_sequences(
         block = rng.choice(vocabulary, size=block_length, replace=False)
         start = [] if first is None else [first]
         rows.append(np.concatenate([start, np.tile(block, n_repeats)]))
+    return np.stack(rows).astype(np.int64)
+
+
+def shuffled_sequences(
+    vocabulary: Int[np.ndarray, " words"],
+    group_length: int,
+    n_groups: int,
+    n_sequences: int,
+    rng: np.random.Generator,
+    first: int | None,
+) -> Int[np.ndarray, "sequences tokens"]:
+    """Draw groups of distinct tokens, and repeat all groups once in another random order.
+
+    Every group thus comes back after a gap of its own. In sequences of one block that is repeated
+    all gaps are equal, and a head that looks back by that distance looks like an induction head.
+    The lengths of the groups vary, so that gaps are not all multiples of one length.
+
+    Args:
+        vocabulary: token ids to draw from.
+        group_length: mean number of tokens per group, 3 or more; lengths differ by up to 2.
+        n_groups: number of groups.
+        n_sequences: number of sequences.
+        rng: source of the draws.
+        first: token put before each sequence; None for none.
+
+    Raises:
+        InputError: if the vocabulary has too few tokens.
+    """
+    blocks = repeated_sequences(vocabulary, group_length * n_groups, 1, n_sequences, rng, None)
+    start = [] if first is None else [first]
+    rows = []
+    for block in blocks:
+        cuts = group_length * np.arange(1, n_groups) + rng.integers(-1, 2, size=n_groups - 1)
+        groups = np.split(block, cuts)
+        again = [groups[i] for i in rng.permutation(n_groups)]
+        rows.append(np.concatenate([start, block, *again]))
     return np.stack(rows).astype(np.int64)
 
 

@@ -81,8 +81,8 @@ MethodOption = Annotated[
     typer.Option(
         "--method",
         metavar="METHOD",
-        help="Replacement of the head's output: mean, mean-position, resample, zero or "
-        "pattern-preserving; repeatable.",
+        help="Replacement of the head's output: mean, mean-position, resample, zero, "
+        "pattern-preserving, or all; repeatable.",
         show_default="mean",
     ),
 ]
@@ -148,15 +148,18 @@ def ablate(
       motifs ablate --near smollm2-135m-instruct:L18:H6 -n 5 --metric cosine
       motifs ablate --class 'induction (computed)' --model gemma-3-270m --method zero
       motifs ablate --cluster average:3 --model gemma-3-270m --controls 49
+      motifs ablate gemma-3-270m:L5:H1 --method all
       motifs ablate --sweep gemma-3-270m --sequences 8
       motifs ablate --sweep gemma-3-270m --executor ray --ray-worker gpus=1
     """
+    from attention_motifs.behaviour import METHODS
     from attention_motifs.stages.ablation.settings import Settings
 
+    methods = tuple(METHODS) if method == ["all"] else tuple(method or ("mean",))
     name, equals, _ = (model or "").partition("=")
     query = Query(tuple(heads or ()), sweep, near, class_name, cluster, n, metric, name)
     settings = Settings(
-        methods=tuple(method or ("mean",)),
+        methods=methods,
         designs=tuple(design or ("prompts", "repeated")),
         n_sequences=sequences,
         n_controls=controls,
@@ -171,7 +174,7 @@ def ablate(
     if json:
         print_json(rows.to_dicts())
         return
-    _show(rows)
+    _show(rows, opened.ablations)
     print_line(f"Written to {opened.file('ablations')}.")
 
 
@@ -229,38 +232,67 @@ def _target(opened: Atlas, query: Query) -> Target:
     return targets.cluster_heads(opened, str(query.cluster), chosen)
 
 
-_ALONE = ["name", "method", "measure", "design", "effect", "ci_low", "ci_high"]
-_TESTS = ["others_effect", "control_effect", "excess", "excess_low", "excess_high", "p", "q"]
-_SHOWN = {
-    "set": (
-        "Heads ablated together, compared with random sets of the same layers",
-        [*_ALONE, *_TESTS],
-    ),
-    "group": (
-        "Heads ablated one by one, mean, compared with the heads of the same layers",
-        [*_ALONE, *_TESTS],
-    ),
-    "distance": (
-        "Rank correlation of distance and effect, compared with permutations within layers",
-        ["name", "metric", *_ALONE[1:], "control_effect", "excess", "p", "q"],
-    ),
-    "head": ("Heads by effect on the loss, largest first", [*_ALONE, "p", "q"]),
+_TITLES = {
+    "set": "Heads ablated together, compared with random sets of the same layers",
+    "group": "Heads ablated one by one, mean, compared with the heads of the same layers",
+    "distance": "Rank correlation of distance and effect, compared with permutations within layers",
+    "head": "Heads by effect on the loss, largest first",
 }
+_N_HEADS = 10
+_SAME = ["kind", "model", "name", "metric", "measure", "design"]
+"""Columns that are equal in two rows about the same effect by two methods."""
 
 
-def _show(rows: pl.DataFrame) -> None:
+def _show(rows: pl.DataFrame, table: pl.DataFrame) -> None:
+    """Print the effects of a run, each by every method that the table holds.
+
+    Args:
+        rows: of the run.
+        table: of the atlas.
+    """
     import polars as pl
 
-    for kind, (title, shown) in _SHOWN.items():
+    for kind, title in _TITLES.items():
         some = rows.filter(pl.col("kind") == kind)
         if kind == "head":
             some = some.filter(pl.col("measure") == "loss")
-            some = some.sort("effect", descending=True).head(10)
-        if len(some):
-            cells: list[list[Any]] = [list(row) for row in some.select(shown).iter_rows()]
-            print_table(title, shown, cells)
-    if len(rows):
+            some = some.sort("effect", descending=True).head(_N_HEADS)
+        if some.is_empty():
+            continue
+        asked = some.select(_SAME).unique(maintain_order=True).with_row_index("place")
+        by_method = table.join(asked, on=_SAME, nulls_equal=True).sort("place", "method")
+        columns, cells = _cells(kind, by_method)
+        print_table(title, columns, cells)
+    families = rows.drop_nulls("p").select("family", "n_tested").unique(maintain_order=True)
+    if len(families):
+        listed = "; ".join(f"{family} ({n})" for family, n in families.iter_rows())
         print_line(
-            f"The file holds {rows['n_tested'][0]} p-values; q corrects for all of them (Benjamini "
-            "and Hochberg) and changes when more are tested."
+            "q is Benjamini and Hochberg's over all tests of one kind of question in the file, and "
+            f"changes when more are tested. Families and their tests: {listed}."
         )
+
+
+def _cells(kind: str, rows: pl.DataFrame) -> tuple[list[str], list[list[Any]]]:
+    """Return the columns and cells of a printed table."""
+    with_metric = kind == "distance"
+    columns = ["name", "measure", "design", "replaced by", "effect", "95 %"]
+    if with_metric:
+        columns[1:1] = ["metric"]
+        columns += ["by layers alone", "p", "q"]
+    else:
+        columns += ["non-members", "controls", "p", "q"]
+    cells: list[list[Any]] = []
+    for row in rows.iter_rows(named=True):
+        low, high = row["ci_low"], row["ci_high"]
+        interval = "" if low is None or high is None else f"{low:.3g} to {high:.3g}"
+        cells.append(
+            [
+                row["name"],
+                *([row["metric"]] if with_metric else []),
+                *(row["measure"], row["design"], row["reference"] or row["method"]),
+                *(row["effect"], interval),
+                *([] if with_metric else [row["others_effect"]]),
+                *(row["control_effect"], row["p"], row["q"]),
+            ]
+        )
+    return columns, cells

@@ -195,7 +195,12 @@ def complementary(
     n: Annotated[int, o.count_option("-n", "Number of pairs to list.")] = 20,
     candidates: Annotated[int, o.count_option("--candidates", "Number of pairs to test.")] = 1000,
     permutations: Annotated[
-        int, o.count_option("--permutations", "Number of random pairings per pair of heads.")
+        int,
+        o.count_option(
+            "--permutations",
+            "Number of random pairings per pair of heads; 20 times as many for the few pairs with "
+            "the smallest p.",
+        ),
     ] = 9999,
     seed: Annotated[int, o.seed_option("the random pairings")] = 0,
     json: o.JsonOption = False,
@@ -222,6 +227,7 @@ def complementary(
             "wasserstein": float(pairs.wasserstein[k]),
             "random pairing": float(pairs.random_pairing[k]),
             "p": float(pairs.p_value[k]),
+            "p floor": float(pairs.p_floor[k]),
             "q": float(pairs.q_value[k]),
         }
         for k in range(len(pairs.left))
@@ -231,6 +237,10 @@ def complementary(
         return
     print_table(
         "Large mean distance, small Wasserstein distance",
-        ["head", "other", "mean", "wasserstein", "random pairing", "p", "q"],
+        ["head", "other", "mean", "wasserstein", "random pairing", "p", "p floor", "q"],
         [list(row.values()) for row in rows],
+    )
+    print_line(
+        f"p floor: smallest p that the random pairings can give. q corrects for the "
+        f"{pairs.n_tested} candidates that were tested."
     )

@@ -9,7 +9,7 @@ import typer
 from attention_motifs.atlas import Atlas
 from attention_motifs.cli import options as o
 from attention_motifs.cli.app import app
-from attention_motifs.cli.console import print_line, print_table, report
+from attention_motifs.cli.console import print_error, print_line, print_table, report
 from attention_motifs.errors import InputError
 
 MethodOption = Annotated[
@@ -170,6 +170,38 @@ _SHOWN = 3
 """Heads named per cluster."""
 
 
+def _print_validity(clusters: Any) -> None:
+    """Print whether the clusters are more stable than those of data without clusters."""
+    valid = clusters.validity
+    if valid.warning:
+        print_error(valid.warning, start="warning: ")
+    if clusters.stability is None:
+        return
+    if valid.reference_draws == 0:
+        print_line("One Gaussian without clusters: the method finds no clusters, or one dominates.")
+    if valid.reference is not None:
+        beyond = clusters.stability.mean > valid.reference_largest
+        print_line(
+            f"One Gaussian without clusters: {valid.reference:.2f} (largest of its draws "
+            f"{valid.reference_largest:.2f}). The stability is "
+            + ("above it." if beyond else "no evidence of clusters.")
+        )
+        n_clusters = clusters.clustering.n_clusters
+        print_line(
+            f"Clusters with a stability of 0.75 or more: {valid.stable_clusters} of {n_clusters}; "
+            f"of the Gaussian {valid.reference_stable_share:.0%}."
+        )
+    agreements = {
+        "two disjoint halves of the prompts": valid.disjoint_halves,
+        "two halves without a common source": valid.disjoint_sources,
+        "disjoint halves of the Gaussian": valid.reference_halves,
+        "other seeds": valid.seeds,
+    }
+    listed = [f"{name} {value:.2f}" for name, value in agreements.items() if value is not None]
+    if listed:
+        print_line(f"Agreement (adjusted Rand index): {', '.join(listed)}.")
+
+
 def _print_clusters(atlas: Atlas, method: str, clusters: Any) -> None:
     labels = clusters.clustering.labels.tolist()
     members: dict[int, list[str]] = {}
@@ -191,4 +223,5 @@ def _print_clusters(atlas: Atlas, method: str, clusters: Any) -> None:
             f"prompts: adjusted Rand index {clusters.stability.mean:.2f} (standard deviation "
             f"{clusters.stability.spread:.2f})"
         )
+    _print_validity(clusters)
     print_line(f"Written to {atlas.path / 'clusters'}.")

@@ -80,15 +80,22 @@ def near(
         print_line(f"No head to list: {reason}.")
         return
     which = "Farthest from" if farthest else "Nearest to"
-    _print_neighbours(f"{which} {head} by {metric}, of {len(opened.heads) - 1} heads", neighbours)
+    title = f"{which} {head} by {metric}, of {len(opened.heads) - 1} heads"
+    _print_neighbours(title, neighbours, "far" if farthest else "near")
 
 
-def _print_neighbours(title: str, neighbours: Sequence[NearHead]) -> None:
+def _print_neighbours(title: str, neighbours: Sequence[NearHead], extent: str = "near") -> None:
     print_table(
         title,
-        ["rank", "head", "distance", "classes"],
-        [[x.rank, x.head, x.distance, ", ".join(x.classes)] for x in neighbours],
+        ["rank", "head", "distance", "percentile", "p", "classes"],
+        [[x.rank, x.head, x.distance, x.percentile, x.p, ", ".join(x.classes)] for x in neighbours],
     )
+    if any(x.p is not None for x in neighbours):
+        print_line(
+            "percentile: among pairs of these two layers; 50 is typical. p of the k-th line: "
+            f"probability of k heads this {extent} if distances are dealt at random within every "
+            "pair of layers; for the first line it is at least 1 / (heads in the layer)."
+        )
 
 
 def _layers(text: str | None) -> list[int] | range | slice | None:

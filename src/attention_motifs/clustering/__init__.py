@@ -23,6 +23,7 @@ from attention_motifs.clustering.names import (
     write_names,
 )
 from attention_motifs.clustering.stability import Stability, adjusted_rand, stability
+from attention_motifs.clustering.validity import Validity, one_gaussian, validity
 
 __all__ = [
     "CLUSTERINGS",
@@ -33,6 +34,7 @@ __all__ = [
     "ClusteringMethod",
     "NamedClusters",
     "Stability",
+    "Validity",
     "adjusted_rand",
     "carry_over",
     "cluster",
@@ -45,8 +47,10 @@ __all__ = [
     "export_clustering",
     "link",
     "name_cluster",
+    "one_gaussian",
     "read_names",
     "remove_name",
     "stability",
+    "validity",
     "write_names",
 ]

@@ -10,6 +10,7 @@ from attention_motifs.clustering.linkage import UNCLUSTERED
 from attention_motifs.clustering.methods import Clustering
 from attention_motifs.clustering.names import NamedClusters
 from attention_motifs.clustering.stability import Stability
+from attention_motifs.clustering.validity import Validity
 from attention_motifs.errors import InputError
 from attention_motifs.store.files import write_json
 
@@ -22,6 +23,7 @@ def clustering_json(
     *,
     names: NamedClusters | None = None,
     stability: Stability | None = None,
+    validity: Validity | None = None,
     metric: str | None = None,
 ) -> dict[str, Any]:
     """Return a clustering with its names and stability as a JSON object.
@@ -31,13 +33,15 @@ def clustering_json(
         heads: (H,) names of the heads, in the order of the labels.
         names: result of `carry_over`.
         stability: result of `stability`.
+        validity: result of `validity`.
         metric: name of the distance, recorded in the object.
 
     Returns:
         `schema`, `method`, `parameters`, `metric`, `heads` (all, in order), `clusters` (number,
         `name` or null, `size`, `heads`, and with a stability `jaccard`), `unclustered` (heads),
         `linkage` (rows as scipy's, or null), `stability` (null, or sample, rounds, mean and
-        spread of the adjusted Rand index), `unassigned_names`.
+        spread of the adjusted Rand index), `validity` (null, or the fields of `Validity` and
+        `warning`), `unassigned_names`.
 
     Raises:
         InputError: if heads and labels differ in length.
@@ -70,6 +74,7 @@ def clustering_json(
         "unclustered": members[UNCLUSTERED],
         "linkage": None if clustering.linkage is None else clustering.linkage.tolist(),
         "stability": _stability(stability),
+        "validity": None if validity is None else validity.to_json(),
         "unassigned_names": list(names.unassigned) if names else [],
     }
 
@@ -92,6 +97,7 @@ def export_clustering(
     *,
     names: NamedClusters | None = None,
     stability: Stability | None = None,
+    validity: Validity | None = None,
     metric: str | None = None,
 ) -> None:
     """Write `clustering_json` to a file, which is replaced atomically.
@@ -100,5 +106,7 @@ def export_clustering(
         InputError: as `clustering_json`.
         ResourceError: if the file cannot be written.
     """
-    value = clustering_json(clustering, heads, names=names, stability=stability, metric=metric)
+    value = clustering_json(
+        clustering, heads, names=names, stability=stability, validity=validity, metric=metric
+    )
     write_json(path, value)

@@ -88,15 +88,24 @@ def stability(
             prompts = np.sort(rng.permutation(n_prompts)[: (n_prompts + 1) // 2])
         else:
             prompts = np.sort(rng.integers(n_prompts, size=n_prompts))
-        labels = _cluster_again(clustering, recompute(prompts))
+        labels = cluster_again(clustering, recompute(prompts))
         agreement.append(adjusted_rand(clustering.labels, labels))
         overlap.append(jaccard(clustering.labels, labels).max(axis=1, initial=0.0))
     return Stability(np.array(agreement), np.array(overlap).mean(axis=0), sample)
 
 
-def _cluster_again(
+def cluster_again(
     clustering: Clustering, recomputed: np.ndarray[Any, Any]
 ) -> Int[np.ndarray, " heads"]:
+    """Return the labels of the same method and parameters on recomputed input.
+
+    Args:
+        clustering: method and parameters.
+        recomputed: result of `recompute`, see `stability`.
+
+    Raises:
+        InputError: if the number of heads is another.
+    """
     if len(recomputed) != len(clustering.labels):
         raise InputError(
             f"recomputed from fewer prompts: {len(recomputed)} heads, the clustering has "

@@ -31,7 +31,13 @@ OF_OUTPUTS = {
 }
 """Scores of the outputs of heads, and their meaning; between 0 and 1."""
 
-BEHAVIOURS = {**OF_PATTERNS, **OF_OUTPUTS}
+WITH_GAPS = {
+    "induction (random gaps)": "the same as induction where repetitions come after gaps of random "
+    "length, so that a head that looks a fixed distance back scores low",
+}
+"""Scores of patterns on groups of random tokens that are repeated in another order."""
+
+BEHAVIOURS = {**OF_PATTERNS, **OF_OUTPUTS, **WITH_GAPS}
 """All scores and their meaning."""
 
 CLASS_THRESHOLDS = {

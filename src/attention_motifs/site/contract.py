@@ -234,6 +234,34 @@ class HeadClass:
 
 
 @dataclass(frozen=True)
+class ClusterValidity:
+    """Checks of a clustering; indices are adjusted Rand indices, None where not available."""
+
+    largest_share: float
+    """Share of the clustered heads in the largest cluster."""
+    disjoint_halves: float | None
+    """Agreement of two disjoint halves of the prompts."""
+    disjoint_sources: float | None
+    """The same with halves without a common source."""
+    seeds: float | None
+    """Agreement with other seeds."""
+    stable_clusters: int | None
+    """Clusters with a Jaccard index of 0.75 or more."""
+    reference_draws: int | None
+    """Of four draws of one Gaussian, those that are cut into clusters of which none dominates."""
+    reference: float | None
+    """Stability of the same clustering of one Gaussian, which has no clusters."""
+    reference_largest: float | None
+    """The largest of the draws of the Gaussian."""
+    reference_halves: float | None
+    """Agreement of disjoint halves of the Gaussian."""
+    reference_stable_share: float | None
+    """Share of the clusters of the Gaussian with a Jaccard index of 0.75 or more."""
+    warning: str | None
+    """Why the indices say nothing, if one cluster dominates."""
+
+
+@dataclass(frozen=True)
 class Clustering:
     """A stored clustering of the heads, with its tree."""
 
@@ -250,6 +278,8 @@ class Clustering:
     """Stability of each cluster over resampled prompts."""
     adjusted_rand_mean: float | None
     adjusted_rand_spread: float | None
+    validity: ClusterValidity | None
+    """None for clusterings of older versions."""
 
 
 @dataclass(frozen=True)

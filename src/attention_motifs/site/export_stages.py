@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from attention_motifs.clustering import carry_over, read_names
 from attention_motifs.site.contract import (
     Ablations,
     Clustering,
+    ClusterValidity,
     Download,
     EvaluationRow,
     Projection,
@@ -94,9 +96,18 @@ def write_clusterings(atlas: Atlas, out: DataFolder) -> list[Clustering]:
                 jaccard=[finite(c.get("jaccard")) for c in record["clusters"]],
                 adjusted_rand_mean=finite(stability.get("adjusted_rand_mean")),
                 adjusted_rand_spread=finite(stability.get("adjusted_rand_spread")),
+                validity=_validity(record.get("validity")),
             )
         )
     return described
+
+
+def _validity(record: dict[str, Any] | None) -> ClusterValidity | None:
+    """Read the checks of a clustering; None if a field is missing."""
+    names = [field.name for field in dataclasses.fields(ClusterValidity)]
+    if record is None or not set(names) <= set(record):
+        return None
+    return ClusterValidity(**{name: record[name] for name in names})
 
 
 def evaluation_rows(atlas: Atlas) -> list[EvaluationRow]:

@@ -11,7 +11,7 @@ import numpy as np
 from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.head_distances import NearestHeads, clouds_for, stored_distances
 from attention_motifs.errors import InputError
-from attention_motifs.progress import Advance, Report, silent
+from attention_motifs.progress import Report, silent
 from attention_motifs.stages.parts import distinct_prompts
 from attention_motifs.store import files
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import polars as pl
     from jaxtyping import Float, Int
 
-    from attention_motifs.clustering import Clustering, NamedClusters, Stability
+    from attention_motifs.clustering import Clustering, NamedClusters, Stability, Validity
 
 N_CLUSTERS = 16
 """Default number of clusters of a hierarchical method."""
@@ -27,10 +27,11 @@ N_CLUSTERS = 16
 
 @dataclass(frozen=True)
 class ClusterReport:
-    """A clustering with its stability, names and composition."""
+    """A clustering with its stability, validity, names and composition."""
 
     clustering: Clustering
     stability: Stability | None
+    validity: Validity
     names: NamedClusters
     composition: dict[str, pl.DataFrame]
 
@@ -55,7 +56,8 @@ def cluster(
         metric: whose distances are clustered; `ward` uses head means in the metric's space.
         n_clusters: number of clusters of a hierarchical method; default: 16, or one per head.
         height: height at which to cut the tree instead.
-        n_rounds: draws of half of the prompts for the stability; 0 for none.
+        n_rounds: draws of half of the prompts for the stability; 0 for none. With draws, the
+            stability is compared with that of data without clusters (`clustering.validity`).
         seed: of the draws, and of Leiden.
         report: shows progress.
         parameters: further parameters of `clustering.cluster`.
@@ -66,33 +68,35 @@ def cluster(
     """
     from attention_motifs import clustering as c
 
-    stored = stored_distances(atlas).get(metric)
     if n_clusters is None and height is None and method not in {"hdbscan", "leiden"}:
         n_clusters = min(N_CLUSTERS, len(atlas.heads))
     settings = {"n_clusters": n_clusters, "height": height, "seed": seed, **parameters}
-    with report(f"clusters by {method}", n_rounds + 1) as advance:
-        if isinstance(stored, NearestHeads):
-            clustering = c.cluster_neighbours(
-                stored.neighbours, stored.rows, method=method, **settings
-            )
-            recompute = _recluster(stored, clustering, advance)
-        else:
-            matrix = np.asarray(atlas.distances(metric))
-            clouds = clouds_for(atlas, metric)
-            means = clouds.mean(axis=0) if method == "ward" else None
-            clustering = c.cluster(matrix, method=method, embeddings=means, **settings)
-            recompute = _recompute(clouds, clustering, metric, advance)
+    with report(f"clusters by {method}", 1) as advance:
+        on_prompts = _on_prompts(atlas, metric, method, settings)
         advance(1)
-        stable = None
-        distinct = distinct_prompts(atlas)
-        if n_rounds > 0 and len(distinct) >= 2:
-            stable = c.stability(
-                clustering,
-                lambda drawn: recompute(distinct[drawn]),
-                len(distinct),
-                n_rounds=n_rounds,
-                seed=seed,
-            )
+    clustering = on_prompts.clustering
+    distinct = distinct_prompts(atlas)
+    sources = atlas.prompts["source"].gather(distinct).to_list()
+    stable = None
+    if n_rounds > 0 and len(distinct) >= 2:
+        with report("clusters of halves of the prompts", n_rounds) as advance:
+
+            def recompute(drawn: Int[np.ndarray, " sample"]) -> np.ndarray[Any, Any]:
+                advance(1)
+                return on_prompts.recompute(distinct[drawn])
+
+            stable = c.stability(clustering, recompute, len(distinct), n_rounds=n_rounds, seed=seed)
+    with report("validity of the clusters", 1) as advance:
+        valid = c.validity(
+            clustering,
+            stable,
+            lambda drawn: on_prompts.recompute(distinct[drawn]),
+            sources,
+            with_seed=on_prompts.with_seed if stable else None,
+            reference=on_prompts.reference(distinct) if on_prompts.reference else None,
+            seed=seed,
+        )
+        advance(1)
     heads: list[str] = atlas.heads["head"].to_list()
     names = c.carry_over(
         c.read_names(atlas.file("cluster_names").fetch()), heads, clustering.labels
@@ -103,6 +107,7 @@ def cluster(
         heads,
         names=names,
         stability=stable,
+        validity=valid,
         metric=metric,
     )
     _write_labels(atlas, method, clustering)
@@ -112,36 +117,102 @@ def cluster(
         depths=atlas.heads["depth"].to_list(),
         classes=atlas.heads["classes"].to_list(),
     )
-    return ClusterReport(clustering, stable, names, composition)
+    return ClusterReport(clustering, stable, valid, names, composition)
 
 
 Recompute = Callable[["Int[np.ndarray, ' sample']"], np.ndarray[Any, Any]]
+Reference = Callable[[int], tuple["Clustering", Recompute]]
+
+
+@dataclass(frozen=True)
+class _OnPrompts:
+    """A clustering, and the same clustering on other data."""
+
+    clustering: Clustering
+    recompute: Recompute
+    """From numbers of prompts to what `clustering.stability` takes."""
+    with_seed: Callable[[int], Int[np.ndarray, " heads"]] | None
+    """From a seed to the labels on all prompts; None for methods without a seed."""
+    reference: Callable[[Int[np.ndarray, " distinct"]], Reference] | None
+    """From the prompts that differ to the clustering of data without clusters; None if the atlas
+    stores the nearest heads alone."""
+
+
+def _on_prompts(atlas: Atlas, metric: str, method: str, settings: dict[str, Any]) -> _OnPrompts:
+    """Cluster the heads on all prompts."""
+    from attention_motifs import clustering as c
+
+    stored = stored_distances(atlas).get(metric)
+    if isinstance(stored, NearestHeads):
+
+        def nearest(**changed: Any) -> Clustering:
+            given = settings | changed
+            return c.cluster_neighbours(stored.neighbours, stored.rows, method=method, **given)
+
+        clustering = nearest()
+        seeded = _with_seed(nearest) if "seed" in clustering.parameters else None
+        return _OnPrompts(clustering, _recluster(stored, clustering), seeded, None)
+    matrix = np.asarray(atlas.distances(metric))
+    clouds = clouds_for(atlas, metric)
+    means = clouds.mean(axis=0) if method == "ward" else None
+
+    def whole(**changed: Any) -> Clustering:
+        return c.cluster(matrix, method=method, embeddings=means, **(settings | changed))
+
+    clustering = whole()
+
+    def reference(distinct: Int[np.ndarray, " distinct"]) -> Reference:
+        return lambda seed: _without_clusters(clouds[distinct], metric, method, settings, seed)
+
+    return _OnPrompts(
+        clustering,
+        _recompute(clouds, method, metric),
+        _with_seed(whole) if "seed" in clustering.parameters else None,
+        reference,
+    )
+
+
+def _with_seed(run: Callable[..., Clustering]) -> Callable[[int], Int[np.ndarray, " heads"]]:
+    return lambda seed: run(seed=seed).labels
+
+
+def _without_clusters(
+    clouds: Float[np.ndarray, "prompts heads components"],
+    metric: str,
+    method: str,
+    settings: dict[str, Any],
+    seed: int,
+) -> tuple[Clustering, Recompute]:
+    """Cluster a draw of one Gaussian with the covariances of the clouds."""
+    from attention_motifs import clustering as c
+
+    drawn = c.one_gaussian(clouds, np.random.default_rng([settings["seed"], 2, seed]))
+    recompute = _recompute(drawn.astype(clouds.dtype), method, metric)
+    values = recompute(np.arange(len(drawn)))
+    if method == "ward":
+        return c.cluster(None, method=method, embeddings=values, **settings), recompute
+    return c.cluster(values, method=method, **settings), recompute
 
 
 def _recompute(
-    clouds: Float[np.ndarray, "prompts heads components"],
-    clustering: Clustering,
-    metric: str,
-    advance: Advance,
+    clouds: Float[np.ndarray, "prompts heads components"], method: str, metric: str
 ) -> Recompute:
     """Return the function that computes the input of the clustering on some of the prompts."""
     from attention_motifs.distances import head_distances
 
     def recompute(prompts: Int[np.ndarray, " sample"]) -> np.ndarray[Any, Any]:
-        advance(1)
-        if clustering.method == "ward":
+        if method == "ward":
             return np.asarray(clouds[prompts].mean(axis=0))
         return head_distances(clouds[prompts], metric=metric)
 
     return recompute
 
 
-def _recluster(stored: NearestHeads, clustering: Clustering, advance: Advance) -> Recompute:
+def _recluster(stored: NearestHeads, clustering: Clustering) -> Recompute:
     """Return the function that clusters on some of the prompts, with the stored neighbours."""
     from attention_motifs.clustering import cluster_neighbours
 
     def recluster(prompts: Int[np.ndarray, " sample"]) -> np.ndarray[Any, Any]:
-        advance(1)
         neighbours, rows = stored.on(prompts)
         parameters: dict[str, Any] = dict(clustering.parameters)
         return cluster_neighbours(neighbours, rows, method=clustering.method, **parameters).labels

@@ -199,6 +199,32 @@ export interface HeadClass {
   readonly elsewhere: ReadonlyArray<string>;
 }
 
+/** Checks of a clustering; indices are adjusted Rand indices, None where not available. */
+export interface ClusterValidity {
+  /** Share of the clustered heads in the largest cluster. */
+  readonly largest_share: number;
+  /** Agreement of two disjoint halves of the prompts. */
+  readonly disjoint_halves: number | null;
+  /** The same with halves without a common source. */
+  readonly disjoint_sources: number | null;
+  /** Agreement with other seeds. */
+  readonly seeds: number | null;
+  /** Clusters with a Jaccard index of 0.75 or more. */
+  readonly stable_clusters: number | null;
+  /** Of four draws of one Gaussian, those that are cut into clusters of which none dominates. */
+  readonly reference_draws: number | null;
+  /** Stability of the same clustering of one Gaussian, which has no clusters. */
+  readonly reference: number | null;
+  /** The largest of the draws of the Gaussian. */
+  readonly reference_largest: number | null;
+  /** Agreement of disjoint halves of the Gaussian. */
+  readonly reference_halves: number | null;
+  /** Share of the clusters of the Gaussian with a Jaccard index of 0.75 or more. */
+  readonly reference_stable_share: number | null;
+  /** Why the indices say nothing, if one cluster dominates. */
+  readonly warning: string | null;
+}
+
 /** A stored clustering of the heads, with its tree. */
 export interface Clustering {
   readonly method: string;
@@ -214,6 +240,8 @@ export interface Clustering {
   readonly jaccard: ReadonlyArray<number | null>;
   readonly adjusted_rand_mean: number | null;
   readonly adjusted_rand_spread: number | null;
+  /** None for clusterings of older versions. */
+  readonly validity: ClusterValidity | null;
 }
 
 /** A feature, and its distribution over the patterns of the atlas. */

@@ -20,6 +20,8 @@ export interface AblationRow {
   heads: readonly string[];
   n_heads: number | null;
   method: string;
+  /** What replaced the outputs, in words; empty in tables of older versions. */
+  reference: string;
   measure: string;
   design: string;
   /** Metric of the distances; empty for other kinds. */
@@ -37,8 +39,13 @@ export interface AblationRow {
   excess: number | null;
   excess_low: number | null;
   excess_high: number | null;
+  /** Mean effect without target heads: of other heads of the same layers, or of sets without them. */
+  others_effect: number | null;
+  others_excess: number | null;
   standardised: number | null;
   p: number | null;
+  /** The kind of question that p answers; q corrects within it. Empty in tables of older versions. */
+  family: string;
   q: number | null;
   n_tested: number | null;
   p_floor: number | null;
@@ -48,7 +55,7 @@ export interface AblationRow {
   n_positions: number | null;
 }
 
-const TEXTS = ["experiment", "kind", "model", "name", "method", "measure", "design", "metric", "anchor", "test"] as const;
+const TEXTS = ["experiment", "kind", "model", "name", "method", "measure", "design", "metric", "anchor", "test", "reference", "family"] as const;
 const NUMBERS = [
   "n_heads",
   "clean",
@@ -62,6 +69,8 @@ const NUMBERS = [
   "excess",
   "excess_low",
   "excess_high",
+  "others_effect",
+  "others_excess",
   "standardised",
   "p",
   "q",
@@ -111,4 +120,29 @@ export function rowsOfHead(rows: readonly AblationRow[], head: string): Ablation
       (row.kind === "head" && row.name === head) ||
       (row.kind === "set" && row.heads.length === 1 && row.heads[0] === head),
   );
+}
+
+/** Return what replaced the outputs, in words. */
+export function referenceOf(row: Pick<AblationRow, "reference" | "method">): string {
+  return row.reference === "" ? row.method : row.reference;
+}
+
+/** Effects of one target by every method, in the order of the first row of each. */
+export interface ByMethod {
+  target: AblationRow;
+  /** One row per name in `references`; null if not measured. */
+  effects: (AblationRow | null)[];
+}
+
+/** Arrange the rows of one measure by target and by what replaced the outputs. */
+export function byMethod(rows: readonly AblationRow[]): { references: string[]; targets: ByMethod[] } {
+  const references = [...new Set(rows.map(referenceOf))];
+  const targets = new Map<string, ByMethod>();
+  for (const row of rows) {
+    const key = JSON.stringify([row.kind, row.model, row.name]);
+    const found = targets.get(key) ?? { target: row, effects: references.map(() => null) };
+    found.effects[references.indexOf(referenceOf(row))] = row;
+    targets.set(key, found);
+  }
+  return { references, targets: [...targets.values()] };
 }

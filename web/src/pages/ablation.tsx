@@ -1,7 +1,7 @@
 import "./ablation/ablation.css";
 import { useRef } from "preact/hooks";
 import type { Manifest } from "../contract/generated";
-import { measureId, type AblationRow } from "../data/ablations";
+import { measureId, referenceOf, type AblationRow } from "../data/ablations";
 import { models } from "../state/params";
 import { useResource } from "../state/resource";
 import { Many, Select } from "../views/controls/view";
@@ -13,6 +13,7 @@ import { DistanceAgainstEffect } from "./ablation/distance";
 import { Sets, SingleHeads } from "./ablation/distributions";
 import { loadAll, type Loaded as Everything } from "./ablation/load";
 import { group, kinds, measure, method, scale } from "./ablation/params";
+import { Methods } from "./ablation/methods";
 import { AblationTable, KINDS } from "./ablation/table";
 import type { PageProps } from "./page";
 
@@ -88,7 +89,8 @@ function Ablation({ manifest, all, rows }: Props) {
         <Select label="Scale" value={root ? "root" : "linear"} options={SCALES} onChange={(next) => scale.set(next)} />
       </div>
       <p class="muted">
-        {measureMeaning(measures.get(what) as AblationRow)} {numberTested(rows)}
+        {measureMeaning(measures.get(what) as AblationRow)} The output of a head is replaced by:{" "}
+        {unique(chosen.map(referenceOf)).join("; ")}. {familiesTested(chosen)}
       </p>
       <div ref={single}>
         <h2>Heads ablated alone</h2>
@@ -110,6 +112,7 @@ function Ablation({ manifest, all, rows }: Props) {
         <p class="muted">In colour: the set. In grey: its controls, which are as many random heads of the same layers.</p>
         <Sets rows={chosen} root={root} />
       </div>
+      <Methods rows={rows.filter((row) => measureId(row) === what && (models.value.length === 0 || models.value.includes(row.model)))} />
       <DistanceAgainstEffect manifest={manifest} rows={chosen} all={all} root={root} />
       <div ref={table} class="ablation-table">
         <h2>All effects</h2>
@@ -123,12 +126,14 @@ function Ablation({ manifest, all, rows }: Props) {
   );
 }
 
-/** The number of tests that q corrects for: those of the whole table, not only the rows shown. */
-function numberTested(rows: readonly AblationRow[]): string {
-  const tests = rows.find((row) => row.n_tested !== null)?.n_tested;
-  return tests == null
-    ? ""
-    : `${tests.toLocaleString("en")} p-values of this atlas are in the table. q is p corrected for all of them (Benjamini and Hochberg).`;
+/** The families of the rows shown, and how many tests q corrects for in each. */
+function familiesTested(rows: readonly AblationRow[]): string {
+  const families = new Map(
+    rows.filter((row) => row.p !== null).map((row) => [row.family === "" ? "all tests of the atlas" : row.family, row.n_tested]),
+  );
+  if (families.size === 0) return "";
+  const listed = [...families].map(([family, tests]) => `${family} (${tests?.toLocaleString("en") ?? "?"})`);
+  return `q is p corrected over one kind of question (Benjamini and Hochberg); families and their tests: ${listed.join("; ")}.`;
 }
 
 function unique(values: readonly string[]): string[] {

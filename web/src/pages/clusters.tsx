@@ -1,6 +1,6 @@
 import "./clusters/page.css";
 import { useMemo, useRef } from "preact/hooks";
-import type { HeadClass, Manifest, Prompt } from "../contract/generated";
+import type { Clustering, HeadClass, Manifest, Prompt } from "../contract/generated";
 import { loadClasses } from "../data/classes";
 import { writeNames } from "../data/cluster-names";
 import { headName, headRow, loadHeads, type Heads } from "../data/heads";
@@ -123,10 +123,41 @@ function Summary({ view }: { view: View }) {
         : clustered.stored
           ? ""
           : "The stability of a cut made here is not known. "}
+      {clustered.stored ? <Validity clustering={clustered.clustering} /> : null}
       <a data-export="no" href={link("cluster-trends", clustering.to(clustering.value), cut.to(cut.value), minSize.to(minSize.value))}>
         Trends over depth
       </a>
     </p>
+  );
+}
+
+/** Whether the clusters are more stable than those of data without clusters. */
+function Validity({ clustering: { adjusted_rand_mean: mean, validity } }: { clustering: Clustering }) {
+  if (!validity) return null;
+  const lines: string[] = [];
+  if (mean !== null && validity.reference !== null && validity.reference_largest !== null) {
+    lines.push(
+      `The same clustering of one Gaussian, which has no clusters: ${validity.reference.toFixed(2)}${
+        mean > validity.reference_largest ? "." : ", so the agreement is no evidence of clusters."
+      }`,
+    );
+  }
+  if (validity.reference_draws === 0) {
+    lines.push("In one Gaussian the same clustering finds no clusters, or one dominates.");
+  }
+  const agreements = [
+    ["two disjoint halves of the prompts", validity.disjoint_halves],
+    ["halves without a common source", validity.disjoint_sources],
+    ["disjoint halves of the Gaussian", validity.reference_halves],
+    ["other seeds", validity.seeds],
+  ] as const;
+  const known = agreements.flatMap(([name, value]) => (value === null ? [] : [`${name} ${value.toFixed(2)}`]));
+  if (known.length > 0) lines.push(`Agreement of ${known.join(", ")}.`);
+  return (
+    <>
+      {validity.warning === null ? null : <strong>Warning: {validity.warning}. </strong>}
+      {lines.join(" ")}{" "}
+    </>
   );
 }
 

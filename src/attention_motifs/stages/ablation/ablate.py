@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -180,7 +179,11 @@ class _Run:
             HeadId(model, layer, i) for layer in range(info.n_layers) for i in range(info.n_heads)
         ]
         self.layers = np.array([head.layer for head in self.heads])
-        self.designs, self.calibration_ids = sequences_of(atlas, self.loaded, settings)
+        self.sequences = {
+            of_design.design.name: of_design
+            for of_design in sequences_of(atlas, self.loaded, settings)
+        }
+        self._calibrations: dict[str, Calibration] = {}
 
     def measured(
         self, ablations: tuple[Ablation, ...], experiment: str
@@ -202,12 +205,14 @@ class _Run:
     def _measure(self, ablations: tuple[Ablation, ...], experiment: str) -> list[rows_of.Measured]:
         results: list[rows_of.Measured] = []
         for method in self.settings.methods:
-            for design in self.designs:
+            for of_design in self.sequences.values():
+                design = of_design.design
                 values = self._parts(self.plan(ablations, method, design))
                 constant = {
                     "experiment": experiment,
                     "model": self.model,
                     "method": method,
+                    "reference": of_design.reference(method),
                     "design": design.name,
                     "n_sequences": len(design.token_ids),
                     "n_positions": len(design.positions),
@@ -232,14 +237,18 @@ class _Run:
             donors = donors_for(len(design.token_ids), rng)
         return SweepPlan(design, ablations, method, self._induction_heads(), donors=donors)
 
-    @cached_property
-    def _calibration(self) -> Calibration:
+    def _calibration(self, design: str) -> Calibration:
+        """Return the mean outputs of the heads on other sequences of a design."""
         import torch
 
         from attention_motifs.behaviour import calibrate
 
-        with self.report(f"mean outputs of the heads of {self.loaded.info.name}", 1):
-            return calibrate(self.loaded, torch.from_numpy(self.calibration_ids))
+        if design not in self._calibrations:
+            others = torch.from_numpy(self.sequences[design].calibration)
+            title = f"mean outputs of the heads of {self.loaded.info.name} ({design})"
+            with self.report(title, 1):
+                self._calibrations[design] = calibrate(self.loaded, others)
+        return self._calibrations[design]
 
     def _induction_heads(self) -> tuple[tuple[int, int], ...]:
         import polars as pl
@@ -331,7 +340,7 @@ class _Run:
         from attention_motifs.behaviour import NEEDS_CALIBRATION, measure_block, measures_on
 
         if plan.method in NEEDS_CALIBRATION:
-            plan = replace(plan, calibration=self._calibration)
+            plan = replace(plan, calibration=self._calibration(plan.design.name))
         measured = measure_block(self.loaded, plan, block, check=check)
         columns = {n: np.stack(measured[n]).reshape(-1) for n in measures_on(plan.design.name)}
         files.write_parquet(path, pl.DataFrame(columns))
@@ -364,7 +373,7 @@ class _Run:
                 "donors": None if plan.donors is None else plan.donors.tolist(),
                 "ablations": [ablation.heads for ablation in plan.ablations],
                 "induction": plan.induction_heads,
-                "calibration": self.calibration_ids.tolist(),
+                "calibration": self.sequences[plan.design.name].calibration.tolist(),
             }
         )
 
@@ -395,8 +404,8 @@ def measure_part(
     """
     here = run if isinstance(run, _Run) else _run_of_process(run)
     method, name = design_of
-    design = next(design for design in here.designs if design.name == name)
-    here.write(Path(path), here.plan(ablations, method, design), sequences, check=check)
+    plan = here.plan(ablations, method, here.sequences[name].design)
+    here.write(Path(path), plan, sequences, check=check)
 
 
 def _run_of_process(recipe: _Recipe) -> _Run:
@@ -422,7 +431,11 @@ def _require_memory(loaded: LoadedModel, plan: Any) -> int:
 
 
 def _write(atlas: Atlas, rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
-    """Put rows in place of those of the same run on the same design; correct all p anew."""
+    """Put rows in place of those of the same run on the same design; correct all p anew.
+
+    Returns:
+        The rows of this run.
+    """
     import polars as pl
 
     new = table_of(rows)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from attention_motifs.atlas.ablation_table import family_of
 from attention_motifs.behaviour import MEASURES
 from attention_motifs.evaluation.effects import (
     N_PERMUTATIONS,
@@ -278,10 +279,26 @@ def _compared(comparison: Any, low: float, high: float) -> Row:
 
 
 def corrected(table: pl.DataFrame) -> pl.DataFrame:
-    """Return the table with q and the number of tests over all of its p."""
+    """Return the table with the family of every p, and q and the number of tests by family.
+
+    Real effects of one kind of question would otherwise lower q for another kind: with many of
+    them, true nulls have a q of 0.05 or less far more often than in 5 % of tables.
+    """
     import polars as pl
 
-    p = table["p"].fill_null(math.nan).to_list()
-    q = pl.Series("q", false_discovery_rates(p), dtype=pl.Float64).fill_nan(None)
-    n_tested = int(table["p"].is_not_null().sum())
-    return table.with_columns(q, pl.lit(n_tested, dtype=pl.Int32).alias("n_tested"))
+    families = [
+        family_of(row)
+        for row in table.select("kind", "anchor", "measure", "design").iter_rows(named=True)
+    ]
+    p = table["p"].fill_null(math.nan).to_numpy()
+    q = np.full(len(p), math.nan)
+    n_tested = np.zeros(len(p), dtype=np.int64)
+    for family in {family for family in families if family is not None}:
+        rows = np.array([family == of_row for of_row in families])
+        q[rows] = false_discovery_rates(p[rows].tolist())
+        n_tested[rows] = np.isfinite(p[rows]).sum()
+    return table.with_columns(
+        pl.Series("family", families, dtype=pl.String),
+        pl.Series("q", q, dtype=pl.Float64).fill_nan(None),
+        pl.Series("n_tested", n_tested, dtype=pl.Int32),
+    )

@@ -1,8 +1,10 @@
-"""The sequences that ablations are measured on: of the atlas, repeated, or long."""
+"""The sequences that ablations are measured on, and those that they are calibrated on."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,17 +13,44 @@ from attention_motifs.errors import InputError
 from attention_motifs.stages.ablation.settings import Settings
 
 if TYPE_CHECKING:
+    from jaxtyping import Int
+
     from attention_motifs.behaviour import Design
     from attention_motifs.models.model import LoadedModel
 
 MIN_CALIBRATION, MAX_CALIBRATION = 1, 32
-"""Prompts to calibrate on: the least, and as many as are of use."""
+"""Sequences to calibrate on: the least, and as many as are of use."""
+
+_NAMES = {"prompts": "prompts", "repeated": "repeated sequences", "long": "long texts"}
 
 
-def sequences_of(
-    atlas: Atlas, loaded: LoadedModel, settings: Settings
-) -> tuple[list[Design], np.ndarray[Any, Any]]:
-    """Sequences to measure on, and the tokens of other prompts to calibrate on.
+@dataclass(frozen=True)
+class DesignSequences:
+    """Sequences of one design that are measured, and other ones to calibrate on.
+
+    A mean over another design would replace a head's output by one that it never has on this
+    design, and so exaggerate the effect.
+    """
+
+    design: Design
+    calibration: Int[np.ndarray, "others n"]
+    """Token ids of sequences that are not measured."""
+
+    def reference(self, method: str) -> str:
+        """Describe what replaces the outputs, such as `mean over 32 other prompts`."""
+        name = _NAMES[self.design.name]
+        others = f"{len(self.calibration)} other {name}"
+        return {
+            "mean": f"mean over {others}",
+            "mean-position": f"mean by position over {others}",
+            "resample": f"output on one of the other {name}",
+            "zero": "zero",
+            "pattern-preserving": "zero, patterns held",
+        }[method]
+
+
+def sequences_of(atlas: Atlas, loaded: LoadedModel, settings: Settings) -> list[DesignSequences]:
+    """Return the sequences of each design.
 
     Args:
         atlas: with the model's tokens.
@@ -49,23 +78,43 @@ def sequences_of(
         )
     chosen = [full[i] for i in order]
     first = first_token(loaded, atlas.manifest.configuration.bos)
-    designs = []
+    found = []
     for name in settings.designs:
         if name == "prompts":
-            designs.append(b.prompts_design(chosen[:n]))
+            of_design = DesignSequences(
+                b.prompts_design(chosen[:n]), _rows(chosen[n : n + MAX_CALIBRATION])
+            )
         elif name == "repeated":
-            rng = generator(settings.seed, "repeated")
             words = b.common_tokens(loaded)
-            designs.append(b.repeated_design(words, first, settings.n_sequences, rng))
+            measured, others = (
+                b.repeated_design(words, first, size, generator(settings.seed, *names))
+                for size, *names in (
+                    (settings.n_sequences, "repeated"),
+                    (MAX_CALIBRATION, "repeated", "calibration"),
+                )
+            )
+            of_design = DesignSequences(measured, others.token_ids)
         else:
-            designs.append(b.long_design(_long_texts(atlas, loaded, first, settings)))
-        _require_context(loaded, designs[-1])
-    return designs, np.array(chosen[n : n + MAX_CALIBRATION], dtype=np.int64)
+            of_design = _long(_long_texts(atlas, loaded, first), settings)
+        _require_context(loaded, of_design.design)
+        found.append(of_design)
+    return found
 
 
-def _long_texts(
-    atlas: Atlas, loaded: LoadedModel, first: int | None, settings: Settings
-) -> list[list[int]]:
+def _rows(token_ids: Sequence[Sequence[int]]) -> Int[np.ndarray, "rows n"]:
+    return np.array(token_ids, dtype=np.int64)
+
+
+def _long(texts: list[list[int]], settings: Settings) -> DesignSequences:
+    """Split long texts into those that are measured and those to calibrate on."""
+    from attention_motifs.behaviour import long_design
+
+    n = min(settings.n_sequences, len(texts) - MIN_CALIBRATION)
+    measured = long_design(texts[:n])
+    return DesignSequences(measured, long_design(texts[n : n + MAX_CALIBRATION]).token_ids)
+
+
+def _long_texts(atlas: Atlas, loaded: LoadedModel, first: int | None) -> list[list[int]]:
     """Texts of the atlas long enough by themselves: joined ones would not be one context."""
     from attention_motifs.behaviour.designs import LONG
 
@@ -75,12 +124,13 @@ def _long_texts(
         row = ([] if first is None else [first]) + list(ids)
         if len(row) >= LONG:
             found.append(row)
-    if len(found) < 2:
+    if len(found) < 2 + MIN_CALIBRATION:
         raise InputError(
-            f"{atlas.place}: {len(found)} of its texts have the {LONG} tokens that --design long "
-            "needs, 2 or more are needed; leave it out, or build with longer texts"
+            f"--design long: {len(found)} texts of {atlas.place} have the {LONG} tokens that it "
+            f"needs, of {2 + MIN_CALIBRATION} or more. Leave it out, or build an atlas with longer "
+            "texts."
         )
-    return found[: settings.n_sequences]
+    return found
 
 
 def _require_context(loaded: LoadedModel, design: Design) -> None:

@@ -39,7 +39,8 @@ def checked(settings: Settings | None) -> Settings:
     ):
         for name in names:
             if name not in known:
-                raise InputError(f"{option} {name!r}: choose {', '.join(known)}")
+                more = ", or all alone" if option == "--method" else ""
+                raise InputError(f"{option} {name!r}: choose {', '.join(known)}{more}")
     if chosen.n_sequences < 2 or chosen.n_controls < 1:
         raise InputError(
             f"--sequences {chosen.n_sequences}, --controls {chosen.n_controls}: give at least 2 "

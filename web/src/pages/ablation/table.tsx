@@ -1,4 +1,4 @@
-import type { AblationRow } from "../../data/ablations";
+import { referenceOf, type AblationRow } from "../../data/ablations";
 import { filter, head as headParam, metric as metricParam, sort } from "../../state/params";
 import { here } from "../../state/url";
 import { figure } from "../../views/chart/view";
@@ -70,14 +70,18 @@ function columns(rows: readonly AblationRow[]): TableColumn<AblationRow>[] {
     },
     number("effect", "Value", "the measure with the ablation minus the measure without; for distances, Spearman's rho"),
     interval("ci", "95 %", "ci_low", "ci_high"),
+    number("others_effect", "Non-members", "mean effect without the ablated heads: of other heads of the same layers, or of random sets that hold none of them"),
+    number("others_excess", "Size", "effect minus the effect of the non-members"),
     number("control_effect", "Controls", "mean effect of random heads of the same layers, or of the permutations"),
     number("excess", "Excess", "effect minus the mean effect of the controls"),
     interval("excess_ci", "95 % of the excess", "excess_low", "excess_high"),
     number("standardised", "In SD", "excess divided by the standard deviation of the controls"),
     number("p", "p", "p-value of the test; controls are not tested"),
-    number("q", "q", "p corrected over all tests of the atlas (Benjamini and Hochberg)"),
+    number("q", "q", "p corrected over all tests of the family (Benjamini and Hochberg)"),
     number("p_floor", "p floor", "smallest p that this test can give"),
     number("n_tested", "Tests", "number of p-values that q corrects for"),
+    { name: "family", title: "Family", help: "kind of question; q corrects over its tests", value: (row) => row.family },
+    { name: "reference", title: "Output replaced by", value: (row) => referenceOf(row) },
     { name: "kind", title: "Kind", value: (row) => row.kind },
     { name: "model", title: "Model", value: (row) => row.model },
     number("n_heads", "Heads", "number of heads that were ablated, averaged or correlated"),

@@ -16,6 +16,8 @@ export interface InfoRow extends RowHead {
   percentile: number | null;
   /** Percentile among pairs of heads that are as far apart in depth. */
   depth: number | null;
+  /** Probability that the k-th nearest head, k the place in the list, is at least as near by chance. */
+  chance: number | null;
 }
 
 interface Props {
@@ -26,7 +28,7 @@ interface Props {
   first: boolean;
 }
 
-/** Name, distance, rank, percentile and classes of a head, and a checkbox "find heads like this too". */
+/** Name, distance, rank, percentile, chance and classes of a head, and a checkbox "find heads like this too". */
 export function RowInfo({ row, total, byHead, first }: Props) {
   const tagged = byHead.get(row.row) ?? [];
   return (
@@ -50,6 +52,11 @@ export function RowInfo({ row, total, byHead, first }: Props) {
               percentile among pairs of these two layers: {percent(row.percentile)}
             </div>
           )}
+          {row.chance === null ? null : (
+            <div class="muted" title={CHANCE}>
+              p by chance: {row.chance < 0.001 ? "< 0.001" : row.chance.toFixed(3)}
+            </div>
+          )}
           <label class="row-like" data-export="no">
             <input
               type="checkbox"
@@ -69,6 +76,9 @@ export function RowInfo({ row, total, byHead, first }: Props) {
     </div>
   );
 }
+
+const CHANCE =
+  "Probability that so many heads are at least this near if distances are dealt at random within every pair of layers. The nearest of many heads always has a low percentile; p takes this choice into account. For the first head it is at least 1 / (heads in the layer).";
 
 function toggle(name: string): void {
   const now = like.value;

@@ -3,6 +3,7 @@ import type { Manifest, Prompt } from "../../contract/generated";
 import { loadClasses, rowsOfClasses, type TaggedClass } from "../../data/classes";
 import { depthPercentile, loadQuantiles, metricOf, nullPercentile } from "../../data/distances";
 import { headName, passing } from "../../data/heads";
+import { nearByChance } from "../../data/nearness";
 import { loadPattern } from "../../data/patterns";
 import { shortId } from "../../data/prompts";
 import { classes, heads, layers, metric, models, prompts as promptsParam, seed, size } from "../../state/params";
@@ -117,10 +118,13 @@ function Ready(props: ReadyProps) {
 }
 
 function groupsOf(props: ReadyProps, chosen: ReturnType<typeof chooseRows>): RowGroup<InfoRow>[] {
-  const { manifest, query, neighbours, quantiles } = props;
+  const { manifest, query, neighbours, quantiles, passes } = props;
+  const chance = neighbours.block
+    ? nearByChance(manifest, neighbours.block, query[0] as number, passes, chosen.near.map(({ row }) => row))
+    : null;
   const top = Math.max(...neighbours.order.slice(-1).map((row) => neighbours.distances[row] as number), 0);
   const infos = (shown: readonly Shown[]): InfoRow[] =>
-    shown.map(({ row, distance, rank }) => ({
+    shown.map(({ row, distance, rank }, place) => ({
       row,
       head: headName(manifest, row),
       distance,
@@ -133,6 +137,7 @@ function groupsOf(props: ReadyProps, chosen: ReturnType<typeof chooseRows>): Row
         quantiles && query.length === 1
           ? depthPercentile(manifest, quantiles, query[0] as number, row, distance)
           : null,
+      chance: shown === chosen.near ? (chance?.[place] ?? null) : null,
     }));
   const none = "No head matches the filters.";
   // With the nearest heads only, none is far, and a sample of them is not random.
@@ -146,6 +151,7 @@ function groupsOf(props: ReadyProps, chosen: ReturnType<typeof chooseRows>): Row
     share: 0,
     percentile: null,
     depth: null,
+    chance: null,
   }));
   const groupOf = (n: number, key: string, title: string, help: string, shown: readonly Shown[], empty = none) =>
     n === 0 ? [] : [{ key, title, help, heads: infos(shown), empty }];

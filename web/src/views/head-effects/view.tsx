@@ -1,5 +1,5 @@
 import "./view.css";
-import { measureId, rowsOfHead, type AblationRow } from "../../data/ablations";
+import { measureId, referenceOf, rowsOfHead, type AblationRow } from "../../data/ablations";
 import { head as headParam } from "../../state/params";
 import { link } from "../../state/url";
 import { figure } from "../chart/scale";
@@ -11,7 +11,6 @@ import { effectDomain, effectInWords, effectRank, effectTitle, measureMeaning, m
 /** Effects of ablating one head, with intervals and controls. */
 export function HeadEffects({ head, rows }: HeadEffectsProps) {
   const ofHead = rowsOfHead(rows, head);
-  const tests = ofHead.find((row) => row.n_tested !== null)?.n_tested;
   if (ofHead.length === 0) {
     return (
       <Empty title="This head was not ablated">
@@ -28,7 +27,7 @@ export function HeadEffects({ head, rows }: HeadEffectsProps) {
       </ul>
       <p class="muted">
         Dot and line: change and its 95 % interval; grey: random heads of the same layers; filled: q ≤ 0.05
-        {tests ? ` over ${tests.toLocaleString("en")} tests` : ""}.{" "}
+        over all tests of the same kind of question.{" "}
         <a href={link("ablation", headParam.to(head))}>All ablations</a>
       </p>
     </div>
@@ -48,7 +47,7 @@ function Effect({ row, rows }: { row: AblationRow; rows: readonly AblationRow[] 
   return (
     <li>
       <span title={measureMeaning(row)}>
-        {measureTitle(row)} <span class="muted">({row.method})</span>
+        {measureTitle(row)} <span class="muted">(replaced by: {referenceOf(row)})</span>
       </span>
       <span class="head-effects-figures">
         <EffectInterval row={row} domain={effectDomain(peers)} width={120} />
