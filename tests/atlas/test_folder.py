@@ -6,10 +6,10 @@ import os
 import re
 import shlex
 import shutil
-from dataclasses import replace
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
