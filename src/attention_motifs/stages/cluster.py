@@ -75,28 +75,7 @@ def cluster(
         on_prompts = _on_prompts(atlas, metric, method, settings)
         advance(1)
     clustering = on_prompts.clustering
-    distinct = distinct_prompts(atlas)
-    sources = atlas.prompts["source"].gather(distinct).to_list()
-    stable = None
-    if n_rounds > 0 and len(distinct) >= 2:
-        with report("clusters of halves of the prompts", n_rounds) as advance:
-
-            def recompute(drawn: Int[np.ndarray, " sample"]) -> np.ndarray[Any, Any]:
-                advance(1)
-                return on_prompts.recompute(distinct[drawn])
-
-            stable = c.stability(clustering, recompute, len(distinct), n_rounds=n_rounds, seed=seed)
-    with report("validity of the clusters", 1) as advance:
-        valid = c.validity(
-            clustering,
-            stable,
-            lambda drawn: on_prompts.recompute(distinct[drawn]),
-            sources,
-            with_seed=on_prompts.with_seed if stable else None,
-            reference=on_prompts.reference(distinct) if on_prompts.reference else None,
-            seed=seed,
-        )
-        advance(1)
+    stable, valid = _checked(atlas, on_prompts, n_rounds, seed, report)
     heads: list[str] = atlas.heads["head"].to_list()
     names = c.carry_over(
         c.read_names(atlas.file("cluster_names").fetch()), heads, clustering.labels
@@ -136,6 +115,38 @@ class _OnPrompts:
     reference: Callable[[Int[np.ndarray, " distinct"]], Reference] | None
     """From the prompts that differ to the clustering of data without clusters; None if the atlas
     stores the nearest heads alone."""
+
+
+def _checked(
+    atlas: Atlas, on_prompts: _OnPrompts, n_rounds: int, seed: int, report: Report
+) -> tuple[Stability | None, Validity]:
+    """Measure the stability of a clustering, and compare it with data without clusters."""
+    from attention_motifs import clustering as c
+
+    clustering = on_prompts.clustering
+    distinct = distinct_prompts(atlas)
+    sources = atlas.prompts["source"].gather(distinct).to_list()
+    stable = None
+    if n_rounds > 0 and len(distinct) >= 2:
+        with report("clusters of halves of the prompts", n_rounds) as advance:
+
+            def recompute(drawn: Int[np.ndarray, " sample"]) -> np.ndarray[Any, Any]:
+                advance(1)
+                return on_prompts.recompute(distinct[drawn])
+
+            stable = c.stability(clustering, recompute, len(distinct), n_rounds=n_rounds, seed=seed)
+    with report("validity of the clusters", 1) as advance:
+        valid = c.validity(
+            clustering,
+            stable,
+            lambda drawn: on_prompts.recompute(distinct[drawn]),
+            sources,
+            with_seed=on_prompts.with_seed if stable else None,
+            reference=on_prompts.reference(distinct) if on_prompts.reference else None,
+            seed=seed,
+        )
+        advance(1)
+    return stable, valid
 
 
 def _on_prompts(atlas: Atlas, metric: str, method: str, settings: dict[str, Any]) -> _OnPrompts:
