@@ -50,12 +50,12 @@ def measure(name: str, n: int, per_layer: int, method: str) -> dict[str, Any]:
 
     from attention_motifs import behaviour as b
     from attention_motifs.extraction import load_model
-    from attention_motifs.models.tokenizing import first_token
+    from attention_motifs.models.tokenizing import prefix_tokens
 
     loaded = load_model(name, language_head=True)
     n_layers, n_heads = loaded.info.n_layers, min(loaded.info.n_heads, per_layer)
     words = b.common_tokens(loaded)
-    design = b.repeated_design(words, first_token(loaded), n, np.random.default_rng(0))
+    design = b.repeated_design(words, prefix_tokens(loaded), n, np.random.default_rng(0))
     tokens = torch.from_numpy(design.token_ids)
     ablations = [b.Ablation(((layer, i),)) for layer in range(n_layers) for i in range(n_heads)]
     watched = tuple((layer, 0) for layer in range(0, n_layers, 3))

@@ -138,9 +138,9 @@ def induction() -> Iterator[Line]:
 
     rng = np.random.default_rng(0)
     words = np.arange(500)
-    equal = [repeated_sequences(words, length, times, 16, rng, 999) for length, times in
+    equal = [repeated_sequences(words, length, times, 16, rng, (999,)) for length, times in
              ((25, 4), (50, 2))]  # fmt: skip
-    gaps = shuffled_sequences(words, 4, 12, 16, rng, 999)
+    gaps = shuffled_sequences(words, 4, 12, 16, rng, (999,))
     for back in (24, 49):
         scores = [
             np.mean([score_patterns(_fixed(len(row), back), row)[0, 0] for row in rows])

@@ -36,12 +36,14 @@ class Tiny:
         return f"{name}={self.folder / name}"
 
     def configuration(self, **settings: object) -> Configuration:
-        """Of an atlas of `a` and `b` on 20 prompts, that is two blocks, of 24 tokens."""
+        """Of an atlas of `a` and `b` on 20 prompts, that is two blocks, of 24 tokens; 3 probes."""
         values: dict[str, object] = {
             "models": (self.model("a"), self.model("b")),
             "prompts": str(self.prompts),
             "max_tokens": 24,
             "n_view_prompts": 3,
+            "n_probes": 3,
+            "probe_tokens": 40,
         }
         return Configuration(**{**values, **settings})  # type: ignore[arg-type]
 

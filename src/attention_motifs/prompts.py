@@ -111,18 +111,28 @@ def _read_source(source: str | Path) -> Iterable[Prompt]:
         return _builtin()
     if source == PILE_10K:
         return _pile_10k()
+    return read_prompts_file(source, f"a JSON-lines file, '{BUILTIN}' or '{PILE_10K}'")
+
+
+def read_prompts_file(source: str | Path, expected: str = "a JSON-lines file") -> list[Prompt]:
+    """Read a JSON-lines file of texts, repeated ones included.
+
+    Args:
+        source: path of the file; see `read_jsonl`.
+        expected: what can be given instead, for errors.
+
+    Raises:
+        InputError: if the file is missing, cannot be read or is malformed.
+    """
     path = Path(source)
     try:
         data = path.read_bytes() if path.is_file() else None
     except OSError as error:
         raise InputError(
-            f"{str(source)[:200]}: cannot be read ({error.strerror}); give a JSON-lines file, "
-            f"'{BUILTIN}' or '{PILE_10K}'"
+            f"{str(source)[:200]}: cannot be read ({error.strerror}); give {expected}"
         ) from error
     if data is None:
-        raise InputError(
-            f"{source}: no such prompts file; give a JSON-lines file, '{BUILTIN}' or '{PILE_10K}'"
-        )
+        raise InputError(f"{source}: no such prompts file; give {expected}")
     return read_jsonl(data, name=str(path), source=path.name)
 
 
@@ -154,7 +164,7 @@ def _pile_10k() -> Iterator[Prompt]:
 def read_jsonl(data: bytes, name: str, source: str) -> list[Prompt]:
     """Read JSON lines with `text` and optional `meta`, or one JSON list of such objects or texts.
 
-    Blank lines are ignored.
+    Blank lines are ignored. The key `repeats`, for probes, becomes part of `meta`.
 
     Args:
         data: bytes of the file.
@@ -221,8 +231,12 @@ def _prompt(line: object, where: str, source: str) -> Prompt:
             f"{where}: the text holds half a character (an unpaired surrogate at "
             f"{error.start}); correct the escape"
         ) from error
-    meta = line.get("meta") if isinstance(line, dict) else None
-    return Prompt(text, source, meta if isinstance(meta, dict) else {}, where)
+    other_keys = line if isinstance(line, dict) else {}
+    meta = other_keys.get("meta")
+    meta = dict(meta) if isinstance(meta, dict) else {}
+    if "repeats" in other_keys:
+        meta["repeats"] = other_keys["repeats"]
+    return Prompt(text, source, meta, where)
 
 
 def _without_repeats(prompts: Iterable[Prompt]) -> list[Prompt]:

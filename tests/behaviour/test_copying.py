@@ -107,11 +107,11 @@ def made(tmp_path: Path, own_cache: Path) -> LoadedModel:
     return load_model(f"made={folder}", language_head=True)
 
 
-@pytest.mark.parametrize("first", [None, 0])
+@pytest.mark.parametrize("prefix", [(), (0,), (1, 0)])
 def test_heads_that_copy_by_construction_score_one_and_others_about_nothing(
-    made: LoadedModel, first: int | None
+    made: LoadedModel, prefix: tuple[int, ...]
 ) -> None:
-    scores = copying_scores(made, first=first, n_samples=6)
+    scores = copying_scores(made, prefix=prefix, n_samples=6)
     assert scores.shape == (6, 1, 4, 2)
     copies, contrary, shifts, random = scores.mean(axis=0)[0]
     assert copies == pytest.approx([1.0, 1.0], abs=1e-3)
@@ -123,14 +123,14 @@ def test_heads_that_copy_by_construction_score_one_and_others_about_nothing(
 @pytest.mark.parametrize("name", ["a", "b", "c"])
 def test_a_models_scores_are_shares_and_seeded(tiny: Tiny, own_cache: Path, name: str) -> None:
     loaded = load_model(tiny.model(name), language_head=True)
-    first = 0 if name == "a" else None
-    once, again = (copying_scores(loaded, first=first, seed=3, n_samples=7) for _ in range(2))
+    prefix = (0,) if name == "a" else ()
+    once, again = (copying_scores(loaded, prefix=prefix, seed=3, n_samples=7) for _ in range(2))
     assert np.array_equal(once, again)
     assert (once >= 0).all()
     assert (once <= 1).all()
-    assert not np.array_equal(once, copying_scores(loaded, first=first, seed=4, n_samples=7))
-    of_all = behaviour_scores(loaded, first=first, seed=3, n_sequences=2, designs=((12, 2),))
-    of_ten = copying_scores(loaded, first=first, seed=3)
+    assert not np.array_equal(once, copying_scores(loaded, prefix=prefix, seed=4, n_samples=7))
+    of_all = behaviour_scores(loaded, prefix=prefix, seed=3, n_sequences=2, designs=((12, 2),))
+    of_ten = copying_scores(loaded, prefix=prefix, seed=3)
     written = slice(len(OF_PATTERNS), len(OF_PATTERNS) + len(OF_OUTPUTS))
     np.testing.assert_allclose(of_all.mean[:, :, written], of_ten.mean(axis=0))
     np.testing.assert_allclose(of_all.spread[:, :, written], of_ten.std(axis=0, ddof=1))
@@ -141,8 +141,8 @@ def test_a_model_without_its_language_head_has_scores_of_patterns_alone(
 ) -> None:
     loaded = load_model(tiny.model("a"))
     with pytest.raises(ModelError):
-        copying_scores(loaded, first=0)
-    mean = behaviour_scores(loaded, first=0, n_sequences=2, designs=((12, 2),)).mean
+        copying_scores(loaded, prefix=[0])
+    mean = behaviour_scores(loaded, prefix=[0], n_sequences=2, designs=((12, 2),)).mean
     assert np.isfinite(mean[:, :, : len(OF_PATTERNS)]).all()
     outputs = slice(len(OF_PATTERNS), len(OF_PATTERNS) + len(OF_OUTPUTS))
     assert np.isnan(mean[:, :, outputs]).all()
@@ -152,10 +152,10 @@ def test_a_model_without_its_language_head_has_scores_of_patterns_alone(
 @pytest.mark.models
 @pytest.mark.parametrize("model", ["smollm2-135m-instruct"])
 def test_induction_heads_of_a_real_model_copy_more_than_heads_of_their_layers(model: str) -> None:
-    from attention_motifs.models.tokenizing import first_token
+    from attention_motifs.models.tokenizing import prefix_tokens
 
     loaded = load_model(model, language_head=True)
-    scores = behaviour_scores(loaded, first=first_token(loaded), n_sequences=4)
+    scores = behaviour_scores(loaded, prefix=prefix_tokens(loaded), n_sequences=4)
     names = [*OF_PATTERNS, *OF_OUTPUTS]
     copying = scores.mean[:, :, names.index("copying")]
     strong = scores.mean[:, :, names.index("induction")] > 0.3

@@ -117,9 +117,7 @@ def test_one_word_is_foreseen_and_hidden_states_that_are_not_numbers_stay_so() -
 
 
 def design_of(tokens: list[int], start: int, block: int) -> Design:
-    return repeated_design(
-        np.array(tokens), start or None, 2, np.random.default_rng(0), block=block
-    )
+    return repeated_design(np.array(tokens), range(start), 2, np.random.default_rng(0), block=block)
 
 
 def prefix_matching_by_hand(
@@ -135,18 +133,18 @@ def prefix_matching_by_hand(
     return sum(masses) / max(1, len(masses))
 
 
-@pytest.mark.parametrize("first", [None, 99])
+@pytest.mark.parametrize("prefix", [(), (99,), (98, 99)])
 @pytest.mark.parametrize("block", [1, 2, 3, 10])
 def test_prefix_matching_reads_the_token_after_and_before_the_earlier_one(
-    first: int | None, block: int
+    prefix: tuple[int, ...], block: int
 ) -> None:
     rng = np.random.default_rng(0)
-    start = int(first is not None)
+    start = len(prefix)
     if block == 1:
         with pytest.raises(InputError):
-            repeated_design(np.arange(40), first, 2, rng, block=1)
+            repeated_design(np.arange(40), prefix, 2, rng, block=1)
         return
-    design = repeated_design(np.arange(40), first, 2, rng, block=block)
+    design = repeated_design(np.arange(40), prefix, 2, rng, block=block)
     n = design.token_ids.shape[1]
     weights = np.tril(np.exp(rng.normal(0, 2, (2, 3, n, n))))
     patterns = weights / weights.sum(-1, keepdims=True)
@@ -200,14 +198,12 @@ def test_in_context_learning_is_late_loss_less_early_loss_over_windows() -> None
         long_design([])
 
 
-@given(st.integers(2, 60), st.integers(1, 40), st.booleans())
+@given(st.integers(2, 60), st.integers(1, 40), st.integers(0, 3))
 def test_losses_are_taken_where_copying_can_help(
-    block: int, n_positions: int, with_first: bool
+    block: int, n_positions: int, n_prefix: int
 ) -> None:
     rng = np.random.default_rng(0)
-    design = repeated_design(
-        np.arange(100), 777 if with_first else None, 3, rng, n_positions, block
-    )
+    design = repeated_design(np.arange(100), range(777, 777 + n_prefix), 3, rng, n_positions, block)
     assert 1 <= len(design.positions) <= min(n_positions, block - 1)
     assert len(set(design.positions.tolist())) == len(design.positions)
     for row, wanted in zip(design.token_ids, design.targets, strict=True):
@@ -237,7 +233,7 @@ def test_designs_refuse_what_cannot_be_measured() -> None:
         with pytest.raises(InputError):
             prompts_design(rows)
     with pytest.raises(InputError):
-        repeated_design(np.arange(3), None, 1, np.random.default_rng(0), block=4)
+        repeated_design(np.arange(3), (), 1, np.random.default_rng(0), block=4)
 
 
 def test_every_measure_is_taken_on_some_design_and_says_what_is_worse() -> None:

@@ -26,9 +26,9 @@ NAMES = list(OF_PATTERNS)
 BLOCK, REPEATS = 10, 3
 
 
-def sequence(first: int | None = 99) -> np.ndarray:
+def sequence(*prefix: int) -> np.ndarray:
     rng = np.random.default_rng(0)
-    return repeated_sequences(np.arange(50), BLOCK, REPEATS, 1, rng, first)[0]
+    return repeated_sequences(np.arange(50), BLOCK, REPEATS, 1, rng, prefix or (99,))[0]
 
 
 def head_attending(offset_of: dict[int, int], n: int) -> np.ndarray:
@@ -49,8 +49,9 @@ def test_blocks_are_distinct_and_repeated_exactly() -> None:
     assert len(set(blocks[0])) == BLOCK
     assert (blocks == blocks[0]).all()
     assert (sequence() == tokens).all()
+    assert sequence(98, 99).tolist() == [98, *tokens.tolist()]
     with pytest.raises(InputError):
-        repeated_sequences(np.arange(5), 10, 2, 1, np.random.default_rng(0), None)
+        repeated_sequences(np.arange(5), 10, 2, 1, np.random.default_rng(0))
 
 
 def test_perfect_heads_score_one_on_their_behaviour_alone() -> None:
@@ -71,14 +72,16 @@ def test_perfect_heads_score_one_on_their_behaviour_alone() -> None:
             assert score(pattern, tokens, other) == pytest.approx(0.0), (name, other)
 
 
-@pytest.mark.parametrize("first", [None, 99])
-def test_groups_come_back_in_another_order_after_gaps_of_their_own(first: int | None) -> None:
+@pytest.mark.parametrize("prefix", [(), (99,), (98, 99)])
+def test_groups_come_back_in_another_order_after_gaps_of_their_own(
+    prefix: tuple[int, ...],
+) -> None:
     rng = np.random.default_rng(0)
-    rows = shuffled_sequences(np.arange(60), 4, 12, 5, rng, first)
-    start = int(first is not None)
+    rows = shuffled_sequences(np.arange(60), 4, 12, 5, rng, prefix)
+    start = len(prefix)
     assert rows.shape == (5, start + 96)
     for row in rows:
-        assert row[:start].tolist() == [first][:start]
+        assert tuple(row[:start]) == prefix
         block, again = row[start:].reshape(2, 48)
         assert len(set(block)) == 48
         assert sorted(block) == sorted(again)
@@ -90,13 +93,13 @@ def test_groups_come_back_in_another_order_after_gaps_of_their_own(first: int | 
         assert len(gaps) > 5
         assert len({gap % 4 for gap in gaps}) > 1
     with pytest.raises(InputError):
-        shuffled_sequences(np.arange(47), 4, 12, 1, rng, first)
+        shuffled_sequences(np.arange(47), 4, 12, 1, rng, prefix)
 
 
 def test_a_head_that_looks_a_fixed_distance_back_falls_with_random_gaps() -> None:
     rng = np.random.default_rng(0)
-    block = repeated_sequences(np.arange(60), 25, 4, 1, rng, 99)[0]
-    shuffled = shuffled_sequences(np.arange(60), 4, 12, 20, rng, 99)
+    block = repeated_sequences(np.arange(60), 25, 4, 1, rng, (99,))[0]
+    shuffled = shuffled_sequences(np.arange(60), 4, 12, 20, rng, (99,))
     fixed = head_attending({q: q - 24 for q in range(24, len(block))}, len(block))
     assert score(fixed, block, "induction") == pytest.approx(1.0)
     for back in (23, 24, 49):
@@ -181,28 +184,28 @@ def test_scores_of_a_model_are_seeded_and_leave_special_tokens_out(
     tiny: Tiny, own_cache: Path
 ) -> None:
     from attention_motifs.extraction import load_model
-    from attention_motifs.models.tokenizing import first_token
+    from attention_motifs.models.tokenizing import prefix_tokens
 
     loaded = load_model(tiny.model("a"))
     assert not set(common_tokens(loaded).tolist()) & set(loaded.tokenizer.all_special_ids)
-    first = first_token(loaded)
+    prefix = prefix_tokens(loaded)
     once, again = (
-        behaviour_scores(loaded, first=first, n_sequences=3, designs=((12, 2),)) for _ in range(2)
+        behaviour_scores(loaded, prefix=prefix, n_sequences=3, designs=((12, 2),)) for _ in range(2)
     )
     assert once.mean.shape == (2, 2, len(BEHAVIOURS))
     np.testing.assert_array_equal(once.mean, again.mean)
     np.testing.assert_array_equal(once.spread, again.spread)
-    other = behaviour_scores(loaded, first=first, n_sequences=3, designs=((12, 2),), seed=1)
+    other = behaviour_scores(loaded, prefix=prefix, n_sequences=3, designs=((12, 2),), seed=1)
     assert not np.array_equal(once.mean, other.mean)
 
 
 @pytest.mark.models
 def test_the_packaged_model_has_induction_heads() -> None:
     from attention_motifs.extraction import load_model
-    from attention_motifs.models.tokenizing import first_token
+    from attention_motifs.models.tokenizing import prefix_tokens
 
     loaded = load_model("smollm2-135m-instruct")
-    scores = behaviour_scores(loaded, first=first_token(loaded), n_sequences=4)
+    scores = behaviour_scores(loaded, prefix=prefix_tokens(loaded), n_sequences=4)
     induction = scores.mean[:, :, NAMES.index("induction")]
     assert (induction > 0.4).sum() >= 5
     layers = np.argwhere(induction > 0.4)[:, 0]

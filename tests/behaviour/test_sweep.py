@@ -55,7 +55,7 @@ def _in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def a_design(block: int = 7) -> Design:
-    return repeated_design(np.arange(2, 64), 0, 5, np.random.default_rng(0), block=block)
+    return repeated_design(np.arange(2, 64), (0,), 5, np.random.default_rng(0), block=block)
 
 
 def a_plan(loaded: LoadedModel, method: str, design: Design | None = None) -> SweepPlan:

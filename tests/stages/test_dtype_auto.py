@@ -120,13 +120,13 @@ def test_workers_load_a_model_once_and_all_in_the_dtype_it_was_begun_in(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     loads: list[str] = []
-    load = stage.model_source
+    load = stage.load_for
 
     def counted(*arguments: Any, **named: Any) -> Any:
         loads.append(named["dtype"])
         return load(*arguments, **named)
 
-    monkeypatch.setattr(stage, "model_source", counted)
+    monkeypatch.setattr(stage, "load_for", counted)
     configuration = replace(by_auto.manifest.configuration, models=(stored["half"],))
     with Atlas.lock(tmp_path / "atlas", new=True):
         atlas = create_or_resume(tmp_path / "atlas", configuration)

@@ -23,7 +23,7 @@ from attention_motifs.behaviour import (
 )
 from attention_motifs.errors import InputError
 from attention_motifs.extraction import load_model, run_tapped
-from attention_motifs.models.tokenizing import first_token
+from attention_motifs.models.tokenizing import prefix_tokens
 from attention_motifs.stages.heads import write_heads
 from attention_motifs.stages.run import add
 from attention_motifs.stages.score import SPREAD, score
@@ -56,7 +56,7 @@ def test_scores_are_those_of_the_model_by_head(scored: Atlas, built: Atlas, tiny
     assert scored.heads.select(built.heads.columns).equals(built.heads)
     for model in ("a", "b"):
         loaded = load_model(tiny.model(model), language_head=True)
-        wanted = behaviour_scores(loaded, first=first_token(loaded))
+        wanted = behaviour_scores(loaded, prefix=prefix_tokens(loaded))
         own = scored.heads.filter(pl.col("model") == model)
         for i, name in enumerate(BEHAVIOURS):
             assert np.array_equal(own[name], wanted.mean[:, :, i].ravel().astype(np.float32))
@@ -67,13 +67,14 @@ def test_scores_are_those_of_the_model_by_head(scored: Atlas, built: Atlas, tiny
 
 def test_scores_of_a_model_are_those_of_its_patterns_one_by_one(tiny: Tiny) -> None:
     loaded = load_model(tiny.model("b"))
-    first = first_token(loaded)
-    found = behaviour_scores(loaded, first=first, n_sequences=6, designs=((12, 2), (8, 3)), seed=5)
+    prefix = prefix_tokens(loaded)
+    designs = ((12, 2), (8, 3))
+    found = behaviour_scores(loaded, prefix=prefix, n_sequences=6, designs=designs, seed=5)
     rng = np.random.default_rng(5)
     scores = []
-    for length, times in ((12, 2), (8, 3)):
+    for length, times in designs:
         words = common_tokens(loaded)
-        for tokens in repeated_sequences(words, length, times, 6, rng, first):
+        for tokens in repeated_sequences(words, length, times, 6, rng, prefix):
             layers: list[np.ndarray] = []
 
             def keep(_layer: int, weights: torch.Tensor, kept: list = layers, t=tokens) -> None:
@@ -136,5 +137,5 @@ def test_models_that_cannot_be_scored_are_named(
 def test_a_context_too_short_for_the_sequences_is_told(tmp_path: Path) -> None:
     short = load_model(str(make_tiny_model(tmp_path / "short", architecture="gpt2", context=24)))
     with pytest.raises(InputError, match="24 tokens is shorter than the sequences of 25"):
-        behaviour_scores(short, first=0)
-    assert behaviour_scores(short, first=None).mean.shape == (2, 2, len(BEHAVIOURS))
+        behaviour_scores(short, prefix=(0,))
+    assert behaviour_scores(short, prefix=()).mean.shape == (2, 2, len(BEHAVIOURS))

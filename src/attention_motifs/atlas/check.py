@@ -12,6 +12,7 @@ from attention_motifs.atlas import BLOCK_SIZE, Atlas
 from attention_motifs.atlas.head_distances import AllPairs, NearestHeads, stored_distances
 from attention_motifs.atlas.packed_patterns import unpack_triangle
 from attention_motifs.atlas.queries import by_prompt
+from attention_motifs.atlas.stimuli import PROBES, PROMPTS, Stimuli
 from attention_motifs.distances import get_metric
 from attention_motifs.distances.index import HeadIndex
 from attention_motifs.distances.neighbours import distances_among
@@ -46,10 +47,12 @@ def check_atlas(atlas: Atlas, report: Report = silent) -> list[str]:
     ]
     for model in atlas.models:
         steps += [
-            lambda model=model: _check_features(atlas, model),  # type: ignore[misc]
+            lambda model=model: _check_features(atlas, model, PROMPTS),  # type: ignore[misc]
             lambda model=model: _check_patterns(atlas, model),  # type: ignore[misc]
             lambda model=model: _check_embedded(atlas, model),  # type: ignore[misc]
         ]
+        if atlas.has_probes(model):
+            steps.append(lambda model=model: _check_features(atlas, model, PROBES))  # type: ignore[misc]
         if "recommended" in atlas.manifest.stages:
             steps.append(lambda model=model: _check_recommended(atlas, model))  # type: ignore[misc]
     for distances in stored_distances(atlas).values():
@@ -101,28 +104,36 @@ def _check_own_classes(atlas: Atlas) -> Iterator[str]:
         yield f"{error} (or run {atlas.paths.command('classes --forget')})"
 
 
-def _check_features(atlas: Atlas, model: str) -> Iterator[str]:
-    ids: list[str] = atlas.prompts["prompt_id"].to_list()
-    tokens = atlas.file("tokens", model=model)
-    if atlas.tokens(model)["prompt_id"].to_list() != ids:
-        yield f"{tokens}: its prompts differ from those of the atlas; {tokens.fix_damaged}"
+def _check_features(atlas: Atlas, model: str, stimuli: Stimuli) -> Iterator[str]:
+    of_probes = stimuli is PROBES
+    ids: list[str] = (atlas.probes if of_probes else atlas.prompts)["prompt_id"].to_list()
+    tokens = atlas.file(stimuli.tokens, model=model)
+    table = atlas.probe_sequences(model) if of_probes else atlas.tokens(model)
+    if table["prompt_id"].to_list() != ids:
+        yield f"{tokens}: its {stimuli.name} differ from those of the atlas; {tokens.fix_damaged}"
     heads = [h for h in atlas.heads["head"].to_list() if h.rpartition(":L")[0] == model]
     names = feature_names(list(atlas.manifest.configuration.feature_sets))
-    for block, part in enumerate(atlas.feature_parts(model, names)):
-        file = atlas.file("features", model=model, block=block)
+    for block, part in enumerate(atlas.feature_parts(model, names, stimuli.name)):
+        file = atlas.file(stimuli.features, model=model, block=block)
         in_block = ids[block * BLOCK_SIZE : (block + 1) * BLOCK_SIZE]
         rows = {"head": heads * len(in_block), "prompt_id": [i for i in in_block for _ in heads]}
         if any(part[key].to_list() != values for key, values in rows.items()):
-            yield f"{file}: heads or prompts are missing or in another order; {file.fix_damaged}"
+            yield (
+                f"{file}: heads or {stimuli.name} are missing or in another order; "
+                f"{file.fix_damaged}"
+            )
         elif np.isnan(part.select(names).to_numpy()).all(axis=1).any():
             yield f"{file}: holds a pattern without any feature; {file.fix_damaged}"
 
 
 def _check_patterns(atlas: Atlas, model: str) -> Iterator[str]:
-    for prompt_id in atlas.view_prompts():
+    view = [(PROMPTS, prompt_id) for prompt_id in atlas.view_prompts()]
+    if atlas.has_probes(model):
+        view += [(PROBES, prompt_id) for prompt_id in atlas.view_probes()]
+    for stimuli, prompt_id in view:
         sums = unpack_triangle(atlas.triangles(model, prompt_id)[:, 0]).sum(axis=-1)
         if sums.max() > 1.5:
-            file = atlas.file("patterns", model=model, prompt=prompt_id)
+            file = atlas.file(stimuli.patterns, model=model, prompt=prompt_id)
             yield f"{file}: rows sum to {sums.max():.2f}, more than 1; {file.fix_damaged}"
 
 

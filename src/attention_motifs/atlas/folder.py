@@ -1,27 +1,23 @@
-"""The folder of an atlas: its lock, its manifest and its tables.
-
-`store.paths` knows the names of the files, and the stages write them.
-"""
+"""The tables of an atlas."""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from attention_motifs.atlas.opened import BLOCK_SIZE as BLOCK_SIZE
 from attention_motifs.atlas.packed_patterns import unpack_triangle
+from attention_motifs.atlas.probes import FolderWithProbes
+from attention_motifs.atlas.stimuli import PROBES, PROMPTS, get_stimuli
 from attention_motifs.distances import get_metric
 from attention_motifs.distances.neighbour_files import read_neighbours
 from attention_motifs.errors import AtlasError, HeadNotFoundError, did_you_mean
 from attention_motifs.head import HeadId
-from attention_motifs.store import files, remote
+from attention_motifs.store import files
 from attention_motifs.store.manifest import IMPORTED as IMPORTED
-from attention_motifs.store.manifest import Manifest, read_manifest
-from attention_motifs.store.paths import ARTEFACTS, MANIFEST, AtlasFile, AtlasPaths
+from attention_motifs.store.paths import ARTEFACTS
 from attention_motifs.store.settings import Configuration as Configuration
 
 if TYPE_CHECKING:
@@ -32,166 +28,21 @@ if TYPE_CHECKING:
     from attention_motifs.embedding import PatternEmbedding
     from attention_motifs.embedding.recommended import RecommendedEmbedding
 
-BLOCK_SIZE = 16
-"""Prompts per part: the unit that is complete or absent, and is redone after a kill."""
-
 HEAD_COLUMNS = ARTEFACTS["heads"].columns
 """Columns of the heads table; later stages add more."""
 
 KEY_COLUMNS = ARTEFACTS["features"].columns
 
 
-class AtlasFolder:
-    """An atlas on disk. Opening reads `atlas.json` only; tables are read when they are used.
+class AtlasFolder(FolderWithProbes):
+    """The tables of an atlas on disk. Tables are read when they are used.
 
     Attributes:
         paths: its files by name.
         manifest: contents of `atlas.json`.
     """
 
-    def __init__(self, paths: AtlasPaths, manifest: Manifest) -> None:
-        """Use `Atlas.open` or `Atlas.create`."""
-        self.paths = replace(paths, manifest=manifest)
-        self.manifest = manifest
-        self._stamp = self._stamp_on_disk()
-        self._heads: pl.DataFrame | None = None
-        self._prompts: pl.DataFrame | None = None
-
-    def __repr__(self) -> str:
-        return (
-            f"<Atlas {self.place}: {', '.join(self.manifest.models) or 'no models yet'}; "
-            f"{self.manifest.prompts['n']} prompts>"
-        )
-
-    @property
-    def path(self) -> Path:
-        """Folder of the atlas on this machine; of a remote atlas, the copy in the cache."""
-        return self.paths.folder
-
-    @property
-    def place(self) -> str:
-        """Name of the atlas as `--atlas` takes it: a folder or a URL."""
-        return self.paths.place
-
-    @classmethod
-    def open(cls, path: str | Path) -> Self:
-        """Open an existing atlas.
-
-        Args:
-            path: its folder, or a URL (docs/sharing.md); its files are fetched when read.
-
-        Raises:
-            AtlasError: if the folder holds no atlas, or one that is damaged or of another schema.
-            RemoteError: if the place of the URL refuses or cannot be reached.
-        """
-        paths = remote.paths_of(path)
-        _require_atlas(paths.folder, paths.place)
-        return cls(paths, read_manifest(paths.file("manifest")))
-
-    @classmethod
-    def create(
-        cls, path: str | Path, configuration: Configuration, prompts: pl.DataFrame, sha256: str
-    ) -> Self:
-        """Make an atlas with prompts and no models yet; the caller holds the lock."""
-        from attention_motifs import __version__
-
-        atlas = cls(
-            remote.paths_of(path),
-            Manifest(configuration, __version__, {"n": len(prompts), "sha256": sha256}, {}, {}, {}),
-        )
-        files.write_parquet(atlas.file("prompts"), prompts)
-        atlas._write_manifest()
-        return atlas
-
-    def file(self, artefact: str, **parts: Any) -> AtlasFile:
-        """Return a file of the atlas by its name in `store.paths`, whether it exists or not."""
-        return self.paths.file(artefact, **parts)
-
-    # The lock and the manifest
-
-    @staticmethod
-    @contextlib.contextmanager
-    def lock(path: str | Path, *, new: bool = False) -> Iterator[None]:
-        """Hold the atlas for writing; the system frees the lock when the process ends in any way.
-
-        Args:
-            path: folder of the atlas, or its URL, to which changes are then sent.
-            new: make the folder if it does not exist; otherwise it must hold an atlas.
-
-        Raises:
-            AtlasError: if another run holds the lock, or there is no atlas.
-            ResourceError: if the folder cannot be written.
-        """
-        from filelock import FileLock, Timeout
-
-        folder = remote.work_folder(path)
-        if not new and not remote.is_url(path):
-            _require_atlas(folder, str(path))
-        lock = FileLock(folder / ".lock")
-        try:
-            with files.writable_folder(folder):
-                folder.mkdir(parents=True, exist_ok=True)
-                lock.acquire(timeout=0)
-        except Timeout as error:
-            raise AtlasError(
-                f"{path}: another run is working on this atlas; wait for it, or use another "
-                "--atlas (nothing was changed)"
-            ) from error
-        try:
-            files.remove_unfinished(folder)
-            with remote.held(path):
-                if not new:
-                    _require_atlas(remote.paths_of(path).folder, str(path))
-                yield
-        finally:
-            lock.release()
-
-    def update(self, **changes: Any) -> None:
-        """Replace fields of the manifest and write it."""
-        self.manifest = replace(self.manifest, **changes)
-        self.paths = replace(self.paths, manifest=self.manifest)
-        self._write_manifest()
-
-    def finish(self, stage: str, inputs: str) -> None:
-        """Record in the journal that `stage` is complete for these inputs."""
-        self.update(stages={**self.manifest.stages, stage: inputs})
-
-    def is_finished(self, stage: str, inputs: str) -> bool:
-        """Whether `stage` was completed from the same inputs before."""
-        return self.manifest.stages.get(stage) == inputs
-
-    def _write_manifest(self) -> None:
-        with remote.sent(self.paths):
-            files.write_json(self.file("manifest"), self.manifest.to_json())
-        self._stamp = self._stamp_on_disk()
-
-    def _stamp_on_disk(self) -> tuple[int, int] | None:
-        """Return what changes whenever `atlas.json` is replaced."""
-        with contextlib.suppress(OSError):
-            status = self.file("manifest").path.stat()
-            return status.st_mtime_ns, status.st_ino
-        return None
-
-    def _mismatch(self, file: AtlasFile, why: str) -> AtlasError:
-        """Build the error for a file that does not fit the atlas as it was opened."""
-        if self._stamp_on_disk() != self._stamp:
-            return AtlasError(
-                f"{self.place}: was changed by another process after it was opened ({file.name}: "
-                f"{why}); open it again with Atlas.open"
-            )
-        return AtlasError(f"{file}: {why}; {file.fix_damaged}")
-
-    @property
-    def n_blocks(self) -> int:
-        """Blocks of prompts, the last one perhaps shorter."""
-        return -(-int(self.manifest.prompts["n"]) // BLOCK_SIZE)
-
     # Tables
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """Models in the order of the heads."""
-        return tuple(self.manifest.models)
 
     @property
     def prompts(self) -> pl.DataFrame:
@@ -259,16 +110,24 @@ class AtlasFolder:
     # Numbers
 
     def feature_parts(
-        self, model: str, columns: Sequence[str] | None = None
+        self, model: str, columns: Sequence[str] | None = None, stimuli: str = "prompts"
     ) -> Iterator[pl.DataFrame]:
-        """Yield the parts of one model's features, in the order of the prompts.
+        """Yield the parts of one model's features, in the order of the prompts or probes.
+
+        Args:
+            model: name of the model.
+            columns: features to read; default: all.
+            stimuli: `prompts` or `probes`.
 
         Raises:
-            AtlasError: if a part is missing or damaged.
+            AtlasError: if a part is missing or damaged, or there are no probes.
         """
         names = None if columns is None else [*KEY_COLUMNS, *columns]
-        for block in range(self.n_blocks):
-            yield files.read_parquet(self.file("features", model=model, block=block), "", names)
+        of = get_stimuli(stimuli)
+        if of is PROBES:
+            self.require_probes(model)
+        for block in range(-(-of.count(self.manifest) // BLOCK_SIZE)):
+            yield files.read_parquet(self.file(of.features, model=model, block=block), "", names)
 
     def embedding(self) -> PatternEmbedding:
         """Return the fitted embedding.
@@ -421,6 +280,8 @@ class AtlasFolder:
     def pattern(self, head: str | HeadId, prompt_id: str) -> Float[np.ndarray, "n n"]:
         """Return an attention pattern kept for viewing: lower triangular, quantised.
 
+        The prompt may be a probe.
+
         It is kept in 256 steps of the square root: the error of an entry a is at most about
         sqrt(a) / 255. Features computed from it differ from the exact ones by up to 18 % at the
         95th percentile; for features use `Atlas.feature_parts`, or `extract_patterns` for exact
@@ -431,20 +292,24 @@ class AtlasFolder:
             AtlasError: if the prompt is not one of those kept for viewing, or a file is damaged.
         """
         row = self.heads.row(self.head_index(head), named=True)
-        if prompt_id not in self.view_prompts():
+        kept = [*self.view_prompts(), *self.view_probes()]
+        if prompt_id not in kept:
             raise AtlasError(
                 f"{self.place}: no patterns are kept of prompt {prompt_id} (viewing prompts: "
-                f"{', '.join(self.view_prompts())}); build with a larger --n-view-prompts"
+                f"{', '.join(kept)}); build with a larger --n-view-prompts"
             )
         return unpack_triangle(self.triangles(row["model"], prompt_id)[row["layer"], row["index"]])
 
     def triangles(self, model: str, prompt_id: str) -> UInt8[np.ndarray, "layers heads entries"]:
         """Return the packed patterns of all heads of a model on a prompt kept for viewing.
 
+        The prompt may be a probe.
+
         Raises:
             AtlasError: if the file is missing or damaged.
         """
-        file = self.file("patterns", model=model, prompt=prompt_id)
+        stimuli = PROBES if prompt_id in self.view_probes() else PROMPTS
+        file = self.file(stimuli.patterns, model=model, prompt=prompt_id)
         packed = files.read_tensors(file)[0].get("triangles")
         record = self.manifest.models[model]
         shape = (record.n_layers, record.n_heads)
@@ -456,18 +321,3 @@ class AtlasFolder:
         """Return the ids of the prompts whose patterns are kept."""
         ids: list[str] = self.prompts["prompt_id"].to_list()
         return ids[: self.manifest.configuration.n_view_prompts]
-
-
-def _require_atlas(folder: Path, place: str) -> None:
-    """Refuse a folder without `atlas.json`, and say whether it may be read at all."""
-    try:
-        if (folder / MANIFEST).is_file():
-            return
-    except PermissionError as error:
-        raise AtlasError(
-            f"{place}: permission denied; ask its owner for the right to read the folder"
-        ) from error
-    raise AtlasError(
-        f"{place}: holds no atlas (no atlas.json); make one with `motifs build` or "
-        "`motifs demo`, or name another with --atlas"
-    )

@@ -7,6 +7,7 @@ the vocabulary, and clipped at zero, show which tokens of the sample the head ra
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,7 +31,7 @@ _LEAST = 1e-300
 
 
 def copying_scores(
-    loaded: LoadedModel, *, first: int | None, seed: int = 0, n_samples: int = N_SAMPLES
+    loaded: LoadedModel, *, prefix: Sequence[int], seed: int = 0, n_samples: int = N_SAMPLES
 ) -> Float[np.ndarray, "samples layers heads two"]:
     """Score every head twice: attending to a single token, and attending by its own pattern.
 
@@ -39,7 +40,7 @@ def copying_scores(
 
     Args:
         loaded: the model with its language-model head.
-        first: token put before each sample; it is neither query nor attended token.
+        prefix: token ids put before each sample; they are neither queries nor attended tokens.
         seed: seed for the draw of tokens, 0 or more.
         n_samples: number of samples of 25 distinct tokens.
 
@@ -53,8 +54,8 @@ def copying_scores(
     if loaded.head is None:
         raise ModelError(f"{loaded.info.name} was loaded without its language-model head.")
     rng = np.random.default_rng(seed)
-    rows = repeated_sequences(common_tokens(loaded), N_TOKENS, 1, n_samples, rng, first)
-    start = int(first is not None)
+    rows = repeated_sequences(common_tokens(loaded), N_TOKENS, 1, n_samples, rng, prefix)
+    start = len(prefix)
     scores = np.empty((n_samples, loaded.info.n_layers, loaded.info.n_heads, 2))
     with torch.inference_mode():
         centre = loaded.head.unembedding.float().mean(dim=0)

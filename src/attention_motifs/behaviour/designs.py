@@ -76,21 +76,21 @@ def prompts_design(token_ids: Sequence[Sequence[int]], n_positions: int = N_POSI
 
 def repeated_design(
     vocabulary: Int[np.ndarray, " words"],
-    first: int | None,
+    prefix: Sequence[int],
     n_sequences: int,
     rng: np.random.Generator,
     n_positions: int = N_POSITIONS,
     block: int = BLOCK,
 ) -> Design:
-    """Build a design of blocks of distinct random tokens, each twice, after `first` if given.
+    """Build a design of blocks of distinct random tokens, each twice, after a prefix.
 
     Copying helps from the second token of the repetition on; the first one cannot be predicted.
 
     Raises:
         InputError: if the vocabulary is smaller than a block, or a block has fewer than 2 tokens.
     """
-    rows = repeated_sequences(vocabulary, block, REPEATS, n_sequences, rng, first)
-    start = int(first is not None)
+    rows = repeated_sequences(vocabulary, block, REPEATS, n_sequences, rng, prefix)
+    start = len(prefix)
     queries = np.arange(start + block, start + REPEATS * block)
     pairs = np.stack([queries, queries - block])
     return Design("repeated", rows, _spread(queries[0], queries[-1] - 1, n_positions), pairs)

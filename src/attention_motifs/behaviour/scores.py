@@ -1,6 +1,6 @@
 """Behaviour scores of heads on repeated random tokens, which carry no meaning.
 
-A sequence is a first token (BOS if the model was trained with one) and a block of distinct random
+A sequence is a prefix (BOS if the model was trained with one) and a block of distinct random
 tokens that is repeated: 25 tokens four times, 50 tokens twice. After the first repetition every
 token has earlier occurrences, so the attention to them, or to the tokens that followed them, can
 be measured on the pattern (Olsson et al. 2022, "prefix matching"). All gaps between repetitions of
@@ -145,7 +145,7 @@ def _mass(
 def behaviour_scores(
     loaded: LoadedModel,
     *,
-    first: int | None,
+    prefix: Sequence[int],
     seed: int = 0,
     n_sequences: int = N_SEQUENCES,
     designs: Sequence[tuple[int, int]] = DESIGNS,
@@ -155,7 +155,7 @@ def behaviour_scores(
 
     Args:
         loaded: the model, with its language-model head to score outputs.
-        first: token put before each sequence: BOS if prompts have it, else None.
+        prefix: token ids put before each sequence, such as BOS; empty if prompts have none.
         seed: seed for the draw of tokens, 0 or more.
         n_sequences: number of sequences per design.
         designs: block length and number of repetitions of each design with equal gaps.
@@ -169,7 +169,7 @@ def behaviour_scores(
             prompts have too few different tokens.
     """
     n_repeated = max(length * times for length, times in designs)
-    longest = n_repeated + (first is not None)
+    longest = n_repeated + len(prefix)
     context = getattr(loaded.model.config, "max_position_embeddings", None)
     if isinstance(context, int) and context < longest:
         raise InputError(
@@ -179,20 +179,20 @@ def behaviour_scores(
     rng = np.random.default_rng(whole_number(seed, "seed"))
     vocabulary = common_tokens(loaded)
     equal_gaps = [
-        repeated_sequences(vocabulary, length, times, n_sequences, rng, first)
+        repeated_sequences(vocabulary, length, times, n_sequences, rng, prefix)
         for length, times in designs
     ]
     # A stream of its own, so that the other scores do not depend on it.
     gaps_rng = np.random.default_rng([seed, *b"gaps"])
     n_groups = n_repeated // (2 * GROUP_LENGTH)
     random_gaps = shuffled_sequences(
-        vocabulary, GROUP_LENGTH, n_groups, n_sequences, gaps_rng, first
+        vocabulary, GROUP_LENGTH, n_groups, n_sequences, gaps_rng, prefix
     )
     title = f"behaviour of {loaded.info.name}"
     with report(title, (len(designs) + 1) * n_sequences) as advance:
         scores = np.concatenate([_pattern_scores(loaded, rows, advance) for rows in equal_gaps])
         with_gaps = _pattern_scores(loaded, random_gaps, advance)[..., : len(WITH_GAPS)]
-    parts = [scores, _output_scores(loaded, first, seed), with_gaps]
+    parts = [scores, _output_scores(loaded, prefix, seed), with_gaps]
     return BehaviourScores(
         loaded.info.name,
         np.concatenate([part.mean(axis=0) for part in parts], axis=-1),
@@ -224,13 +224,13 @@ def _pattern_scores(
 
 
 def _output_scores(
-    loaded: LoadedModel, first: int | None, seed: int
+    loaded: LoadedModel, prefix: Sequence[int], seed: int
 ) -> Float[np.ndarray, "samples layers heads two"]:
     """Return the scores of outputs; NaN if they cannot be computed."""
     from attention_motifs.behaviour.copying import copying_scores
 
     try:
-        return copying_scores(loaded, first=first, seed=seed)
+        return copying_scores(loaded, prefix=prefix, seed=seed)
     except ModelError:  # patterns can be scored without it
         return np.full((2, loaded.info.n_layers, loaded.info.n_heads, len(OF_OUTPUTS)), np.nan)
 

@@ -12,7 +12,7 @@ from attention_motifs.atlas import Atlas
 from attention_motifs.cli import options as o
 from attention_motifs.cli.app import app
 from attention_motifs.cli.console import errors, print_line, report
-from attention_motifs.cli.setting_options import takes_settings
+from attention_motifs.cli.setting_options import setting_option, takes_settings
 from attention_motifs.distances.neighbour_graph import DENSE_LIMIT
 from attention_motifs.executors import LOCAL
 from attention_motifs.store.settings import FEATURE_SETS, BuildSettings, Configuration
@@ -147,6 +147,54 @@ def extract(
             opened = Atlas.open(folder)
             add_feature_sets(opened, settings.get("features", ()))
         run_extract(opened, device=device, executor=chosen, report=report)
+
+
+@app.command()
+def probe(
+    atlas: o.AtlasOption = None,
+    n_probes: Annotated[int | None, setting_option("n_probes", unset="16, or as recorded")] = None,
+    probe_tokens: Annotated[int | None, setting_option("probe_tokens", unset="as recorded")] = None,
+    probe_file: Annotated[str | None, setting_option("probe_file", unset="as recorded")] = None,
+    probe_seed: Annotated[int | None, setting_option("probe_seed", unset="as recorded")] = None,
+    model: o.ModelFilterOption = None,
+    device: o.DeviceOption = "auto",
+    executor: o.ExecutorOption = "local",
+    ray_address: o.RayAddressOption = None,
+    ray_workers: o.RayWorkersOption = None,
+    ray_worker: o.RayWorkerOption = None,
+) -> None:
+    """Add probes to an atlas: run its models on sequences of repeated random tokens.
+
+    `build`, `extract` and `add` do this too. With other settings, the probes are replaced.
+
+    Examples:
+      motifs probe --atlas demo-atlas
+      motifs probe --probe-file my-probes.jsonl --n-probes 8
+      motifs probe --model mine=./my-finetune
+    """
+    from attention_motifs.stages.probe import probe as run_probe
+
+    folder = o.find_atlas(atlas)
+    chosen = o.choose_executor(executor, ray_address, ray_workers, ray_worker)
+    given = {
+        "n_probes": n_probes,
+        "probe_tokens": probe_tokens,
+        "probe_file": probe_file,
+        "probe_seed": probe_seed,
+    }
+    settings = {key: value for key, value in given.items() if value is not None}
+    with Atlas.lock(folder):
+        opened = Atlas.open(folder)
+        run_probe(
+            opened,
+            settings=settings,
+            models=model,
+            device=device,
+            executor=chosen,
+            report=report,
+        )
+    probes = opened.manifest.probes["n"]
+    print_line(f"{folder} holds {probes} probes of {', '.join(opened.models)}.")
 
 
 @app.command()

@@ -21,9 +21,14 @@ def complete_model(incomplete: str) -> list[str]:
     return [m.name for m in known_models() if m.name.startswith(incomplete)]
 
 
-def setting_option(key: str) -> Any:
-    """Return the typer option of the setting named `key`."""
-    return _option(next(setting for setting in SETTINGS if setting.key == key))
+def setting_option(key: str, unset: str = "") -> Any:
+    """Return the typer option of a setting.
+
+    Args:
+        key: key of the setting.
+        unset: meaning of the option's absence, where it differs from the setting's default.
+    """
+    return _option(next(setting for setting in SETTINGS if setting.key == key), unset)
 
 
 def takes_settings(*owners: type) -> Callable[[Command], Command]:
@@ -69,11 +74,11 @@ def _parameter(setting: Setting) -> inspect.Parameter:
     return _keyword(setting.key, Annotated[kind, _option(setting)], default)
 
 
-def _option(setting: Setting) -> Any:
+def _option(setting: Setting, unset: str = "") -> Any:
     option = setting.option
     if setting.default is True:
         option = f"{option}/--no-{option.removeprefix('--')}"
-    unset = setting.default is None and setting.about.unset
+    unset = unset or (setting.about.unset if setting.default is None else "")
     return typer.Option(
         option,
         help=setting.help + ("; repeatable." if setting.is_list and not setting.is_flag else "."),

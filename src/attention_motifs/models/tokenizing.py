@@ -58,7 +58,7 @@ def tokenize(
     pairs = _checked_pairs(prompts)
     check_max_tokens(loaded.info.name, loaded.model.config, max_tokens)
     prefix = prefix_tokens(loaded, bos)
-    n_embedded = _n_embedded(loaded)
+    n_embedded = n_embedded_tokens(loaded)
     texts: dict[str, str] = {}  # the text of each token is held once for all prompts
     tokenized = []
     n_doubled = 0
@@ -236,7 +236,8 @@ def _position_of(part: Sequence[int], whole: Sequence[int]) -> int:
     return 0
 
 
-def _n_embedded(loaded: LoadedModel) -> int | None:
+def n_embedded_tokens(loaded: LoadedModel) -> int | None:
+    """Return the number of tokens that a model has embeddings for; None if it is not known."""
     embedding = loaded.model.get_input_embeddings()
     weight = getattr(embedding, "weight", None)
     return None if weight is None else int(weight.shape[0])
@@ -266,6 +267,21 @@ def _check_tokens(
             "the tokenizer without `model.resize_token_embeddings`. Remove the token from the "
             "prompt, or use the tokenizer that belongs to the model"
         )
+
+
+def shown_token(tokenizer: Any, token: int) -> str:
+    """Return the text of one token for display, with the space before it if it has one.
+
+    Args:
+        tokenizer: of a model.
+        token: id of the token.
+    """
+    piece = str(tokenizer.convert_ids_to_tokens(int(token)))
+    if token in tokenizer.all_special_ids:
+        return piece
+    text = str(tokenizer.decode([int(token)], clean_up_tokenization_spaces=False))
+    # Decoders of SentencePiece leave out the space before the first word.
+    return f" {text}" if piece.startswith("\u2581") and not text.startswith(" ") else text
 
 
 def _begins_twice(ids: Sequence[int], prefix: Sequence[int]) -> bool:

@@ -14,6 +14,12 @@ from attention_motifs.features import feature_names
 from attention_motifs.literature import load_known_heads
 from attention_motifs.prompts import load_prompts, prompts_digest
 from attention_motifs.stages.heads import write_heads
+from attention_motifs.stages.probe_sequences import (
+    PROBE_SETTINGS,
+    probes_table,
+    set_probes,
+    table_digest,
+)
 from attention_motifs.stages.same_model import command, name_of, recorded_name
 from attention_motifs.store import files, remote
 from attention_motifs.store.paths import ARTEFACTS, MANIFEST
@@ -57,12 +63,17 @@ def create_or_resume(path: str | Path, configuration: Configuration) -> Atlas:
     if not (remote.paths_of(path).folder / MANIFEST).is_file() or _is_empty(Atlas.open(path)):
         prompts = load_prompts(configuration.prompts, configuration.n_prompts, configuration.seed)
         _check_lengths(prompts, configuration)
-        return Atlas.create(path, configuration, prompts_table(prompts), prompts_digest(prompts))
+        atlas = Atlas.create(path, configuration, prompts_table(prompts), prompts_digest(prompts))
+        set_probes(atlas, configuration)
+        return atlas
     atlas = Atlas.open(path)
     _check_same_settings(atlas, configuration)
     _check_same_prompts(atlas, configuration)
+    _check_same_probes(atlas, configuration)
     _find_models_again(atlas, configuration)
     add_feature_sets(atlas, configuration.feature_sets)
+    if not atlas.manifest.configuration.has_probes:
+        set_probes(atlas, configuration)
     return atlas
 
 
@@ -152,7 +163,8 @@ def _check_same_settings(atlas: Atlas, configuration: Configuration) -> None:
         f"{name} {getattr(recorded, name)!r}, not {getattr(configuration, name)!r}"
         for name in configuration.__dataclass_fields__
         if getattr(recorded, name) != getattr(configuration, name)
-        and name not in ("feature_sets", "models", "prompts")
+        and name not in ("feature_sets", "models", "prompts", "probe_file")
+        and (name not in PROBE_SETTINGS or recorded.has_probes)
     ]
     if recorded.feature_sets[0] != configuration.feature_sets[0]:  # that of the embedding
         differing.append(
@@ -182,6 +194,28 @@ def _check_same_prompts(atlas: Atlas, configuration: Configuration) -> None:
             else f"was made when {recorded.prompts} held other texts"
         )
         raise AtlasError(f"{atlas.place}: {difference}. Use another --atlas, or the same prompts")
+
+
+def _check_same_probes(atlas: Atlas, configuration: Configuration) -> None:
+    """Compare the probes; a file that was deleted since is not needed any more.
+
+    An atlas without probes gains them.
+    """
+    recorded = atlas.manifest.configuration
+    renamed = configuration.probe_file != recorded.probe_file
+    gone = recorded.probe_file is not None and not Path(recorded.probe_file).is_file()
+    if not recorded.has_probes or (not renamed and gone):
+        return
+    if table_digest(probes_table(configuration)) != atlas.manifest.probes["sha256"]:
+        difference = (
+            f"was made with probe_file {recorded.probe_file!r}, not {configuration.probe_file!r}"
+            if renamed
+            else f"was made when {recorded.probe_file} held other probes"
+        )
+        raise AtlasError(
+            f"{atlas.place}: {difference}. Use the same file, or replace the probes with "
+            f"{command(atlas, 'probe', '--probe-file', configuration.probe_file or 'FILE')}"
+        )
 
 
 def _find_models_again(atlas: Atlas, configuration: Configuration) -> None:

@@ -1,7 +1,7 @@
 """The stage `extract`: models and prompts to patterns, tokens and features.
 
-The stage cuts its work into jobs of one model and one block of prompts, and passes them to an
-executor.
+The stage cuts its work into jobs of one model and one block of prompts or probes, and passes them
+to an executor. A model is loaded once for both.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attention_motifs.atlas import IMPORTED, Atlas
+from attention_motifs.atlas.stimuli import PROBES, PROMPTS, Stimuli, get_stimuli
 from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.executors import LOCAL, Executor, Job
 from attention_motifs.head import model_folder
@@ -19,14 +20,16 @@ from attention_motifs.progress import Report, silent
 from attention_motifs.stages.heads import write_heads
 from attention_motifs.stages.model_source import (
     dtype_in,
-    model_source,
+    load_for,
     models_to_extract,
+    source_on,
     wanted_model,
 )
 from attention_motifs.stages.parts import (
     PatternSource,
     begin_model,
     finish_model,
+    finish_probes,
     is_extracted,
     missing_parts,
     positions_of,
@@ -40,6 +43,7 @@ from attention_motifs.store.settings import Configuration
 
 if TYPE_CHECKING:
     from attention_motifs.extraction import ModelIdentity
+    from attention_motifs.models.model import LoadedModel
 
 
 def extract(
@@ -51,7 +55,7 @@ def extract(
     added: bool = False,
     executor: Executor = LOCAL,
 ) -> None:
-    """Compute the features of the models on the atlas's prompts.
+    """Compute the features of the models on the atlas's prompts, and on its probes if it has any.
 
     Parts that are complete, with all feature sets of the atlas, are kept. A model whose parts are
     all complete is recorded in the manifest, also where parts of another failed.
@@ -80,14 +84,15 @@ def extract(
     wanted = list(models or models_to_extract(atlas))
     for model in wanted:
         _check_folder_is_free(atlas, resolve(model).name)
-    run = _Extraction(atlas, device, report, executor)
+    kinds = (PROMPTS, PROBES) if atlas.manifest.probes["n"] else (PROMPTS,)
+    run = Extraction(atlas, device, report, executor, kinds)
     run.extract(wanted, added=added)
     write_heads(atlas)
     if models is None:
         late = [
             wanted_model(atlas, name, f"run {atlas.paths.extract_command(name)}")
             for name, info in atlas.manifest.models.items()
-            if info.added and not is_extracted(atlas, name)
+            if info.added and not all(is_extracted(atlas, name, kind) for kind in kinds)
         ]
         run.extract(late, added=True)
 
@@ -103,21 +108,23 @@ def _check_folder_is_free(atlas: Atlas, name: str) -> None:
 
 @dataclass
 class _Model:
-    """A model of a run, and what is still missing of it."""
+    """A model of a run on one kind of stimuli, and what is still missing of it."""
 
     wanted: str
     identity: ModelIdentity
+    stimuli: Stimuli
     missing: dict[int, range]
 
 
 @dataclass
-class _Extraction:
+class Extraction:
     """A run of the stage: identifies models, makes the missing parts, records the models."""
 
     atlas: Atlas
     device: str
     report: Report
     executor: Executor
+    kinds: tuple[Stimuli, ...]
 
     def extract(self, wanted: Sequence[str], *, added: bool) -> None:
         """Make the missing parts of these models."""
@@ -149,27 +156,30 @@ class _Extraction:
             for name, identity in zip(wanted, identities, strict=True)
         ]
         return [
-            _Model(name, identity, missing_parts(self.atlas, identity.name, identity))
+            _Model(name, identity, kind, missing_parts(self.atlas, identity.name, identity, kind))
             for name, identity in zip(wanted, same, strict=True)
+            for kind in self.kinds
         ]
 
     def _is_complete(self, model: _Model) -> bool:
-        return not model.missing and is_extracted(self.atlas, model.identity.name)
+        return not model.missing and is_extracted(self.atlas, model.identity.name, model.stimuli)
 
     def _make(self, models: Sequence[_Model], shared: Atlas | str, *, added: bool) -> None:
         owners: list[tuple[_Model, int, bool]] = []
         jobs: list[Job] = []
         for model in models:
             # A model that is complete but not recorded is loaded for its record.
-            blocks = model.missing or {0: positions_of(self.atlas, 0)}
+            kind = model.stimuli
+            blocks = model.missing or {0: positions_of(self.atlas, 0, kind)}
             for number, (block, positions) in enumerate(blocks.items()):
                 arguments = (
                     *(shared, model.wanted, block, self.device),
-                    *(model.identity, number == 0),
+                    *(model.identity, number == 0, kind.name),
                 )
                 jobs.append(
                     Job(
-                        f"{model.identity.name}, prompts {positions.start} to {positions.stop - 1}",
+                        f"{model.identity.name}, {kind.name} {positions.start} to "
+                        f"{positions.stop - 1}",
                         f"{__name__}:extract_part",
                         arguments,
                         loads=model.wanted,
@@ -181,14 +191,17 @@ class _Extraction:
         def done(position: int, info: ModelRecord) -> None:
             model, block, begun = owners[position]
             model.missing.pop(block, None)
-            if begun:
+            if begun and model.stimuli is PROMPTS:
                 warn_of_prompts(self.atlas, model.identity.name)
-            if not model.missing:
+            if not model.missing and model.stimuli is PROBES:
+                finish_probes(self.atlas, model.identity.name, info)
+            elif not model.missing:
                 # A model of the configuration is named there.
                 info = replace(info, wanted=model.wanted if added else None)
                 finish_model(self.atlas, model.identity.name, info, added=added)
 
-        title = f"patterns and features of {', '.join(m.identity.name for m in models)}"
+        names = dict.fromkeys(m.identity.name for m in models)
+        title = f"patterns and features of {', '.join(names)}"
         if jobs:
             with self.report(title, sum(job.steps for job in jobs)) as advance:
                 self.executor.run(jobs, advance, done)
@@ -219,6 +232,7 @@ def extract_part(
     device: str = "auto",
     identity: ModelIdentity | None = None,
     begin: bool = False,
+    stimuli: str = PROMPTS.name,
 ) -> ModelRecord:
     """Make one part in any process that sees the folder of the atlas.
 
@@ -228,10 +242,11 @@ def extract_part(
     Args:
         atlas: the atlas or its path; it holds the prompts and the configuration.
         wanted: name or path of the model, as the user gives it; this process must see the path.
-        block: number of the block of prompts, from 0 to `n_blocks` - 1.
+        block: number of the block of prompts or probes, from 0.
         device: `auto`, `cpu`, `cuda`...
         identity: of the model where the run started; default: that which `identify` returns.
-        begin: whether to write the tokens of the model's prompts too.
+        begin: whether to write the tokens of the model's prompts or probes too.
+        stimuli: `prompts` or `probes`.
 
     Returns:
         Record of the model for the manifest.
@@ -243,7 +258,7 @@ def extract_part(
     """
     opened = _opened(atlas)
     identity = identity or identify(opened, wanted, device)
-    opened, source = _source_of_process(opened, wanted, device, identity)
+    opened, source = _source_of_process(opened, wanted, device, identity, get_stimuli(stimuli))
     if source.info.weights_sha256 != identity.weights_sha256:
         raise InputError(
             f"{wanted}: has other weights in this process than where the run started. Give all "
@@ -259,23 +274,41 @@ def _opened(atlas: Atlas | str | Path) -> Atlas:
     return atlas if isinstance(atlas, Atlas) else Atlas.open(atlas)
 
 
-_Key = tuple[Path, str, str, "ModelIdentity", Configuration]
-_loaded: dict[_Key, tuple[Atlas, PatternSource]] = {}
+_Key = tuple[Path, str, str, "ModelIdentity", Configuration, str]
+
+
+@dataclass
+class _LoadedSource:
+    """A model in the memory of this process, with its sources of patterns by stimuli."""
+
+    atlas: Atlas
+    model: LoadedModel
+    sources: dict[str, PatternSource]
+
+
+_loaded: dict[_Key, _LoadedSource] = {}
 """The model that this process ran last: one at a time is in memory."""
 
 
 def _source_of_process(
-    atlas: Atlas, wanted: str, device: str, identity: ModelIdentity
+    atlas: Atlas, wanted: str, device: str, identity: ModelIdentity, stimuli: Stimuli
 ) -> tuple[Atlas, PatternSource]:
-    path = atlas.path.resolve()
-    key = (path, wanted, device, identity, atlas.manifest.configuration)
+    manifest = atlas.manifest
+    key = (
+        *(atlas.path.resolve(), wanted, device, identity),
+        *(manifest.configuration, str(manifest.probes["sha256"])),
+    )
     if key not in _loaded:
         _loaded.clear()  # before the next model needs the memory
-        source = model_source(atlas, wanted, device, dtype=identity.dtype)
+        model = load_for(atlas, wanted, device, dtype=identity.dtype)
+        _loaded[key] = _LoadedSource(atlas, model, {})
+    loaded = _loaded[key]
+    if stimuli.name not in loaded.sources:
+        source = source_on(loaded.atlas, loaded.model, stimuli)
         info = replace(
             source.info,
             tokenizer_sha256=identity.tokenizer_sha256,
             config_sha256=identity.config_sha256,
         )
-        _loaded[key] = atlas, replace(source, info=info)
-    return _loaded[key]
+        loaded.sources[stimuli.name] = replace(source, info=info)
+    return loaded.atlas, loaded.sources[stimuli.name]

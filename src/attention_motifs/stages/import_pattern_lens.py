@@ -70,6 +70,7 @@ def import_pattern_lens(
         prompts=IMPORTED,
         n_prompts=len(prompts),
         feature_sets=feature_sets,
+        n_probes=0,
     )
     check_folder(path, force=force)
     with Atlas.lock(path, new=True):

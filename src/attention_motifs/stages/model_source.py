@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attention_motifs.atlas import Atlas
+from attention_motifs.atlas.stimuli import PROBES, PROMPTS, Stimuli
 from attention_motifs.errors import InputError, MotifsError
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.parts import PatternSource, Sink
@@ -117,15 +119,53 @@ def model_source(
         ModelError, ResourceError: if the model is not available, does not load or fails its check.
         InputError: if a prompt is shorter than two tokens.
     """
+    loaded = load_for(atlas, wanted, device, report, dtype=dtype)
+    return source_on(atlas, loaded, PROMPTS)
+
+
+def load_for(
+    atlas: Atlas,
+    wanted: str,
+    device: str = "auto",
+    report: Report = silent,
+    *,
+    dtype: str | None = None,
+) -> LoadedModel:
+    """Load a model to run it on the prompts and the probes of an atlas.
+
+    Args:
+        atlas: read, not written.
+        wanted: the model as the user names it.
+        device: `auto`, `cpu`, `cuda`...
+        report: shows progress.
+        dtype: default: that of `dtype_in`.
+
+    Raises:
+        ModelError, ResourceError: if the model is not available, does not load or fails its check.
+    """
     from attention_motifs.extraction import load_model
     from attention_motifs.models.sources import resolve
+
+    dtype = dtype or dtype_in(atlas, resolve(wanted).name)
+    max_tokens = atlas.manifest.configuration.max_tokens
+    return load_model(wanted, device=device, dtype=dtype, max_tokens=max_tokens, report=report)
+
+
+def source_on(atlas: Atlas, loaded: LoadedModel, stimuli: Stimuli) -> PatternSource:
+    """Return the source of the patterns of a loaded model on the prompts or probes of an atlas.
+
+    Raises:
+        InputError: if a prompt or a probe is shorter than two tokens.
+        ResourceError: if a forward pass does not fit in memory.
+    """
     from attention_motifs.models.tokenizing import tokenize
+    from attention_motifs.stages.probe_sequences import probe_sequences
 
     configuration = atlas.manifest.configuration
-    dtype = dtype or dtype_in(atlas, resolve(wanted).name)
-    loaded = load_model(
-        wanted, device=device, dtype=dtype, max_tokens=configuration.max_tokens, report=report
-    )
+    if stimuli is PROBES:
+        probes = probe_sequences(atlas, loaded)
+        source = source_of(loaded, probes.sequences, configuration)
+        return replace(source, stimuli=PROBES, repeat_lengths=probes.repeat_lengths)
     tokenized = tokenize(
         loaded,
         [(row["prompt_id"], row["text"]) for row in atlas.prompts.iter_rows(named=True)],
@@ -153,7 +193,7 @@ def source_of(
         ResourceError: if a forward pass does not fit in memory.
     """
     from attention_motifs.extraction import for_each_layer, most_at_once
-    from attention_motifs.models.tokenizing import first_token
+    from attention_motifs.models.tokenizing import prefix_tokens
 
     at_once = most_at_once(loaded, max((len(t.token_ids) for t in tokenized), default=2))
     # The threads end when the source is garbage.
@@ -166,7 +206,7 @@ def source_of(
     return PatternSource(
         loaded.info.name,
         ModelRecord.from_json(
-            {**loaded.info.to_json(), "bos": first_token(loaded, configuration.bos) is not None}
+            {**loaded.info.to_json(), "bos": bool(prefix_tokens(loaded, configuration.bos))}
         ),
         [(t.token_ids, t.tokens) for t in tokenized],
         run_block,

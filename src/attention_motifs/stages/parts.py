@@ -1,6 +1,6 @@
-"""Parts of a model's features: the features of one block of prompts, complete or absent.
+"""Parts of a model's features: the features of one block of prompts or probes, whole or absent.
 
-A part depends on the configuration and the prompts of the atlas, on the model and on the number of
+A part depends on the configuration and the stimuli of the atlas, on the model and on the number of
 the block alone, so that any process can make parts in any order.
 """
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from attention_motifs.atlas import BLOCK_SIZE, Atlas
 from attention_motifs.atlas.packed_patterns import pack_triangles
+from attention_motifs.atlas.stimuli import N_VIEW_PROBES, PROBES, PROMPTS, Stimuli
 from attention_motifs.errors import AtlasError
 from attention_motifs.features import compute_features, feature_names
 from attention_motifs.features.compute import available_cores
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     Identity = ModelRecord | ModelIdentity
 
 Sink = Callable[[int, Sequence[int], Any], None]
-"""Takes a layer, the positions of the prompts in the block, and patterns (B, H, n, n)."""
+"""Takes a layer, the positions of the prompts in the block, and patterns (B, H, n, n). Probes are
+treated as prompts are."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,9 @@ class PatternSource:
     """Passes the patterns of these prompts (positions in the atlas) to the sink."""
     at_once: int = 1
     """Largest number of threads in which `run_block` calls the sink at the same time."""
+    stimuli: Stimuli = PROMPTS
+    repeat_lengths: Sequence[int] = ()
+    """Per probe: number of tokens after which it repeats, or 0; empty for prompts."""
 
 
 def extract_from(
@@ -76,20 +81,27 @@ def begin_model(atlas: Atlas, source: PatternSource) -> None:
     """Write the tokens of a model's prompts."""
     import polars as pl
 
-    files.write_parquet(
-        atlas.file("tokens", model=source.model),
-        pl.DataFrame(
-            {
-                "prompt_id": atlas.prompts["prompt_id"],
-                "token_ids": [list(ids) for ids, _ in source.tokens],
-                "tokens": [list(texts) for _, texts in source.tokens],
-            }
-        ),
+    table = pl.DataFrame(
+        {
+            "prompt_id": ids_of(atlas, source.stimuli),
+            "token_ids": [list(ids) for ids, _ in source.tokens],
+            "tokens": [list(texts) for _, texts in source.tokens],
+        }
     )
+    if source.stimuli is PROBES:
+        table = table.with_columns(
+            pl.Series("repeat_length", source.repeat_lengths, dtype=pl.Int32)
+        )
+    files.write_parquet(atlas.file(source.stimuli.tokens, model=source.model), table)
+
+
+def finish_probes(atlas: Atlas, model: str, info: ModelRecord) -> None:
+    """Record that a model was run on the probes, after all of these parts are written."""
+    atlas.finish(PROBES.journal(model), extract_inputs(atlas, info, PROBES))
 
 
 def finish_model(atlas: Atlas, model: str, info: ModelRecord, *, added: bool = False) -> None:
-    """Record a model in the manifest, after all of its parts are written."""
+    """Record a model in the manifest, after all of its parts on prompts are written."""
     atlas.update(
         models={**atlas.manifest.models, model: replace(info, added=added)},
         stages={**atlas.manifest.stages, f"extract:{model}": extract_inputs(atlas, info)},
@@ -101,21 +113,22 @@ def write_part(atlas: Atlas, source: PatternSource, block: int) -> None:
 
     The part is written after its viewing patterns, so that it stands for both.
     """
-    inputs = extract_inputs(atlas, source.info)
-    if _block_is_complete(atlas, source.model, block, inputs):
+    stimuli = source.stimuli
+    inputs = extract_inputs(atlas, source.info, stimuli)
+    if _block_is_complete(atlas, source.model, block, inputs, stimuli):
         return
-    positions = positions_of(atlas, block)
-    prompt_ids = atlas.prompts["prompt_id"][positions.start : positions.stop].to_list()
+    positions = positions_of(atlas, block, stimuli)
+    prompt_ids = ids_of(atlas, stimuli)[positions.start : positions.stop]
     lengths = [len(source.tokens[position][0]) for position in positions]
     sets = list(atlas.manifest.configuration.feature_sets)
-    view = set(atlas.view_prompts())
+    view = set(_view_ids(atlas, stimuli))
     n_layers, n_heads = source.info.n_layers, source.info.n_heads
     with contextlib.ExitStack() as written:
         # Filled layer by layer on the disk: of long prompts they would be most of the memory.
         triangles = {
             i: written.enter_context(
                 files.mapped_bytes(
-                    atlas.file("patterns", model=source.model, prompt=prompt_id),
+                    atlas.file(stimuli.patterns, model=source.model, prompt=prompt_id),
                     "triangles",
                     (n_layers, n_heads, lengths[i] * (lengths[i] + 1) // 2),
                     {"n_tokens": str(lengths[i])},
@@ -127,7 +140,7 @@ def write_part(atlas: Atlas, source: PatternSource, block: int) -> None:
         features = _features(source, positions, sets, triangles)
     table = _part_table(source.model, prompt_ids, lengths, features, feature_names(sets))
     files.write_parquet(
-        atlas.file("features", model=source.model, block=block), table, {"inputs": inputs}
+        atlas.file(stimuli.features, model=source.model, block=block), table, {"inputs": inputs}
     )
 
 
@@ -187,53 +200,67 @@ def _to_numpy(array: Any) -> np.ndarray[Any, Any]:
     return np.asarray(array, dtype=np.float32)
 
 
-def is_extracted(atlas: Atlas, model: str) -> bool:
+def ids_of(atlas: Atlas, stimuli: Stimuli) -> list[str]:
+    """Return the ids of the prompts, or of the probes, in the order of every table."""
+    table = atlas.prompts if stimuli is PROMPTS else atlas.probes
+    ids: list[str] = table["prompt_id"].to_list()
+    return ids
+
+
+def _view_ids(atlas: Atlas, stimuli: Stimuli) -> list[str]:
+    return atlas.view_prompts() if stimuli is PROMPTS else atlas.view_probes()
+
+
+def is_extracted(atlas: Atlas, model: str, stimuli: Stimuli = PROMPTS) -> bool:
     """Return whether a model is in the manifest and its files are present and readable."""
     info = atlas.manifest.models.get(model)
     return (
         info is not None
-        and atlas.is_finished(f"extract:{model}", extract_inputs(atlas, info))
-        and _metadata(atlas.file("tokens", model=model)) is not None
-        and not missing_parts(atlas, model, info)
+        and atlas.is_finished(stimuli.journal(model), extract_inputs(atlas, info, stimuli))
+        and _metadata(atlas.file(stimuli.tokens, model=model)) is not None
+        and not missing_parts(atlas, model, info, stimuli)
     )
 
 
-def missing_parts(atlas: Atlas, model: str, info: Identity) -> dict[int, range]:
+def missing_parts(
+    atlas: Atlas, model: str, info: Identity, stimuli: Stimuli = PROMPTS
+) -> dict[int, range]:
     """Return the blocks whose part is absent, damaged or of other inputs.
 
     Args:
         atlas: read, not written.
         model: name of the model.
         info: digests and dtype of the model, as in the manifest.
+        stimuli: prompts or probes.
 
     Returns:
         Positions in the atlas of the prompts of each block.
     """
-    inputs = extract_inputs(atlas, info)
+    inputs = extract_inputs(atlas, info, stimuli)
     return {
-        block: positions_of(atlas, block)
-        for block in range(atlas.n_blocks)
-        if not _block_is_complete(atlas, model, block, inputs)
+        block: positions_of(atlas, block, stimuli)
+        for block in range(-(-stimuli.count(atlas.manifest) // BLOCK_SIZE))
+        if not _block_is_complete(atlas, model, block, inputs, stimuli)
     }
 
 
-def positions_of(atlas: Atlas, block: int) -> range:
+def positions_of(atlas: Atlas, block: int, stimuli: Stimuli = PROMPTS) -> range:
     """Return the positions in the atlas of a block's prompts."""
-    n_prompts = int(atlas.manifest.prompts["n"])
-    return range(block * BLOCK_SIZE, min((block + 1) * BLOCK_SIZE, n_prompts))
+    n = stimuli.count(atlas.manifest)
+    return range(block * BLOCK_SIZE, min((block + 1) * BLOCK_SIZE, n))
 
 
-def _block_is_complete(atlas: Atlas, model: str, block: int, inputs: str) -> bool:
+def _block_is_complete(atlas: Atlas, model: str, block: int, inputs: str, stimuli: Stimuli) -> bool:
     """Return whether a part is readable and of these inputs, with its viewing patterns."""
-    metadata = _metadata(atlas.file("features", model=model, block=block))
-    positions = positions_of(atlas, block)
-    ids = atlas.view_prompts()[positions.start : positions.stop]
-    return (
-        metadata is not None
-        and metadata.get("inputs") == inputs
-        and all(
-            atlas.file("patterns", model=model, prompt=prompt_id).is_file() for prompt_id in ids
-        )
+    metadata = _metadata(atlas.file(stimuli.features, model=model, block=block))
+    if metadata is None or metadata.get("inputs") != inputs:
+        return False
+    positions = positions_of(atlas, block, stimuli)
+    in_block = set(ids_of(atlas, stimuli)[positions.start : positions.stop])
+    return all(
+        atlas.file(stimuli.patterns, model=model, prompt=prompt_id).is_file()
+        for prompt_id in _view_ids(atlas, stimuli)
+        if prompt_id in in_block
     )
 
 
@@ -245,22 +272,32 @@ def _metadata(path: files.Location) -> dict[str, str] | None:
         return None
 
 
-def extract_inputs(atlas: Atlas, info: Identity) -> str:
+def extract_inputs(atlas: Atlas, info: Identity, stimuli: Stimuli = PROMPTS) -> str:
     """Return the digest of everything that the features of a model depend on."""
     configuration = atlas.manifest.configuration
-    return files.digest(
-        {
-            **({} if info.config_sha256 is None else {"config": info.config_sha256}),
-            "weights": info.weights_sha256,
-            "tokenizer": info.tokenizer_sha256,
+    inputs = {
+        **({} if info.config_sha256 is None else {"config": info.config_sha256}),
+        "weights": info.weights_sha256,
+        "tokenizer": info.tokenizer_sha256,
+        "bos": configuration.bos,
+        "dtype": info.dtype or configuration.dtype,  # imported patterns have no dtype
+        "features": feature_names(list(configuration.feature_sets)),
+    }
+    if stimuli is PROMPTS:
+        of_stimuli = {
             "prompts": atlas.manifest.prompts["sha256"],
             "max_tokens": configuration.max_tokens,
-            "bos": configuration.bos,
-            "dtype": info.dtype or configuration.dtype,  # imported patterns have no dtype
-            "features": feature_names(list(configuration.feature_sets)),
             "n_view_prompts": configuration.n_view_prompts,
         }
-    )
+    else:
+        of_stimuli = {
+            "probes": atlas.manifest.probes["sha256"],
+            "probe_tokens": configuration.probe_tokens,
+            "probe_seed": configuration.probe_seed,
+            "n_view": min(N_VIEW_PROBES, configuration.n_view_prompts),
+            "version": 1,
+        }
+    return files.digest({**inputs, **of_stimuli})
 
 
 def warn_of_prompts(atlas: Atlas, model: str) -> None:

@@ -23,7 +23,7 @@ from attention_motifs.store.paths import ARTEFACTS, AtlasFile
 _PENDING = "remove:"
 """Start of the entry in the journal that stands while a removal is not finished."""
 
-_OF_MODEL = ("extract", "place", "recommended", "score")
+_OF_MODEL = ("extract", "probe", "place", "recommended", "score")
 """Stages that run once per model: the entries of the journal end with its name."""
 
 _OF_ALL_HEADS = ("project", "explore")

@@ -130,15 +130,15 @@ def score_model(
         report: shows progress.
     """
     from attention_motifs.behaviour import behaviour_scores
-    from attention_motifs.models.tokenizing import first_token
+    from attention_motifs.models.tokenizing import prefix_tokens
 
     opened = atlas if isinstance(atlas, Atlas) else Atlas.open(atlas)
     try:
         loaded = load_scored_model(opened, model, wanted, device, report, language_head=True)
     except ModelError:  # the weights may be of a base model alone
         loaded = load_scored_model(opened, model, wanted, device, report)
-    first = first_token(loaded, opened.manifest.configuration.bos)
-    return behaviour_scores(loaded, first=first, seed=seed, report=report)
+    prefix = prefix_tokens(loaded, opened.manifest.configuration.bos)
+    return behaviour_scores(loaded, prefix=prefix, seed=seed, report=report)
 
 
 def load_scored_model(

@@ -24,6 +24,10 @@ IMPORTED = "pattern-lens"
 """Value of the setting `prompts` in an atlas whose patterns were imported."""
 
 
+NO_PROBES: Mapping[str, Any] = {"n": 0, "sha256": ""}
+"""Value of `probes` in an atlas without probes."""
+
+
 @dataclass(frozen=True)
 class ModelRecord:
     """Facts about one model of an atlas. It holds no path of the machine but `wanted`."""
@@ -107,6 +111,8 @@ class Manifest:
     """Per model: how many values of which feature were not finite."""
     stages: Mapping[str, str]
     """Journal: the digest of the inputs that each finished stage was computed from."""
+    probes: Mapping[str, Any] = field(default_factory=lambda: dict(NO_PROBES))
+    """`n` and `sha256` of the probes, before they become tokens of a model."""
     schema_version: int = SCHEMA_VERSION
 
     def to_json(self) -> dict[str, Any]:
@@ -134,6 +140,7 @@ class _ManifestFile:
     model_order: list[str]
     imputed: dict[str, dict[str, Count]] = field(default_factory=dict)
     stages: dict[str, str] = field(default_factory=dict)
+    probes: _PromptsSection = field(default_factory=lambda: _PromptsSection(**NO_PROBES))
 
 
 def read_manifest(file: files.Location) -> Manifest:
@@ -189,4 +196,5 @@ def _checked_manifest(value: dict[str, Any], where: str) -> Manifest:
         models,
         parts.imputed,
         parts.stages,
+        asdict(parts.probes),
     )

@@ -130,10 +130,31 @@ class Configuration(_Checked):
     n_view_prompts: Annotated[
         int, Meta(ge=0), About("Number of prompts, the first ones, whose patterns are stored")
     ] = 8
+    n_probes: Annotated[
+        int,
+        Meta(ge=0),
+        About("Number of probes: sequences of repeated random tokens; 0 for none"),
+    ] = 16
+    probe_tokens: Annotated[
+        int,
+        Meta(ge=8),
+        About("Length of a probe, or the context of a model if it is shorter", unit="tokens"),
+    ] = 128
+    probe_file: Annotated[
+        Text | None, About("JSON-lines file of your own probes", unset="none of your own")
+    ] = None
+    probe_seed: Annotated[int, Meta(ge=0, le=MAX_SEED), About("Seed for the tokens of probes")] = 0
+
+    @property
+    def has_probes(self) -> bool:
+        """Whether the atlas is to have probes."""
+        return self.n_probes > 0 or self.probe_file is not None
 
     @classmethod
     def from_json(cls, value: object) -> Self:
         """Read the object `configuration` of `atlas.json`; unknown keys are ignored.
+
+        Atlases of earlier versions have no probes: without the key, `n_probes` is 0.
 
         Raises:
             InputError: if it is not an object, or a value is missing or cannot be used.
@@ -143,7 +164,8 @@ class Configuration(_Checked):
         known = {setting.field for setting in settings_of(cls)}
         if "models" not in value:
             raise InputError("configuration has no 'models'")
-        return cls(**{key: item for key, item in value.items() if key in known})
+        read = {key: item for key, item in value.items() if key in known}
+        return cls(**{"n_probes": 0, **read})
 
 
 @dataclass(frozen=True)

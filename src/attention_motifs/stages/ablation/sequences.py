@@ -63,7 +63,7 @@ def sequences_of(atlas: Atlas, loaded: LoadedModel, settings: Settings) -> list[
     """
     from attention_motifs import behaviour as b
     from attention_motifs.evaluation.null import generator
-    from attention_motifs.models.tokenizing import first_token
+    from attention_motifs.models.tokenizing import prefix_tokens
 
     table = atlas.tokens(loaded.info.name)
     rows: list[list[int]] = table["token_ids"].to_list()
@@ -77,7 +77,7 @@ def sequences_of(atlas: Atlas, loaded: LoadedModel, settings: Settings) -> list[
             "needed to ablate; build with more or longer prompts"
         )
     chosen = [full[i] for i in order]
-    first = first_token(loaded, atlas.manifest.configuration.bos)
+    prefix = prefix_tokens(loaded, atlas.manifest.configuration.bos)
     found = []
     for name in settings.designs:
         if name == "prompts":
@@ -87,7 +87,7 @@ def sequences_of(atlas: Atlas, loaded: LoadedModel, settings: Settings) -> list[
         elif name == "repeated":
             words = b.common_tokens(loaded)
             measured, others = (
-                b.repeated_design(words, first, size, generator(settings.seed, *names))
+                b.repeated_design(words, prefix, size, generator(settings.seed, *names))
                 for size, *names in (
                     (settings.n_sequences, "repeated"),
                     (MAX_CALIBRATION, "repeated", "calibration"),
@@ -95,7 +95,7 @@ def sequences_of(atlas: Atlas, loaded: LoadedModel, settings: Settings) -> list[
             )
             of_design = DesignSequences(measured, others.token_ids)
         else:
-            of_design = _long(_long_texts(atlas, loaded, first), settings)
+            of_design = _long(_long_texts(atlas, loaded, prefix), settings)
         _require_context(loaded, of_design.design)
         found.append(of_design)
     return found
@@ -114,14 +114,14 @@ def _long(texts: list[list[int]], settings: Settings) -> DesignSequences:
     return DesignSequences(measured, long_design(texts[n : n + MAX_CALIBRATION]).token_ids)
 
 
-def _long_texts(atlas: Atlas, loaded: LoadedModel, first: int | None) -> list[list[int]]:
+def _long_texts(atlas: Atlas, loaded: LoadedModel, prefix: Sequence[int]) -> list[list[int]]:
     """Texts of the atlas long enough by themselves: joined ones would not be one context."""
     from attention_motifs.behaviour.designs import LONG
 
     found = []
     for text in atlas.prompts["text"].to_list():
         ids = loaded.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-        row = ([] if first is None else [first]) + list(ids)
+        row = [*prefix, *ids]
         if len(row) >= LONG:
             found.append(row)
     if len(found) < 2 + MIN_CALIBRATION:

@@ -1,0 +1,191 @@
+"""The folder of an atlas: its lock, its manifest and its files.
+
+`store.paths` knows the names of the files, and the stages write them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from attention_motifs.errors import AtlasError
+from attention_motifs.store import files, remote
+from attention_motifs.store.manifest import Manifest, read_manifest
+from attention_motifs.store.paths import MANIFEST, AtlasFile, AtlasPaths
+from attention_motifs.store.settings import Configuration
+
+if TYPE_CHECKING:
+    import polars as pl
+
+BLOCK_SIZE = 16
+"""Prompts per part: the unit that is complete or absent, and is redone after a kill."""
+
+
+class OpenedFolder:
+    """An atlas on disk. Opening reads `atlas.json` only; tables are read when they are used.
+
+    Attributes:
+        paths: its files by name.
+        manifest: contents of `atlas.json`.
+    """
+
+    def __init__(self, paths: AtlasPaths, manifest: Manifest) -> None:
+        """Use `Atlas.open` or `Atlas.create`."""
+        self.paths = replace(paths, manifest=manifest)
+        self.manifest = manifest
+        self._stamp = self._stamp_on_disk()
+        self._heads: pl.DataFrame | None = None  # tables that were read
+        self._prompts: pl.DataFrame | None = None
+        self._probes: pl.DataFrame | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"<Atlas {self.place}: {', '.join(self.manifest.models) or 'no models yet'}; "
+            f"{self.manifest.prompts['n']} prompts>"
+        )
+
+    @property
+    def path(self) -> Path:
+        """Folder of the atlas on this machine; of a remote atlas, the copy in the cache."""
+        return self.paths.folder
+
+    @property
+    def place(self) -> str:
+        """Name of the atlas as `--atlas` takes it: a folder or a URL."""
+        return self.paths.place
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """Open an existing atlas.
+
+        Args:
+            path: its folder, or a URL (docs/sharing.md); its files are fetched when read.
+
+        Raises:
+            AtlasError: if the folder holds no atlas, or one that is damaged or of another schema.
+            RemoteError: if the place of the URL refuses or cannot be reached.
+        """
+        paths = remote.paths_of(path)
+        _require_atlas(paths.folder, paths.place)
+        return cls(paths, read_manifest(paths.file("manifest")))
+
+    @classmethod
+    def create(
+        cls, path: str | Path, configuration: Configuration, prompts: pl.DataFrame, sha256: str
+    ) -> Self:
+        """Make an atlas with prompts and no models yet; the caller holds the lock."""
+        from attention_motifs import __version__
+
+        atlas = cls(
+            remote.paths_of(path),
+            Manifest(configuration, __version__, {"n": len(prompts), "sha256": sha256}, {}, {}, {}),
+        )
+        files.write_parquet(atlas.file("prompts"), prompts)
+        atlas._write_manifest()
+        return atlas
+
+    def file(self, artefact: str, **parts: Any) -> AtlasFile:
+        """Return a file of the atlas by its name in `store.paths`, whether it exists or not."""
+        return self.paths.file(artefact, **parts)
+
+    # The lock and the manifest
+
+    @staticmethod
+    @contextlib.contextmanager
+    def lock(path: str | Path, *, new: bool = False) -> Iterator[None]:
+        """Hold the atlas for writing; the system frees the lock when the process ends in any way.
+
+        Args:
+            path: folder of the atlas, or its URL, to which changes are then sent.
+            new: make the folder if it does not exist; otherwise it must hold an atlas.
+
+        Raises:
+            AtlasError: if another run holds the lock, or there is no atlas.
+            ResourceError: if the folder cannot be written.
+        """
+        from filelock import FileLock, Timeout
+
+        folder = remote.work_folder(path)
+        if not new and not remote.is_url(path):
+            _require_atlas(folder, str(path))
+        lock = FileLock(folder / ".lock")
+        try:
+            with files.writable_folder(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                lock.acquire(timeout=0)
+        except Timeout as error:
+            raise AtlasError(
+                f"{path}: another run is working on this atlas; wait for it, or use another "
+                "--atlas (nothing was changed)"
+            ) from error
+        try:
+            files.remove_unfinished(folder)
+            with remote.held(path):
+                if not new:
+                    _require_atlas(remote.paths_of(path).folder, str(path))
+                yield
+        finally:
+            lock.release()
+
+    def update(self, **changes: Any) -> None:
+        """Replace fields of the manifest and write it."""
+        self.manifest = replace(self.manifest, **changes)
+        self.paths = replace(self.paths, manifest=self.manifest)
+        self._write_manifest()
+
+    def finish(self, stage: str, inputs: str) -> None:
+        """Record in the journal that `stage` is complete for these inputs."""
+        self.update(stages={**self.manifest.stages, stage: inputs})
+
+    def is_finished(self, stage: str, inputs: str) -> bool:
+        """Whether `stage` was completed from the same inputs before."""
+        return self.manifest.stages.get(stage) == inputs
+
+    def _write_manifest(self) -> None:
+        with remote.sent(self.paths):
+            files.write_json(self.file("manifest"), self.manifest.to_json())
+        self._stamp = self._stamp_on_disk()
+
+    def _stamp_on_disk(self) -> tuple[int, int] | None:
+        """Return what changes whenever `atlas.json` is replaced."""
+        with contextlib.suppress(OSError):
+            status = self.file("manifest").path.stat()
+            return status.st_mtime_ns, status.st_ino
+        return None
+
+    def _mismatch(self, file: AtlasFile, why: str) -> AtlasError:
+        """Build the error for a file that does not fit the atlas as it was opened."""
+        if self._stamp_on_disk() != self._stamp:
+            return AtlasError(
+                f"{self.place}: was changed by another process after it was opened ({file.name}: "
+                f"{why}); open it again with Atlas.open"
+            )
+        return AtlasError(f"{file}: {why}; {file.fix_damaged}")
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Models in the order of the heads."""
+        return tuple(self.manifest.models)
+
+    @property
+    def n_blocks(self) -> int:
+        """Blocks of prompts, the last one perhaps shorter."""
+        return -(-int(self.manifest.prompts["n"]) // BLOCK_SIZE)
+
+
+def _require_atlas(folder: Path, place: str) -> None:
+    """Refuse a folder without `atlas.json`, and say whether it may be read at all."""
+    try:
+        if (folder / MANIFEST).is_file():
+            return
+    except PermissionError as error:
+        raise AtlasError(
+            f"{place}: permission denied; ask its owner for the right to read the folder"
+        ) from error
+    raise AtlasError(
+        f"{place}: holds no atlas (no atlas.json); make one with `motifs build` or "
+        "`motifs demo`, or name another with --atlas"
+    )
