@@ -193,7 +193,7 @@ def test_probes_of_a_user_are_texts_each_repeated_as_asked(copy: Atlas, tmp_path
     with Atlas.lock(copy.path):
         probe(copy, settings={"n_probes": 0, "probe_file": own_file(tmp_path, lines)})
     table = copy.probe_sequences("a")
-    assert table["prompt_id"].to_list() == ["own-probe-01", "own-probe-02", "own-probe-03"]
+    assert table["prompt_id"].to_list() == ["own-01", "own-02", "own-03"]
     repeated = table["token_ids"][0].to_list()
     length = table["repeat_length"][0]
     assert len(repeated) == 1 + 3 * length

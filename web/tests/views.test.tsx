@@ -370,7 +370,7 @@ describe("patterns and their texts", () => {
   it("a prompt is one line; its card holds the text and the source", async () => {
     const text = `<script>\n${"word ".repeat(200)}`;
     expect(promptLine(text, 12)).toBe("<script> wor…");
-    const prompt = { id: "0123456789abcdef", source: "made up", text, cut: false, n_tokens: [], viewable: true };
+    const prompt = { id: "0123456789abcdef", source: "made up", text, cut: false, n_tokens: [], viewable: true, group: "prompts" as const };
     const view = await draw(<PromptLabel prompt={prompt} length={12} />);
     expect(view.querySelector("[role=tooltip]")).toBeNull();
     await change(() => {

@@ -94,9 +94,10 @@ class PatternChunk:
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt. Its text is data, never markup.
+    """A prompt, or a probe: a sequence of token ids. Probes come after all prompts.
 
-    The text is unchanged: it may hold control characters and characters that turn the direction.
+    Points, features and distances between patterns are of prompts alone. The text is data, never
+    markup. It is unchanged: it may hold control characters and characters that turn the direction.
     """
 
     id: str
@@ -109,11 +110,12 @@ class Prompt:
     """Per model."""
     viewable: bool
     """Whether patterns on it are in the site."""
+    group: Literal["prompts", "probes"]
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """Tokens of the viewable prompts, for one model."""
+    """Tokens of the viewable prompts and probes, for one model."""
 
     prompts: list[int]
     """Indices into the list of prompts."""

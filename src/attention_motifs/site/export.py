@@ -27,7 +27,7 @@ from attention_motifs.store.paths import AtlasPaths
 ASSETS = Path(__file__).parent / "assets"
 """The built pages: index.html and the files that it loads."""
 
-EXPORT_VERSION = 2
+EXPORT_VERSION = 3
 """Raise it when the same atlas gives other files."""
 
 MANIFEST = Path("data") / "manifest.json"
@@ -231,6 +231,7 @@ def _settings(atlas: Atlas) -> dict[str, Json]:
         "components": configuration["n_components"],
         "length bins": ", ".join(map(str, configuration["length_bins"])) or "none",
         "patterns kept for viewing": f"{len(atlas.view_prompts())} prompts",
+        "probes": int(atlas.manifest.probes["n"]) if atlas.has_probes() else 0,
         "imputed values": imputed,
         "atlas schema": atlas.manifest.schema_version,
         "made by": f"attention-motifs {atlas.manifest.package_version}",

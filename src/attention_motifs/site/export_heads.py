@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attention_motifs.atlas import Atlas
+from attention_motifs.atlas.stimuli import PROBES
 from attention_motifs.behaviour import BEHAVIOURS, CLASS_THRESHOLDS, computed_classes
 from attention_motifs.literature import (
     COMPUTED_COLOURS,
@@ -27,6 +28,7 @@ from attention_motifs.site.contract import (
     Tokens,
 )
 from attention_motifs.site.output import DataFolder, NamedColumn, codes
+from attention_motifs.site.viewable import tokens_of, viewable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -85,10 +87,10 @@ def family(name: str, architecture: str) -> str:
 
 
 def prompts(atlas: Atlas) -> list[Prompt]:
-    """Return all prompts, with the beginning of each text and its numbers of tokens."""
+    """Return all prompts, with the beginning of each text, and the probes that can be viewed."""
     n_tokens = [atlas.tokens(model)["token_ids"].list.len().to_list() for model in atlas.models]
     n_view = len(atlas.view_prompts())
-    return [
+    listed = [
         Prompt(
             id=row["prompt_id"],
             source=row["source"],
@@ -96,20 +98,54 @@ def prompts(atlas: Atlas) -> list[Prompt]:
             cut=len(row["text"]) > LONGEST_TEXT,
             n_tokens=[lengths[i] for lengths in n_tokens],
             viewable=i < n_view,
+            group="prompts",
         )
         for i, row in enumerate(atlas.prompts.iter_rows(named=True))
     ]
+    return listed + _probes(atlas)
+
+
+def _probes(atlas: Atlas) -> list[Prompt]:
+    """Return the probes that can be viewed; none if some model was not run on them."""
+    rows = [item.row for item in viewable(atlas) if item.stimuli is PROBES]
+    if not rows:
+        return []
+    table = atlas.probes
+    tables = [atlas.probe_sequences(model) for model in atlas.models]
+    lengths = [of_model["token_ids"].list.len().to_list() for of_model in tables]
+    repeats = [of_model["repeat_length"].to_list() for of_model in tables]
+    listed = []
+    for i in rows:
+        row = table.row(i, named=True)
+        text = row["text"] or _description(sorted({lengths_of[i] for lengths_of in repeats}))
+        if row["repeats"] > 1:
+            text = f"{row['repeats']} times: {text}"
+        listed.append(
+            Prompt(
+                id=row["prompt_id"],
+                source=row["source"],
+                text=text[:LONGEST_TEXT],
+                cut=len(text) > LONGEST_TEXT,
+                n_tokens=[of_model[i] for of_model in lengths],
+                viewable=True,
+                group="probes",
+            )
+        )
+    return listed
+
+
+def _description(repeat_lengths: list[int]) -> str:
+    return f"{' or '.join(map(str, repeat_lengths))} random tokens, repeated"
 
 
 def write_tokens(atlas: Atlas, out: DataFolder) -> dict[str, str]:
-    """Write the tokens of the viewable prompts; return the file of each model."""
-    n_view = len(atlas.view_prompts())
+    """Write the tokens of the viewable prompts and probes; return the file of each model."""
+    shown = viewable(atlas)
     written = {}
     for code, model in enumerate(atlas.models):
-        listed = atlas.tokens(model)["tokens"].head(n_view).to_list()
-        cut = [[_cut(token) for token in tokens] for tokens in listed]
+        cut = [[_cut(token) for token in tokens] for tokens in tokens_of(atlas, model, shown)]
         written[model] = f"tokens/{code}.json.bin"
-        out.json(written[model], Tokens(list(range(n_view)), cut))
+        out.json(written[model], Tokens([item.place for item in shown], cut))
     return written
 
 

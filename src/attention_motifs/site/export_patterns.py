@@ -11,6 +11,7 @@ from attention_motifs.errors import AtlasError
 from attention_motifs.progress import Report
 from attention_motifs.site.contract import PatternChunk
 from attention_motifs.site.output import DataFolder
+from attention_motifs.site.viewable import Viewable, tokens_of, viewable
 from attention_motifs.store import files
 
 CHUNK_BYTES = 1 << 20
@@ -26,10 +27,10 @@ def write_patterns(atlas: Atlas, out: DataFolder, report: Report) -> dict[str, l
         AtlasError: if a file of patterns is missing or damaged.
     """
     written = {}
-    view = atlas.view_prompts()
+    shown = viewable(atlas)
     for code, (model, info) in enumerate(atlas.manifest.models.items()):
         n_layers, n_heads = info.n_layers, info.n_heads
-        lengths = atlas.tokens(model)["token_ids"].list.len().head(len(view)).to_list()
+        lengths = [len(tokens) for tokens in tokens_of(atlas, model, shown)]
         sizes = [n * (n + 1) // 2 for n in lengths]
         described = []
         with report(f"site: patterns of {model}", n_layers) as advance:
@@ -37,14 +38,21 @@ def write_patterns(atlas: Atlas, out: DataFolder, report: Report) -> dict[str, l
                 for number, (heads, prompts) in enumerate(chunks(sizes, n_heads)):
                     file = f"patterns/{code}/{layer}-{number}.bin"
                     data = b"".join(
-                        _triangles(atlas, model, view[i], layer, sizes[i])[
+                        _triangles(atlas, model, shown[i], layer, sizes[i])[
                             heads.start : heads.stop
                         ].tobytes()
                         for i in prompts
                     )
                     n_bytes = out.write(file, data)
                     described.append(
-                        PatternChunk(layer, heads.start, len(heads), list(prompts), file, n_bytes)
+                        PatternChunk(
+                            layer,
+                            heads.start,
+                            len(heads),
+                            [shown[i].place for i in prompts],
+                            file,
+                            n_bytes,
+                        )
                     )
                 advance(1)
         written[model] = described
@@ -78,10 +86,10 @@ def chunks(sizes: Sequence[int], n_heads: int) -> Iterator[tuple[range, range]]:
 
 
 def _triangles(
-    atlas: Atlas, model: str, prompt_id: str, layer: int, size: int
+    atlas: Atlas, model: str, shown: Viewable, layer: int, size: int
 ) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
-    """Return the packed patterns of the heads of a layer on a viewable prompt."""
-    path = atlas.file("patterns", model=model, prompt=prompt_id)
+    """Return the packed patterns of the heads of a layer on a viewable prompt or probe."""
+    path = atlas.file(shown.stimuli.patterns, model=model, prompt=shown.prompt_id)
     packed = files.read_tensor_part(path, "triangles", layer)
     n_heads = atlas.manifest.models[model].n_heads
     if packed.dtype != np.uint8 or packed.shape != (n_heads, size):

@@ -64,7 +64,7 @@ def probes_table(configuration: Configuration) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "prompt_id": [f"probe-{i + 1:02d}" for i in range(n_random)]
-            + [f"own-probe-{i + 1:02d}" for i in range(len(own))],
+            + [f"own-{i + 1:02d}" for i in range(len(own))],
             "source": [RANDOM] * n_random + [f"probes/{p.source}" for p, _ in own],
             "text": [""] * n_random + [p.text for p, _ in own],
             "repeats": pl.Series([0] * n_random + [repeats for _, repeats in own], dtype=pl.Int32),

@@ -73,9 +73,10 @@ export interface PatternChunk {
 }
 
 /**
- * A prompt. Its text is data, never markup.
+ * A prompt, or a probe: a sequence of token ids. Probes come after all prompts.
  *
- * The text is unchanged: it may hold control characters and characters that turn the direction.
+ * Points, features and distances between patterns are of prompts alone. The text is data, never
+ * markup. It is unchanged: it may hold control characters and characters that turn the direction.
  */
 export interface Prompt {
   readonly id: string;
@@ -88,9 +89,10 @@ export interface Prompt {
   readonly n_tokens: ReadonlyArray<number>;
   /** Whether patterns on it are in the site. */
   readonly viewable: boolean;
+  readonly group: "prompts" | "probes";
 }
 
-/** Tokens of the viewable prompts, for one model. */
+/** Tokens of the viewable prompts and probes, for one model. */
 export interface Tokens {
   /** Indices into the list of prompts. */
   readonly prompts: ReadonlyArray<number>;

@@ -3,12 +3,22 @@
 import type { Manifest, Model, Prompt, Tokens } from "../contract/generated";
 import { json } from "./source";
 
-/** Load all prompts, in the order of the atlas. */
+/** Load all prompts, in the order of the atlas, then the probes. */
 export function loadPrompts(manifest: Manifest): Promise<Prompt[]> {
   return json<Prompt[]>(manifest.prompts);
 }
 
-/** Return the indices of prompts with patterns in the site. */
+/** Return whether it is a probe: a sequence of token ids, which has patterns and no points. */
+export function isProbe(prompt: Prompt): boolean {
+  return prompt.group === "probes";
+}
+
+/** Return the first words of a prompt as a choice in a list; probes are marked. */
+export function choiceTitle(prompt: Prompt, line: string): string {
+  return isProbe(prompt) ? `Probes: ${line}` : line;
+}
+
+/** Return the indices of prompts and probes with patterns in the site. */
 export function viewablePrompts(prompts: Prompt[]): number[] {
   return prompts.flatMap((prompt, index) => (prompt.viewable ? [index] : []));
 }

@@ -2,7 +2,7 @@ import "./head/page.css";
 import { useRef } from "preact/hooks";
 import { loadClassesByHead } from "../data/classes";
 import { headName, headRow, modelOfRow, placeOfRow } from "../data/heads";
-import { loadPrompts, promptsById, viewablePrompts } from "../data/prompts";
+import { isProbe, loadPrompts, promptsById, viewablePrompts } from "../data/prompts";
 import { head, prompts as promptsParam, seed } from "../state/params";
 import { useResource } from "../state/resource";
 import { go, here, link } from "../state/url";
@@ -14,13 +14,13 @@ import { ClassList } from "./head/class-list";
 import { Controls } from "./head/controls";
 import { Effects } from "./head/effects";
 import { Features } from "./head/features";
-import { like, nPrompts } from "./head/params";
+import { like, nProbes, nPrompts } from "./head/params";
 import { Place } from "./head/place";
 import { Rows } from "./head/rows";
 import { Scores } from "./head/scores";
 import { Suggested } from "./head/suggested";
 import type { PageProps } from "./page";
-import type { Manifest } from "../contract/generated";
+import type { Manifest, Prompt } from "../contract/generated";
 
 /** One head: its patterns next to those of other heads, and its profile. */
 export default function HeadPage({ manifest }: PageProps) {
@@ -45,11 +45,14 @@ function OneHead({ manifest, row }: { manifest: Manifest; row: number }) {
       <Loaded resource={known} what="prompts and classes">
         {({ prompts, byHead }) => {
           const viewable = viewablePrompts(prompts);
+          const ofGroup = (probes: boolean) =>
+            viewable.filter((place) => isProbe(prompts[place] as Prompt) === probes);
           const chosen = choosePrompts(
             promptsById(prompts, promptsParam.value).filter((item) => viewable.includes(item)),
-            viewable,
+            ofGroup(false),
             nPrompts.value,
             seed.value,
+            ofGroup(true).slice(0, nProbes.value),
           );
           return (
             <>

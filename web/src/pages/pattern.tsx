@@ -2,7 +2,7 @@ import "./pattern/page.css";
 import type { Manifest, Prompt } from "../contract/generated";
 import { headName, headRow, modelOfRow, placeOfRow } from "../data/heads";
 import { loadPattern } from "../data/patterns";
-import { loadPrompts, loadTokens, promptsById, shortId, viewablePrompts } from "../data/prompts";
+import { isProbe, loadPrompts, loadTokens, promptsById, shortId, viewablePrompts } from "../data/prompts";
 import { head, prompt as promptParam } from "../state/params";
 import { useResource } from "../state/resource";
 import { here, link } from "../state/url";
@@ -70,7 +70,8 @@ function One({ manifest, row, place, prompts, viewable }: OneProps) {
         <HeadLink head={name} />
       </h1>
       <p class="pattern-prompt">
-        on <bdi title={prompt.text.slice(0, 1000)}>“{promptLine(prompt.text, 90)}”</bdi>{" "}
+        on {isProbe(prompt) ? "the probe " : ""}
+        <bdi title={prompt.text.slice(0, 1000)}>“{promptLine(prompt.text, 90)}”</bdi>{" "}
         <span class="muted">
           {prompt.source} · {shortId(prompt)}
         </span>
@@ -81,14 +82,18 @@ function One({ manifest, row, place, prompts, viewable }: OneProps) {
           <Inspect pattern={pattern} tokens={tokens} bos={model.bos} name={name} promptId={shortId(prompt)} />
         )}
       </Loaded>
-      <div class="pattern-more">
-        <WhenNear height={320} ahead={300}>
-          {() => <PatternFeatures manifest={manifest} row={row} prompt={place} />}
-        </WhenNear>
-        <WhenNear height={320} ahead={300}>
-          {() => <Neighbours manifest={manifest} row={row} prompt={place} promptId={shortId(prompt)} />}
-        </WhenNear>
-      </div>
+      {isProbe(prompt) ? (
+        <p class="muted">Features and nearest patterns are shown for prompts only.</p>
+      ) : (
+        <div class="pattern-more">
+          <WhenNear height={320} ahead={300}>
+            {() => <PatternFeatures manifest={manifest} row={row} prompt={place} />}
+          </WhenNear>
+          <WhenNear height={320} ahead={300}>
+            {() => <Neighbours manifest={manifest} row={row} prompt={place} promptId={shortId(prompt)} />}
+          </WhenNear>
+        </div>
+      )}
     </>
   );
 }

@@ -1,7 +1,7 @@
 import { useRef, useState } from "preact/hooks";
 import type { Prompt } from "../../contract/generated";
 import { loadPattern } from "../../data/patterns";
-import { promptsById, shortId } from "../../data/prompts";
+import { choiceTitle, promptsById, shortId } from "../../data/prompts";
 import { heads as headsParam, prompt as promptParam } from "../../state/params";
 import { change, link } from "../../state/url";
 import { Select } from "../../views/controls/view";
@@ -57,7 +57,7 @@ export function Selected({ view, rows, prompts, viewable }: Props) {
               value={shortId(prompt)}
               options={viewable.flatMap((place) => {
                 const known = prompts[place];
-                return known ? [{ value: shortId(known), title: promptLine(known.text, 60) }] : [];
+                return known ? [{ value: shortId(known), title: choiceTitle(known, promptLine(known.text, 60)) }] : [];
               })}
               onChange={(value) => promptParam.set(value)}
             />

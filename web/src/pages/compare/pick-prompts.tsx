@@ -41,6 +41,7 @@ export function PickPrompts({ manifest, prompts, viewable, chosen }: Props) {
       value: (place) => promptOf(place).text,
       cell: (place) => <PromptLabel prompt={promptOf(place)} length={110} />,
     },
+    { name: "group", title: "Group", value: (place) => promptOf(place).group },
     { name: "source", title: "Source", value: (place) => promptOf(place).source },
     ...manifest.models.slice(0, 4).map(
       (model, at): TableColumn<number> => ({

@@ -60,13 +60,15 @@ export function chooseRows(request: Request): Chosen {
   };
 }
 
-/** Return the chosen prompts, else `n` viewable ones; seed 0 takes the first. */
+/** Return the chosen prompts, else `n` viewable ones and then the first probes; seed 0 takes the first. */
 export function choosePrompts(
   chosen: readonly number[],
   viewable: readonly number[],
   n: number,
   seed: number,
+  probes: readonly number[] = [],
 ): number[] {
   if (chosen.length > 0) return [...chosen];
-  return seed === 0 ? viewable.slice(0, n) : sample(viewable, n, generator(seed));
+  const taken = seed === 0 ? viewable.slice(0, n) : sample(viewable, n, generator(seed));
+  return [...taken, ...probes];
 }

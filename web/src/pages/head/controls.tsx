@@ -1,7 +1,7 @@
 import type { Manifest, Prompt } from "../../contract/generated";
 import { loadClasses } from "../../data/classes";
 import { metricOf } from "../../data/distances";
-import { shortId } from "../../data/prompts";
+import { choiceTitle, isProbe, shortId } from "../../data/prompts";
 import {
   classes,
   layers,
@@ -16,7 +16,7 @@ import { change } from "../../state/url";
 import { Many, NumberField, Select } from "../../views/controls/view";
 import { PatternStyleControls } from "../../views/pattern-style/view";
 import { promptLine } from "../../views/prompt-label/view";
-import { far, near, nPrompts, random, same } from "./params";
+import { far, near, nProbes, nPrompts, random, same } from "./params";
 
 interface Props {
   manifest: Manifest;
@@ -32,6 +32,7 @@ export function Controls({ manifest, prompts, viewable }: Props) {
   const setLayers = (a: number, b: number) =>
     layers.set(a <= 0 && b >= deepest ? null : [Math.min(a, b), Math.max(a, b)]);
   const current = metricOf(manifest, metric.value)?.name ?? "";
+  const nViewProbes = prompts.filter((prompt) => prompt.viewable && isProbe(prompt)).length;
   return (
     <details class="panel" open={window.innerWidth > 640}>
       <summary>Heads and prompts shown</summary>
@@ -71,9 +72,18 @@ export function Controls({ manifest, prompts, viewable }: Props) {
           label="Prompts"
           value={promptsParam.value.length || nPrompts.value}
           low={1}
-          high={Math.min(50, Math.max(1, viewable.length))}
+          high={Math.min(50, Math.max(1, viewable.length - nViewProbes))}
           onChange={(n) => change([nPrompts.to(n), promptsParam.to([])])}
         />
+        {nViewProbes === 0 ? null : (
+          <NumberField
+            label="Probes"
+            value={Math.min(nProbes.value, nViewProbes)}
+            low={0}
+            high={nViewProbes}
+            onChange={(n) => change([nProbes.to(n), promptsParam.to([])])}
+          />
+        )}
         <button
           type="button"
           onClick={() =>
@@ -88,7 +98,7 @@ export function Controls({ manifest, prompts, viewable }: Props) {
           values={promptsParam.value}
           options={viewable.flatMap((place) => {
             const prompt = prompts[place];
-            return prompt ? [{ value: shortId(prompt), title: promptLine(prompt.text, 80) }] : [];
+            return prompt ? [{ value: shortId(prompt), title: choiceTitle(prompt, promptLine(prompt.text, 80)) }] : [];
           })}
           onChange={promptsParam.set}
         />

@@ -3,7 +3,7 @@
 import type { HeadClass, Manifest, Prompt } from "../../contract/generated";
 import { loadClasses, loadClassesByHead, rowsOfClasses, type TaggedClass } from "../../data/classes";
 import { loadHeads, passing, type Heads } from "../../data/heads";
-import { loadPrompts } from "../../data/prompts";
+import { isProbe, loadPrompts } from "../../data/prompts";
 
 export interface Base {
   heads: Heads;
@@ -13,13 +13,13 @@ export interface Base {
 }
 
 export async function loadBase(manifest: Manifest): Promise<Base> {
-  const [heads, prompts, classes, byHead] = await Promise.all([
+  const [heads, all, classes, byHead] = await Promise.all([
     loadHeads(manifest),
     loadPrompts(manifest),
     loadClasses(manifest),
     loadClassesByHead(manifest),
   ]);
-  return { heads, prompts, classes, byHead };
+  return { heads, prompts: all.filter((prompt) => !isProbe(prompt)), classes, byHead };
 }
 
 /** Return 1 for each head that passes the filters; null without a filter. */

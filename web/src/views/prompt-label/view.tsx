@@ -1,5 +1,6 @@
 import "./view.css";
 import { useId, useState } from "preact/hooks";
+import { isProbe } from "../../data/prompts";
 import type { PromptLabelProps } from "./api";
 
 type Place = { left: string; top: string };
@@ -27,6 +28,7 @@ export function PromptLabel({ prompt, length = 60 }: PromptLabelProps) {
         if (event.key === "Escape") close();
       }}
     >
+      {isProbe(prompt) ? <span class="prompt-group">probes</span> : null}
       <bdi>{line}</bdi>
       {place ? (
         <span class="prompt-card" id={id} role="tooltip" data-export="no" style={place}>
