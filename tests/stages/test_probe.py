@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
-from attention_motifs.atlas import Atlas
+from attention_motifs.atlas import IMPORTED, Atlas
 from attention_motifs.atlas.check import check_atlas
+from attention_motifs.cli import main
 from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.extraction import for_each_layer, load_model
 from attention_motifs.features import compute_features, feature_names
@@ -288,3 +290,51 @@ def test_the_check_finds_damaged_probes(copy: Atlas, damage: str) -> None:
     (finding,) = check_atlas(copy)
     assert str(part) in finding
     assert "motifs probe" in finding
+
+
+def test_imported_patterns_have_no_probes_and_say_why(copy: Atlas) -> None:
+    old = without_probes(copy)
+    old.update(configuration=replace(old.manifest.configuration, prompts=IMPORTED))
+    with pytest.raises(AtlasError, match="patterns were imported"):
+        probe(old)
+    with pytest.raises(AtlasError, match="patterns were imported"):
+        next(old.feature_parts("a", stimuli="probes"))
+
+
+def test_the_command_adds_probes_and_says_how_many(
+    copy: Atlas, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = without_probes(copy)
+    options = ["--n-probes", "2", "--probe-tokens", "32", "--device", "cpu"]
+    monkeypatch.setattr("sys.argv", ["motifs", "probe", "--atlas", str(old.path), *options])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code in (0, None)
+    assert "2 probes of a, b" in capsys.readouterr().out
+    assert Atlas.open(old.path).has_probes()
+
+
+def test_the_commands_mistakes_are_one_line_and_change_nothing(
+    copy: Atlas, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = contents(copy.path)
+    for options in (["--n-probes", "0"], ["--probe-file", "nothing.jsonl"], ["--model", "nobody"]):
+        monkeypatch.setattr("sys.argv", ["motifs", "probe", "--atlas", str(copy.path), *options])
+        with pytest.raises(SystemExit) as left:
+            main()
+        assert left.value.code not in (0, None)
+        error = capsys.readouterr().err
+        assert options[-1] in error
+        assert "Traceback" not in error
+    assert contents(copy.path) == before
+
+
+def test_a_probe_is_shown_in_the_terminal(
+    built: Atlas, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["show", "a:L0:H1", "--prompt", "probe-02", "--atlas", str(built.path)]
+    monkeypatch.setattr("sys.argv", ["motifs", *words])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code in (0, None)
+    assert "on prompt probe-02 (40 tokens)" in capsys.readouterr().out
