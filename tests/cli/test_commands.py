@@ -45,8 +45,8 @@ def every_command() -> list[tuple[str, click.Command]]:
 
 EXPECTED = {
     "ablate", "compare", "paper",
-    "demo", "build", "extract", "probe", "embed", "distances", "project", "cluster", "score", "evaluate",
-    "figures", "near", "show", "complementary", "classes", "features", "models list",
+    "demo", "build", "extract", "probe", "embed", "distances", "project", "cluster", "score",
+    "evaluate", "figures", "near", "show", "complementary", "classes", "features", "models list",
     "models pull", "add", "import-pattern-lens", "info", "check", "prompts", "serve", "site",
     "export", "publish", "fetch", "copy",
 }  # fmt: skip

@@ -25,7 +25,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Test": ("evaluate", "benchmark", "ablate", "compare"),
     "Draw": ("serve", "figures", "paper", "export"),
     "Share": ("publish", "fetch", "copy"),
-    "Stages": ("extract", "embed", "distances", "project", "cluster", "score", "site"),
+    "Stages": ("extract", "probe", "embed", "distances", "project", "cluster", "score", "site"),
 }
 """Commands by group, in the order of `motifs --help`."""
 
