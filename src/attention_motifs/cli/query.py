@@ -186,8 +186,7 @@ def _prompt_id(atlas: Atlas, prompt: str | None) -> str | None:
 
     Args:
         atlas: with its prompts.
-        prompt: number in `motifs prompts`, id of a prompt or a probe, or the first characters of
-            one.
+        prompt: number in `motifs prompts`, id of a probe, or first characters of a prompt's id.
 
     Raises:
         InputError: if no prompt or more than one matches, or its patterns are not stored.
@@ -196,7 +195,7 @@ def _prompt_id(atlas: Atlas, prompt: str | None) -> str | None:
     stored = [*atlas.view_prompts(), *probes]
     if prompt is None:
         return stored[0] if stored else None
-    chosen = matching_prompt(atlas, prompt)
+    chosen = prompt if prompt in probes else matching_prompt(atlas, prompt)
     if chosen not in stored:
         raise InputError(
             f"--prompt {prompt}: the atlas does not store the patterns of this prompt; choose one "
@@ -218,7 +217,7 @@ def matching_prompt(atlas: Atlas, prompt: str) -> str:
     ids: list[str] = atlas.prompts["prompt_id"].to_list()
     by_number = prompt.isdecimal() and prompt.isascii() and 1 <= int(prompt) <= len(ids)
     # An id may consist of digits alone: then it is longer than any number of a prompt.
-    matches = [i for i in (*ids, *probes) if i.startswith(prompt)] if prompt else []
+    matches = [i for i in ids if i.startswith(prompt)] if prompt else []
     if by_number and len(prompt) <= len(str(len(ids))):
         matches = [ids[int(prompt) - 1]]
     if len(matches) != 1:
