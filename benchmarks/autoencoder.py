@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from attention_motifs import Atlas, extract_patterns, load_prompts
@@ -121,13 +122,25 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--n-prompts", type=int, default=32, help="prompts to train on")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--weights", type=Path, help="file to keep the weights in, or to load")
+    parser.add_argument("--train-only", action="store_true")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/autoencoder.json"))
     arguments = parser.parse_args()
     atlas = Atlas.open(arguments.atlas)
-    start = time.perf_counter()
-    patches = training_patches(atlas, arguments.n_prompts)
-    model = train(patches, arguments.epochs, arguments.seed)
-    print(f"{len(patches)} patterns, trained in {time.perf_counter() - start:.0f} s", flush=True)
+    if arguments.weights is not None and arguments.weights.is_file():
+        model = MaskedAutoencoder().eval()
+        model.load_state_dict(load_file(arguments.weights))
+    else:
+        start = time.perf_counter()
+        patches = training_patches(atlas, arguments.n_prompts)
+        model = train(patches, arguments.epochs, arguments.seed)
+        print(
+            f"{len(patches)} patterns, trained in {time.perf_counter() - start:.0f} s", flush=True
+        )
+        if arguments.weights is not None:
+            save_file(model.state_dict(), arguments.weights)
+    if arguments.train_only:
+        return
 
     def vectors(patterns: np.ndarray) -> np.ndarray:
         with torch.inference_mode():

@@ -1,6 +1,7 @@
 """How often one pattern names its head: fitted on some prompts of an atlas, asked with others.
 
-For each model alone, and for all heads together: the share of patterns whose first answer (or one
+For each model, its own heads or those of all models to choose from, and patterns asked about one at
+a time or those of all its heads together: the share of patterns whose first answer (or one
 of the first five) is right, the mean of the stated probability, and the share of patterns that are
 called unlike every head (1 in 100 by chance). With `--lengths`, the models run again on the asked
 prompts, and their patterns are cut to shorter lengths, for which the heads are known from the
@@ -33,7 +34,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--atlas", default="demo-atlas")
-    parser.add_argument("--ask", type=int, default=16, help="prompts to ask with")
+    parser.add_argument("--ask", type=int, default=16, help="prompts to ask with at a time")
     parser.add_argument("--lengths", action="store_true", help="also cut patterns")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/identify.json"))
@@ -49,7 +50,7 @@ def main() -> None:
 
 
 def held_out(atlas: Atlas, n_ask: int, seed: int) -> list[dict[str, Any]]:
-    """Fit on all prompts but `n_ask` drawn at random, and ask with these."""
+    """Ask with `n_ask` prompts at a time, each once, and fit on all others."""
     columns = identifying_features(atlas)
     features, n_tokens = [], []
     for model in atlas.models:
@@ -57,27 +58,30 @@ def held_out(atlas: Atlas, n_ask: int, seed: int) -> list[dict[str, Any]]:
         features.append(np.concatenate([values for values, _ in parts]))
         n_tokens.append(np.concatenate([lengths for _, lengths in parts]))
     order = np.random.default_rng(seed).permutation(len(features[0]))
-    asked, fit = order[:n_ask], order[n_ask:]
-    heads = atlas.heads["head"].to_list()
-    identifier = HeadIdentifier.fit(
-        [values[fit] for values in features], [n[fit] for n in n_tokens], heads, columns
-    )
-    of_model = atlas.heads["model"].to_numpy()
-    rows = []
-    for candidates in ([name] for name in atlas.models), [list(atlas.models)]:
-        for names in candidates:
-            mask = np.isin(of_model, names)
-            answers = []
+    heads, of_model = atlas.heads["head"].to_list(), atlas.heads["model"].to_numpy()
+    answers: dict[str, list[tuple[str, Any]]] = {}
+    for start in range(0, len(order) - n_ask + 1, n_ask):
+        asked = order[start : start + n_ask]
+        fit = np.setdiff1d(order, asked)
+        for centred in (False, True):
+            identifier = HeadIdentifier.fit(
+                [values[fit] for values in features],
+                [n[fit] for n in n_tokens],
+                heads,
+                columns,
+                centred=centred,
+            )
             for m, model in enumerate(atlas.models):
-                if model in names:
-                    own = [h for h, of in zip(heads, of_model, strict=True) if of == model]
-                    answers += [
-                        (own[h], identifier.identify(row, int(n_tokens[m][p]), candidates=mask))
-                        for p in asked
-                        for h, row in enumerate(features[m][p])
-                    ]
-            rows.append(summary(", ".join(names), len(fit), answers))
-    return rows
+                own = of_model == model
+                for p in asked:
+                    for among, mask in ((model, own), ("all models", None)):
+                        what = f"{model} among {among}, {'whole model' if centred else 'alone'}"
+                        found = identifier.identify_all(
+                            features[m][p], int(n_tokens[m][p]), candidates=mask
+                        )
+                        names = np.array(heads)[own]
+                        answers.setdefault(what, []).extend(zip(names, found, strict=True))
+    return [summary(what, len(fit), pairs) for what, pairs in sorted(answers.items())]
 
 
 def cut(atlas: Atlas, n_ask: int) -> list[dict[str, Any]]:

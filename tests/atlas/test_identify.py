@@ -71,8 +71,8 @@ def test_short_patterns_are_compared_with_cut_ones(atlas: Atlas) -> None:
         assert np.mean([a.heads[0].head == head for a in answers]) > 0.7
         # The features of the fit are those of the patterns that the atlas keeps.
         features = compute_features(np.stack(shown), identifying_features(atlas))
-        ranked = cut.embedding.ranked(features[:, None], np.full(8, 7))
-        mean = (ranked @ cut.embedding.whitening)[:, 0].mean(axis=0)
+        ranked = cut.ranks.ranked(features[:, None], np.full(8, 7))
+        mean = (ranked @ cut.whitening)[:, 0].mean(axis=0)
         assert np.allclose(mean, cut.centroids[atlas.head_index(head)], atol=1e-5)
     nearly = fit_identifier(atlas, n_tokens=N_TOKENS - 1)
     assert nearly.longest == N_TOKENS
@@ -88,11 +88,22 @@ def test_without_patterns_for_viewing_the_prompts_are_used(atlas: Atlas) -> None
 def test_a_prompt_of_the_atlas_is_left_out_of_the_fit(atlas: Atlas) -> None:
     head, prompt = "org/synthetic-1:L0:H2", atlas.prompts["prompt_id"][17]
     answer = atlas.identify_on_prompt(head, prompt, n=3)
-    fitted = fit_identifier(atlas, without_prompt=prompt)
+    fitted = fit_identifier(atlas, without_prompt=prompt, whole_models=True)
     assert len(answer.heads) == 3
     assert answer == atlas.identify_on_prompt(head, prompt, n=3, identifier=fitted)
-    assert answer != atlas.identify_on_prompt(head, prompt, n=3, identifier=fit_identifier(atlas))
+    knowing = fit_identifier(atlas, whole_models=True)
+    assert answer != atlas.identify_on_prompt(head, prompt, n=3, identifier=knowing)
     assert answer.heads[0].head.endswith("L0:H2")
+
+
+def test_all_heads_of_a_model_are_identified_together(atlas: Atlas) -> None:
+    names = [f"synthetic-0:L0:H{i}" for i in range(4)]
+    patterns = np.stack([pattern_of(atlas, name) for name in names])
+    together = atlas.identify(patterns[None], models="synthetic-0")
+    assert [a.heads[0].head for a in together] == names
+    assert together != atlas.identify(patterns, models="synthetic-0")
+    with pytest.raises(InputError, match="whole_models=True"):
+        atlas.identify(patterns[None], identifier=fit_identifier(atlas))
 
 
 def test_questions_about_what_the_atlas_lacks_are_refused(atlas: Atlas) -> None:
@@ -132,7 +143,7 @@ def with_entry(query: int, key: int, value: float) -> np.ndarray:
         (uniform(1), "1 token"),
         (np.zeros((0, 0), dtype=np.float32), "no tokens"),
         (uniform()[:, :5], "shape"),
-        (uniform()[None, None], "shape"),
+        (uniform()[None, None, None], "shape"),
         (uniform().astype(np.int64), "type int64"),
         (uniform().astype(str), "type"),
         ([[1.0, 0.0], [0.5, 0.5]], "type list"),

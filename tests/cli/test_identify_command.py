@@ -54,7 +54,11 @@ def test_a_pattern_is_identified_from_a_file_a_prompt_and_a_text(
     words = ("--head", head, "--text", text, *place, "--json")
     code, out, errors = run(monkeypatch, capsys, *words)
     assert code == 0, errors
-    assert json.loads(out)["patterns"][0]["heads"] == of_file["heads"]
+    assert json.loads(out)["patterns"][0]["heads"][0]["head"] == head
+    np.save(tmp_path / "all.npy", np.stack([batch.patterns.numpy() for batch in batches]))
+    code, whole, _ = run(monkeypatch, capsys, str(tmp_path / "all.npy"), *place, "--json")
+    assert code == 0
+    assert json.loads(whole)["patterns"][3] == json.loads(out)["patterns"][0]
     code, out, _ = run(monkeypatch, capsys, "--head", head, "--prompt", "3", *place)
     assert code == 0
     assert atlas.prompts["prompt_id"][2] in out

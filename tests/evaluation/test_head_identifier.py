@@ -25,17 +25,17 @@ def fit(features: np.ndarray, names: list[str] = NAMES) -> HeadIdentifier:
 
 
 def white(identifier: HeadIdentifier, features: np.ndarray) -> np.ndarray:
-    ranked = identifier.embedding.ranked(features, TOKENS[: len(features)])
-    return np.asarray(ranked @ identifier.embedding.whitening)
+    ranked = identifier.ranks.ranked(features, TOKENS[: len(features)])
+    return np.asarray(ranked @ identifier.whitening)
 
 
 def test_the_whitening_is_that_of_the_definition() -> None:
     features = made()
     identifier = fit(features)
-    ranked = identifier.embedding.ranked(features, TOKENS)
+    ranked = identifier.ranks.ranked(features, TOKENS)
     apart = (ranked - ranked.mean(axis=0)).reshape(-1, N_FEATURES)
     within = apart.T @ apart / len(apart) + SMALL_RIDGE * np.eye(N_FEATURES)
-    product = identifier.embedding.whitening @ within @ identifier.embedding.whitening
+    product = identifier.whitening @ within @ identifier.whitening
     assert np.allclose(product, np.eye(N_FEATURES), atol=1e-8)
 
 
@@ -100,6 +100,23 @@ def test_a_pattern_from_elsewhere_is_called_unlike_all() -> None:
     assert not identifier.identify(features[0, 3], 64).is_unlike_all
     stranger = np.array([-1.0, 1.0, -1.0, 1.0, -1.0])
     assert identifier.identify(stranger, 64).is_unlike_all
+
+
+def test_what_a_prompt_does_to_all_heads_is_subtracted_for_whole_models() -> None:
+    rng = np.random.default_rng(5)
+    centres = rng.normal(size=(1, 20, 6))
+    moved = 2.0 * rng.normal(size=(40, 1, 6))
+    features = centres + moved + 0.3 * rng.normal(size=(40, 20, 6))
+    names = [f"toy:L0:H{i}" for i in range(20)]
+    known, asked = features[:30], features[30:]
+    shares = {}
+    for centred in (False, True):
+        identifier = HeadIdentifier.fit([known], [np.full(30, 64)], names, centred=centred)
+        answers = [a for p in asked for a in identifier.identify_all(p, 64, n=1)]
+        right = [a.heads[0].head == name for a, name in zip(answers, names * 10, strict=True)]
+        shares[centred] = np.mean(right)
+        assert shares[centred] == pytest.approx(identifier.top_1, abs=0.12)
+    assert shares[True] > shares[False] + 0.1
 
 
 def test_candidates_restrict_the_answer() -> None:

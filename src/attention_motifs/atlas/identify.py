@@ -35,7 +35,11 @@ _CUT_BELOW = 0.85
 
 
 def fit_identifier(
-    atlas: AtlasFolder, *, n_tokens: int | None = None, without_prompt: str | None = None
+    atlas: AtlasFolder,
+    *,
+    n_tokens: int | None = None,
+    without_prompt: str | None = None,
+    whole_models: bool = False,
 ) -> HeadIdentifier:
     """Fit the identification of the heads of an atlas; nothing is written.
 
@@ -47,6 +51,7 @@ def fit_identifier(
         atlas: with its features.
         n_tokens: length of the patterns to be identified (default: that of the prompts).
         without_prompt: id of a prompt to leave out, whose patterns are to be identified.
+        whole_models: whether all heads of a model will be identified together.
 
     Returns:
         The fitted identification. In an atlas of very many heads it is fitted on the first
@@ -69,7 +74,8 @@ def fit_identifier(
             cut = [_of_cut(atlas, model, columns, viewed, n_tokens) for model in atlas.models]
             parts = [(values, np.full(len(values), n_tokens)) for values in cut]
     features, lengths = zip(*parts, strict=True)
-    return HeadIdentifier.fit(features, lengths, atlas.heads["head"].to_list(), columns)
+    heads = atlas.heads["head"].to_list()
+    return HeadIdentifier.fit(features, lengths, heads, columns, centred=whole_models)
 
 
 def _of_prompts(
@@ -138,7 +144,9 @@ def identify(
     Args:
         atlas: with the features `extended` or `paper`, of three prompts or more.
         patterns: (n_tokens, n_tokens) or (B, n_tokens, n_tokens), a numpy array or a torch tensor:
-            attention weights after the softmax, rows are queries.
+            attention weights after the softmax, rows are queries. All heads of a model on one
+            prompt, (layers, heads, n_tokens, n_tokens), are identified together, which is more
+            accurate.
         n: number of heads to return per pattern.
         models: only heads of this model or these models (default: all of the atlas).
         identifier: result of `fit_identifier`, for repeated calls (default: fitted anew).
@@ -155,10 +163,16 @@ def identify(
     candidates = _candidates(atlas, models)
     columns = identifying_features(atlas)
     checked = checked_patterns(patterns)
-    fitted = identifier or fit_identifier(atlas, n_tokens=checked.shape[-1])
+    whole = is_whole_model(patterns)
+    fitted = identifier or fit_identifier(atlas, n_tokens=checked.shape[-1], whole_models=whole)
+    if fitted.centred != whole:
+        raise InputError(
+            f"patterns have {np.ndim(patterns)} axes, which does not go with the identifier. Fit "
+            f"it with whole_models={whole}"
+        )
     cut = np.ascontiguousarray(checked[:, : fitted.longest, : fitted.longest])
     rows, n_tokens = compute_features(cut, columns), cut.shape[-1]
-    return [fitted.identify(row, n_tokens, n=n, candidates=candidates) for row in rows]
+    return fitted.identify_all(rows, n_tokens, n=n, candidates=candidates)
 
 
 def identify_on_prompt(
@@ -172,13 +186,16 @@ def identify_on_prompt(
 ) -> IdentifiedPattern:
     """Identify the head of a pattern of the atlas itself, from all other prompts.
 
+    All heads of its model on this prompt are identified together.
+
     Args:
         atlas: as `identify`.
         head: the head whose pattern is asked about.
         prompt_id: id of a prompt of the atlas.
         n: number of heads to return.
         models: as `identify`.
-        identifier: result of `fit_identifier` without this prompt (default: fitted anew).
+        identifier: result of `fit_identifier` of whole models without this prompt (default: fitted
+            anew).
 
     Returns:
         The answer.
@@ -204,9 +221,9 @@ def identify_on_prompt(
     parts = list(atlas.feature_parts(row["model"], columns))
     values, n_tokens = by_prompt(atlas, row["model"], parts[block], columns)
     n_heads = atlas.manifest.models[row["model"]].n_heads
-    features = values[place, row["layer"] * n_heads + row["index"]]
-    fitted = identifier or fit_identifier(atlas, without_prompt=prompt_id)
-    return fitted.identify(features, int(n_tokens[place]), n=n, candidates=candidates)
+    fitted = identifier or fit_identifier(atlas, without_prompt=prompt_id, whole_models=True)
+    answers = fitted.identify_all(values[place], int(n_tokens[place]), n=n, candidates=candidates)
+    return answers[row["layer"] * n_heads + row["index"]]
 
 
 def read_patterns(path: str | Path, name: str | None = None) -> Float[np.ndarray, "..."]:
@@ -262,6 +279,11 @@ def _candidates(
     return np.isin(atlas.heads["model"].to_numpy(), known_models(atlas, models))
 
 
+def is_whole_model(patterns: Any) -> bool:
+    """Return whether patterns are those of all heads of a model: (layers, heads, n, n)."""
+    return len(getattr(patterns, "shape", ())) == 4
+
+
 def checked_patterns(patterns: Any) -> Float[np.ndarray, "patterns n n"]:
     """Return patterns as a batch of float32, after checks that no feature makes.
 
@@ -274,6 +296,8 @@ def checked_patterns(patterns: Any) -> Float[np.ndarray, "patterns n n"]:
     """
     from attention_motifs.features.validation import check_batch
 
+    if is_whole_model(patterns):
+        patterns = patterns.reshape(-1, *patterns.shape[2:])
     check_batch(patterns)
     if hasattr(patterns, "detach"):
         patterns = patterns.detach().float().cpu().numpy()

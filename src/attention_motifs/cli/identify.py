@@ -13,6 +13,7 @@ from attention_motifs.cli.app import app
 from attention_motifs.cli.console import print_json, print_line, print_table, report
 from attention_motifs.cli.query import matching_prompt
 from attention_motifs.errors import InputError
+from attention_motifs.head import HeadId
 
 if TYPE_CHECKING:
     from attention_motifs.evaluation import HeadIdentifier, IdentifiedPattern
@@ -22,8 +23,8 @@ FileArgument = Annotated[
     Path | None,
     typer.Argument(
         metavar="[FILE]",
-        help="Pattern to identify: a .npy or .safetensors file of one pattern (tokens, tokens) "
-        "or of several; rows are queries.",
+        help="Pattern to identify: a .npy or .safetensors file of one pattern (tokens, tokens), "
+        "of several, or of a whole model (layers, heads, tokens, tokens); rows are queries.",
         show_default=False,
     ),
 ]
@@ -87,28 +88,37 @@ def identify(
       motifs identify --head smollm2-135m-instruct:L18:H6 --prompt 2
       motifs identify --head gemma-3-270m:L5:H1 --text "one two three one two three" --json
     """
-    from attention_motifs.atlas.identify import checked_patterns, fit_identifier, read_patterns
+    from attention_motifs.atlas.identify import (
+        checked_patterns,
+        fit_identifier,
+        is_whole_model,
+        read_patterns,
+    )
     from attention_motifs.atlas.identify import identify as identify_patterns
-    from attention_motifs.stages.identify import patterns_on_text
+    from attention_motifs.stages.identify import model_patterns_on_text
 
     _check_question(file, head, prompt, text, tensor)
     opened = Atlas.open(o.find_atlas(atlas))
     prompt_id = None if prompt is None else matching_prompt(opened, prompt)
     if prompt_id is not None:
-        fitted = fit_identifier(opened, without_prompt=prompt_id)
+        fitted = fit_identifier(opened, without_prompt=prompt_id, whole_models=True)
         answers = [
             opened.identify_on_prompt(str(head), prompt_id, n, models=model, identifier=fitted)
         ]
         what = f"{head} on prompt {prompt_id}"
-    else:
-        if file is not None:
-            patterns = checked_patterns(read_patterns(file, tensor))
-            what = str(file)
-        else:
-            patterns = patterns_on_text(opened, str(head), str(text), device=device, report=report)
-            what = f"{head} on the text"
-        fitted = fit_identifier(opened, n_tokens=patterns.shape[-1])
+    elif file is not None:
+        patterns = read_patterns(file, tensor)
+        checked, whole = checked_patterns(patterns), is_whole_model(patterns)
+        fitted = fit_identifier(opened, n_tokens=checked.shape[-1], whole_models=whole)
         answers = identify_patterns(opened, patterns, n, models=model, identifier=fitted)
+        what = str(file)
+    else:
+        asked = HeadId.parse(str(head))
+        patterns = model_patterns_on_text(opened, asked, str(text), device=device, report=report)
+        fitted = fit_identifier(opened, n_tokens=patterns.shape[-1], whole_models=True)
+        answers = identify_patterns(opened, patterns, n, models=model, identifier=fitted)
+        answers = [answers[asked.layer * patterns.shape[1] + asked.index]]
+        what = f"{head} on the text"
     if json:
         print_json(_as_json(answers, fitted))
     elif len(answers) == 1:

@@ -8,12 +8,12 @@ patterns whose head is known.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attention_motifs.embedding.recommended import RIDGE, RecommendedEmbedding
+from attention_motifs.embedding.recommended import RecommendedEmbedding
 from attention_motifs.errors import InputError
 from attention_motifs.evaluation.null import generator
 from attention_motifs.features.arguments import number_array
@@ -88,8 +88,13 @@ class HeadIdentifier:
     """
 
     heads: tuple[str, ...]
-    embedding: RecommendedEmbedding
-    """Ranks, and the whitening with the small ridge."""
+    ranks: RecommendedEmbedding
+    """Maps features to normal scores."""
+    whitening: Float[np.ndarray, "features features"]
+    """(W + ridge I)^(-1/2), symmetric, of the covariance W within heads."""
+    centred: bool
+    """Whether the mean over the heads of a model is subtracted on each prompt. The patterns of all
+    heads of a model on a prompt are then identified together."""
     centroids: Float[np.ndarray, "heads features"]
     """Mean of the whitened patterns of each head."""
     temperature: float
@@ -110,6 +115,7 @@ class HeadIdentifier:
         heads: Sequence[str],
         feature_names: Sequence[str] | None = None,
         *,
+        centred: bool = False,
         seed: int = 0,
     ) -> HeadIdentifier:
         """Fit on the features of one or several models.
@@ -119,6 +125,8 @@ class HeadIdentifier:
             n_tokens: (prompts,) prompt lengths in tokens, of each model.
             heads: names of all heads, in the order of the models.
             feature_names: names of the columns; default: as `RecommendedEmbedding.fit`.
+            centred: whether all heads of a model on a prompt will be identified together, which
+                is more accurate: what the prompt does to all heads is subtracted.
             seed: seed for the draw of the patterns to calibrate on, 0 or more.
 
         Returns:
@@ -127,21 +135,25 @@ class HeadIdentifier:
         Raises:
             InputError: if the shapes do not fit together, or there are fewer than 3 prompts.
         """
-        embedding = _fitted(features, n_tokens, heads, feature_names)
-        white = np.concatenate(
+        ranks = _fitted_ranks(features, n_tokens, heads, feature_names)
+        ranked = np.concatenate(
             [
-                embedding.ranked(values, lengths) @ embedding.whitening
+                _centred(ranks.ranked(values, lengths), centred)
                 for values, lengths in zip(features, n_tokens, strict=True)
             ],
             axis=1,
         )
+        whitening = _whitening(ranked)
+        white = ranked @ whitening
         centroids = white.mean(axis=0)
         squared, own = _left_out(white, centroids, seed)
         of_own = squared[np.arange(len(own)), own]
         nearer = (squared < of_own[:, None]).sum(axis=1)
         return cls(
             heads=tuple(heads),
-            embedding=embedding,
+            ranks=ranks,
+            whitening=whitening,
+            centred=centred,
             centroids=centroids,
             temperature=_temperature(squared, own),
             known_distances=np.sort(of_own),
@@ -158,7 +170,7 @@ class HeadIdentifier:
         n: int = 5,
         candidates: Bool[np.ndarray, " heads"] | None = None,
     ) -> IdentifiedPattern:
-        """Return the most likely heads of one pattern.
+        """Return the most likely heads of one pattern, by a fit that is not centred.
 
         Args:
             features: (features,) of the pattern, in the columns of the fit.
@@ -173,38 +185,70 @@ class HeadIdentifier:
             InputError: if the columns differ in number, or there are no candidates.
         """
         row = number_array(features, "features", ("features",))
+        return self.identify_all(row[None], n_tokens, n=n, candidates=candidates)[0]
+
+    def identify_all(
+        self,
+        features: Float[np.ndarray, "patterns features"],
+        n_tokens: int,
+        *,
+        n: int = 5,
+        candidates: Bool[np.ndarray, " heads"] | None = None,
+    ) -> list[IdentifiedPattern]:
+        """Return the most likely heads of each of several patterns of one length.
+
+        Args:
+            features: (patterns, features), in the columns of the fit. If the fit is centred: of all
+                heads of one model on one prompt.
+            n_tokens: as `identify`.
+            n: as `identify`.
+            candidates: as `identify`.
+
+        Returns:
+            One answer per pattern.
+
+        Raises:
+            InputError: as `identify`.
+        """
+        rows = number_array(features, "features", ("patterns", "features"))
         chosen = np.arange(len(self.heads))
         if candidates is not None:
             chosen = np.flatnonzero(candidates)
         if not len(chosen):
             raise InputError("no head can be identified: there are no candidates. Give one or more")
-        ranked = self.embedding.ranked(row[None, None, :], np.array([n_tokens]))[0, 0]
-        apart = ranked @ self.embedding.whitening - self.centroids[chosen]
-        squared = (apart**2).sum(axis=1)
+        if not len(rows):
+            return []
+        ranked = _centred(self.ranks.ranked(rows[None], np.array([n_tokens])), self.centred)[0]
+        points, means = ranked @ self.whitening, self.centroids[chosen]
+        answers = []
+        for point in points:
+            squared = ((point - means) ** 2).sum(axis=1)
+            answers.append(self._answer(squared, [self.heads[i] for i in chosen], n))
+        return answers
+
+    def _answer(
+        self, squared: Float[np.ndarray, " candidates"], heads: Sequence[str], n: int
+    ) -> IdentifiedPattern:
+        """Return the answer for the squared distances of a pattern to the candidates."""
         weights = np.exp((squared.min() - squared) / (2 * self.temperature))
         weights /= weights.sum()
+        scaled = np.sqrt(squared / self.centroids.shape[1])
         order = np.argsort(squared, kind="stable")[:n]
-        farther = len(self.known_distances) - np.searchsorted(self.known_distances, squared.min())
+        n_known = len(self.known_distances)
+        farther = n_known - int(np.searchsorted(self.known_distances, squared.min()))
         return IdentifiedPattern(
-            tuple(
-                IdentifiedHead(
-                    self.heads[chosen[i]],
-                    float(weights[i]),
-                    float(np.sqrt(squared[i] / len(row))),
-                )
-                for i in order
-            ),
-            (int(farther) + 1) / (len(self.known_distances) + 1),
+            tuple(IdentifiedHead(heads[i], float(weights[i]), float(scaled[i])) for i in order),
+            (farther + 1) / (n_known + 1),
         )
 
 
-def _fitted(
+def _fitted_ranks(
     features: Sequence[Features],
     n_tokens: Sequence[Int[np.ndarray, " prompts"]],
     heads: Sequence[str],
     feature_names: Sequence[str] | None,
 ) -> RecommendedEmbedding:
-    """Return the ranks of all models together, and the whitening with the small ridge."""
+    """Return the ranks of the features of all models together."""
     shapes = [np.shape(values) for values in features]
     n_heads = sum(shape[1] for shape in shapes if len(shape) == 3)
     if n_heads != len(heads) or len({shape[0] for shape in shapes}) != 1:
@@ -226,18 +270,20 @@ def _fitted(
         chosen = [places[name] for name in columns]
         return [(values[:, :, chosen], n, str(i)) for i, (values, n) in enumerate(parts)]
 
-    fitted = RecommendedEmbedding.fit_parts(lambda columns: iter(read(columns)), names)
-    return replace(fitted, whitening=_whitening(fitted.whitening, SMALL_RIDGE))
+    return RecommendedEmbedding.fit_parts(lambda columns: iter(read(columns)), names)
 
 
-def _whitening(
-    whitening: Float[np.ndarray, "features features"], ridge: float
-) -> Float[np.ndarray, "features features"]:
-    """Return (W + ridge I)^(-1/2), given (W + RIDGE I)^(-1/2)."""
-    roots, directions = np.linalg.eigh(whitening)
-    within = np.maximum(roots**-2.0 - RIDGE, 0.0)
-    scaled: Float[np.ndarray, "features features"] = directions / np.sqrt(within + ridge)
-    return np.asarray(scaled @ directions.T)
+def _centred(ranked: Features, centred: bool) -> Features:
+    """Subtract the mean over the heads of a model on each prompt, if `centred`."""
+    return ranked - ranked.mean(axis=1, keepdims=True) if centred else ranked
+
+
+def _whitening(ranked: Features) -> Float[np.ndarray, "features features"]:
+    """Return (W + ridge I)^(-1/2) of the covariance W within heads."""
+    apart = (ranked - ranked.mean(axis=0)).reshape(-1, ranked.shape[2])
+    within = apart.T @ apart / len(apart) + SMALL_RIDGE * np.eye(ranked.shape[2])
+    variances, directions = np.linalg.eigh(within)
+    return np.asarray((directions / np.sqrt(variances)) @ directions.T)
 
 
 def _left_out(

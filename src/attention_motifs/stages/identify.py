@@ -1,4 +1,4 @@
-"""Patterns of a head on a text of the user, to identify the head by."""
+"""Patterns of a model on a text of the user, to identify its heads by."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 
-def patterns_on_text(
+def model_patterns_on_text(
     atlas: Atlas,
     head: str | HeadId,
     text: str,
     *,
     device: str = "auto",
     report: Report = silent,
-) -> Float[np.ndarray, "n n"]:
-    """Run the model of a head on a text, and return the head's pattern.
+) -> Float[np.ndarray, "layers heads n n"]:
+    """Run the model of a head on a text, and return the patterns of all its heads.
 
     Args:
         atlas: its settings of tokens are used.
@@ -34,7 +34,7 @@ def patterns_on_text(
         report: shows progress.
 
     Returns:
-        (n_tokens, n_tokens) pattern.
+        (layers, heads, n_tokens, n_tokens) patterns.
 
     Raises:
         InputError: if the text is shorter than two tokens, or the model is not found.
@@ -57,7 +57,4 @@ def patterns_on_text(
             f"{wanted}: {wanted.model} has layers 0 to {n_layers - 1} and heads 0 to {n_heads - 1}"
         )
     batches = extract_patterns(loaded, text, max_tokens=max_tokens, bos=configuration.bos)
-    for batch in batches:
-        if batch.layer == wanted.layer:
-            pattern = batch.patterns[wanted.index].cpu().numpy()
-    return np.asarray(pattern)
+    return np.stack([batch.patterns.cpu().numpy() for batch in batches])
