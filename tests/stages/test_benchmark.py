@@ -29,7 +29,13 @@ def atlas(tmp_path_factory: pytest.TempPathFactory) -> Atlas:
     )
     prompts = write_prompts(folder / "prompts.jsonl", texts(6))
     configuration = Configuration(
-        models=models, prompts=str(prompts), n_prompts=6, max_tokens=24, n_view_prompts=1
+        models=models,
+        prompts=str(prompts),
+        n_prompts=6,
+        max_tokens=24,
+        n_view_prompts=1,
+        n_probes=2,
+        probe_tokens=40,
     )
     atlas = build(folder / "atlas", configuration)
     with Atlas.lock(atlas.path):
@@ -86,20 +92,21 @@ def test_planted_atlases_are_atlases_with_the_hosts_named(
     columns = ["diag.mean", "prev_tok.mean"]
     columns = [c for c in columns if c in atlas.embedding().feature_names]
     hosts = np.array([name is not None for name in result.planted.names])
-    first = 0
-    for model, info in atlas.manifest.models.items():
-        of_model = hosts[first : first + info.n_all_heads]
-        first += info.n_all_heads
-        before, same, after = (
-            next(iter(a.feature_parts(model, columns)))
-            .select(columns)
-            .to_numpy()[: N_PROMPTS * info.n_all_heads]
-            .reshape(N_PROMPTS, info.n_all_heads, -1)
-            for a in (atlas, control, planted)
-        )
-        assert np.allclose(before, same, atol=1e-5)
-        assert np.allclose(before[:, ~of_model], after[:, ~of_model], atol=1e-5)
-        assert not np.allclose(before[:, of_model], after[:, of_model], atol=1e-3)
+    for stimuli, n in (("prompts", N_PROMPTS), ("probes", 2)):
+        first = 0
+        for model, info in atlas.manifest.models.items():
+            of_model = hosts[first : first + info.n_all_heads]
+            first += info.n_all_heads
+            before, same, after = (
+                next(iter(a.feature_parts(model, columns, stimuli=stimuli)))
+                .select(columns)
+                .to_numpy()[: n * info.n_all_heads]
+                .reshape(n, info.n_all_heads, -1)
+                for a in (atlas, control, planted)
+            )
+            assert np.allclose(before, same, atol=1e-5)
+            assert np.allclose(before[:, ~of_model], after[:, ~of_model], atol=1e-5)
+            assert (np.abs(before - after)[:, of_model].max(axis=2) > 1e-3).mean() > 0.9
     own = [i for i, name in enumerate(result.planted.names) if name == "self"]
     assert planted.pattern(planted.heads["head"][own[0]], planted.view_prompts()[0]) == (
         pytest.approx(np.eye(24), abs=0.01)

@@ -13,21 +13,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attention_motifs.atlas import Atlas
+from attention_motifs.atlas import BLOCK_SIZE, Atlas
+from attention_motifs.atlas.stimuli import PROBES, PROMPTS, Stimuli
 from attention_motifs.evaluation.baselines import Embedding
 from attention_motifs.evaluation.planted import PlantedHeads, blend
-from attention_motifs.progress import Report
+from attention_motifs.progress import Advance, Report
 from attention_motifs.prompts import Prompt, prompts_digest
 from attention_motifs.stages.heads import write_heads
-from attention_motifs.stages.model_source import model_source, wanted_model
+from attention_motifs.stages.model_source import load_for, source_on, wanted_model
 from attention_motifs.stages.parts import (
     PatternSource,
     Sink,
     begin_model,
     finish_model,
+    finish_probes,
     positions_of,
     write_part,
 )
+from attention_motifs.store import files
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -72,32 +75,24 @@ def plant(
         The atlases, and the clouds of each embedding by its name and the strength.
     """
     atlases = [_empty(atlas, folder / f"strength-{s:g}", planting.n_prompts) for s in strengths]
+    stimuli = (PROMPTS, PROBES) if atlas.manifest.probes["n"] else (PROMPTS,)
+    n_blocks = sum(_n_blocks(atlases[0], kind) for kind in stimuli)
     clouds: dict[tuple[str, float], list[np.ndarray]] = {}
     first = 0
-    n_steps = len(atlas.models) * atlases[0].n_blocks * len(strengths)
+    n_steps = len(atlas.models) * n_blocks * len(strengths)
     with planting.report("patterns and features of planted heads", n_steps) as advance:
         for model, info in atlas.manifest.models.items():
             rules = planting.planted.rule[first : first + info.n_all_heads]
             first += info.n_all_heads
             advice = f"run {atlas.paths.command(f'build --model {model}=PATH')}"
             wanted = wanted_model(atlas, model, advice)
-            source = model_source(atlases[0], wanted, planting.device, dtype=info.dtype)
-            run = _kept(source)
-            sources = [
-                _blended(source, run, rules.reshape(info.n_layers, info.n_heads), strength)
-                for strength in strengths
-            ]
+            loaded = load_for(atlases[0], wanted, planting.device, dtype=info.dtype)
             tables = [_Vectors(info.n_layers, info.n_heads, planting) for _ in strengths]
-            for made, of_strength in zip(atlases, sources, strict=True):
-                begin_model(made, of_strength)
-            for block in range(atlases[0].n_blocks):
-                for made, of_strength, table in zip(atlases, sources, tables, strict=True):
-                    write_part(made, of_strength, block)
-                    table.add(of_strength, positions_of(made, block))
-                    advance(1)
-            for made, strength, table in zip(atlases, strengths, tables, strict=True):
-                # Planted atlases are fitted on all of their models.
-                finish_model(made, model, source.info)
+            for kind in stimuli:
+                source = source_on(atlases[0], loaded, kind)
+                of_layers = rules.reshape(info.n_layers, info.n_heads)
+                _plant_model(atlases, strengths, source, of_layers, tables, advance)
+            for strength, table in zip(strengths, tables, strict=True):
                 for embedding in planting.embeddings:
                     key = embedding.name, strength
                     clouds.setdefault(key, []).append(table.clouds(embedding.name))
@@ -106,8 +101,39 @@ def plant(
     return atlases, {key: np.concatenate(parts, axis=1) for key, parts in clouds.items()}
 
 
+def _n_blocks(atlas: Atlas, stimuli: Stimuli) -> int:
+    return -(-stimuli.count(atlas.manifest) // BLOCK_SIZE)
+
+
+def _plant_model(
+    atlases: Sequence[Atlas],
+    strengths: Sequence[float],
+    source: PatternSource,
+    rules: Int[np.ndarray, "layers heads"],
+    tables: Sequence[_Vectors],
+    advance: Advance,
+) -> None:
+    """Write the parts of one model on its prompts or probes, at every strength."""
+    run = _kept(source)
+    sources = [_blended(source, run, rules, strength) for strength in strengths]
+    for made in atlases:
+        begin_model(made, source)
+    for block in range(_n_blocks(atlases[0], source.stimuli)):
+        for made, of_strength, table in zip(atlases, sources, tables, strict=True):
+            write_part(made, of_strength, block)
+            if source.stimuli is PROMPTS:
+                table.add(of_strength, positions_of(made, block))
+            advance(1)
+    for made in atlases:
+        if source.stimuli is PROMPTS:
+            # Planted atlases are fitted on all of their models.
+            finish_model(made, source.model, source.info)
+        else:
+            finish_probes(made, source.model, source.info)
+
+
 def _empty(atlas: Atlas, folder: Path, n_prompts: int) -> Atlas:
-    """Create an atlas with the first prompts of another, and no models yet."""
+    """Create an atlas with the first prompts and the probes of another, and no models yet."""
     table = atlas.prompts.head(n_prompts)
     prompts = [Prompt(row["text"], row["source"]) for row in table.iter_rows(named=True)]
     recorded = atlas.manifest.configuration
@@ -118,7 +144,11 @@ def _empty(atlas: Atlas, folder: Path, n_prompts: int) -> Atlas:
         n_view_prompts=min(1, recorded.n_view_prompts),
     )
     with Atlas.lock(folder, new=True):
-        return Atlas.create(folder, configuration, table, prompts_digest(prompts))
+        made = Atlas.create(folder, configuration, table, prompts_digest(prompts))
+        if atlas.manifest.probes["n"]:
+            files.write_parquet(made.file("probes"), atlas.probes)
+            made.update(probes=atlas.manifest.probes)
+    return made
 
 
 def _write_heads(atlas: Atlas, made: Atlas, planted: PlantedHeads) -> None:
