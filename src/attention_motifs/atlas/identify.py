@@ -223,7 +223,8 @@ def identify_on_prompt(
     n_heads = atlas.manifest.models[row["model"]].n_heads
     fitted = identifier or fit_identifier(atlas, without_prompt=prompt_id, whole_models=True)
     answers = fitted.identify_all(values[place], int(n_tokens[place]), n=n, candidates=candidates)
-    return answers[row["layer"] * n_heads + row["index"]]
+    place_in_model: int = row["layer"] * n_heads + row["index"]
+    return answers[place_in_model]
 
 
 def read_patterns(path: str | Path, name: str | None = None) -> Float[np.ndarray, "..."]:
