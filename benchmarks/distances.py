@@ -31,7 +31,7 @@ import numpy as np
 FEW_HEADS = 128
 # Pairs for one-by-one comparisons with scipy.
 FEW_PAIRS = 200
-# Columns of the space of the preset `recommended`: the features `extended`.
+# Columns of the space of the block `natural`: the features `extended`.
 RECOMMENDED_COMPONENTS = 85
 
 
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--components", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--large", type=int, default=8000, help="heads of the memory measurement")
-    parser.add_argument("--large-metrics", nargs="+", default=["mean"], help="or recommended")
+    parser.add_argument("--large-metrics", nargs="+", default=["mean"], help="or natural")
     parser.add_argument(
         "--only-large", action="store_true", help="leave out all but the memory measurement"
     )
@@ -248,7 +248,7 @@ def peak(arguments: argparse.Namespace) -> dict[str, Any]:
     from attention_motifs.store.files import mapped_array
 
     (metric,) = arguments.large_metrics
-    if metric == "recommended":  # not on principal components, but on all features
+    if metric == "natural":  # not on principal components, but on all features
         arguments.components = RECOMMENDED_COMPONENTS
     embedded = gaussian(arguments, arguments.large)
     mib, shape = 2**20, (arguments.large,) * 2

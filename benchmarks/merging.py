@@ -2,7 +2,7 @@
 
 Made-up features of 1,520 heads, 16 prompts to a part, are made one part at a time and never held.
 Fitted are the pattern embedding (94 columns: counts, means, covariance) and the preset
-`recommended` (85 columns: quantiles, covariance within heads), the latter with exact quantiles and
+`natural` (85 columns: quantiles, covariance within heads), the latter with exact quantiles and
 with sketches, each in a process of its own. Making the parts is timed apart and taken off. It also
 says how far the ranks of the sketches' quantiles are off, and prints a table and writes JSON.
 
@@ -27,7 +27,7 @@ from distances import peak_bytes
 
 PROMPTS_PER_PART = 16
 PAPER_COLUMNS, EXTENDED_COLUMNS = 94, 85
-WAYS = ("embedding", "recommended, exact", "recommended, sketches")
+WAYS = ("embedding", "natural, exact", "natural, sketches")
 
 
 def main() -> None:

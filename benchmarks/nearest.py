@@ -152,7 +152,7 @@ def draw(arguments: argparse.Namespace) -> dict[str, Any]:
     from attention_motifs.atlas import Atlas
 
     atlas = Atlas.open(arguments.atlas)
-    read = atlas.recommended_clouds if arguments.metric == "recommended" else atlas.embedded
+    read = atlas.block_clouds if arguments.metric == "natural" else atlas.embedded
     whole = read()
     chosen = np.linspace(0, len(whole) - 1, arguments.prompts).astype(int)
     real = whole[chosen]

@@ -41,8 +41,8 @@ MODELS = {
     "gemma-2b": (18, 8),
     "gemma-2-2b": (26, 8),
 }
-STAGES = ("patterns", "features", "embed", "mean", "recommended", "isomap", "site")
-METRICS = ("mean", "recommended")
+STAGES = ("patterns", "features", "embed", "mean", "natural", "isomap", "site")
+METRICS = ("mean", "natural")
 PAPER_PROMPTS = 128
 POOL = 48
 """Patterns that are mixed two at a time: cheap to make, all different."""

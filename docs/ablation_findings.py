@@ -18,7 +18,7 @@ from scipy.stats import false_discovery_control
 
 EFFECTS = Path(__file__).with_name("ablation-effects.csv")
 MODELS = ("smollm2-135m-instruct", "gemma-3-270m")
-METRICS = ("mean", "cosine", "recommended")
+METRICS = ("mean", "cosine", "natural")
 QUESTIONS = (("induction", "loss"), ("previous token", "prefix matching"))
 """Class, and what its heads should harm, on repeated tokens."""
 STRONGEST = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -43,11 +43,12 @@ def make_synthetic_atlas(
     n_tokens: int = 12,
     seed: int = 0,
     n_components: int = 16,
+    presets: Any = (),
 ) -> Atlas:
     """Write a whole atlas of causal softmax patterns, as far as the distances of `mean`.
 
     The models are `synthetic-0`, `org/synthetic-1`, `synthetic-2`... The same arguments give
-    the same atlas.
+    the same atlas. `presets` are those of a user.
     """
     names = tuple(f"org/synthetic-{i}" if i % 2 else f"synthetic-{i}" for i in range(n_models))
     prompts = [Prompt(text, "synthetic/hostile") for text in HOSTILE_TEXTS[:n_prompts]]
@@ -62,6 +63,7 @@ def make_synthetic_atlas(
         seed=seed,
         max_tokens=n_tokens,
         n_components=n_components,
+        presets=presets,
     )
     with Atlas.lock(path, new=True):
         atlas = Atlas.create(path, configuration, prompts_table(prompts), prompts_digest(prompts))

@@ -186,14 +186,18 @@ def _bound(x: float) -> str:
 def metrics() -> str:
     """Describe every metric of the registry."""
     parts = []
-    for metric in map(get_metric, metric_names()):
+    presets = [name for name in metric_names() if get_metric(name).space != "embedding"]
+    titles = {name: f"`{name}`" for name in metric_names("embedding")}
+    titles[presets[0]] = f"The presets: {', '.join(f'`{name}`' for name in presets)}"
+    for name in (name for name in metric_names() if name in titles):
+        metric = get_metric(name)
         facts = [
             f"Cost: `{metric.cost}`. Triangle inequality: {'yes' if metric.triangle else 'no'}.",
             f"Unchanged by: {'; '.join(metric.invariances)}.",
             f"Cannot see: {metric.blind}.",
             f"Source: {metric.source}.",
         ]
-        parts.append(f"### `{metric.name}`\n\n$${metric.formula}$$\n\n" + "\n".join(
+        parts.append(f"### {titles[name]}\n\n$${metric.formula}$$\n\n" + "\n".join(
             f"- {fact}" for fact in facts
         ))  # fmt: skip
     return "\n\n".join(parts)

@@ -87,11 +87,11 @@ def test_prompts_in_another_order_are_noticed_everywhere(atlas: Atlas) -> None:
         ),
         ("embedded/org__synthetic-1.parquet", lambda t: t.head(9), "9 rows for"),
         (
-            "recommended/synthetic-0.parquet",
+            "blocks/natural/synthetic-0.parquet",
             lambda t: t.with_columns(pl.col("w3").reverse()),
             "differs from the result of the saved preset; run `motifs embed",
         ),
-        ("recommended/org__synthetic-1.parquet", lambda t: t.head(9), "9 rows for"),
+        ("blocks/natural/org__synthetic-1.parquet", lambda t: t.head(9), "9 rows for"),
     ],
 )
 def test_tables_that_do_not_fit_together_are_named_with_the_mend(

@@ -123,9 +123,9 @@ KINDS: dict[str, tuple[str, Callable[[Atlas], Any]]] = {
     "embedding arrays": ("embedding.safetensors", lambda a: a.embedding()),
     "embedding": ("embedding.json", lambda a: unusual_features(a, "a:L0:H0")),
     "embedded": ("embedded/a.parquet", lambda a: near(a, "a:L0:H0", metric="energy")),
-    "recommended arrays": ("recommended.safetensors", lambda a: a.recommended()),
-    "recommended": ("recommended.json", lambda a: a.recommended_clouds()),
-    "recommended clouds": ("recommended/b.parquet", lambda a: a.recommended_clouds()),
+    "block arrays": ("blocks/natural.safetensors", lambda a: a.block()),
+    "block": ("blocks/natural.json", lambda a: a.block_clouds()),
+    "block clouds": ("blocks/natural/b.parquet", lambda a: a.block_clouds()),
     "distances": ("distances/cosine.npy", lambda a: near(a, "a:L0:H0", metric="cosine")),
 }
 

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from attention_motifs.atlas import Atlas
-from attention_motifs.atlas.head_distances import clouds_for, head_distances_of
+from attention_motifs.atlas.blocks import clouds_of
+from attention_motifs.atlas.head_distances import head_distances_of
 from attention_motifs.atlas.queries import (
     head_feature_means,
     near,
@@ -182,7 +183,7 @@ def test_the_stored_matrix_is_asked_and_not_computed_again(changed: Atlas) -> No
 @pytest.mark.parametrize("metric", sorted(set(metric_names()) - {"gromov-wasserstein"}))
 def test_a_metric_without_a_matrix_is_computed_for_the_head(atlas: Atlas, metric: str) -> None:
     query = atlas.head_index(QUERY)
-    wanted = head_distances(clouds_for(atlas, metric), metric=metric)[query]
+    wanted = head_distances(clouds_of(atlas, metric).array, metric=metric)[query]
     assert np.allclose(head_distances_of(atlas, metric).row(query), wanted, rtol=1e-4, atol=1e-5)
     assert not atlas.file("distances", metric="energy").path.exists(), (
         "nothing is written by asking"

@@ -26,7 +26,7 @@ VALUES = [
     "", " ", "-1", "0", "1", "2", "3", "99999999999999999999999", "1.5", "-0.0", "nan", "inf",
     "true", "None", "x", "é", "\udcff", "\x1b[31m", "[/]", "a" * 300, "1-", "4-2", "0-1", "-", ":",
     "=", "a=b", "=x", "0=a", "synthetic-0:L0:H0", "synthetic-0.L1.H0", "org/synthetic-1:L0:H0",
-    "synthetic-0:L9:H0", "synthetic-0", "no/model", "mean", "cosine", "recommended", "meen",
+    "synthetic-0:L9:H0", "synthetic-0", "no/model", "mean", "cosine", "natural", "meen",
     "paper", "diag.mean", "all", "within", "auto", "ray", "cpu", "cuda:99", "svg", "induction",
     "average", "leiden", "ward", "average:1", "here.txt", "[]", "{}", "models = 3",
 ]  # fmt: skip

@@ -8,8 +8,9 @@ from hypothesis.extra import numpy as hnp
 
 from attention_motifs.distances import definitions, random_directions
 from attention_motifs.distances.metrics import SLICED_DIRECTIONS
+from attention_motifs.store.presets import PRESETS
 
-FAST = ("mean", "cosine", "recommended", "centroid", "wasserstein", "sliced-wasserstein", "energy")
+FAST = ("mean", "cosine", "natural", "centroid", "wasserstein", "sliced-wasserstein", "energy")
 
 
 def gaussian(*shape: int, seed: int = 0) -> np.ndarray:
@@ -40,6 +41,8 @@ def pair_oracle(x: np.ndarray, y: np.ndarray, metric: str) -> float:
     if metric == "sliced-wasserstein":
         directions = random_directions(SLICED_DIRECTIONS, x.shape[1])
         return definitions.sliced_wasserstein(x, y, directions)
+    if metric in PRESETS:
+        return definitions.natural(x, y)
     return getattr(definitions, metric.replace("-", "_"))(x, y)
 
 

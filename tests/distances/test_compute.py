@@ -120,7 +120,7 @@ def test_any_array_can_be_given_to_a_metric_of_another_space() -> None:
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize(
-    "metric", ["mean", "cosine", "recommended", "sliced-wasserstein", "wasserstein"]
+    "metric", ["mean", "cosine", "natural", "sliced-wasserstein", "wasserstein"]
 )
 def test_missing_numbers_are_counted(metric: str, bad: float) -> None:
     embedded = gaussian(5, 6, 4)

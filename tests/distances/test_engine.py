@@ -54,7 +54,7 @@ def test_products_are_held_to_one_thread_and_let_go() -> None:
 
     np.ones((4, 4)) @ np.ones((4, 4))
     before = blas_threads()
-    with single_products(get_metric("recommended")):
+    with single_products(get_metric("natural")):
         assert set(blas_threads()) <= {1}
     assert blas_threads() == before
     with single_products(get_metric("mean")):

@@ -20,7 +20,7 @@ CLOUD_METRICS = ("cosine", "centroid", "wasserstein", "sliced-wasserstein", "ene
 
 def tolerance(embedded: np.ndarray, metric: str) -> float:
     """Rounding of float32 results, in units of the largest point."""
-    if metric in {"cosine", "recommended"}:
+    if metric in {"cosine", "natural"}:
         return 1e-5
     # The energy distance is a root: an error of 1e-16 in its square shows as 1e-8.
     return 1e-5 * float(1 + np.abs(embedded).max()) * np.sqrt(embedded.shape[2])
@@ -116,25 +116,25 @@ def test_cosine_of_close_heads_does_not_cancel() -> None:
     assert head_distances(embedded, "cosine")[0, 1] == pytest.approx(want, rel=1e-3)
 
 
-def test_recommended_with_a_zero_cloud_is_one() -> None:
+def test_a_preset_with_a_zero_cloud_is_one() -> None:
     embedded = np.array([[[0, 0], [3, 4], [0, 1]], [[0, 0], [-3, -4], [0, 1]]], np.float32)
     expected = np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]])
-    np.testing.assert_allclose(head_distances(embedded, "recommended"), expected, atol=1e-7)
+    np.testing.assert_allclose(head_distances(embedded, "natural"), expected, atol=1e-7)
 
 
-def test_recommended_is_cosine_where_there_is_one_prompt() -> None:
+def test_a_preset_is_cosine_where_there_is_one_prompt() -> None:
     embedded = gaussian(1, 9, 5)
-    one, other = (head_distances(embedded, m) for m in ("recommended", "cosine"))
+    one, other = (head_distances(embedded, m) for m in ("natural", "cosine"))
     np.testing.assert_allclose(one, other, atol=1e-6)
 
 
-def test_recommended_pairs_the_prompts() -> None:
+def test_a_preset_pairs_the_prompts() -> None:
     embedded = gaussian(6, 2, 3)
     other = embedded.copy()
     other[:, 0] = embedded[::-1, 0]
-    before, after = (head_distances(e, "recommended")[0, 1] for e in (embedded, other))
+    before, after = (head_distances(e, "natural")[0, 1] for e in (embedded, other))
     assert abs(before - after) > 0.01
-    both = head_distances(embedded[::-1], "recommended")[0, 1]
+    both = head_distances(embedded[::-1], "natural")[0, 1]
     assert both == pytest.approx(before, abs=1e-6)
 
 
@@ -180,7 +180,7 @@ def test_mean_does_change_with_the_order_of_the_prompts_of_one_head() -> None:
     assert abs(head_distances(embedded)[0, 1] - head_distances(other)[0, 1]) > 0.01
 
 
-@pytest.mark.parametrize("metric", ["cosine", "recommended"])
+@pytest.mark.parametrize("metric", ["cosine", "natural"])
 @QUICK
 @given(embedded=clouds(), scale=st.floats(0.125, 8))
 def test_cosines_ignore_a_scale_per_head(metric: str, embedded: np.ndarray, scale: float) -> None:
@@ -191,7 +191,7 @@ def test_cosines_ignore_a_scale_per_head(metric: str, embedded: np.ndarray, scal
 
 
 @pytest.mark.parametrize(
-    "metric", ["mean", "cosine", "recommended", "centroid", "wasserstein", "energy"]
+    "metric", ["mean", "cosine", "natural", "centroid", "wasserstein", "energy"]
 )
 def test_a_rotation_changes_nothing(metric: str) -> None:
     assert "a rotation or reflection of the space" in get_metric(metric).invariances

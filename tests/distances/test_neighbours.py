@@ -128,7 +128,7 @@ def test_a_sketch_never_lengthens_a_difference() -> None:
     assert (lost >= -1e-3).all()
 
 
-@pytest.mark.parametrize("metric", ["mean", "recommended"])
+@pytest.mark.parametrize("metric", ["mean", "natural"])
 def test_rows_are_those_of_the_matrix(metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("attention_motifs.distances.neighbours._NUMBERS_AT_A_TIME", 100)
     embedded = gaussian(6, 31, 3)

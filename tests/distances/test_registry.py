@@ -8,11 +8,15 @@ import pytest
 from attention_motifs.distances import Metric, get_metric, metric_names, register_metric
 from attention_motifs.distances.registry import _METRICS
 from attention_motifs.errors import InputError
+from attention_motifs.store.presets import PRESETS
 
 EXPECTED = (
     "mean",
     "cosine",
+    "natural",
     "recommended",
+    "probes",
+    "tokens",
     "centroid",
     "wasserstein",
     "sliced-wasserstein",
@@ -23,8 +27,9 @@ EXPECTED = (
 
 def test_the_metrics_of_the_design_are_there() -> None:
     assert set(EXPECTED) <= set(metric_names())
-    assert set(EXPECTED) - {"recommended"} <= set(metric_names("embedding"))
-    assert metric_names("recommended") == ["recommended"]
+    assert set(EXPECTED) - set(PRESETS) <= set(metric_names("embedding"))
+    for preset in PRESETS:
+        assert metric_names(preset) == [preset]
 
 
 def test_a_metric_is_given_back_as_it_is() -> None:
@@ -48,10 +53,10 @@ def test_other_kinds_of_values_are_no_metric(metric: Any) -> None:
 
 
 def test_a_name_is_registered_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    mine = dataclasses.replace(get_metric("cosine"), name="mine", space="recommended")
+    mine = dataclasses.replace(get_metric("cosine"), name="mine", space="natural")
     monkeypatch.setitem(_METRICS, "mine", mine)
     assert get_metric("mine") is mine
-    assert "mine" in metric_names("recommended")
+    assert "mine" in metric_names("natural")
     assert "mine" not in metric_names("embedding")
     with pytest.raises(InputError):
         register_metric(mine)

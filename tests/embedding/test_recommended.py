@@ -1,4 +1,4 @@
-"""The space of the preset `recommended` against its definition written plainly."""
+"""The space of a block against its definition written plainly."""
 
 from __future__ import annotations
 

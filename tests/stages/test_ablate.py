@@ -92,7 +92,7 @@ def test_groups_are_means_of_their_heads_beside_their_layers(swept: Atlas) -> No
         assert row["excess"] == pytest.approx(row["effect"] - row["control_effect"])
         assert 0 < row["p"] <= 1
     distances = table.filter(pl.col("kind") == "distance")
-    assert set(distances["metric"].to_list()) == {"mean", "cosine", "recommended"}
+    assert set(distances["metric"].to_list()) == {"mean", "cosine", "natural", "recommended"}
     assert (distances["effect"].abs() <= 1).all()
 
 

@@ -182,9 +182,11 @@ def _model(atlas: Atlas, name: str) -> str:
 def test_a_sweep_asks_about_more_heads_and_every_p_is_corrected(own: Atlas) -> None:
     rows = sweep(own, "b", FEW, anchors=["b:L0:H2"], n_nearest=2)
     names = set(rows.filter(pl.col("kind") == "group")["name"].to_list())
-    assert {f"2 nearest of b:L0:H2 by {m}" for m in ("mean", "cosine", "recommended")} <= names
+    assert {
+        f"2 nearest of b:L0:H2 by {m}" for m in ("mean", "cosine", "natural", "recommended")
+    } <= names
     told = rows.filter(pl.col("kind") == "distance", pl.col("anchor") == "b:L0:H2")
-    assert len(told) == 3 * len(set(rows["measure"].to_list()))
+    assert len(told) == 4 * len(set(rows["measure"].to_list()))
     alone = rows.filter(pl.col("kind") == "head", pl.col("measure") == "loss")
     effects = dict(alone.select("name", "effect").iter_rows())
     index = [own.head_index(head) for head in effects if head != "b:L0:H2"]

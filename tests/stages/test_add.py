@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from attention_motifs.atlas import Atlas
+from attention_motifs.atlas.blocks import clouds_of
 from attention_motifs.atlas.check import check_atlas
-from attention_motifs.atlas.head_distances import clouds_for
 from attention_motifs.distances import head_distances
 from attention_motifs.errors import AtlasError, InputError, ModelError
 from attention_motifs.stages.distances import distances
@@ -20,6 +20,7 @@ from attention_motifs.stages.run import add, build
 from conftest import Tiny, contents
 
 OLD, NEW = 13, 4  # heads of `a` and `b`, and of `c`
+METRICS = ("mean", "cosine", "natural", "recommended")
 
 
 @pytest.fixture(scope="module")
@@ -38,15 +39,19 @@ def test_files_of_other_models_and_the_embedding_stay_as_they_are(
     assert changed == {
         "atlas.json",
         "heads.parquet",
-        *(f"distances/{metric}.npy" for metric in ("mean", "cosine", "recommended")),
+        *(f"distances/{metric}.npy" for metric in METRICS),
     }
     assert after.keys() - before.keys() == {
         "tokens/c.parquet",
         "features/c/part-00000.parquet",
         "features/c/part-00001.parquet",
         "embedded/c.parquet",
-        "recommended/c.parquet",
+        "blocks/natural/c.parquet",
+        "blocks/probes/c.parquet",
         *(f"patterns/c/{prompt}.safetensors" for prompt in grown.view_prompts()),
+        "probes/c/sequences.parquet",
+        "probes/c/part-00000.parquet",
+        *(f"probes/c/patterns/{probe}.safetensors" for probe in grown.view_probes()),
     }
     assert check_atlas(grown) == []
 
@@ -57,11 +62,11 @@ def test_heads_and_distances_grow_at_the_end(grown: Atlas, built: Atlas) -> None
     new = grown.heads.tail(NEW)
     assert new["head"].to_list() == [f"c:L0:H{i}" for i in range(NEW)]
     assert new["depth"].to_list() == [0.0] * NEW, "a single layer is the first one"
-    for metric in ("mean", "cosine", "recommended"):
+    for metric in METRICS:
         matrix = grown.distances(metric)
         assert matrix.shape == (OLD + NEW, OLD + NEW)
         assert np.abs(matrix[:OLD, :OLD] - built.distances(metric)).max() <= 1e-6
-        assert np.array_equal(matrix, head_distances(clouds_for(grown, metric), metric=metric))
+        assert np.array_equal(matrix, head_distances(clouds_of(grown, metric).array, metric=metric))
 
 
 def test_patterns_are_placed_by_the_saved_embedding(grown: Atlas, built: Atlas) -> None:
@@ -168,7 +173,7 @@ def test_the_nearest_heads_are_found_anew_among_old_and_new(
         distances(Atlas.open(path), "mean", dense_limit=5)
     more = add(path, tiny.model("c"))
     assert more.neighbour_metrics() == ["mean"]
-    matrix = head_distances(clouds_for(more, "mean")).astype(np.float64)
+    matrix = head_distances(clouds_of(more, "mean").array).astype(np.float64)
     np.fill_diagonal(matrix, np.inf)
     found = more.neighbours("mean")
     assert found.heads.shape == (OLD + NEW, OLD + NEW - 1)

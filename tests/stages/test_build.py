@@ -27,6 +27,8 @@ from conftest import Tiny, contents
 from tiny_models import texts, write_prompts
 
 SIZES = {"a": (2, 2), "b": (3, 3)}
+METRICS = ("mean", "cosine", "natural", "recommended")
+BLOCKS = ("natural", "probes")
 N_PROMPTS, N_TOKENS = 20, 24
 
 
@@ -65,15 +67,17 @@ def tapped(tiny: Tiny, model: str, positions: range) -> np.ndarray:
 
 def test_every_file_of_the_contract_is_there_and_no_other(built: Atlas) -> None:
     ids = built.prompts["prompt_id"].to_list()
-    wanted = {"atlas.json", "prompts.parquet", "heads.parquet"}
+    wanted = {"atlas.json", "prompts.parquet", "probes.parquet", "heads.parquet"}
     wanted |= {"embedding.json", "embedding.safetensors"}
-    wanted |= {"recommended.json", "recommended.safetensors"}
-    wanted |= {f"distances/{metric}.npy" for metric in ("mean", "cosine", "recommended")}
+    wanted |= {f"blocks/{b}.{end}" for b in BLOCKS for end in ("json", "safetensors")}
+    wanted |= {f"distances/{metric}.npy" for metric in METRICS}
     for model in SIZES:
-        tables = ("tokens", "embedded", "recommended")
+        tables = ("tokens", "embedded", "blocks/natural", "blocks/probes")
         wanted |= {f"{table}/{model}.parquet" for table in tables}
         wanted |= {f"features/{model}/part-0000{i}.parquet" for i in range(2)}
         wanted |= {f"patterns/{model}/{i}.safetensors" for i in ids[:3]}
+        wanted |= {f"probes/{model}/{name}.parquet" for name in ("sequences", "part-00000")}
+        wanted |= {f"probes/{model}/patterns/{i}.safetensors" for i in built.view_probes()}
     assert set(contents(built.path)) == wanted
 
 
@@ -89,10 +93,12 @@ def test_the_manifest_says_what_was_asked_and_what_was_found(built: Atlas, tiny:
         assert len(info.weights_sha256) == 64
     assert manifest.imputed == {"a": {}, "b": {}}
     assert set(manifest.stages) == {
-        "extract:a", "extract:b", "embed", "place:a", "place:b", "distances:mean",
-        "distances:cosine", "recommended", "recommended:a", "recommended:b",
-        "distances:recommended",
-    }  # fmt: skip
+        *(f"{stage}:{model}" for stage in ("extract", "probe", "place") for model in SIZES),
+        *(f"place-block:{block}:{model}" for block in BLOCKS for model in SIZES),
+        *(f"fit-block:{block}" for block in BLOCKS),
+        *(f"distances:{metric}" for metric in METRICS),
+        "embed",
+    }
 
 
 def test_prompts_keep_their_order(built: Atlas) -> None:
@@ -244,7 +250,7 @@ def test_a_metric_asked_for_later_is_added(copy: Atlas, tiny: Tiny) -> None:
     before = states(copy.path)
     build(copy.path, tiny.configuration(), metrics=("mean", "cosine", "energy"))
     assert changed(before, states(copy.path)) == {"atlas.json", "distances/energy.npy"}
-    assert Atlas.open(copy.path).metrics() == ["cosine", "energy", "mean", "recommended"]
+    assert Atlas.open(copy.path).metrics() == ["cosine", "energy", "mean", "natural", "recommended"]
 
 
 def test_a_stage_is_done_again_when_forced_and_gives_the_same(copy: Atlas) -> None:

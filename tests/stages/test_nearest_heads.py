@@ -27,7 +27,14 @@ from synthetic_atlas import make_synthetic_atlas
 
 pytest.importorskip("faiss")
 
-METRICS = ("mean", "cosine", "recommended")
+METRICS = ("mean", "cosine", "natural", "both")
+BOTH = {
+    "description": "two blocks of prompts",
+    "blocks": [
+        {"stimuli": "prompts", "features": "extended", "weight": 2},
+        {"stimuli": "prompts", "features": "paper"},
+    ],
+}
 LIMIT = 50
 
 
@@ -35,7 +42,8 @@ LIMIT = 50
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """90 heads of three models, with the distances of all pairs."""
     folder = tmp_path_factory.mktemp("whole") / "a"
-    made = make_synthetic_atlas(folder, n_models=3, n_layers=6, n_heads=5, n_prompts=10)
+    made = make_synthetic_atlas(folder, n_models=3, n_layers=6, n_heads=5, n_prompts=10,
+                               presets={"both": BOTH})  # fmt: skip
     for metric in METRICS[1:]:
         distances(made, metric)
     return folder
@@ -272,7 +280,7 @@ def test_parts_of_other_clouds_are_not_taken_for_these(
     monkeypatch.setattr(stage, "nearest_neighbours", _interrupt)
     with pytest.raises(KeyboardInterrupt):
         distances(there, "mean", dense_limit=LIMIT)
-    assert there.neighbour_metrics() == ["cosine", "recommended"]
+    assert there.neighbour_metrics() == ["both", "cosine", "natural"]
 
 
 def _interrupt(*_: object, **__: object) -> None:
@@ -290,7 +298,7 @@ def test_a_slow_metric_has_no_neighbours_but_still_answers_for_one_head(
 def test_back_to_all_pairs_leaves_no_neighbours(thinned: Atlas) -> None:
     there = thinned
     distances(there, "mean")
-    assert (there.metrics(), there.neighbour_metrics()) == (["mean"], ["cosine", "recommended"])
+    assert (there.metrics(), there.neighbour_metrics()) == (["mean"], ["both", "cosine", "natural"])
 
 
 def test_the_commands_tell_what_is_kept(

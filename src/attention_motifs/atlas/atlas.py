@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from attention_motifs.atlas import head_record, queries
+from attention_motifs.atlas import blocks, head_record, queries
 from attention_motifs.atlas import identify as identification
 from attention_motifs.atlas.folder import AtlasFolder
 
 if TYPE_CHECKING:
+    import numpy as np
+    from jaxtyping import Float
+
     from attention_motifs.atlas.head_record import HeadRecord
     from attention_motifs.atlas.queries import NearHead
+    from attention_motifs.embedding.recommended import RecommendedEmbedding
     from attention_motifs.evaluation import IdentifiedPattern
     from attention_motifs.head import HeadId
 
@@ -32,6 +37,39 @@ class Atlas(AtlasFolder):
         >>> [found.rank for found in nearest]
         [1, 2, 3]
     """
+
+    @property
+    def best_metric(self) -> str:
+        """The best metric whose distances the atlas holds; `mean` without any."""
+        stored = {*self.metrics(), *self.neighbour_metrics()}
+        return next((metric for metric in blocks.BEST_METRICS if metric in stored), "mean")
+
+    def block(self, name: str = "natural") -> RecommendedEmbedding:
+        """Return the fitted embedding of a block of the presets (docs/distances.md).
+
+        Args:
+            name: name of the block.
+
+        Raises:
+            InputError: if no preset of this atlas has such a block.
+            AtlasError: if the atlas lacks what the block is made from, the stage `embed` has not
+                run since it came, or a file is damaged.
+        """
+        return blocks.fitted_block(self, blocks.block_named(self, name))
+
+    def block_clouds(
+        self, name: str = "natural", models: Sequence[str] | None = None
+    ) -> Float[np.ndarray, "stimuli heads features"]:
+        """Return the head clouds in the space of a block of the presets, float32.
+
+        Args:
+            name: name of the block.
+            models: names of models; default: all.
+
+        Raises:
+            InputError, AtlasError: as `block`.
+        """
+        return blocks.block_clouds(self, blocks.block_named(self, name), models)
 
     def near(
         self, head: str | HeadId, n: int = 10, metric: str = "mean", **filters: Any

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attention_motifs.atlas import BLOCK_SIZE, Atlas
+from attention_motifs.atlas.blocks import blocks_of, clouds_of
 from attention_motifs.atlas.head_distances import AllPairs, NearestHeads, stored_distances
 from attention_motifs.atlas.packed_patterns import unpack_triangle
 from attention_motifs.atlas.queries import by_prompt
@@ -22,6 +23,7 @@ from attention_motifs.progress import Report, silent
 from attention_motifs.store import files
 
 if TYPE_CHECKING:
+    from attention_motifs.atlas.blocks import Block
     from attention_motifs.embedding import PatternEmbedding
 
 _READERS: dict[str, Callable[[files.Location], Any]] = {
@@ -53,8 +55,11 @@ def check_atlas(atlas: Atlas, report: Report = silent) -> list[str]:
         ]
         if atlas.has_probes(model):
             steps.append(lambda model=model: _check_features(atlas, model, PROBES))  # type: ignore[misc]
-        if "recommended" in atlas.manifest.stages:
-            steps.append(lambda model=model: _check_recommended(atlas, model))  # type: ignore[misc]
+        steps += [
+            lambda model=model, block=block: _check_block(atlas, model, block)  # type: ignore[misc]
+            for block in blocks_of(atlas)
+            if f"fit-block:{block.name}" in atlas.manifest.stages
+        ]
     for distances in stored_distances(atlas).values():
         if isinstance(distances, AllPairs):
             steps.append(lambda d=distances: _check_distances(d))  # type: ignore[misc]
@@ -155,20 +160,20 @@ def _check_embedded(atlas: Atlas, model: str) -> Iterator[str]:
             return
 
 
-def _check_recommended(atlas: Atlas, model: str) -> Iterator[str]:
-    recommended = atlas.recommended()
-    saved = atlas.recommended_clouds([model])
-    names = list(recommended.feature_names)
+def _check_block(atlas: Atlas, model: str, checked: Block) -> Iterator[str]:
+    fitted = atlas.block(checked.name)
+    saved = atlas.block_clouds(checked.name, [model])
+    names = list(fitted.feature_names)
     start = 0
-    for part in atlas.feature_parts(model, names):
-        recomputed = recommended.place(*by_prompt(atlas, model, part, names))
+    for part in atlas.feature_parts(model, names, checked.stimuli):
+        recomputed = fitted.place(*by_prompt(atlas, model, part, names))
         block = saved[start : start + len(recomputed)]
         start += len(recomputed)
         if block.shape != recomputed.shape or not np.allclose(
             block, recomputed, rtol=1e-4, atol=1e-4
         ):
-            file = atlas.file("recommended_clouds", model=model)
-            yield f"{file}: differs from the result of the saved preset; {file.fix}"
+            file = atlas.file("block_clouds", block=checked.name, model=model)
+            yield f"{file}: differs from the result of the saved block; {file.fix}"
             return
 
 
@@ -207,10 +212,9 @@ def _check_neighbours(stored: NearestHeads) -> Iterator[str]:
         return
     space = get_metric(metric).space
     by_head = stored.clouds
-    read = atlas.recommended_clouds if space == "recommended" else atlas.embedded
     first = 0
     for model in atlas.models:
-        clouds = read([model]).transpose(1, 0, 2)
+        clouds = clouds_of(atlas, metric, [model]).array.transpose(1, 0, 2)
         if not np.array_equal(by_head[first : first + len(clouds)], clouds):
             clouds_file = atlas.file("head_clouds", space=space)
             yield f"{clouds_file}: differs from the clouds of {model}; {clouds_file.fix}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from attention_motifs.atlas import blocks
 from attention_motifs.atlas.opened import BLOCK_SIZE as BLOCK_SIZE
 from attention_motifs.atlas.packed_patterns import unpack_triangle
 from attention_motifs.atlas.probes import FolderWithProbes
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from attention_motifs.distances.neighbour_graph import Neighbours
     from attention_motifs.embedding import PatternEmbedding
-    from attention_motifs.embedding.recommended import RecommendedEmbedding
 
 HEAD_COLUMNS = ARTEFACTS["heads"].columns
 """Columns of the heads table; later stages add more."""
@@ -149,58 +149,37 @@ class AtlasFolder(FolderWithProbes):
         Raises:
             AtlasError: if the stage `embed` has not run, or a file is damaged.
         """
-        return self._clouds("embedded", models)
+        return self.clouds("embedded", models, int(self.manifest.prompts["n"]))
 
-    def recommended(self) -> RecommendedEmbedding:
-        """Return the fitted preset `recommended` (docs/distances.md).
+    def clouds(
+        self, artefact: str, models: Sequence[str] | None, n_points: int, **parts: str
+    ) -> Float[np.ndarray, "points heads columns"]:
+        """Return head clouds from a table per model, float32.
 
-        Raises:
-            AtlasError: if the atlas lacks the features `extended`, the stage `embed` has not run
-                since they came, or a file is damaged.
-        """
-        from attention_motifs.embedding.recommended import FEATURE_SET, RecommendedEmbedding
-
-        if FEATURE_SET not in self.manifest.configuration.feature_sets:
-            extract = self.paths.extract_command(sets=(FEATURE_SET,))
-            raise AtlasError(
-                f"{self.place}: has no features of the set {FEATURE_SET!r}, which the metric "
-                f"'recommended' needs; run {extract}, then {self.paths.command('embed')}"
-            )
-        return RecommendedEmbedding.load(
-            (self.file("recommended_settings"), self.file("recommended")),
-            self.file("recommended").fix,
-        )
-
-    def recommended_clouds(
-        self, models: Sequence[str] | None = None
-    ) -> Float[np.ndarray, "prompts heads features"]:
-        """Head clouds in the space of the preset `recommended`, float32.
+        Args:
+            artefact: name of the tables in `store.artefacts`.
+            models: names of models; default: all.
+            n_points: number of points of each head.
+            parts: what other placeholders in the name of a table stand for.
 
         Raises:
-            AtlasError: as `recommended`.
+            AtlasError: if there are no patterns yet, or a file is missing or damaged.
         """
-        self.recommended()
-        return self._clouds("recommended_clouds", models)
-
-    def _clouds(
-        self, artefact: str, models: Sequence[str] | None
-    ) -> Float[np.ndarray, "prompts heads columns"]:
-        """Patterns of all heads, or of some models, from a table per model."""
         if not self.models:
             raise AtlasError(
                 f"{self.place}: has no patterns yet; run {self.paths.extract_command()}"
             )
-        n_prompts, clouds = int(self.manifest.prompts["n"]), []
+        clouds = []
         for model in models or self.models:
-            file = self.file(artefact, model=model)
+            file = self.file(artefact, model=model, **parts)
             table = files.read_parquet(file)
             values = table.drop("head", "prompt_id", strict=False).to_numpy()
             n_heads = self.manifest.models[model].n_all_heads
-            if len(values) != n_prompts * n_heads:
+            if len(values) != n_points * n_heads:
                 raise self._mismatch(
-                    file, f"{len(values)} rows for {n_heads} heads on {n_prompts} prompts"
+                    file, f"{len(values)} rows for {n_heads} heads on {n_points} prompts"
                 )
-            clouds.append(values.reshape(n_prompts, n_heads, values.shape[1]))
+            clouds.append(values.reshape(n_points, n_heads, values.shape[1]))
         return np.concatenate(clouds, axis=1)
 
     def distances(self, metric: str = "mean") -> Float[np.ndarray, "heads heads"]:
@@ -219,6 +198,7 @@ class AtlasFolder(FolderWithProbes):
             )
         if not file.is_file():
             get_metric(metric)  # a name that no command knows has no command that computes it
+            blocks.require(self, metric)
         matrix = files.read_array(file, memory_map=True)
         n_heads = len(self.heads)
         if matrix.shape != (n_heads, n_heads):
@@ -241,16 +221,19 @@ class AtlasFolder(FolderWithProbes):
         """Head clouds, heads first, read from the disk as they are used.
 
         Args:
-            space: `embedding` or `recommended`.
+            space: `embedding`, or the name of a preset.
+
+        Returns:
+            (heads, prompts, columns), or (heads, 1, values) for a preset of several blocks.
 
         Raises:
             AtlasError: if the nearest heads were not computed, or the file is damaged.
         """
         file = self.file("head_clouds", space=space)
         clouds = files.read_array(file, memory_map=True)
-        shape = len(self.heads), int(self.manifest.prompts["n"])
+        shape = len(self.heads), blocks.n_points(self, space)
         if clouds.ndim != 3 or clouds.shape[:2] != shape or clouds.dtype != np.float32:
-            raise self._mismatch(file, f"not clouds of {shape[0]} heads on {shape[1]} prompts")
+            raise self._mismatch(file, f"not clouds of {shape[0]} heads with {shape[1]} points")
         return clouds
 
     @property

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from attention_motifs.atlas.blocks import clouds_of, described, preset_of
 from attention_motifs.distances.neighbour_files import read_nearest
 from attention_motifs.errors import AtlasError
 
@@ -166,7 +167,9 @@ class NearestHeads(HeadDistances):
         from attention_motifs.distances.neighbour_graph import Neighbours
         from attention_motifs.distances.neighbours import nearest_among, rows_from
 
-        clouds = np.ascontiguousarray(self.clouds[:, prompts])
+        preset = preset_of(self.atlas, self.metric)
+        every = described(self.atlas, preset, self.clouds.transpose(1, 0, 2))
+        clouds = np.ascontiguousarray(every.on(prompts).transpose(1, 0, 2))
         stored = self.neighbours.heads
         heads, distances = np.empty_like(stored), np.empty_like(self.neighbours.distances)
         for start in range(0, len(stored), _HEADS_AT_A_TIME):
@@ -211,7 +214,7 @@ class ComputedNow(HeadDistances):
         """
         from attention_motifs.distances import distances_from
 
-        clouds = clouds_for(self.atlas, self.metric)
+        clouds = clouds_of(self.atlas, self.metric).array
         if self.metric != "gromov-wasserstein":
             return np.asarray(distances_from(clouds, heads, self.metric))
         return np.stack([self._shortlisted(clouds, int(head)) for head in heads])
@@ -252,16 +255,3 @@ def stored_distances(atlas: AtlasFolder) -> dict[str, AllPairs | NearestHeads]:
     }
     all_pairs = {metric: AllPairs(atlas, metric) for metric in atlas.metrics()}
     return {**all_pairs, **{m: d for m, d in stored.items() if m not in all_pairs}}
-
-
-def clouds_for(atlas: AtlasFolder, metric: str) -> Float[np.ndarray, "prompts heads components"]:
-    """Return the head clouds that a metric is computed from, in the order of `Atlas.heads`.
-
-    Raises:
-        InputError: if the metric is not known.
-        AtlasError: if the stage `embed` has not run, or the atlas lacks the features.
-    """
-    from attention_motifs.distances import get_metric
-
-    in_recommended = get_metric(metric).space == "recommended"
-    return atlas.recommended_clouds() if in_recommended else atlas.embedded()

@@ -11,10 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from attention_motifs.distances import register_preset
 from attention_motifs.errors import AtlasError
 from attention_motifs.store import files, remote
 from attention_motifs.store.manifest import Manifest, read_manifest
 from attention_motifs.store.paths import MANIFEST, AtlasFile, AtlasPaths
+from attention_motifs.store.renaming import rename_earlier_files
 from attention_motifs.store.settings import Configuration
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ class OpenedFolder:
         """Use `Atlas.open` or `Atlas.create`."""
         self.paths = replace(paths, manifest=manifest)
         self.manifest = manifest
+        for preset in manifest.configuration.presets:
+            register_preset(preset.name, preset.description)
         self._stamp = self._stamp_on_disk()
         self._heads: pl.DataFrame | None = None  # tables that were read
         self._prompts: pl.DataFrame | None = None
@@ -124,8 +128,11 @@ class OpenedFolder:
         try:
             files.remove_unfinished(folder)
             with remote.held(path):
+                paths = remote.paths_of(path)
                 if not new:
-                    _require_atlas(remote.paths_of(path).folder, str(path))
+                    _require_atlas(paths.folder, str(path))
+                if (paths.folder / MANIFEST).is_file():
+                    rename_earlier_files(paths)
                 yield
         finally:
             lock.release()

@@ -18,6 +18,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "complementary",
         "classes",
         "features",
+        "metrics",
         "prompts",
         "info",
         "check",

@@ -165,13 +165,15 @@ def probe(
 ) -> None:
     """Add probes to an atlas: run its models on sequences of repeated random tokens.
 
-    `build`, `extract` and `add` do this too. With other settings, the probes are replaced.
+    Then fit the presets that use probes, and compute their distances. `build` and `add` do all of
+    this too. With other settings, the probes are replaced.
 
     Examples:
       motifs probe --atlas demo-atlas
       motifs probe --probe-file my-probes.jsonl --n-probes 8
       motifs probe --model mine=./my-finetune
     """
+    from attention_motifs.stages.distances import add_presets
     from attention_motifs.stages.probe import probe as run_probe
 
     folder = o.find_atlas(atlas)
@@ -193,6 +195,7 @@ def probe(
             executor=chosen,
             report=report,
         )
+        add_presets(opened, report)
     probes = opened.manifest.probes["n"]
     print_line(f"{folder} holds {probes} probes of {', '.join(opened.models)}.")
 
@@ -201,7 +204,7 @@ def probe(
 def embed(atlas: o.AtlasOption = None, force: o.ForceOption = False) -> None:
     """Standardise the features and keep the principal components (paper, section 2.3).
 
-    If the atlas has the feature set `extended`, also fit the metric `recommended`.
+    Also fit the blocks of the presets, such as `natural` and `recommended`.
 
     Examples:
       motifs embed --atlas demo-atlas
@@ -255,7 +258,7 @@ def distances(
     folder = o.find_atlas(atlas)
     with Atlas.lock(folder):
         opened = Atlas.open(folder)
-        for name in metric or standard_metrics(opened.manifest.configuration.feature_sets):
+        for name in metric or standard_metrics(opened):
             run_distances(
                 opened,
                 name,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from attention_motifs.errors import InputError, MotifsError, did_you_mean
+from attention_motifs.store.presets import Preset, presets_of_user
 from attention_motifs.store.settings import (
     SETTINGS,
     BuildSettings,
@@ -45,7 +46,7 @@ def read_configuration(name: str) -> dict[str, Any]:
         name: name of a configuration of the package, or path of a file.
 
     Returns:
-        Values by the keys of `SETTINGS`; only those in the file.
+        Values by the keys of `SETTINGS`, and `presets`; only those in the file.
 
     Raises:
         InputError: if there is no such configuration, it is not TOML, lacks `models`, or holds a
@@ -61,6 +62,8 @@ def read_configuration(name: str) -> dict[str, Any]:
         raise InputError(f"{source}: not TOML ({error!s:.200}); correct that place") from error
     settings = {setting.key: setting for setting in SETTINGS}
     values = {}
+    if "presets" in table:
+        values["presets"] = _presets(source, table.pop("presets"))
     for key, value in _flat(table).items():
         if key not in settings:
             advice = did_you_mean(key, settings)
@@ -73,6 +76,21 @@ def read_configuration(name: str) -> dict[str, Any]:
     if "models" not in values:
         raise InputError(f'{source}: has no models; write models = ["gpt2-small"]')
     return values
+
+
+def _presets(source: str, value: object) -> tuple[Preset, ...]:
+    """Check the presets of a file, and make them metrics, so that `metrics` can name them."""
+    from attention_motifs.distances import register_preset
+
+    try:
+        presets = presets_of_user(value)
+        for preset in presets:
+            register_preset(preset.name, preset.description)
+            for block in preset.blocks:
+                _feature_set(block.features)
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from error
+    return presets
 
 
 def build_plan(values: Mapping[str, Any]) -> BuildPlan:
@@ -91,6 +109,8 @@ def build_plan(values: Mapping[str, Any]) -> BuildPlan:
 
     def with_values(owner: type[_Settings]) -> _Settings:
         given = {s.field: values[s.key] for s in settings_of(owner) if s.key in values}
+        if owner is Configuration and "presets" in values:
+            given["presets"] = values["presets"]
         return owner(**given)
 
     return BuildPlan(

@@ -92,7 +92,7 @@ MetricOption = Annotated[
         "--metric",
         metavar="METRIC",
         help="How to compare heads: mean (the paper's Eq. 3: similar patterns), recommended "
-        "(similar behaviour), cosine, and others.",
+        "(similar behaviour), cosine, and others; see `motifs metrics`.",
     ),
 ]
 ExecutorOption = Annotated[

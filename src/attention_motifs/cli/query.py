@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import asdict
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Float
 
+    from attention_motifs.atlas.blocks import DescribedMetric
     from attention_motifs.atlas.queries import NearHead
 
 _SHADES = " .:-=+*#%@"
@@ -333,6 +335,37 @@ def _feature_json(f: Any) -> dict[str, Any]:
         "source": f.source,
         "cost": f.cost,
     }
+
+
+@app.command()
+def metrics(atlas: o.AtlasOption = None, json: o.JsonOption = False) -> None:
+    """List the metrics and presets of an atlas: what each compares, and what it lacks.
+
+    Examples:
+      motifs metrics
+      motifs metrics --atlas demo-atlas --json
+    """
+    from attention_motifs.atlas.blocks import described_metrics
+
+    opened = Atlas.open(o.find_atlas(atlas))
+    described = described_metrics(opened)
+    if json:
+        print_json([asdict(metric) for metric in described])
+        return
+    print_table(
+        "Metrics, the best first",
+        ["metric", "heads at a small distance have", "distances"],
+        [[m.name, m.description, _state(m)] for m in described],
+    )
+    for metric in described:
+        if metric.lacks:
+            print_line(f"{metric.name}: the atlas {metric.lacks}")
+
+
+def _state(metric: DescribedMetric) -> str:
+    if metric.lacks:
+        return "not yet"
+    return "stored" if metric.is_stored else "on request"
 
 
 @app.command()

@@ -19,6 +19,7 @@ from attention_motifs.distances.metrics import (
     DEFAULT_METRIC,
     SLICED_DIRECTIONS,
     random_directions,
+    register_preset,
     sliced_wasserstein,
 )
 from attention_motifs.distances.registry import (
@@ -44,5 +45,6 @@ __all__ = [
     "nearest",
     "random_directions",
     "register_metric",
+    "register_preset",
     "sliced_wasserstein",
 ]

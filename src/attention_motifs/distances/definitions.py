@@ -7,6 +7,7 @@ the registry, so these functions are slow.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,11 +30,23 @@ def cosine(x: Cloud, y: Cloud) -> float:
     return float(1.0 - (a @ b / lengths if lengths > 0 else 0.0))
 
 
-def recommended(x: Cloud, y: Cloud) -> float:
+def natural(x: Cloud, y: Cloud) -> float:
     """Return 1 - cosine of the two clouds as single vectors; 1 if a cloud is zero."""
     products = sum(float(a @ b) for a, b in zip(x, y, strict=True))
     lengths = np.sqrt(sum(float(a @ a) for a in x) * sum(float(b @ b) for b in y))
     return float(1.0 - (products / lengths if lengths > 0 else 0.0))
+
+
+def preset(x: Sequence[Cloud], y: Sequence[Cloud], weights: Sequence[float]) -> float:
+    """Return 1 - the weighted mean of the cosines of two heads in several blocks.
+
+    A block in which a head has a cloud of zero has cosine 0, and the shares of the others are
+    raised for this head: their roots are divided by the root of their sum.
+    """
+    shares = np.asarray(weights, dtype=np.float64) / np.sum(weights)
+    cosines = np.array([1.0 - natural(a, b) for a, b in zip(x, y, strict=True)])
+    lengths = np.sqrt(shares @ [a.any() for a in x]) * np.sqrt(shares @ [b.any() for b in y])
+    return float(1.0 - (shares @ cosines / lengths if lengths > 0 else 0.0))
 
 
 def centroid(x: Cloud, y: Cloud) -> float:

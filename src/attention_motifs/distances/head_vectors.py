@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from attention_motifs.distances.registry import metric_names
 from attention_motifs.errors import InputError
+from attention_motifs.store.presets import PRESETS
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -56,7 +58,7 @@ class Sketch:
 
         Args:
             clouds: clouds of all heads, such as a file; only the chosen heads are read.
-            metric: a name in `SKETCHED`.
+            metric: a name in `SKETCHED`, or of a preset.
             n_axes: number of directions, 1 or more; fewer if there are fewer.
             fitted_on: number of heads used.
             seed: seed for the randomised decomposition of a large matrix.
@@ -87,17 +89,23 @@ class Sketch:
 def cloud_vectors(clouds: HeadClouds, metric: str) -> Float[np.ndarray, "heads values"]:
     """Return vectors of heads whose Euclidean distances rank heads as the metric does.
 
-    The ranks are exact for cosine, centroid and recommended. Eq. 3 is the mean of the distances
+    The ranks are exact for cosine, centroid and the presets. Eq. 3 is the mean of the distances
     per prompt; its vectors give their root mean square, which is never smaller.
 
     Raises:
         InputError: if the metric has no sketch.
     """
-    if metric not in _VECTORS:
+    if not is_sketched(metric):
         raise InputError(
             f"metric {metric!r} cannot be approximated by an index. Choose {', '.join(SKETCHED)}."
         )
-    return np.asarray(_VECTORS[metric](np.asarray(clouds)), dtype=np.float32)
+    vectors = _VECTORS.get(metric, _whole)
+    return np.asarray(vectors(np.asarray(clouds)), dtype=np.float32)
+
+
+def is_sketched(metric: str) -> bool:
+    """Return whether an index can approximate the metric."""
+    return metric in _VECTORS or metric in metric_names(space=metric)
 
 
 def finite_vectors(
@@ -131,12 +139,16 @@ def _unit(rows: np.ndarray) -> np.ndarray:
     return np.asarray(rows / np.where(lengths == 0, 1.0, lengths))
 
 
+def _whole(clouds: np.ndarray) -> np.ndarray:
+    """Return whole clouds at length 1: the vectors of the presets."""
+    return _unit(_flat(clouds))
+
+
 _VECTORS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "mean": _flat,
     "cosine": lambda clouds: _unit(_means(clouds)),
-    "recommended": lambda clouds: _unit(_flat(clouds)),
     "centroid": _means,
 }
 
-SKETCHED = tuple(_VECTORS)
-"""Metrics that have a sketch."""
+SKETCHED = (*_VECTORS, *PRESETS)
+"""Metrics of the package that have a sketch; presets of a user have one too."""

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attention_motifs.distances.gromov import gromov_pairs, gromov_prepare
-from attention_motifs.distances.registry import TILE, Metric, Prepared, register_metric
+from attention_motifs.distances.registry import (
+    TILE,
+    Metric,
+    Prepared,
+    get_metric,
+    metric_names,
+    register_metric,
+)
+from attention_motifs.store.presets import PRESETS
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -250,6 +258,41 @@ def sliced_wasserstein(n_directions: int = SLICED_DIRECTIONS, seed: int = 0) -> 
         prepare=prepare,
         pairwise=_absolute_pairs,
         block=_absolute_block,
+        description="as wasserstein, approximate and fast",
+    )
+
+
+def register_preset(name: str, description: str = "") -> Metric:
+    """Make a preset a metric and return it; one that is a metric already is not changed.
+
+    All presets have the same formula: they differ in their clouds, which an atlas holds.
+
+    Args:
+        name: name of the preset.
+        description: in what heads at a small distance are similar.
+
+    Raises:
+        InputError: if the name is that of a metric of another kind.
+    """
+    if name in metric_names(space=name):
+        return get_metric(name)
+    return register_metric(
+        Metric(
+            name=name,
+            formula=r"1 - \frac{\sum_s x_s \cdot y_s}"
+            r"{\sqrt{\sum_s \lVert x_s \rVert^2 \, \sum_s \lVert y_s \rVert^2}}",
+            cost="H^2 P C / 2",
+            invariances=(_TOGETHER, "a positive scale per head", _TURN),
+            triangle=False,
+            blind="the distance of a head from the mean of its model",
+            source="cosine of whole clouds in the space of docs/distances.md; 0 with a zero cloud",
+            prepare=_whole_clouds,
+            pairwise=_paired_cosine_pairs,
+            block=_paired_cosine_block,
+            description=description,
+            space=name,
+            products=True,
+        )
     )
 
 
@@ -265,6 +308,7 @@ register_metric(
         prepare=_unchanged,
         pairwise=_paired_pairs,
         block=_paired_block,
+        description="similar patterns, prompt by prompt (the paper's Eq. 3)",
     )
 )
 register_metric(
@@ -279,25 +323,11 @@ register_metric(
         prepare=_directions_of_means,
         pairwise=_cosine_pairs,
         block=_cosine_block,
+        description="mean patterns that deviate in the same direction",
     )
 )
-register_metric(
-    Metric(
-        name="recommended",
-        formula=r"1 - \frac{\sum_s x_s \cdot y_s}"
-        r"{\sqrt{\sum_s \lVert x_s \rVert^2 \, \sum_s \lVert y_s \rVert^2}}",
-        cost="H^2 P C / 2",
-        invariances=(_TOGETHER, "a positive scale per head", _TURN),
-        triangle=False,
-        blind="the distance of a head from the mean of its model",
-        source="cosine of whole clouds in the space of docs/distances.md; 0 with a zero cloud",
-        prepare=_whole_clouds,
-        pairwise=_paired_cosine_pairs,
-        block=_paired_cosine_block,
-        space="recommended",
-        products=True,
-    )
-)
+for _preset in PRESETS.values():
+    register_preset(_preset.name, _preset.description)
 register_metric(
     Metric(
         name="centroid",
@@ -310,6 +340,7 @@ register_metric(
         prepare=_centroids,
         pairwise=_paired_pairs,
         block=_paired_block,
+        description="similar mean patterns",
     )
 )
 register_metric(
@@ -323,6 +354,7 @@ register_metric(
         source="the paper, section 4.1 (earth mover); exact, by optimal assignment",
         prepare=_unchanged,
         pairwise=_wasserstein_pairs,
+        description="similar patterns equally often, on whatever prompts",
     )
 )
 register_metric(sliced_wasserstein())
@@ -339,6 +371,7 @@ register_metric(
         prepare=_with_spreads,
         pairwise=_energy_pairs,
         block=_energy_block,
+        description="as wasserstein, and similar spread",
     )
 )
 register_metric(
@@ -354,5 +387,6 @@ register_metric(
         prepare=gromov_prepare,
         pairwise=gromov_pairs,
         threaded=False,
+        description="patterns that vary in a similar manner, around any mean",
     )
 )

@@ -180,9 +180,9 @@ def check_sketched(metric: str, n_heads: int) -> None:
     Raises:
         InputError: naming the metrics that it can.
     """
-    from attention_motifs.distances.head_vectors import SKETCHED
+    from attention_motifs.distances.head_vectors import SKETCHED, is_sketched
 
-    if get_metric(metric).name not in SKETCHED:
+    if not is_sketched(get_metric(metric).name):
         raise InputError(
             f"metric {metric!r} needs all pairs, and {n_heads} heads are too many for that. "
             f"Choose {', '.join(SKETCHED)}, or query one head with "

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 # Heads per tile of `Metric.block`.
 TILE = 128
 
-Space = Literal["embedding", "recommended"]
+Space = str
+"""The space of the clouds: `embedding`, or the name of a preset."""
 # The result of `Metric.prepare`, which is called once per run.
 Prepared = tuple[np.ndarray, ...]
 
@@ -44,7 +45,8 @@ class Metric:
         block: (prepared, rows, start) -> (rows, TILE) float64, from some heads to the TILE
             heads from `start` on (columns past the last head are not read); None where listed
             pairs are as fast.
-        space: the embedding whose clouds it expects.
+        description: in a few words, in what heads at a small distance are similar.
+        space: the space of the clouds that it expects: `embedding`, or the name of a preset.
         threaded: whether its functions release the interpreter lock.
         products: whether they are matrix products of numpy, which are then limited to one thread
             each, since threads that share small products wait for each other.
@@ -65,6 +67,7 @@ class Metric:
     block: (
         Callable[[Prepared, Int[np.ndarray, " rows"], int], Float[np.ndarray, "rows tile"]] | None
     ) = None
+    description: str = ""
     space: Space = "embedding"
     threaded: bool = True
     products: bool = False
@@ -89,12 +92,12 @@ def metric_names(space: Space | None = None) -> list[str]:
     """Return the names of the registered metrics in their documented order.
 
     Args:
-        space: list the metrics of this embedding only, `embedding` or `recommended`.
+        space: list the metrics of this space only: `embedding`, or the name of a preset.
 
     Examples:
         >>> from attention_motifs import metric_names
         >>> metric_names()[:4]
-        ['mean', 'cosine', 'recommended', 'centroid']
+        ['mean', 'cosine', 'natural', 'recommended']
     """
     return [name for name, m in _METRICS.items() if space is None or m.space == space]
 

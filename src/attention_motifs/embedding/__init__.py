@@ -1,4 +1,4 @@
-"""Embeddings of patterns: the paper's principal components and the preset `recommended`."""
+"""Embeddings of patterns: the paper's principal components, and the blocks of the presets."""
 
 from __future__ import annotations
 

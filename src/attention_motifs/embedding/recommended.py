@@ -1,6 +1,6 @@
-"""The embedding of the preset `recommended` (docs/distances.md).
+"""The embedding of a block of the presets (docs/distances.md).
 
-Each feature of the set `extended` is mapped to a standard normal by its rank among the fitted
+Each feature is mapped to a standard normal by its rank among the fitted
 patterns of about the same length. The space is then whitened by the covariance within heads (WCCN,
 Hatch and Stolcke 2006, with heads for speakers and prompts for utterances). The mean over the heads
 of a model is subtracted on each prompt. No label and no behaviour score is used.
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Lengths = Int[np.ndarray, " prompts"]
 
 FEATURE_SET = "extended"
-"""The feature set that the preset uses."""
+"""The feature set whose names are the default."""
 
 N_QUANTILES = 257
 """Quantiles kept per feature and bin of lengths; 33 and 4097 measured the same."""
@@ -51,7 +51,7 @@ _FORMAT = FittedFormat(
     arrays=("bins", "quantiles", "whitening"),
     values={"feature_names": strings, "length_bins": integers, "n_rows": int},
 )
-_FIX = f"run `motifs {ARTEFACTS['recommended'].command}`"
+_FIX = f"run `motifs {ARTEFACTS['block'].command}`"
 
 ReadParts = Callable[[Sequence[str]], Iterator[tuple["Features", "Lengths", str]]]
 """A function from names of features to parts: values, tokens per prompt, and the model's name.
@@ -60,7 +60,7 @@ Parts of a model have the same heads and different prompts."""
 
 @dataclass(frozen=True)
 class RecommendedEmbedding:
-    """A fitted embedding of the preset: quantiles per feature and length, and the whitening.
+    """The fitted embedding of a block: quantiles per feature and length, and the whitening.
 
     New models are placed by the saved embedding, which is never refitted.
 
@@ -211,7 +211,7 @@ class RecommendedEmbedding:
             n_tokens: (prompts,) prompt lengths in tokens.
 
         Returns:
-            Head clouds for `metric="recommended"`: (prompts, heads, features) in float32.
+            Head clouds for `metric="natural"`: (prompts, heads, features) in float32.
 
         Raises:
             InputError: if the columns differ in number, or the shapes do not fit together.
@@ -273,7 +273,7 @@ def _quantiles(
         bins = np.repeat(bin_of(n_tokens, edges, len(part)), part.shape[1])
         collected.update(part.reshape(-1, part.shape[2]), bins)
     if not collected.n_rows:
-        raise InputError("the preset recommended cannot be fitted: there are no patterns.")
+        raise InputError("the block cannot be fitted: there are no patterns. Give one or more.")
     return collected.quantiles((np.arange(N_QUANTILES) + 0.5) / N_QUANTILES)
 
 

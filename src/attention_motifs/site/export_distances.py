@@ -28,7 +28,10 @@ _SAMPLE = 4_000_000
 _TITLES = {
     "mean": "Mean distance, prompt by prompt (Eq. 3)",
     "cosine": "Cosine of the head means",
-    "recommended": "Recommended: whitened cosine",
+    "natural": "Similar behaviour on the prompts",
+    "recommended": "Similar behaviour on prompts and probes",
+    "probes": "Similar behaviour on probes",
+    "tokens": "Similar behaviour, with attention to tokens",
     "centroid": "Distance of the head means",
     "wasserstein": "Earth mover's distance",
     "sliced-wasserstein": "Sliced earth mover's distance",
@@ -117,7 +120,7 @@ def _described(
     return DistanceMetric(
         name=name,
         formula=described.formula if described else "",
-        title=_TITLES.get(name, name),
+        title=_TITLES.get(name) or (described and described.description) or name,
         blind=described.blind if described else "",
         rows=rows,
         n_nearest=n_nearest,

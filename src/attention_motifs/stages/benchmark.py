@@ -141,7 +141,7 @@ def benchmark(
     planted = PlantedHeads.draw(len(atlas.heads), n_hosts, seed)
     n_prompts = min(whole_number(n_prompts, "n_prompts", 2), int(atlas.manifest.prompts["n"]))
     chosen = list(metrics or atlas.metrics())
-    chosen = chosen or list(standard_metrics(atlas.manifest.configuration.feature_sets))
+    chosen = chosen or list(standard_metrics(atlas))
     functions = (*BASELINES, *embeddings)
     ordered = (CONTROL, *sorted(dict.fromkeys(strengths), reverse=True))
     with _folder(out) as folder:

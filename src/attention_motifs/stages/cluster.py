@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attention_motifs.atlas import Atlas
-from attention_motifs.atlas.head_distances import NearestHeads, clouds_for, stored_distances
+from attention_motifs.atlas.blocks import clouds_of
+from attention_motifs.atlas.head_distances import NearestHeads, stored_distances
 from attention_motifs.errors import InputError
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.parts import distinct_prompts
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import polars as pl
     from jaxtyping import Float, Int
 
+    from attention_motifs.atlas.blocks import MetricClouds
     from attention_motifs.clustering import Clustering, NamedClusters, Stability, Validity
 
 N_CLUSTERS = 16
@@ -164,8 +166,8 @@ def _on_prompts(atlas: Atlas, metric: str, method: str, settings: dict[str, Any]
         seeded = _with_seed(nearest) if "seed" in clustering.parameters else None
         return _OnPrompts(clustering, _recluster(stored, clustering), seeded, None)
     matrix = np.asarray(atlas.distances(metric))
-    clouds = clouds_for(atlas, metric)
-    means = clouds.mean(axis=0) if method == "ward" else None
+    clouds = clouds_of(atlas, metric)
+    means = clouds.array.mean(axis=0) if method == "ward" else None
 
     def whole(**changed: Any) -> Clustering:
         return c.cluster(matrix, method=method, embeddings=means, **(settings | changed))
@@ -173,7 +175,9 @@ def _on_prompts(atlas: Atlas, metric: str, method: str, settings: dict[str, Any]
     clustering = whole()
 
     def reference(distinct: Int[np.ndarray, " distinct"]) -> Reference:
-        return lambda seed: _without_clusters(clouds[distinct], metric, method, settings, seed)
+        return lambda seed: _without_clusters(
+            clouds.restricted(distinct), metric, method, settings, seed
+        )
 
     return _OnPrompts(
         clustering,
@@ -188,7 +192,7 @@ def _with_seed(run: Callable[..., Clustering]) -> Callable[[int], Int[np.ndarray
 
 
 def _without_clusters(
-    clouds: Float[np.ndarray, "prompts heads components"],
+    clouds: MetricClouds,
     metric: str,
     method: str,
     settings: dict[str, Any],
@@ -197,26 +201,28 @@ def _without_clusters(
     """Cluster a draw of one Gaussian with the covariances of the clouds."""
     from attention_motifs import clustering as c
 
-    drawn = c.one_gaussian(clouds, np.random.default_rng([settings["seed"], 2, seed]))
-    recompute = _recompute(drawn.astype(clouds.dtype), method, metric)
-    values = recompute(np.arange(len(drawn)))
+    rng = np.random.default_rng([settings["seed"], 2, seed])
+    drawn = clouds.changed(lambda block: c.one_gaussian(block, rng))
+    recompute, values = _recompute(drawn, method, metric), _input(drawn.array, method, metric)
     if method == "ward":
         return c.cluster(None, method=method, embeddings=values, **settings), recompute
     return c.cluster(values, method=method, **settings), recompute
 
 
-def _recompute(
-    clouds: Float[np.ndarray, "prompts heads components"], method: str, metric: str
-) -> Recompute:
+def _recompute(clouds: MetricClouds, method: str, metric: str) -> Recompute:
     """Return the function that computes the input of the clustering on some of the prompts."""
+    return lambda prompts: _input(clouds.on(prompts), method, metric)
+
+
+def _input(
+    clouds: Float[np.ndarray, "points heads columns"], method: str, metric: str
+) -> np.ndarray[Any, Any]:
+    """Return the input of a clustering: head means for `ward`, distances for other methods."""
     from attention_motifs.distances import head_distances
 
-    def recompute(prompts: Int[np.ndarray, " sample"]) -> np.ndarray[Any, Any]:
-        if method == "ward":
-            return np.asarray(clouds[prompts].mean(axis=0))
-        return head_distances(clouds[prompts], metric=metric)
-
-    return recompute
+    if method == "ward":
+        return np.asarray(clouds.mean(axis=0))
+    return head_distances(clouds, metric=metric)
 
 
 def _recluster(stored: NearestHeads, clustering: Clustering) -> Recompute:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attention_motifs.atlas import Atlas
+from attention_motifs.distances import register_preset
 from attention_motifs.errors import AtlasError, InputError, ModelError, ResourceError
 from attention_motifs.features import feature_names
 from attention_motifs.literature import load_known_heads
@@ -28,6 +29,7 @@ from attention_motifs.store.settings import Configuration
 if TYPE_CHECKING:
     import polars as pl
 
+    from attention_motifs.embedding.presets import Preset
     from attention_motifs.prompts import Prompt
 
 
@@ -74,6 +76,7 @@ def create_or_resume(path: str | Path, configuration: Configuration) -> Atlas:
     add_feature_sets(atlas, configuration.feature_sets)
     if not atlas.manifest.configuration.has_probes:
         set_probes(atlas, configuration)
+    add_presets(atlas, configuration.presets)
     return atlas
 
 
@@ -152,6 +155,24 @@ def add_feature_sets(atlas: Atlas, sets: Sequence[str]) -> None:
         atlas.update(configuration=replace(configuration, feature_sets=joined))
 
 
+def add_presets(atlas: Atlas, presets: Sequence[Preset]) -> None:
+    """Add presets to those of the atlas; those of the same names are replaced.
+
+    Args:
+        atlas: the caller holds its lock.
+        presets: presets of the user.
+
+    Raises:
+        InputError: if the atlas lacks a feature set or probes, or a name is that of a metric.
+    """
+    configuration = atlas.manifest.configuration
+    joined = {preset.name: preset for preset in (*configuration.presets, *presets)}
+    if tuple(joined.values()) != configuration.presets:
+        for preset in joined.values():
+            register_preset(preset.name, preset.description)
+        atlas.update(configuration=replace(configuration, presets=tuple(joined.values())))
+
+
 def _is_empty(atlas: Atlas) -> bool:
     """Return whether the atlas has no part of any model's features."""
     return not atlas.models and not atlas.paths.existing("features")
@@ -163,7 +184,7 @@ def _check_same_settings(atlas: Atlas, configuration: Configuration) -> None:
         f"{name} {getattr(recorded, name)!r}, not {getattr(configuration, name)!r}"
         for name in configuration.__dataclass_fields__
         if getattr(recorded, name) != getattr(configuration, name)
-        and name not in ("feature_sets", "models", "prompts", "probe_file")
+        and name not in ("feature_sets", "models", "presets", "prompts", "probe_file")
         and (name not in PROBE_SETTINGS or recorded.has_probes)
     ]
     if recorded.feature_sets[0] != configuration.feature_sets[0]:  # that of the embedding
@@ -250,6 +271,8 @@ def check_configuration(configuration: Configuration) -> None:
     if not isinstance(configuration, Configuration):
         raise InputError(f"configuration = {configuration!r:.80}: expected a Configuration")
     feature_names(list(configuration.feature_sets))
+    for preset in configuration.presets:
+        register_preset(preset.name, preset.description)
     named: dict[str, str] = {}
     for wanted in configuration.models:
         name = resolve(wanted).name

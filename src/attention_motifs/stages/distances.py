@@ -2,28 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 from attention_motifs.atlas import Atlas
-from attention_motifs.atlas.head_distances import clouds_for
+from attention_motifs.atlas.blocks import clouds_of, lacks, preset_of, require
+from attention_motifs.atlas.head_distances import stored_distances
 from attention_motifs.distances.neighbour_graph import DENSE_LIMIT
-from attention_motifs.embedding.recommended import FEATURE_SET
+from attention_motifs.embedding.presets import PRESETS, known_presets
 from attention_motifs.progress import Advance, Report, silent
-from attention_motifs.stages.neighbours import has_all_parts, nearest_heads, remove_neighbours
+from attention_motifs.stages.embed import embed
+from attention_motifs.stages.neighbours import (
+    has_all_parts,
+    nearest_heads,
+    recorded_name,
+    remove_neighbours,
+)
 from attention_motifs.stages.stage import Stage
 from attention_motifs.store import files
 
-STANDARD_METRICS = ("mean", "cosine")
-"""Default metrics; `recommended` is added where the atlas has its features."""
+STANDARD_METRICS = ("mean", "cosine", "natural", "recommended")
+"""Default metrics; presets are left out where the atlas lacks what they need."""
 
 _STEPS = 100
 """Length of the progress bar."""
 
 
-def standard_metrics(feature_sets: Sequence[str]) -> tuple[str, ...]:
-    """Return the default metrics of an atlas with these feature sets."""
-    more = ("recommended",) if FEATURE_SET in feature_sets else ()
-    return (*STANDARD_METRICS, *more)
+def standard_metrics(atlas: Atlas) -> tuple[str, ...]:
+    """Return the default metrics that the atlas has everything for, and its own presets."""
+    own = [name for name in known_presets(atlas.manifest.configuration) if name not in PRESETS]
+    return tuple(metric for metric in (*STANDARD_METRICS, *own) if not lacks(atlas, metric))
+
+
+def add_presets(atlas: Atlas, report: Report = silent) -> None:
+    """Fit the blocks that an atlas gained features or probes for, and compute their distances.
+
+    Distances that are stored and whose blocks changed are computed again.
+
+    Args:
+        atlas: the caller holds its lock; without an embedding nothing is done.
+        report: shows progress.
+    """
+    if "embed" not in atlas.manifest.stages:
+        return
+    embed(atlas, report=report)
+    stored = [m for m in stored_distances(atlas) if not lacks(atlas, m)]
+    for metric in dict.fromkeys([*stored, *standard_metrics(atlas)]):
+        distances(atlas, metric, budget_seconds=float("inf"), report=report)
 
 
 def distances(
@@ -51,14 +75,14 @@ def distances(
             index of nearest heads where all pairs are too many.
         AtlasError: if the stage `embed` has not run, or the atlas lacks the features.
     """
-    from attention_motifs.distances import get_metric, head_distances
+    from attention_motifs.distances import head_distances
 
-    placed = "recommended" if get_metric(metric).space == "recommended" else "place"
-    placements = [(m, atlas.manifest.stages.get(f"{placed}:{m}")) for m in atlas.models]
+    require(atlas, metric)
+    placements = _placements(atlas, metric)
     path = atlas.file("distances", metric=metric)
     name, title = f"distances:{metric}", f"distances by {metric}"
     if len(atlas.heads) > dense_limit:
-        stage = Stage(name, [metric, placements, "nearest"], title)
+        stage = Stage(name, [recorded_name(metric), placements, "nearest"], title)
 
         def find(_advance: Advance) -> None:
             nearest_heads(atlas, metric, placements, force=force, report=report)
@@ -67,10 +91,10 @@ def distances(
         again = force or not has_all_parts(atlas, metric)
         stage.run(atlas, find, force=again)  # its parts show progress
         return
-    stage = Stage(name, [metric, placements], title, (path,), _STEPS)
+    stage = Stage(name, [recorded_name(metric), placements], title, (path,), _STEPS)
 
     def compute(advance: Advance) -> None:
-        clouds = clouds_for(atlas, metric)
+        clouds = clouds_of(atlas, metric).array
         shown = 0
 
         def progress(done: int, total: int) -> None:
@@ -86,3 +110,13 @@ def distances(
         remove_neighbours(atlas, metric)
 
     stage.run(atlas, compute, force=force, report=report)
+
+
+def _placements(atlas: Atlas, metric: str) -> list[Any]:
+    """Return a JSON value of everything that the clouds of a metric are made from."""
+    journal, preset = atlas.manifest.stages, preset_of(atlas, metric)
+    if preset is None:
+        return [(m, journal.get(f"place:{m}")) for m in atlas.models]
+    names = [block.name for block in preset.blocks]
+    placed = [[(m, journal.get(f"place-block:{b}:{m}")) for m in atlas.models] for b in names]
+    return placed[0] if len(placed) == 1 else [names, preset.shares, placed]

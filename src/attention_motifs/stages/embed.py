@@ -1,4 +1,4 @@
-"""The stage `embed`: features to the pattern embedding and to the preset `recommended`."""
+"""The stage `embed`: features to the pattern embedding and to the blocks of the presets."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attention_motifs.atlas import Atlas
+from attention_motifs.atlas import BLOCK_SIZE, Atlas
+from attention_motifs.atlas.blocks import blocks_of, n_stimuli
 from attention_motifs.atlas.queries import by_prompt
+from attention_motifs.atlas.stimuli import get_stimuli
 from attention_motifs.embedding import PatternEmbedding
 from attention_motifs.embedding.moments import LengthBinnedMoments
+from attention_motifs.embedding.presets import Block
 from attention_motifs.embedding.recommended import (
     EXACT_ROWS,
-    FEATURE_SET,
     ReadParts,
     RecommendedEmbedding,
     passes,
@@ -32,7 +34,7 @@ def embed(atlas: Atlas, *, force: bool = False, report: Report = silent) -> Patt
     """Fit the pattern embedding, and place all patterns in it.
 
     It is fitted on the models of the configuration; models that `motifs add` added are placed in
-    it. An atlas with the features `extended` also gets the preset `recommended`.
+    it. The blocks of the presets are fitted where the atlas has their features and probes.
 
     Args:
         atlas: with its features; the caller holds its lock.
@@ -69,8 +71,8 @@ def embed(atlas: Atlas, *, force: bool = False, report: Report = silent) -> Patt
     embedding = atlas.embedding()
     for model in atlas.models:
         place(atlas, model, embedding, force=force, report=report)
-    if FEATURE_SET in configuration.feature_sets:
-        _recommend(atlas, fitted, force=force, report=report)
+    for block in blocks_of(atlas):
+        embed_block(atlas, block, fitted, force=force, report=report)
     return embedding
 
 
@@ -143,79 +145,86 @@ def place(
     stage.run(atlas, write, force=force, report=report)
 
 
-def _recommend(atlas: Atlas, fitted: Sequence[str], *, force: bool, report: Report) -> None:
-    """Fit the preset `recommended`, and place all patterns in it."""
-    names = feature_names(FEATURE_SET)
+def embed_block(
+    atlas: Atlas, block: Block, fitted: Sequence[str], *, force: bool, report: Report = silent
+) -> None:
+    """Fit a block of the presets, and place all patterns in it.
+
+    Args:
+        atlas: the caller holds its lock.
+        block: the block; the atlas has its features.
+        fitted: models to fit on; all models are placed.
+        force: fit again although nothing changed.
+        report: shows progress.
+    """
+    names = feature_names(block.features)
+    stimuli = get_stimuli(block.stimuli)
     inputs = {
-        "extracted": [atlas.manifest.stages.get(f"extract:{m}") for m in fitted],
+        "extracted": [atlas.manifest.stages.get(stimuli.journal(m)) for m in fitted],
         "features": names,
         "version": 1,
     }
-    sketch = _n_patterns(atlas, fitted) > EXACT_ROWS
+    sketch = _n_patterns(atlas, block, fitted) > EXACT_ROWS
 
     def fit(advance: Advance) -> None:
-        recommended = RecommendedEmbedding.fit_parts(
-            _reader(atlas, fitted), names, sketch=sketch, done=lambda: advance(1)
+        embedding = RecommendedEmbedding.fit_parts(
+            _reader(atlas, block, fitted), names, sketch=sketch, done=lambda: advance(1)
         )
-        recommended.save((atlas.file("recommended_settings"), atlas.file("recommended")))
+        settings = atlas.file("block_settings", block=block.name)
+        embedding.save((settings, atlas.file("block", block=block.name)))
 
-    title, steps = "fit the preset recommended", passes(len(names), sketch=sketch)
-    stage = Stage("recommended", inputs, title, steps=steps)
+    title, steps = f"fit the block {block.name}", passes(len(names), sketch=sketch)
+    stage = Stage(f"fit-block:{block.name}", inputs, title, steps=steps)
     stage.run(atlas, fit, force=force, report=report)
-    recommended = atlas.recommended()
+    embedding = atlas.block(block.name)
     for model in atlas.models:
-        place_recommended(atlas, model, recommended, force=force, report=report)
+        _place_in_block(atlas, model, block, embedding, force=force, report=report)
 
 
-def _n_patterns(atlas: Atlas, models: Sequence[str]) -> int:
-    shapes = [atlas.manifest.models[model] for model in models]
-    n_heads = sum(info.n_all_heads for info in shapes)
-    return int(atlas.manifest.prompts["n"]) * n_heads
+def _n_patterns(atlas: Atlas, block: Block, models: Sequence[str]) -> int:
+    n_heads = sum(atlas.manifest.models[model].n_all_heads for model in models)
+    return n_stimuli(atlas, block.stimuli) * n_heads
 
 
-def _reader(atlas: Atlas, models: Sequence[str]) -> ReadParts:
+def _reader(atlas: Atlas, block: Block, models: Sequence[str]) -> ReadParts:
     def read(columns: Sequence[str]) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
         for model in models:
-            for part in atlas.feature_parts(model, columns):
+            for part in atlas.feature_parts(model, columns, block.stimuli):
                 yield *by_prompt(atlas, model, part, columns), model
 
     return read
 
 
-def place_recommended(
+def _place_in_block(
     atlas: Atlas,
     model: str,
-    recommended: RecommendedEmbedding,
+    block: Block,
+    embedding: RecommendedEmbedding,
     *,
-    force: bool = False,
-    report: Report = silent,
+    force: bool,
+    report: Report,
 ) -> None:
-    """Write the patterns of one model in the space of the preset `recommended`.
-
-    Args:
-        atlas: the caller holds its lock.
-        model: name of the model.
-        recommended: the saved preset of the atlas.
-        force: write again although nothing changed.
-        report: shows progress.
-    """
+    """Write the patterns of one model in the space of a block."""
     import polars as pl
 
-    journal, path = atlas.manifest.stages, atlas.file("recommended_clouds", model=model)
-    inputs = [journal.get("recommended"), journal.get(f"extract:{model}")]
-    names = list(recommended.feature_names)
+    journal = atlas.manifest.stages
+    path = atlas.file("block_clouds", block=block.name, model=model)
+    stimuli = get_stimuli(block.stimuli)
+    inputs = [journal.get(f"fit-block:{block.name}"), journal.get(stimuli.journal(model))]
+    names = list(embedding.feature_names)
     columns = [f"w{i}" for i in range(len(names))]
 
     def write(advance: Advance) -> None:
         def tables() -> Iterator[pl.DataFrame]:
-            for part in atlas.feature_parts(model, names):
-                placed = recommended.place(*by_prompt(atlas, model, part, names))
+            for part in atlas.feature_parts(model, names, block.stimuli):
+                placed = embedding.place(*by_prompt(atlas, model, part, names))
                 values = pl.DataFrame(placed.reshape(-1, len(names)), schema=columns, orient="row")
                 yield part.select("head", "prompt_id").hstack(values)
                 advance(1)
 
         files.write_parquet_parts(path, tables())
 
-    title = f"place the patterns of {model} by recommended"
-    stage = Stage(f"recommended:{model}", inputs, title, (path,), atlas.n_blocks)
+    title = f"place the patterns of {model} in the block {block.name}"
+    n_parts = -(-n_stimuli(atlas, block.stimuli) // BLOCK_SIZE)
+    stage = Stage(f"place-block:{block.name}:{model}", inputs, title, (path,), n_parts)
     stage.run(atlas, write, force=force, report=report)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attention_motifs.atlas import Atlas
-from attention_motifs.atlas.head_distances import clouds_for, stored_distances
+from attention_motifs.atlas.blocks import clouds_of, pattern_clouds
+from attention_motifs.atlas.head_distances import stored_distances
 from attention_motifs.errors import AtlasError
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.parts import distinct_prompts
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import polars as pl
     from jaxtyping import Float, Int
 
+    from attention_motifs.atlas.blocks import MetricClouds
     from attention_motifs.evaluation import Evaluation, HeadClass
 
 
@@ -64,13 +66,19 @@ def evaluate(
     distinct = distinct_prompts(atlas)
     with report("evaluate", len(chosen)) as advance:
         for metric in chosen:
-            clouds = clouds_for(atlas, metric)
-            if len(distinct) < len(clouds):
-                clouds = clouds[distinct]
+            clouds, patterns = clouds_of(atlas, metric), pattern_clouds(atlas, metric)
+            if patterns is not None:
+                patterns = patterns[distinct]
             results[metric] = evaluate_metric(
                 np.asarray(atlas.distances(metric), dtype=np.float64),
                 positions,
-                Evidence(classes, scores, clouds, _distances_on(clouds, metric), len(clouds)),
+                Evidence(
+                    classes,
+                    scores,
+                    patterns,
+                    _distances_on(clouds, distinct, metric),
+                    len(distinct),
+                ),
                 metric=metric,
                 settings=settings,
             )
@@ -91,11 +99,11 @@ def read_evaluations(atlas: Atlas) -> dict[str, Any]:
     return value
 
 
-def _distances_on(clouds: Float[np.ndarray, "prompts heads components"], metric: str) -> Any:
+def _distances_on(clouds: MetricClouds, distinct: Int[np.ndarray, " distinct"], metric: str) -> Any:
     from attention_motifs.distances import head_distances
 
     def recompute(prompts: Int[np.ndarray, " some"]) -> Float[np.ndarray, "heads heads"]:
-        return head_distances(clouds[prompts], metric=metric)
+        return head_distances(clouds.on(distinct[prompts]), metric=metric)
 
     return recompute
 

@@ -99,7 +99,7 @@ def import_pattern_lens(
                 extract_from(atlas, _source(model, ids), report=report)
         write_heads(atlas)
         embed(atlas, report=report)
-        for metric in metrics or standard_metrics(atlas.manifest.configuration.feature_sets):
+        for metric in metrics or standard_metrics(atlas):
             distances(atlas, metric, report=report)
         return atlas
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attention_motifs.atlas import Atlas
+from attention_motifs.atlas.blocks import clouds_of
 from attention_motifs.distances import get_metric
 from attention_motifs.distances.head_vectors import N_AXES
 from attention_motifs.distances.index import HeadIndex
@@ -27,7 +28,7 @@ from attention_motifs.distances.neighbours import (
 from attention_motifs.errors import AtlasError
 from attention_motifs.progress import Advance, Report, silent
 from attention_motifs.stages.stage import Stage
-from attention_motifs.store import files
+from attention_motifs.store import earlier_names, files
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -59,14 +60,15 @@ def nearest_heads(
     """
     n_heads = len(atlas.heads)
     check_sketched(metric, n_heads)
-    space = get_metric(metric).space
-    made_from = files.digest([1, metric, files.digest(placements), N_NEAREST, N_CANDIDATES, N_AXES])
+    made_from = files.digest(
+        [1, recorded_name(metric), files.digest(placements), N_NEAREST, N_CANDIDATES, N_AXES]
+    )
     if force:
         remove_neighbours(atlas, metric)
     for path in atlas.paths.existing("neighbours", metric=metric):
         if not is_made_from(path, made_from):
             files.remove(path)  # of other clouds, which no reader may mistake for these
-    clouds = _clouds(atlas, space, placements, force, report)
+    clouds = _clouds(atlas, metric, placements, force, report)
     index = _index(atlas, metric, clouds, made_from, report)
     with report(f"nearest heads by {metric}", n_heads) as advance:
         for part in range(n_parts(n_heads)):
@@ -77,6 +79,15 @@ def nearest_heads(
                 continue
             nearest = nearest_neighbours(clouds, index, heads, done=advance)
             write_part(path, Neighbours(*nearest), made_from)
+
+
+def recorded_name(metric: str) -> str:
+    """Return the name under which the journal records the distances by a metric.
+
+    Earlier versions recorded those of `natural` as `recommended`, from other inputs than today's
+    `recommended`; atlases that they made stay finished.
+    """
+    return earlier_names.EARLIER if metric == earlier_names.NOW else metric
 
 
 def remove_neighbours(atlas: Atlas, metric: str) -> None:
@@ -93,19 +104,19 @@ def has_all_parts(atlas: Atlas, metric: str) -> bool:
 
 
 def _clouds(
-    atlas: Atlas, space: str, placements: Sequence[Any], force: bool, report: Report
+    atlas: Atlas, metric: str, placements: Sequence[Any], force: bool, report: Report
 ) -> Any:
     """Copy the clouds, model by model, so that those of one head are contiguous."""
+    space = get_metric(metric).space
     path = atlas.file("head_clouds", space=space)
 
     def copy(advance: Advance) -> None:
-        read = atlas.recommended_clouds if space == "recommended" else atlas.embedded
-        first = read(atlas.models[:1])
+        first = clouds_of(atlas, metric, atlas.models[:1]).array
         shape = len(atlas.heads), first.shape[0], first.shape[2]
         with files.mapped_array(path, shape) as by_head:
             row = 0
             for model in atlas.models:
-                clouds = read([model]).transpose(1, 0, 2)
+                clouds = clouds_of(atlas, metric, [model]).array.transpose(1, 0, 2)
                 by_head[row : row + len(clouds)] = clouds
                 row += len(clouds)
                 advance(1)

@@ -23,7 +23,7 @@ from attention_motifs.store.paths import ARTEFACTS, AtlasFile
 _PENDING = "remove:"
 """Start of the entry in the journal that stands while a removal is not finished."""
 
-_OF_MODEL = ("extract", "probe", "place", "recommended", "score")
+_OF_MODEL = ("extract", "probe", "place", "score")
 """Stages that run once per model: the entries of the journal end with its name."""
 
 _OF_ALL_HEADS = ("project", "explore")
@@ -109,7 +109,12 @@ def begin_removal(atlas: Atlas, name: str, *, replacement: str | None = None) ->
             stacklevel=3,
         )
     dropped = {f"{stage}:{name}" for stage in _OF_MODEL} | set(_OF_ALL_HEADS)
-    stages = {key: value for key, value in manifest.stages.items() if key not in dropped}
+    stages = {
+        key: value
+        for key, value in manifest.stages.items()
+        if key not in dropped
+        and not (key.startswith("place-block:") and key.split(":", 2)[2] == name)
+    }
     atlas.update(
         configuration=replace(manifest.configuration, models=wanted),
         models={key: info for key, info in manifest.models.items() if key != name},

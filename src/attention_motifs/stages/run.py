@@ -35,8 +35,8 @@ def build(
     Args:
         path: folder of the atlas, or its URL.
         configuration: settings of the atlas.
-        metrics: default: `mean` and `cosine`, and `recommended` if the features `extended` are
-            computed.
+        metrics: default: `mean`, `cosine`, `natural` and `recommended`, without those that need
+            features or probes that are not computed.
         device: `auto`, `cpu`, `cuda`...
         executor: runs the models; default: this process.
         force: write the atlas into a folder that holds other files.
@@ -74,8 +74,7 @@ def build(
         finish_removals(atlas, report)
         extract(atlas, device=device, executor=executor, report=report)
         embed(atlas, report=report)
-        sets = atlas.manifest.configuration.feature_sets
-        for metric in metrics or standard_metrics(sets):
+        for metric in metrics or standard_metrics(atlas):
             distances(atlas, metric, report=report)
         return atlas
 

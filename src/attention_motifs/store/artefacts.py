@@ -122,19 +122,19 @@ ARTEFACTS: Mapping[str, Artefact] = {
     "embedding_settings": Artefact(
         "embedding.json", "columns and settings of the embedding", "embed", "embed --force"
     ),
-    "recommended": Artefact(
-        "recommended.safetensors",
-        "the fitted preset `recommended`: quantiles per feature and length, whitening matrix",
+    "block": Artefact(
+        "blocks/{block}.safetensors",
+        "a fitted block of the presets: quantiles per feature and length, whitening matrix",
         "embed",
         "embed --force",
-        page="distances.md#the-preset-recommended",
+        page="distances.md#presets",
     ),
-    "recommended_settings": Artefact(
-        "recommended.json",
-        "columns and settings of the preset `recommended`",
+    "block_settings": Artefact(
+        "blocks/{block}.json",
+        "columns and settings of the block",
         "embed",
         "embed --force",
-        page="distances.md#the-preset-recommended",
+        page="distances.md#presets",
     ),
     "embedded": Artefact(
         "embedded/{model}.parquet",
@@ -143,12 +143,13 @@ ARTEFACTS: Mapping[str, Artefact] = {
         "embed --force",
         ("head", "prompt_id"),
     ),
-    "recommended_clouds": Artefact(
-        "recommended/{model}.parquet",
-        "patterns in the space of the preset `recommended`: `w0`, `w1` and so on",
+    "block_clouds": Artefact(
+        "blocks/{block}/{model}.parquet",
+        "patterns in the space of the block: `w0`, `w1` and so on",
         "embed",
         "embed --force",
         ("head", "prompt_id"),
+        page="distances.md#presets",
     ),
     "distances": Artefact(
         "distances/{metric}.npy",

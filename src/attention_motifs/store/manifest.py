@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.head import check_model_name
-from attention_motifs.store import files
+from attention_motifs.store import earlier_names, files
 from attention_motifs.store.settings import Configuration
 from attention_motifs.store.validated_json import convert, shown
 
@@ -114,12 +114,15 @@ class Manifest:
     probes: Mapping[str, Any] = field(default_factory=lambda: dict(NO_PROBES))
     """`n` and `sha256` of the probes, before they become tokens of a model."""
     schema_version: int = SCHEMA_VERSION
+    has_earlier_names: bool = False
+    """Whether the files on disk have the names of an earlier version; not written."""
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object; the order of the models is in a list of its own."""
         value = asdict(replace(self, models={}))
         value["models"] = {name: record.to_json() for name, record in self.models.items()}
         value["model_order"] = list(self.models)
+        del value["has_earlier_names"]
         return value
 
 
@@ -195,6 +198,7 @@ def _checked_manifest(value: dict[str, Any], where: str) -> Manifest:
         asdict(parts.prompts),
         models,
         parts.imputed,
-        parts.stages,
+        earlier_names.present_stages(parts.stages),
         asdict(parts.probes),
+        has_earlier_names=earlier_names.has_earlier_names(parts.stages),
     )

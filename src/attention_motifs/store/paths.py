@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from attention_motifs.head import model_folder
+from attention_motifs.store import earlier_names
 from attention_motifs.store.artefacts import ARTEFACTS as ARTEFACTS
 from attention_motifs.store.manifest import IMPORTED, Manifest
 
@@ -65,7 +66,13 @@ MANIFEST = ARTEFACTS["manifest"].pattern
 
 _FIXED_NAMES = {a.pattern for a in ARTEFACTS.values() if "{" not in a.pattern}
 
-ATLAS_FILES = tuple(_glob(a.pattern, {}) for a in ARTEFACTS.values() if a.travels)
+ATLAS_FILES = tuple(
+    _glob(pattern, {})
+    for pattern in (
+        *(a.pattern for a in ARTEFACTS.values() if a.travels),
+        *earlier_names.PATTERNS.values(),
+    )
+)
 """Glob patterns of all that belongs to an atlas and travels with it."""
 
 
@@ -99,6 +106,8 @@ class AtlasFile:
     @property
     def name(self) -> str:
         """Name within the atlas, with `/` between its parts."""
+        if self.paths.has_earlier_names and self.artefact in earlier_names.PATTERNS:
+            return self.paths.earlier_name(self.artefact, self.parts)
         return _formatted(ARTEFACTS[self.artefact].pattern, self.parts)
 
     @property
@@ -183,17 +192,49 @@ class AtlasPaths:
             artefact: a key of `ARTEFACTS`.
             parts: values of some placeholders; the others may be anything.
         """
-        pattern = ARTEFACTS[artefact].pattern
+        listed = self._listed(ARTEFACTS[artefact].pattern, parts)
+        if self.has_earlier_names and artefact in earlier_names.PATTERNS:
+            key = earlier_names.NAMED_BY[artefact]
+            listed = [values for values in listed if values[key] != earlier_names.EARLIER]
+            if parts.get(key, earlier_names.NOW) == earlier_names.NOW:
+                parts = {k: v for k, v in parts.items() if k != key}
+                renamed = self._listed(earlier_names.PATTERNS[artefact], parts)
+                listed += [{**values, key: earlier_names.NOW} for values in renamed]
+        found = [AtlasFile(self, artefact, values) for values in listed]
+        return sorted(found, key=lambda file: file.name)
+
+    def _listed(self, pattern: str, parts: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the values of the placeholders in every existing name that fits a pattern."""
         here = self.folder.glob(_glob(pattern, parts))
         names = {path.relative_to(self.folder).as_posix() for path in here}
         names |= set(self.origin.listing if self.origin else ())
-        parse, found = _parser(pattern), []
-        for name in sorted(names - _FIXED_NAMES if "{" in pattern else names):
+        parse, listed = _parser(pattern), []
+        for name in names - _FIXED_NAMES if "{" in pattern else names:
             match = parse.fullmatch(name)
             values = {} if match is None else _values(pattern, match)
             if match is not None and values.items() >= parts.items():
-                found.append(AtlasFile(self, artefact, values))
-        return found
+                listed.append(values)
+        return listed
+
+    @property
+    def has_earlier_names(self) -> bool:
+        """Whether files of the atlas have the names of an earlier version."""
+        return self.manifest is not None and self.manifest.has_earlier_names
+
+    def earlier_name(self, artefact: str, parts: Mapping[str, Any]) -> str:
+        """Return the name of a file in an atlas of an earlier version.
+
+        A renaming that was stopped leaves some files under their present names.
+        """
+        key, present = earlier_names.NAMED_BY[artefact], ARTEFACTS[artefact].pattern
+        if parts[key] == earlier_names.NOW:
+            name = _formatted(earlier_names.PATTERNS[artefact], parts)
+            if (self.folder / name).exists() or (self.origin and name in self.origin.listing):
+                return name
+        elif parts[key] == earlier_names.EARLIER:
+            # Such an atlas has no file of the present preset of this name.
+            return _formatted(present, {**parts, key: f"{earlier_names.EARLIER}-of-blocks"})
+        return _formatted(present, parts)
 
     def fetch_all(self) -> None:
         """Fetch every file of a remote atlas that is not here yet."""

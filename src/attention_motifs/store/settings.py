@@ -18,9 +18,10 @@ import msgspec
 from msgspec import Meta
 
 from attention_motifs.errors import InputError
+from attention_motifs.store.presets import Block, Preset, presets_of_user
 
 FEATURE_SETS = ("paper", "extended")
-"""Default feature sets. The embedding uses the first; `recommended` needs `extended`."""
+"""Default feature sets. The embedding uses the first; the presets need `extended`."""
 
 LENGTH_BINS = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048)
 """Default edges of the bins of prompt lengths, in tokens. Bin b holds the lengths from edge b - 1
@@ -145,6 +146,17 @@ class Configuration(_Checked):
     ] = None
     probe_seed: Annotated[int, Meta(ge=0, le=MAX_SEED), About("Seed for the tokens of probes")] = 0
 
+    presets: tuple[Preset, ...] = ()
+    """Presets of the user; in a TOML file, a table `[presets.NAME]` for each."""
+
+    def __post_init__(self) -> None:
+        """Check and convert all values."""
+        super().__post_init__()
+        object.__setattr__(self, "presets", presets_of_user(self.presets))
+        for preset in self.presets:
+            for block in preset.blocks:
+                _check_block(self, preset, block)
+
     @property
     def has_probes(self) -> bool:
         """Whether the atlas is to have probes."""
@@ -161,11 +173,23 @@ class Configuration(_Checked):
         """
         if not isinstance(value, Mapping):
             raise InputError(f"configuration = {value!r:.80}: expected an object")
-        known = {setting.field for setting in settings_of(cls)}
+        known = {field.name for field in fields(cls)}
         if "models" not in value:
             raise InputError("configuration has no 'models'")
         read = {key: item for key, item in value.items() if key in known}
         return cls(**{"n_probes": 0, **read})
+
+
+def _check_block(configuration: Configuration, preset: Preset, block: Block) -> None:
+    """Refuse a block of a user's preset that the atlas would have nothing for."""
+    if block.features not in configuration.feature_sets:
+        sets = ", ".join(f'"{name}"' for name in (*configuration.feature_sets, block.features))
+        raise InputError(
+            f"presets.{preset.name}: needs the feature set {block.features!r}, which is not "
+            f"computed. Write features = [{sets}]"
+        )
+    if block.stimuli == "probes" and not configuration.has_probes:
+        raise InputError(f"presets.{preset.name}: needs probes. Use n_probes above 0")
 
 
 @dataclass(frozen=True)
@@ -372,6 +396,9 @@ def _rows(owner: Any, prefix: str = "") -> tuple[Setting, ...]:
     hints = get_type_hints(owner, include_extras=True)
     rows = []
     for field in fields(owner):
+        _, *notes = get_args(hints[field.name])
+        if not any(isinstance(note, About) for note in notes):
+            continue  # a table of its own
         base, *notes = get_args(hints[field.name])
         (about,) = (note for note in notes if isinstance(note, About))
         constraints = tuple(note for note in notes if isinstance(note, Meta))

@@ -1,4 +1,4 @@
-"""The preset `recommended` as a stage: fitted, placed, gained by an old atlas."""
+"""The blocks of the presets as a stage: fitted, placed, gained by an atlas without them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from attention_motifs.atlas import Atlas
+from attention_motifs.atlas.blocks import clouds_of, pattern_clouds
 from attention_motifs.atlas.check import check_atlas
 from attention_motifs.atlas.queries import near
 from attention_motifs.cli import main
 from attention_motifs.distances import head_distances
 from attention_motifs.embedding.recommended import RecommendedEmbedding
-from attention_motifs.errors import AtlasError
+from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.features import feature_names
 from attention_motifs.stages.distances import distances
 from attention_motifs.stages.embed import embed
@@ -45,16 +46,16 @@ def motifs(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     return int(left.value.code or 0)
 
 
-def without_recommended(folder: Path) -> dict[str, bytes]:
+def without_blocks(folder: Path) -> dict[str, bytes]:
     """Files that an atlas has with and without the preset, those of features aside."""
-    kept = ("atlas.json", "features", "recommended", "distances/recommended")
+    kept = ("atlas.json", "features", "blocks", "distances/natural")
     return {name: data for name, data in contents(folder).items() if not name.startswith(kept)}
 
 
 def test_clouds_are_what_the_saved_preset_gives(built: Atlas) -> None:
-    preset = built.recommended()
+    preset = built.block()
     assert list(preset.feature_names) == feature_names("extended")
-    clouds = built.recommended_clouds()
+    clouds = built.block_clouds()
     assert clouds.shape == (20, 13, len(preset.feature_names))
     assert clouds.dtype == np.float32
     start = 0
@@ -64,7 +65,7 @@ def test_clouds_are_what_the_saved_preset_gives(built: Atlas) -> None:
         values = values.reshape(20, n_heads, -1)
         placed = preset.place(values, np.full(20, 24))
         assert np.array_equal(clouds[:, start : start + n_heads], placed)
-        assert np.array_equal(built.recommended_clouds([model]), placed)
+        assert np.array_equal(built.block_clouds("natural", [model]), placed)
         start += n_heads
     assert preset.n_rows == 20 * 13
 
@@ -73,7 +74,7 @@ def test_more_patterns_than_are_held_are_ranked_by_sketches(
     copy: Atlas, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So few patterns are exact by sketches as well: nothing moves."""
-    before, clouds = copy.recommended(), copy.recommended_clouds()
+    before, clouds = copy.block(), copy.block_clouds()
     monkeypatch.setattr("attention_motifs.stages.embed.EXACT_ROWS", 20 * 13 - 1)
     asked: list[bool] = []
     fit = RecommendedEmbedding.fit_parts
@@ -85,21 +86,21 @@ def test_more_patterns_than_are_held_are_ranked_by_sketches(
     monkeypatch.setattr(RecommendedEmbedding, "fit_parts", watched)
     embed(copy, force=True)
     assert asked == [True]
-    np.testing.assert_allclose(copy.recommended().quantiles, before.quantiles, rtol=1e-6)
-    np.testing.assert_allclose(copy.recommended_clouds(), clouds, atol=1e-3)
+    np.testing.assert_allclose(copy.block().quantiles, before.quantiles, rtol=1e-6)
+    np.testing.assert_allclose(copy.block_clouds(), clouds, atol=1e-3)
 
 
 def test_the_matrix_is_that_of_the_clouds(built: Atlas) -> None:
-    wanted = head_distances(built.recommended_clouds(), "recommended")
-    assert np.array_equal(built.distances("recommended"), wanted)
-    found = near(built, "a:L0:H0", n=12, metric="recommended")
+    wanted = head_distances(built.block_clouds(), "natural")
+    assert np.array_equal(built.distances("natural"), wanted)
+    found = near(built, "a:L0:H0", n=12, metric="natural")
     assert [f.distance for f in found] == sorted(wanted[0, 1:].tolist())
 
 
 def test_the_paper_embedding_knows_nothing_of_it(built: Atlas, old: Atlas) -> None:
     """All that both atlases have is equal byte for byte, the distances of Eq. 3 among it."""
-    both = without_recommended(built.path)
-    assert both == without_recommended(old.path)
+    both = without_blocks(built.path)
+    assert both == without_blocks(old.path)
     assert {"embedding.safetensors", "distances/mean.npy", "embedded/a.parquet"} <= set(both)
 
 
@@ -107,21 +108,19 @@ def test_an_added_model_is_placed_and_nothing_refitted(copy: Atlas, tiny: Tiny) 
     before = contents(copy.path)
     grown = add(copy.path, tiny.model("c"))
     after = contents(copy.path)
-    for name in ("recommended.json", "recommended.safetensors", "recommended/a.parquet"):
+    for name in ("blocks/natural.json", "blocks/natural.safetensors", "blocks/natural/a.parquet"):
         assert after[name] == before[name]
-    matrix = grown.distances("recommended")
+    matrix = grown.distances("natural")
     assert matrix.shape == (17, 17)
-    assert np.array_equal(
-        matrix[:13, :13], Atlas.open(copy.path).distances("recommended")[:13, :13]
-    )
+    assert np.array_equal(matrix[:13, :13], Atlas.open(copy.path).distances("natural")[:13, :13])
     assert np.isfinite(matrix).all()
-    assert grown.recommended_clouds(["c"]).shape[:2] == (20, 4)
+    assert grown.block_clouds("natural", ["c"]).shape[:2] == (20, 4)
     assert check_atlas(grown) == []
 
 
 def test_a_copy_of_a_model_is_at_no_distance(copy: Atlas, tiny: Tiny) -> None:
     grown = add(copy.path, f"twin={tiny.folder / 'b'}")
-    matrix = grown.distances("recommended")
+    matrix = grown.distances("natural")
     assert np.abs(np.diag(matrix[4:13, 13:])).max() < 1e-6
 
 
@@ -140,15 +139,15 @@ def test_a_metric_without_its_features_names_the_command(
     folder = str(old_copy.path)
     words = f"`motifs extract --atlas {folder} --features extended`, then `motifs embed"
     for ask in (
-        lambda: near(old_copy, "a:L0:H0", metric="recommended"),
-        lambda: distances(old_copy, "recommended"),
-        old_copy.recommended,
+        lambda: near(old_copy, "a:L0:H0", metric="natural"),
+        lambda: distances(old_copy, "natural"),
+        old_copy.block,
     ):
         with pytest.raises(AtlasError) as caught:
             ask()
         assert words in str(caught.value)
         assert "\n" not in str(caught.value)
-    code = motifs(monkeypatch, "distances", "--metric", "recommended", "--atlas", folder)
+    code = motifs(monkeypatch, "distances", "--metric", "natural", "--atlas", folder)
     assert code == 4
     assert words in capsys.readouterr().err
 
@@ -207,8 +206,8 @@ def test_stopped_between_two_parts_it_still_answers_and_goes_on(
     half = Atlas.open(old_copy.path)
     assert half.manifest.configuration.feature_sets == ("paper", "extended")
     assert len(near(half, "a:L0:H0", n=3)) == 3
-    with pytest.raises(AtlasError, match=r"recommended\.json: not found"):
-        half.recommended_clouds()
+    with pytest.raises(AtlasError, match=r"blocks/natural\.json: not found"):
+        half.block_clouds()
     build(old_copy.path, tiny.configuration())
     assert contents(old_copy.path) == contents(built.path)
 
@@ -223,8 +222,8 @@ def test_a_model_added_before_gains_them_too(old_copy: Atlas, tiny: Tiny) -> Non
         )
         extract(atlas)  # the added model is found where it was
         embed(atlas)
-        distances(atlas, "recommended")
-    assert atlas.recommended_clouds().shape[:2] == (20, 17)
+        distances(atlas, "natural")
+    assert atlas.block_clouds().shape[:2] == (20, 17)
     assert check_atlas(atlas) == []
 
 
@@ -235,14 +234,127 @@ def test_near_show_and_evaluate_know_the_metric(
     copy: Atlas, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = str(copy.path)
-    assert motifs(monkeypatch, "near", "b:L1:H0", "--metric", "recommended", "--scope", "across",
+    assert motifs(monkeypatch, "near", "b:L1:H0", "--metric", "natural", "--scope", "across",
                   "--json", "--atlas", folder) == 0  # fmt: skip
     found = json.loads(capsys.readouterr().out)
     assert [f["model"] for f in found] == ["a"] * 4
-    words = ("evaluate", "--metric", "recommended", "--permutations", "20", "--json")
+    words = ("evaluate", "--metric", "natural", "--permutations", "20", "--json")
     assert motifs(monkeypatch, *words, "--atlas", folder) == 0
-    assert list(json.loads(capsys.readouterr().out)) == ["recommended"]
+    assert list(json.loads(capsys.readouterr().out)) == ["natural"]
     for words in ("project --method pca --neighbors 4", "cluster --method ward --number 3"):
-        assert (
-            motifs(monkeypatch, *words.split(), "--metric", "recommended", "--atlas", folder) == 0
-        )
+        assert motifs(monkeypatch, *words.split(), "--metric", "natural", "--atlas", folder) == 0
+
+
+# Presets of several blocks
+
+
+def test_the_distance_is_the_mean_of_those_in_the_blocks(built: Atlas) -> None:
+    in_blocks = [head_distances(built.block_clouds(b), "natural") for b in ("natural", "probes")]
+    assert built.block_clouds("probes").shape[:2] == (3, 13)
+    np.testing.assert_allclose(
+        built.distances("recommended"), (in_blocks[0] + in_blocks[1]) / 2, atol=1e-6
+    )
+    found = near(built, "a:L0:H0", n=12, metric="probes")
+    assert [f.distance for f in found] == sorted(in_blocks[1][0, 1:].tolist())
+
+
+def test_some_prompts_restrict_natural_text_alone(built: Atlas) -> None:
+    some = np.array([1, 4, 5])
+    natural = head_distances(built.block_clouds("natural")[some], "natural")
+    probes = head_distances(built.block_clouds("probes"), "natural")
+    got = head_distances(clouds_of(built, "recommended").on(some), "recommended")
+    np.testing.assert_allclose(got, (natural + probes) / 2, atol=1e-6)
+    assert np.array_equal(clouds_of(built, "probes").on(some), built.block_clouds("probes"))
+    assert np.array_equal(clouds_of(built, "natural").on(some), built.block_clouds("natural")[some])
+
+
+def test_single_patterns_are_points_of_the_blocks_of_prompts(built: Atlas) -> None:
+    points = pattern_clouds(built, "recommended")
+    assert points is not None
+    assert np.array_equal(points, built.block_clouds("natural"))
+    assert pattern_clouds(built, "probes") is None
+
+
+def test_the_best_metric_is_one_that_the_atlas_holds(built: Atlas, old: Atlas) -> None:
+    assert built.best_metric == "recommended"
+    assert old.best_metric == "cosine"
+
+
+def test_later_stages_take_a_preset_of_several_blocks(
+    copy: Atlas, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = str(copy.path)
+    for words in (
+        "evaluate --metric recommended --permutations 20",
+        "project --method pca --neighbors 4 --metric recommended",
+        "cluster --method average --number 3 --rounds 2 --metric recommended",
+        "cluster --method ward --number 3 --rounds 2 --metric probes",
+    ):
+        assert motifs(monkeypatch, *words.split(), "--atlas", folder) == 0
+    capsys.readouterr()
+
+
+def test_an_atlas_without_probes_gains_them_by_the_command_of_the_error(
+    tiny: Tiny, built: Atlas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "atlas"
+    build(folder, tiny.configuration(n_probes=0))
+    with pytest.raises(AtlasError, match=r"has no probes, .*`motifs probe --atlas"):
+        near(Atlas.open(folder), "a:L0:H0", metric="recommended")
+    words = ("probe", "--n-probes", "3", "--probe-tokens", "40", "--atlas", str(folder))
+    assert motifs(monkeypatch, *words) == 0
+    assert np.array_equal(
+        Atlas.open(folder).distances("recommended"), built.distances("recommended")
+    )
+
+
+# Presets of a user
+
+
+OWN: Any = {
+    "mostly-text": {
+        "description": "similar behaviour, ordinary text counting three times",
+        "blocks": [{"stimuli": "prompts", "weight": 3}, {"stimuli": "probes"}],
+    }
+}
+
+
+def test_an_atlas_gains_presets_of_a_user_and_takes_them_as_metrics(
+    copy: Atlas, built: Atlas, tiny: Tiny, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    atlas = build(copy.path, tiny.configuration(presets=OWN))
+    assert "mostly-text" in atlas.metrics()
+    in_blocks = [head_distances(built.block_clouds(b), "natural") for b in ("natural", "probes")]
+    wanted = 0.75 * in_blocks[0] + 0.25 * in_blocks[1]
+    np.testing.assert_allclose(atlas.distances("mostly-text"), wanted, atol=1e-6)
+    folder = str(copy.path)
+    words = ("near", "b:L1:H0", "--metric", "mostly-text", "--json", "--atlas", folder)
+    assert motifs(monkeypatch, *words) == 0
+    capsys.readouterr()
+    assert motifs(monkeypatch, "metrics", "--json", "--atlas", folder) == 0
+    described = {m["name"]: m for m in json.loads(capsys.readouterr().out)}
+    assert described["mostly-text"]["blocks"] == {"natural": 0.75, "probes": 0.25}
+    assert described["mostly-text"]["is_stored"]
+    assert described["tokens"]["lacks"]
+    assert not described["recommended"]["lacks"]
+    # Without the table they are kept; another weight changes the distances.
+    assert build(copy.path, tiny.configuration()).manifest.configuration.presets
+    other: Any = {"mostly-text": {**OWN["mostly-text"], "blocks": [{"stimuli": "probes"}]}}
+    changed = build(copy.path, tiny.configuration(presets=other))
+    np.testing.assert_allclose(changed.distances("mostly-text"), in_blocks[1], atol=1e-6)
+    grown = add(copy.path, tiny.model("c"))
+    assert grown.distances("mostly-text").shape == (17, 17)
+    assert check_atlas(grown) == []
+
+
+def test_a_preset_cannot_have_the_name_of_a_metric(tiny: Tiny, tmp_path: Path) -> None:
+    taken: Any = {"mean": OWN["mostly-text"]}
+    with pytest.raises(InputError, match="'mean' already exists"):
+        build(tmp_path / "atlas", tiny.configuration(presets=taken))
+
+
+def test_a_preset_of_another_atlas_is_refused(copy: Atlas, built: Atlas, tiny: Tiny) -> None:
+    build(copy.path, tiny.configuration(presets=OWN))
+    with pytest.raises(InputError, match=r"'mostly-text' is a preset that .* does not define"):
+        near(built, "a:L0:H0", metric="mostly-text")

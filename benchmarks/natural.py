@@ -2,13 +2,13 @@
 
 From an atlas that `motifs demo` made (paper and extended features, behaviour scores, distances):
 
-1. mean average precision and AUROC of every computed class by `mean`, `cosine`, `recommended`, with
+1. mean average precision and AUROC of every computed class by `mean`, `cosine`, `natural`, with
    the mean of the layer-matched null, from the atlas's own evaluation;
 2. mean average precision for several thresholds of the behaviour scores;
 3. with `--lengths`: patterns of 64 tokens on one half of the prompts look for their head among the
    centroids of patterns of 128 tokens on the other half, and the reverse (takes the patterns anew).
 
-    motifs demo && python benchmarks/recommended.py --atlas demo-atlas --lengths
+    motifs demo && python benchmarks/natural.py --atlas demo-atlas --lengths
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-METRICS = ("mean", "cosine", "recommended")
+METRICS = ("mean", "cosine", "natural")
 THRESHOLDS = (0.2, 0.3, 0.4, 0.5)
 SCORES = ("induction", "previous token", "duplicate token")
 TOKENS = (64, 128)
