@@ -89,7 +89,7 @@ def test_prompts_in_another_order_are_noticed_everywhere(atlas: Atlas) -> None:
         (
             "blocks/natural/synthetic-0.parquet",
             lambda t: t.with_columns(pl.col("w3").reverse()),
-            "differs from the result of the saved preset; run `motifs embed",
+            "differs from the result of the saved block; run `motifs embed",
         ),
         ("blocks/natural/org__synthetic-1.parquet", lambda t: t.head(9), "9 rows for"),
     ],

@@ -379,7 +379,7 @@ def test_a_lock_makes_no_folder_unless_asked(tmp_path: Path) -> None:
 def tiny_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("disk")
     mount = shutil.which("mount")
-    command = [str(mount), "-t", "tmpfs", "-o", "size=1000k", "tmpfs", str(folder)]
+    command = [str(mount), "-t", "tmpfs", "-o", "size=2000k", "tmpfs", str(folder)]
     if mount is None or subprocess.run(command, capture_output=True).returncode:
         pytest.skip("needs the right to mount a file system")
     yield folder
@@ -390,7 +390,7 @@ def test_a_run_on_a_disk_that_is_really_full_goes_on_when_there_is_space(
     tiny_disk: Path, built: Atlas, tiny: Tiny
 ) -> None:
     ballast = tiny_disk / "ballast"
-    for kilobytes in (960, 800, 650):
+    for kilobytes in (1960, 1800, 1650):
         ballast.write_bytes(b"x" * kilobytes * 1024)
         with pytest.raises(ResourceError, match="no space left on the disk") as caught:
             build(tiny_disk / "atlas", tiny.configuration())

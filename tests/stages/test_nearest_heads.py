@@ -320,7 +320,7 @@ def test_the_commands_tell_what_is_kept(
     assert run("distances", *there, "--dense-limit", "50", "--force")[0] == 0
     code, told = run("info", *there)
     assert code == 0
-    assert "Distances: cosine (nearest heads), mean (nearest heads)" in told
+    assert "cosine (nearest heads), mean (nearest heads), natural" in told
     code, told = run("near", "synthetic-0:L0:H0", *there, "-n", "3")
     assert code == 0
     assert "of 89 heads" in told

@@ -37,8 +37,7 @@ def earlier(built: Atlas, tmp_path: Path) -> Path:
     """A copy of an atlas with natural text alone, as an earlier version wrote it."""
     folder = tmp_path / "earlier"
     shutil.copytree(built.path, folder, ignore=shutil.ignore_patterns("probes*", ".lock"))
-    for name in ("blocks/probes.json", "blocks/probes.safetensors", "distances/recommended.npy"):
-        (folder / name).unlink()
+    (folder / "distances" / "recommended.npy").unlink()
     (folder / "recommended").mkdir()
     for now, then in EARLIER.items():
         (folder / now).rename(folder / then)
