@@ -23,8 +23,8 @@ from attention_motifs.progress import Report, silent
 from attention_motifs.store import files
 
 if TYPE_CHECKING:
-    from attention_motifs.atlas.blocks import Block
     from attention_motifs.embedding import PatternEmbedding
+    from attention_motifs.embedding.presets import Block
 
 _READERS: dict[str, Callable[[files.Location], Any]] = {
     ".parquet": files.read_parquet,

@@ -134,8 +134,9 @@ def _preset(name: object, table: object) -> Preset:
 
 def _block(where: str, table: object) -> Block:
     table = _table(where, table, _BLOCK_KEYS)
-    stimuli, features = table.get("stimuli"), table.get("features", "extended")
-    weight = table.get("weight", 1.0)
+    stimuli: Any = table.get("stimuli")
+    features: Any = table.get("features", "extended")
+    weight: Any = table.get("weight", 1.0)
     if stimuli not in get_args(Stimuli):
         raise _unusable(f"{where}.stimuli", stimuli, f"one of {', '.join(get_args(Stimuli))}")
     if not isinstance(features, str) or not features.strip():
