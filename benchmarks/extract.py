@@ -61,7 +61,7 @@ def main() -> None:
         arguments.out.write_text(json.dumps(result, indent=1) + "\n")
 
 
-def told(what: str, value: float, bar: float, unit: str = "") -> None:
+def print_result(what: str, value: float, bar: float, unit: str = "") -> None:
     """Print a figure beside its bar."""
     verdict = "met" if value <= bar else "MISSED"
     print(f"  {what:58} {value:6.2f}{unit}   bar {bar:.2f}{unit}   {verdict}")
@@ -132,8 +132,8 @@ def ratio(arguments: argparse.Namespace) -> dict[str, Any]:
             ratios[name][f"{kind}, over the same batches on all threads"] = value / bare[SAME]
             ratios[name][f"{kind}, over a bare pass with our products"] = value / ours
             bar = BARS.get(arguments.max_tokens, BARS[512])
-            told(f"{name}, {kind}: over the fastest bare pass", ratios[name][kind], bar)
-            told(f"{name}, {kind}: over {SAME}", value / bare[SAME], bar)
+            print_result(f"{name}, {kind}: over the fastest bare pass", ratios[name][kind], bar)
+            print_result(f"{name}, {kind}: over {SAME}", value / bare[SAME], bar)
             print(f"  {name + ', ' + kind + ': over the bare pass with our products':58} "
                   f"{value / ours:6.2f}")  # fmt: skip
     return {"seconds": seconds, "ratio": ratios, **vars(arguments)} | {"out": None}
@@ -234,9 +234,11 @@ def loading(arguments: argparse.Namespace) -> dict[str, Any]:
             print(f"  {model:24} {part:8} {min(values):5.2f} fastest, "
                   f"{statistics.median(values):5.2f} s median")  # fmt: skip
         for kind, of in (("fastest", min), ("median", statistics.median)):
-            told(f"{model}, load, {kind}", of([one["load"] for one in rounds]), LOADING_BAR, " s")
+            print_result(
+                f"{model}, load, {kind}", of([one["load"] for one in rounds]), LOADING_BAR, " s"
+            )
             whole_ = of([one["imports"] + one["load"] for one in rounds])
-            told(f"{model}, with imports, {kind}", whole_, LOADING_BAR, " s")
+            print_result(f"{model}, with imports, {kind}", whole_, LOADING_BAR, " s")
     return found
 
 
@@ -272,7 +274,7 @@ def memory(arguments: argparse.Namespace) -> dict[str, Any]:
             f"pass {one['loaded']:.0f}"
         )
     rest = {n: one["peak"] - one["weights"] for n, one in found.items()}
-    told("peak without weights, 512 over 32 prompts", rest[512] / rest[32], 1.05)
+    print_result("peak without weights, 512 over 32 prompts", rest[512] / rest[32], 1.05)
     return {"mib": found}
 
 
@@ -305,7 +307,7 @@ def long_pattern(arguments: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, Any] = in_process(arguments, "long", **{"max-tokens": 2048})
     print(f"  one layer's patterns of 2,048 tokens: {found['patterns']:.0f} MiB")
     for what in ("pass", "pass and features"):
-        told(f"{what}: peak memory over that", found[what] / found["patterns"], 2.0)
+        print_result(f"{what}: peak memory over that", found[what] / found["patterns"], 2.0)
     return found
 
 

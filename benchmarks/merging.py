@@ -121,11 +121,11 @@ def ranks_off(fitted: Any, read: Any) -> float:
     for column in range(0, EXTENDED_COLUMNS, 28):
         values = np.sort(np.concatenate([x.ravel() for x, _, _ in read([str(column)])]))
         found = fitted.quantiles[0, column]
-        wanted = (np.arange(len(found)) + 0.5) / len(found)
+        expected = (np.arange(len(found)) + 0.5) / len(found)
         low, high = (
             np.searchsorted(values, found, side) / len(values) for side in ("left", "right")
         )
-        worst = max(worst, float(np.maximum(low - wanted, wanted - high).max()))
+        worst = max(worst, float(np.maximum(low - expected, expected - high).max()))
     return worst
 
 

@@ -421,10 +421,10 @@ def memory() -> dict[str, float]:
     if not status.is_file():
         return {}
     lines = [line.split() for line in status.read_text(encoding="ascii").splitlines()]
-    told = {words[0].rstrip(":"): words[1] for words in lines if len(words) > 1}
+    values = {words[0].rstrip(":"): words[1] for words in lines if len(words) > 1}
     return {
-        "peak_mib": int(told["VmHWM"]) / 1024,
-        "own_mib_at_end": int(told["RssAnon"]) / 1024,
+        "peak_mib": int(values["VmHWM"]) / 1024,
+        "own_mib_at_end": int(values["RssAnon"]) / 1024,
         "processors": os.cpu_count() or 1,
     }
 

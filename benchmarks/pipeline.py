@@ -92,8 +92,8 @@ def sizes(given: argparse.Namespace) -> list[Size]:
     """
     heads = given.heads[0] if len(given.heads) == 1 else 1.0
     prompts = given.prompts[0] if len(given.prompts) == 1 else PAPER_PROMPTS
-    wanted = [(heads, n) for n in given.prompts] + [(float(m), prompts) for m in given.heads]
-    return list(dict.fromkeys(wanted))
+    expected = [(heads, n) for n in given.prompts] + [(float(m), prompts) for m in given.heads]
+    return list(dict.fromkeys(expected))
 
 
 def models_of(times: float) -> dict[str, tuple[int, int]]:

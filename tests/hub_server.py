@@ -141,11 +141,11 @@ class Hub(Loopback):
     def _batch(self, repository: Repository, name: str, asked: dict[str, Any]) -> Answer:
         objects = []
         for item in asked["objects"]:
-            told = {"oid": item["oid"], "size": item["size"]}
+            entry = {"oid": item["oid"], "size": item["size"]}
             if item["oid"] not in repository.large:
                 href = f"{self.url}/lfs/{name}/{item['oid']}?X-Amz-Signature=signedSECRET"
-                told["actions"] = {"upload": {"href": href}}
-            objects.append(told)
+                entry["actions"] = {"upload": {"href": href}}
+            objects.append(entry)
         return _json({"transfer": "basic", "objects": objects})
 
     def _store(self, route: str, body: bytes) -> Answer:
@@ -165,7 +165,7 @@ class Hub(Loopback):
         if file not in files:
             return _error(404, "EntryNotFound", {"X-Repo-Commit": sha})
         data = files[file]
-        told = {
+        answer_headers = {
             "ETag": f'"{hashlib.sha256(data).hexdigest()}"',
             "X-Repo-Commit": sha,
             "Accept-Ranges": "bytes",
@@ -173,9 +173,9 @@ class Hub(Loopback):
         asked = re.fullmatch(r"bytes=(\d+)-", headers.get("range", ""))
         if asked and method == "GET" and int(asked[1]) > 0:
             start = int(asked[1])
-            told["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
-            return Answer(206, data[start:], told)
-        return Answer(200, data, told)
+            answer_headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
+            return Answer(206, data[start:], answer_headers)
+        return Answer(200, data, answer_headers)
 
 
 def _tree_entry(name: str, data: bytes) -> dict[str, Any]:
@@ -192,5 +192,5 @@ def _json(value: Any) -> Answer:
 
 
 def _error(status: int, code: str, headers: dict[str, str] | None = None) -> Answer:
-    told = {"X-Error-Code": code} if code else {}
-    return Answer(status, b'{"error": "no"}', {**told, **(headers or {})})
+    answer_headers = {"X-Error-Code": code} if code else {}
+    return Answer(status, b'{"error": "no"}', {**answer_headers, **(headers or {})})

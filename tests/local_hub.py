@@ -94,10 +94,10 @@ def local_hub(repositories: dict[str, Path], gated: set[str] | None = None) -> I
                 value = _tree(rows, "/".join(rest[2:]), deep=deep)
             elif rest[0] == "paths-info":
                 if self.headers.get("Content-Type", "").startswith("application/json"):
-                    wanted = json.loads(body)["paths"]
+                    expected = json.loads(body)["paths"]
                 else:
-                    wanted = parse_qs(body.decode())["paths"]
-                value = [r for r in rows if r["path"] in wanted]
+                    expected = parse_qs(body.decode())["paths"]
+                value = [r for r in rows if r["path"] in expected]
             else:
                 hub.unknown.append(f"{self.command} {self.path}")
                 self._send(404, b"{}", {})

@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -84,18 +85,24 @@ def main() -> int:
     """Test each version; return how many failed."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("versions", nargs="*", default=VERSIONS, help="such as 3.13, or lowest")
+    parser.add_argument("-n", "--processes", default="2", help="processes of pytest (default 2)")
+    arguments = parser.parse_args()
     failed = []
-    for version in parser.parse_args().versions:
+    for version in arguments.versions:
         python = sys.executable if version == LOWEST else find_python(version)
         if python is None:
             print(f"Python {version}: not on this machine, left out", flush=True)
             continue
         print(f"Python {version}" if version != LOWEST else "lowest versions", flush=True)
+        started = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="other-versions-") as folder:
             inside = install(python, Path(folder), version)
-            pytest = [str(inside), "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile"]
-            options = ["-p", "no:cacheprovider", "-m", "not slow"]
+            installed = time.monotonic()
+            pytest = [str(inside), "-m", "pytest", "-q", "--dist", "loadfile"]
+            options = ["-n", arguments.processes, "-p", "no:cacheprovider", "-m", "not slow"]
             done = subprocess.run([*pytest, *options, *CORE], cwd=ROOT, check=False)
+        tested = time.monotonic()
+        print(f"installed in {installed - started:.0f} s, tested in {tested - installed:.0f} s")
         if done.returncode:
             failed.append(version)
     if failed:

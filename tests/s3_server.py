@@ -59,27 +59,29 @@ class ObjectServer(Loopback):
         assert method == "PUT", f"{method} {path}"
         return self._put(key, headers, body)
 
-    def _get(self, key: str, wanted: str | None) -> Answer:
+    def _get(self, key: str, expected: str | None) -> Answer:
         if key not in self.objects:
             return _xml(404, "<Error><Code>NoSuchKey</Code></Error>")
         data = self.objects[key]
-        told = {"ETag": _tag(data), "Last-Modified": "Wed, 25 Nov 2026 12:00:00 GMT"}
-        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", wanted or "")
+        answer_headers = {"ETag": _tag(data), "Last-Modified": "Wed, 25 Nov 2026 12:00:00 GMT"}
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", expected or "")
         if asked is None:
-            return Answer(200, data, told)
+            return Answer(200, data, answer_headers)
         start, end = int(asked[1]), int(asked[2] or len(data) - 1)
         if start >= len(data):
             return _xml(416, "<Error><Code>InvalidRange</Code></Error>")
         part = data[start : end + 1]
-        told["Content-Range"] = f"bytes {start}-{start + len(part) - 1}/{len(data)}"
-        return Answer(206, part, told)
+        answer_headers["Content-Range"] = f"bytes {start}-{start + len(part) - 1}/{len(data)}"
+        return Answer(206, part, answer_headers)
 
     def _put(self, key: str, headers: dict[str, str], body: bytes) -> Answer:
-        there = self.objects.get(key)
-        if headers.get("if-none-match") == "*" and there is not None:
+        existing = self.objects.get(key)
+        if headers.get("if-none-match") == "*" and existing is not None:
             return _xml(412, "<Error><Code>PreconditionFailed</Code></Error>")
         match = headers.get("if-match")
-        if match is not None and (there is None or match.strip('"') != _tag(there).strip('"')):
+        if match is not None and (
+            existing is None or match.strip('"') != _tag(existing).strip('"')
+        ):
             return _xml(412, "<Error><Code>PreconditionFailed</Code></Error>")
         self._write(key, body)
         return Answer(200, b"", {"ETag": _tag(body)})

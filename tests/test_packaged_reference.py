@@ -123,8 +123,8 @@ def test_a_slice_computed_again_is_where_the_reference_places_it(tmp_path: Path)
     from attention_motifs.stages.create import create_or_resume
     from attention_motifs.stages.extract import extract
 
-    wanted = table("embedded-slice")
-    n_prompts = wanted["prompt_id"].n_unique()
+    expected = table("embedded-slice")
+    n_prompts = expected["prompt_id"].n_unique()
     configuration = replace(
         PLAN.configuration, n_prompts=n_prompts, feature_sets=("paper",), n_view_prompts=0
     )
@@ -141,8 +141,8 @@ def test_a_slice_computed_again_is_where_the_reference_places_it(tmp_path: Path)
             placed.append(part.select("head", "prompt_id").with_columns(**{
                 name: pl.Series(values) for name, values in columns.items()
             }))  # fmt: skip
-    both = wanted.join(pl.concat(placed), on=["head", "prompt_id"], how="inner", validate="1:1")
-    assert len(both) == len(wanted)
+    both = expected.join(pl.concat(placed), on=["head", "prompt_id"], how="inner", validate="1:1")
+    assert len(both) == len(expected)
     gap = np.abs(
         both.select("pc0", "pc1", "pc2").to_numpy() - both.select("new0", "new1", "new2").to_numpy()
     )

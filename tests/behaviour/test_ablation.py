@@ -154,8 +154,8 @@ def test_in_float64_zero_is_the_same_to_1e_5_of_a_logit(
     assert hidden.dtype == torch.float64
     with torch.inference_mode():
         own = wide.head.causal_model(inputs_embeds=hidden, use_cache=False).logits
-    wanted = logits_of(by_hand(folder, without_slices(ablation)).double(), tokens())
-    torch.testing.assert_close(own.double(), wanted.double(), atol=1e-5, rtol=0)
+    expected = logits_of(by_hand(folder, without_slices(ablation)).double(), tokens())
+    torch.testing.assert_close(own.double(), expected.double(), atol=1e-5, rtol=0)
 
 
 def outputs_by_hand(folder: Path, ids: Tensor) -> list[Tensor]:
@@ -275,14 +275,14 @@ def test_a_replay_gives_what_whole_runs_give(family: tuple[LoadedModel, Path], m
         "donors": clean_run(loaded, tokens(2)).outputs,
     }
     positions = torch.tensor([2, 3, 7, 9])
-    for wanted in (None, positions):
+    for expected in (None, positions):
         patterns: dict[int, Tensor] = {}
         together = replay_ablated(
             loaded,
             clean,
             SOME,
             method,
-            positions=wanted,
+            positions=expected,
             sink=lambda layer, weights, kept=patterns: kept.update({layer: weights.clone()}),
             **others,  # type: ignore[arg-type]
         )
@@ -297,7 +297,7 @@ def test_a_replay_gives_what_whole_runs_give(family: tuple[LoadedModel, Path], m
                 sink=lambda layer, weights, kept=whole: kept.update({layer: weights.clone()}),
                 **others,  # type: ignore[arg-type]
             )
-            same(together[i], alone if wanted is None else alone[:, wanted])
+            same(together[i], alone if expected is None else alone[:, expected])
             for layer in (1, 2):
                 rows = patterns[layer].unflatten(0, (len(SOME), -1))
                 torch.testing.assert_close(rows[i], whole[layer], atol=1e-5, rtol=0)

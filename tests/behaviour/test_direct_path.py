@@ -33,9 +33,9 @@ def family(request: pytest.FixtureRequest, tmp_path_factory: Any, own_cache: Pat
     return loaded, direct_path(loaded, TOKENS)
 
 
-def close(own: torch.Tensor, wanted: torch.Tensor) -> None:
-    scale = float(wanted.abs().max().clamp(min=1.0))
-    torch.testing.assert_close(own, wanted, atol=2e-5 * scale, rtol=0)
+def close(own: torch.Tensor, expected: torch.Tensor) -> None:
+    scale = float(expected.abs().max().clamp(min=1.0))
+    torch.testing.assert_close(own, expected, atol=2e-5 * scale, rtol=0)
 
 
 def test_running_beside_leaves_the_clean_run_as_it_is(
@@ -109,7 +109,7 @@ def test_contributions_are_those_written_out_in_float64(
         given = path.final.given[s].double().numpy()
         gain = loaded.model.ln_f.weight.detach().double().numpy()
         spread = np.sqrt(given.var(axis=1, keepdims=True) + 1e-5)
-        wanted = (added - added.mean(axis=1, keepdims=True)) / spread * gain
+        expected = (added - added.mean(axis=1, keepdims=True)) / spread * gain
     else:
         one_more = float(name == "gemma3_text")
         eps = float(loaded.model.config.rms_norm_eps)
@@ -128,10 +128,10 @@ def test_contributions_are_those_written_out_in_float64(
             added = added / rms(whole) * gain
         given = path.final.given[s].double().numpy()
         gain = one_more + loaded.model.norm.weight.detach().double().numpy()
-        wanted = added / rms(given) * gain
+        expected = added / rms(given) * gain
     with torch.inference_mode():
         found = path.contributions(layer, path.clean.outputs[layer])[s, :, head]
-    np.testing.assert_allclose(found, wanted, atol=2e-5 * max(1.0, np.abs(wanted).max()))
+    np.testing.assert_allclose(found, expected, atol=2e-5 * max(1.0, np.abs(expected).max()))
 
 
 def layer_norm(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:

@@ -334,6 +334,26 @@ def test_a_table_that_failed_to_load_is_tried_again(visit: Visit) -> None:
     assert visit.page.locator("[role=alert]").count() == 0
 
 
+def test_a_projection_that_failed_to_load_is_tried_again(visit: Visit) -> None:
+    broken = True
+
+    def answer(route: Any) -> None:
+        if broken:
+            route.abort()
+        else:
+            route.continue_()
+
+    visit.page.route("**/data/projections/**", answer)
+    visit.open("?page=projections")
+    again = visit.page.get_by_role("button", name="Not loaded. Try again")
+    again.first.wait_for()
+    broken = False
+    n_failed = again.count()
+    again.first.click()
+    expect(again).to_have_count(n_failed - 1)
+    visit.page.locator(".projection-card canvas").first.wait_for()
+
+
 def scrolled(page: Page) -> int:
     return int(page.evaluate("window.scrollY"))
 

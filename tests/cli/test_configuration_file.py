@@ -41,10 +41,10 @@ def write(folder: Path, text: str) -> str:
 def refusal(path: str) -> str:
     with pytest.raises(InputError) as caught:
         read_configuration(path)
-    said = str(caught.value)
-    assert len(said.splitlines()) == 1
-    assert len(said) < 700
-    return said
+    statements = str(caught.value)
+    assert len(statements.splitlines()) == 1
+    assert len(statements) < 700
+    return statements
 
 
 def test_the_paper_and_its_stand_in_come_with_the_package() -> None:
@@ -96,7 +96,7 @@ def test_every_key_reaches_the_plan(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "statements"),
     [
         ("", r"has no models; write models = "),
         ("n_prompts = 3", r"has no models"),
@@ -133,17 +133,17 @@ def test_every_key_reaches_the_plan(tmp_path: Path) -> None:
         ("models = ['a']\nmodels = ['b']", r"not TOML .*overwrite"),
     ],
 )
-def test_a_mistake_names_file_key_value_and_mend(text: str, said: str, tmp_path: Path) -> None:
+def test_a_mistake_names_file_key_value_and_fix(text: str, statements: str, tmp_path: Path) -> None:
     path = write(tmp_path, text)
     message = refusal(path)
     assert message.startswith(path)
-    assert re.search(said, message), message
+    assert re.search(statements, message), message
 
 
-@pytest.mark.parametrize("wanted", ["papr", "no-such.toml", "", ".", "a\0b"])
-def test_a_configuration_that_is_not_there_offers_those_that_are(wanted: str) -> None:
+@pytest.mark.parametrize("reference", ["papr", "no-such.toml", "", ".", "a\0b"])
+def test_a_configuration_that_is_not_there_offers_those_that_are(reference: str) -> None:
     with pytest.raises(InputError, match=r"cannot be read .*packaged, paper") as caught:
-        read_configuration(wanted)
+        read_configuration(reference)
     assert len(str(caught.value).splitlines()) == 1
 
 

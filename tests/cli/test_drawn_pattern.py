@@ -36,10 +36,10 @@ def test_a_pattern_of_zeros_is_blank() -> None:
 @example(128, 32)
 def test_it_is_as_large_as_asked_and_no_larger_than_the_pattern(n: int, size: int) -> None:
     lines = draw_pattern(np.tril(np.full((n, n), 0.5)), size).split("\n")
-    wanted = max(1, min(size, n))
-    assert len(lines) == wanted
-    assert len(lines[-1]) == 2 * wanted
-    assert all(2 * row <= len(line) <= 2 * wanted for row, line in enumerate(lines, start=1))
+    expected = max(1, min(size, n))
+    assert len(lines) == expected
+    assert len(lines[-1]) == 2 * expected
+    assert all(2 * row <= len(line) <= 2 * expected for row, line in enumerate(lines, start=1))
 
 
 @given(st.integers(1, 150), st.integers(1, 40), st.data())

@@ -98,14 +98,14 @@ def test_the_package_runs_as_a_module() -> None:
 
 @pytest.mark.parametrize("words", [[], ["models"]])
 def test_a_command_that_needs_a_subcommand_shows_its_help(motifs, words: list[str]) -> None:
-    said = motifs(*words)
-    assert said.code == 2
-    assert "Usage: motifs" in said.out + said.err
-    assert "error" not in said.err
+    finished = motifs(*words)
+    assert finished.code == 2
+    assert "Usage: motifs" in finished.out + finished.err
+    assert "error" not in finished.err
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["nosuch"], "No such command 'nosuch'; see `motifs --help`"),
         (["--nosuch"], "No such option: --nosuch"),
@@ -119,11 +119,11 @@ def test_a_command_that_needs_a_subcommand_shows_its_help(motifs, words: list[st
     ],
 )
 def test_a_command_line_that_cannot_be_read_is_told_in_one_line(
-    motifs, words: list[str], told: str
+    motifs, words: list[str], message: str
 ) -> None:
-    said = motifs(*words)
-    assert said.code == 2
-    assert told in said.error()
+    finished = motifs(*words)
+    assert finished.code == 2
+    assert message in finished.error()
 
 
 @pytest.mark.parametrize("error", [MotifsError, AtlasError, ModelError, ResourceError])
@@ -134,10 +134,10 @@ def test_every_kind_of_error_leaves_with_its_code(
         raise error("two lines\nof [bold]text")
 
     monkeypatch.setattr(Atlas, "open", fail)
-    said = motifs("info")
-    assert said.code == error.exit_code
-    assert 1 <= said.code <= 5
-    assert said.error() == "error: two lines of [bold]text"
+    finished = motifs("info")
+    assert finished.code == error.exit_code
+    assert 1 <= finished.code <= 5
+    assert finished.error() == "error: two lines of [bold]text"
 
 
 def test_other_errors_are_not_hidden(motifs, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,16 +168,18 @@ def test_mistakes_in_a_run_as_a_program(
     weights = broken / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
     prompts = write_prompts(tmp_path / "prompts.jsonl", ["one two three four five six"])
-    said = program("build", "--model", broken, "--prompts", prompts, "--atlas", tmp_path / "new")
-    assert (said.code, "broken" in said.error()) == (3, True)
-    said = program("near", "synthetic-0:L1:H9", "--atlas", atlas.path)
-    assert said.code == 2
-    assert "did you mean synthetic-0:L1:H" in said.error()
+    finished = program(
+        "build", "--model", broken, "--prompts", prompts, "--atlas", tmp_path / "new"
+    )
+    assert (finished.code, "broken" in finished.error()) == (3, True)
+    finished = program("near", "synthetic-0:L1:H9", "--atlas", atlas.path)
+    assert finished.code == 2
+    assert "did you mean synthetic-0:L1:H" in finished.error()
 
 
 def test_prompts_that_cannot_be_read_are_named_by_line(motifs, tiny: Tiny, tmp_path: Path) -> None:
     prompts = tmp_path / "p.jsonl"
-    for data, told in (
+    for data, message in (
         (b'{"text": "fine"}\n{"text": ', "p.jsonl, line 2: not JSON"),
         (b'{"text": "fine"}\n\n{"text": "\xff"}', "p.jsonl, line 3: not UTF-8"),
         (b'{"text": " "}', "p.jsonl, line 1: the text is empty"),
@@ -187,10 +189,10 @@ def test_prompts_that_cannot_be_read_are_named_by_line(motifs, tiny: Tiny, tmp_p
         prompts.write_bytes(data)
         words = ["--model", tiny.model("a"), "--prompts", prompts, "--atlas", tmp_path / "atlas"]
         words += ["--bos", "never"]
-        said = motifs("build", *words)
-        assert said.code == 2
-        assert told in said.error()
-        assert "\x1b" not in said.err
+        finished = motifs("build", *words)
+        assert finished.code == 2
+        assert message in finished.error()
+        assert "\x1b" not in finished.err
     assert not (tmp_path / "atlas" / "atlas.json").exists()
 
 
@@ -218,16 +220,16 @@ def test_output_that_cannot_be_written_is_one_line() -> None:
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
 def test_any_encoding_can_show_any_text(hostile: Atlas, encoding: str) -> None:
     for words in (["show", HEAD, "--json"], ["near", "\u0416:L0:H0"]):
-        said = program(*words, "--atlas", hostile.path, PYTHONIOENCODING=encoding)
-        assert "Traceback" not in said.err
+        finished = program(*words, "--atlas", hostile.path, PYTHONIOENCODING=encoding)
+        assert "Traceback" not in finished.err
         if "--json" in words:
-            assert json.loads(said.out)["classes"] == hostile.heads["classes"][0].to_list()
+            assert json.loads(finished.out)["classes"] == hostile.heads["classes"][0].to_list()
 
 
 def test_answers_go_to_the_output_and_progress_to_the_error_stream(atlas: Atlas) -> None:
-    said = program("check", atlas.path)
-    assert said.out == f"{atlas.path}: sound\n"
-    assert "check the atlas" in said.err
+    finished = program("check", atlas.path)
+    assert finished.out == f"{atlas.path}: sound\n"
+    assert "check the atlas" in finished.err
     json.loads(program("near", HEAD, "--atlas", atlas.path, "--json").out)
 
 
@@ -236,13 +238,13 @@ def test_answers_go_to_the_output_and_progress_to_the_error_stream(atlas: Atlas)
 
 def test_texts_of_an_atlas_are_shown_as_they_are(motifs, hostile: Atlas) -> None:
     for words in (["near", HEAD], ["show", HEAD], ["near", HEAD, "--json"]):
-        said = motifs(*words, "--atlas", hostile.path)
-        assert said.code == 0
-        shown = "".join(said.out.split())
+        finished = motifs(*words, "--atlas", hostile.path)
+        assert finished.code == 0
+        shown = "".join(finished.out.split())
         assert "[bold]bold[/bold]" in shown
         assert "[/]" in shown
         assert ":smile:" in shown
-        assert not set(said.out) & {"\x1b", "\x9b", "\u202e"}
+        assert not set(finished.out) & {"\x1b", "\x9b", "\u202e"}
 
 
 def test_json_holds_the_very_texts(motifs, hostile: Atlas) -> None:
@@ -254,9 +256,11 @@ def test_json_holds_the_very_texts(motifs, hostile: Atlas) -> None:
     "name", ["[bold]x[/bold]", "[/nothing]", "a\nb", "\x1b[31mred", "\udcff", "\u202eb"]
 )
 def test_paths_with_odd_characters_are_told_in_one_line(motifs, tmp_path: Path, name: str) -> None:
-    said = motifs("info", "--atlas", tmp_path / name)
-    assert said.code == 4
-    assert said.error().startswith(f"error: {tmp_path}/{plain(name.replace(chr(10), ' '))}: holds")
+    finished = motifs("info", "--atlas", tmp_path / name)
+    assert finished.code == 4
+    assert finished.error().startswith(
+        f"error: {tmp_path}/{plain(name.replace(chr(10), ' '))}: holds"
+    )
 
 
 @given(st.text())
@@ -355,19 +359,19 @@ def test_shells_get_heads_that_they_can_go_on_typing(atlas: Atlas) -> None:
 
 
 def test_features_are_listed_with_formula_range_and_meaning(motifs) -> None:
-    said = motifs("features", "diag.mean")
-    assert said.code == 0
-    assert said.out.startswith("diag.mean   [0, 1]")
-    assert "large: " in said.out
-    assert "source: " in said.out
-    told = json.loads(motifs("features", "paper", "--json").out)
-    assert len(told) == 94
-    assert all(f["formula"] and f["large"] and f["source"] for f in told)
+    finished = motifs("features", "diag.mean")
+    assert finished.code == 0
+    assert finished.out.startswith("diag.mean   [0, 1]")
+    assert "large: " in finished.out
+    assert "source: " in finished.out
+    message = json.loads(motifs("features", "paper", "--json").out)
+    assert len(message) == 94
+    assert all(f["formula"] and f["large"] and f["source"] for f in message)
 
 
 def test_models_are_listed_with_what_is_known(motifs) -> None:
-    told = {m["name"]: m for m in json.loads(motifs("models", "list", "--json").out)}
-    packaged = told["smollm2-135m-instruct"]
+    message = {m["name"]: m for m in json.loads(motifs("models", "list", "--json").out)}
+    packaged = message["smollm2-135m-instruct"]
     assert (packaged["n_layers"], packaged["n_heads"], packaged["kind"]) == (30, 9, "packaged")
     assert packaged["licence"] == "Apache-2.0"
     assert "gemma-3-270m" in motifs("models", "list").out
@@ -394,23 +398,25 @@ def test_check_lists_findings_and_leaves_with_4(motifs, tmp_path: Path) -> None:
         made.file("distances", metric="mean").path,
     ):
         path.write_bytes(b"")
-    said = motifs("check", made.path)
-    assert said.code == 4
-    findings = [line for line in said.err.splitlines() if line.startswith(str(made.path))]
+    finished = motifs("check", made.path)
+    assert finished.code == 4
+    findings = [line for line in finished.err.splitlines() if line.startswith(str(made.path))]
     assert len(findings) == 2
-    assert f"error: {made.path}: 2 finding(s), listed above" in said.err
+    assert f"error: {made.path}: 2 finding(s), listed above" in finished.err
 
 
 def test_show_draws_the_pattern_of_the_prompt_asked_for(motifs, atlas: Atlas) -> None:
     second = atlas.view_prompts()[1]
-    said = motifs("show", HEAD, "--atlas", atlas.path, "--prompt", second, "--size", "4", "-n", "2")
-    assert said.code == 0
-    lines = said.out.splitlines()
+    finished = motifs(
+        "show", HEAD, "--atlas", atlas.path, "--prompt", second, "--size", "4", "-n", "2"
+    )
+    assert finished.code == 0
+    lines = finished.out.splitlines()
     assert lines[0] == f"{HEAD} on prompt {second} (8 tokens), row = query"
     assert all(set(line) <= set(" .:-=+*#%@") and len(line) <= 8 for line in lines[1:5])
     assert lines[5].startswith("depth 0.50")
-    assert "Most unusual features" in said.out
-    assert "Nearest by mean" in said.out
+    assert "Most unusual features" in finished.out
+    assert "Nearest by mean" in finished.out
 
 
 def test_a_table_for_a_file_does_not_fold_names(motifs, atlas: Atlas) -> None:

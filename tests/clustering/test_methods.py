@@ -69,8 +69,8 @@ def test_the_order_of_the_heads_changes_only_the_order(method: str) -> None:
     points, D, _ = planted(2)
     order = np.random.default_rng(0).permutation(len(D))
     here = run(method, D, points).labels
-    there = run(method, D[np.ix_(order, order)], points[order]).labels
-    assert adjusted_rand(here[order], there) == pytest.approx(1.0)
+    reordered = run(method, D[np.ix_(order, order)], points[order]).labels
+    assert adjusted_rand(here[order], reordered) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -48,7 +48,7 @@ def test_all_settings_of_ray_are_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "settings", "told"),
+    ("name", "settings", "message"),
     [
         ("dask", {}, "choose local or ray"),
         ("local", {"address": "auto"}, "--ray-address auto: add --executor ray"),
@@ -62,9 +62,9 @@ def test_all_settings_of_ray_are_read() -> None:
     ],
 )
 def test_settings_that_cannot_be_used_are_named(
-    name: str, settings: dict[str, object], told: str
+    name: str, settings: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         choose_executor(name, **settings)  # type: ignore[arg-type]
 
 

@@ -80,11 +80,11 @@ def test_a_job_whose_worker_dies_is_done_by_another(tmp_path: Path) -> None:
 def test_poisoned_jobs_are_told_after_three_tries_and_the_rest_is_done(tmp_path: Path) -> None:
     with pytest.raises(JobsFailedError) as caught:
         run(notes(tmp_path, "dies", "a", "raises", "b", "mistaken", "c"))
-    told = str(caught.value)
-    assert "3 of 6 jobs failed" in told
-    assert "\n" not in told
-    assert "ValueError: nothing works, 3 times" in told
-    assert "mistaken: prompt 3: is empty" in told
+    message = str(caught.value)
+    assert "3 of 6 jobs failed" in message
+    assert "\n" not in message
+    assert "ValueError: nothing works, 3 times" in message
+    assert "mistaken: prompt 3: is empty" in message
     assert [n_calls(tmp_path, name) for name in ("dies", "raises")] == [3, 3]
     assert n_calls(tmp_path, "mistaken") == 1, "a user's mistake is the same the second time"
     assert [n_calls(tmp_path, name) for name in "abc"] == [1, 1, 1]
@@ -172,10 +172,10 @@ def test_the_atlas_is_the_same_bit_for_bit_though_a_worker_is_killed(
         torch.set_num_threads(threads)
     killer = Killer(tmp_path / "there")
     killer.start()
-    there = extracted(tmp_path / "there", tiny, many, RayExecutor(n_workers=2))
+    distributed = extracted(tmp_path / "there", tiny, many, RayExecutor(n_workers=2))
     killer.join(timeout=1)
     assert killer.killed is not None, "no worker was killed: the test shows nothing"
-    made, whole = contents(there.path), contents(here.path)
+    made, whole = contents(distributed.path), contents(here.path)
     assert sorted(made) == sorted(whole)
     assert [name for name in whole if made[name] != whole[name]] == []
 
@@ -237,14 +237,14 @@ def test_a_sweep_by_workers_gives_the_same_rows(built: Atlas, tmp_path: Path) ->
     try:
         here = Atlas.open(shutil.copytree(built.path, tmp_path / "here"))
         score(here)
-        there = Atlas.open(shutil.copytree(here.path, tmp_path / "there"))
+        distributed = Atlas.open(shutil.copytree(here.path, tmp_path / "there"))
         alone = sweep(here, "b", settings)
     finally:
         torch.set_num_threads(threads)
-    assert sweep(there, "b", settings, executor=RayExecutor()).equals(alone)
+    assert sweep(distributed, "b", settings, executor=RayExecutor()).equals(alone)
     parts = {n: b for n, b in contents(here.path).items() if "ablations/" in n}
     assert len(parts) == 8, "two methods, two designs, two blocks of sequences"
-    made = contents(there.path)
+    made = contents(distributed.path)
     assert {name: made[name] for name in parts} == parts
 
 

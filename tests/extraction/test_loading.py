@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -186,3 +187,12 @@ def test_a_head_that_does_not_exist_is_named(monkeypatch: pytest.MonkeyPatch) ->
 
     with pytest.raises(ModelError, match="cannot be ablated"):
         language_model_class("m", SimpleNamespace(model_type="own"))
+
+
+def test_a_temporary_folder_that_cannot_be_written_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", "/nowhere")
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere/at/all")
+    with pytest.raises(ResourceError, match=r"/nowhere: cannot be written .*Set TMPDIR"):
+        load_model(f"m={folder}")

@@ -15,7 +15,7 @@ from torch.nn import functional
 from attention_motifs.extraction import load_model, onednn_linear, run_tapped
 from tiny_models import save_family
 
-there = pytest.mark.skipif(
+needs_onednn = pytest.mark.skipif(
     not onednn_linear.onednn_available(), reason="PyTorch has no oneDNN for this processor"
 )
 sizes = st.integers(1, 40)
@@ -94,7 +94,7 @@ def test_gradients_go_through_pytorch() -> None:
     torch.testing.assert_close(x.grad, weight.sum(0).expand(4, 3))
 
 
-@there
+@needs_onednn
 @pytest.mark.parametrize(("family", "rows"), [("llama", "q_proj"), ("gpt2", "c_attn")])
 def test_layers_of_a_loaded_model_compute_by_onednn(
     family: str, rows: str, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
@@ -116,7 +116,7 @@ def test_layers_of_a_loaded_model_compute_by_onednn(
         assert isinstance(attention, torch.nn.Linear)
 
 
-@there
+@needs_onednn
 def test_logits_too(tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = save_family(tmp_path / "m", "llama")
     loaded = load_model(f"m={folder}", device="cpu", language_head=True)

@@ -28,8 +28,8 @@ from attention_motifs.extraction import (
     stream,
     tap,
 )
-from attention_motifs.extraction.stopping import Stopped, stopped_by
 from attention_motifs.features import compute_features
+from attention_motifs.features.stopping import Stopped, stopped_by
 from attention_motifs.models.model import LoadedModel
 from attention_motifs.models.tokenizing import TokenizedPrompt, tokenize
 from conftest import Tiny

@@ -150,8 +150,8 @@ def test_same_bytes_from_another_process(atlas, made, tmp_path):
     arguments = [str(atlas.path), str(tmp_path), *HEADS]
     subprocess.run([sys.executable, "-c", script, *arguments], check=True, timeout=120)
     for path in made:
-        there = tmp_path / path.relative_to(atlas.path / "figures")
-        assert there.read_bytes() == path.read_bytes(), path.name
+        existing = tmp_path / path.relative_to(atlas.path / "figures")
+        assert existing.read_bytes() == path.read_bytes(), path.name
     [pdf] = save(pattern_sheet(atlas, HEADS), tmp_path, "again", ["pdf"])
     assert pdf.read_bytes().startswith(b"%PDF")
     assert pdf.read_bytes() == (tmp_path / "sheet.pdf").read_bytes()
@@ -255,8 +255,8 @@ def test_sheet_is_as_asked(atlas):
     figure = pattern_sheet(atlas, [HEADS[1], HEADS[0], HEADS[1]], prompts)
     panels = [axes for axes in figure.axes if axes.images]
     assert len(panels) == 4  # the repeated head is drawn once
-    wanted = [atlas.pattern(head, p) for head in (HEADS[1], HEADS[0]) for p in prompts]
-    for axes, pattern in zip(panels, wanted, strict=True):
+    reference = [atlas.pattern(head, p) for head in (HEADS[1], HEADS[0]) for p in prompts]
+    for axes, pattern in zip(panels, reference, strict=True):
         shown = axes.images[0].get_array()
         np.testing.assert_array_equal(shown.filled(0), pattern)
         assert shown.mask[np.triu_indices(12, 1)].all()

@@ -18,9 +18,9 @@ from conftest import Tiny
 from tiny_gguf import write_gguf
 
 
-def patterns_of(wanted: str, ids: torch.Tensor) -> torch.Tensor:
+def patterns_of(expected: str, ids: torch.Tensor) -> torch.Tensor:
     kept: list[torch.Tensor] = []
-    run_tapped(load_model(wanted, device="cpu"), ids, lambda _layer, w: kept.append(w.clone()))
+    run_tapped(load_model(expected, device="cpu"), ids, lambda _layer, w: kept.append(w.clone()))
     return torch.stack(kept)
 
 
@@ -94,7 +94,7 @@ def test_digits_are_split_where_the_vocabulary_says_so(
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "statements"),
     [
         ({"without": "blk.1.attn_q.weight"}, "1 weights are missing, first layers.1.self_attn"),
         ({"scaled": "linear"}, "rotary embedding is scaled"),
@@ -103,10 +103,10 @@ def test_digits_are_split_where_the_vocabulary_says_so(
     ],
 )
 def test_what_transformers_would_read_wrongly_is_refused(
-    tiny: Tiny, tmp_path: Path, changes: dict[str, Any], said: str
+    tiny: Tiny, tmp_path: Path, changes: dict[str, Any], statements: str
 ) -> None:
     path = write_gguf(tmp_path / "m.gguf", tiny.folder / "a", **changes)
-    with pytest.raises(ModelError, match=said):
+    with pytest.raises(ModelError, match=statements):
         convert_gguf(path, tmp_path / "out" / "m", {})
     assert not list(tmp_path.glob("out/*"))
 

@@ -96,8 +96,8 @@ def test_a_converted_model_is_stored_in_float32(tiny: Tiny, tmp_path: Path) -> N
     gguf = write_gguf(tmp_path / "m.gguf", tiny.folder / "a")
     convert_gguf(gguf, tmp_path / "converted", {})
     assert dtype_as_stored(tmp_path / "converted", CPU) == "float32"
-    told = json.loads((tmp_path / "converted" / "config.json").read_text())
-    assert told.get("dtype") in (None, "float32")
+    message = json.loads((tmp_path / "converted" / "config.json").read_text())
+    assert message.get("dtype") in (None, "float32")
 
 
 def test_memory_is_asked_for_by_what_auto_stands_for(

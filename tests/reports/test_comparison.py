@@ -320,9 +320,9 @@ def test_patterns_of_another_atlas_are_told_by_the_centroids_of_the_first(
     shorter = make_synthetic_atlas(
         tmp_path / "shorter", n_layers=4, n_heads=3, n_prompts=5, n_tokens=6
     )
-    told = carried_over(atlas, shorter)
-    assert told is not None
-    assert told < expected
+    message = carried_over(atlas, shorter)
+    assert message is not None
+    assert message < expected
     other = make_synthetic_atlas(tmp_path / "other", n_layers=2, n_prompts=4, seed=1)
     assert carried_over(atlas, other) is None
 

@@ -89,9 +89,10 @@ def test_a_hostile_atlas_changes_nothing_of_the_card(text: str) -> None:
 
 def test_the_card_states_what_it_must() -> None:
     shown = "\n".join(cells(DatasetCard(card("Apache-2.0")).text))
-    for wanted in ("Apache-2.0", "12 heads of 2 language models over 2 prompts", "schema version 1",
+    for expected in ("Apache-2.0", "12 heads of 2 language models over 2 prompts",
+                   "schema version 1",
                    "mean", "paper, extended", "1e-05", "Licence of the texts"):  # fmt: skip
-        assert wanted in shown, wanted
+        assert expected in shown, expected
     source = card("x")
     assert 'am.Atlas.open("hf://datasets/org/name")' in source
     assert "motifs fetch org/name" in source

@@ -99,9 +99,9 @@ def test_links_are_not_followed(atlas: Atlas, tmp_path: Path) -> None:
 def test_texts_of_the_user_are_sent_knowingly_only(atlas: Atlas) -> None:
     with pytest.raises(InputError, match=r"18 prompts \(synthetic\).*--include-texts"):
         prepare(atlas, NAME)
-    told = " ".join(ready(atlas).notice())
-    assert "18 prompts" in told
-    assert "private" in told
+    message = " ".join(ready(atlas).notice())
+    assert "18 prompts" in message
+    assert "private" in message
     assert "everyone" in " ".join(ready(atlas, public=True).notice())
 
 
@@ -126,11 +126,11 @@ def test_paths_of_the_machine_stay_on_it(atlas: Atlas, tmp_path: Path) -> None:
     sources = prepare(Atlas.open(folder), NAME, include_texts=True).sources
     for name in ("atlas.json", "README.md", "files.json"):
         assert b"someone" not in bytes(sources[name]), name  # type: ignore[arg-type]
-    told = json.loads(bytes(sources["atlas.json"]))  # type: ignore[arg-type]
-    assert told["configuration"]["models"] == [
+    message = json.loads(bytes(sources["atlas.json"]))  # type: ignore[arg-type]
+    assert message["configuration"]["models"] == [
         "mine=synthetic-0", "other=other.gguf", "y=y", "org/synthetic-1", "gpt2-small",
     ]  # fmt: skip
-    assert told["configuration"]["prompts"] == "texts.jsonl"
+    assert message["configuration"]["prompts"] == "texts.jsonl"
 
 
 def test_a_second_publication_replaces_the_first(atlas: Atlas, server: Hub, tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_passing_faults_while_publishing_pass(fault: Fault, atlas: Atlas, server
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"),
+    ("fault", "statements"),
     [
         (Fault("status", ".", status=500, times=99), "answers with status 500"),
         (Fault("status", "^PUT /lfs", status=503, times=999), "answers with status 503"),
@@ -196,10 +196,10 @@ def test_passing_faults_while_publishing_pass(fault: Fault, atlas: Atlas, server
     ids=["all", "upload", "commit", "forbidden"],
 )
 def test_lasting_faults_are_one_line_and_leave_no_half(
-    fault: Fault, said: str, atlas: Atlas, server: Hub
+    fault: Fault, statements: str, atlas: Atlas, server: Hub
 ) -> None:
     server.faults.append(Fault(**vars(fault)))
-    with pytest.raises(RemoteError, match=said) as caught:
+    with pytest.raises(RemoteError, match=statements) as caught:
         publish(ready(atlas))
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith(NAME)
@@ -281,7 +281,7 @@ def test_passing_faults_while_fetching_pass(
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"),
+    ("fault", "statements"),
     [
         (Fault("status", ".", status=500, times=999), "status 500|cannot be reached"),
         (Fault("corrupt", "mean.npy", times=99), r"mean\.npy differs from the published digest"),
@@ -295,10 +295,10 @@ def test_passing_faults_while_fetching_pass(
     ids=["500", "corrupt", "corrupt-manifest", "corrupt-digests", "truncate"],
 )
 def test_lasting_faults_never_leave_what_looks_like_an_atlas(
-    fault: Fault, said: str, atlas: Atlas, published: Hub, tmp_path: Path
+    fault: Fault, statements: str, atlas: Atlas, published: Hub, tmp_path: Path
 ) -> None:
     published.faults.append(Fault(**vars(fault)))
-    with pytest.raises(RemoteError, match=said) as caught:
+    with pytest.raises(RemoteError, match=statements) as caught:
         fetch(NAME, tmp_path / "theirs")
     assert "\n" not in str(caught.value)
     with pytest.raises(AtlasError, match="holds no atlas"):
@@ -326,9 +326,9 @@ def test_only_what_is_listed_is_fetched(published: Hub, tmp_path: Path) -> None:
 )  # fmt: skip
 def test_names_that_lead_elsewhere_are_refused(name: str, published: Hub, tmp_path: Path) -> None:
     files = published.repositories[NAME].commits[-1][1]
-    told = json.loads(files["files.json"])
-    told["files"][name] = {"size": 1, "sha256": "0" * 64}
-    files["files.json"] = json.dumps(told).encode()
+    message = json.loads(files["files.json"])
+    message["files"][name] = {"size": 1, "sha256": "0" * 64}
+    files["files.json"] = json.dumps(message).encode()
     with pytest.raises(AtlasError, match="is not an entry of a file of an atlas"):
         fetch(NAME, tmp_path / "theirs")
 
@@ -382,15 +382,15 @@ def test_a_published_atlas_is_read_where_it_is(
     url: str, atlas: Atlas, published: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ATTENTION_MOTIFS_CACHE", str(tmp_path / "cache"))
-    there = Atlas.open(url)
+    from_remote = Atlas.open(url)
     head = atlas.heads["head"][0]
-    assert there.near(head, 3) == atlas.near(head, 3)
+    assert from_remote.near(head, 3) == atlas.near(head, 3)
     came = published.requests(r"^GET .*/resolve/")
     assert {line.rpartition("/")[2] for line in came} == {
         "files.json", "atlas.json", "heads.parquet", "mean.npy",
     }  # fmt: skip
-    assert not check_atlas(there)
-    assert contents(there.path) == contents(atlas.path)
+    assert not check_atlas(from_remote)
+    assert contents(from_remote.path) == contents(atlas.path)
 
 
 def test_a_published_atlas_is_not_written(
@@ -404,7 +404,7 @@ def test_a_published_atlas_is_not_written(
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"),
+    ("fault", "statements"),
     [
         (Fault("corrupt", "^GET .*mean.npy", times=1), None),
         (Fault("truncate", "^GET .*mean.npy", times=1), None),
@@ -414,19 +414,19 @@ def test_a_published_atlas_is_not_written(
     ids=["corrupt", "truncate", "corrupt-lasting", "500-lasting"],
 )
 def test_faults_of_lazy_reads(
-    fault: Fault, said: str | None, atlas: Atlas, published: Hub, tmp_path: Path,
+    fault: Fault, statements: str | None, atlas: Atlas, published: Hub, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setenv("ATTENTION_MOTIFS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("attention_motifs.store.retry.PAUSES", (0.0, 0.0))
-    there = Atlas.open(f"hf://{NAME}")
+    from_remote = Atlas.open(f"hf://{NAME}")
     published.faults.append(Fault(**vars(fault)))
-    if said is not None:
-        with pytest.raises(RemoteError, match=said) as caught:
-            there.distances("mean")
+    if statements is not None:
+        with pytest.raises(RemoteError, match=statements) as caught:
+            from_remote.distances("mean")
         assert "\n" not in str(caught.value)
         published.forget()
-    assert there.distances("mean").tolist() == atlas.distances("mean").tolist()
+    assert from_remote.distances("mean").tolist() == atlas.distances("mean").tolist()
 
 
 # The commands, as processes of their own

@@ -26,11 +26,11 @@ def manifest(atlas: Atlas) -> dict[str, Any]:
 def test_everything_is_made_and_made_once(atlas: Atlas, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "_NEEDS", {"umap": "no_such_module", "leiden": "no_such_module"})
     assert explore(atlas).written
-    told = manifest(atlas)
-    assert {p["method"] for p in told["projections"]} == {"isomap", "tsne", "pca"}
-    assert {c["method"] for c in told["clusterings"]} == {"average", "hdbscan"}
-    assert told["evaluation"]
-    assert set(told["missing"]) == {"scores", "ablations"}
+    listed = manifest(atlas)
+    assert {p["method"] for p in listed["projections"]} == {"isomap", "tsne", "pca"}
+    assert {c["method"] for c in listed["clusterings"]} == {"average", "hdbscan"}
+    assert listed["evaluation"]
+    assert set(listed["missing"]) == {"scores", "ablations"}
     before = (
         atlas.file("projections").path.stat().st_ino,
         atlas.file("evaluation").path.stat().st_ino,

@@ -50,8 +50,8 @@ def test_parts_made_in_any_order_are_those_of_a_whole_run(
     extracted: Atlas, tiny: Tiny, tmp_path: Path
 ) -> None:
     atlas = begun(tmp_path / "atlas", tiny)
-    for wanted in atlas.manifest.configuration.models:
-        source = model_source(atlas, wanted)
+    for expected in atlas.manifest.configuration.models:
+        source = model_source(atlas, expected)
         begin_model(atlas, source)
         for block in reversed(range(atlas.n_blocks)):
             write_part(atlas, source, block)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Tiny
-from tiny_models import texts, write_prompts
+from tiny_models import make_tiny_model, texts, write_prompts
 
 BUILD = "from attention_motifs.cli import main; main()"
 
@@ -66,8 +66,8 @@ def test_a_killed_run_goes_on_to_the_same_atlas(
                 wait_for_file(atlas, moments.randint(1, len(expected)), run, seconds)
             run.send_signal(signal.SIGKILL)
             run.wait()
-            there = files_of(atlas) if atlas.exists() else {}
-            caught_in_the_middle += 0 < len(there) < len(expected)
+            existing = files_of(atlas) if atlas.exists() else {}
+            caught_in_the_middle += 0 < len(existing) < len(expected)
         last = start(command(tiny, atlas, prompts), own_cache)
         assert last.wait(timeout=300) == 0, last.stderr.read() if last.stderr else ""
         found = files_of(atlas)
@@ -112,3 +112,28 @@ def test_a_second_run_on_the_same_atlas_is_told(
     assert len(errors) == 1
     assert "another run is working on this atlas" in errors[0]
     assert first.wait(timeout=300) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_ctrl_c_ends_a_long_context_at_once_and_leaves_no_temporary_file(
+    tmp_path: Path, own_cache: Path
+) -> None:
+    """The features of one head on 8,192 tokens take most of a minute."""
+    model = make_tiny_model(tmp_path / "model", n_layers=1, n_heads=2, context=8192)
+    prompts = write_prompts(tmp_path / "prompts.jsonl", texts(2, 700))
+    atlas = tmp_path / "atlas"
+    arguments = ["build", "--no-site", "--model", str(model), "--prompts", str(prompts)]
+    settings = ["--max-tokens", "8192", "--features", "paper", "--n-view-prompts", "1"]
+    words = [*arguments, *settings, "--atlas", str(atlas)]
+    run = start([sys.executable, "-c", BUILD, *words], own_cache)
+    limit = time.monotonic() + 120
+    while not list(atlas.rglob(".unfinished-*")) and time.monotonic() < limit:
+        time.sleep(0.05)
+    time.sleep(4)  # within a kernel
+    assert run.poll() is None, run.stderr.read() if run.stderr else ""
+    run.send_signal(signal.SIGINT)
+    _, stderr = run.communicate(timeout=15)
+    assert run.returncode == 130, stderr
+    assert "Traceback" not in stderr
+    assert not list(atlas.rglob(".unfinished-*"))

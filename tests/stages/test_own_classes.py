@@ -30,7 +30,7 @@ def atlas(tmp_path: Path) -> Atlas:
 
 
 def write(path: Path, **lists: Any) -> Path:
-    said = [
+    statements = [
         {"model": "my-synthetic", "head": head, "class": "comma", "source": "me"} for head in HEADS
     ]
     elsewhere = {"model": "gpt2", "head": "L0:H0", "class": "comma", "source": "me"}
@@ -41,7 +41,7 @@ def write(path: Path, **lists: Any) -> Path:
         "groups": [{"name": "mine <b>", "colour": "#123456"}],
         "classes": [{"name": "comma", "group": "mine <b>"}],
         "sources": [{"key": "me", "title": "My notes", "evidence": "manual"}],
-        "assignments": [*said, elsewhere],
+        "assignments": [*statements, elsewhere],
     }
     path.write_text(json.dumps({**whole, **lists}), encoding="utf-8")
     return path

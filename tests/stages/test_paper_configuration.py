@@ -203,8 +203,8 @@ def test_the_configuration_runs_as_it_is(repositories: dict[str, Path], tmp_path
     assert "gpt2-small:L4:H11 (the head of the paper)" in captions["figure-06-look-alikes"]
     assert "previous token (" in captions["figure-06-look-alikes"]  # with the papers that say so
     for name in captions:
-        wanted = [] if name.startswith("table") else list(PLAN.figures.formats)
-        assert all((out / f"{name}.{ending}").is_file() for ending in wanted), name
+        expected = [] if name.startswith("table") else list(PLAN.figures.formats)
+        assert all((out / f"{name}.{ending}").is_file() for ending in expected), name
         assert list((out / "numbers").glob(f"{name}*.csv")), name
     verdicts = {row["claim"]: row for row in judged(measure(atlas))}
     assert "no model here" not in verdicts["name-movers"]["measured"]

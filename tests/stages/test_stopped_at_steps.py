@@ -70,10 +70,10 @@ def test_runs_killed_at_every_step_leave_nothing_different(
 def test_ctrl_c_while_writing_is_told_in_one_line(built: Atlas, tiny: Tiny, tmp_path: Path) -> None:
     atlas = tmp_path / "atlas"
     steps = [2, 15, 24]
-    told = stopped_runs(build_arguments(tiny, atlas), signal.SIGINT, steps)
-    assert told.count("stopped; run the same command again to continue\n") == len(steps)
-    assert "Traceback" not in told
-    assert "rror" not in told
+    message = stopped_runs(build_arguments(tiny, atlas), signal.SIGINT, steps)
+    assert message.count("stopped; run the same command again to continue\n") == len(steps)
+    assert "Traceback" not in message
+    assert "rror" not in message
     assert contents(atlas) == contents(built.path)
 
 

@@ -405,10 +405,10 @@ def test_bytes_filled_through_memory_are_those_written(
         with pytest.raises(KeyError), files.mapped_bytes(other, name, (2,), {}):
             raise KeyError
         assert len(list(Path(folder).iterdir())) == 2, "an unfinished file was left behind"
-        told = files.read_tensors(other, "")
-        np.testing.assert_array_equal(told[0][name], values)
-        assert told[0].keys() == {name}
-        assert told[1] == metadata
+        recorded = files.read_tensors(other, "")
+        np.testing.assert_array_equal(recorded[0][name], values)
+        assert recorded[0].keys() == {name}
+        assert recorded[1] == metadata
 
 
 def test_patterns_filled_through_memory_are_the_same_file(tmp_path: Path) -> None:

@@ -112,12 +112,12 @@ def test_an_atlas_written_there_is_the_same_as_a_local_one(
 ) -> None:
     make_synthetic_atlas(url, n_prompts=18)
     elsewhere(monkeypatch, tmp_path / "b")
-    there = Atlas.open(url)
-    assert contents(there) == contents(local)
-    assert not check_atlas(there)
+    from_remote = Atlas.open(url)
+    assert contents(from_remote) == contents(local)
+    assert not check_atlas(from_remote)
     head = local.heads["head"][3]
-    assert there.near(head, 5) == local.near(head, 5)
-    assert np.array_equal(there.embedded(), local.embedded())
+    assert from_remote.near(head, 5) == local.near(head, 5)
+    assert np.array_equal(from_remote.embedded(), local.embedded())
     with Atlas.lock(url):
         again = Atlas.open(url)
         distances(again, "cosine")
@@ -188,9 +188,9 @@ def test_a_folder_that_is_deleted_is_deleted_there(
             files.remove(file)
         assert not atlas.file("tokens", model=atlas.models[1]).is_file()
     elsewhere(monkeypatch, tmp_path / "b")
-    there = Atlas.open(stored)
-    assert not there.paths.existing("tokens")
-    assert there.file("heads").is_file()
+    from_remote = Atlas.open(stored)
+    assert not from_remote.paths.existing("tokens")
+    assert from_remote.file("heads").is_file()
 
 
 def add_column(url: str, name: str) -> None:
@@ -341,7 +341,7 @@ def test_passing_faults_of_reads_pass(
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"),
+    ("fault", "statements"),
     [
         (Fault("status", "^GET .*/objects/", status=500, times=999), "answers with status 500"),
         (Fault("status", "^GET .*/objects/", status=403, times=999), "the store refuses"),
@@ -354,13 +354,13 @@ def test_passing_faults_of_reads_pass(
     ids=lambda f: f"{f.kind}-{f.status}" if isinstance(f, Fault) else "",
 )  # fmt: skip
 def test_lasting_faults_of_reads_are_one_line_and_nothing_is_taken_for_whole(
-    fault: Fault, said: str, server: ObjectServer, stored: str, local: Atlas,
+    fault: Fault, statements: str, server: ObjectServer, stored: str, local: Atlas,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(object_store, "TIMEOUT", timedelta(seconds=0.4))
     atlas = Atlas.open(stored)
     server.faults.append(Fault(**vars(fault)))
-    with pytest.raises(RemoteError, match=said) as caught:
+    with pytest.raises(RemoteError, match=statements) as caught:
         _ = atlas.heads
     assert str(caught.value).startswith(f"{stored}/heads.parquet: ")
     assert "\n" not in str(caught.value)

@@ -21,6 +21,7 @@ from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.features import feature_names
 from attention_motifs.progress import Report, silent
 from attention_motifs.store import files
+from attention_motifs.store.paths import MANIFEST
 
 if TYPE_CHECKING:
     from attention_motifs.embedding import PatternEmbedding
@@ -96,7 +97,7 @@ def _check_prompts(atlas: Atlas) -> Iterator[str]:
         )
     joined = "\n".join(table["prompt_id"].to_list())
     if hashlib.sha256(joined.encode()).hexdigest() != atlas.manifest.prompts["sha256"]:
-        yield f"{file}: its prompts differ from those that atlas.json lists; {file.fix}"
+        yield f"{file}: its prompts differ from those that {MANIFEST} lists; {file.fix}"
     _ = atlas.heads  # reading compares the number of heads with the models
 
 

@@ -14,11 +14,11 @@ from attention_motifs.atlas.probes import FolderWithProbes
 from attention_motifs.atlas.stimuli import PROBES, PROMPTS, get_stimuli
 from attention_motifs.distances import get_metric
 from attention_motifs.distances.neighbour_files import read_neighbours
-from attention_motifs.errors import AtlasError, HeadNotFoundError, did_you_mean
+from attention_motifs.errors import AtlasError, HeadNotFoundError, InputError, did_you_mean
 from attention_motifs.head import HeadId
 from attention_motifs.store import files
 from attention_motifs.store.manifest import IMPORTED as IMPORTED
-from attention_motifs.store.paths import ARTEFACTS
+from attention_motifs.store.paths import ARTEFACTS, MANIFEST
 from attention_motifs.store.settings import Configuration as Configuration
 
 if TYPE_CHECKING:
@@ -44,6 +44,23 @@ class AtlasFolder(FolderWithProbes):
 
     # Tables
 
+    def known_models(self, models: str | Sequence[str]) -> list[str]:
+        """Return names of models as a list, after checking that the atlas holds them.
+
+        Raises:
+            InputError: if it does not, or the value is no list of names.
+        """
+        try:
+            names = [models] if isinstance(models, str) else list(models)
+        except TypeError as error:
+            raise InputError(f"models={models!r:.80}: give a list of names of models") from error
+        for name in names:
+            if name not in self.models:
+                raise InputError(
+                    f"model {name!r:.80} is not in this atlas; it has {', '.join(self.models)}"
+                )
+        return names
+
     @property
     def prompts(self) -> pl.DataFrame:
         """prompt_id, text, source; the order in which every table lists prompts."""
@@ -52,7 +69,7 @@ class AtlasFolder(FolderWithProbes):
             table = files.read_parquet(file, columns=ARTEFACTS["prompts"].columns)
             if len(table) != self.manifest.prompts["n"]:
                 raise self._mismatch(
-                    file, f"{len(table)} prompts, atlas.json lists {self.manifest.prompts['n']}"
+                    file, f"{len(table)} prompts, {MANIFEST} lists {self.manifest.prompts['n']}"
                 )
             self._prompts = table
         return self._prompts
@@ -68,7 +85,7 @@ class AtlasFolder(FolderWithProbes):
             n_heads = sum(record.n_all_heads for record in self.manifest.models.values())
             if len(table) != n_heads:
                 raise self._mismatch(
-                    file, f"{len(table)} heads, the models of atlas.json have {n_heads}"
+                    file, f"{len(table)} heads, the models of {MANIFEST} have {n_heads}"
                 )
             self._heads = table
         return self._heads
@@ -169,8 +186,11 @@ class AtlasFolder(FolderWithProbes):
             raise AtlasError(
                 f"{self.place}: has no patterns yet; run {self.paths.extract_command()}"
             )
+        names = self.models if models is None else self.known_models(models)
+        if not names:
+            raise InputError("models=[]: name at least one model, or leave it out")
         clouds = []
-        for model in models or self.models:
+        for model in names:
             file = self.file(artefact, model=model, **parts)
             table = files.read_parquet(file)
             values = table.drop("head", "prompt_id", strict=False).to_numpy()
@@ -276,9 +296,9 @@ class AtlasFolder(FolderWithProbes):
         """
         row = self.heads.row(self.head_index(head), named=True)
         kept = [*self.view_prompts(), *self.view_probes()]
-        if prompt_id not in kept:
+        if not isinstance(prompt_id, str) or prompt_id not in kept:
             raise AtlasError(
-                f"{self.place}: no patterns are kept of prompt {prompt_id} (viewing prompts: "
+                f"{self.place}: no patterns are kept of prompt {prompt_id!s:.80} (viewing prompts: "
                 f"{', '.join(kept)}); build with a larger --n-view-prompts"
             )
         return unpack_triangle(self.triangles(row["model"], prompt_id)[row["layer"], row["index"]])

@@ -241,7 +241,7 @@ def head_distances_of(atlas: AtlasFolder, metric: str) -> HeadDistances:
     """
     from attention_motifs.distances import get_metric
 
-    stored = stored_distances(atlas).get(metric)
+    stored = stored_distances(atlas).get(metric) if isinstance(metric, str) else None
     if stored is not None:
         return stored
     get_metric(metric)

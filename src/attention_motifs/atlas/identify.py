@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attention_motifs.atlas.queries import by_prompt, known_models
+from attention_motifs.atlas.queries import by_prompt
 from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.evaluation.identify import MIN_PROMPTS
 from attention_motifs.features import compute_features, feature_names
@@ -277,7 +277,7 @@ def _candidates(
 ) -> Bool[np.ndarray, " heads"] | None:
     if not models:
         return None
-    return np.isin(atlas.heads["model"].to_numpy(), known_models(atlas, models))
+    return np.isin(atlas.heads["model"].to_numpy(), atlas.known_models(models))
 
 
 def is_whole_model(patterns: Any) -> bool:

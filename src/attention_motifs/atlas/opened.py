@@ -193,6 +193,6 @@ def _require_atlas(folder: Path, place: str) -> None:
             f"{place}: permission denied; ask its owner for the right to read the folder"
         ) from error
     raise AtlasError(
-        f"{place}: holds no atlas (no atlas.json); make one with `motifs build` or "
+        f"{place}: holds no atlas (no {MANIFEST}); make one with `motifs build` or "
         "`motifs demo`, or name another with --atlas"
     )

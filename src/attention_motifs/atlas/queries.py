@@ -159,27 +159,10 @@ def _filter(
     elif scope != "all":
         raise InputError(f"--scope {scope!r}: choose all, within or across")
     if models:
-        mask &= np.isin(model_of, known_models(atlas, models))
+        mask &= np.isin(model_of, atlas.known_models(models))
     if layers is not None:
         mask &= np.isin(layer_of, _numbers(layers, int(layer_of.max()) + 1))
     return mask
-
-
-def known_models(atlas: AtlasFolder, models: str | Sequence[str]) -> list[str]:
-    """Return names of models as a list, after checking that the atlas holds them.
-
-    Raises:
-        InputError: if a name is no text, or is not a model of the atlas.
-    """
-    if not isinstance(models, Collection):
-        raise InputError(f"model {models!r:.80} is not a name; give names of models")
-    names = [models] if isinstance(models, str) else list(models)
-    for name in names:
-        if name not in atlas.models:
-            raise InputError(
-                f"model {name!r} is not in this atlas; it has {', '.join(atlas.models)}"
-            )
-    return names
 
 
 def _numbers(layers: Layers, n_layers: int) -> list[int]:

@@ -13,6 +13,7 @@ from attention_motifs.behaviour.replay import CleanRun, replay
 from attention_motifs.errors import InputError, did_you_mean
 from attention_motifs.extraction import run_tapped
 from attention_motifs.extraction.tap import LayerSink, OutputSink
+from attention_motifs.features.numerics import fixed_numerics
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -58,6 +59,7 @@ class Calibration:
     overall: tuple[Float[Tensor, "heads d"], ...]
 
 
+@fixed_numerics()
 def calibrate(
     loaded: LoadedModel, token_ids: Int[Tensor, "prompts n"], batch: int = 4
 ) -> Calibration:

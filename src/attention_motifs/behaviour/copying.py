@@ -17,6 +17,7 @@ from torch import Tensor
 from attention_motifs.behaviour.direct_path import direct_path
 from attention_motifs.behaviour.sequences import common_tokens, repeated_sequences
 from attention_motifs.errors import ModelError
+from attention_motifs.features.numerics import fixed_numerics
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -30,6 +31,7 @@ _BATCH = 5
 _LEAST = 1e-300
 
 
+@fixed_numerics()
 def copying_scores(
     loaded: LoadedModel, *, prefix: Sequence[int], seed: int = 0, n_samples: int = N_SAMPLES
 ) -> Float[np.ndarray, "samples layers heads two"]:

@@ -19,6 +19,7 @@ from torch import Tensor
 from attention_motifs.behaviour.replay import CleanRun, clean_run, decoder_layers
 from attention_motifs.errors import ModelError
 from attention_motifs.extraction.tap import output_projections, run_tapped
+from attention_motifs.features.numerics import fixed_numerics
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -86,6 +87,7 @@ class DirectPath:
     """Norms between output projection and residual stream, for layers that have one."""
     final: PassedNorm
 
+    @fixed_numerics()
     def added(
         self, layer: int, outputs: Float[Tensor, "sequences n heads d"]
     ) -> Float[Tensor, "sequences n heads width"]:
@@ -108,6 +110,7 @@ class _Norms:
     outside: list[tuple[PassedNorm, Tensor]] = field(default_factory=list)
 
 
+@fixed_numerics()
 def direct_path(loaded: LoadedModel, token_ids: Int[Tensor, "sequences n"]) -> DirectPath:
     """Run the model twice: unchanged, and with each head attending to its own token only.
 

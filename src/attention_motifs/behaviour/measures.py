@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from attention_motifs.features.numerics import fixed_numerics
+
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
@@ -58,6 +60,7 @@ def measures_on(design: str) -> list[str]:
     return [name for name, measure in MEASURES.items() if design in measure.designs]
 
 
+@fixed_numerics()
 def losses_and_divergence(
     head: LanguageHead,
     hidden: Float[Tensor, "ablations sequences looked_at width"],

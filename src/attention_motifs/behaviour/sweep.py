@@ -20,6 +20,7 @@ from attention_motifs.behaviour.measures import (
 )
 from attention_motifs.behaviour.replay import check_replay, clean_run
 from attention_motifs.errors import InputError, ModelError
+from attention_motifs.features.numerics import fixed_numerics
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -69,6 +70,7 @@ def donors_for(n_sequences: int, rng: np.random.Generator) -> Int[np.ndarray, " 
     return donors
 
 
+@fixed_numerics()
 def measure_block(
     loaded: LoadedModel,
     plan: SweepPlan,

@@ -11,11 +11,13 @@ from attention_motifs.atlas import Atlas
 from attention_motifs.cli import options as o
 from attention_motifs.cli.app import app
 from attention_motifs.cli.console import print_json, print_line, print_table, report
+from attention_motifs.cli.executor_options import takes_executor
+from attention_motifs.executors import Executor
+from attention_motifs.stages.stage import writing
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from attention_motifs.executors import Executor
     from attention_motifs.stages.ablation.settings import Settings
     from attention_motifs.stages.ablation.targets import Target
 
@@ -112,6 +114,7 @@ class Query:
 
 
 @app.command()
+@takes_executor
 def ablate(
     heads: HeadsArgument = None,
     atlas: o.AtlasOption = None,
@@ -136,10 +139,8 @@ def ablate(
     seed: Annotated[int, o.seed_option("test sequences and random head sets")] = 0,
     device: o.DeviceOption = "auto",
     json: o.JsonOption = False,
-    executor: o.ExecutorOption = "local",
-    ray_address: o.RayAddressOption = None,
-    ray_workers: o.RayWorkersOption = None,
-    ray_worker: o.RayWorkerOption = None,
+    *,
+    executor: Executor,
 ) -> None:
     """Ablate heads and measure the effect, compared with random heads of the same layers.
 
@@ -166,11 +167,9 @@ def ablate(
         seed=seed,
         device=device,
     )
-    chosen = o.choose_executor(executor, ray_address, ray_workers, ray_worker)
     folder = o.find_atlas(atlas)
-    with Atlas.lock(folder):
-        opened = Atlas.open(folder)
-        rows = _run(opened, query, settings, model if equals else None, chosen)
+    with writing(folder) as opened:
+        rows = _run(opened, query, settings, model if equals else None, executor)
     if json:
         print_json(rows.to_dicts())
         return
@@ -204,7 +203,7 @@ def _run(
             settings,
             anchors=(query.near,) if query.near else (),
             n_nearest=query.n,
-            wanted=local,
+            requested=local,
             executor=executor,
             report=report,
         )

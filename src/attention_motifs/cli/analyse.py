@@ -10,9 +10,13 @@ from attention_motifs.atlas import Atlas
 from attention_motifs.cli import options as o
 from attention_motifs.cli.app import app
 from attention_motifs.cli.console import print_json, print_line, print_table, report
+from attention_motifs.cli.executor_options import takes_executor
+from attention_motifs.executors import Executor
+from attention_motifs.stages.stage import writing
 
 
 @app.command()
+@takes_executor
 def score(
     atlas: o.AtlasOption = None,
     model: o.ModelFilterOption = None,
@@ -20,10 +24,8 @@ def score(
     seed: Annotated[int, o.seed_option("the random test tokens")] = 0,
     force: o.ForceOption = False,
     top: Annotated[int, o.count_option("-n", "Number of heads to print per behaviour.")] = 3,
-    executor: o.ExecutorOption = "local",
-    ray_address: o.RayAddressOption = None,
-    ray_workers: o.RayWorkersOption = None,
-    ray_worker: o.RayWorkerOption = None,
+    *,
+    executor: Executor,
 ) -> None:
     """Score every head on repeated random tokens: induction, previous token, sink and others.
 
@@ -36,17 +38,15 @@ def score(
     from attention_motifs.stages.score import SPREAD
     from attention_motifs.stages.score import score as run_score
 
-    chosen = o.choose_executor(executor, ray_address, ray_workers, ray_worker)
     folder = o.find_atlas(atlas)
-    with Atlas.lock(folder):
-        opened = Atlas.open(folder)
+    with writing(folder) as opened:
         run_score(
             opened,
             seed=seed,
             device=device,
             models=model,
             force=force,
-            executor=chosen,
+            executor=executor,
             report=report,
         )
     for name, meaning in BEHAVIOURS.items():
@@ -103,8 +103,7 @@ def project(
     from attention_motifs.stages.project import project as run_project
 
     folder = o.find_atlas(atlas)
-    with Atlas.lock(folder):
-        opened = Atlas.open(folder)
+    with writing(folder) as opened:
         run_project(
             opened,
             metric=metric,
@@ -164,8 +163,7 @@ def evaluate(
         rows = compare_with_published(Atlas.open(folder), graded, metrics=metric, report=report)
         print_graded(rows, json=json)
         return
-    with Atlas.lock(folder):
-        opened = Atlas.open(folder)
+    with writing(folder) as opened:
         results = run_evaluate(
             opened, metrics=metric, seed=seed, n_permutations=permutations, report=report
         )

@@ -12,14 +12,15 @@ from attention_motifs.atlas import Atlas
 from attention_motifs.cli import options as o
 from attention_motifs.cli.app import app
 from attention_motifs.cli.console import errors, print_line, report
+from attention_motifs.cli.executor_options import takes_executor
 from attention_motifs.cli.setting_options import setting_option, takes_settings
 from attention_motifs.distances.neighbour_graph import DENSE_LIMIT
-from attention_motifs.executors import LOCAL
+from attention_motifs.executors import LOCAL, Executor
+from attention_motifs.stages.stage import writing
 from attention_motifs.store.settings import FEATURE_SETS, BuildSettings, Configuration
 
 if TYPE_CHECKING:
     from attention_motifs.cli.configuration_file import BuildPlan
-    from attention_motifs.executors import Executor
 
 
 ForceFolderOption = Annotated[
@@ -38,15 +39,14 @@ def _plan(settings: dict[str, Any], config: str | None) -> BuildPlan:
 
 @app.command()
 @takes_settings(Configuration, BuildSettings)
+@takes_executor
 def build(
     settings: dict[str, Any],
     config: o.ConfigOption = None,
     atlas: o.NewAtlasOption = None,
     force: ForceFolderOption = False,
-    executor: o.ExecutorOption = "local",
-    ray_address: o.RayAddressOption = None,
-    ray_workers: o.RayWorkersOption = None,
-    ray_worker: o.RayWorkerOption = None,
+    *,
+    executor: Executor,
 ) -> None:
     """Build an atlas of your models on your prompts. Run it again to do what is missing.
 
@@ -58,10 +58,9 @@ def build(
       motifs build --config paper --executor ray --ray-address auto --ray-worker gpus=0.5
     """
     folder = o.place(atlas) if atlas else o.DEFAULT_ATLAS
-    chosen = o.choose_executor(executor, ray_address, ray_workers, ray_worker)
     plan = _plan(settings, config)
     check_folder(folder, force=force)
-    run_plan(folder, plan, chosen)
+    run_plan(folder, plan, executor)
     print_line(f"The atlas is in {folder}. Ask it: motifs near HEAD --atlas {quote(str(folder))}")
 
 
@@ -97,8 +96,7 @@ def run_plan(folder: str | Path, plan: BuildPlan, executor: Executor = LOCAL) ->
     )
     if not plan.run.behaviour and not plan.run.site:
         return opened
-    with Atlas.lock(folder):
-        opened = Atlas.open(folder)
+    with writing(folder) as opened:
         if plan.run.behaviour:
             score(opened, device=device, executor=executor, report=report)
         if plan.run.site:
@@ -112,14 +110,13 @@ def run_plan(folder: str | Path, plan: BuildPlan, executor: Executor = LOCAL) ->
 
 @app.command()
 @takes_settings(Configuration)
+@takes_executor
 def extract(
     settings: dict[str, Any],
     atlas: o.AtlasOption = None,
     device: o.DeviceOption = "auto",
-    executor: o.ExecutorOption = "local",
-    ray_address: o.RayAddressOption = None,
-    ray_workers: o.RayWorkersOption = None,
-    ray_worker: o.RayWorkerOption = None,
+    *,
+    executor: Executor,
 ) -> None:
     """Compute attention patterns and their features: the first stage of `build`, alone.
 
@@ -136,7 +133,6 @@ def extract(
     from attention_motifs.stages.extract import extract as run_extract
 
     folder = o.find_atlas(atlas)
-    chosen = o.choose_executor(executor, ray_address, ray_workers, ray_worker)
     new = "models" in settings
     if new:
         check_folder(folder)
@@ -146,10 +142,11 @@ def extract(
         else:
             opened = Atlas.open(folder)
             add_feature_sets(opened, settings.get("features", ()))
-        run_extract(opened, device=device, executor=chosen, report=report)
+        run_extract(opened, device=device, executor=executor, report=report)
 
 
 @app.command()
+@takes_executor
 def probe(
     atlas: o.AtlasOption = None,
     n_probes: Annotated[int | None, setting_option("n_probes", unset="16, or as recorded")] = None,
@@ -158,10 +155,8 @@ def probe(
     probe_seed: Annotated[int | None, setting_option("probe_seed", unset="as recorded")] = None,
     model: o.ModelFilterOption = None,
     device: o.DeviceOption = "auto",
-    executor: o.ExecutorOption = "local",
-    ray_address: o.RayAddressOption = None,
-    ray_workers: o.RayWorkersOption = None,
-    ray_worker: o.RayWorkerOption = None,
+    *,
+    executor: Executor,
 ) -> None:
     """Add probes to an atlas: run its models on sequences of repeated random tokens.
 
@@ -177,7 +172,6 @@ def probe(
     from attention_motifs.stages.probe import probe as run_probe
 
     folder = o.find_atlas(atlas)
-    chosen = o.choose_executor(executor, ray_address, ray_workers, ray_worker)
     given = {
         "n_probes": n_probes,
         "probe_tokens": probe_tokens,
@@ -185,14 +179,13 @@ def probe(
         "probe_seed": probe_seed,
     }
     settings = {key: value for key, value in given.items() if value is not None}
-    with Atlas.lock(folder):
-        opened = Atlas.open(folder)
+    with writing(folder) as opened:
         run_probe(
             opened,
             settings=settings,
             models=model,
             device=device,
-            executor=chosen,
+            executor=executor,
             report=report,
         )
         add_presets(opened, report)
@@ -213,8 +206,8 @@ def embed(atlas: o.AtlasOption = None, force: o.ForceOption = False) -> None:
     from attention_motifs.stages.embed import embed as run_embed
 
     folder = o.find_atlas(atlas)
-    with Atlas.lock(folder):
-        embedding = run_embed(Atlas.open(folder), force=force, report=report)
+    with writing(folder) as opened:
+        embedding = run_embed(opened, force=force, report=report)
     shares = embedding.explained_variance_ratio.cumsum()
     summary = ", ".join(f"{shares[k - 1]:.2f} by {k}" for k in (3, 10, 16) if k <= len(shares))
     print_line(f"Variance explained: {summary} components.")
@@ -256,8 +249,7 @@ def distances(
     from attention_motifs.stages.distances import standard_metrics
 
     folder = o.find_atlas(atlas)
-    with Atlas.lock(folder):
-        opened = Atlas.open(folder)
+    with writing(folder) as opened:
         for name in metric or standard_metrics(opened):
             run_distances(
                 opened,

@@ -12,6 +12,7 @@ from attention_motifs.cli import options as o
 from attention_motifs.cli.app import app
 from attention_motifs.cli.console import print_json, print_line, print_table, report
 from attention_motifs.errors import InputError
+from attention_motifs.stages.stage import writing
 
 if TYPE_CHECKING:
     import polars as pl
@@ -175,8 +176,7 @@ def _keep_classes(
     if forget and file is not None:
         raise InputError(f"--file {file} cannot be combined with --forget; leave it out")
     folder = o.find_atlas(atlas)
-    with Atlas.lock(folder):
-        opened = Atlas.open(folder)
+    with writing(folder) as opened:
         if file is None:
             known = forget_classes(opened)
             print_line(f"{folder}: " + ("own classes deleted" if known else "has no own classes"))

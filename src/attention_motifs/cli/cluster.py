@@ -11,6 +11,7 @@ from attention_motifs.cli import options as o
 from attention_motifs.cli.app import app
 from attention_motifs.cli.console import print_error, print_line, print_table, report
 from attention_motifs.errors import InputError
+from attention_motifs.stages.stage import writing
 
 MethodOption = Annotated[
     str,
@@ -118,8 +119,7 @@ def cluster(
     if resolution is not None:
         parameters["resolution"] = resolution
     folder = o.find_atlas(atlas)
-    with Atlas.lock(folder):
-        opened = Atlas.open(folder)
+    with writing(folder) as opened:
         if name is not None:
             _name_cluster(opened, method, name)
             return

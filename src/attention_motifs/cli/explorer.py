@@ -83,10 +83,10 @@ def serve(
             "--host", metavar="ADDRESS", help="Address to listen on; 0.0.0.0 for all networks."
         ),
     ] = "127.0.0.1",
-    name: Annotated[
+    host_name: Annotated[
         list[str] | None,
         typer.Option(
-            "--name",
+            "--host-name",
             metavar="HOST",
             help="Another host name under which browsers may open it; repeatable.",
             show_default=False,
@@ -98,7 +98,7 @@ def serve(
 
     Examples:
       motifs serve --atlas demo-atlas --open
-      motifs serve --host 0.0.0.0 --name lab.example.org
+      motifs serve --host 0.0.0.0 --host-name lab.example.org
     """
     from attention_motifs.errors import ResourceError
     from attention_motifs.site.server import bind, is_loopback, make_server
@@ -123,7 +123,7 @@ def serve(
             socket.listen()  # the browser's first request waits, and is not refused
             webbrowser.open(f"http://{shown}:{number}/")
         with contextlib.suppress(KeyboardInterrupt):  # ends the server
-            make_server(exported.path, host, name or ()).run(sockets=[socket])
+            make_server(exported.path, host, host_name or ()).run(sockets=[socket])
 
 
 @app.command()

@@ -19,7 +19,6 @@ from attention_motifs.store.settings import MAX_SEED
 
 if TYPE_CHECKING:
     from attention_motifs.atlas import Atlas
-    from attention_motifs.executors import Executor
 
 
 def complete_head(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -93,42 +92,6 @@ MetricOption = Annotated[
         metavar="METRIC",
         help="How to compare heads: mean (the paper's Eq. 3: similar patterns), recommended "
         "(similar behaviour), cosine, and others; see `motifs metrics`.",
-    ),
-]
-ExecutorOption = Annotated[
-    str,
-    typer.Option(
-        "--executor",
-        metavar="NAME",
-        help="Where to run the models: local (this process) or ray (a cluster).",
-    ),
-]
-RayAddressOption = Annotated[
-    str | None,
-    typer.Option(
-        "--ray-address",
-        metavar="ADDRESS",
-        help="Ray cluster: auto (a running one), local (start one here), host:port or ray://...",
-        show_default="local",
-    ),
-]
-RayWorkersOption = Annotated[
-    int | None,
-    typer.Option(
-        "--ray-workers",
-        metavar="N",
-        min=1,
-        help="Maximum number of workers.",
-        show_default="as many as fit",
-    ),
-]
-RayWorkerOption = Annotated[
-    str | None,
-    typer.Option(
-        "--ray-worker",
-        metavar="RESOURCES",
-        help="Resources of each worker, such as cpus=2,gpus=0.5; custom resources too.",
-        show_default="cpus=1",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
@@ -213,15 +176,6 @@ def check_writable(path: Path | None) -> Path | None:
     except UnicodeEncodeError as error:
         raise InputError(f"{path}: the name is not UTF-8; choose another name") from error
     return path
-
-
-def choose_executor(
-    executor: str, ray_address: str | None, ray_workers: int | None, ray_worker: str | None
-) -> Executor:
-    """Return the executor that the options describe."""
-    from attention_motifs.executors import choose_executor as choose
-
-    return choose(executor, address=ray_address, n_workers=ray_workers, worker=ray_worker)
 
 
 def place(atlas: str) -> str | Path:

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from attention_motifs.atlas import Atlas
 from attention_motifs.cli import options as o
 from attention_motifs.cli.app import app
 from attention_motifs.cli.console import print_line, print_table, report
 from attention_motifs.errors import InputError
+from attention_motifs.stages.stage import writing
 
 RepositoryArgument = Annotated[
     str, typer.Argument(metavar="ORG/NAME", help="Dataset repository on the hub.")
@@ -67,9 +67,9 @@ def publish(
     from attention_motifs.sharing import publish as run_publish
 
     folder, repository = _atlas_and_repository(names, atlas)
-    with Atlas.lock(folder):
+    with writing(folder) as opened:
         ready = prepare(
-            Atlas.open(folder),
+            opened,
             repository,
             public=public,
             include_texts=include_texts,

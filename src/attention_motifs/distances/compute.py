@@ -83,6 +83,8 @@ def head_distances(
         isinstance(out, np.ndarray) and out.shape == (n_heads, n_heads) and out.dtype == np.float32
     ):
         raise InputError(f"out does not fit: give a float32 array of shape ({n_heads}, {n_heads}).")
+    if progress is not None and not callable(progress):
+        raise InputError(f"progress is {short(progress)}. Give a function, or None.")
     n_threads = thread_count(threads, entry)
     budget = DEFAULT_BUDGET_SECONDS if budget_seconds is None else budget_seconds
     refuse_over_budget(entry, clouds, budget, n_threads)

@@ -99,6 +99,8 @@ def metric_names(space: Space | None = None) -> list[str]:
         >>> metric_names()[:4]
         ['mean', 'cosine', 'natural', 'recommended']
     """
+    if space is not None and not isinstance(space, str):
+        raise InputError(f"space is {short(space)}. Give the name of a space, or None.")
     return [name for name, m in _METRICS.items() if space is None or m.space == space]
 
 

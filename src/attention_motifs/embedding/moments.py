@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attention_motifs.errors import InputError
+from attention_motifs.features.arguments import whole_numbers
 from attention_motifs.features.compute import one_blas_thread
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class LengthBinnedMoments:
 
     def __init__(self, n_features: int, length_bins: Sequence[int] = ()) -> None:
         """Start without rows; `length_bins` are increasing edges in tokens."""
-        self.length_bins = tuple(int(edge) for edge in length_bins)
+        self.length_bins = tuple(whole_numbers(length_bins, "length bins"))
         if list(self.length_bins) != sorted(set(self.length_bins)):
             raise InputError(f"length bins are {self.length_bins}. Give increasing edges.")
         self.bins = tuple(FeatureMoments(n_features) for _ in range(len(self.length_bins) + 1))

@@ -14,7 +14,7 @@ import numpy as np
 
 from attention_motifs.embedding.moments import LengthBinnedMoments, bin_of
 from attention_motifs.errors import InputError
-from attention_motifs.features.arguments import number_array, whole_number
+from attention_motifs.features.arguments import name_list, number_array, whole_number
 from attention_motifs.features.compute import one_blas_thread
 from attention_motifs.store.fitted_files import FittedFormat, FittedPath, integers, strings
 from attention_motifs.store.paths import ARTEFACTS
@@ -285,6 +285,7 @@ def _check_names(names: Sequence[str] | None, n_features: int) -> tuple[str, ...
 
         paper = feature_names("paper")
         names = paper if len(paper) == n_features else [f"feature{i}" for i in range(n_features)]
+    names = name_list(names, "feature names")
     if len(names) != n_features:
         raise InputError(f"{len(names)} feature names for {n_features} columns. Give one for each.")
     return tuple(names)

@@ -18,7 +18,7 @@ import numpy as np
 from attention_motifs.embedding.moments import WithinGroupMoments, bin_of
 from attention_motifs.embedding.quantiles import ExactQuantiles, QuantileSketch
 from attention_motifs.errors import InputError
-from attention_motifs.features.arguments import number_array
+from attention_motifs.features.arguments import name_list, number_array, whole_numbers
 from attention_motifs.features.compute import one_blas_thread
 from attention_motifs.store.fitted_files import FittedFormat, FittedPath, integers, strings
 from attention_motifs.store.paths import ARTEFACTS
@@ -145,7 +145,7 @@ class RecommendedEmbedding:
             InputError: if there are no patterns.
         """
         names = tuple(feature_names)
-        edges = tuple(int(edge) for edge in length_bins)
+        edges = tuple(whole_numbers(length_bins, "length bins"))
         step = len(names) if sketch else _COLUMNS_AT_A_TIME
         kind = QuantileSketch if sketch else ExactQuantiles
         quantiles: list[np.ndarray] = []
@@ -304,6 +304,7 @@ def _names(names: Sequence[str] | None, n_features: int) -> tuple[str, ...]:
         extended = feature_names(FEATURE_SET)
         matching = len(extended) == n_features
         names = extended if matching else [f"feature{i}" for i in range(n_features)]
+    names = name_list(names, "feature names")
     if len(names) != n_features or len(set(names)) != n_features:
         raise InputError(
             f"{len(set(names))} different feature names for {n_features} columns. "

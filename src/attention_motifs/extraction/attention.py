@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from attention_motifs.extraction import onednn_linear
-from attention_motifs.extraction.stopping import raise_if_stopped
+from attention_motifs.features.stopping import raise_if_stopped
 
 if TYPE_CHECKING:
     from jaxtyping import Float

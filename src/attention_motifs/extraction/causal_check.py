@@ -122,8 +122,8 @@ def _check_held(
     except NotHeldError:
         warnings.warn(
             f"{loaded.info.name}: its architecture {loaded.info.architecture} takes no softmax "
-            "that could be held, so that nothing shows that the patterns are what it computes "
-            "with; their shape, rows and causality were checked",
+            "that could be held, so that it is not known whether it computes with these patterns; "
+            "their shape, rows and causality were checked",
             stacklevel=2,
         )
         return
@@ -135,13 +135,13 @@ def _check_held(
 
 
 def _on_first_token(weights: Tensor) -> Tensor:
-    other = torch.zeros_like(weights)
-    other[..., 0] = 1.0
-    return other
+    changed = torch.zeros_like(weights)
+    changed[..., 0] = 1.0
+    return changed
 
 
-def _require_changed(loaded: LoadedModel, hidden: Tensor, other: Tensor | None) -> None:
-    if other is None or torch.equal(hidden, other):
+def _require_changed(loaded: LoadedModel, hidden: Tensor, changed: Tensor | None) -> None:
+    if changed is None or torch.equal(hidden, changed):
         raise _refusal(
             loaded, loaded.info.n_layers - 1, "changing the weights does not change the output"
         )

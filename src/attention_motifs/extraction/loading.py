@@ -17,6 +17,7 @@ from attention_motifs import __version__
 from attention_motifs.errors import InputError, ModelError, ResourceError
 from attention_motifs.extraction import onednn_linear, tap
 from attention_motifs.extraction.causal_check import VERSION, causal_check
+from attention_motifs.features.numerics import fixed_numerics
 from attention_motifs.models import architectures
 from attention_motifs.models.convert import quiet_transformers
 from attention_motifs.models.diagnosis import checked_configuration
@@ -52,6 +53,7 @@ class _Request:
         return self.reference.name
 
 
+@fixed_numerics()
 def load_model(
     model: str | os.PathLike[str],
     *,
@@ -87,8 +89,8 @@ def load_model(
         >>> info.n_layers, info.n_heads
         (30, 9)
     """
-    if dtype not in (*DTYPES, AUTO):
-        raise InputError(f"dtype {dtype!r}: choose {', '.join(DTYPES)} or {AUTO}")
+    if not isinstance(dtype, str) or dtype not in (*DTYPES, AUTO):
+        raise InputError(f"dtype {dtype!r:.80}: choose {', '.join(DTYPES)} or {AUTO}")
     place = _device(device)
     reference = resolve(model)
     folder = local_folder(reference, report)

@@ -60,10 +60,10 @@ def onednn_available() -> bool:
     """
     if platform.machine().lower() not in ("x86_64", "amd64") or not torch.backends.mkldnn.enabled:
         return False
-    one = torch.ones(1, 1)
+    ones = torch.ones(1, 1)
     try:
         with torch.no_grad():
-            return bool(torch.ops.mkldnn._linear_pointwise(one, one, None, "none", [], "") == 1)
+            return bool(torch.ops.mkldnn._linear_pointwise(ones, ones, None, "none", [], "") == 1)
     except (AttributeError, RuntimeError):  # PyTorch without oneDNN, or with other operators
         return False
 

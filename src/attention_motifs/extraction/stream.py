@@ -21,8 +21,9 @@ from torch import Tensor
 from attention_motifs.errors import InputError, ModelError, ResourceError
 from attention_motifs.extraction.attention import part_bytes
 from attention_motifs.extraction.loading import free_memory, load_model
-from attention_motifs.extraction.stopping import Stopped, raise_if_stopped, stopped_by
 from attention_motifs.extraction.tap import run_tapped
+from attention_motifs.features.numerics import use_own_threads
+from attention_motifs.features.stopping import Stopped, raise_if_stopped, stopped_by
 from attention_motifs.head import HeadId
 from attention_motifs.models.model import LoadedModel
 from attention_motifs.models.tokenizing import BOS_POLICIES, TokenizedPrompt, tokenize
@@ -119,7 +120,7 @@ def for_each_layer(
     _run_in_threads(run, batches, max(1, at_once), threads, stopped)
 
 
-_PATIENCE = 1.5
+_PATIENCE = 1.0
 """Seconds that an interrupt waits for the running passes: a native kernel may take longer."""
 
 
@@ -259,8 +260,9 @@ def extract_patterns(
         >>> batch.layer, tuple(features.shape)
         (29, (9, 94))
     """
+    use_own_threads()
     texts = _prompts(prompts)
-    if bos not in BOS_POLICIES:
+    if not isinstance(bos, str) or bos not in BOS_POLICIES:
         raise InputError(f"--bos {bos!r}: choose {', '.join(BOS_POLICIES)}")
     loaded = model if isinstance(model, LoadedModel) else load_model(
         model, device=device, dtype=dtype, max_tokens=max_tokens
@@ -283,7 +285,10 @@ def _prompts(prompts: Any) -> list[Prompt]:
         raise InputError(
             f"prompts are a {type(prompts).__name__}: give a text, a Prompt, or a list of these"
         )
-    prompts = list(prompts)
+    try:
+        prompts = list(prompts)
+    except TypeError as error:  # an array without axes
+        raise InputError(f"prompts = {prompts!r:.80}: give a text or a list of texts") from error
     for position, prompt in enumerate(prompts):
         if not isinstance(prompt, str | Prompt):
             raise InputError(f"prompt {position} is {prompt!r:.80}: give a text or a Prompt")
@@ -326,4 +331,4 @@ def _in_thread(
             yield item
     finally:
         stopped.set()
-        worker.join()
+        worker.join(_PATIENCE)

@@ -27,6 +27,7 @@ from attention_motifs.extraction.attention import (
     attention_weights,
     hides_later_keys,
 )
+from attention_motifs.features.numerics import fixed_numerics
 
 if TYPE_CHECKING:
     from attention_motifs.models.model import LoadedModel
@@ -133,6 +134,7 @@ class _Enough(Exception):  # noqa: N818 - not an error: the requested layers are
     """Leaves the forward pass early."""
 
 
+@fixed_numerics()
 def run_tapped(
     loaded: LoadedModel,
     token_ids: Tensor,

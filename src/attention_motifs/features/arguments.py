@@ -1,8 +1,8 @@
-"""Checks of arguments: arrays of numbers and whole numbers."""
+"""Checks of arguments: arrays of numbers, whole numbers, names and flags."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -47,6 +47,47 @@ def whole_number(value: object, what: str, least: int = 0) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         raise InputError(f"{what} is {short(value)}. Give a whole number of {least} or more.")
     return int(value)
+
+
+def whole_numbers(values: object, what: str) -> list[int]:
+    """Return a list of whole numbers of 0 or more.
+
+    Raises:
+        InputError: if the value is no list of these.
+    """
+    return [whole_number(value, f"an entry of {what}") for value in _entries(values, what)]
+
+
+def name_list(values: object, what: str) -> list[str]:
+    """Return a list of names; a single name is no list.
+
+    Raises:
+        InputError: if the value is no list of names.
+    """
+    names = [] if isinstance(values, str) else _entries(values, what)
+    if isinstance(values, str) or not all(isinstance(name, str) for name in names):
+        raise InputError(f"{what} are {short(values)}. Give a list of names.")
+    return [str(name) for name in names]
+
+
+def _entries(values: object, what: str) -> list[object]:
+    try:
+        if isinstance(values, Iterable) and not isinstance(values, str | bytes):
+            return list(values)
+    except TypeError:  # an array without axes
+        pass
+    raise InputError(f"{what} are {short(values)}. Give a list.")
+
+
+def flag(value: object, what: str) -> bool:
+    """Return True or False.
+
+    Raises:
+        InputError: if the value is neither.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise InputError(f"{what} is {short(value)}. Give True or False.")
+    return bool(value)
 
 
 def short(value: object) -> str:

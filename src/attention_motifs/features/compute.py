@@ -9,15 +9,16 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from attention_motifs.features.arguments import flag
 from attention_motifs.features.columns import Columns, groups_of, user_rows
 from attention_motifs.features.definitions import NOT_FINITE
 from attention_motifs.features.registry import selected
+from attention_motifs.features.threads import run_in_threads
 from attention_motifs.features.validation import check_batch, checked_threads, refused
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 1 << 20  # patterns per call of a CPU kernel: what the cache of a core holds
 THREAD_ELEMENTS = 1 << 15  # fewest entries for which another thread pays
+LONG_ELEMENTS = 1 << 18  # entries of a pattern whose kernel would delay Ctrl-C
 
 
 @overload
@@ -96,6 +98,7 @@ Pass attention weights after the softmax, not scores
     columns = selected(features)
     check_batch(patterns)
     threads = checked_threads(threads)
+    validate = flag(validate, "validate")
     if patterns.ndim == 2:
         return compute_features(patterns[None], features, threads=threads, validate=validate)[0]
     if isinstance(patterns, np.ndarray):
@@ -103,10 +106,8 @@ Pass attention weights after the softmax, not scores
             return _rows_in_threads(patterns, columns, threads, validate)
         import torch
 
-        from attention_motifs.features.torch_rows import rows_by_torch
-
         tensor = torch.from_numpy(np.ascontiguousarray(patterns))
-        return rows_by_torch(tensor, columns, validate).numpy()
+        return _rows_by_torch(tensor, columns, validate).numpy()
     return _tensor_rows(patterns.detach(), columns, threads, validate)
 
 
@@ -133,17 +134,30 @@ def _tensor_rows(
 ) -> torch.Tensor:
     import torch
 
-    from attention_motifs.features.torch_rows import rows_by_torch
-
     if patterns.is_cuda:
-        return rows_by_torch(patterns, columns, validate)
+        return _rows_by_torch(patterns, columns, validate)
     in_memory = patterns.cpu()  # the same tensor where it is there already
     if in_memory.dtype == torch.float64:
-        return rows_by_torch(in_memory, columns, validate).to(patterns.device)
+        return _rows_by_torch(in_memory, columns, validate).to(patterns.device)
     if in_memory.dtype == torch.bfloat16:  # which numpy does not have
         in_memory = in_memory.float()
     rows = _rows_in_threads(in_memory.numpy(), columns, threads, validate)
     return torch.from_numpy(rows).to(patterns.device)
+
+
+def _rows_by_torch(patterns: torch.Tensor, columns: Columns, validate: bool) -> torch.Tensor:
+    from attention_motifs.features.torch_rows import rows_by_torch
+
+    if not _blocks_interrupts(patterns.shape[1]):
+        return rows_by_torch(patterns, columns, validate)
+    rows: list[torch.Tensor] = []
+    run_in_threads(lambda x: rows.append(rows_by_torch(x, columns, validate)), [patterns], 1)
+    return rows[0]
+
+
+def _blocks_interrupts(n: int) -> bool:
+    """Return whether kernels of patterns of n tokens are so slow that they delay Ctrl-C."""
+    return n * n >= LONG_ELEMENTS
 
 
 def _rows_in_threads(
@@ -178,11 +192,10 @@ def _rows_in_threads(
         rows[~finite] = np.nan
 
     starts = range(0, count, size)
-    workers = min(workers, len(starts))
-    if workers <= 1:
+    workers = max(1, min(workers, len(starts)))
+    if workers <= 1 and not _blocks_interrupts(n):
         for start in starts:
             compute_chunk(start)
     else:
-        with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(compute_chunk, starts))
+        run_in_threads(compute_chunk, starts, workers)
     return out

@@ -61,7 +61,7 @@ def _absorption_features() -> list[Feature]:
             r"s_0=0,\ s_i=\frac{2t_i-1+\sum_{0<j<i}P_{ij}s_j}{e_i},\quad " + _TIMES
         ),
         range=(0.0, INFINITY),
-        large="walks from one token take now few, now many steps; 0 if all are equally long",
+        large="the length of random walks from a token varies; 0 if all have the same length",
     )
     return [*entries, dispersion]
 
@@ -119,7 +119,7 @@ _SPECTRUM_LARGE = {
     (
         "query",
         "peak",
-    ): "the pattern repeats itself at a regular interval of queries, or drifts once",
+    ): "the pattern repeats at a regular interval of queries, or changes once",
 }
 
 
@@ -138,7 +138,7 @@ def _fourier_feature(direction: str, name: str) -> Feature:
         statistic=name,
         formula=formula + r"\ (k\le n/2,\text{ one-sided})",
         range=limits,
-        large=large or f"weights swell and fade {words} with periods of {_SCALES[name]}",
+        large=large or f"weights rise and fall {words} with periods of {_SCALES[name]}",
         source=SOURCE,
         cost="O(n^2 log n)",
     )
@@ -166,61 +166,61 @@ _NETWORK: dict[str, tuple[str, tuple[float, float], str, str]] = {
     "in_strength.effective": (
         rf"{_EFFECTIVE},\quad x={_STRENGTH}",
         (0.0, 1.0),
-        "all keys receive about the same weight in all: the effective share of keys in use",
+        "all keys receive about the same total weight (the effective share of keys in use)",
         "O(n^2)",
     ),
     "keys.mean": (
         r"\tfrac1n\sum_ib_i," + _KEYS,
         _BITS,
-        "queries spread over many keys (2 to this power, by weight)",
+        "queries spread their weight over many keys (2 to the power of the value)",
         "O(n^2)",
     ),
     "keys.variance": (
         r"\tfrac1n\sum_i(b_i-\bar b)^2," + _KEYS,
         _BITS,
-        "some queries spread over many keys and others read one",
+        "some queries spread their weight over many keys, others attend to one",
         "O(n^2)",
     ),
     "queries.mean": (
         r"\tfrac1n\sum_jb_j," + _QUERIES,
         _BITS,
-        "keys are read by many queries each (2 to this power, by weight)",
+        "each key receives weight from many queries (2 to the power of the value)",
         "O(n^2)",
     ),
     "queries.variance": (
         r"\tfrac1n\sum_j(b_j-\bar b)^2," + _QUERIES,
         _BITS,
-        "some keys are read by many queries and others by one",
+        "some keys receive weight from many queries, others from one",
         "O(n^2)",
     ),
     "assortativity.in_in": (
         rf"\operatorname{{corr}}_{{W}}(u_i,u_j),\quad {_STRENGTH}",
         (-1.0, 1.0),
-        "tokens that are read much read such tokens (correlation over edges, by weight)",
+        "tokens that receive much weight attend to such tokens (correlation over pairs)",
         "O(n^2)",
     ),
     "assortativity.out_in": (
         rf"\operatorname{{corr}}_{{W}}(b_i,u_j),{_KEYS},\quad {_STRENGTH}",
         (-1.0, 1.0),
-        "queries that spread over many keys read the much-read ones",
+        "queries that spread their weight attend to keys that receive much weight",
         "O(n^2)",
     ),
     "pagerank.gini": (
         rf"{_GINI},\quad {_RANK}",
         (0.0, 1.0),
-        "walks from anywhere end up on few tokens",
+        "random walks end on few tokens",
         "O(n^2)",
     ),
     "pagerank.effective": (
         rf"{_EFFECTIVE},\quad {_RANK}",
         (0.0, 1.0),
-        "walks from anywhere visit all tokens alike",
+        "random walks visit all tokens equally often",
         "O(n^2)",
     ),
     "pagerank.first": (
         rf"x_0,\quad {_RANK}",
         (0.0, 1.0),
-        "walks soon reach the first token and stay",
+        "random walks soon reach the first token and stay there",
         "O(n^2)",
     ),
     "tree.depth_mean": (
@@ -238,19 +238,19 @@ _NETWORK: dict[str, tuple[str, tuple[float, float], str, str]] = {
     "tree.leaves": (
         r"\tfrac1n\left|\{j:\nexists i\ k(i)=j\}\right|," + _DEPTH,
         (0.0, 1.0),
-        "most tokens are nobody's strongest key",
+        "most tokens are the strongest key of no query",
         "O(n^2)",
     ),
     "tree.hub": (
         r"\tfrac{1}{n-1}\max_j\left|\{i:k(i)=j\}\right|," + _DEPTH,
         (0.0, 1.0),
-        "one token is the strongest key of nearly all",
+        "one token is the strongest key of nearly all queries",
         "O(n^2)",
     ),
     "transitivity": (
         r"\frac{\sum_{ik}(W^2)_{ik}W_{ik}}{\sum_{ik}(W^2)_{ik}}",
         (0.0, 1.0),
-        "what a token reaches in two steps it also reads directly, as with a sink",
+        "tokens attend directly to what they reach in two steps, as with a sink",
         "O(n^3)",
     ),
 }

@@ -173,8 +173,8 @@ _GOES_ON = {
     ),
     "anti": (
         "{X}_{{i+1,j-1}}",
-        f"weights up to {NEAR} tokens back move one key back as the query moves on",
-        f"weights more than {NEAR} tokens back move one key back as the query moves on",
+        f"weights up to {NEAR} tokens back move one key back with every query",
+        f"weights more than {NEAR} tokens back move one key back with every query",
     ),
 }
 _REGION = {
@@ -214,10 +214,10 @@ _ALIKE_WORDS = {
     ("keys_alike", "before"): "the token before the query's",
     ("keys_alike", "same"): "the query's own token, as duplicate-token heads do",
     ("keys_alike", "after"): "the token after the query's, as induction heads do",
-    ("queries_alike", "before"): "the token after one that looked where the query looks, as "
-    "induction heads do",
-    ("queries_alike", "same"): "a token that looked where the query looks",
-    ("queries_alike", "after"): "the token before one that looked where the query looks",
+    ("queries_alike", "before"): "the token after one whose query attended to the "
+    "same keys, as induction heads do",
+    ("queries_alike", "same"): "a token whose query attended to the same keys",
+    ("queries_alike", "after"): "the token before one whose query attended to the same keys",
 }
 
 

@@ -25,7 +25,6 @@ from attention_motifs.features.extended_definitions import (
 from attention_motifs.features.torch_kernels import (
     aligned,
     correlation,
-    full_precision,
     lag1_autocorrelation,
 )
 
@@ -183,8 +182,7 @@ def _alike(B: torch.Tensor) -> torch.Tensor:
     for X, least, of_keys in ((off.mT, NO_WEIGHT, True), (off.sqrt(), NO_WEIGHT**0.5, False)):
         norm = torch.linalg.vector_norm(X, dim=2, keepdim=True)
         unit = torch.where(norm > least, X / norm.clamp(min=least), 0.0)
-        with full_precision():
-            C = unit @ unit.mT
+        C = unit @ unit.mT
         C.diagonal(dim1=1, dim2=2).zero_()
         mean = C.tril(-NEAR - 1).sum(dim=(1, 2)).double() / pairs
         C, weights = (C, F) if of_keys else (C.mT, F.mT)  # moved along dimension 1 of both

@@ -179,8 +179,11 @@ def selected(features: str | Sequence[str]) -> list[tuple[str, str]]:
     Raises:
         InputError: if a name is neither a set nor a feature, or if there is none.
     """
-    names = (features,) if isinstance(features, str) else features
-    if not isinstance(names, Iterable) or not all(isinstance(name, str) for name in names):
+    try:
+        names = [features] if isinstance(features, str) else list(features)
+    except TypeError:  # a number, or an array without axes
+        names = [features]  # type: ignore[list-item]
+    if not all(isinstance(name, str) for name in names):
         raise InputError(
             f"features {features!r} cannot be used: pass a feature set, or a list of names of "
             "sets and features"

@@ -7,8 +7,6 @@ No value is copied from the device.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 
@@ -24,17 +22,6 @@ from attention_motifs.features.definitions import (
 OF_HISTOGRAM = [VECTOR_STATISTICS.index(name) for name in HISTOGRAM_STATISTICS]
 
 
-@contextmanager
-def full_precision() -> Iterator[None]:
-    """Compute products in the full precision of their type: TF32 would move counts between bins."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
-
-
 def paper_features(patterns: torch.Tensor) -> torch.Tensor:
     """Compute the `paper` set of causal, finite patterns: (B, n, n) -> (B, 94).
 
@@ -45,17 +32,15 @@ def paper_features(patterns: torch.Tensor) -> torch.Tensor:
     columns = [vector_statistics(vector) for vector in vectors]
     A = patterns.tril()
     L = A.clamp(min=LOG_CLIP[0]).log().clamp(max=math.log(LOG_CLIP[1]))
-    with full_precision():
-        columns += [_histogram_statistics(X @ X.mT) for X in (A, A.mT, aligned(A))]
-        columns += [_histogram_statistics(_cosines(X)) for X in (L, L.mT, aligned(L))]
+    columns += [_histogram_statistics(X @ X.mT) for X in (A, A.mT, aligned(A))]
+    columns += [_histogram_statistics(_cosines(X)) for X in (L, L.mT, aligned(L))]
     return torch.cat(columns, dim=1).to(patterns.dtype)
 
 
 def skew_col_features(patterns: torch.Tensor) -> torch.Tensor:
     """Compute the `skew_col` set of causal, finite patterns: (B, n, n) -> (B, 11)."""
     S = aligned(patterns.tril())
-    with full_precision():
-        return _histogram_statistics(S.mT @ S).to(patterns.dtype)
+    return _histogram_statistics(S.mT @ S).to(patterns.dtype)
 
 
 def aligned(A: torch.Tensor) -> torch.Tensor:

@@ -16,6 +16,7 @@ from attention_motifs.features.definitions import (
     WEIGHT_TOLERANCE,
     row_sum_limit,
 )
+from attention_motifs.features.numerics import fixed_numerics
 from attention_motifs.features.validation import refused
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ DEVICE_CHUNK_BYTES = 1 << 26  # patterns per call of a kernel, which needs 8 tim
 HOST_CHUNK_BYTES = 1 << 22  # the same in main memory
 
 
+@fixed_numerics()
 def rows_by_torch(
     patterns: Float[torch.Tensor, "B n n"], columns: Columns, validate: bool = True
 ) -> Float[torch.Tensor, "B F"]:

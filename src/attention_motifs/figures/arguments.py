@@ -30,9 +30,10 @@ def list_heads(heads: Sequence[str | HeadId] | str | HeadId | None) -> list[str 
         return []
     if isinstance(heads, str | HeadId):
         return [heads]
-    if not isinstance(heads, Iterable):
-        raise InputError(f"heads={heads!r:.80}: expected a list of heads")
-    return list(heads)
+    try:
+        return list(heads)
+    except TypeError as error:
+        raise InputError(f"heads={heads!r:.80}: expected a list of heads") from error
 
 
 def list_prompts(prompts: Sequence[str] | str) -> list[str]:

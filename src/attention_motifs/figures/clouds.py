@@ -61,6 +61,7 @@ def embedding_points(
 
     check_atlas(atlas)
     max_points = check_count("max_points", max_points, least=0)
+    seed = check_count("seed", seed, least=0)
 
     n_prompts = int(atlas.manifest.prompts["n"])
     prompt_ids = atlas.prompts["prompt_id"].to_numpy()

@@ -197,8 +197,8 @@ def component_pairs(atlas: Atlas, max_points: int = 20_000, seed: int = 0) -> Fi
             axes.set_xlim(*limits[across])
             if i == j:
                 for model, hue in hues.items():
-                    own = points.filter(points["model"] == model)[across].to_numpy()
-                    axes.hist(own, bins=40, range=tuple(limits[across]), density=True,
+                    placed = points.filter(points["model"] == model)[across].to_numpy()
+                    axes.hist(placed, bins=40, range=tuple(limits[across]), density=True,
                               histtype="step", color=hue, linewidth=0.8)  # fmt: skip
             else:
                 x, y = points[across].to_numpy()[order], points[below].to_numpy()[order]

@@ -40,8 +40,8 @@ def head_groups(atlas: Atlas) -> HeadGroups:
         AtlasError: if the heads table is missing or damaged.
         InputError: if the class file of the atlas is malformed.
     """
-    own = atlas.paths.own_classes
-    known, colours = load_known_heads(own).classes, {**group_colours(own), **COMPUTED_COLOURS}
+    file = atlas.paths.own_classes
+    known, colours = load_known_heads(file).classes, {**group_colours(file), **COMPUTED_COLOURS}
     heads = atlas.heads
     measured = [name for name in CLASS_THRESHOLDS if name in heads.columns]
     scores = np.zeros((len(heads), len(measured)))
@@ -56,8 +56,8 @@ def head_groups(atlas: Atlas) -> HeadGroups:
             labels.append(f"{measured[int(scores[row].argmax())]} (computed)")
         else:
             labels.append(UNKNOWN)
-    found = [
+    present = [
         name for group in colours for name in (group, f"{group} (computed)") if name in set(labels)
     ]
-    legend = {name: colours[name.removesuffix(" (computed)")] for name in found}
+    legend = {name: colours[name.removesuffix(" (computed)")] for name in present}
     return HeadGroups(tuple(labels), {**legend, UNKNOWN: GREY})

@@ -50,14 +50,14 @@ def head_map_table(
     """
     import polars as pl
 
-    wanted = (
+    chosen = (
         (pl.col("scope") == scope) & (pl.col("n_components") == 2) & pl.col("method").is_in(methods)
     )
     if n_neighbors is not None:
-        wanted &= pl.col("n_neighbors").is_in(list(n_neighbors))
-    table = atlas.projections.filter(wanted)
+        chosen &= pl.col("n_neighbors").is_in(list(n_neighbors))
+    table = atlas.projections.filter(chosen)
     if scope == ALL_MODELS and not len(table):  # an atlas of one model stores them under its name
-        table = atlas.projections.filter(wanted | (pl.col("scope") == atlas.models[0]))
+        table = atlas.projections.filter(chosen | (pl.col("scope") == atlas.models[0]))
     if not len(table):
         raise AtlasError(
             f"{atlas.place} has no 2-D projection of {scope} by {', '.join(methods)}; "
@@ -117,9 +117,9 @@ def _projection(table: pl.DataFrame, method: str, k: int) -> pl.DataFrame:
     """Return one projection; a method without neighbours is stored under 0."""
     import polars as pl
 
-    own = table.filter(pl.col("method") == method)
-    exact = own.filter(pl.col("n_neighbors") == k)
-    return exact if len(exact) else own.filter(pl.col("n_neighbors") == 0)
+    placed = table.filter(pl.col("method") == method)
+    exact = placed.filter(pl.col("n_neighbors") == k)
+    return exact if len(exact) else placed.filter(pl.col("n_neighbors") == 0)
 
 
 def _scope_title(scope: str) -> str:

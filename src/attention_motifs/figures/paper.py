@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attention_motifs.atlas.head_distances import head_distances_of
 from attention_motifs.figures.artificial import artificial_distances, artificial_example
 from attention_motifs.figures.clouds import embedding_points, pattern_embedding
 from attention_motifs.figures.components import (
@@ -93,10 +94,10 @@ def shown_head(atlas: Atlas, figure: str) -> tuple[str, str]:
     Raises:
         AtlasError: if the distances by `mean` do not exist.
     """
-    wanted, score = SHOWN_HEADS[figure]
+    of_paper, score = SHOWN_HEADS[figure]
     heads = atlas.heads
-    if wanted in heads["head"].to_list():
-        return wanted, "the head of the paper"
+    if of_paper in heads["head"].to_list():
+        return of_paper, "the head of the paper"
     if score in heads.columns and heads[score].null_count() < len(heads):
         best = heads.sort(score, descending=True, nulls_last=True).row(0, named=True)
         return str(best["head"]), f"highest {score} score here ({best[score]:.2f})"
@@ -227,7 +228,7 @@ def _sheet_items(
             PaperItem(
                 f"figure-{int(figure):02d}-look-alikes",
                 f"{head} ({why}) and the {len(heads) - 1} heads nearest to it by Eq. 3. "
-                + _said_of(atlas, heads),
+                + _classes_in_words(atlas, heads),
                 partial(pattern_sheet, atlas, heads),
                 {
                     "": partial(pattern_numbers, atlas, heads),
@@ -252,23 +253,23 @@ def look_alike_table(atlas: Atlas, heads: Sequence[str]) -> pl.DataFrame:
     import polars as pl
 
     rows = [atlas.head_index(head) for head in heads]
-    matrix, labels = atlas.distances("mean"), head_groups(atlas).labels
+    distances, labels = head_distances_of(atlas, "mean").row(rows[0]), head_groups(atlas).labels
     known = pl.concat([known_heads(model, atlas.paths.own_classes) for model in atlas.models])
-    said = [known.filter(pl.col("head") == head) for head in heads]
+    statements = [known.filter(pl.col("head") == head) for head in heads]
     return pl.DataFrame(
         {
             "head": list(heads),
-            "distance": [float(matrix[rows[0], row]) for row in rows],
+            "distance": [float(distances[row]) for row in rows],
             "label": [labels[row] for row in rows],
             **{
-                name: ["; ".join(table[column].unique(maintain_order=True)) for table in said]
+                name: ["; ".join(table[column].unique(maintain_order=True)) for table in statements]
                 for name, column in (("classes", "class"), ("papers", "paper"), ("urls", "url"))
             },
         }
     )
 
 
-def _said_of(atlas: Atlas, heads: Sequence[str]) -> str:
+def _classes_in_words(atlas: Atlas, heads: Sequence[str]) -> str:
     """Return the classes of these heads in the literature, for a caption."""
     texts = [
         f"{row['head']}: {row['classes']} ({row['papers']})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
@@ -110,12 +111,19 @@ def save(
         Paths in the order of the formats.
 
     Raises:
-        InputError: if a format is not known.
+        InputError: if a format is not known, or an argument is of another type.
         ResourceError: if the disk is full or the folder cannot be written.
     """
-    check_formats(formats)
+    from matplotlib.figure import Figure
+
+    if not isinstance(figure, Figure):
+        raise InputError(f"figure={figure!r:.80}: expected a figure of matplotlib")
+    if not isinstance(folder, str | os.PathLike) or "\0" in os.fspath(folder):
+        raise InputError(f"folder={folder!r:.80}: expected the path of a folder")
+    if not isinstance(name, str) or not name or name != Path(name).name or "\0" in name:
+        raise InputError(f"name={name!r:.80}: expected the name of a file without a folder")
     paths = []
-    for ending in formats:
+    for ending in check_formats(formats):
         path = Path(folder) / f"{name}.{ending}"
         with style(), atomic(path) as temporary:
             figure.savefig(temporary, format=ending, metadata=_METADATA[ending])
@@ -123,17 +131,24 @@ def save(
     return paths
 
 
-def check_formats(formats: Sequence[str]) -> None:
-    """Refuse unknown formats of figures.
+def check_formats(formats: Sequence[str] | str) -> list[str]:
+    """Return formats of figures as a list; a single name is one format.
 
     Raises:
-        InputError: naming the known formats.
+        InputError: if they are no names of known formats.
     """
-    for ending in formats:
-        if ending not in _METADATA:
+    names = [formats] if isinstance(formats, str) else formats
+    try:
+        names = list(names)
+    except TypeError as error:
+        known = ", ".join(_METADATA)
+        raise InputError(f"formats={formats!r:.80}: expected a list of {known}") from error
+    for ending in names:
+        if not isinstance(ending, str) or ending not in _METADATA:
             raise InputError(
-                f"figure format {ending!r} is not known. Choose {', '.join(_METADATA)}."
+                f"figure format {ending!r:.80} is not known. Choose {', '.join(_METADATA)}."
             )
+    return names
 
 
 def colours(n: int) -> list[Colour]:

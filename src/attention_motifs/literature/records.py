@@ -10,6 +10,7 @@ the package's file defines, but must not define it again.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -197,6 +198,8 @@ def load_known_heads(extra: Path | None = None) -> Literature:
         InputError: if the user's file is missing or malformed, refers to an unknown record, or
             repeats an assignment. The message names the file, the entry and the fix.
     """
+    if not isinstance(extra, str | os.PathLike | None) or "\0" in os.fspath(extra or ""):
+        raise InputError(f"extra={extra!r:.80}: expected the path of a file of classes")
     if extra is None:
         return _builtin()
     return _extend(_builtin(), read_document(Path(extra), _File, SCHEMA), str(extra))
@@ -297,9 +300,9 @@ def _check_name(name: str) -> None:
 def _check_group(group: HeadGroup, now: Literature) -> None:
     if not _COLOUR.fullmatch(group.colour):
         raise InputError(f"colour {group.colour!r} is not #RRGGBB; write it like '#0072B2'")
-    for other in now.groups.values():
-        if other.colour.casefold() == group.colour.casefold():
-            raise InputError(f"colour {group.colour} is taken by {other.name!r}; choose another")
+    for existing in now.groups.values():
+        if existing.colour.casefold() == group.colour.casefold():
+            raise InputError(f"colour {group.colour} is taken by {existing.name!r}; choose another")
     _check_name(group.name)
 
 

@@ -29,6 +29,10 @@ OTHER_TOKENIZER_FILES = (
 )  # fmt: skip
 """Read where there is no tokenizer.json; they count towards the digest then."""
 
+_LEGACY_TOKENS = ("special_tokens_map.json", "added_tokens.json")
+"""Read next to a tokenizer.json too, if tokenizer_config.json is of an old version. They count
+towards the digest of the configuration then, so that earlier digests of tokenizers still hold."""
+
 _LARGE = 16 << 20
 """Bytes from which hashing takes long enough to keep the result."""
 
@@ -150,9 +154,14 @@ def tokenizer_sha256(folder: Path) -> str:
 
 
 def config_sha256(folder: Path) -> str:
-    """Return the SHA-256 of the settings in config.json that can change patterns."""
+    """Return the SHA-256 of the settings in config.json that can change patterns.
+
+    It includes special tokens that `tokenizer_sha256` leaves out.
+    """
     settings, _ = neutralised(json.loads((folder / "config.json").read_bytes()))
     settings = {key: value for key, value in settings.items() if key not in _DESCRIPTIVE}
+    if (folder / "tokenizer.json").is_file():
+        settings |= {n: sha256_of(folder / n) for n in _LEGACY_TOKENS if (folder / n).is_file()}
     text = json.dumps(settings, sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

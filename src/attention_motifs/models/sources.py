@@ -157,9 +157,9 @@ def _named(name: str, source: str) -> ModelReference:
     path = _path(source)
     is_path = path.exists() or source.startswith((".", "/", "~"))
     if not is_path:
-        other = _known(source) or _on_hub(source)
-        if other is not None:
-            return ModelReference(name, other.kind, other.location, other.revision)
+        known = _known(source) or _on_hub(source)
+        if known is not None:
+            return ModelReference(name, known.kind, known.location, known.revision)
     return _local(name, path)
 
 

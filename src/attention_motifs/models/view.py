@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from attention_motifs.errors import ResourceError
 from attention_motifs.models.digests import (
     INDEX,
     OTHER_TOKENIZER_FILES,
@@ -48,9 +49,7 @@ def view_of(folder: Path, config: dict[str, Any]) -> Iterator[View]:
     settings, set_aside = neutralised(config)
     if (folder / ADAPTER).is_file():
         set_aside.add(ADAPTER)
-    with tempfile.TemporaryDirectory(
-        prefix="attention-motifs-", ignore_cleanup_errors=True
-    ) as temporary:
+    with _temporary_folder() as temporary:
         view = Path(temporary)
         (view / "config.json").write_text(json.dumps(settings), encoding="utf-8")
         names = [path.name for path in weight_files(folder)]
@@ -58,6 +57,16 @@ def view_of(folder: Path, config: dict[str, Any]) -> Iterator[View]:
             if (folder / name).is_file():
                 _link(folder / name, view / name)
         yield View(view, tuple(sorted(set_aside)))
+
+
+def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="attention-motifs-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise ResourceError(
+            f"{os.environ.get('TMPDIR', 'the temporary folder')}: cannot be written "
+            f"({error.strerror}). Set TMPDIR to a folder with free space that can be written"
+        ) from error
 
 
 def _link(path: Path, link: Path) -> None:

@@ -6,10 +6,16 @@ import html
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from attention_motifs.errors import replace_unprintable
+from attention_motifs.errors import InputError, replace_unprintable
 from attention_motifs.reports.comparison_claims import CLAIMS, judged
 
 Measured = Mapping[str, Any]
+
+_RESULTS = {
+    "carried", "classes", "layers", "likeness", "metrics", "name", "overlap", "regions",
+    "settings", "too_few", "variance",
+}  # fmt: skip
+"""Keys of the results of `stages.compare.measure`."""
 
 _PAPER = {
     "models": "gpt2-small, gpt2-medium, Llama-3.2-1B, pythia-1b, gemma-2b, gemma-2-2b",
@@ -33,7 +39,14 @@ def comparison_page(
         figures: folder of the figures that `motifs paper` draws, relative to the page; without
             it they are named and not linked.
         ending: file ending of the figures.
+
+    Raises:
+        InputError: if the results are not those of `stages.compare.measure`, or there are none.
     """
+    _check(atlases)
+    for name, value in (("figures", figures), ("ending", ending)):
+        if not isinstance(value, str) and not (name == "figures" and value is None):
+            raise InputError(f"{name}={value!r:.80}: expected a text")
     first = atlases[0]
     parts = [
         "## Claims\n",
@@ -50,6 +63,24 @@ def comparison_page(
         *_changes(atlases),
     ]
     return "\n".join(parts) + "\n"
+
+
+def _check(atlases: object) -> None:
+    """Refuse anything but a list of results of `stages.compare.measure`."""
+    if not isinstance(atlases, Sequence) or isinstance(atlases, str) or not atlases:
+        raise InputError(
+            f"atlases={atlases!r:.80}: expected a list of results of stages.compare.measure"
+        )
+    for number, measured in enumerate(atlases):
+        if not isinstance(measured, Mapping):
+            raise InputError(
+                f"result {number} is {measured!r:.80}: expected one of stages.compare.measure"
+            )
+        if missing := sorted(_RESULTS - set(measured), key=str):
+            raise InputError(
+                f"result {number} has no {missing[0]!r}: it is not of stages.compare.measure. "
+                "Measure the atlas anew"
+            )
 
 
 def _claims(atlases: Sequence[Measured], figures: str | None, ending: str) -> list[str]:

@@ -140,7 +140,7 @@ def _json(value: Any) -> bytes:
 def without_paths(manifest: Manifest) -> Manifest:
     """Return a manifest without paths of this machine; local models keep their names."""
     configuration = manifest.configuration
-    models = tuple(_shareable(wanted, manifest) for wanted in configuration.models)
+    models = tuple(_shareable(requested, manifest) for requested in configuration.models)
     prompts = configuration.prompts
     if prompts not in (BUILTIN, PILE_10K, IMPORTED):
         prompts = _last(prompts)
@@ -152,20 +152,20 @@ def without_paths(manifest: Manifest) -> Manifest:
     return replace(manifest, configuration=changed, models=infos)
 
 
-def _shareable(wanted: str, manifest: Manifest) -> str:
+def _shareable(requested: str, manifest: Manifest) -> str:
     """Return the requested name of a model; of a path, only the last part."""
-    name, equals, path = wanted.partition("=")
+    name, equals, path = requested.partition("=")
     if equals:
         return f"{name}={_last(path)}"
-    info = manifest.models.get(wanted)
+    info = manifest.models.get(requested)
     if info is not None and not info.is_local:
-        return wanted  # a name, or an id on the hub
-    last = _last(wanted)
+        return requested  # a name, or an id on the hub
+    last = _last(requested)
     local = {n for n, i in manifest.models.items() if i.is_local}
     stem = last.removesuffix(".gguf")
-    if stem in local or wanted.startswith((".", "/", "~", "\\")) or wanted.endswith(".gguf"):
+    if stem in local or requested.startswith((".", "/", "~", "\\")) or requested.endswith(".gguf"):
         return f"{stem}={last}"
-    return wanted
+    return requested
 
 
 def _last(path: str) -> str:

@@ -218,7 +218,7 @@ class Guard:
         if len(hosts) != 1:
             return 400, "give one Host header"
         if not self.allowed(hosts[0].decode("latin-1")):
-            return 421, "this server does not answer for that host; see `motifs serve --name`"
+            return 421, "this server does not answer for that host; see `motifs serve --host-name`"
         if scope["method"] not in ("GET", "HEAD"):
             return 405, "only GET and HEAD are answered"
         if not scope["raw_path"].startswith(b"/") or not scope["path"].startswith("/"):

@@ -191,7 +191,7 @@ def _check_same_settings(atlas: Atlas, configuration: Configuration) -> None:
         differing.append(
             f"features {recorded.feature_sets[0]!r} first, not {configuration.feature_sets[0]!r}"
         )
-    names = [recorded_name(atlas, wanted) for wanted in recorded.models]
+    names = [recorded_name(atlas, requested) for requested in recorded.models]
     if names != list(map(name_of, configuration.models)):
         differing.append(f"models {recorded.models!r}, not {configuration.models!r}")
     if differing:
@@ -250,12 +250,12 @@ def _find_models_again(atlas: Atlas, configuration: Configuration) -> None:
         atlas.update(configuration=replace(recorded, models=models))
 
 
-def _exists(wanted: str, name: str) -> bool:
+def _exists(requested: str, name: str) -> bool:
     """Return whether an entry of the configuration names this model, seen from here."""
     from attention_motifs.models.sources import resolve
 
     try:
-        return resolve(wanted).name == name
+        return resolve(requested).name == name
     except InputError:
         return False
 
@@ -274,14 +274,14 @@ def check_configuration(configuration: Configuration) -> None:
     for preset in configuration.presets:
         register_preset(preset.name, preset.description)
     named: dict[str, str] = {}
-    for wanted in configuration.models:
-        name = resolve(wanted).name
+    for requested in configuration.models:
+        name = resolve(requested).name
         if name in named:
             raise InputError(
-                f"models {named[name]!r} and {wanted!r} are both called {name}; give one of them "
-                "another name with NAME=PATH, or leave it out"
+                f"models {named[name]!r} and {requested!r} are both called {name}; give one of "
+                "them another name with NAME=PATH, or leave it out"
             )
-        named[name] = wanted
+        named[name] = requested
 
 
 def save_classes(atlas: Atlas, file: Path) -> int:
@@ -309,7 +309,7 @@ def save_classes(atlas: Atlas, file: Path) -> int:
         literature.model_name(model): (info.n_layers, info.n_heads)
         for model, info in atlas.manifest.models.items()
     }
-    heads = [one.head for one in assignments if one.head.model in sizes]
+    heads = [a.head for a in assignments if a.head.model in sizes]
     return sum(h.layer < sizes[h.model][0] and h.index < sizes[h.model][1] for h in heads)
 
 

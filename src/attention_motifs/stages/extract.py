@@ -81,12 +81,12 @@ def extract(
         raise AtlasError(
             f"{atlas.place}: its patterns were imported; run {atlas.paths.extract_command()}"
         )
-    wanted = list(models or models_to_extract(atlas))
-    for model in wanted:
+    requested = list(models or models_to_extract(atlas))
+    for model in requested:
         _check_folder_is_free(atlas, resolve(model).name)
     kinds = (PROMPTS, PROBES) if atlas.manifest.probes["n"] else (PROMPTS,)
     run = Extraction(atlas, device, report, executor, kinds)
-    run.extract(wanted, added=added)
+    run.extract(requested, added=added)
     write_heads(atlas)
     if models is None:
         late = [
@@ -110,7 +110,7 @@ def _check_folder_is_free(atlas: Atlas, name: str) -> None:
 class _Model:
     """A model of a run on one kind of stimuli, and what is still missing of it."""
 
-    wanted: str
+    requested: str
     identity: ModelIdentity
     stimuli: Stimuli
     missing: dict[int, range]
@@ -126,14 +126,14 @@ class Extraction:
     executor: Executor
     kinds: tuple[Stimuli, ...]
 
-    def extract(self, wanted: Sequence[str], *, added: bool) -> None:
+    def extract(self, requested: Sequence[str], *, added: bool) -> None:
         """Make the missing parts of these models."""
-        if not wanted:
+        if not requested:
             return
         path = str(self.atlas.path.resolve())
         shared = self.executor.share(self.atlas, path)
         try:
-            models = self._identify(wanted, shared)
+            models = self._identify(requested, shared)
             self._make([m for m in models if not self._is_complete(m)], shared, added=added)
         finally:
             self.executor.close()
@@ -141,23 +141,23 @@ class Extraction:
             # Killed workers leave temporary files, on the disk also of an atlas in a store.
             files.remove_unfinished(self.atlas.path)
 
-    def _identify(self, wanted: Sequence[str], shared: Atlas | str) -> list[_Model]:
+    def _identify(self, requested: Sequence[str], shared: Atlas | str) -> list[_Model]:
         report = self.executor.share(self.report, silent)
         jobs = [
             Job(f"identify {name}", f"{__name__}:identify", (shared, name, self.device, report))
-            for name in wanted
+            for name in requested
         ]
         # In this process, every job shows its own progress.
         outer = self.executor.share(silent, self.report)
-        with outer(f"identify {', '.join(wanted)}", len(jobs)) as advance:
+        with outer(f"identify {', '.join(requested)}", len(jobs)) as advance:
             identities = self.executor.run(jobs, advance)
         same = [
             as_recorded(self.atlas, name, identity)
-            for name, identity in zip(wanted, identities, strict=True)
+            for name, identity in zip(requested, identities, strict=True)
         ]
         return [
             _Model(name, identity, kind, missing_parts(self.atlas, identity.name, identity, kind))
-            for name, identity in zip(wanted, same, strict=True)
+            for name, identity in zip(requested, same, strict=True)
             for kind in self.kinds
         ]
 
@@ -173,7 +173,7 @@ class Extraction:
             blocks = model.missing or {0: positions_of(self.atlas, 0, kind)}
             for number, (block, positions) in enumerate(blocks.items()):
                 arguments = (
-                    *(shared, model.wanted, block, self.device),
+                    *(shared, model.requested, block, self.device),
                     *(model.identity, number == 0, kind.name),
                 )
                 jobs.append(
@@ -182,7 +182,7 @@ class Extraction:
                         f"{positions.stop - 1}",
                         f"{__name__}:extract_part",
                         arguments,
-                        loads=model.wanted,
+                        loads=model.requested,
                         steps=len(positions),
                     )
                 )
@@ -197,7 +197,7 @@ class Extraction:
                 finish_probes(self.atlas, model.identity.name, info)
             elif not model.missing:
                 # A model of the configuration is named there.
-                info = replace(info, wanted=model.wanted if added else None)
+                info = replace(info, wanted=model.requested if added else None)
                 finish_model(self.atlas, model.identity.name, info, added=added)
 
         names = dict.fromkeys(m.identity.name for m in models)
@@ -208,26 +208,26 @@ class Extraction:
 
 
 def identify(
-    atlas: Atlas | str | Path, wanted: str, device: str, report: Report = silent
+    atlas: Atlas | str | Path, requested: str, device: str, report: Report = silent
 ) -> ModelIdentity:
     """Return the identity of a model in the process that would run it.
 
     Args:
         atlas: the atlas or its path.
-        wanted: name or path of the model, as the user gives it.
+        requested: name or path of the model, as the user gives it.
         device: `auto`, `cpu`, `cuda`...
         report: shows progress of fetching.
     """
     from attention_motifs.extraction import identify_model
     from attention_motifs.models.sources import resolve
 
-    dtype = dtype_in(_opened(atlas), resolve(wanted).name)
-    return identify_model(wanted, device=device, dtype=dtype, report=report)
+    dtype = dtype_in(_opened(atlas), resolve(requested).name)
+    return identify_model(requested, device=device, dtype=dtype, report=report)
 
 
 def extract_part(
     atlas: Atlas | str | Path,
-    wanted: str,
+    requested: str,
     block: int,
     device: str = "auto",
     identity: ModelIdentity | None = None,
@@ -241,7 +241,7 @@ def extract_part(
 
     Args:
         atlas: the atlas or its path; it holds the prompts and the configuration.
-        wanted: name or path of the model, as the user gives it; this process must see the path.
+        requested: name or path of the model, as the user gives it; this process must see the path.
         block: number of the block of prompts or probes, from 0.
         device: `auto`, `cpu`, `cuda`...
         identity: of the model where the run started; default: that which `identify` returns.
@@ -257,11 +257,11 @@ def extract_part(
         ModelError, ResourceError: as `extract`.
     """
     opened = _opened(atlas)
-    identity = identity or identify(opened, wanted, device)
-    opened, source = _source_of_process(opened, wanted, device, identity, get_stimuli(stimuli))
+    identity = identity or identify(opened, requested, device)
+    opened, source = _source_of_process(opened, requested, device, identity, get_stimuli(stimuli))
     if source.info.weights_sha256 != identity.weights_sha256:
         raise InputError(
-            f"{wanted}: has other weights in this process than where the run started. Give all "
+            f"{requested}: has other weights in this process than where the run started. Give all "
             "workers the same files"
         )
     if begin:
@@ -291,16 +291,16 @@ _loaded: dict[_Key, _LoadedSource] = {}
 
 
 def _source_of_process(
-    atlas: Atlas, wanted: str, device: str, identity: ModelIdentity, stimuli: Stimuli
+    atlas: Atlas, requested: str, device: str, identity: ModelIdentity, stimuli: Stimuli
 ) -> tuple[Atlas, PatternSource]:
     manifest = atlas.manifest
     key = (
-        *(atlas.path.resolve(), wanted, device, identity),
+        *(atlas.path.resolve(), requested, device, identity),
         *(manifest.configuration, str(manifest.probes["sha256"])),
     )
     if key not in _loaded:
         _loaded.clear()  # before the next model needs the memory
-        model = load_for(atlas, wanted, device, dtype=identity.dtype)
+        model = load_for(atlas, requested, device, dtype=identity.dtype)
         _loaded[key] = _LoadedSource(atlas, model, {})
     loaded = _loaded[key]
     if stimuli.name not in loaded.sources:

@@ -58,11 +58,11 @@ def wanted_model(atlas: Atlas, model: str, advice: str) -> str:
 def models_to_extract(atlas: Atlas) -> list[str]:
     """Return the models of the configuration, each as it is found now."""
     models = []
-    for wanted in atlas.manifest.configuration.models:
-        name = recorded_name(atlas, wanted)
+    for requested in atlas.manifest.configuration.models:
+        name = recorded_name(atlas, requested)
         advice = f"run {atlas.paths.command('build --model NAME=PATH')} with its present path"
         models.append(
-            wanted_model(atlas, name, advice) if name in atlas.manifest.models else wanted
+            wanted_model(atlas, name, advice) if name in atlas.manifest.models else requested
         )
     return models
 
@@ -100,7 +100,7 @@ def _has_weights(place: Path, sha256: str) -> bool:
 
 def model_source(
     atlas: Atlas,
-    wanted: str,
+    requested: str,
     device: str = "auto",
     report: Report = silent,
     *,
@@ -110,7 +110,7 @@ def model_source(
 
     Args:
         atlas: read, not written.
-        wanted: the model as the user names it.
+        requested: the model as the user names it.
         device: `auto`, `cpu`, `cuda`...
         report: shows progress.
         dtype: default: that of `dtype_in`.
@@ -119,13 +119,13 @@ def model_source(
         ModelError, ResourceError: if the model is not available, does not load or fails its check.
         InputError: if a prompt is shorter than two tokens.
     """
-    loaded = load_for(atlas, wanted, device, report, dtype=dtype)
+    loaded = load_for(atlas, requested, device, report, dtype=dtype)
     return source_on(atlas, loaded, PROMPTS)
 
 
 def load_for(
     atlas: Atlas,
-    wanted: str,
+    requested: str,
     device: str = "auto",
     report: Report = silent,
     *,
@@ -135,7 +135,7 @@ def load_for(
 
     Args:
         atlas: read, not written.
-        wanted: the model as the user names it.
+        requested: the model as the user names it.
         device: `auto`, `cpu`, `cuda`...
         report: shows progress.
         dtype: default: that of `dtype_in`.
@@ -146,9 +146,9 @@ def load_for(
     from attention_motifs.extraction import load_model
     from attention_motifs.models.sources import resolve
 
-    dtype = dtype or dtype_in(atlas, resolve(wanted).name)
+    dtype = dtype or dtype_in(atlas, resolve(requested).name)
     max_tokens = atlas.manifest.configuration.max_tokens
-    return load_model(wanted, device=device, dtype=dtype, max_tokens=max_tokens, report=report)
+    return load_model(requested, device=device, dtype=dtype, max_tokens=max_tokens, report=report)
 
 
 def source_on(atlas: Atlas, loaded: LoadedModel, stimuli: Stimuli) -> PatternSource:

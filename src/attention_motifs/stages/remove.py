@@ -99,9 +99,9 @@ def begin_removal(atlas: Atlas, name: str, *, replacement: str | None = None) ->
             f"folder instead, or replace the model with {command(atlas, 'add', 'MODEL')} and "
             "--replace"
         )
-    wanted = tuple(fitted)
+    requested = tuple(fitted)
     if was_fitted and replacement is not None:
-        wanted = tuple(replacement if names[w] == name else w for w in names)
+        requested = tuple(replacement if names[w] == name else w for w in names)
     if was_fitted:
         warnings.warn(
             f"{name}: the embedding was fitted on this model and is fitted again, so that the "
@@ -116,7 +116,7 @@ def begin_removal(atlas: Atlas, name: str, *, replacement: str | None = None) ->
         and not (key.startswith("place-block:") and key.split(":", 2)[2] == name)
     }
     atlas.update(
-        configuration=replace(manifest.configuration, models=wanted),
+        configuration=replace(manifest.configuration, models=requested),
         models={key: info for key, info in manifest.models.items() if key != name},
         imputed={key: counts for key, counts in manifest.imputed.items() if key != name},
         stages={**stages, f"{_PENDING}{name}": "begun"},

@@ -124,6 +124,12 @@ def add(
         name = identity.name
         existing = atlas.manifest.models.get(name)
         fitted = any(name == recorded_name(atlas, w) for w in atlas.manifest.configuration.models)
+        if existing is not None and existing.is_imported:
+            raise InputError(
+                f"{name}: its patterns were imported, and no model replaces them. Run "
+                f"{atlas.paths.extract_command()} to import them again, or add the model under "
+                "another name with NAME=PATH"
+            )
         changed = changes(atlas, identity)
         if changed and not replace:
             raise changed_model(atlas, model, name, changed)

@@ -114,7 +114,7 @@ def _has_scores(atlas: Atlas, model: str) -> bool:
 def score_model(
     atlas: Atlas | str,
     model: str,
-    wanted: str | None,
+    requested: str | None,
     seed: int,
     device: str,
     report: Report = silent,
@@ -124,7 +124,7 @@ def score_model(
     Args:
         atlas: the atlas or its path.
         model: its name in the atlas.
-        wanted: path of a local model, as NAME=PATH; None: as the atlas knows it.
+        requested: path of a local model, as NAME=PATH; None: as the atlas knows it.
         seed: of the draw of tokens.
         device: `auto`, `cpu`, `cuda`...
         report: shows progress.
@@ -134,9 +134,9 @@ def score_model(
 
     opened = atlas if isinstance(atlas, Atlas) else Atlas.open(atlas)
     try:
-        loaded = load_scored_model(opened, model, wanted, device, report, language_head=True)
+        loaded = load_scored_model(opened, model, requested, device, report, language_head=True)
     except ModelError:  # the weights may be of a base model alone
-        loaded = load_scored_model(opened, model, wanted, device, report)
+        loaded = load_scored_model(opened, model, requested, device, report)
     prefix = prefix_tokens(loaded, opened.manifest.configuration.bos)
     return behaviour_scores(loaded, prefix=prefix, seed=seed, report=report)
 
@@ -144,7 +144,7 @@ def score_model(
 def load_scored_model(
     atlas: Atlas,
     model: str,
-    wanted: str | None,
+    requested: str | None,
     device: str,
     report: Report,
     *,
@@ -160,7 +160,7 @@ def load_scored_model(
 
     if model not in atlas.models:
         raise InputError(f"model {model!r} is not in this atlas; it has {', '.join(atlas.models)}")
-    asked = wanted or wanted_model(atlas, model, f"add --model {model}=PATH")
+    asked = requested or wanted_model(atlas, model, f"add --model {model}=PATH")
     loaded = load_model(
         asked,
         device=device,

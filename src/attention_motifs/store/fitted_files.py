@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from attention_motifs.errors import AtlasError
+from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.store import files
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class FittedFormat:
         Raises:
             AtlasError: if a file is missing, damaged or of another format.
         """
+        if not isinstance(fix, str):
+            raise InputError(f"fix={fix!r:.80}: expected the last sentence of error messages")
         json_path, tensors_path = _both(path)
         if not isinstance(json_path, Path):
             fix = json_path.fix
@@ -83,10 +86,17 @@ def integers(values: Any) -> tuple[int, ...]:
     return tuple(map(int, values))
 
 
+def _is_plain(value: object) -> bool:
+    """Return whether a value is no file of an atlas."""
+    return value is None or isinstance(value, str | bytes | int | float | tuple | list | dict | set)
+
+
 def _both(path: FittedPath) -> tuple[files.Location, files.Location]:
     """Return the JSON file and the safetensors file; a path may have the ending of either."""
-    if isinstance(path, tuple):
+    if isinstance(path, tuple) and len(path) == 2 and not any(map(_is_plain, path)):
         return path
+    if not isinstance(path, str | os.PathLike) or not Path(path).name or "\0" in os.fspath(path):
+        raise InputError(f"path={path!r:.80}: expected the path of a file without its ending")
     base = Path(path)
     base = base.with_suffix("") if base.suffix in {".safetensors", ".json"} else base
     return base.with_name(base.name + ".json"), base.with_name(base.name + ".safetensors")

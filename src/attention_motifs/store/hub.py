@@ -178,5 +178,5 @@ def read_digests(path: Path, name: str) -> dict[str, FileEntry]:
         )
     entries = entries_from_json(listed, where)
     if MANIFEST not in entries:
-        raise RemoteError(f"{where}: lists no atlas.json, so it holds no atlas")
+        raise RemoteError(f"{where}: lists no {MANIFEST}, so it holds no atlas")
     return entries

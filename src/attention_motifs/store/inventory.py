@@ -35,8 +35,8 @@ def belongs(name: str) -> bool:
 
 def matches(name: str, pattern: str) -> bool:
     """Whether a name fits a pattern part by part: a star does not reach over a slash."""
-    parts, wanted = name.split("/"), pattern.split("/")
-    return len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
+    parts, expected = name.split("/"), pattern.split("/")
+    return len(parts) == len(expected) and all(map(fnmatchcase, parts, expected))
 
 
 def atlas_files(folder: Path) -> dict[str, Path]:
@@ -45,7 +45,7 @@ def atlas_files(folder: Path) -> dict[str, Path]:
     Raises:
         AtlasError: if a file or its folder is a link: it could be any file of the machine.
     """
-    found = {}
+    files_by_name = {}
     for pattern in ATLAS_FILES:
         for path in folder.glob(pattern):
             name = path.relative_to(folder).as_posix()
@@ -57,8 +57,8 @@ def atlas_files(folder: Path) -> dict[str, Path]:
                     f"{link}: is a link, which is not copied or published; replace it by the file"
                 )
             if path.is_file():
-                found[name] = path
-    return dict(sorted(found.items()))
+                files_by_name[name] = path
+    return dict(sorted(files_by_name.items()))
 
 
 def entry_of(path: Path) -> FileEntry:

@@ -287,10 +287,10 @@ class AtlasPaths:
         record = self.manifest.models.get(model or "") if self.manifest else None
         more = "".join(f" --features {shlex.quote(name)}" for name in sets)
         if record is not None and record.added:
-            wanted = record.wanted or (
+            requested = record.wanted or (
                 f"{model}=PATH" if record.kind in ("folder", "gguf") else str(model)
             )
-            return self.command(f"add {shlex.quote(wanted)}")
+            return self.command(f"add {shlex.quote(requested)}")
         if self._is_imported:
             return self.command(f"import-pattern-lens DIR{more}")
         return self.command(f"extract{more}")

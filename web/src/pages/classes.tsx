@@ -1,6 +1,7 @@
 import "./classes/page.css";
 import { useMemo, useRef } from "preact/hooks";
 import type { ClassTag, HeadClass, Manifest } from "../contract/generated";
+import { isolated } from "../data/composed";
 import { loadClasses, loadTags } from "../data/classes";
 import { loadHeads, type Heads } from "../data/heads";
 import { choice, flag, text } from "../state/codecs";
@@ -77,7 +78,7 @@ function Content({ manifest, classes, tags, heads }: ContentProps) {
         ) : null}
         <section ref={grids} class="class-maps" aria-label="Heads coloured by class">
           <div class="toolbar class-heading">
-            <h2>{open.length > 0 ? `Heads in ${open.map((headClass) => headClass.name).join(", ")}` : "Heads by class"}</h2>
+            <h2>{open.length > 0 ? `Heads in ${open.map((headClass) => isolated(headClass.name)).join(", ")}` : "Heads by class"}</h2>
             <ExportMenu target={() => grids.current} name="heads by class" />
           </div>
           <Grids manifest={manifest} models={models} classes={coloured} />

@@ -1,6 +1,7 @@
 import "./distances/distances.css";
 import { useMemo, useRef } from "preact/hooks";
 import type { DistanceMetric, Manifest } from "../contract/generated";
+import { composed } from "../data/composed";
 import { clusterName, clusteringId } from "../data/clusters";
 import { loadMatrix, metricOf, MISSING_CODE } from "../data/distances";
 import { headName } from "../data/heads";
@@ -107,7 +108,7 @@ function Matrix({ manifest, metric, matrix: given, clusters }: MatrixProps) {
     const at = (arranged.rows[row] as number) * matrix.n + (arranged.rows[column] as number);
     const code = matrix.codes[at] as number;
     const distance = code === MISSING_CODE ? "not known" : String(Number(toDistance(code).toPrecision(4)));
-    return `${name(row)} to ${name(column)}: ${distance}`;
+    return composed`${name(row)} to ${name(column)}: ${distance}`;
   };
   return (
     <>

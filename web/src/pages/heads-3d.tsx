@@ -1,5 +1,6 @@
 import { useMemo } from "preact/hooks";
 import type { Manifest } from "../contract/generated";
+import { composed } from "../data/composed";
 import { headName, headRow } from "../data/heads";
 import { findProjection, loadProjection, mostTrustworthy, projectionId } from "../data/projections";
 import { classes, colour, head as headParam, heads as headsParam, layers, models } from "../state/params";
@@ -137,7 +138,7 @@ function Body({ manifest, base }: { manifest: Manifest; base: Base }) {
 
 function titleOf(projection: Manifest["projections"][number]): string {
   const neighbours = projection.n_neighbors > 0 ? `, ${projection.n_neighbors} neighbours` : "";
-  return `${projection.method} ${projection.n_components}-D${neighbours}, ${projection.metric}, ${projection.scope}`;
+  return composed`${projection.method} ${projection.n_components}-D${neighbours}, ${projection.metric}, ${projection.scope}`;
 }
 
 /** Links for the selected heads. */

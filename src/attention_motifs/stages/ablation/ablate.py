@@ -72,10 +72,10 @@ def ablate(
     rng = generator(chosen.seed, "controls", target.name)
     layers = rows_of.candidate_layers(run.heads, run.layers, target)
     sets = control_sets(members, layers, chosen.n_controls, rng)
-    controls = [tuple(run.heads[i] for i in one) for one in sets]
+    controls = [tuple(run.heads[i] for i in members) for members in sets]
     ablations = tuple(
-        Ablation(tuple((head.layer, head.index) for head in one))
-        for one in (target.heads, *controls)
+        Ablation(tuple((head.layer, head.index) for head in heads))
+        for heads in (target.heads, *controls)
     )
     rows: list[dict[str, Any]] = []
     for measured in run.measured(ablations, target.name):
@@ -91,7 +91,7 @@ def sweep(
     *,
     anchors: Sequence[str] = (),
     n_nearest: int = N_NEAREST,
-    wanted: str | None = None,
+    requested: str | None = None,
     executor: Executor = LOCAL,
     report: Report = silent,
 ) -> pl.DataFrame:
@@ -106,7 +106,7 @@ def sweep(
         settings: by default `Settings()`.
         anchors: heads of the model, beside the strongest head of each computed class.
         n_nearest: how many look-alikes of an anchor make a group.
-        wanted: where a local model lies, as NAME=PATH.
+        requested: where a local model lies, as NAME=PATH.
         executor: who measures; by default this process. The rows are the same.
         report: shows progress.
 
@@ -118,13 +118,13 @@ def sweep(
 
     chosen = checked(settings)
     asked = _anchors(atlas, model, anchors)
-    run = _Run(atlas, model, chosen, wanted, report, executor)
+    run = _Run(atlas, model, chosen, requested, report, executor)
     stored = stored_distances(atlas)
     groups = classes_of(atlas, model)
     groups += [near_heads(atlas, a, n_nearest, metric) for a in asked for metric in stored]
-    own = np.array([atlas.head_index(head) for head in run.heads])
+    positions = np.array([atlas.head_index(head) for head in run.heads])
     to_anchors = {
-        (anchor, metric): distances.row(atlas.head_index(anchor))[own]
+        (anchor, metric): distances.row(atlas.head_index(anchor))[positions]
         for anchor in asked
         for metric, distances in stored.items()
     }
@@ -163,16 +163,16 @@ class _Run:
         atlas: Atlas,
         model: str,
         settings: Settings,
-        wanted: str | None,
+        requested: str | None,
         report: Report = silent,
         executor: Executor = LOCAL,
     ) -> None:
         from attention_motifs.stages.score import load_scored_model
 
         self.atlas, self.model, self.settings, self.report = atlas, model, settings, report
-        self.wanted, self.executor = wanted, executor
+        self.requested, self.executor = requested, executor
         self.loaded: LoadedModel = load_scored_model(
-            atlas, model, wanted, settings.device, report, language_head=True
+            atlas, model, requested, settings.device, report, language_head=True
         )
         info = self.loaded.info
         self.heads = [
@@ -188,9 +188,9 @@ class _Run:
     def measured(
         self, ablations: tuple[Ablation, ...], experiment: str
     ) -> Iterator[rows_of.Measured]:
-        """Measure by every method on every design, then hand each measure on to be tested.
+        """Measure by every method on every design; yield each measure, to be tested.
 
-        Parts that are there are read.
+        Parts that exist are read.
         """
         try:
             results = self._measure(ablations, experiment)
@@ -198,8 +198,8 @@ class _Run:
             self.executor.close()
             _runs.clear()
         with self.report(f"intervals and tests of {experiment}", len(results)) as advance:
-            for one in results:
-                yield one
+            for measure in results:
+                yield measure
                 advance(1)
 
     def _measure(self, ablations: tuple[Ablation, ...], experiment: str) -> list[rows_of.Measured]:
@@ -255,13 +255,13 @@ class _Run:
 
         from attention_motifs.behaviour import CLASS_THRESHOLDS
 
-        own = self.atlas.heads.filter(pl.col("model") == self.model)
-        if "induction" not in own.columns or own["induction"].null_count():
+        scored = self.atlas.heads.filter(pl.col("model") == self.model)
+        if "induction" not in scored.columns or scored["induction"].null_count():
             raise InputError(
                 f"{self.model}: its behaviour is not scored yet; run "
                 f"{self.atlas.paths.command('score')}"
             )
-        strong = own.filter(pl.col("induction") >= CLASS_THRESHOLDS["induction"])
+        strong = scored.filter(pl.col("induction") >= CLASS_THRESHOLDS["induction"])
         return tuple(strong.select("layer", "index").iter_rows())
 
     def _parts(self, plan: SweepPlan) -> dict[str, tuple[Any, Any]]:
@@ -304,7 +304,7 @@ class _Run:
         missing = [(cut, path) for cut, path in zip(cuts, paths, strict=True) if not path.is_file()]
         if not missing:
             return
-        recipe = (str(self.atlas.path.resolve()), self.model, self.settings, self.wanted)
+        recipe = (str(self.atlas.path.resolve()), self.model, self.settings, self.requested)
         run = self.executor.share(self, recipe)
         jobs = [
             Job(
@@ -411,8 +411,8 @@ def measure_part(
 def _run_of_process(recipe: _Recipe) -> _Run:
     if recipe not in _runs:
         _runs.clear()  # before the next model needs the memory
-        path, model, settings, wanted = recipe
-        _runs[recipe] = _Run(Atlas.open(path), model, settings, wanted)
+        path, model, settings, requested = recipe
+        _runs[recipe] = _Run(Atlas.open(path), model, settings, requested)
     return _runs[recipe]
 
 

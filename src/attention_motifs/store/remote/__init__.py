@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.progress import Report, silent
-from attention_motifs.store.paths import AtlasPaths
+from attention_motifs.store.paths import MANIFEST, AtlasPaths
 from attention_motifs.store.remote.source import Source, checked, is_url
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def paths_of(path: str | Path) -> AtlasPaths:
     tree = _held.get(url) or open_tree(_source(url), _progress[0])
     if tree is None:
         raise AtlasError(
-            f"{url}: holds no atlas (no atlas.json); make one with `motifs build --atlas {url}`, "
+            f"{url}: holds no atlas (no {MANIFEST}); make one with `motifs build --atlas {url}`, "
             "or name another with --atlas"
         )
     return AtlasPaths(tree.folder, tree)

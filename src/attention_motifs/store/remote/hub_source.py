@@ -40,7 +40,7 @@ class HubSource:
             raw = path.read_bytes()
             if differs := difference(path, listing.pop(MANIFEST)):
                 raise RemoteError(
-                    f"{name}: atlas.json differs from the published file ({differs}); try again, "
+                    f"{name}: {MANIFEST} differs from the published file ({differs}); try again, "
                     "or ask its publisher to publish it again"
                 )
             return Head(raw + self._commit.encode(), json.loads(raw), listing, self._commit)

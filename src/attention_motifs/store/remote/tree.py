@@ -97,7 +97,7 @@ class Tree:
                 self.source.read(name, entry, temporary)
                 if differs := difference(temporary, entry):
                     raise _OtherBytesError(
-                        f"{self.url}/{name}: is not what atlas.json lists, three times over "
+                        f"{self.url}/{name}: is not what {MANIFEST} lists, three times over "
                         f"({differs}); run the command that makes it again, with --force"
                     )
 

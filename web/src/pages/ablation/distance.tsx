@@ -1,5 +1,6 @@
 import { useRef } from "preact/hooks";
 import type { Manifest } from "../../contract/generated";
+import { composed } from "../../data/composed";
 import type { AblationRow } from "../../data/ablations";
 import { loadDistances, metricOf } from "../../data/distances";
 import { headRow, modelOfRow } from "../../data/heads";
@@ -154,7 +155,7 @@ function scatter(manifest: Manifest, rows: readonly AblationRow[], distances: Fl
     dots: placed.map(({ row, distance }) => ({
       x: distance,
       y: row.effect as number,
-      title: `${row.name}: distance ${figure(distance)}, effect ${effectInWords(row)}`,
+      title: composed`${row.name}: distance ${figure(distance)}, effect ${effectInWords(row)}`,
       href: link("head", headParam.to(row.name)),
     })),
   };

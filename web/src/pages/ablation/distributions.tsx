@@ -1,4 +1,5 @@
 import type { Manifest } from "../../contract/generated";
+import { composed } from "../../data/composed";
 import type { AblationRow } from "../../data/ablations";
 import type { Loaded as Everything } from "./load";
 import { classes as classesParam, head as headParam } from "../../state/params";
@@ -43,7 +44,7 @@ export function SingleHeads({ manifest, rows, all, by, root }: Props) {
         ...band(group.tested),
         dots: group.rows.map((row) => ({
           value: row.effect as number,
-          title: `${row.name}: ${effectInWords(row)}`,
+          title: composed`${row.name}: ${effectInWords(row)}`,
           href: link("head", headParam.to(row.name)),
         })),
       }))}
@@ -80,7 +81,7 @@ export function Sets({ rows, root }: { rows: readonly AblationRow[]; root: boole
           ...controls
             .filter((item) => item.effect !== null)
             .map((item) => ({ value: item.effect as number, muted: true, title: `control of ${item.n_heads ?? "?"} heads: ${effectInWords(item)}` })),
-          { value: set.effect as number, strong: true, title: `${set.name}: ${effectInWords(set)}` },
+          { value: set.effect as number, strong: true, title: composed`${set.name}: ${effectInWords(set)}` },
         ],
       }))}
     />
@@ -89,7 +90,7 @@ export function Sets({ rows, root }: { rows: readonly AblationRow[]; root: boole
 
 /** Names of heads hold their model; names of classes and clusters do not. */
 function withModel(name: string, model: string): string {
-  return name.includes(`${model}:`) ? name : `${name} · ${model}`;
+  return name.includes(`${model}:`) ? name : composed`${name} · ${model}`;
 }
 
 function band(row: AblationRow | null): { band?: [number, number] } {

@@ -1,4 +1,5 @@
 import { scaleLinear, scaleLog } from "d3-scale";
+import { composed } from "../../data/composed";
 import type { Point, Trend } from "./trends";
 
 const WIDTH = 236;
@@ -101,7 +102,7 @@ export function StackPanel(props: {
 }
 
 function describe(name: string, { where, heads, of, share }: Point): string {
-  return `${name}, ${where}: ${heads} of ${of} heads (${Math.round(100 * share)} %)`;
+  return composed`${name}, ${where}: ${heads} of ${of} heads (${Math.round(100 * share)} %)`;
 }
 
 function scale(across: Across): (value: number) => number {

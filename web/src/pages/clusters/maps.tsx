@@ -1,4 +1,5 @@
 import { useSignal, type ReadonlySignal } from "@preact/signals";
+import { composed } from "../../data/composed";
 import { heads as headsParam } from "../../state/params";
 import { LayerHeadGrid } from "../../views/layer-head-grid/view";
 import { cellSide } from "../clustering/cell";
@@ -50,7 +51,7 @@ export function Maps({ view, selected }: { view: View; selected: ReadonlySet<num
           );
         })}
       </div>
-      <Hint hovered={hovered} words={(row) => `${names[row]}: ${describe(row)}`} />
+      <Hint hovered={hovered} words={(row) => composed`${names[row]}: ${describe(row)}`} />
     </>
   );
 }

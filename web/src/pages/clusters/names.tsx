@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import { composed } from "../../data/composed";
 import { checkedName, nameCluster, readNames, writeNames, type ClusterName } from "../../data/cluster-names";
 import { saveBlob } from "../../views/export-menu/save";
 import { Select } from "../../views/controls/view";
@@ -85,7 +86,7 @@ function NameForm({ view, known, cluster, onChange }: Props) {
         value={String(number)}
         options={clusters.filter((item) => item.cluster < OFFERED || item.cluster === number).map((item) => ({
           value: String(item.cluster),
-          title: `${view.title(item.cluster)} (${item.rows.length})`,
+          title: composed`${view.title(item.cluster)} (${item.rows.length})`,
         }))}
         onChange={(value) => choose(Number(value))}
       />
@@ -120,7 +121,7 @@ function NameList({ view, known, onChange }: Pick<Props, "view" | "known" | "onC
             {item.note ? <span>{item.note}</span> : null}
             <button
               type="button"
-              aria-label={`Remove the name ${item.name}`}
+              aria-label={composed`Remove the name ${item.name}`}
               onClick={() => onChange(known.filter((other) => other.name !== item.name))}
             >
               Remove

@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Manifest, Prompt } from "../../contract/generated";
+import { composed } from "../../data/composed";
 import { loadPattern } from "../../data/patterns";
 import { only, frame, order, perRow } from "./params";
 import { Select } from "../../views/controls/view";
@@ -140,7 +141,7 @@ function Filters({ prompts }: { prompts: readonly Prompt[] }) {
   const title = (rule: string) => {
     const id = rule.startsWith("prompt:") ? rule.slice(7) : null;
     const prompt = id === null ? undefined : prompts.find((known) => known.id.startsWith(id));
-    return prompt ? `prompt: ${promptLine(prompt.text, 40)}` : rule.replace("index:", "head:");
+    return prompt ? composed`prompt: ${promptLine(prompt.text, 40)}` : rule.replace("index:", "head:");
   };
   return (
     <div class="toolbar compare-filters" role="group" aria-label="Filters">
@@ -149,7 +150,7 @@ function Filters({ prompts }: { prompts: readonly Prompt[] }) {
         <button
           key={filter}
           type="button"
-          aria-label={`Remove ${title(filter)}`}
+          aria-label={composed`Remove ${title(filter)}`}
           onClick={() => only.set(only.value.filter((other) => other !== filter))}
         >
           {title(filter)} ×

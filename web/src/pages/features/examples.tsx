@@ -1,4 +1,5 @@
 import type { Feature, FeatureExample, Manifest, Prompt } from "../../contract/generated";
+import { composed } from "../../data/composed";
 import { headName } from "../../data/heads";
 import { loadPattern } from "../../data/patterns";
 import { loadPrompts, shortId } from "../../data/prompts";
@@ -67,10 +68,10 @@ function Example(props: { manifest: Manifest; example: FeatureExample; promptId:
       <a
         class="features-pattern"
         href={link("pattern", headParam.to(head), promptParam.to(promptId))}
-        aria-label={`Pattern of ${head} on prompt ${promptId}`}
+        aria-label={composed`Pattern of ${head} on prompt ${promptId}`}
       >
         {pattern.status === "ready" ? (
-          <PatternCanvas pattern={pattern.value} size={SIZE} label={`Attention of ${head} on prompt ${promptId}`} />
+          <PatternCanvas pattern={pattern.value} size={SIZE} label={composed`Attention of ${head} on prompt ${promptId}`} />
         ) : pattern.status === "failed" ? (
           <span class="muted">{pattern.error.message}</span>
         ) : null}

@@ -1,6 +1,7 @@
 import { interpolateRdBu, interpolateViridis } from "d3-scale-chromatic";
 import { useMemo, useRef } from "preact/hooks";
 import type { Feature, Manifest } from "../../contract/generated";
+import { composed } from "../../data/composed";
 import { change } from "../../state/url";
 import { figure } from "../../views/chart/scale";
 import { Select } from "../../views/controls/view";
@@ -67,7 +68,7 @@ export function Matrix({ manifest, features, correlation, place }: Props) {
           colour={colour}
           keys={[value]}
           describe={(row, column) =>
-            `${features[row]?.name} · ${columnName(column)}: ${describe(kind, value(row, column))}`
+            composed`${features[row]?.name} · ${columnName(column)}: ${describe(kind, value(row, column))}`
           }
           onOpen={open}
           marked={place}

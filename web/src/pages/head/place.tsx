@@ -1,5 +1,6 @@
 import { useCallback } from "preact/hooks";
 import type { Manifest, Projection } from "../../contract/generated";
+import { composed } from "../../data/composed";
 import { loadClassesByHead } from "../../data/classes";
 import { loadDistances, metricOf, ranking } from "../../data/distances";
 import { headName } from "../../data/heads";
@@ -83,7 +84,7 @@ function Map({ manifest, row, chosen }: { manifest: Manifest; row: number; chose
           marked={[row, ...near]}
           describe={(point) => headName(manifest, point)}
           onPick={(point) => go(here(head.to(headName(manifest, point))))}
-          label={`${headName(manifest, row)} and its ten nearest heads among all heads`}
+          label={composed`${headName(manifest, row)} and its ten nearest heads among all heads`}
           width={286}
           height={240}
         />

@@ -1,4 +1,5 @@
 import type { Manifest } from "../../contract/generated";
+import { composed } from "../../data/composed";
 import { loadHeads } from "../../data/heads";
 import { useResource } from "../../state/resource";
 import { Strip } from "../../views/own-value/strip";
@@ -41,7 +42,7 @@ export function Scores({ manifest, row }: { manifest: Manifest; row: number }) {
                       spread={spread}
                       threshold={score.threshold}
                       low={0}
-                      label={`${score.name}: ${figures}, above ${percentileOf(values, value).toFixed(0)} % of the heads`}
+                      label={composed`${score.name}: ${figures}, above ${percentileOf(values, value).toFixed(0)} % of the heads`}
                       width={110}
                     />
                   </dd>

@@ -1,5 +1,6 @@
 import "./suggested.css";
 import type { Manifest } from "../../contract/generated";
+import { composed } from "../../data/composed";
 import { headName, loadHeads, type Heads } from "../../data/heads";
 import { head } from "../../state/params";
 import { useResource } from "../../state/resource";
@@ -12,7 +13,7 @@ export function Suggested({ manifest }: { manifest: Manifest }) {
   const heads = useResource(() => loadHeads(manifest), [manifest]);
   return (
     <>
-      <h1>{head.value === "" ? "Choose a head" : `${head.value} is not in this atlas`}</h1>
+      <h1>{head.value === "" ? "Choose a head" : composed`${head.value} is not in this atlas`}</h1>
       <p>
         {head.value === "" ? "" : `${reason(manifest, head.value)} `}
         Type a name, class or behaviour into the search field, or start with one of these heads, which have the

@@ -1,6 +1,7 @@
 // Help for a name that is not a head of the atlas.
 
 import type { Manifest, Model } from "../../contract/generated";
+import { composed, isolated } from "../../data/composed";
 import { parseHead } from "../../data/heads";
 
 /** Say why a name is not a head of the atlas. */
@@ -8,8 +9,8 @@ export function reason(manifest: Manifest, text: string): string {
   const name = parseHead(text);
   if (!name) return "Write a head as model:L5:H3.";
   const model = manifest.models.find((model) => model.name === name.model);
-  if (!model) return `The atlas holds ${manifest.models.map((model) => model.name).join(", ")}.`;
-  return `${model.name} has layers 0 to ${model.n_layers - 1} with heads 0 to ${model.n_heads - 1}.`;
+  if (!model) return `The atlas holds ${manifest.models.map((model) => isolated(model.name)).join(", ")}.`;
+  return composed`${model.name} has layers 0 to ${model.n_layers - 1} with heads 0 to ${model.n_heads - 1}.`;
 }
 
 /** Return the row of the model's head with the largest finite value; null if there is none. */

@@ -1,4 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
+import { composed } from "../../data/composed";
 import { triangleIndex, weightAt, type Pattern } from "../../data/patterns";
 import { summarise } from "../../data/summary";
 import { choice, type Codec } from "../../state/codecs";
@@ -73,7 +74,7 @@ export function Inspect({ pattern, tokens, bos, name, promptId }: Props) {
             locked={locked}
             active={active}
             describe={readout}
-            label={`Attention of ${name}, ${n} tokens`}
+            label={composed`Attention of ${name}, ${n} tokens`}
             onHover={setHovered}
             onLock={(item) => cell.set(item && locked && same(item, locked) ? null : item)}
             onMove={(item) => cell.replace(item)}
@@ -136,7 +137,7 @@ function describe(pattern: Pattern, at: Cell, token: (place: number) => string):
   for (let key = 0; key <= at.query; key++) if (weightAt(pattern, at.query, key) > weight) larger++;
   const back = at.query - at.key;
   const distance = back === 0 ? "itself" : `${back} back`;
-  return `Query ${at.query} ‘${token(at.query)}’ attends with ${percent(weight)} to key ${at.key} ‘${token(at.key)}’ (${distance}), its ${larger === 0 ? "" : `${ordinal(larger + 1)} `}largest of ${at.query + 1}.`;
+  return composed`Query ${at.query} ‘${token(at.query)}’ attends with ${percent(weight)} to key ${at.key} ‘${token(at.key)}’ (${distance}), its ${larger === 0 ? "" : `${ordinal(larger + 1)} `}largest of ${at.query + 1}.`;
 }
 
 function ordinal(n: number): string {

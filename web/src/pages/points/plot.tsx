@@ -2,6 +2,7 @@
 
 import { useMemo, useRef } from "preact/hooks";
 import type { ComponentChildren } from "preact";
+import { composed } from "../../data/composed";
 import { colour } from "../../state/params";
 import { csv } from "../../views/export-menu/csv";
 import { ExportMenu } from "../../views/export-menu/view";
@@ -41,8 +42,8 @@ const ACTIONS = 64;
 
 /** Describe the colour of a point in words. */
 export function sayColour(colouring: Colouring, point: number): string {
-  if (colouring.kind === "amounts") return `${colouring.title} ${short(colouring.values[point] ?? null)}`;
-  return `${colouring.title}: ${colouring.labels[colouring.codes[point] ?? -1] ?? colouring.none}`;
+  if (colouring.kind === "amounts") return composed`${colouring.title} ${short(colouring.values[point] ?? null)}`;
+  return composed`${colouring.title}: ${colouring.labels[colouring.codes[point] ?? -1] ?? colouring.none}`;
 }
 
 export function Plot(props: PlotProps) {

@@ -14,6 +14,7 @@ import { PatternCanvas } from "../../views/pattern-canvas/view";
 import { Failed } from "../../views/states/view";
 import type { Base } from "./base";
 import "./points.css";
+import { composed } from "../../data/composed";
 
 interface PreviewProps {
   manifest: Manifest;
@@ -55,7 +56,7 @@ export function PatternPreview({ manifest, base, colourText, point }: PreviewPro
       ) : null}
       <div class="muted">{colourText}</div>
       {on?.viewable ? (
-        <a href={patternLink(manifest, base, head, prompt)} aria-label={`Open the pattern of ${name}`}>
+        <a href={patternLink(manifest, base, head, prompt)} aria-label={composed`Open the pattern of ${name}`}>
           <Picture manifest={manifest} head={head} prompt={prompt} size={200} />
         </a>
       ) : (

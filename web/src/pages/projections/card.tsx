@@ -1,5 +1,6 @@
 import { useRef } from "preact/hooks";
 import type { Manifest, Projection } from "../../contract/generated";
+import { composed } from "../../data/composed";
 import { loadProjection, projectionId } from "../../data/projections";
 import { colour } from "../../state/params";
 import { useResource } from "../../state/resource";
@@ -29,15 +30,22 @@ export function ProjectionCard({ manifest, projection, colours, colourId, mostTr
   const near = asked.current;
   const placed = useResource(async () => (near ? loadProjection(manifest, projection) : null), [near, projection]);
   const { method, n_neighbors, n_components, trustworthiness, continuity, note, scope } = projection;
-  const words = `${method}, ${n_neighbors > 0 ? `${n_neighbors} neighbours, ` : ""}${n_components}-D, ${scope}`;
+  const words = composed`${method}, ${n_neighbors > 0 ? `${n_neighbors} neighbours, ` : ""}${n_components}-D, ${scope}`;
   const value = placed.value;
+  if (placed.status === "failed") {
+    return (
+      <button type="button" class="projection-card projection-failed" title={`${words}\n${placed.error.message}`} onClick={placed.retry}>
+        Not loaded. Try again
+      </button>
+    );
+  }
   const flat = n_components > 2 ? [] : [params.dimensions.to("2")];
   return (
     <a
       ref={anchor}
       class="projection-card"
       href={link("heads-3d", params.projection.to(projectionId(projection)), colour.to(colourId), ...flat)}
-      title={[words, placed.status === "failed" ? placed.error.message : note].filter(Boolean).join("\n")}
+      title={[words, note].filter(Boolean).join("\n")}
     >
       {value ? (
         <PointThumbnail
@@ -49,9 +57,7 @@ export function ProjectionCard({ manifest, projection, colours, colourId, mostTr
           label={words}
         />
       ) : (
-        <span class="projection-wait muted" data-waiting={near && placed.status !== "failed" ? "true" : undefined}>
-          {placed.status === "failed" ? "Not loaded" : ""}
-        </span>
+        <span class="projection-wait" data-waiting={near ? "true" : undefined} />
       )}
       <span class="projection-numbers number">
         <span data-best={mostTrustworthy} title="trustworthiness">

@@ -1,5 +1,6 @@
 import "./view.css";
 import { useMemo, useState } from "preact/hooks";
+import { composed } from "../../data/composed";
 import type { DendrogramProps } from "./api";
 import { clusterBelow, place, selectedBelow, top, type Placed } from "./layout";
 
@@ -35,7 +36,7 @@ export function Dendrogram(props: DendrogramProps) {
         tabIndex={0}
         role="application"
         aria-roledescription="tree"
-        aria-label={`${label}. Now ${describe(current)}. Arrow keys move along branches, Enter selects.`}
+        aria-label={composed`${label}. Now ${describe(current)}. Arrow keys move along branches, Enter selects.`}
         onFocus={() => setFocused(true)}
         onBlur={() => setFocused(false)}
         onMouseLeave={() => setAt(null)}

@@ -1,5 +1,6 @@
 import "./view.css";
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { composed } from "../../data/composed";
 import { dark } from "../../state/theme";
 import type { HeadMapProps } from "./api";
 import { nearestPoint, pointTowards, positions } from "./place";
@@ -54,7 +55,7 @@ export function HeadMap(props: HeadMapProps) {
         style={{ width: `${width}px`, height: `${height}px`, cursor: at >= 0 && onPick ? "pointer" : "default" }}
         tabIndex={0}
         role="img"
-        aria-label={at >= 0 ? `${label}. Now ${describe(at)}` : `${label}. Arrows move.`}
+        aria-label={at >= 0 ? composed`${label}. Now ${describe(at)}` : `${label}. Arrows move.`}
         onPointerMove={(event) => setAt(find(event))}
         onPointerLeave={() => setAt(-1)}
         onBlur={() => setAt(-1)}

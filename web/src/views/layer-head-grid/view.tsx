@@ -1,5 +1,6 @@
 import "./view.css";
 import { useRef, useState } from "preact/hooks";
+import { composed } from "../../data/composed";
 import type { LayerHeadGridProps } from "./api";
 
 /** Space for the labels of layers and of heads, in pixels. */
@@ -67,7 +68,7 @@ export function LayerHeadGrid(props: LayerHeadGridProps) {
       tabIndex={0}
       role="application"
       aria-roledescription="grid of heads"
-      aria-label={`Heads of ${model}, a row per layer. Now ${name(props, at)}. Arrow keys move, Space picks.`}
+      aria-label={composed`Heads of ${model}, a row per layer. Now ${name(props, at)}. Arrow keys move, Space picks.`}
       data-picks={onPick !== undefined}
       onClick={onClick}
       onMouseMove={onMove}
@@ -101,7 +102,7 @@ const STEPS: Record<string, At> = {
 
 function name({ model, describe }: LayerHeadGridProps, [layer, index]: At): string {
   const words = describe?.(layer, index) ?? "";
-  return `${model}:L${layer}:H${index}${words ? `, ${words}` : ""}`;
+  return composed`${`${model}:L${layer}:H${index}`}${words ? composed`, ${words}` : ""}`;
 }
 
 function Labels({ nLayers, nHeads, cell }: { nLayers: number; nHeads: number; cell: number }) {

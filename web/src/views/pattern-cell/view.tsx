@@ -1,6 +1,7 @@
 import "./view.css";
 import type { ComponentChildren } from "preact";
 import { useRef } from "preact/hooks";
+import { composed } from "../../data/composed";
 import { head as headParam, prompt as promptParam } from "../../state/params";
 import { useResource } from "../../state/resource";
 import { link } from "../../state/url";
@@ -39,7 +40,7 @@ function Content(props: PatternCellProps) {
       {pattern.status === "loading" ? (
         <span data-waiting="true" />
       ) : (
-        <PatternCanvas pattern={pattern.value} size={size} label={`Attention of ${head}`} />
+        <PatternCanvas pattern={pattern.value} size={size} label={composed`Attention of ${head}`} />
       )}
     </Link>
   );
@@ -49,7 +50,7 @@ function Link({ head, promptId, children }: PatternCellProps & { children?: Comp
   return (
     <a
       href={link("pattern", headParam.to(head), promptParam.to(promptId))}
-      aria-label={`Pattern of ${head} on prompt ${promptId}`}
+      aria-label={composed`Pattern of ${head} on prompt ${promptId}`}
     >
       {children}
     </a>

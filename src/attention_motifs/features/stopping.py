@@ -1,4 +1,4 @@
-"""Stopping of a pass in another thread, also in the midst of a layer."""
+"""Stopping of work in another thread, also in the middle of a layer or a kernel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _thread = threading.local()
 
 
 class Stopped(Exception):  # noqa: N818 - not an error: nobody needs the result any more
-    """Ends a pass whose event to stop was set."""
+    """Ends work whose event to stop was set."""
 
 
 @contextlib.contextmanager
@@ -25,7 +25,7 @@ def stopped_by(event: threading.Event) -> Iterator[None]:
 
 
 def raise_if_stopped() -> None:
-    """Leave the pass if its event is set.
+    """Leave the work of this thread if its event is set.
 
     Raises:
         Stopped: if it is.
