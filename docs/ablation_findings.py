@@ -29,9 +29,11 @@ STRONGEST = {
 }
 """Head with the highest score of a class; checked against the atlas when effects are written."""
 COLUMNS = (
-    *("kind", "model", "name", "metric", "anchor", "method", "measure", "design", "heads"),
+    *("kind", "model", "name", "metric", "anchor", "method", "reference", "measure", "design"),
+    "heads",
     *("n_heads", "effect", "ci_low", "ci_high", "control_effect", "control_low", "control_high"),
-    *("excess", "excess_low", "excess_high", "standardised", "p", "q", "p_floor", "n_tested"),
+    *("excess", "excess_low", "excess_high", "others_effect", "others_excess", "standardised"),
+    *("p", "family", "q", "p_floor", "n_tested"),
     *("n_controls", "n_sequences", "seed"),
 )
 
@@ -52,6 +54,7 @@ def collect(atlas_path: Path) -> pl.DataFrame:
         atlas.ablations.filter(
             ~pl.col("control"),
             pl.col("design") == "repeated",
+            pl.col("method") == "mean",
             pl.col("measure").is_in([measure for _, measure in QUESTIONS]),
         )
         .with_columns(
@@ -68,7 +71,7 @@ def collect(atlas_path: Path) -> pl.DataFrame:
 def read() -> pl.DataFrame:
     """The effects that were kept."""
     table = pl.read_csv(EFFECTS, infer_schema_length=None)
-    return table.with_columns(pl.col("metric", "anchor", "heads").cast(pl.String).fill_null(""))
+    return table.with_columns(pl.col("metric", "anchor", "heads", "family").cast(pl.String).fill_null(""))
 
 
 def asked(effects: pl.DataFrame) -> list[tuple[Row, float]]:
@@ -98,8 +101,8 @@ def tables(effects: pl.DataFrame) -> str:
 def _alone(effects: pl.DataFrame) -> Iterator[str]:
     rows = asked(effects)
     yield (
-        "| model | heads, each ablated alone | of the class | effect (95 %) | heads of the same "
-        f"layers | excess (95 %) | p | q, all {rows[0][0]['n_tested']:,} | q, these {len(rows)} |"
+        "| model | heads, each ablated alone | of the class | effect (95 %) | non-members | draws "
+        f"of the same layers | p | q, family | q, these {len(rows)} |"
     )
     yield "|---|---|---|---|---|---|---|---|---|"
     classes = {(row["model"], row["measure"]): set(row["heads"].split()) for row, _ in rows
@@ -113,8 +116,8 @@ def _alone(effects: pl.DataFrame) -> Iterator[str]:
             _words(row),
             f"{len(of_class)} of {row['n_heads']}",
             _interval(row, "effect", "ci"),
+            _number(row["others_effect"], row["measure"]),
             _number(row["control_effect"], row["measure"]),
-            _interval(row, "excess", "excess"),
         ]
         yield _line([*cells, _p(row["p"]), _p(row["q"]), _p(q)])
 
@@ -122,7 +125,7 @@ def _alone(effects: pl.DataFrame) -> Iterator[str]:
 def _distances(effects: pl.DataFrame) -> Iterator[str]:
     yield (
         "| model | distance to | and the effect on | metric | Spearman's rho (95 %) | by layers "
-        "alone | p | q, all | q, these |"
+        "alone | p | q, family | q, these |"
     )
     yield "|---|---|---|---|---|---|---|---|---|"
     for row, q in asked(effects):
@@ -136,7 +139,7 @@ def _distances(effects: pl.DataFrame) -> Iterator[str]:
 def _together(effects: pl.DataFrame) -> Iterator[str]:
     yield (
         "| model | heads, ablated together | measure | effect (95 %) | random sets of the same "
-        "layers | excess (95 %) | sets | p | q, all |"
+        "layers | excess (95 %) | sets | p | q, family |"
     )
     yield "|---|---|---|---|---|---|---|---|---|"
     sets = effects.filter(pl.col("kind") == "set")
