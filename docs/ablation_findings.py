@@ -71,7 +71,9 @@ def collect(atlas_path: Path) -> pl.DataFrame:
 def read() -> pl.DataFrame:
     """The effects that were kept."""
     table = pl.read_csv(EFFECTS, infer_schema_length=None)
-    return table.with_columns(pl.col("metric", "anchor", "heads", "family").cast(pl.String).fill_null(""))
+    return table.with_columns(
+        pl.col("metric", "anchor", "heads", "family").cast(pl.String).fill_null("")
+    )
 
 
 def asked(effects: pl.DataFrame) -> list[tuple[Row, float]]:

@@ -50,8 +50,8 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "excess_high": ("Float64", "its upper end"),
     "others_effect": (
         "Float64",
-        "mean effect without target heads: of other heads of the same layers (`group`), or of "
-        "controls that hold no target head (`set`)",
+        "mean effect without target heads: of other heads of the same layers (`head`, `group`), or "
+        "of controls that hold no target head (`set`)",
     ),
     "others_excess": ("Float64", "effect - others_effect: the size of the effect"),
     "standardised": ("Float64", "excess over the standard deviation of the controls"),

@@ -238,6 +238,7 @@ _TITLES = {
     "head": "Heads by effect on the loss, largest first",
 }
 _N_HEADS = 10
+_REPLACED = "replaced by"
 _SAME = ["kind", "model", "name", "metric", "measure", "design"]
 """Columns that are equal in two rows about the same effect by two methods."""
 
@@ -261,6 +262,12 @@ def _show(rows: pl.DataFrame, table: pl.DataFrame) -> None:
         asked = some.select(_SAME).unique(maintain_order=True).with_row_index("place")
         by_method = table.join(asked, on=_SAME, nulls_equal=True).sort("place", "method")
         columns, cells = _cells(kind, by_method)
+        references = by_method["reference"].unique().to_list()
+        if len(references) == 1 and references[0]:
+            place = columns.index(_REPLACED)
+            columns = columns[:place] + columns[place + 1 :]
+            cells = [row[:place] + row[place + 1 :] for row in cells]
+            title = f"{title}; outputs replaced by: {references[0]}"
         print_table(title, columns, cells)
     families = rows.drop_nulls("p").select("family", "n_tested").unique(maintain_order=True)
     if len(families):
@@ -274,7 +281,7 @@ def _show(rows: pl.DataFrame, table: pl.DataFrame) -> None:
 def _cells(kind: str, rows: pl.DataFrame) -> tuple[list[str], list[list[Any]]]:
     """Return the columns and cells of a printed table."""
     with_metric = kind == "distance"
-    columns = ["name", "measure", "design", "replaced by", "effect", "95 %"]
+    columns = ["name", "measure", "design", _REPLACED, "effect", "95 %"]
     if with_metric:
         columns[1:1] = ["metric"]
         columns += ["by layers alone", "p", "q"]

@@ -94,9 +94,8 @@ def _print_neighbours(title: str, neighbours: Sequence[NearHead], extent: str = 
     )
     if any(x.p is not None for x in neighbours):
         print_line(
-            "percentile: among pairs of these two layers; 50 is typical. p of the k-th line: "
-            f"probability of k heads this {extent} if distances are dealt at random within every "
-            "pair of layers; for the first line it is at least 1 / (heads in the layer)."
+            "percentile: among pairs of these two layers (50 is typical). p: chance that k heads "
+            f"are this {extent}; for k = 1 at least 1 / (heads in the layer)."
         )
 
 

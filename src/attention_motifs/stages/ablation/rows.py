@@ -109,9 +109,9 @@ def head_rows(
             excess = measured.effects[i] - measured.effects[others].mean(axis=0)
             comparison = compare_with_controls(float(effects[i]), effects[others], measured.worse)
             rng = generator(seed, "excess", str(head), measured.measure)
-            row |= _compared(comparison, *bootstrap_interval(excess, rng)) | {
-                "n_controls": len(others)
-            }
+            row |= _compared(comparison, *bootstrap_interval(excess, rng))
+            row |= _against_non_members(float(effects[i]), comparison.control_mean)
+            row["n_controls"] = len(others)
         row |= {"p": None, "p_floor": None}
         if measured.measure not in _UNTESTED:
             rng = generator(seed, "mean", str(head), measured.measure)
