@@ -296,6 +296,10 @@ def test_the_laboratory_runs_and_runs_again(
     code, out, _ = run(monkeypatch, capsys, "cluster", *where, "--number", "3", "--rounds", "3")
     assert code == 0
     assert "adjusted Rand index" in out
+    assert "One Gaussian without clusters" in out
+    stored = json.loads(lab.file("clusters", method="average").path.read_text())
+    assert stored["validity"]["reference_draws"] in range(5)
+    assert 0 < stored["validity"]["largest_share"] <= 1
     assert run(monkeypatch, capsys, "cluster", *where, "--name", "0=the big one")[0] == 0
     code, out, _ = run(monkeypatch, capsys, "cluster", *where, "--number", "3", "--rounds", "0")
     assert "the big one" in out
@@ -313,4 +317,5 @@ def test_the_laboratory_runs_and_runs_again(
         monkeypatch, capsys, "complementary", *where, "-n", "2", "--permutations", "19", "--json"
     )
     assert code == 0
-    assert all({"head", "other", "mean", "wasserstein", "p"} <= set(row) for row in json.loads(out))
+    keys = {"head", "other", "mean", "wasserstein", "p", "p floor", "q"}
+    assert all(keys <= set(row) for row in json.loads(out))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,18 +11,20 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from rich.console import Console
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.ablation_table import schema, table_of
-from attention_motifs.behaviour import CLASS_THRESHOLDS
+from attention_motifs.behaviour import CLASS_THRESHOLDS, METHODS
 from attention_motifs.behaviour.replay import clean_run
-from attention_motifs.cli import main
+from attention_motifs.cli import console, main
+from attention_motifs.cli.ablate import _show
 from attention_motifs.errors import InputError
 from attention_motifs.evaluation.null import false_discovery_rates
 from attention_motifs.stages.ablation import ablate as stage
 from attention_motifs.stages.ablation.ablate import ablate, sweep
 from attention_motifs.stages.ablation.rows import corrected
-from attention_motifs.stages.ablation.settings import Settings
+from attention_motifs.stages.ablation.settings import Settings, checked
 from attention_motifs.stages.ablation.targets import (
     class_heads,
     cluster_heads,
@@ -195,6 +198,24 @@ def test_a_stopped_run_goes_on_and_gives_the_same_rows(
     assert again.equals(resumed)
 
 
+def test_all_methods_are_measured_together_and_shown_in_one_table(
+    swept: Atlas, tmp_path: Path
+) -> None:
+    assert checked(Settings(methods=("all",))).methods == tuple(METHODS)
+    shutil.copytree(swept.path, tmp_path / "atlas")
+    atlas = Atlas.open(tmp_path / "atlas")
+    target = named_heads(atlas, ["b:L1:H2"])
+    few = {"n_sequences": 3, "n_controls": 1, "designs": ("repeated",)}
+    ablate(atlas, target, Settings(methods=("zero", "mean-position"), **few))
+    rows = ablate(atlas, target, Settings(methods=("mean",), **few))
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(console, "output", Console(file=printed, width=200))
+        _show(rows, atlas.ablations)
+    for reference in ("mean over 32 other", "mean by position over 32 other", "zero"):
+        assert reference in printed.getvalue()
+
+
 def test_targets_and_their_mistakes(swept: Atlas) -> None:
     near = near_heads(swept, "b:L2:H0", 3, "cosine")
     found = [n.head for n in swept.near("b:L2:H0", n=3, metric="cosine", scope="within")]
@@ -206,6 +227,7 @@ def test_targets_and_their_mistakes(swept: Atlas) -> None:
         (lambda: cluster_heads(swept, "average", "a"), "write METHOD:NUMBER"),
         (lambda: cluster_heads(swept, "average:1", "a"), "this atlas has no clusters by average"),
         (lambda: sweep(swept, "b", Settings(methods=("meen",))), "--method 'meen': choose mean"),
+        (lambda: sweep(swept, "b", Settings(methods=("all", "zero"))), "or all alone"),
         (lambda: sweep(swept, "b", Settings(n_sequences=1)), "at least 2 and 1"),
         (lambda: sweep(swept, "b", Settings(designs=("long",))), "--design long: 0 texts"),
         (lambda: sweep(swept, "x"), "model 'x' is not in this atlas"),

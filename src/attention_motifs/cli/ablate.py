@@ -153,14 +153,12 @@ def ablate(
       motifs ablate --sweep gemma-3-270m --sequences 8
       motifs ablate --sweep gemma-3-270m --executor ray --ray-worker gpus=1
     """
-    from attention_motifs.behaviour import METHODS
     from attention_motifs.stages.ablation.settings import Settings
 
-    methods = tuple(METHODS) if method == ["all"] else tuple(method or ("mean",))
     name, equals, _ = (model or "").partition("=")
     query = Query(tuple(heads or ()), sweep, near, class_name, cluster, n, metric, name)
     settings = Settings(
-        methods=methods,
+        methods=tuple(method or ("mean",)),
         designs=tuple(design or ("prompts", "repeated")),
         n_sequences=sequences,
         n_controls=controls,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from attention_motifs.errors import InputError
 
@@ -15,6 +15,7 @@ class Settings:
     """Methods, designs and sizes of an ablation; equal settings give equal rows."""
 
     methods: tuple[str, ...] = ("mean",)
+    """Keys of `behaviour.METHODS`, or `("all",)`."""
     n_sequences: int = N_SEQUENCES
     """Sequences of each design."""
     n_controls: int = N_CONTROLS
@@ -25,7 +26,7 @@ class Settings:
 
 
 def checked(settings: Settings | None) -> Settings:
-    """Return the settings, or the default ones.
+    """Return the settings, or the default ones; the method `all` alone stands for every method.
 
     Raises:
         InputError: if a method or design is not known, or a number is too small.
@@ -33,6 +34,8 @@ def checked(settings: Settings | None) -> Settings:
     from attention_motifs.behaviour import DESIGN_NAMES, METHODS
 
     chosen = settings or Settings()
+    if chosen.methods == ("all",):
+        chosen = replace(chosen, methods=tuple(METHODS))
     for option, names, known in (
         ("--method", chosen.methods, METHODS),
         ("--design", chosen.designs, DESIGN_NAMES),
