@@ -123,6 +123,20 @@ def test_a_random_distance_scores_at_chance_and_a_perfect_distance_scores_one() 
     assert score_planted(apart, planted).mean_ap == 1.0
 
 
+def test_paired_differences_are_narrower_than_those_of_unrelated_draws() -> None:
+    planted = PlantedHeads.draw(200, n_hosts=5)
+    rng = np.random.default_rng(4)
+    apart = (planted.rule[:, None] != planted.rule[None, :]).astype(float)
+    noisy = apart + 1.0 * rng.random((200, 200)) * (planted.rule % 3 == 0)[:, None]
+    noisier = noisy + 0.3 * rng.random((200, 200))
+    one, another = score_planted(noisy, planted), score_planted(noisier, planted)
+    value, low, high = one.minus(another)
+    assert value == pytest.approx(one.mean_ap - another.mean_ap)
+    assert low < value < high
+    assert high - low < (one.high - one.low) + (another.high - another.low)
+    assert one.minus(one) == (0.0, 0.0, 0.0)
+
+
 def test_chance_is_the_mean_over_all_orders() -> None:
     for n, m in ((4, 2), (5, 1), (6, 3)):
         orders = itertools.permutations([1] * m + [0] * (n - m))

@@ -130,7 +130,7 @@ _TITLE = "Mean average precision of planted heads, with 95 % interval, by streng
 
 def _print_result(result: Benchmark) -> None:
     order = sorted(result.scores, key=lambda n: -result.scores[n][result.strengths[0]].mean_ap)
-    best = order[0]
+    best = result.best
     score = result.scores[best][result.strengths[0]]
     print_line(
         f"Best at strength {result.strengths[0]:g}: {best}, which finds {score.mean_ap:.0%} of "
@@ -139,11 +139,12 @@ def _print_result(result: Benchmark) -> None:
     real = ["real classes"] if result.real else []
     print_table(
         _TITLE,
-        ["distance", *_headings(result.strengths), "nothing planted", *real],
+        ["distance", *_headings(result.strengths), "behind the best", "nothing planted", *real],
         [
             [
                 name,
                 *(_cell(result.scores[name][s]) for s in result.strengths),
+                _behind(result.scores[name][result.strengths[0]], score) if name != best else "",
                 f"{result.scores[name][0.0].mean_ap:.2f}",
                 *([f"{result.real[name]:.2f}"] if real else []),
             ]
@@ -164,6 +165,11 @@ def _print_result(result: Benchmark) -> None:
 
 def _headings(strengths: list[float]) -> list[str]:
     return [f"{strength:g}" for strength in strengths]
+
+
+def _behind(score: PlantedScore, best: PlantedScore) -> str:
+    value, low, high = best.minus(score)
+    return f"{value:.2f} ({low:.2f}-{high:.2f})"
 
 
 def _cell(score: PlantedScore) -> str:

@@ -10,7 +10,7 @@ heads that are generated altogether lack.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -242,10 +242,25 @@ class PlantedScore:
     chance: float
     """Expected value of a random order."""
     by_rule: Mapping[str, float]
+    draws: Float[np.ndarray, " draws"] = field(repr=False, compare=False)
+    """The mean on each draw of rules and hosts. The draws are the same for all distances."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return a JSON object."""
-        return {**asdict(self), "by_rule": dict(self.by_rule)}
+        """Return a JSON object, without the draws."""
+        names = ("mean_ap", "low", "high", "chance")
+        return {**{name: getattr(self, name) for name in names}, "by_rule": dict(self.by_rule)}
+
+    def minus(self, other: PlantedScore) -> tuple[float, float, float]:
+        """Return the paired difference to another distance on the same hosts.
+
+        Args:
+            other: score of the other distance.
+
+        Returns:
+            The difference of the means, and the ends of its 95 % interval.
+        """
+        low, high = np.quantile(self.draws - other.draws, [0.025, 0.975])
+        return self.mean_ap - other.mean_ap, float(low), float(high)
 
 
 def score_planted(
@@ -300,6 +315,7 @@ def score_planted(
         float(high),
         chance_average_precision(float(n_relevant), len(matrix) - 1),
         dict(zip(names, means.tolist(), strict=True)),
+        draws,
     )
 
 

@@ -85,6 +85,12 @@ class Benchmark:
         of_first = next(iter(self.scores.values()), {})
         return [strength for strength in of_first if strength != CONTROL]
 
+    @property
+    def best(self) -> str:
+        """Return the metric or embedding with the best score at the first strength."""
+        first = self.strengths[0]
+        return max(self.scores, key=lambda name: self.scores[name][first].mean_ap)
+
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object."""
         return {
@@ -92,6 +98,11 @@ class Benchmark:
             "rules": self.planted.names,
             "scores": {
                 name: {f"{strength:g}": score.to_json() for strength, score in by.items()}
+                for name, by in self.scores.items()
+            },
+            "best": self.best,
+            "behind_the_best": {
+                name: {f"{s:g}": self.scores[self.best][s].minus(by[s]) for s in self.strengths}
                 for name, by in self.scores.items()
             },
             "real": dict(self.real),
