@@ -129,7 +129,8 @@ def benchmark(
     Args:
         atlas: its models must be available; it is read, not written. Scores of the stage `score`
             add the comparison with classes of real heads.
-        metrics: metrics and presets to compare; default: those whose distances the atlas stores.
+        metrics: metrics and presets to compare; default: the standard ones, and those whose
+            distances the atlas stores.
         embeddings: functions of your own from patterns to vectors; `BASELINES` are always in.
         strengths: weights of the rules, above 0 and up to 1.
         n_prompts: number of prompts of the atlas, from the first on; all probes are used.
@@ -151,8 +152,7 @@ def benchmark(
     _check(atlas, embeddings, strengths)
     planted = PlantedHeads.draw(len(atlas.heads), n_hosts, seed)
     n_prompts = min(whole_number(n_prompts, "n_prompts", 2), int(atlas.manifest.prompts["n"]))
-    chosen = list(metrics or atlas.metrics())
-    chosen = chosen or list(standard_metrics(atlas))
+    chosen = list(metrics or dict.fromkeys([*standard_metrics(atlas), *atlas.metrics()]))
     functions = (*BASELINES, *embeddings)
     ordered = (CONTROL, *sorted(dict.fromkeys(strengths), reverse=True))
     with _folder(out) as folder:
