@@ -110,7 +110,7 @@ def train(patches: Tensor, epochs: int, seed: int) -> MaskedAutoencoder:
             loss.backward()
             optimizer.step()
             schedule.step()
-            total += len(chosen) * float(loss)
+            total += len(chosen) * float(loss.detach())
         print(f"epoch {epoch}: loss {total / len(patches):.5f}", flush=True)
     return model.eval()
 
