@@ -26,6 +26,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -109,6 +110,18 @@ def random_patterns(count: int, n: int) -> np.ndarray:
     return weights
 
 
+def token_texts(n: int) -> tuple[str, ...]:
+    """Texts of n tokens: words and marks of the built-in prompts, for the set `tokens`."""
+    from attention_motifs.prompts import load_prompts
+
+    words: list[str] = []
+    for prompt in load_prompts():
+        words += re.findall(r" ?\w+|\W", prompt.text)
+        if len(words) >= n:
+            break
+    return tuple(words[:n])
+
+
 def interleaved(runs: Runs, rounds: int) -> list[dict[str, float]]:
     """Seconds of each run in each round, after a round of warming up."""
     table = []
@@ -152,7 +165,7 @@ def one_length(n: int, arguments: argparse.Namespace, pool: ProcessPoolExecutor)
 
     count = max(8, arguments.entries // n**2)
     few = max(2 * PLAIN_PROCESSES, min(count, 1 << 14) // max(1, n // 8))
-    patterns = random_patterns(count, n)
+    patterns, texts = random_patterns(count, n), token_texts(n)
     tensor, product = torch.from_numpy(patterns), torch.empty(count, n, n)
     parts = np.array_split(patterns[:few], 2 * PLAIN_PROCESSES)
     per_run = dict.fromkeys(("plain",), few)
@@ -183,7 +196,10 @@ def one_length(n: int, arguments: argparse.Namespace, pool: ProcessPoolExecutor)
             by_numpy()
 
     runs: Runs = {
-        **{name: lambda s=name: compute_features(patterns, s) for name in BUILT_IN_SETS},
+        **{
+            name: lambda s=name: compute_features(patterns, s, tokens=texts)
+            for name in BUILT_IN_SETS
+        },
         "paper, one thread": lambda: compute_features(patterns, threads=1),
         "six products, torch": by_torch,
         "six products, numpy": by_numpy,
@@ -224,7 +240,7 @@ def ratios_of(rounds: list[dict[str, float]]) -> dict[str, float]:
         "plain / paper": median("plain", "paper"),
         "one thread / all": median("paper, one thread", "paper"),
     }
-    others = ("extended", "skew_col", "experimental")
+    others = ("extended", "skew_col", "experimental", "tokens")
     return ratios | {f"{name} / paper": median(name, "paper") for name in others}
 
 

@@ -30,7 +30,7 @@ import torch
 from attention_motifs.features import compute_features
 from attention_motifs.features.registry import BUILT_IN_SETS, selected
 from attention_motifs.features.torch_rows import rows_by_torch
-from features import random_patterns
+from features import random_patterns, token_texts
 
 
 def main() -> int:
@@ -69,9 +69,10 @@ def one_length(n: int, arguments: argparse.Namespace) -> dict[str, Any]:
     few = random_patterns(min(64, count), n)
     patterns = torch.from_numpy(few).to(arguments.device)
     patterns = patterns.repeat(-(-count // len(few)), 1, 1)[:count]
+    texts = [token_texts(n)] * count
     moved = torch.empty_like(patterns)
     runs: dict[str, Callable[[], object]] = {
-        name: lambda s=name: rows_by_torch(patterns, selected(s)) for name in BUILT_IN_SETS
+        name: lambda s=name: rows_by_torch(patterns, selected(s), texts) for name in BUILT_IN_SETS
     }
     runs["moved once"] = lambda: moved.copy_(patterns)
     rounds = []
@@ -108,10 +109,11 @@ def synchronize(device: str) -> None:
 
 def agreement(patterns: np.ndarray, device: str) -> dict[str, float]:
     """Of each set, the share of values within 1e-4 of those of the CPU (bins may flip)."""
-    shares = {}
+    shares, texts = {}, token_texts(patterns.shape[1])
     for name in BUILT_IN_SETS:
-        got = rows_by_torch(torch.from_numpy(patterns).to(device), selected(name)).cpu().numpy()
-        expected = compute_features(patterns, name)
+        on_device = torch.from_numpy(patterns).to(device)
+        got = rows_by_torch(on_device, selected(name), [texts] * len(patterns)).cpu().numpy()
+        expected = compute_features(patterns, name, tokens=texts)
         close = np.abs(got - expected) <= 1e-4 * np.maximum(np.abs(expected), 0.1)
         shares[name] = float(close.mean())
     print(f"  agree with the CPU: {', '.join(f'{k} {v:.4f}' for k, v in shares.items())}")

@@ -103,8 +103,10 @@ def test_the_device_path_takes_all_sets_and_features_of_the_users_own() -> None:
 
     try:
         wanted = ["of_this_test", *BUILT_IN_SETS]
-        got = torch_rows.rows_by_torch(patterns, selected(wanted))
-        torch.testing.assert_close(got, compute_features(patterns, wanted), rtol=1e-3, atol=1e-4)
+        texts = [("to", " be", " or", " not", " to", " be", ",", "\n", "or", " not", " to", " be")]
+        got = torch_rows.rows_by_torch(patterns, selected(wanted), texts * 5)
+        expected = compute_features(patterns, wanted, tokens=texts * 5)
+        torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-4)
         assert got[:, 0].numpy() == pytest.approx(patterns.diagonal(dim1=1, dim2=2).sum(dim=1))
     finally:
         forget("of_this_test")
@@ -120,8 +122,11 @@ def test_no_torch_kernel_reads_a_value_on_the_host(monkeypatch: pytest.MonkeyPat
 
     for name in ("item", "tolist", "cpu", "numpy", "__bool__", "__float__", "__int__", "nonzero"):
         monkeypatch.setattr(torch.Tensor, name, refuse)
+    texts = ("to", " be", ",", " or", "\n") * 4
     for name in BUILT_IN_SETS:
-        rows = built_in_set(name).function("torch")(patterns)
+        feature_set = built_in_set(name)
+        arguments = (patterns, texts) if feature_set.reads_tokens else (patterns,)
+        rows = feature_set.function("torch")(*arguments)
         assert rows.shape == (3, len(features_of(name)))
 
 

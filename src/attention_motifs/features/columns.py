@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 Columns = list[tuple[str, str]]
 """(feature, its set) of each column."""
 
+Texts = tuple[str, ...]
+"""Texts of the tokens of one prompt."""
+
 
 class Group:
     """The columns of a result that come from one feature set.
@@ -26,6 +30,7 @@ class Group:
         positions: their places in the result.
         names: their features.
         sources: their places in a row of a built-in set; empty for a user's set.
+        reads_tokens: whether the features are of a pattern with the texts of its tokens.
     """
 
     def __init__(self, set_name: str, columns: Columns) -> None:
@@ -34,13 +39,36 @@ class Group:
         self.names = [columns[i][0] for i in self.positions]
         self.built_in = set_name in BUILT_IN_SETS
         self.sources: list[int] = []
+        self.reads_tokens = False
         if self.built_in:
-            index = {f.name: i for i, f in enumerate(built_in_set(set_name).features)}
+            feature_set = built_in_set(set_name)
+            index = {f.name: i for i, f in enumerate(feature_set.features)}
             self.sources = [index[name] for name in self.names]
+            self.reads_tokens = feature_set.reads_tokens
 
     def kernel(self, kind: str) -> Callable[..., Any]:
         """Return the kernel of a built-in set: `cpu` or `torch`."""
         return built_in_set(self.set_name).function(kind)
+
+    def parts(
+        self, kind: str, chunk: Any, texts: Sequence[Texts] | None
+    ) -> Iterator[tuple[slice, Any]]:
+        """Yield the rows of a chunk of patterns, prompt by prompt where the texts are read.
+
+        Args:
+            kind: kernel of the set, which is built in: `cpu` or `torch`.
+            chunk: (b, n, n) patterns.
+            texts: those of each pattern; not None if they are read.
+        """
+        kernel = self.kernel(kind)
+        if not self.reads_tokens or texts is None:
+            yield slice(len(chunk)), kernel(chunk)[:, self.sources]
+            return
+        start = 0
+        for text, patterns in groupby(texts):
+            run = slice(start, start + len(list(patterns)))
+            yield run, kernel(chunk[run], text)[:, self.sources]
+            start = run.stop
 
 
 def groups_of(columns: Columns) -> list[Group]:

@@ -15,15 +15,23 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from attention_motifs.features.arguments import flag
-from attention_motifs.features.columns import Columns, groups_of, user_rows
+from attention_motifs.features.columns import Columns, Texts, groups_of, user_rows
 from attention_motifs.features.definitions import NOT_FINITE
 from attention_motifs.features.registry import selected
 from attention_motifs.features.threads import run_in_threads
-from attention_motifs.features.validation import check_batch, checked_threads, refused
+from attention_motifs.features.validation import (
+    check_batch,
+    checked_texts,
+    checked_threads,
+    refused,
+)
 
 if TYPE_CHECKING:
     import torch
     from jaxtyping import Float, Float32
+
+Tokens = Sequence[str] | Sequence[Sequence[str]]
+"""Texts of tokens: n for all patterns, or n for each of them."""
 
 CHUNK_BYTES = 1 << 20  # patterns per call of a CPU kernel: what the cache of a core holds
 THREAD_ELEMENTS = 1 << 15  # fewest entries for which another thread pays
@@ -35,6 +43,7 @@ def compute_features(
     patterns: np.ndarray,
     features: str | Sequence[str] = "paper",
     *,
+    tokens: Tokens | None = None,
     threads: int | None = None,
     validate: bool = True,
 ) -> np.ndarray: ...
@@ -43,6 +52,7 @@ def compute_features(
     patterns: torch.Tensor,
     features: str | Sequence[str] = "paper",
     *,
+    tokens: Tokens | None = None,
     threads: int | None = None,
     validate: bool = True,
 ) -> torch.Tensor: ...
@@ -50,6 +60,7 @@ def compute_features(
     patterns: Any,
     features: str | Sequence[str] = "paper",
     *,
+    tokens: Tokens | None = None,
     threads: int | None = None,
     validate: bool = True,
 ) -> Any:
@@ -62,6 +73,9 @@ def compute_features(
             bfloat16, float32 or float64.
         features: a feature set, or a list of sets and features. A feature named twice becomes
             one column, at the place where it was named first.
+        tokens: texts of the n tokens, which the set `tokens` needs: one list for all patterns, or
+            one list for each. They are as in the prompt (` the`) or as in the vocabulary of the
+            tokenizer (`Ġthe`, `▁the`).
         threads: number of threads for float32 patterns in main memory, at least 1. Default: all
             cores of the process. Other patterns use the threads of torch.
         validate: check that the values are attention weights. With False, weights above the
@@ -76,9 +90,10 @@ def compute_features(
 
     Raises:
         InputError: if the type, shape, number type or `threads` cannot be used; if a feature or
-            set is not known; if `validate` and a pattern has negative weights, weight above its
-            diagonal, or a row that sums to more than 1 (see `definitions.row_sum_limit`); if a
-            function of a user's feature fails or does not return one number.
+            set is not known; if `tokens` are needed and missing, or do not fit; if `validate` and
+            a pattern has negative weights, weight above its diagonal, or a row that sums to more
+            than 1 (see `definitions.row_sum_limit`); if a function of a user's feature fails or
+            does not return one number.
 
     Example:
         >>> import numpy as np
@@ -100,15 +115,18 @@ Pass attention weights after the softmax, not scores
     threads = checked_threads(threads)
     validate = flag(validate, "validate")
     if patterns.ndim == 2:
-        return compute_features(patterns[None], features, threads=threads, validate=validate)[0]
+        return compute_features(
+            patterns[None], features, tokens=tokens, threads=threads, validate=validate
+        )[0]
+    texts = checked_texts(tokens, tuple(patterns.shape), columns)
     if isinstance(patterns, np.ndarray):
         if patterns.dtype != np.float64:
-            return _rows_in_threads(patterns, columns, threads, validate)
+            return _rows_in_threads(patterns, columns, texts, threads, validate)
         import torch
 
         tensor = torch.from_numpy(np.ascontiguousarray(patterns))
-        return _rows_by_torch(tensor, columns, validate).numpy()
-    return _tensor_rows(patterns.detach(), columns, threads, validate)
+        return _rows_by_torch(tensor, columns, texts, validate).numpy()
+    return _tensor_rows(patterns.detach(), columns, texts, threads, validate)
 
 
 def available_cores() -> int:
@@ -130,28 +148,34 @@ def one_blas_thread() -> Iterator[None]:
 
 
 def _tensor_rows(
-    patterns: torch.Tensor, columns: Columns, threads: int | None, validate: bool
+    patterns: torch.Tensor,
+    columns: Columns,
+    texts: list[Texts] | None,
+    threads: int | None,
+    validate: bool,
 ) -> torch.Tensor:
     import torch
 
     if patterns.is_cuda:
-        return _rows_by_torch(patterns, columns, validate)
+        return _rows_by_torch(patterns, columns, texts, validate)
     in_memory = patterns.cpu()  # the same tensor where it is there already
     if in_memory.dtype == torch.float64:
-        return _rows_by_torch(in_memory, columns, validate).to(patterns.device)
+        return _rows_by_torch(in_memory, columns, texts, validate).to(patterns.device)
     if in_memory.dtype == torch.bfloat16:  # which numpy does not have
         in_memory = in_memory.float()
-    rows = _rows_in_threads(in_memory.numpy(), columns, threads, validate)
+    rows = _rows_in_threads(in_memory.numpy(), columns, texts, threads, validate)
     return torch.from_numpy(rows).to(patterns.device)
 
 
-def _rows_by_torch(patterns: torch.Tensor, columns: Columns, validate: bool) -> torch.Tensor:
+def _rows_by_torch(
+    patterns: torch.Tensor, columns: Columns, texts: list[Texts] | None, validate: bool
+) -> torch.Tensor:
     from attention_motifs.features.torch_rows import rows_by_torch
 
     if not _blocks_interrupts(patterns.shape[1]):
-        return rows_by_torch(patterns, columns, validate)
+        return rows_by_torch(patterns, columns, texts, validate)
     rows: list[torch.Tensor] = []
-    run_in_threads(lambda x: rows.append(rows_by_torch(x, columns, validate)), [patterns], 1)
+    run_in_threads(lambda x: rows.append(rows_by_torch(x, columns, texts, validate)), [patterns], 1)
     return rows[0]
 
 
@@ -161,7 +185,11 @@ def _blocks_interrupts(n: int) -> bool:
 
 
 def _rows_in_threads(
-    patterns: Float[np.ndarray, "B n n"], columns: Columns, threads: int | None, validate: bool
+    patterns: Float[np.ndarray, "B n n"],
+    columns: Columns,
+    texts: list[Texts] | None,
+    threads: int | None,
+    validate: bool,
 ) -> Float32[np.ndarray, "B F"]:
     """Compute the rows of patterns in main memory; each thread copies one chunk at most."""
     from attention_motifs.features.kernels import pattern_status
@@ -184,9 +212,11 @@ def _rows_in_threads(
             chunk = np.where(finite[:, None, None], np.tril(chunk), np.float32(0))
         else:
             finite = np.ones(len(chunk), bool)
+        of_chunk = texts and texts[start : start + size]
         for group in groups:
             if group.built_in:
-                rows[:, group.positions] = group.kernel("cpu")(chunk)[:, group.sources]
+                for run, values in group.parts("cpu", chunk, of_chunk):
+                    rows[run, group.positions] = values
             else:
                 rows[:, group.positions] = user_rows(chunk, finite, group)
         rows[~finite] = np.nan

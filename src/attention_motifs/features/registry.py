@@ -27,6 +27,7 @@ BUILT_IN_SETS = {
     "extended": "attention_motifs.features.extended:EXTENDED",
     "skew_col": "attention_motifs.features.paper:SKEW_COL",
     "experimental": "attention_motifs.features.experimental:EXPERIMENTAL",
+    "tokens": "attention_motifs.features.tokens:TOKENS",
 }
 USER_SET = "user"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
@@ -70,6 +71,8 @@ class FeatureSet:
         cpu: (b, n, n) contiguous float32, finite -> (b, F) float32. It releases the interpreter
             lock, because several threads call it.
         torch: (B, n, n) tensor of float32 or float64, finite -> (B, F) on the same device.
+        reads_tokens: whether each function takes the texts of the n tokens as a second argument;
+            the patterns of a call are then of one prompt.
     """
 
     name: str
@@ -77,6 +80,7 @@ class FeatureSet:
     oracle: str
     cpu: str
     torch: str
+    reads_tokens: bool = False
 
     def function(self, kind: str) -> Callable[..., Any]:
         """Return the function of a kind: `oracle`, `cpu` or `torch`."""
@@ -202,6 +206,19 @@ def selected(features: str | Sequence[str]) -> list[tuple[str, str]]:
     if not columns:
         raise InputError(f"no features requested: name one of the sets {', '.join(feature_sets())}")
     return list(columns.items())
+
+
+def token_readers(columns: Sequence[tuple[str, str]]) -> list[str]:
+    """Return the features that need the texts of the tokens too.
+
+    Args:
+        columns: features and their sets, from `selected`.
+    """
+    return [
+        name
+        for name, of_set in columns
+        if of_set in BUILT_IN_SETS and built_in_set(of_set).reads_tokens
+    ]
 
 
 def _check_new(name: str, set_name: str, replace: bool) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
 
-from attention_motifs.features.columns import Columns, groups_of, user_rows
+from attention_motifs.features.columns import Columns, Texts, groups_of, user_rows
 from attention_motifs.features.definitions import (
     ABOVE_ONE,
     NEGATIVE,
@@ -28,7 +29,10 @@ HOST_CHUNK_BYTES = 1 << 22  # the same in main memory
 
 @fixed_numerics()
 def rows_by_torch(
-    patterns: Float[torch.Tensor, "B n n"], columns: Columns, validate: bool = True
+    patterns: Float[torch.Tensor, "B n n"],
+    columns: Columns,
+    texts: Sequence[Texts] | None = None,
+    validate: bool = True,
 ) -> Float[torch.Tensor, "B F"]:
     """Compute the rows of patterns with the torch kernels, on the device of the patterns.
 
@@ -52,13 +56,16 @@ def rows_by_torch(
         chunk = torch.where(all_finite[:, None, None], chunk.tril(), 0.0)
         if validate and not patterns.is_cuda:
             _refuse(statuses, patterns)  # before a user's functions see the patterns
+        of_chunk = texts and texts[part]
         for group in groups:
             if group.built_in:
-                rows = group.kernel("torch")(chunk)[:, group.sources]
+                for run, rows in group.parts("torch", chunk, of_chunk):
+                    out[part][run, group.positions] = rows
             else:
                 arrays = chunk.cpu().numpy(), all_finite.cpu().numpy()
                 rows = torch.from_numpy(user_rows(*arrays, group)).to(patterns.device, wide)
-            out[part, group.positions] = torch.where(all_finite[:, None], rows, torch.nan)
+                out[part, group.positions] = rows
+        out[part] = torch.where(all_finite[:, None], out[part], torch.nan)
     if validate:
         _refuse(statuses, patterns)
     return out

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from attention_motifs.errors import InputError
-from attention_motifs.features.arguments import whole_number
+from attention_motifs.features.arguments import short, whole_number
 from attention_motifs.features.definitions import NEGATIVE, NOT_CAUSAL
+from attention_motifs.features.registry import token_readers
 
 if TYPE_CHECKING:
     from jaxtyping import Float
+
+    from attention_motifs.features.columns import Columns, Texts
 
 FLOATING_TYPES = ("float16", "bfloat16", "float32", "float64")
 
@@ -57,6 +61,43 @@ def checked_threads(threads: object) -> int | None:
         InputError: if it is neither None nor a whole number of at least 1.
     """
     return None if threads is None else whole_number(threads, "threads", least=1)
+
+
+def checked_texts(tokens: Any, shape: tuple[int, int, int], columns: Columns) -> list[Texts] | None:
+    """Return the texts of the tokens of each pattern; None if no feature reads them.
+
+    Args:
+        tokens: what the user passed: n texts, n texts per pattern, or None.
+        shape: (B, n, n).
+        columns: features and their sets.
+
+    Raises:
+        InputError: if a feature reads texts and there are none, or they do not fit the patterns.
+    """
+    readers = token_readers(columns)
+    if not readers:
+        return None
+    count, n = shape[:2]
+    expected = f"Pass tokens=[...] with the texts of the {n} tokens, or one such list per pattern"
+    if tokens is None:
+        raise InputError(f"feature {readers[0]!r} needs the texts of the tokens. {expected}")
+    if isinstance(tokens, str) or not isinstance(tokens, Iterable):
+        raise InputError(f"tokens are {short(tokens)}, not a list of texts. {expected}")
+    rows = list(tokens)
+    if rows and all(isinstance(text, str) for text in rows):
+        return [_texts(rows, n, "tokens", expected)] * count
+    if len(rows) != count:
+        raise InputError(f"tokens are given for {len(rows)} patterns of {count}. {expected}")
+    return [_texts(row, n, f"tokens of pattern {i}", expected) for i, row in enumerate(rows)]
+
+
+def _texts(row: Any, n: int, what: str, expected: str) -> Texts:
+    texts = tuple(row) if isinstance(row, Iterable) and not isinstance(row, str) else (row,)
+    if not all(isinstance(text, str) for text in texts):
+        raise InputError(f"{what} are {short(row)}, not a list of texts. {expected}")
+    if len(texts) != n:
+        raise InputError(f"{what} are {len(texts)} texts for {n} tokens. {expected}")
+    return texts
 
 
 def refused(index: int, status: int, pattern: Float[np.ndarray, "n n"]) -> InputError:

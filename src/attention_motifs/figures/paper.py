@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attention_motifs.atlas.head_distances import head_distances_of
+from attention_motifs.features import feature_names
 from attention_motifs.figures.artificial import artificial_distances, artificial_example
 from attention_motifs.figures.clouds import embedding_points, pattern_embedding
 from attention_motifs.figures.components import (
@@ -125,12 +126,7 @@ def paper_items(
     chosen = list(settings.heads) or typical_heads(atlas)
     items = [
         _table("table-1-models", "Models used.", lambda: models_table(atlas)),
-        _figure(
-            "figure-02-artificial",
-            "Artificial example: A2 and A3 share a motif though they attend to unlike tokens.",
-            lambda: artificial_example(atlas),
-            lambda: artificial_distances(atlas),
-        ),
+        *_artificial_items(atlas),
         *_embedding_items(atlas, chosen),
         *_map_items(atlas, settings),
         _figure(
@@ -143,6 +139,20 @@ def paper_items(
     if atlas.view_prompts():
         items += _sheet_items(atlas, chosen, nearest, settings.look_alikes)
     return sorted(items, key=lambda item: item.name)
+
+
+def _artificial_items(atlas: Atlas) -> list[PaperItem]:
+    """Return figure 2, whose patterns have no texts; none for an embedding that needs texts."""
+    if set(atlas.embedding().feature_names) & set(feature_names("tokens")):
+        return []
+    return [
+        _figure(
+            "figure-02-artificial",
+            "Artificial example: A2 and A3 share a motif though they attend to unlike tokens.",
+            lambda: artificial_example(atlas),
+            lambda: artificial_distances(atlas),
+        )
+    ]
 
 
 def _embedding_items(atlas: Atlas, chosen: Sequence[str]) -> list[PaperItem]:

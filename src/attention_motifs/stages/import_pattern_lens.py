@@ -17,6 +17,7 @@ from attention_motifs.extraction.pattern_lens import (
     weights_digest,
 )
 from attention_motifs.features import feature_names
+from attention_motifs.features.registry import selected, token_readers
 from attention_motifs.progress import Report, silent
 from attention_motifs.prompts import prompts_digest
 from attention_motifs.stages.create import add_feature_sets, check_folder, prompts_table
@@ -65,6 +66,9 @@ def import_pattern_lens(
     prompts = [p for p in models[0].prompts if p.prompt_id in shared]
     if not prompts:
         raise InputError(f"{folder}: its models share no prompt, so heads cannot be compared")
+    ids = [p.prompt_id for p in prompts]
+    sources = [_source(model, ids) for model in models]
+    _check_texts(sources, ids, feature_sets)
     configuration = Configuration(
         models=tuple(m.name for m in models),
         prompts=IMPORTED,
@@ -88,15 +92,14 @@ def import_pattern_lens(
             atlas = Atlas.create(
                 path, configuration, prompts_table(prompts), prompts_digest(prompts)
             )
-        ids = [p.prompt_id for p in prompts]
-        for model in models:
+        for model, source in zip(models, sources, strict=True):
             record = atlas.manifest.models.get(model.name)
             if (
                 record is None
                 or record.weights_sha256 != weights_digest(model)
                 or not is_extracted(atlas, model.name)
             ):
-                extract_from(atlas, _source(model, ids), report=report)
+                extract_from(atlas, source, report=report)
         write_heads(atlas)
         embed(atlas, report=report)
         for metric in metrics or standard_metrics(atlas):
@@ -114,6 +117,25 @@ def _source(model: PatternLensModel, ids: Sequence[str]) -> PatternSource:
 
     info = ModelRecord(model.name, IMPORTED, model.n_layers, model.n_heads, weights_digest(model))
     return PatternSource(model.name, info, tokens, run_block)
+
+
+def _check_texts(
+    sources: Sequence[PatternSource], ids: Sequence[str], feature_sets: Sequence[str]
+) -> None:
+    """Refuse features that need the texts of the tokens, for prompts without them.
+
+    Raises:
+        InputError: naming the model and the prompt.
+    """
+    readers = token_readers(selected(feature_sets))
+    for source in sources if readers else ():
+        for prompt_id, (_, texts) in zip(ids, source.tokens, strict=True):
+            if not any(texts):
+                raise InputError(
+                    f"{source.model}: feature {readers[0]!r} needs the texts of the tokens, and "
+                    f"prompt {prompt_id} has none. Give each line of prompts.jsonl its list "
+                    '"tokens", or leave out the feature set'
+                )
 
 
 def _tokens(model: PatternLensModel, prompt_id: str) -> tuple[tuple[int, ...], tuple[str, ...]]:

@@ -158,7 +158,8 @@ def _features(
 
     def sink(layer: int, indices: Sequence[int], patterns: Any) -> None:
         flat = patterns.reshape(-1, *patterns.shape[-2:])
-        rows = _to_numpy(compute_features(flat, sets, threads=threads))
+        texts = [source.tokens[positions[i]][1] for i in indices for _ in range(n_heads)]
+        rows = _to_numpy(compute_features(flat, sets, tokens=texts, threads=threads))
         features[np.asarray(indices), layer] = rows.reshape(len(indices), n_heads, -1)
         for row, i in enumerate(indices):
             if i in triangles:
