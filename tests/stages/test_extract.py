@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import multiprocessing
+import shutil
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import polars as pl
 import pytest
 
 from attention_motifs import extraction
 from attention_motifs.atlas import Atlas
 from attention_motifs.errors import AtlasError
-from attention_motifs.stages.create import create_or_resume
+from attention_motifs.features import compute_features, feature_names
+from attention_motifs.prompts import Prompt
+from attention_motifs.stages.create import add_feature_sets, create_or_resume
 from attention_motifs.stages.extract import extract, extract_part
 from attention_motifs.stages.heads import write_heads
 from attention_motifs.stages.model_source import model_source, source_of
@@ -21,6 +26,7 @@ from attention_motifs.stages.parts import (
     begin_model,
     distinct_prompts,
     finish_model,
+    is_extracted,
     write_part,
 )
 from conftest import Tiny, contents
@@ -58,6 +64,31 @@ def test_parts_made_in_any_order_are_those_of_a_whole_run(
         finish_model(atlas, source.model, source.info)
     write_heads(atlas)
     assert contents(atlas.path) == contents(extracted.path)
+
+
+def test_an_atlas_gains_features_of_its_tokens(
+    extracted: Atlas, tiny: Tiny, tmp_path: Path
+) -> None:
+    shutil.copytree(extracted.path, tmp_path / "atlas")
+    with Atlas.lock(tmp_path / "atlas"):
+        atlas = Atlas.open(tmp_path / "atlas")
+        add_feature_sets(atlas, ["tokens"])
+        extract(atlas, models=[tiny.model("a")])
+    names = feature_names("tokens")
+    texts = dict(atlas.tokens("a").select("prompt_id", "tokens").iter_rows())
+    parts = list(atlas.feature_parts("a"))
+    prompts = [Prompt(text) for text in atlas.prompts["text"].to_list()]
+    for batch in extraction.extract_patterns(tiny.model("a"), prompts[15:18], max_tokens=24):
+        expected = compute_features(batch.patterns, "tokens", tokens=texts[batch.prompt_id])
+        heads = [str(head) for head in batch.heads]
+        part = pl.concat(parts).filter(
+            pl.col("prompt_id").eq(batch.prompt_id) & pl.col("head").is_in(heads)
+        )
+        np.testing.assert_allclose(part.select(names).to_numpy(), expected.numpy(), atol=1e-6)
+    before = [part.drop(names) for part in parts]
+    for part, old in zip(before, extracted.feature_parts("a"), strict=True):
+        assert part.equals(old)
+    assert is_extracted(atlas, "a")
 
 
 def test_a_part_that_is_there_is_left_alone(extracted: Atlas, tiny: Tiny) -> None:

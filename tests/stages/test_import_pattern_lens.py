@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -64,8 +65,6 @@ def test_another_atlas_and_missing_patterns_are_refused(
 ) -> None:
     with pytest.raises(AtlasError, match="holds another atlas"):
         import_pattern_lens(folder, built.path)
-    import shutil
-
     shutil.copytree(folder, tmp_path / "data")
     next((tmp_path / "data" / "b").rglob("activations.npz")).unlink()
     with pytest.raises(InputError, match=r"activations\.npz: no such file"):
@@ -93,3 +92,24 @@ def test_settings_that_cannot_work_are_refused_before_an_atlas_is_made(
     with pytest.raises(InputError, match="cosine"):
         import_pattern_lens(folder, tmp_path / "atlas", metrics=("cosinee",))
     assert not (tmp_path / "atlas").exists()
+
+
+def test_features_of_tokens_need_the_texts_of_the_tokens(
+    folder: Path, built: Atlas, tmp_path: Path
+) -> None:
+    sets = ("paper", "tokens")
+    with pytest.raises(InputError, match=r"a: feature 'same.share' needs the texts"):
+        import_pattern_lens(folder, tmp_path / "atlas", feature_sets=sets)
+    assert not (tmp_path / "atlas").exists()
+    shutil.copytree(folder, tmp_path / "data")
+    for name in ("a", "b"):
+        texts = dict(built.tokens(name).select("prompt_id", "tokens").iter_rows())
+        path = tmp_path / "data" / name / "prompts.jsonl"
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        lines = [line | {"tokens": texts[line["hash"]]} for line in lines]
+        path.write_text("\n".join(map(json.dumps, lines)) + "\n")
+    atlas = import_pattern_lens(tmp_path / "data", tmp_path / "atlas", feature_sets=sets)
+    names = feature_names("tokens")
+    values = np.concatenate([p.select(names).to_numpy() for p in atlas.feature_parts("a")])
+    assert np.isfinite(values).all()
+    assert (np.ptp(values, axis=0) > 0.01).sum() > 10
