@@ -125,7 +125,7 @@ def _entropy(C: torch.Tensor, row: torch.Tensor, table: TokenTable) -> torch.Ten
     groups = np.eye(C.shape[1], dtype=np.float32)[table.identity]
     weights = (C @ _on_device(groups, C.device).to(C.dtype)).double()
     logs = torch.special.xlogy(weights, weights).sum(dim=2)
-    distinct = _on_device(table.distinct, C.device)
+    distinct = _on_device(table.distinct, C.device).double()
     safe = row.clamp(min=NO_WEIGHT)
     entropy = (safe.log() - logs / safe) / distinct.clamp(min=2).log()
     counted = (distinct > 1) & (row > NO_WEIGHT)
