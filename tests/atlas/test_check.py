@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,15 @@ def test_a_sound_atlas_has_no_findings_and_is_not_touched(atlas: Atlas) -> None:
     before = contents(atlas.path)
     assert check_atlas(atlas) == []
     assert contents(atlas.path) == before
+
+
+def test_a_set_that_is_not_defined_here_is_no_finding(atlas: Atlas) -> None:
+    configuration = atlas.manifest.configuration
+    sets = (*configuration.feature_sets, "defined-by-a-user")
+    atlas.update(configuration=replace(configuration, feature_sets=sets))
+    assert check_atlas(Atlas.open(atlas.path)) == []
+    atlas.update(configuration=replace(configuration, feature_sets=("defined-by-a-user",)))
+    assert any("not known" in finding for finding in check_atlas(Atlas.open(atlas.path)))
 
 
 def rewrite(path: Path, change: Callable[[pl.DataFrame], pl.DataFrame]) -> None:

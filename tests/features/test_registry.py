@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 
 from attention_motifs.errors import InputError
@@ -149,6 +150,8 @@ def write_to(A: np.ndarray) -> float:
         (lambda A: A[0], r"'own.bad' returned an array of shape \(2,\)"),
         (lambda _: "1", "'own.bad' returned '1' of type str"),
         (lambda _: 1j, "'own.bad' returned 1j of type complex"),
+        (lambda _: 10**400, "'own.bad' returned 1000.* of type int"),
+        (lambda _: torch.ones((), device="meta"), "'own.bad' returned .* of type Tensor"),
         (lambda _: 1 // 0, "'own.bad' failed .* ZeroDivisionError"),
         (write_to, "'own.bad' failed .* read-only"),
     ],

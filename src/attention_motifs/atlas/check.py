@@ -18,7 +18,7 @@ from attention_motifs.distances import get_metric
 from attention_motifs.distances.index import HeadIndex
 from attention_motifs.distances.neighbours import distances_among
 from attention_motifs.errors import AtlasError, InputError
-from attention_motifs.features import feature_names
+from attention_motifs.features import feature_names, feature_sets, features_of
 from attention_motifs.progress import Report, silent
 from attention_motifs.store import files
 from attention_motifs.store.paths import MANIFEST
@@ -118,7 +118,7 @@ def _check_features(atlas: Atlas, model: str, stimuli: Stimuli) -> Iterator[str]
     if table["prompt_id"].to_list() != ids:
         yield f"{tokens}: its {stimuli.name} differ from those of the atlas; {tokens.fix_damaged}"
     heads = [h for h in atlas.heads["head"].to_list() if h.rpartition(":L")[0] == model]
-    names = feature_names(list(atlas.manifest.configuration.feature_sets))
+    names = _defined_features(atlas)
     for block, part in enumerate(atlas.feature_parts(model, names, stimuli.name)):
         file = atlas.file(stimuli.features, model=model, block=block)
         in_block = ids[block * BLOCK_SIZE : (block + 1) * BLOCK_SIZE]
@@ -130,6 +130,17 @@ def _check_features(atlas: Atlas, model: str, stimuli: Stimuli) -> Iterator[str]
             )
         elif np.isnan(part.select(names).to_numpy()).all(axis=1).any():
             yield f"{file}: holds a pattern without any feature; {file.fix_damaged}"
+
+
+def _defined_features(atlas: Atlas) -> list[str]:
+    """Return the features of the atlas that are defined here; a user's own may not be.
+
+    Raises:
+        InputError: if none is.
+    """
+    sets = atlas.manifest.configuration.feature_sets
+    defined = {f.name for name in feature_sets() for f in features_of(name)} | set(feature_sets())
+    return feature_names([name for name in sets if name in defined] or list(sets))
 
 
 def _check_patterns(atlas: Atlas, model: str) -> Iterator[str]:

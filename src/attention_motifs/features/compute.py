@@ -104,6 +104,9 @@ def compute_features(
         >>> row = am.compute_features(pattern[None], ["diag.mean", "first_tok.linreg.slope"])
         >>> row.shape, round(float(row[0, 0]), 4)
         ((1, 2), 0.3397)
+        >>> texts = ["The", " cat", " sat", ".", " The", " cat", " ran", "."]
+        >>> am.compute_features(pattern, "tokens", tokens=texts).shape
+        (26,)
         >>> am.compute_features(-pattern)
         Traceback (most recent call last):
         ...

@@ -201,7 +201,10 @@ def selected(features: str | Sequence[str]) -> list[tuple[str, str]]:
             continue
         owners = owners or {f.name: s for s in feature_sets() for f in features_of(s)}
         if name not in owners:
-            raise unknown("feature or feature set", name, [*feature_sets(), *owners])
+            advice = did_you_mean(name, [*feature_sets(), *owners])
+            if not advice.endswith("?"):
+                advice += ". If it is your own, import the module that defines it first"
+            raise InputError(f"feature or feature set {name!r} is not known; {advice}")
         columns.setdefault(name, owners[name])
     if not columns:
         raise InputError(f"no features requested: name one of the sets {', '.join(feature_sets())}")

@@ -149,8 +149,8 @@ def feature_value(name: str, value: Any) -> float:
         return float(value)
     except InputError:
         raise
-    except (TypeError, ValueError):  # a nested list of unequal lengths too
+    except Exception:  # noqa: BLE001 - nested lists, huge integers, tensors without values
         raise InputError(
-            f"feature {name!r} returned {value!r} of type {type(value).__name__}: "
+            f"feature {name!r} returned {short(value)} of type {type(value).__name__}: "
             "its function must return a real number"
         ) from None
