@@ -65,9 +65,12 @@ class Sums(NamedTuple):
 
 
 def _sums(b: int, n: int) -> Sums:
-    of_pattern = np.zeros((5, b, COUNT))
     return Sums(
-        *of_pattern,
+        related=np.zeros((b, COUNT)),
+        total=np.zeros((b, COUNT)),
+        last=np.zeros((b, COUNT)),
+        far=np.zeros((b, COUNT)),
+        peaks=np.zeros((b, COUNT)),
         by_distance=np.zeros((b, n)),
         entropy=np.zeros(b),
         first=np.zeros((b, len(QUERIES) + 1)),

@@ -14,7 +14,7 @@ import torch
 from attention_motifs.features.extended_definitions import NO_WEIGHT
 from attention_motifs.features.token_definitions import FAR, QUERIES, STATISTICS, queries_of
 from attention_motifs.features.token_texts import KEY_KINDS, UNITS, TokenTable, token_table
-from attention_motifs.features.torch_kernels import aligned, full_precision
+from attention_motifs.features.torch_kernels import aligned
 
 
 def token_features(patterns: torch.Tensor, texts: Sequence[str]) -> torch.Tensor:
@@ -32,12 +32,11 @@ def token_features(patterns: torch.Tensor, texts: Sequence[str]) -> torch.Tensor
     row = C.sum(dim=2).double()
     place, means = _places(C), _means(C, distance)
     columns = []
-    with full_precision():
-        for relation, names in STATISTICS.items():
-            mask = _related(relation, table, distance) & earlier
-            values = _statistics(C, mask, distance, row, place, means)
-            columns += [values[name] for name in names]
-        columns.append(_entropy(C, row, table))
+    for relation, names in STATISTICS.items():
+        mask = _related(relation, table, distance) & earlier
+        values = _statistics(C, mask, distance, row, place, means)
+        columns += [values[name] for name in names]
+    columns.append(_entropy(C, row, table))
     columns += [_first_at(sink, queries_of(kind, table)) for kind in QUERIES]
     return torch.stack(columns, dim=1).to(patterns.dtype)
 
