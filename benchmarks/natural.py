@@ -3,7 +3,7 @@
 From an atlas that `motifs demo` made (paper and extended features, behaviour scores, distances):
 
 1. mean average precision and AUROC of every computed class by `mean`, `cosine`, `natural`, with
-   the mean of the layer-matched null, from the atlas's own evaluation;
+   the mean of the layer-matched null in brackets;
 2. mean average precision for several thresholds of the behaviour scores;
 3. with `--lengths`: patterns of 64 tokens on one half of the prompts look for their head among the
    centroids of patterns of 128 tokens on the other half, and the reverse (takes the patterns anew).
@@ -48,23 +48,25 @@ def main() -> None:
 
 def evaluated(atlas: Any) -> list[dict[str, Any]]:
     """Rows of the computed classes, one per class and model, metrics side by side."""
-    from attention_motifs.stages.evaluate import read_evaluations
+    from attention_motifs.evaluation import HeadPositions, class_recovery
+    from attention_motifs.stages.evaluate import computed_head_classes
 
+    heads = HeadPositions.of(atlas.heads["model"].to_list(), atlas.heads["layer"].to_list())
+    classes = computed_head_classes(atlas.heads)
     table: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for metric, evaluation in read_evaluations(atlas).items():
-        for row in evaluation["rows"]:
-            if row["kind"] == "computed" and row["statistic"] in ("MAP", "AUROC"):
-                key = (row["statistic"], row["model"], row["name"])
-                table.setdefault(key, {"heads": row["n_heads"]})[metric] = row
+    for metric in METRICS:
+        matrix = np.asarray(atlas.distances(metric), dtype=np.float64)
+        for row in class_recovery(matrix, classes, heads)[0]:
+            for statistic, test in (("MAP", row.average_precision), ("AUROC", row.auroc)):
+                cells = table.setdefault((statistic, row.model, row.name), {"heads": row.n_heads})
+                cells[metric] = test
     rows = []
     for (statistic, model, name), cells in sorted(table.items()):
         print(f"{statistic:6s} {model:40s} {name:30s} {cells['heads']:3d} heads ", end="")
         for metric in METRICS:
-            if metric in cells:
-                row = cells[metric]
-                print(f"  {metric} {row['value']:.2f} (null {row['null_mean']:.2f})", end="")
+            print(f"  {metric} {cells[metric].value:.2f} ({cells[metric].null_mean:.2f})", end="")
         print()
-        values = {m: cells[m]["value"] for m in METRICS if m in cells}
+        values = {metric: cells[metric].value for metric in METRICS}
         rows.append({"statistic": statistic, "model": model, "class": name, **values})
     return rows
 

@@ -1,3 +1,5 @@
+"""The evaluation as a whole, on heads whose latent positions are known."""
+
 from __future__ import annotations
 
 import json
@@ -14,51 +16,78 @@ from attention_motifs.evaluation import (
     Evidence,
     HeadClass,
     HeadPositions,
+    LabelScores,
+    MetricDistances,
+    ResampledDistances,
     Settings,
+    StimulusBlock,
+    Transferred,
     evaluate,
     false_discovery_rates,
 )
 
-N = 48
-HEADS = HeadPositions.of(["a"] * 32 + ["b"] * 16, [i // 4 for i in range(32)] + [0, 1, 2, 3] * 4)
-SETTINGS = Settings(n_permutations=60, n_splits=2, seed=3)
+HEADS = HeadPositions.of(
+    ["a"] * 36 + ["b"] * 24 + ["c"] * 3,
+    [i // 6 for i in range(36)] + [i // 4 for i in range(24)] + [0, 1, 2],
+)
+N = len(HEADS)
+N_PROMPTS = 12
+SOURCES = [f"source {i // 2}" for i in range(N_PROMPTS)]
+SETTINGS = Settings(n_permutations=60, n_bootstraps=30, n_splits=2, seed=3)
+_RNG = np.random.default_rng(0)
+LATENT = _RNG.normal(size=(N, 3))
+CLOUDS = {
+    "blind": _RNG.normal(size=(N_PROMPTS, N, 3)).astype(np.float32),
+    "good": (LATENT + 0.3 * _RNG.normal(size=(N_PROMPTS, N, 3))).astype(np.float32),
+}
 
 
-def clouds() -> np.ndarray:
-    rng = np.random.default_rng(0)
-    centres = rng.normal(size=(1, N, 4))
-    centres[:, ::5] += 8
-    return (centres + 0.5 * rng.normal(size=(10, N, 4))).astype(np.float32)
+def metric(name: str) -> MetricDistances:
+    clouds = CLOUDS[name]
+    resampled = ResampledDistances.of("mean distance", [StimulusBlock("prompts", clouds, SOURCES)])
+    rows = HEADS.heads_of("b")
+
+    def on(prompts: np.ndarray) -> np.ndarray:
+        block = StimulusBlock("prompts", clouds[prompts])
+        return ResampledDistances.of("mean distance", [block])()
+
+    distances = resampled().astype(np.float64)
+    moved = Transferred("a", "b", distances[np.ix_(rows, rows)])
+    return MetricDistances(distances, resampled, [moved], clouds, on, N_PROMPTS)
 
 
-def distances_on(prompts: np.ndarray) -> np.ndarray:
-    mean = clouds()[prompts].mean(axis=0)
-    return np.linalg.norm(mean[:, None] - mean[None], axis=-1)
+def labels() -> list[LabelScores]:
+    rng = np.random.default_rng(1)
+    scores = []
+    for model, kind in (("a", "random tokens"), ("a", "plain text"), ("b", "random tokens")):
+        latent = LATENT[HEADS.heads_of(model), :2]
+        noisy = latent[None] + 0.2 * rng.normal(size=(6, *latent.shape))
+        scores.append(LabelScores(model, kind, ("first", "second"), noisy))
+    return scores
 
 
 def evidence() -> Evidence:
     members = np.zeros(N, dtype=bool)
-    members[::5] = True
-    one = np.zeros(N, dtype=bool)
-    one[0] = True
-    whole = np.array(HEADS.model) == "b"
+    members[:36] = LATENT[:36, 0] > 1
+    lonely = np.zeros(N, dtype=bool)
+    lonely[0] = True
     return Evidence(
+        labels=labels(),
+        detectors={"a": LATENT[HEADS.heads_of("a"), :2]},
+        key_groups={"a": 3, "b": 1},
         classes=[
-            HeadClass("induction", "computed", members),
-            HeadClass("induction", "literature", ~members),
-            HeadClass("copy suppression", "literature", one),
-            HeadClass("whole model", "computed", whole),
+            HeadClass("positive", "literature", members),
+            HeadClass("lonely", "literature", lonely),
         ],
-        scores={"sink": np.arange(N) / N, "constant": np.zeros(N)},
-        clouds=clouds(),
-        distances_on=distances_on,
-        n_prompts=10,
+        scores={"first": LATENT[:, 0], "constant": np.zeros(N)},
+        missing=["labels of c: no model"],
     )
 
 
 def run(settings: Settings = SETTINGS) -> Evaluation:
-    distances = distances_on(np.arange(10))
-    return evaluate(distances, HEADS, evidence(), metric="centroid", settings=settings)
+    return evaluate(
+        {"blind": metric("blind"), "good": metric("good")}, HEADS, evidence(), settings=settings
+    )
 
 
 @pytest.fixture(scope="module")
@@ -66,59 +95,153 @@ def evaluation() -> Evaluation:
     return run()
 
 
-def test_every_measurement_is_in_the_table(evaluation: Evaluation) -> None:
-    statistics = dict.fromkeys(row.statistic for row in evaluation.rows)
-    assert list(statistics) == [
-        "AUROC", "MAP", "purity@5", "Spearman@5", "top-1", "top-5",
-        "head share", "prompt share", "residual share", "split-half Spearman",
+def of_labels(evaluation: Evaluation, **wanted: str) -> list:
+    kinds = {"random tokens", "plain text"}
+    return [
+        row
+        for row in evaluation.rows
+        if row.kind in kinds and all(getattr(row, k) == v for k, v in wanted.items())
+    ]
+
+
+def test_the_metric_that_knows_the_heads_wins_and_the_blind_one_fails(
+    evaluation: Evaluation,
+) -> None:
+    good = of_labels(evaluation, metric="good", statistic="S5", setting="within")
+    blind = of_labels(evaluation, metric="blind", statistic="S5", setting="within")
+    assert len(good) == len(blind) == 6
+    assert all(row.value > 0.6 and row.q <= 0.05 for row in good)
+    assert all(row.q > 0.05 for row in blind)
+    assert all(row.difference < 0 for row in blind)
+    assert sum(row.difference_high < 0 for row in blind) >= 5
+    assert all(row.difference is None for row in good)
+
+
+def test_every_setting_and_kind_is_in_the_table(evaluation: Evaluation) -> None:
+    settings = {(row.setting, row.model) for row in of_labels(evaluation, metric="good")}
+    assert settings == {
+        ("within", "a"), ("within", "b"), ("across", "a -> b"), ("across", "b -> a"),
+        ("transfer", "b (fitted on a)"),
+    }  # fmt: skip
+    across = of_labels(evaluation, metric="good", setting="across", statistic="AUROC")
+    assert {row.kind for row in across} == {"random tokens"}  # b has no label on plain text
+    assert {row.statistic for row in evaluation.rows} == {
+        "S5", "MAP", "AUROC", "top-1", "top-5", "head share", "prompt share", "residual share",
+        "split-half Spearman", "same nearest head",
+    }  # fmt: skip
+
+
+def test_an_interval_holds_its_value_and_a_ceiling_is_above_a_noisy_metric(
+    evaluation: Evaluation,
+) -> None:
+    for row in of_labels(evaluation, statistic="S5"):
+        assert row.low <= row.value <= row.high
+    for row in of_labels(evaluation, metric="good", model="a", statistic="S5"):
+        assert row.exact > 0.95
+        assert row.detector > 0.95
+    for row in of_labels(evaluation, model="b"):
+        assert row.detector is None
+
+
+def test_key_groups_are_tested_where_a_layer_has_several(evaluation: Evaluation) -> None:
+    assert all(row.p_groups is not None for row in of_labels(evaluation, model="a"))
+    assert all(row.p_groups is None for row in of_labels(evaluation, model="b"))
+
+
+def test_a_class_of_few_arrangements_has_a_large_floor() -> None:
+    """Three of four heads of a single layer: four arrangements, one of them the class."""
+    heads = HeadPositions.of(["m"] * 12, [0] * 4 + list(range(1, 9)))
+    scores = np.zeros((2, 12, 1))
+    scores[:, :3, 0] = 1 + np.arange(3)
+    label = LabelScores("m", "random tokens", ("x",), scores)
+    distances = np.random.default_rng(0).random((12, 12))
+    result = evaluate({"m": MetricDistances(distances)}, heads, Evidence([label]))
+    floors = {row.statistic: row.p_floor for row in result.rows}
+    assert floors == {"S5": pytest.approx(1 / 1001), "MAP": 0.25, "AUROC": 0.25}
+    assert min(row.p for row in result.rows if row.statistic == "MAP") > 0.2
+
+
+def test_q_is_over_one_declared_family(evaluation: Evaluation) -> None:
+    families: dict[str, list] = {}
+    for row in evaluation.rows:
+        if row.p is not None:
+            families.setdefault(row.family, []).append(row)
+        else:
+            assert row.q is None
+    for rows in families.values():
+        same = {(r.metric, r.setting, r.kind, r.statistic) for r in rows}
+        assert len(same) == 1
+        p = [max(r.p, r.p_groups or 0) for r in rows]
+        assert [r.q for r in rows] == pytest.approx(false_discovery_rates(p))
+
+
+def test_the_headline_has_metrics_null_and_ceilings(evaluation: Evaluation) -> None:
+    assert [row.name for row in evaluation.headline] == [
+        "blind", "good", "layers alone", "perfect detector", "exact score",
     ]  # fmt: skip
-    kinds = {row.kind for row in evaluation.rows}
-    assert kinds == {"computed", "literature", "score", "patterns", "distances"}
-    models = {row.model for row in evaluation.rows}
-    assert models == {"a", "b", "a -> b", "b -> a", "all models"}
+    columns = ["random tokens", "plain text", "another model"]
+    assert all(list(row.cells) == columns for row in evaluation.headline)
+    blind, good, null = evaluation.headline[:3]
+    cell = blind.cells["random tokens"]
+    rows = of_labels(evaluation, metric="blind", setting="within", kind="random tokens")
+    mean = np.mean([row.value for row in rows if row.statistic == "S5"])
+    assert cell.s5 == pytest.approx(mean)
+    gain, low, high = cell.s5_gain
+    assert gain == pytest.approx(good.cells["random tokens"].s5 - cell.s5)
+    assert 0 < low < gain < high
+    assert good.cells["plain text"].s5_gain is None
+    assert null.cells["random tokens"].s5 < 0.2
 
 
-def test_the_planted_class_is_found_and_kinds_are_kept_apart(evaluation: Evaluation) -> None:
-    rows = [row for row in evaluation.rows if row.model == "a" and row.statistic == "MAP"]
-    values = {(row.name, row.kind): row for row in rows}
-    planted = values["induction", "computed"]
-    assert planted.value == pytest.approx(1.0)
-    assert planted.p == pytest.approx(1 / 61)
-    assert planted.null_95 is not None
-    assert planted.null_95 < 1
-    assert values["induction", "literature"].n_heads == 32 - planted.n_heads
+def test_the_answer_names_the_metric_and_the_failures(evaluation: Evaluation) -> None:
+    assert any("`good`" in sentence for sentence in evaluation.answer)
+    worse = evaluate(
+        {"good": metric("good"), "blind": metric("blind")}, HEADS, evidence(), settings=SETTINGS
+    )
+    assert worse.reference == "blind"
+    assert "first on random tokens in a" in worse.answer[0]
+    assert any("better are `good`" in sentence for sentence in worse.answer)
 
 
-def test_no_class_is_hidden(evaluation: Evaluation) -> None:
-    shown = {(row.model, row.name, row.kind) for row in evaluation.rows}
-    shown |= {(item.model, item.name, item.kind) for item in evaluation.too_few}
-    for model in HEADS.models:
-        for head_class in evidence().classes:
-            assert (model, head_class.name, head_class.kind) in shown
+def test_labels_are_checked_against_themselves(evaluation: Evaluation) -> None:
+    assert len(evaluation.labels) == 6
+    assert all(row.spearman > 0.8 and 0 < row.jaccard <= 1 for row in evaluation.labels)
 
 
-def test_q_is_over_all_rows_of_one_statistic(evaluation: Evaluation) -> None:
-    rows = [r for r in evaluation.rows if r.statistic == "AUROC" and r.p is not None]
-    assert len(rows) > 5
-    assert [r.q for r in rows] == pytest.approx(false_discovery_rates([r.p for r in rows]))
-    assert all(row.q is None for row in evaluation.rows if row.p is None)
+def test_too_few_heads_and_what_is_missing_are_listed(evaluation: Evaluation) -> None:
+    assert {("lonely", "a"), ("first", "c")} <= {(t.name, t.model) for t in evaluation.too_few}
+    assert evaluation.missing == ("labels of c: no model",)
 
 
-def test_what_is_undefined_is_null(evaluation: Evaluation) -> None:
-    whole = [r for r in evaluation.rows if r.name == "whole model" and r.model == "b"]
-    assert {r.statistic: r.value for r in whole} == {"AUROC": None, "MAP": 1.0, "purity@5": 1.0}
-    constant = [r for r in evaluation.rows if r.name == "constant"]
-    assert constant
-    assert all(r.value is None and r.p is None for r in constant)
+def test_what_is_undefined_is_null() -> None:
+    constant = LabelScores("a", "random tokens", ("flat",), np.ones((3, 36, 1)))
+    result = evaluate(
+        {"good": metric("good")}, HEADS, Evidence(labels=[constant]), settings=SETTINGS
+    )
+    rows = of_labels(result)
+    assert len(rows) == 3
+    assert all(row.value is row.low is row.p is row.q is None for row in rows)
+    json.dumps(result.to_json(), allow_nan=False)
 
 
-def test_chance_stands_beside_what_has_no_permutation_null(evaluation: Evaluation) -> None:
-    rows = {(r.model, r.statistic): r for r in evaluation.rows}
-    assert rows["b", "top-1"].null_mean == pytest.approx(1 / 16)
-    assert rows["all models", "top-5"].null_mean == pytest.approx(5 / 48)
-    assert rows["a", "head share"].null_mean == pytest.approx(31 / 319)
-    shares = [rows["a", f"{part} share"].value for part in ("head", "prompt", "residual")]
-    assert sum(shares) == pytest.approx(1)
+def test_without_labels_the_other_rows_remain() -> None:
+    alone = evaluate({"m": MetricDistances(metric("good").distances)}, HEADS, Evidence())
+    assert alone.rows == alone.headline == alone.answer == ()
+    clouds = MetricDistances(metric("good").distances, clouds=CLOUDS["good"])
+    assert {row.kind for row in evaluate({"m": clouds}, HEADS, Evidence()).rows} == {"patterns"}
+
+
+def test_no_bootstrap_leaves_out_intervals() -> None:
+    result = run(replace(SETTINGS, n_bootstraps=0, n_permutations=5))
+    assert all(row.low is None and row.difference_low is None for row in result.rows)
+    assert any(row.difference is not None for row in result.rows)
+
+
+def test_chance_is_next_to_what_has_no_permutation_null(evaluation: Evaluation) -> None:
+    rows = {(r.model, r.statistic): r for r in evaluation.rows if r.metric == "good"}
+    assert rows["b", "top-1"].null_mean == pytest.approx(1 / 24)
+    assert rows["all models", "top-5"].null_mean == pytest.approx(5 / N)
+    assert rows["b", "same nearest head"].null_mean == pytest.approx(1 / 23)
     assert rows["a", "split-half Spearman"].spread is not None
 
 
@@ -132,36 +255,44 @@ def test_json_and_back(evaluation: Evaluation) -> None:
     back = Evaluation.from_json(json.loads(text))
     assert back == evaluation
     assert json.dumps(back.to_json()) == text
-    assert back.settings["n_permutations"] == 60
 
 
-def test_a_field_of_a_later_version_is_ignored_and_damage_is_refused(
-    evaluation: Evaluation,
-) -> None:
+def test_another_version_and_damage_are_refused(evaluation: Evaluation) -> None:
     value = evaluation.to_json()
     value["rows"][0]["later"] = 1
     assert Evaluation.from_json(value) == evaluation
     with pytest.raises(InputError, match="schema 9"):
         Evaluation.from_json({**value, "schema_version": 9})
+    for earlier in ({"mean": {"schema_version": 1, "rows": []}}, {}, [], None):
+        with pytest.raises(InputError, match="motifs evaluate"):
+            Evaluation.from_json(earlier)
+    for damaged in ({k: v for k, v in value.items() if k != "rows"}, {**value, "rows": [{}]}):
+        with pytest.raises(InputError, match="lacks a part"):
+            Evaluation.from_json(damaged)
+    assert Evaluation.is_earlier({"mean": {"schema_version": 1, "rows": []}})
+    assert not Evaluation.is_earlier(value)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"classes": [HeadClass("x", "user", np.zeros(N, bool))] * 2},
+        {"labels": [*labels(), labels()[0]]},
+        {"labels": [LabelScores("a", "k", ("x",), np.zeros((2, 5, 1)))]},
+        {"labels": [LabelScores("a", "k", ("x",), np.full((2, 36, 1), np.nan))]},
+        {"labels": [LabelScores("nobody", "k", ("x",), np.zeros((2, 36, 1)))]},
+    ],
+)
+def test_wrong_evidence_is_refused(wrong: dict) -> None:
     with pytest.raises(InputError):
-        Evaluation.from_json({k: v for k, v in value.items() if k != "rows"})
+        evaluate({"good": metric("good")}, HEADS, Evidence(**wrong), settings=SETTINGS)
+
+
+def test_wrong_metrics_are_refused() -> None:
     with pytest.raises(InputError):
-        Evaluation.from_json({**value, "rows": [{"model": "a"}]})
-
-
-def test_missing_evidence_leaves_out_its_rows() -> None:
-    distances = distances_on(np.arange(10))
-    nothing = evaluate(distances, HEADS, Evidence(), metric="mean")
-    assert nothing.rows == ()
-    assert nothing.too_few == ()
-    only = evaluate(distances, HEADS, Evidence(clouds=clouds()), metric="mean")
-    assert {row.kind for row in only.rows} == {"patterns"}
-
-
-def test_a_class_given_twice_is_refused() -> None:
-    one = evidence().classes[0]
-    with pytest.raises(InputError):
-        evaluate(distances_on(np.arange(10)), HEADS, Evidence(classes=[one, one]), metric="mean")
+        evaluate({}, HEADS, evidence())
+    with pytest.raises(InputError, match="goood"):
+        evaluate({"good": metric("good")}, HEADS, evidence(), reference="goood")
 
 
 def test_importing_it_loads_nothing_heavy() -> None:

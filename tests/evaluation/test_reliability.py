@@ -84,3 +84,26 @@ def test_wrong_input_is_refused() -> None:
         split_half(CentroidDistances(noisy_clouds(1.0)), 11, ONE, n_splits=0)
     with pytest.raises(InputError):
         split_half(lambda _: np.zeros((3, 3)), 4, ONE)
+
+
+def test_the_nearest_head_is_compared_between_halves() -> None:
+    distances = CentroidDistances(noisy_clouds(1.0))
+    (result,) = split_half(distances, 11, ONE, n_splits=1)
+    nearest = [
+        (distances(prompts) + np.diag(np.full(20, np.inf))).argmin(axis=1)
+        for prompts in distances.asked[:2]
+    ]
+    assert result.same_nearest == (pytest.approx((nearest[0] == nearest[1]).mean()),)
+
+
+def test_far_pairs_hide_that_nearest_heads_change() -> None:
+    """Tight pairs of groups: all distances agree in rank, and no nearest head is stable."""
+    groups = np.repeat(np.arange(4) * 100.0, 5)
+
+    def distances_on(prompts: np.ndarray) -> np.ndarray:
+        noise = np.random.default_rng(int(prompts.sum())).normal(size=20)
+        return np.abs((groups + noise)[:, None] - (groups + noise)[None])
+
+    (result,) = split_half(distances_on, 12, ONE, n_splits=3)
+    assert result.mean > 0.9
+    assert max(result.same_nearest) < 0.8

@@ -98,7 +98,7 @@ def test_every_json_file_is_as_the_contract_says(site: Path) -> None:
     check(read_json(site, manifest["classes"]), list[contract.HeadClass], "classes")
     check(read_json(site, manifest["tags"]), list[contract.ClassTag], "tags")
     check(read_json(site, manifest["features"]), contract.Features, "features")
-    check(read_json(site, manifest["evaluation"]), list[contract.EvaluationRow], "evaluation")
+    check(read_json(site, manifest["evaluation"]), contract.Evaluation, "evaluation")
     for model in manifest["models"]:
         check(read_json(site, model["tokens"]), contract.Tokens, "tokens")
 
@@ -334,12 +334,26 @@ def test_downloads_are_the_tables(site: Path, atlas: Atlas) -> None:
     assert pl.read_parquet(downloads / "heads.parquet").equals(atlas.heads)
     assert pl.read_csv(downloads / "heads.csv")["head"].to_list() == atlas.heads["head"].to_list()
     assert pl.read_parquet(downloads / "projections.parquet").equals(atlas.projections)
-    mean = json.loads((downloads / "evaluation.json").read_text())["mean"]
+    stored = json.loads((downloads / "evaluation.json").read_text())
     table = pl.read_csv(downloads / "evaluation.csv")
-    assert len(table) == len(mean["rows"]) + len(mean["too_few"])
+    n_metrics = len(stored["metrics"])
+    assert len(table) == len(stored["rows"]) + n_metrics * len(stored["too_few"])
     unscored = table.filter(pl.col("statistic") == "too few heads")
-    assert sorted(unscored["name"]) == sorted(one["name"] for one in mean["too_few"])
+    assert sorted(unscored["name"]) == sorted(one["name"] for one in stored["too_few"] * n_metrics)
     assert unscored["value"].null_count() == len(unscored)
+
+
+def test_an_evaluation_of_an_earlier_version_counts_as_missing(
+    atlas: Atlas, tmp_path: Path
+) -> None:
+    shutil.copytree(atlas.path, tmp_path / "atlas")
+    own = Atlas.open(tmp_path / "atlas")
+    earlier = {"mean": {"schema_version": 1, "metric": "mean", "rows": [], "too_few": []}}
+    own.file("evaluation").path.write_text(json.dumps(earlier))
+    export_site(own, tmp_path / "site")
+    manifest = manifest_of(tmp_path / "site")
+    assert manifest["evaluation"] is None
+    assert "motifs evaluate" in manifest["missing"]["evaluation"]
 
 
 # Files

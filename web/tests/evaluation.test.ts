@@ -1,11 +1,13 @@
 import { describe, expect, it } from "vitest";
 import type { EvaluationRow } from "../src/contract/generated";
-import { chance, choices, decimals, domains, questions, verdict, filteredRows } from "../src/pages/evaluation/rows";
+import { chance, choices, decimals, domains, questions, signed, verdict, filteredRows } from "../src/pages/evaluation/rows";
 
 function row(changes: Partial<EvaluationRow>): EvaluationRow {
   return {
-    metric: "mean", model: "a", name: "induction", kind: "computed", statistic: "MAP", n_queries: 3, n_heads: 3,
-    value: 0.5, spread: null, null_mean: 0.2, null_95: 0.4, p: 0.001, p_floor: 0.001, q: 0.002, ...changes,
+    metric: "mean", model: "a", setting: "within", name: "induction", kind: "random tokens", statistic: "MAP",
+    n_queries: 3, n_heads: 3, value: 0.5, low: 0.4, high: 0.6, null_mean: 0.2, null_95: 0.4, p: 0.001, p_groups: null,
+    p_floor: 0.001, q: 0.002, family: "", difference: null, difference_low: null, difference_high: null,
+    detector: null, exact: null, spread: null, ...changes,
   };
 }
 
@@ -30,9 +32,9 @@ describe("rows of the evaluation", () => {
   });
 
   it("an axis reaches below 0 where a row of the statistic does", () => {
-    const axes = domains([row({}), row({ statistic: "Spearman@5" }), row({ statistic: "Spearman@5", null_mean: -0.1 }), row({ statistic: "Spearman@5" })]);
+    const axes = domains([row({}), row({ statistic: "S5" }), row({ statistic: "S5", null_mean: -0.1 }), row({ statistic: "S5" })]);
     expect(axes.get("MAP")).toEqual([0, 1]);
-    expect(axes.get("Spearman@5")).toEqual([-1, 1]);
+    expect(axes.get("S5")).toEqual([-1, 1]);
   });
 
   it("verdicts distinguish a class that is too small from one that fails", () => {
@@ -46,6 +48,7 @@ describe("rows of the evaluation", () => {
   it("statistics keep their decimals, and a p two figures", () => {
     expect([0.34, 0.0985, 1, -0.0421].map(decimals)).toEqual(["0.340", "0.099", "1.000", "−0.042"]);
     expect([0.000999, 0.00228, 0.461, 1].map(chance)).toEqual(["0.001", "0.0023", "0.46", "1"]);
+    expect([0.041, -0.126, 0].map(signed)).toEqual(["+0.04", "−0.13", "+0.00"]);
     expect([decimals(null), chance(null)]).toEqual(["–", "–"]);
   });
 });

@@ -10,6 +10,7 @@ from attention_motifs.atlas import Atlas
 from attention_motifs.cli import options as o
 from attention_motifs.cli.app import app
 from attention_motifs.cli.console import print_json, print_line, print_table, report
+from attention_motifs.cli.evaluation_table import print_evaluation
 from attention_motifs.cli.executor_options import takes_executor
 from attention_motifs.executors import Executor
 from attention_motifs.stages.stage import writing
@@ -128,11 +129,42 @@ def project(
 def evaluate(
     atlas: o.AtlasOption = None,
     metric: o.MetricsOption = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            "--reference",
+            metavar="METRIC",
+            help="Metric that the others are compared with.",
+            show_default="recommended, if it is evaluated",
+        ),
+    ] = None,
+    texts: Annotated[
+        str | None,
+        typer.Option(
+            "--texts",
+            metavar="FILE",
+            help="Texts that labels are drawn from; prompts of the atlas are left out.",
+            show_default="the built-in texts",
+        ),
+    ] = None,
+    run_models: Annotated[
+        bool,
+        typer.Option(
+            "--run-models/--no-run-models", help="Run the models for labels not yet in the atlas."
+        ),
+    ] = True,
     permutations: Annotated[
         int,
-        o.count_option("--permutations", "Number of random head sets to compare each result with."),
+        o.count_option("--permutations", "Number of permutations to compare each result with."),
     ] = 1000,
-    seed: Annotated[int, o.seed_option("the random head sets")] = 0,
+    bootstraps: Annotated[
+        int,
+        typer.Option(
+            "--bootstraps", metavar="N", min=0, help="Number of resamples for intervals; 0: none."
+        ),
+    ] = 200,
+    seed: Annotated[int, o.seed_option("labels, permutations and resamples")] = 0,
+    device: o.DeviceOption = "auto",
     graded: Annotated[
         str | None,
         typer.Option(
@@ -145,16 +177,19 @@ def evaluate(
     ] = None,
     json: o.JsonOption = False,
 ) -> None:
-    """Measure how well metrics bring heads of one class together, compared with random heads.
+    """Measure which metric brings heads that do the same near one another.
 
-    Run `motifs score` before, to evaluate classes by behaviour too.
+    Labels are scores of the heads on input that no metric has seen. The models are run for them
+    once, which takes seconds to minutes.
 
     Examples:
-      motifs evaluate --metric mean --metric cosine
+      motifs evaluate
+      motifs evaluate --metric mean --metric cosine --bootstraps 0
       motifs evaluate --json > evaluation.json
       motifs evaluate --graded packaged
     """
     from attention_motifs.cli.graded import print_graded
+    from attention_motifs.prompts import load_prompts
     from attention_motifs.stages.evaluate import evaluate as run_evaluate
     from attention_motifs.stages.graded import graded as compare_with_published
 
@@ -164,27 +199,23 @@ def evaluate(
         print_graded(rows, json=json)
         return
     with writing(folder) as opened:
-        results = run_evaluate(
-            opened, metrics=metric, seed=seed, n_permutations=permutations, report=report
+        result = run_evaluate(
+            opened,
+            metrics=metric,
+            reference=reference,
+            run_models=run_models,
+            texts=None if texts is None else load_prompts(texts),
+            seed=seed,
+            n_permutations=permutations,
+            n_bootstraps=bootstraps,
+            device=device,
+            report=report,
         )
     if json:
-        print_json({name: result.to_json() for name, result in results.items()})
+        print_json(result.to_json())
         return
-    for name, result in results.items():
-        print_table(
-            f"Metric {name}",
-            ["models", "what", "statistic", "heads", "value", "null mean", "null 95 %", "p", "q"],
-            [
-                [r.model, r.name, r.statistic, r.n_heads, r.value, r.null_mean, r.null_95, r.p, r.q]
-                for r in result.rows
-            ],
-        )
-        for item in result.too_few:
-            print_line(
-                f"  not scored, too few heads: {item.name} in {item.model} ({item.n_heads} of "
-                f"{item.needed} needed)"
-            )
-    print_line(f"Written to {opened.file('evaluation')}.")
+    print_evaluation(result)
+    print_line(f"All {len(result.rows)} rows: {opened.file('evaluation')}.")
 
 
 @app.command()

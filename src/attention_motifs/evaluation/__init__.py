@@ -1,11 +1,12 @@
 """Evaluation of distances between heads (docs/evaluation.md).
 
-`class_recovery` measures whether the heads of a class are nearest to each other, beyond what their
-layers explain. `neighbour_regression` measures whether near heads have similar scores.
-`identification` measures how often a single pattern names its head; `HeadIdentifier` names it.
-`variance_shares` splits the variance of patterns into head, prompt and residual. `split_half`
-compares distances from halves of the prompts. `evaluate` puts all of it into one table. No function
-here reads or writes a file.
+`evaluate` compares metrics by labels that no metric has seen: S5, MAP, layer-matched nulls,
+bootstrap intervals, paired differences, transfer and ceilings. `class_recovery` measures whether
+the heads of a class are nearest to each other, beyond what their layers explain.
+`neighbour_regression` measures whether near heads have similar scores. `identification` measures
+how often a single pattern names its head; `HeadIdentifier` names it. `variance_shares` splits the
+variance of patterns into head, prompt and residual. `split_half` compares distances from halves of
+the prompts. No function here reads or writes a file.
 """
 
 from __future__ import annotations
@@ -16,15 +17,29 @@ from attention_motifs.evaluation.clouds import (
     identification,
     variance_shares,
 )
-from attention_motifs.evaluation.evaluate import Evidence, Settings, evaluate
+from attention_motifs.evaluation.evaluate import (
+    Evidence,
+    MetricDistances,
+    Settings,
+    Transferred,
+    evaluate,
+)
 from attention_motifs.evaluation.identify import (
     HeadIdentifier,
     IdentifiedHead,
     IdentifiedPattern,
 )
+from attention_motifs.evaluation.label_scores import (
+    LABEL_KINDS,
+    LabelReliability,
+    LabelScores,
+    label_reliability,
+    top_heads,
+)
 from attention_motifs.evaluation.null import (
     NullTest,
     false_discovery_rates,
+    group_permutations,
     layer_matched_draws,
     layer_permutations,
 )
@@ -40,11 +55,19 @@ from attention_motifs.evaluation.planted import (
 from attention_motifs.evaluation.query_sets import ALL_MODELS, HeadPositions
 from attention_motifs.evaluation.recovery import ClassRecovery, HeadClass, TooFew, class_recovery
 from attention_motifs.evaluation.regression import NeighbourRegression, neighbour_regression
-from attention_motifs.evaluation.reliability import SplitHalf, split_half
-from attention_motifs.evaluation.table import Evaluation, Row
+from attention_motifs.evaluation.reliability import SplitHalf, half_agreement, split_half
+from attention_motifs.evaluation.resampling import ResampledDistances, StimulusBlock
+from attention_motifs.evaluation.table import (
+    Evaluation,
+    HeadlineCell,
+    HeadlineRow,
+    Row,
+    TagAgreement,
+)
 
 __all__ = [
     "ALL_MODELS",
+    "LABEL_KINDS",
     "RULES",
     "STRENGTHS",
     "ClassRecovery",
@@ -53,28 +76,41 @@ __all__ = [
     "HeadClass",
     "HeadIdentifier",
     "HeadPositions",
+    "HeadlineCell",
+    "HeadlineRow",
     "Identification",
     "IdentifiedHead",
     "IdentifiedPattern",
+    "LabelReliability",
+    "LabelScores",
+    "MetricDistances",
     "NeighbourRegression",
     "NullTest",
     "PlantedHeads",
     "PlantedScore",
+    "ResampledDistances",
     "Row",
     "Rule",
     "Settings",
     "SplitHalf",
+    "StimulusBlock",
+    "TagAgreement",
     "TooFew",
+    "Transferred",
     "VarianceShares",
     "blend",
     "class_recovery",
     "evaluate",
     "false_discovery_rates",
+    "group_permutations",
+    "half_agreement",
     "identification",
+    "label_reliability",
     "layer_matched_draws",
     "layer_permutations",
     "neighbour_regression",
     "score_planted",
     "split_half",
+    "top_heads",
     "variance_shares",
 ]

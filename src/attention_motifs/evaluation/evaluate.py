@@ -1,31 +1,35 @@
-"""All measurements of one metric in one table."""
+"""All measurements of an atlas's metrics in one table."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from attention_motifs.errors import InputError
+from attention_motifs.errors import InputError, did_you_mean
 from attention_motifs.evaluation.clouds import identification, variance_shares
+from attention_motifs.evaluation.headline import answer, headline, with_differences
+from attention_motifs.evaluation.label_rows import LabelRows, label_rows
+from attention_motifs.evaluation.label_scores import LabelScores, LabelTable, label_reliability
 from attention_motifs.evaluation.query_sets import HeadPositions
 from attention_motifs.evaluation.recovery import (
     MIN_HEADS,
-    N_NEIGHBOURS,
     N_PERMUTATIONS,
     HeadClass,
     TooFew,
     class_recovery,
 )
 from attention_motifs.evaluation.regression import neighbour_regression
-from attention_motifs.evaluation.reliability import N_SPLITS, split_half
+from attention_motifs.evaluation.reliability import N_SPLITS, half_agreement, split_half
+from attention_motifs.evaluation.resampling import ResampledDistances, half_counts
 from attention_motifs.evaluation.table import (
     Evaluation,
     Row,
+    TagAgreement,
+    class_rows,
     identification_rows,
-    recovery_rows,
-    regression_rows,
     reliability_rows,
+    score_rows,
     variance_rows,
     with_false_discovery_rates,
 )
@@ -34,14 +38,18 @@ if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Float, Int
 
+N_BOOTSTRAPS = 200
+
 
 @dataclass(frozen=True)
 class Settings:
     """Settings of the evaluation; equal inputs and settings give an equal table."""
 
     n_permutations: int = N_PERMUTATIONS
-    n_neighbours: int = N_NEIGHBOURS
+    n_bootstraps: int = N_BOOTSTRAPS
+    """Bootstrap replicates; 0 leaves out intervals and differences."""
     min_heads: int = MIN_HEADS
+    """Smallest number of heads of a class of the literature in the model that is ranked."""
     n_splits: int = N_SPLITS
     n_held_out: int | None = None
     """Prompts held out for the identification of heads; None holds out all in turn."""
@@ -49,100 +57,161 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """Data to evaluate with; rows that need a missing part are left out."""
+class Transferred:
+    """Distances between the heads of one model, in a space fitted on another."""
 
-    classes: Sequence[HeadClass] = ()
-    scores: Mapping[str, Float[np.ndarray, " heads"]] = field(default_factory=dict)
-    """Behaviour scores by name; NaN for heads without a score."""
+    fitted_on: str
+    model: str
+    distances: Float[np.ndarray, "heads heads"]
+    resampled: ResampledDistances | None = None
+
+
+@dataclass(frozen=True)
+class MetricDistances:
+    """One metric: its distances, and what else can be measured with it."""
+
+    distances: Float[np.ndarray, "heads heads"]
+    """(heads, heads) finite distances; rows are queries."""
+    resampled: ResampledDistances | None = None
+    """The same distances as a function of resampled stimuli. Without it, intervals are over label
+    sequences and query heads only."""
+    transferred: Sequence[Transferred] = ()
     clouds: Float[np.ndarray, "prompts heads components"] | None = None
-    """Embedded patterns, in the embedding of the metric."""
+    """Patterns in the space of the metric."""
     distances_on: (
         Callable[[Int[np.ndarray, " prompts"]], Float[np.ndarray, "heads heads"]] | None
     ) = None
-    """A function that returns the metric's distances on the prompts of these indices."""
+    """A function that returns the distances on the prompts of these indices."""
     n_prompts: int = 0
     """Number of prompts of `distances_on`."""
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """Data to evaluate with; rows that need a missing part are left out."""
+
+    labels: Sequence[LabelScores] = ()
+    """Scores on input that no metric has seen."""
+    detectors: Mapping[str, Float[np.ndarray, "heads behaviours"]] = field(default_factory=dict)
+    """Per model: the scores on the atlas's own prompts, in the order of the labels' names."""
+    key_groups: Mapping[str, int] = field(default_factory=dict)
+    """Per model: number of key groups per layer; models without grouped keys are left out."""
+    classes: Sequence[HeadClass] = ()
+    scores: Mapping[str, Float[np.ndarray, " heads"]] = field(default_factory=dict)
+    """Scores of the heads table by name; NaN for heads without a score."""
+    tags: Sequence[TagAgreement] = ()
+    missing: Sequence[str] = ()
+    """What could not be measured, and why."""
+
+
 def evaluate(
-    distances: Float[np.ndarray, "heads heads"],
+    metrics: Mapping[str, MetricDistances],
     heads: HeadPositions,
     evidence: Evidence,
     *,
-    metric: str,
+    reference: str | None = None,
     settings: Settings | None = None,
+    advance: Callable[[int], Any] = lambda _steps: None,
 ) -> Evaluation:
-    """Measure how well a metric brings together heads with the same behaviour.
+    """Measure how well metrics bring together heads that do the same.
 
-    The rows are in this order: classes and scores, within every model and then between models;
-    identification and shares of variance of the patterns; split-half reliability.
+    The rows of each metric are in this order: labels within models, between models and by transfer;
+    classes and scores; identification and shares of variance; agreement of halves.
 
     Args:
-        distances: (heads, heads) finite distances; rows are queries.
+        metrics: distances by name of the metric.
         heads: model and layer of every head.
-        evidence: classes, scores, clouds, and a function of distances on some prompts.
-        metric: name of the metric, for the record.
+        evidence: labels, classes and scores of the heads.
+        reference: the metric that differences are taken from (default: the last one).
         settings: settings (default `Settings()`).
+        advance: called with 1 after each metric.
 
     Returns:
         The table.
 
     Raises:
-        InputError: if shapes disagree, a number is not finite or out of range, or two classes have
-            the same kind and name.
+        InputError: if shapes disagree, a number is not finite or out of range, two classes have
+            the same kind and name, or the reference is not among the metrics.
     """
     settings = settings or Settings()
-    heads.check(distances)
+    if not metrics:
+        raise InputError("there is no metric to evaluate. Give the distances of at least one.")
+    reference = reference or list(metrics)[-1]
+    if reference not in metrics:
+        advice = did_you_mean(reference, list(metrics))
+        raise InputError(f"reference {reference!r} is not among the metrics. {advice}")
     _check_names(evidence.classes)
-    rows, too_few = _distance_rows(distances, heads, evidence, settings)
-    if evidence.clouds is not None:
-        rows += identification_rows(
-            identification(
-                evidence.clouds, heads, n_held_out=settings.n_held_out, seed=settings.seed
-            )
-        )
-        rows += variance_rows(variance_shares(evidence.clouds, heads))
-    if evidence.distances_on is not None:
-        halves = split_half(
-            evidence.distances_on,
-            evidence.n_prompts,
-            heads,
-            n_splits=settings.n_splits,
-            seed=settings.seed,
-        )
-        rows += reliability_rows(halves)
-    return Evaluation(metric, asdict(settings), with_false_discovery_rates(rows), tuple(too_few))
+    table = LabelTable(evidence.labels, heads)
+    labelled: dict[str, LabelRows] = {}
+    rows: list[Row] = []
+    too_few: list[TooFew] = []
+    for metric, distances in metrics.items():
+        heads.check(distances.distances)
+        labelled[metric] = label_rows(metric, distances, heads, table, evidence, settings)
+        other, small = _other_rows(metric, distances, heads, evidence, settings)
+        rows += [*labelled[metric].rows, *other]
+        too_few = [*labelled[metric].too_few, *small]
+        advance(1)
+    rows = list(with_false_discovery_rates(with_differences(rows, labelled, reference)))
+    lines = headline(rows, labelled, reference)
+    reliable = label_reliability(evidence.labels, settings.seed)
+    return Evaluation(
+        metrics=tuple(metrics),
+        reference=reference,
+        settings=asdict(settings),
+        rows=tuple(rows),
+        headline=lines,
+        answer=answer(rows, lines, reliable, reference),
+        labels=reliable,
+        tags=tuple(evidence.tags),
+        missing=tuple(evidence.missing),
+        too_few=tuple(too_few),
+    )
 
 
-def _distance_rows(
-    distances: Float[np.ndarray, "heads heads"],
+def _other_rows(
+    metric: str,
+    given: MetricDistances,
     heads: HeadPositions,
     evidence: Evidence,
     settings: Settings,
 ) -> tuple[list[Row], list[TooFew]]:
-    """Return the rows of classes and of scores, and those with too few heads."""
+    """Return the rows of classes, scores, patterns and halves, and what has too few heads."""
     recovered, small_classes = class_recovery(
-        distances,
+        given.distances,
         evidence.classes,
         heads,
         n_permutations=settings.n_permutations,
-        n_neighbours=settings.n_neighbours,
         min_heads=settings.min_heads,
         seed=settings.seed,
     )
     predicted, small_models = neighbour_regression(
-        distances,
+        given.distances,
         evidence.scores,
         heads,
         n_permutations=settings.n_permutations,
-        n_neighbours=settings.n_neighbours,
         seed=settings.seed,
     )
-    rows = [
-        *recovery_rows(recovered, settings.n_neighbours),
-        *regression_rows(predicted, settings.n_neighbours),
-    ]
+    rows = [*class_rows(metric, recovered), *score_rows(metric, predicted)]
+    if given.clouds is not None and len(given.clouds) > 1:
+        named = identification(
+            given.clouds, heads, n_held_out=settings.n_held_out, seed=settings.seed
+        )
+        rows += identification_rows(metric, named)
+        rows += variance_rows(metric, variance_shares(given.clouds, heads))
+    if given.distances_on is not None and given.n_prompts > 1:
+        halves = split_half(
+            given.distances_on,
+            given.n_prompts,
+            heads,
+            n_splits=settings.n_splits,
+            seed=settings.seed,
+        )
+        rows += reliability_rows(metric, halves, "prompt")
+    if given.resampled is not None and (n_each := given.resampled.units_per_half) > 0:
+        pairs = [half_counts(settings.seed, split) for split in range(settings.n_splits)]
+        matrices = ((given.resampled(a), given.resampled(b)) for a, b in pairs)
+        rows += reliability_rows(metric, half_agreement(matrices, n_each, heads), "source")
     return rows, [*small_classes, *small_models]
 
 

@@ -120,6 +120,44 @@ def layer_permutations(
     return permutations
 
 
+def group_permutations(
+    layer: Int[np.ndarray, " heads"],
+    group: Int[np.ndarray, " heads"],
+    n_draws: int,
+    rng: np.random.Generator,
+) -> Int[np.ndarray, "draws heads"]:
+    """Draw permutations of the heads of a model that keep layers and key groups.
+
+    Heads that share keys are alike by construction. The key groups of a layer change places, and
+    the heads within each group too, so that heads of one group stay in one group. With one key
+    group per layer these are all permutations within the layer.
+
+    Args:
+        layer: (heads,) layer of every head.
+        group: (heads,) key group of every head; groups of a layer have the same size.
+        n_draws: number of permutations.
+        rng: source of randomness.
+
+    Raises:
+        InputError: if groups of a layer differ in size.
+    """
+    permutations = np.empty((n_draws, len(layer)), dtype=np.int64)
+    for number in np.unique(layer):
+        of_layer = np.flatnonzero(layer == number)
+        names, sizes = np.unique(group[of_layer], return_counts=True)
+        if len(set(sizes.tolist())) > 1:
+            raise InputError(
+                f"key groups of layer {number} have {sizes.tolist()} heads. Give groups of one "
+                "size."
+            )
+        by_group = np.stack([of_layer[group[of_layer] == name] for name in names])
+        places = np.argsort(rng.random((n_draws, len(names))), axis=1)
+        within = np.argsort(rng.random((n_draws, *by_group.shape)), axis=2)
+        drawn = np.take_along_axis(by_group[places], within, axis=2)
+        permutations[:, by_group.ravel()] = drawn.reshape(n_draws, -1)
+    return permutations
+
+
 def n_arrangements(members: Bool[np.ndarray, " heads"], layer: Int[np.ndarray, " heads"]) -> int:
     """Return the number of different draws: the product of binomials over the layers.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Bool, Float, Int
 
 _CHUNK = 2_000_000
 """Query-candidate pairs processed together, which limits the memory to about 100 MB."""
@@ -98,6 +98,22 @@ def rank_heads(block: Float[np.ndarray, "queries candidates"], *, within: bool) 
     tied = np.bincount(flat, minlength=n_queries * (n + 1)).reshape(n_queries, n + 1)
     tied[:, n] = 0
     return RankTable(start, tied, n)
+
+
+def average_precision(
+    order_by: Float[np.ndarray, " heads"], members: Bool[np.ndarray, " heads"]
+) -> float:
+    """Return the average precision of a class when heads are ranked by a number, smallest first.
+
+    Ties count by expectation.
+    """
+    table = rank_heads(np.asarray(order_by)[None, :], within=False)
+    first, rest = table.precision()
+    start = table.start[0][members]
+    nearer = (start[None, :] < start[:, None]).sum(axis=1)
+    among = (start[None, :] == start[:, None]).sum(axis=1)
+    precision = (nearer + 1) * first[0, start] + (among - 1) * rest[0, start]
+    return float(precision.mean())
 
 
 class RankStatistics:

@@ -345,19 +345,96 @@ class EvaluationRow:
 
     metric: str
     model: str
+    setting: str
+    """`within` a model, `across` two models, or `transfer`: fitted on one, tested on another."""
     name: str
     kind: str
     statistic: str
-    """`too few heads` if the class is too small to be scored; then there are no numbers."""
+    """`too few heads` if there are too few to be scored; then there are no numbers."""
     n_queries: int
     n_heads: int
     value: float | None
-    spread: float | None
+    low: float | None
+    """95 % bootstrap interval over stimuli, label sequences and query heads."""
+    high: float | None
     null_mean: float | None
     null_95: float | None
     p: float | None
+    p_groups: float | None
+    """p of the null that keeps key groups; None for models without them."""
     p_floor: float | None
     q: float | None
+    family: str
+    """Rows that q is corrected over."""
+    difference: float | None
+    """Value less that of the reference metric."""
+    difference_low: float | None
+    difference_high: float | None
+    detector: float | None
+    """The same of a perfect detector on the atlas's own prompts."""
+    exact: float | None
+    """The same of differences of the exact score."""
+    spread: float | None
+
+
+@dataclass(frozen=True)
+class EvaluationCell:
+    """Means over behaviours and models."""
+
+    s5: float | None
+    map: float | None
+    s5_interval: list[float] | None
+    map_interval: list[float] | None
+    s5_gain: list[float] | None
+    """Gain of the reference over this metric, and its interval."""
+    map_gain: list[float] | None
+
+
+@dataclass(frozen=True)
+class EvaluationLine:
+    """One line of the headline table: a metric, the null, or a ceiling."""
+
+    name: str
+    is_metric: bool
+    cells: dict[str, EvaluationCell]
+
+
+@dataclass(frozen=True)
+class EvaluationLabel:
+    """Agreement of a label with itself, over halves of its sequences."""
+
+    model: str
+    kind: str
+    name: str
+    n_sequences: int
+    spearman: float | None
+    jaccard: float | None
+
+
+@dataclass(frozen=True)
+class EvaluationTag:
+    """How far a thresholded class reproduces itself on other random tokens."""
+
+    model: str
+    name: str
+    n_heads: int
+    n_again: int
+    jaccard: float | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The evaluation of all metrics."""
+
+    metrics: list[str]
+    reference: str
+    answer: list[str]
+    """Sentences: what does not work, which metric to use, and by how much it is better."""
+    headline: list[EvaluationLine]
+    labels: list[EvaluationLabel]
+    tags: list[EvaluationTag]
+    missing: list[str]
+    rows: list[EvaluationRow]
 
 
 @dataclass(frozen=True)
@@ -416,7 +493,7 @@ class Manifest:
     features: str
     """JSON file: `Features`."""
     evaluation: str | None
-    """JSON file: list of `EvaluationRow`."""
+    """JSON file: `Evaluation`."""
     ablations: str | None
     """JSON file: `Ablations`."""
     downloads: list[Download]

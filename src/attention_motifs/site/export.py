@@ -152,7 +152,7 @@ def missing_parts(atlas: Atlas, stale: tuple[str, ...] = ()) -> dict[str, str]:
             f"run {cluster}",
         ),
         "scores": (of_heads.scores(atlas), f"run {command('score')}"),
-        "evaluation": (atlas.file("evaluation").is_file(), f"run {evaluate}"),
+        "evaluation": (of_stages.evaluation(atlas), f"run {evaluate}"),
         "ablations": (atlas.file("ablations").is_file(), f"run {command('ablate')}"),
     }
     words = ", then `motifs site` again"
@@ -176,14 +176,14 @@ def _write_data(
     tags = of_heads.tags(atlas)
     classes = of_heads.classes(atlas, tags)
     heads = of_heads.heads_table(atlas, classes, clusterings, out)
-    evaluation = of_stages.evaluation_rows(atlas)
+    evaluation = of_stages.evaluation(atlas)
     ablations = of_stages.ablations(atlas)
     downloads = of_stages.write_downloads(atlas, out)
     written = {
         "prompts.json.bin": of_heads.prompts(atlas),
         "classes.json.bin": classes,
         "tags.json.bin": tags,
-        "evaluation.json.bin": evaluation or None,
+        "evaluation.json.bin": evaluation,
         "ablations.json.bin": ablations,
     }
     for name, value in written.items():

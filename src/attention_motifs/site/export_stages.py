@@ -10,11 +10,14 @@ import numpy as np
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.clustering import carry_over, read_names
+from attention_motifs.errors import InputError
+from attention_motifs.evaluation.table import Evaluation as EvaluationTable
 from attention_motifs.site.contract import (
     Ablations,
     Clustering,
     ClusterValidity,
     Download,
+    Evaluation,
     EvaluationRow,
     Projection,
 )
@@ -110,25 +113,38 @@ def _validity(record: dict[str, Any] | None) -> ClusterValidity | None:
     return ClusterValidity(**{name: record[name] for name in names})
 
 
-def evaluation_rows(atlas: Atlas) -> list[EvaluationRow]:
-    """Return the table of `motifs evaluate` for all metrics; empty if it has not run.
+def evaluation(atlas: Atlas) -> Evaluation | None:
+    """Return the evaluation; None if it has not run, or is of an earlier version.
 
-    Classes with too few heads are in it, without numbers.
+    Labels and classes with too few heads are in its rows, without numbers.
     """
-    if not atlas.file("evaluation").is_file():
-        return []
     file = atlas.file("evaluation")
-    record = files.read_json(file)
-    names = [name for name in EvaluationRow.__dataclass_fields__ if name != "metric"]
-    unscored = dict.fromkeys(names) | {"statistic": "too few heads"}
+    if not file.is_file():
+        return None
+    value = files.read_json(file)
     try:
-        return [
-            EvaluationRow(metric=metric, **{name: (unscored | row)[name] for name in names})
-            for metric, entry in record.items()
-            for row in (*entry["rows"], *entry["too_few"])
-        ]
-    except (AttributeError, KeyError, TypeError) as error:
+        record = EvaluationTable.from_json(value).to_json()
+    except InputError as error:
+        if EvaluationTable.is_earlier(value):
+            return None
         raise files.damaged(file, file.fix_damaged, error) from error
+    names = list(EvaluationRow.__dataclass_fields__)
+    unscored = dict.fromkeys(names) | {"statistic": "too few heads", "setting": "", "family": ""}
+    rows = [
+        {name: (unscored | row | {"metric": metric})[name] for name in names}
+        for metric in record["metrics"]
+        for row in record["too_few"]
+    ]
+    return Evaluation(
+        metrics=record["metrics"],
+        reference=record["reference"],
+        answer=record["answer"],
+        headline=record["headline"],
+        labels=record["labels"],
+        tags=record["tags"],
+        missing=record["missing"],
+        rows=[EvaluationRow(**row) for row in (*record["rows"], *rows)],
+    )
 
 
 def ablations(atlas: Atlas) -> Ablations | None:
@@ -149,9 +165,11 @@ def write_downloads(atlas: Atlas, out: DataFolder) -> list[Download]:
     tables: list[tuple[str, str, pl.DataFrame]] = [("heads", "Heads", atlas.heads)]
     if atlas.file("projections").is_file():
         tables.append(("projections", "Projections of heads", atlas.projections))
-    if rows := evaluation_rows(atlas):
+    if evaluated := evaluation(atlas):
         schema = dict.fromkeys(EvaluationRow.__dataclass_fields__)
-        table = pl.DataFrame([vars(row) for row in rows], schema=schema, infer_schema_length=None)
+        table = pl.DataFrame(
+            [vars(row) for row in evaluated.rows], schema=schema, infer_schema_length=None
+        )
         tables.append(("evaluation", "Evaluation of metrics", table))
     if atlas.file("ablations").is_file():
         tables.append(("ablations", "Effects of ablations", atlas.ablations))
@@ -162,7 +180,7 @@ def write_downloads(atlas: Atlas, out: DataFolder) -> list[Download]:
             described.append(
                 Download(file, f"{title} ({kind})", out.write_file(file, _writer(kind, table)))
             )
-    if atlas.file("evaluation").is_file():
+    if evaluated:
         file = "downloads/evaluation.json"
         data = atlas.file("evaluation").read_bytes()
         described.append(

@@ -3,109 +3,141 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from attention_motifs.atlas import Atlas
-from attention_motifs.atlas.blocks import clouds_of, pattern_clouds
+from attention_motifs.atlas.blocks import BEST_METRICS
 from attention_motifs.atlas.head_distances import stored_distances
 from attention_motifs.errors import AtlasError
+from attention_motifs.evaluation.label_scores import RANDOM_TOKENS
 from attention_motifs.progress import Report, silent
-from attention_motifs.stages.parts import distinct_prompts
+from attention_motifs.stages.label import DrawnLabels, draw_labels
+from attention_motifs.stages.metric_distances import metric_distances
 from attention_motifs.store import files
 
 if TYPE_CHECKING:
     import polars as pl
-    from jaxtyping import Float, Int
+    from jaxtyping import Float
 
-    from attention_motifs.atlas.blocks import MetricClouds
-    from attention_motifs.evaluation import Evaluation, HeadClass
+    from attention_motifs.evaluation import Evaluation, HeadClass, TagAgreement
+    from attention_motifs.prompts import Prompt
 
 
 def evaluate(
     atlas: Atlas,
     *,
     metrics: Sequence[str] | None = None,
+    reference: str | None = None,
+    run_models: bool = True,
+    texts: Sequence[Prompt] | None = None,
     seed: int = 0,
     n_permutations: int | None = None,
+    n_bootstraps: int | None = None,
+    device: str = "auto",
     report: Report = silent,
-) -> dict[str, Evaluation]:
+) -> Evaluation:
     """Measure how well each metric brings together heads that do the same; see docs/evaluation.md.
 
-    Classes of the literature and classes computed from behaviour scores are evaluated separately.
-    Results are written to `evaluation.json`, which keeps those of other metrics.
+    Labels are scores of the heads on input that no metric has seen. The models are run for those
+    that the atlas does not hold yet, and the scores are kept in the atlas. The result is written to
+    `evaluation.json`, in place of an earlier one.
 
     Args:
         atlas: with distances; the caller holds its lock.
         metrics: default: all that the atlas stores.
-        seed: of draws and permutations.
+        reference: the metric that differences are taken from; default: `recommended` if it is
+            among the metrics, else `natural`, else the last one.
+        run_models: whether to draw labels that are missing.
+        texts: texts that the labels are drawn from; default: the built-in ones.
+        seed: of labels, resamples and permutations.
         n_permutations: default: that of `evaluation.Settings`.
+        n_bootstraps: default: that of `evaluation.Settings`; 0 leaves out intervals.
+        device: on which the models run: `auto`, `cpu`, `cuda`...
         report: shows progress.
 
     Raises:
-        InputError: if there is nothing to evaluate with.
+        InputError: if a number is out of range, or the reference is not among the metrics.
         AtlasError: if distances were not computed, or of the nearest heads only.
     """
     from attention_motifs.evaluation import Evidence, HeadPositions, Settings
-    from attention_motifs.evaluation import evaluate as evaluate_metric
+    from attention_motifs.evaluation import evaluate as evaluate_metrics
 
     heads = atlas.heads
-    chosen = list(metrics or atlas.metrics() or stored_distances(atlas))
+    chosen = list(dict.fromkeys(metrics or atlas.metrics() or stored_distances(atlas)))
     if not chosen:
         raise AtlasError(
             f"{atlas.place}: has no distances yet; run {atlas.paths.command('distances')}"
         )
     positions = HeadPositions.of(heads["model"].to_list(), heads["layer"].to_list())
-    settings = Settings(seed=seed) if n_permutations is None else Settings(
-        seed=seed, n_permutations=n_permutations
-    )  # fmt: skip
-    scores = behaviour_columns(heads)
-    classes = [*literature_classes(heads), *computed_head_classes(heads)]
-    results = {}
-    distinct = distinct_prompts(atlas)
-    with report("evaluate", len(chosen)) as advance:
+    given = {"n_permutations": n_permutations, "n_bootstraps": n_bootstraps}
+    settings = Settings(seed=seed, **{k: v for k, v in given.items() if v is not None})
+    for metric in chosen:
+        atlas.distances(metric)  # refused before the models run
+    drawn = draw_labels(
+        atlas, texts=texts, seed=seed, device=device, run_models=run_models, report=report
+    )
+    with report("evaluate", 2 * len(chosen)) as advance:
+        measured = {}
         for metric in chosen:
-            clouds, patterns = clouds_of(atlas, metric), pattern_clouds(atlas, metric)
-            if patterns is not None:
-                patterns = patterns[distinct]
-            results[metric] = evaluate_metric(
-                np.asarray(atlas.distances(metric), dtype=np.float64),
-                positions,
-                Evidence(
-                    classes,
-                    scores,
-                    patterns,
-                    _distances_on(clouds, distinct, metric),
-                    len(distinct),
-                ),
-                metric=metric,
-                settings=settings,
-            )
+            measured[metric] = metric_distances(atlas, metric, transfer=bool(drawn.labels))
             advance(1)
-    results_by_metric = read_evaluations(atlas) if atlas.file("evaluation").is_file() else {}
-    results_by_metric.update({metric: result.to_json() for metric, result in results.items()})
-    files.write_json(atlas.file("evaluation"), results_by_metric)
-    return results
+        result = evaluate_metrics(
+            measured,
+            positions,
+            Evidence(
+                labels=drawn.labels,
+                detectors=drawn.detectors,
+                key_groups=drawn.key_groups,
+                classes=literature_classes(heads),
+                scores=behaviour_columns(heads),
+                tags=tag_agreement(heads, drawn),
+                missing=drawn.missing,
+            ),
+            reference=reference or _reference(chosen),
+            settings=settings,
+            advance=advance,
+        )
+    files.write_json(atlas.file("evaluation"), result.to_json())
+    return result
 
 
-def read_evaluations(atlas: Atlas) -> dict[str, Any]:
-    """Return the evaluations by metric, as JSON objects.
-
-    Raises:
-        AtlasError: if there are none, or the file is damaged.
-    """
-    value: dict[str, Any] = files.read_json(atlas.file("evaluation"))
-    return value
+def _reference(metrics: Sequence[str]) -> str:
+    """Return the best metric by the order of the package, or else the last one."""
+    return next((name for name in BEST_METRICS if name in metrics), metrics[-1])
 
 
-def _distances_on(clouds: MetricClouds, distinct: Int[np.ndarray, " distinct"], metric: str) -> Any:
-    from attention_motifs.distances import head_distances
+def tag_agreement(heads: pl.DataFrame, drawn: DrawnLabels) -> list[TagAgreement]:
+    """Compare the thresholded classes of the heads table with the same on other random tokens."""
+    from attention_motifs.behaviour import CLASS_THRESHOLDS
+    from attention_motifs.evaluation import TagAgreement
+    from attention_motifs.evaluation.label_scores import jaccard
 
-    def recompute(prompts: Int[np.ndarray, " some"]) -> Float[np.ndarray, "heads heads"]:
-        return head_distances(clouds.on(distinct[prompts]), metric=metric)
-
-    return recompute
+    scores = behaviour_columns(heads)
+    model_of = heads["model"].to_numpy()
+    rows = []
+    for label in drawn.labels:
+        if label.kind != RANDOM_TOKENS:
+            continue
+        for name, again in zip(label.names, label.mean().T, strict=True):
+            if name not in CLASS_THRESHOLDS or name not in scores:
+                continue
+            first = scores[name][model_of == label.model]
+            if np.isnan(first).any():
+                continue
+            tagged, drawn_again = (x >= CLASS_THRESHOLDS[name] for x in (first, again))
+            share = jaccard(tagged, drawn_again)
+            rows.append(
+                TagAgreement(
+                    label.model,
+                    name,
+                    int(tagged.sum()),
+                    int(drawn_again.sum()),
+                    None if np.isnan(share) else share,
+                )
+            )
+    return rows
 
 
 def behaviour_columns(heads: pl.DataFrame) -> dict[str, Float[np.ndarray, " heads"]]:

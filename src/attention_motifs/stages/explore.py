@@ -21,6 +21,8 @@ NEIGHBOURHOODS = (8, 16, 32)
 CLUSTERINGS = ("average", "hdbscan", "leiden")
 METRIC = "mean"
 _ROUNDS = 10
+N_BOOTSTRAPS = 100
+"""Half of the default of `motifs evaluate`, for time."""
 
 # Methods that need an optional package.
 _NEEDS = {"umap": "umap", "leiden": "igraph"}
@@ -57,7 +59,7 @@ def _make(atlas: Atlas, n_neighbors: Sequence[int], report: Report) -> None:
     journal = {k: v for k, v in atlas.manifest.stages.items() if k.startswith(("dist", "score"))}
     methods = installed_projections()
     clusterings = [name for name in CLUSTERINGS if _installed(name)]
-    inputs = [2, journal, atlas.models, methods, clusterings, list(n_neighbors)]
+    inputs = [3, journal, atlas.models, methods, clusterings, list(n_neighbors)]
     outputs = (atlas.file("projections"), atlas.file("evaluation"))
     stage = Stage("explore", inputs, "explore", outputs)
     columns = [f"cluster ({method})" for method in clusterings]
@@ -72,7 +74,7 @@ def _make(atlas: Atlas, n_neighbors: Sequence[int], report: Report) -> None:
     with contextlib.suppress(
         InputError
     ):  # without classes there is nothing to evaluate, and the explorer says so
-        evaluate(atlas, report=report)
+        evaluate(atlas, n_bootstraps=N_BOOTSTRAPS, report=report)
     stage.record(atlas)
 
 

@@ -230,9 +230,19 @@ ARTEFACTS: Mapping[str, Artefact] = {
         page="maps.md#clusters",
         kept=True,
     ),
+    "label_scores": Artefact(
+        "label-scores/{model}/{kind}.parquet",
+        "behaviour scores per head and label sequence, for the evaluation; `prompts` are the "
+        "scores on prompts of the atlas",
+        "evaluate",
+        "evaluate",
+        ("head", "sequence"),
+        "evaluation.md#labels",
+        kept=True,
+    ),
     "evaluation": Artefact(
         "evaluation.json",
-        "per metric, every row of `motifs evaluate`",
+        "answer, headline and every row of `motifs evaluate`",
         "evaluate",
         "evaluate",
         page="evaluation.md",

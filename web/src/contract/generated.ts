@@ -301,19 +301,86 @@ export interface Features {
 export interface EvaluationRow {
   readonly metric: string;
   readonly model: string;
+  /** `within` a model, `across` two models, or `transfer`: fitted on one, tested on another. */
+  readonly setting: string;
   readonly name: string;
   readonly kind: string;
-  /** `too few heads` if the class is too small to be scored; then there are no numbers. */
+  /** `too few heads` if there are too few to be scored; then there are no numbers. */
   readonly statistic: string;
   readonly n_queries: number;
   readonly n_heads: number;
   readonly value: number | null;
-  readonly spread: number | null;
+  /** 95 % bootstrap interval over stimuli, label sequences and query heads. */
+  readonly low: number | null;
+  readonly high: number | null;
   readonly null_mean: number | null;
   readonly null_95: number | null;
   readonly p: number | null;
+  /** p of the null that keeps key groups; None for models without them. */
+  readonly p_groups: number | null;
   readonly p_floor: number | null;
   readonly q: number | null;
+  /** Rows that q is corrected over. */
+  readonly family: string;
+  /** Value less that of the reference metric. */
+  readonly difference: number | null;
+  readonly difference_low: number | null;
+  readonly difference_high: number | null;
+  /** The same of a perfect detector on the atlas's own prompts. */
+  readonly detector: number | null;
+  /** The same of differences of the exact score. */
+  readonly exact: number | null;
+  readonly spread: number | null;
+}
+
+/** Means over behaviours and models. */
+export interface EvaluationCell {
+  readonly s5: number | null;
+  readonly map: number | null;
+  readonly s5_interval: ReadonlyArray<number> | null;
+  readonly map_interval: ReadonlyArray<number> | null;
+  /** Gain of the reference over this metric, and its interval. */
+  readonly s5_gain: ReadonlyArray<number> | null;
+  readonly map_gain: ReadonlyArray<number> | null;
+}
+
+/** One line of the headline table: a metric, the null, or a ceiling. */
+export interface EvaluationLine {
+  readonly name: string;
+  readonly is_metric: boolean;
+  readonly cells: Readonly<Record<string, EvaluationCell>>;
+}
+
+/** Agreement of a label with itself, over halves of its sequences. */
+export interface EvaluationLabel {
+  readonly model: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly n_sequences: number;
+  readonly spearman: number | null;
+  readonly jaccard: number | null;
+}
+
+/** How far a thresholded class reproduces itself on other random tokens. */
+export interface EvaluationTag {
+  readonly model: string;
+  readonly name: string;
+  readonly n_heads: number;
+  readonly n_again: number;
+  readonly jaccard: number | null;
+}
+
+/** The evaluation of all metrics. */
+export interface Evaluation {
+  readonly metrics: ReadonlyArray<string>;
+  readonly reference: string;
+  /** Sentences: what does not work, which metric to use, and by how much it is better. */
+  readonly answer: ReadonlyArray<string>;
+  readonly headline: ReadonlyArray<EvaluationLine>;
+  readonly labels: ReadonlyArray<EvaluationLabel>;
+  readonly tags: ReadonlyArray<EvaluationTag>;
+  readonly missing: ReadonlyArray<string>;
+  readonly rows: ReadonlyArray<EvaluationRow>;
 }
 
 /** A behaviour score: columns `name` and `name spread` of the heads table. */
@@ -369,7 +436,7 @@ export interface Manifest {
   readonly groups: Readonly<Record<string, string>>;
   /** JSON file: `Features`. */
   readonly features: string;
-  /** JSON file: list of `EvaluationRow`. */
+  /** JSON file: `Evaluation`. */
   readonly evaluation: string | null;
   /** JSON file: `Ablations`. */
   readonly ablations: string | null;

@@ -1,11 +1,11 @@
 // The tables of `motifs evaluate` and `motifs ablate`.
 
-import type { Ablations, EvaluationRow, Manifest } from "../contract/generated";
+import type { Ablations, Evaluation, Manifest } from "../contract/generated";
 import { json } from "./source";
 
-/** Load the rows of the evaluation; null if the atlas was not evaluated. */
-export async function loadEvaluation(manifest: Manifest): Promise<EvaluationRow[] | null> {
-  return manifest.evaluation === null ? null : json<EvaluationRow[]>(manifest.evaluation);
+/** Load the evaluation; null if the atlas was not evaluated. */
+export async function loadEvaluation(manifest: Manifest): Promise<Evaluation | null> {
+  return manifest.evaluation === null ? null : json<Evaluation>(manifest.evaluation);
 }
 
 /** Load the table of ablations; null if nothing was ablated. */

@@ -1,7 +1,6 @@
 import "./evaluation/evaluation.css";
 import { useRef } from "preact/hooks";
-import type { EvaluationRow } from "../contract/generated";
-import { metricOf } from "../data/distances";
+import type { Evaluation, EvaluationRow } from "../contract/generated";
 import { loadEvaluation } from "../data/evaluation";
 import { filter, metric, models } from "../state/params";
 import { useResource } from "../state/resource";
@@ -9,6 +8,7 @@ import { Many, Select } from "../views/controls/view";
 import { csv } from "../views/export-menu/csv";
 import { ExportMenu } from "../views/export-menu/view";
 import { Empty, Loaded } from "../views/states/view";
+import { Headline } from "./evaluation/headline";
 import { kinds, layout, statistics } from "./evaluation/params";
 import { Reading } from "./evaluation/reading";
 import { choices, domains, KINDS, filteredRows } from "./evaluation/rows";
@@ -17,21 +17,21 @@ import type { PageProps } from "./page";
 
 /** Quality of the distances between heads: the table of `motifs evaluate`. */
 export default function EvaluationPage({ manifest }: PageProps) {
-  const rows = useResource(() => loadEvaluation(manifest), [manifest]);
+  const evaluation = useResource(() => loadEvaluation(manifest), [manifest]);
   return (
     <>
       <h1>Evaluation</h1>
       <p class="muted">
-        Here you can choose a metric: the table shows whether heads with the same function are near each other, more than heads of the same layers are anyway.
+        Here you can see which metric brings heads that do the same near each other, and what none of them does.
       </p>
-      <Loaded resource={rows} what="the evaluation" height={400}>
+      <Loaded resource={evaluation} what="the evaluation" height={400}>
         {(all) =>
-          all === null || all.length === 0 ? (
+          all === null ? (
             <Empty title="This atlas was not evaluated">
               {manifest.missing["evaluation"] ?? "Run `motifs evaluate`, then export the site again."}
             </Empty>
           ) : (
-            <Evaluation rows={all} fallback={metricOf(manifest, "")?.name ?? ""} />
+            <Answered evaluation={all} />
           )
         }
       </Loaded>
@@ -39,7 +39,21 @@ export default function EvaluationPage({ manifest }: PageProps) {
   );
 }
 
-function Evaluation({ rows, fallback }: { rows: readonly EvaluationRow[]; fallback: string }) {
+function Answered({ evaluation }: { evaluation: Evaluation }) {
+  return (
+    <>
+      <Headline evaluation={evaluation} />
+      <h2>All rows</h2>
+      {evaluation.rows.length === 0 ? (
+        <Empty title="There was nothing to evaluate" />
+      ) : (
+        <Rows rows={evaluation.rows} fallback={evaluation.reference} />
+      )}
+    </>
+  );
+}
+
+function Rows({ rows, fallback }: { rows: readonly EvaluationRow[]; fallback: string }) {
   const target = useRef<HTMLDivElement>(null);
   const metrics = choices(rows.map((row) => row.metric)).map((item) => item.value);
   const evaluated = (name: string) => metrics.includes(name);
@@ -107,20 +121,9 @@ function Evaluation({ rows, fallback }: { rows: readonly EvaluationRow[]; fallba
 
 function table(rows: readonly EvaluationRow[]): string {
   const titles = [
-    "metric",
-    "model",
-    "name",
-    "kind",
-    "statistic",
-    "n_queries",
-    "n_heads",
-    "value",
-    "spread",
-    "null_mean",
-    "null_95",
-    "p",
-    "p_floor",
-    "q",
+    "metric", "model", "setting", "name", "kind", "statistic", "n_queries", "n_heads", "value", "low", "high",
+    "null_mean", "null_95", "p", "p_groups", "p_floor", "q", "family", "difference", "difference_low",
+    "difference_high", "detector", "exact", "spread",
   ] as const;
   return csv(
     titles,

@@ -4,24 +4,26 @@ import type { EvaluationRow } from "../../contract/generated";
 
 /** Meaning of each statistic. */
 export const STATISTICS: Readonly<Record<string, string>> = {
+  S5: "Rank correlation of a head's score with the mean over its five nearest heads.",
+  MAP: "Mean average precision of the class: the share of class members among the nearest heads. Of a score, the class is the 5 % of heads with the largest values.",
   AUROC: "Chance that a head of the class is nearer than a head outside of it, over all query heads. Random order gives 0.5, perfect order 1.",
-  MAP: "Mean average precision: the share of class members among the nearest heads. Random order gives about the share of the class among the heads.",
-  "purity@5": "Share of class members among the five nearest heads. It is at most (class size − 1) / 5.",
-  "Spearman@5": "Rank correlation of a behaviour score with its mean over the five nearest heads.",
   "top-1": "Share of held-out patterns that are nearest to the mean of their own head.",
   "top-5": "Share of held-out patterns whose own head is among the five nearest.",
   "head share": "Share of the embedding's variance between heads.",
   "prompt share": "Share of the embedding's variance between prompts.",
   "residual share": "Share of the variance that is neither between heads nor between prompts.",
-  "split-half Spearman": "Rank correlation of the distances from two random halves of the prompts.",
-  "too few heads": "The class has too few heads in one of the models: three are needed by default.",
+  "split-half Spearman": "Rank correlation of the distances from two halves of the prompts, or of their sources.",
+  "same nearest head": "Share of heads whose nearest head is the same in both halves.",
+  "too few heads": "There are too few heads in one of the models.",
 };
 
 /** Titles of the kinds of rows. */
 export const KINDS: Readonly<Record<string, string>> = {
+  "random tokens": "labels on random tokens",
+  "repeated text": "labels on unseen texts said twice",
+  "plain text": "labels on unseen texts",
   literature: "classes from the literature",
-  computed: "classes computed from behaviour",
-  score: "behaviour scores",
+  score: "behaviour scores of the heads table",
   patterns: "single patterns",
   distances: "distances",
 };
@@ -82,8 +84,8 @@ export function questions(rows: readonly EvaluationRow[]): Question[] {
 /** Return the axis of each statistic: 0 to 1, or -1 to 1 if a value is negative. */
 export function domains(rows: readonly EvaluationRow[]): Map<string, [number, number]> {
   const result = new Map<string, [number, number]>();
-  for (const { statistic, value, null_mean, null_95 } of rows) {
-    const below = [value, null_mean, null_95].some((item) => item !== null && item < 0);
+  for (const { statistic, value, low, null_mean, null_95 } of rows) {
+    const below = [value, low, null_mean, null_95].some((item) => item !== null && item < 0);
     if (below || !result.has(statistic)) result.set(statistic, below ? [-1, 1] : [0, 1]);
   }
   return result;
@@ -107,4 +109,9 @@ export function verdict(row: Pick<EvaluationRow, "statistic" | "value" | "p" | "
   if (row.q <= 0.05) return "better than its layers";
   if (row.p_floor !== null && row.p_floor > 0.05) return "class too small";
   return "not better than its layers";
+}
+
+/** Return a number with its sign and two decimals. */
+export function signed(value: number): string {
+  return `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`;
 }

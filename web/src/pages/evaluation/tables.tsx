@@ -3,7 +3,7 @@ import { filter, sort } from "../../state/params";
 import { figure } from "../../views/chart/view";
 import type { TableColumn } from "../../views/table/api";
 import { Table } from "../../views/table/view";
-import { Beside, Chance, Name } from "./cells";
+import { Beside, Chance, Difference, Name } from "./cells";
 import { chance, decimals, questions, STATISTICS, verdict, type Question } from "./rows";
 
 type Domains = ReadonlyMap<string, readonly [number, number]>;
@@ -72,7 +72,7 @@ export function OneMetric({ rows, domains }: { rows: readonly EvaluationRow[]; d
     numeric: true,
     value: (row) => row[name] as number | null,
     cell: (row) =>
-      name === "p" || name === "q" ? (
+      name === "p" || name === "p_groups" || name === "q" ? (
         <Chance value={row[name]} row={row} />
       ) : name === "p_floor" ? (
         chance(row[name])
@@ -87,17 +87,28 @@ export function OneMetric({ rows, domains }: { rows: readonly EvaluationRow[]; d
     {
       name: "excess",
       title: "Against the null",
-      help: "Dot: value. Grey tick and band: mean and 95 % point of the null. Sorted by value minus null mean.",
+      help: "Dot and whisker: value and 95 % interval. Grey tick and band: mean and 95 % point of the null. Sorted by value minus null mean.",
       value: (row) => (row.value === null || row.null_mean === null ? null : row.value - row.null_mean),
       cell: (row) => <Beside row={row} domain={domains.get(row.statistic) ?? UNIT} />,
     },
     number("value", "Value", "the statistic"),
+    {
+      name: "difference",
+      title: "Difference",
+      help: "value less that of the reference metric, with its 95 % interval on the same resamples",
+      numeric: true,
+      value: (row) => row.difference,
+      cell: (row) => <Difference row={row} />,
+    },
     { name: "verdict", title: "Verdict", value: verdict, cell: (row) => <span class="muted">{verdict(row)}</span> },
     ofModel(),
     number("null_mean", "Null mean", "mean over random heads of the same layers; plain chance where there is no test"),
     number("null_95", "Null 95 %", "95 % of the draws are at most this large"),
+    number("exact", "Exact score", "the same of a metric that knows the score exactly"),
+    number("detector", "Detector", "the same of a perfect detector of the behaviour on the atlas's own prompts"),
     number("p", "p", "one-sided p-value against random heads of the same layers"),
-    number("q", "q", "p corrected for all rows of this statistic and metric"),
+    number("p_groups", "p, key groups kept", "the same against permutations that keep heads with shared keys together"),
+    number("q", "q", "larger p, corrected for the rows of the same metric, setting, kind and statistic"),
     number("p_floor", "p floor", "smallest p that can be expected"),
     number("spread", "Spread", "standard deviation over random splits"),
     ...counts<EvaluationRow>(),
