@@ -33,7 +33,9 @@ _READERS: dict[str, Callable[[files.Location], Any]] = {
     ".npy": files.read_array,
 }
 
-_LATER = ("projections", "labels", "cluster_names", "clusters", "linkage", "evaluation")
+_LATER = (
+    "projections", "labels", "cluster_names", "clusters", "linkage", "label_scores", "evaluation",
+)  # fmt: skip
 """Files of the stages after `distances`; the check only reads them."""
 
 

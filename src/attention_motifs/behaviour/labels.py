@@ -177,8 +177,9 @@ def key_groups(loaded: LoadedModel) -> int:
     """Return the number of key groups per layer; the number of heads without grouped keys."""
     n_groups = getattr(loaded.model.config, "num_key_value_heads", None)
     n_heads = loaded.info.n_heads
-    usable = isinstance(n_groups, int) and 0 < n_groups <= n_heads and n_heads % n_groups == 0
-    return int(n_groups) if usable else n_heads
+    if isinstance(n_groups, int) and 0 < n_groups <= n_heads and n_heads % n_groups == 0:
+        return n_groups
+    return n_heads
 
 
 def _length(loaded: LoadedModel) -> int:

@@ -48,10 +48,10 @@ def print_evaluation(evaluation: Evaluation) -> None:
         print_line(f"Missing: {text}")
     weak = [tag for tag in evaluation.tags if tag.jaccard is not None and tag.jaccard < 0.5]
     if weak:
-        names = ", ".join(f"{tag.name} in {tag.model} ({tag.jaccard:.2f})" for tag in weak[:_FEW])
+        tags = ", ".join(f"{tag.name} in {tag.model} ({tag.jaccard:.2f})" for tag in weak[:_FEW])
         print_line(
             "Tags that do not reproduce themselves on other random tokens (overlap below 0.5): "
-            f"{names}."
+            f"{tags}."
         )
     if evaluation.too_few:
         names = sorted({f"{item.name} in {item.model}" for item in evaluation.too_few})

@@ -127,16 +127,26 @@ def degree_test(
     Returns:
         The tests. A constant score has NaN throughout.
     """
-    tests = []
-    for permutations in (by_layer, by_group):
-        if permutations is None:
-            tests.append([NullTest(math.nan, math.nan, math.nan, math.nan)] * 3)
-            continue
-        s5 = _correlations(ranked, of_queries, of_candidates, permutations)
-        auroc, precision = _recoveries(ranked, of_queries, of_candidates, permutations)
-        tests.append([compare(float(x[0]), np.nan_to_num(x[1:])) for x in (s5, precision, auroc)])
-    layer, group = tests
-    return DegreeTest(*layer, *(test.p for test in group))
+    s5, precision, auroc = _tests(ranked, of_queries, of_candidates, by_layer)
+    if by_group is None:
+        return DegreeTest(s5, precision, auroc, math.nan, math.nan, math.nan)
+    of_groups = _tests(ranked, of_queries, of_candidates, by_group)
+    return DegreeTest(s5, precision, auroc, *(test.p for test in of_groups))
+
+
+def _tests(
+    ranked: ScopedDistances,
+    of_queries: Float[np.ndarray, " queries"],
+    of_candidates: Float[np.ndarray, " candidates"],
+    permutations: Permutations,
+) -> tuple[NullTest, NullTest, NullTest]:
+    """Compare S5, MAP and AUROC with those of permuted scores."""
+    s5 = _correlations(ranked, of_queries, of_candidates, permutations)
+    auroc, precision = _recoveries(ranked, of_queries, of_candidates, permutations)
+    first, second, third = (
+        compare(float(values[0]), np.nan_to_num(values[1:])) for values in (s5, precision, auroc)
+    )
+    return first, second, third
 
 
 def statistics_of(

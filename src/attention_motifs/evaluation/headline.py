@@ -86,10 +86,8 @@ def headline(
     for name, field in ((NULL, "null_mean"), (DETECTOR, "detector"), (EXACT, "exact")):
         cells = {
             column: HeadlineCell(
-                *(
-                    _mean(getattr(row, field) for row in _of(rows, reference, column, statistic))
-                    for statistic in (S5, MAP)
-                )
+                s5=_mean(getattr(row, field) for row in _of(rows, reference, column, S5)),
+                map=_mean(getattr(row, field) for row in _of(rows, reference, column, MAP)),
             )
             for column in columns
         }

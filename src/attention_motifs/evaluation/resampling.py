@@ -174,4 +174,4 @@ def _cosines(gram: Float[np.ndarray, "heads heads"]) -> Float[np.ndarray, "heads
     """Return cosines from products; the cosine with a zero vector is 0, as in the metrics."""
     length = np.sqrt(np.maximum(np.diagonal(gram), 0.0))
     scale = length[:, None] * length[None, :]
-    return np.divide(gram, scale, out=np.zeros_like(gram), where=scale > 0)
+    return np.asarray(np.divide(gram, scale, out=np.zeros_like(gram), where=scale > 0))

@@ -178,10 +178,10 @@ class Evaluation:
 
 
 def _headline_row(value: Mapping[str, Any]) -> HeadlineRow:
-    cells = {
-        name: HeadlineCell(**{k: tuple(v) if isinstance(v, list) else v for k, v in cell.items()})
-        for name, cell in value["cells"].items()
-    }
+    cells: dict[str, HeadlineCell] = {}
+    for name, cell in value["cells"].items():
+        plain: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in cell.items()}
+        cells[name] = HeadlineCell(**plain)
     return HeadlineRow(str(value["name"]), bool(value["is_metric"]), cells)
 
 
