@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
@@ -49,6 +49,7 @@ def plain_map(distances: np.ndarray, members: np.ndarray) -> float:
     return float(np.mean(values))
 
 
+@settings(deadline=None, max_examples=25)
 @given(seed=st.integers(0, 10**6), n=st.integers(12, 40))
 def test_both_are_their_definition(seed: int, n: int) -> None:
     rng = np.random.default_rng(seed)
@@ -63,6 +64,7 @@ def test_both_are_their_definition(seed: int, n: int) -> None:
     assert drawn[0] == pytest.approx(s5)
 
 
+@settings(deadline=None, max_examples=25)
 @given(seed=st.integers(0, 10**6), n=st.integers(3, 30))
 def test_average_precision_is_its_definition(seed: int, n: int) -> None:
     rng = np.random.default_rng(seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attention_motifs.distances import head_distances
@@ -25,6 +25,7 @@ def clouds(seed: int, n: int = 6, heads: int = 5) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(n, heads, 4)).astype(np.float32)
 
 
+@settings(deadline=None, max_examples=25)
 @given(seed=st.integers(0, 10**6), often=st.lists(st.integers(0, 3), min_size=4, max_size=4))
 def test_a_resample_is_the_metric_on_repeated_prompts(seed: int, often: list[int]) -> None:
     if not sum(often):
