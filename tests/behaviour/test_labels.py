@@ -20,11 +20,12 @@ from attention_motifs.behaviour.labels import (
     unseen_texts,
 )
 from attention_motifs.behaviour.scores import DESIGNS, score_patterns
+from attention_motifs.behaviour.sequences import REPEAT_LENGTHS
 from attention_motifs.errors import InputError
 from attention_motifs.evaluation import LABEL_KINDS
 from attention_motifs.extraction import load_model, run_tapped
 from attention_motifs.models.model import LoadedModel
-from attention_motifs.models.tokenizing import first_token
+from attention_motifs.models.tokenizing import prefix_tokens
 from attention_motifs.prompts import Prompt, load_prompts
 from tiny_models import make_tiny_model
 
@@ -34,8 +35,9 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
     return load_model(f"t={make_tiny_model(tmp_path_factory.mktemp('model') / 't')}")
 
 
-def test_no_length_is_that_of_a_score() -> None:
+def test_no_length_is_that_of_a_score_or_of_a_probe() -> None:
     assert not set(BLOCK_LENGTHS) & {length for length, _ in DESIGNS}
+    assert not set(BLOCK_LENGTHS) & set(REPEAT_LENGTHS)
 
 
 def test_texts_are_unseen_apart_and_from_many_sources() -> None:
@@ -60,9 +62,11 @@ def test_too_few_unseen_texts_give_none() -> None:
 
 def test_sequences_are_what_their_kind_says(loaded: LoadedModel) -> None:
     texts = unseen_texts(set())
-    first = first_token(loaded)
-    drawn = {kind: label_sequences(loaded, kind, first=first, texts=texts) for kind in LABEL_KINDS}
-    start = 0 if first is None else 1
+    prefix = prefix_tokens(loaded)
+    drawn = {
+        kind: label_sequences(loaded, kind, prefix=prefix, texts=texts) for kind in LABEL_KINDS
+    }
+    start = len(prefix)
     for i, row in enumerate(drawn["random tokens"]):
         k = BLOCK_LENGTHS[i % len(BLOCK_LENGTHS)]
         assert len(row) == N_TOKENS
@@ -75,16 +79,16 @@ def test_sequences_are_what_their_kind_says(loaded: LoadedModel) -> None:
         ids = loaded.tokenizer(prompt.text, add_special_tokens=False)["input_ids"]
         assert row[start:].tolist() == ids[: N_TOKENS - start]
     with pytest.raises(InputError):
-        label_sequences(loaded, "songs", first=first, texts=texts)
+        label_sequences(loaded, "songs", prefix=prefix, texts=texts)
 
 
 def test_a_short_context_is_used_or_refused(tmp_path: Path) -> None:
     short = load_model(f"s={make_tiny_model(tmp_path / 's', context=60)}")
-    rows = label_sequences(short, "random tokens", first=0, texts=LabelTexts((), ()))
+    rows = label_sequences(short, "random tokens", prefix=(0,), texts=LabelTexts((), ()))
     assert {len(row) for row in rows} == {60}
     shorter = load_model(f"s={make_tiny_model(tmp_path / 'r', context=40)}")
     with pytest.raises(InputError, match="40 tokens"):
-        label_sequences(shorter, "random tokens", first=0, texts=LabelTexts((), ()))
+        label_sequences(shorter, "random tokens", prefix=(0,), texts=LabelTexts((), ()))
 
 
 def test_scores_are_those_of_the_patterns(loaded: LoadedModel) -> None:

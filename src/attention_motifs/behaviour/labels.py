@@ -86,14 +86,14 @@ def unseen_texts(
 
 
 def label_sequences(
-    loaded: LoadedModel, kind: str, *, first: int | None, texts: LabelTexts, seed: int = 0
+    loaded: LoadedModel, kind: str, *, prefix: Sequence[int], texts: LabelTexts, seed: int = 0
 ) -> list[Int[np.ndarray, " n"]]:
     """Return the token ids of the sequences of one kind of labels.
 
     Args:
         loaded: the model.
         kind: one of `evaluation.LABEL_KINDS`.
-        first: token put before each sequence: BOS if prompts have it, else None.
+        prefix: token ids put before each sequence, as before prompts: BOS, or none.
         texts: texts for the kinds that need them.
         seed: seed for the draw of random tokens, 0 or more.
 
@@ -101,7 +101,7 @@ def label_sequences(
         InputError: if the context of the model is too short.
     """
     n = _length(loaded)
-    start = [] if first is None else [first]
+    start = list(prefix)
     if kind == RANDOM_TOKENS:
         rng = np.random.default_rng([whole_number(seed, "seed"), len(RANDOM_TOKENS)])
         vocabulary = common_tokens(loaded)
@@ -115,7 +115,7 @@ def label_sequences(
         for i in range(N_SEQUENCES):
             k = lengths[i % len(lengths)]
             repeats = -(-n // k)
-            rows.append(repeated_sequences(vocabulary, k, repeats, 1, rng, first)[0][:n])
+            rows.append(repeated_sequences(vocabulary, k, repeats, 1, rng, start)[0][:n])
         return rows
     if kind not in (REPEATED_TEXT, PLAIN_TEXT):
         raise InputError(f"label kind {kind!r} is not known.")

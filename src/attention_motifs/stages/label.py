@@ -145,11 +145,13 @@ def _draw(
 ) -> None:
     """Run one model on the sequences of some kinds, and write a file for each."""
     from attention_motifs.behaviour.labels import key_groups, label_scores
-    from attention_motifs.models.tokenizing import first_token
+    from attention_motifs.models.tokenizing import prefix_tokens
 
     loaded = load_scored_model(atlas, model, None, device, report)
-    first = first_token(loaded, atlas.manifest.configuration.bos)
-    sequences = {kind: _sequences(atlas, model, loaded, kind, texts, first, seed) for kind in kinds}
+    prefix = prefix_tokens(loaded, atlas.manifest.configuration.bos)
+    sequences = {
+        kind: _sequences(atlas, model, loaded, kind, texts, prefix, seed) for kind in kinds
+    }
     with report(f"labels of {model}", sum(map(len, sequences.values()))) as advance:
         for kind, rows in sequences.items():
             scores = label_scores(loaded, rows, advance)
@@ -165,14 +167,14 @@ def _sequences(
     loaded: LoadedModel,
     kind: str,
     texts: LabelTexts,
-    first: int | None,
+    prefix: tuple[int, ...],
     seed: int,
 ) -> list[Int[np.ndarray, " n"]]:
     from attention_motifs.behaviour.labels import detector_sequences, label_sequences
 
     if kind == DETECTOR:
         return detector_sequences(atlas.tokens(model)["token_ids"].to_list())
-    return label_sequences(loaded, kind, first=first, texts=texts, seed=seed)
+    return label_sequences(loaded, kind, prefix=prefix, texts=texts, seed=seed)
 
 
 def _table(
