@@ -125,34 +125,39 @@ def project(
     )
 
 
+_ReferenceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--reference",
+        metavar="METRIC",
+        help="Metric that the others are compared with.",
+        show_default="recommended, if it is evaluated",
+    ),
+]
+_TextsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--texts",
+        metavar="FILE",
+        help="Texts that labels are drawn from; prompts of the atlas are left out.",
+        show_default="the built-in texts",
+    ),
+]
+_RunModelsOption = Annotated[
+    bool,
+    typer.Option(
+        "--run-models/--no-run-models", help="Run the models for labels not yet in the atlas."
+    ),
+]
+
+
 @app.command()
 def evaluate(
     atlas: o.AtlasOption = None,
     metric: o.MetricsOption = None,
-    reference: Annotated[
-        str | None,
-        typer.Option(
-            "--reference",
-            metavar="METRIC",
-            help="Metric that the others are compared with.",
-            show_default="recommended, if it is evaluated",
-        ),
-    ] = None,
-    texts: Annotated[
-        str | None,
-        typer.Option(
-            "--texts",
-            metavar="FILE",
-            help="Texts that labels are drawn from; prompts of the atlas are left out.",
-            show_default="the built-in texts",
-        ),
-    ] = None,
-    run_models: Annotated[
-        bool,
-        typer.Option(
-            "--run-models/--no-run-models", help="Run the models for labels not yet in the atlas."
-        ),
-    ] = True,
+    reference: _ReferenceOption = None,
+    texts: _TextsOption = None,
+    run_models: _RunModelsOption = True,
     permutations: Annotated[
         int,
         o.count_option("--permutations", "Number of permutations to compare each result with."),

@@ -400,18 +400,6 @@ class EvaluationLine:
 
 
 @dataclass(frozen=True)
-class EvaluationLabel:
-    """Agreement of a label with itself, over halves of its sequences."""
-
-    model: str
-    kind: str
-    name: str
-    n_sequences: int
-    spearman: float | None
-    jaccard: float | None
-
-
-@dataclass(frozen=True)
 class EvaluationTag:
     """How far a thresholded class reproduces itself on other random tokens."""
 
@@ -431,7 +419,6 @@ class Evaluation:
     answer: list[str]
     """Sentences: what does not work, which metric to use, and by how much it is better."""
     headline: list[EvaluationLine]
-    labels: list[EvaluationLabel]
     tags: list[EvaluationTag]
     missing: list[str]
     rows: list[EvaluationRow]

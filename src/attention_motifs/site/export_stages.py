@@ -140,7 +140,6 @@ def evaluation(atlas: Atlas) -> Evaluation | None:
         reference=record["reference"],
         answer=record["answer"],
         headline=record["headline"],
-        labels=record["labels"],
         tags=record["tags"],
         missing=record["missing"],
         rows=[EvaluationRow(**row) for row in (*record["rows"], *rows)],

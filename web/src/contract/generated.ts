@@ -351,16 +351,6 @@ export interface EvaluationLine {
   readonly cells: Readonly<Record<string, EvaluationCell>>;
 }
 
-/** Agreement of a label with itself, over halves of its sequences. */
-export interface EvaluationLabel {
-  readonly model: string;
-  readonly kind: string;
-  readonly name: string;
-  readonly n_sequences: number;
-  readonly spearman: number | null;
-  readonly jaccard: number | null;
-}
-
 /** How far a thresholded class reproduces itself on other random tokens. */
 export interface EvaluationTag {
   readonly model: string;
@@ -377,7 +367,6 @@ export interface Evaluation {
   /** Sentences: what does not work, which metric to use, and by how much it is better. */
   readonly answer: ReadonlyArray<string>;
   readonly headline: ReadonlyArray<EvaluationLine>;
-  readonly labels: ReadonlyArray<EvaluationLabel>;
   readonly tags: ReadonlyArray<EvaluationTag>;
   readonly missing: ReadonlyArray<string>;
   readonly rows: ReadonlyArray<EvaluationRow>;
