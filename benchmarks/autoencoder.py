@@ -78,7 +78,7 @@ def patches_of(patterns: np.ndarray) -> Tensor:
     n = patterns.shape[-1]
     padded = np.zeros((len(patterns), N_TOKENS, N_TOKENS), dtype=np.float32)
     padded[:, :n, :n] = patterns[:, :N_TOKENS, :N_TOKENS]
-    scaled = np.log1p(N_TOKENS * padded) / np.log1p(N_TOKENS)
+    scaled = np.log1p(N_TOKENS * padded) / np.float32(np.log1p(N_TOKENS))
     cut = scaled.reshape(-1, SIDE, PATCH, SIDE, PATCH).transpose(0, 1, 3, 2, 4)
     return torch.from_numpy(cut.reshape(-1, SIDE * SIDE, PATCH * PATCH)[:, LOWER])
 
