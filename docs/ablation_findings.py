@@ -32,8 +32,8 @@ COLUMNS = (
     *("kind", "model", "name", "metric", "anchor", "method", "reference", "measure", "design"),
     "heads",
     *("n_heads", "effect", "ci_low", "ci_high", "control_effect", "control_low", "control_high"),
-    *("excess", "excess_low", "excess_high", "others_effect", "others_excess", "standardised"),
-    *("p", "family", "q", "p_floor", "n_tested"),
+    *("excess", "excess_low", "excess_high", "others_effect"),
+    *("p", "q", "p_floor", "n_tested"),
     *("n_controls", "n_sequences", "seed"),
 )
 
@@ -55,13 +55,14 @@ def collect(atlas_path: Path) -> pl.DataFrame:
             ~pl.col("control"),
             pl.col("design") == "repeated",
             pl.col("method") == "mean",
+            (pl.col("kind") != "set") | (pl.col("n_heads") > 1),
             pl.col("measure").is_in([measure for _, measure in QUESTIONS]),
         )
         .with_columns(
             pl.when(pl.col("kind") == "head").then(pl.lit("")).otherwise(
                 pl.col("heads").list.join(" ")
             ).alias("heads"),
-            *(pl.col(name).round_sig_figs(6) for name in floats),
+            *(pl.col(name).round_sig_figs(5) for name in floats),
         )
         .select(COLUMNS)
         .sort("kind", "model", "measure", "name", "metric", maintain_order=True)
@@ -71,9 +72,7 @@ def collect(atlas_path: Path) -> pl.DataFrame:
 def read() -> pl.DataFrame:
     """The effects that were kept."""
     table = pl.read_csv(EFFECTS, infer_schema_length=None)
-    return table.with_columns(
-        pl.col("metric", "anchor", "heads", "family").cast(pl.String).fill_null("")
-    )
+    return table.with_columns(pl.col("metric", "anchor", "heads").cast(pl.String).fill_null(""))
 
 
 def asked(effects: pl.DataFrame) -> list[tuple[Row, float]]:

@@ -37,7 +37,7 @@ def effects() -> pl.DataFrame:
 
 
 def test_the_file_is_small_and_names_its_numbers(effects: pl.DataFrame) -> None:
-    assert findings.EFFECTS.stat().st_size < 200_000
+    assert findings.EFFECTS.stat().st_size < 220_000
     heads = effects.filter(pl.col("kind") == "head", pl.col("measure") == "loss")
     assert sorted(heads.group_by("model").len().rows()) == [
         ("gemma-3-270m", 72),
@@ -45,7 +45,9 @@ def test_the_file_is_small_and_names_its_numbers(effects: pl.DataFrame) -> None:
     ]
     tested = effects.drop_nulls("p")
     assert (tested["q"] >= tested["p"] - 1e-9).all()
-    for (family,), rows in tested.group_by("family"):
+    # q is over the tests of one kind of question; nearest heads and classes are two kinds.
+    families = tested.group_by("kind", pl.col("anchor") == "", "measure")
+    for family, rows in families:
         assert len(set(rows["n_tested"])) == 1, family
         assert len(rows) <= rows["n_tested"][0]
     assert set(effects["reference"]) == {"mean over 32 other repeated sequences"}
