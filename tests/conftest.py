@@ -16,12 +16,24 @@ from typing import TYPE_CHECKING
 import pytest
 
 from attention_motifs.atlas import Atlas
+from attention_motifs.stages import run
 from attention_motifs.store.settings import Configuration
 from chromium import FLAGS, find_browser
 from tiny_models import make_tiny_model, texts, write_prompts
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _builds_do_not_score() -> Iterator[None]:
+    """Leave out the scores of builds in this process: tiny models are slow to score.
+
+    `tests/stages/test_scores_by_default.py` builds with them.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "score_models", lambda *_: None)
+        yield
 
 
 @dataclass(frozen=True)

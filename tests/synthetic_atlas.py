@@ -15,6 +15,7 @@ from attention_motifs.stages.create import prompts_table
 from attention_motifs.stages.distances import distances
 from attention_motifs.stages.embed import embed
 from attention_motifs.stages.heads import write_heads
+from attention_motifs.stages.motif_parts import write_share_columns
 from attention_motifs.stages.parts import PatternSource, Sink, extract_from
 from attention_motifs.store.manifest import ModelRecord
 from attention_motifs.store.settings import Configuration
@@ -70,6 +71,7 @@ def make_synthetic_atlas(
         for i, name in enumerate(names):
             extract_from(atlas, _source(name, (seed, i), prompts, n_layers, n_heads, n_tokens))
         write_heads(atlas)
+        write_share_columns(atlas)
         embed(atlas)
         distances(atlas, "mean")
         return atlas

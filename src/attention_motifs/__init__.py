@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from attention_motifs.head import HeadId
     from attention_motifs.literature import known_heads
     from attention_motifs.prompts import Prompt, load_prompts
+    from attention_motifs.reports.model_labels import label_heads
     from attention_motifs.stages.remove import remove
     from attention_motifs.stages.run import add, build
     from attention_motifs.store.settings import Configuration
@@ -47,6 +48,7 @@ _WHERE = {
     "feature_sets": "features",
     "head_distances": "distances",
     "known_heads": "literature",
+    "label_heads": "reports.model_labels",
     "load_model": "extraction",
     "load_prompts": "prompts",
     "metric_names": "distances",
@@ -72,6 +74,7 @@ __all__ = [
     "feature_sets",
     "head_distances",
     "known_heads",
+    "label_heads",
     "load_model",
     "load_prompts",
     "metric_names",

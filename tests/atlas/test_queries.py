@@ -128,7 +128,7 @@ def test_filters_leave_out_heads_and_change_no_rank(
     [
         {"head": 5},
         {"head": None},
-        {"head": ["a:L0:H0"]},
+        {"head": [5]},
         {"metric": None},
         {"metric": ("mean", "cosine")},
         {"metric": 3.0},
@@ -310,3 +310,34 @@ def test_unusual_features_come_largest_first_and_constant_ones_last(atlas: Atlas
 def test_a_head_that_is_not_there_has_no_features(atlas: Atlas) -> None:
     with pytest.raises(HeadNotFoundError):
         unusual_features(atlas, "synthetic-0:L0:H99")
+
+
+# Several heads, and heads left out
+
+
+def test_of_several_heads_the_mean_distance_counts(atlas: Atlas) -> None:
+    names: list[str] = atlas.heads["head"].to_list()
+    queries = [QUERY, names[0], QUERY]
+    mean = atlas.distances("mean")[[names.index(QUERY), 0]].mean(axis=0)
+    found = near(atlas, queries, n=4)
+    assert [x.distance for x in found] == pytest.approx(
+        sorted(d for i, d in enumerate(mean) if names[i] not in queries)[:4]
+    )
+    assert [x.rank for x in found] == [1, 2, 3, 4]
+    assert not {x.head for x in found} & set(queries)
+    assert near(atlas, [QUERY], n=3) == near(atlas, QUERY, n=3)
+    farthest = near(atlas, queries, n=1, farthest=True)[0]
+    assert farthest.rank == len(names) - 2
+
+
+def test_heads_and_models_can_be_left_out(atlas: Atlas) -> None:
+    everything = near(atlas, QUERY, n=100)
+    first = everything[0]
+    rest = near(atlas, QUERY, n=100, without=first.head)
+    assert rest == everything[1:]
+    others = near(atlas, QUERY, n=100, without_models=atlas.models[0])
+    assert others == [x for x in everything if x.model != atlas.models[0]]
+    with pytest.raises(InputError, match="is not in this atlas"):
+        near(atlas, QUERY, without_models="nothing")
+    with pytest.raises(InputError, match="no head is named"):
+        near(atlas, [])

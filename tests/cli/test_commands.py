@@ -79,7 +79,10 @@ def test_near_as_json_has_the_keys_of_the_contract(
     found = json.loads(out)
     assert code == 0
     assert [set(item) for item in found] == [
-        {"head", "distance", "rank", "model", "layer", "index", "classes", "percentile", "p"}
+        {
+            *("head", "distance", "rank", "model", "layer", "index", "classes", "percentile", "p"),
+            "measured",
+        }
     ] * 3
     row = atlas.distances("mean")[0]
     names = atlas.heads["head"].to_list()

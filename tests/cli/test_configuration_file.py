@@ -69,7 +69,7 @@ def test_what_is_left_out_is_as_without_a_file(tmp_path: Path) -> None:
     plan = build_plan(read_configuration(write(tmp_path, MODELS)))
     assert plan.configuration == Configuration(models=("gpt2-small",))
     assert plan.figures == FigureSettings()
-    assert plan.run == BuildSettings(device="auto", metrics=None, behaviour=False, site=True)
+    assert plan.run == BuildSettings(device="auto", metrics=None, score=True, site=True)
 
 
 def test_every_key_reaches_the_plan(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_every_key_reaches_the_plan(tmp_path: Path) -> None:
         "seed": "4", "max_tokens": "5", "bos": '"never"', "dtype": '"float16"',
         "device": '"cuda:1"', "features": '["extended"]', "n_components": "6",
         "length_bins": "true", "metrics": '["cosine"]', "n_view_prompts": "7",
-        "behaviour": "true", "site": "false", "figures.formats": '["pdf"]',
+        "score": "false", "site": "false", "figures.formats": '["pdf"]',
         "figures.heads": '["gpt2-small:L0:H1"]', "figures.look_alikes": "2",
         "figures.isomap_neighbors": "9", "figures.neighbors": "[3, 9]",
     }  # fmt: skip
@@ -176,7 +176,7 @@ def test_flags_go_before_the_file_and_the_file_before_defaults(
     text = (
         f'models = ["{tiny.model("a")}"]\nprompts = "{tiny.prompts}"\nn_prompts = 5\n'
         'max_tokens = 20\nfeatures = ["paper"]\nmetrics = ["cosine"]\nsite = false\n'
-        "behaviour = true\n"
+        "score = true\n"
     )
     words = ["build", "--config", write(tmp_path, text), "--atlas", str(tmp_path / "atlas")]
     monkeypatch.setattr("sys.argv", ["motifs", *words, "--n-prompts", "4", "--metric", "mean"])

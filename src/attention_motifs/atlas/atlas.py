@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from attention_motifs.atlas import blocks, head_record, queries
+from attention_motifs.atlas import blocks, explanation, head_record, queries
 from attention_motifs.atlas import identify as identification
+from attention_motifs.atlas import why as comparison
 from attention_motifs.atlas.folder import AtlasFolder
 
 if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Float
 
+    from attention_motifs.atlas.explanation import Explanation
     from attention_motifs.atlas.head_record import HeadRecord
     from attention_motifs.atlas.queries import NearHead
+    from attention_motifs.atlas.why import Why
     from attention_motifs.embedding.recommended import RecommendedEmbedding
     from attention_motifs.evaluation import IdentifiedPattern
     from attention_motifs.head import HeadId
@@ -72,9 +75,13 @@ class Atlas(AtlasFolder):
         return blocks.block_clouds(self, blocks.block_named(self, name), models)
 
     def near(
-        self, head: str | HeadId, n: int = 10, metric: str = "mean", **filters: Any
+        self,
+        head: str | HeadId | Sequence[str | HeadId],
+        n: int = 10,
+        metric: str = "mean",
+        **filters: Any,
     ) -> list[NearHead]:
-        """Return the nearest heads of `head`; see `attention_motifs.atlas.queries.near`."""
+        """Return the nearest heads of one head or several; see `attention_motifs.atlas.queries`."""
         return queries.near(self, head, n=n, metric=metric, **filters)
 
     def identify(self, patterns: Any, n: int = 5, **options: Any) -> list[IdentifiedPattern]:
@@ -93,3 +100,11 @@ class Atlas(AtlasFolder):
     def head(self, head: str | HeadId, **options: Any) -> HeadRecord:
         """Return all facts about a head; see `attention_motifs.atlas.head_record`."""
         return head_record.head_record(self, head, **options)
+
+    def explain(self, head: str | HeadId, metric: str | None = None) -> Explanation:
+        """Return what a head does, with the evidence; see `attention_motifs.atlas.explanation`."""
+        return explanation.explain(self, head, metric)
+
+    def why(self, head: str | HeadId, other: str | HeadId, metric: str | None = None) -> Why:
+        """Return what makes two heads near or far; see `attention_motifs.atlas.why`."""
+        return comparison.why(self, head, other, metric)

@@ -11,6 +11,7 @@ import numpy as np
 from attention_motifs.atlas import BLOCK_SIZE, Atlas
 from attention_motifs.atlas.blocks import blocks_of, clouds_of
 from attention_motifs.atlas.head_distances import AllPairs, NearestHeads, stored_distances
+from attention_motifs.atlas.motif_shares import has_shares, motif_shares_of
 from attention_motifs.atlas.packed_patterns import unpack_triangle
 from attention_motifs.atlas.queries import by_prompt
 from attention_motifs.atlas.stimuli import PROBES, PROMPTS, Stimuli
@@ -54,6 +55,7 @@ def check_atlas(atlas: Atlas, report: Report = silent) -> list[str]:
         steps += [
             lambda model=model: _check_features(atlas, model, PROMPTS),  # type: ignore[misc]
             lambda model=model: _check_patterns(atlas, model),  # type: ignore[misc]
+            lambda model=model: _check_motif_shares(atlas, model),  # type: ignore[misc]
             lambda model=model: _check_embedded(atlas, model),  # type: ignore[misc]
         ]
         if atlas.has_probes(model):
@@ -154,6 +156,15 @@ def _check_patterns(atlas: Atlas, model: str) -> Iterator[str]:
         if sums.max() > 1.5:
             file = atlas.file(stimuli.patterns, model=model, prompt=prompt_id)
             yield f"{file}: rows sum to {sums.max():.2f}, more than 1; {file.fix_damaged}"
+
+
+def _check_motif_shares(atlas: Atlas, model: str) -> Iterator[str]:
+    if not has_shares(atlas):
+        return  # an atlas of an earlier version
+    sums = motif_shares_of(atlas, model).sum(axis=2)
+    if np.nanmax(np.abs(sums - 1.0), initial=0.0) > 1e-3:
+        file = atlas.file("motif_shares", model=model, block=0)
+        yield f"{file}: motif shares of a pattern do not sum to 1; {file.fix_damaged}"
 
 
 def _check_embedded(atlas: Atlas, model: str) -> Iterator[str]:

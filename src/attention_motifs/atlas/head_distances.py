@@ -7,7 +7,7 @@ heads of each; a metric that it does not store is computed from the head clouds 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -96,6 +96,27 @@ class HeadDistances(ABC):
                 break
         chosen = places[::-1][:n] if farthest else places[:n]
         return Nearest(order[chosen], distances[chosen], chosen + 1)
+
+    def nearest_to_all(
+        self, heads: Sequence[int], n: int, mask: Bool[np.ndarray, " heads"], *, farthest: bool
+    ) -> Nearest:
+        """Return the heads with the smallest mean distance to several heads, which are left out.
+
+        Args:
+            heads: rows of `Atlas.heads`.
+            n: at most this many.
+            mask: heads to choose from.
+            farthest: return those with the largest mean distance instead, largest first.
+
+        Raises:
+            AtlasError: if a file is missing or damaged.
+        """
+        mean = self.rows(np.array(heads)).mean(axis=0)
+        order = np.argsort(mean, kind="stable")
+        order = order[~np.isin(order, heads)]
+        places = np.flatnonzero(mask[order] & np.isfinite(mean[order]))
+        chosen = places[::-1][:n] if farthest else places[:n]
+        return Nearest(order[chosen], mean[order[chosen]], chosen + 1)
 
     def _rankings(self, head: int, *, farthest: bool) -> Iterator[_Ranking]:  # noqa: ARG002
         """Yield rankings of other heads, each longer than the one before; the last is of all."""

@@ -159,7 +159,7 @@ def _patterns(record: HeadRecord) -> str:
 
 def _neighbours(metric: str, record: HeadRecord) -> str:
     rows = [
-        [x.rank, x.head, x.distance, x.percentile, x.p, ", ".join(x.classes)]
+        [x.rank, x.head, x.distance, x.percentile, x.p, x.class_text]
         for x in record.neighbours[metric]
     ]
     columns = ["rank", "head", "distance", "percentile among pairs of these two layers",

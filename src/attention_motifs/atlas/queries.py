@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,6 +13,7 @@ import numpy as np
 from attention_motifs.atlas.head_distances import AllPairs, Nearest, head_distances_of
 from attention_motifs.atlas.nearness import Nearness, nearness
 from attention_motifs.errors import InputError
+from attention_motifs.literature.behaviours import class_text, measured_classes
 
 if TYPE_CHECKING:
     import polars as pl
@@ -36,12 +37,20 @@ class NearHead:
     layer: int
     index: int
     classes: tuple[str, ...]
+    """Classes in the literature."""
     percentile: float | None
     """Percentile of the distance among pairs of these two layers, 0 to 100; 50 is typical."""
     p: float | None
     """Probability that the k-th nearest of the heads that pass the filters is at least as near if
     distances are dealt at random within every pair of layers (k-th farthest with `farthest`).
     This and `percentile` are None if the atlas does not store the distances of all pairs."""
+    measured: dict[str, float] = field(default_factory=dict)
+    """Computed classes with the head's behaviour scores, largest first; empty if not scored."""
+
+    @property
+    def class_text(self) -> str:
+        """Classes of the literature, and measured ones with their scores, for a table."""
+        return class_text(self.classes, self.measured)
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object."""
@@ -67,7 +76,7 @@ Layers = Collection[int] | range | slice
 
 def near(
     atlas: AtlasFolder,
-    head: str | HeadId,
+    head: str | HeadId | Sequence[str | HeadId],
     n: int = 10,
     metric: str = "mean",
     *,
@@ -75,12 +84,14 @@ def near(
     models: str | Sequence[str] | None = None,
     layers: Layers | None = None,
     farthest: bool = False,
+    without: str | HeadId | Sequence[str | HeadId] = (),
+    without_models: str | Sequence[str] = (),
 ) -> list[NearHead]:
-    """Return the nearest heads of a head, nearest first.
+    """Return the nearest heads of a head, nearest first; or those nearest to several heads.
 
     Args:
         atlas: with its embedding.
-        head: the head, in any spelling.
+        head: the head, in any spelling; or several, of which the mean distance counts.
         n: number of neighbours; there are fewer if the filters leave fewer.
         metric: name of a metric; `mean` is the paper's Eq. 3. A metric that the atlas does not
             store is computed for this head. In an atlas that stores the nearest heads only, ranks
@@ -90,6 +101,8 @@ def near(
         layers: only heads of these layers: `[2, 7, 9]` are three layers, `range(2, 10)` and
             `slice(2, 10)` are the layers 2 to 9, `slice(2, None)` those from 2 on.
         farthest: return the most distant heads instead, most distant first.
+        without: heads that are not returned.
+        without_models: models whose heads are not returned, such as a fine-tune of the same model.
 
     Raises:
         InputError: if a value has another type, a model or metric is not known, or n < 1.
@@ -98,13 +111,21 @@ def near(
     """
     if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
         raise InputError(f"-n {n!r}: give a whole number, 1 or more")
-    query = atlas.head_index(head)
-    mask = _filter(atlas, query, scope, models, layers)
+    queries = _rows(atlas, head)
+    if not queries:
+        raise InputError("no head is named; name one at least, such as gpt2-small:L5:H1")
+    mask = _filter(atlas, queries, scope, models, layers)
+    mask[_rows(atlas, without)] = False
+    if without_models:
+        mask &= ~np.isin(atlas.heads["model"].to_numpy(), atlas.known_models(without_models))
     distances = head_distances_of(atlas, metric)
-    nearest = distances.nearest(query, int(n), mask, farthest=farthest)
+    if len(queries) == 1:
+        nearest = distances.nearest(queries[0], int(n), mask, farthest=farthest)
+    else:
+        nearest = distances.nearest_to_all(queries, int(n), mask, farthest=farthest)
     compared = Nearness([None] * len(nearest.heads), [None] * len(nearest.heads))
-    if isinstance(distances, AllPairs) and len(nearest.heads):
-        compared = _compared(atlas, distances, query, mask, nearest, farthest=farthest)
+    if isinstance(distances, AllPairs) and len(nearest.heads) and len(queries) == 1:
+        compared = _compared(atlas, distances, queries[0], mask, nearest, farthest=farthest)
     rows = atlas.heads[nearest.heads.tolist()].iter_rows(named=True)
     return [
         NearHead(
@@ -117,6 +138,7 @@ def near(
             classes=tuple(row["classes"]),
             percentile=percentile,
             p=p,
+            measured=measured_classes(row),
         )
         for row, distance, rank, percentile, p in zip(
             rows, nearest.distances, nearest.ranks, compared.percentile, compared.p, strict=True
@@ -142,9 +164,16 @@ def _compared(
     )
 
 
+def _rows(atlas: AtlasFolder, heads: str | HeadId | Sequence[str | HeadId]) -> list[int]:
+    """Return the rows of a head, or of several without repetition, in `Atlas.heads`."""
+    if isinstance(heads, Sequence) and not isinstance(heads, str):
+        return list(dict.fromkeys(atlas.head_index(head) for head in heads))
+    return [atlas.head_index(heads)]
+
+
 def _filter(
     atlas: AtlasFolder,
-    query: int,
+    queries: Sequence[int],
     scope: str,
     models: str | Sequence[str] | None,
     layers: Layers | None,
@@ -152,10 +181,11 @@ def _filter(
     model_of = atlas.heads["model"].to_numpy()
     layer_of = atlas.heads["layer"].to_numpy()
     mask = np.ones(len(model_of), dtype=bool)
+    of_queries = np.isin(model_of, model_of[list(queries)])
     if scope == "within":
-        mask &= model_of == model_of[query]
+        mask &= of_queries
     elif scope == "across":
-        mask &= model_of != model_of[query]
+        mask &= ~of_queries
     elif scope != "all":
         raise InputError(f"--scope {scope!r}: choose all, within or across")
     if models:
@@ -182,7 +212,7 @@ def _numbers(layers: Layers, n_layers: int) -> list[int]:
 
 def why_nothing_is_near(
     atlas: AtlasFolder,
-    head: str | HeadId,
+    head: str | HeadId | Sequence[str | HeadId],
     *,
     scope: str = "all",
     models: str | Sequence[str] | None = None,
@@ -192,7 +222,7 @@ def why_nothing_is_near(
 
     Args:
         atlas: the atlas.
-        head: the head.
+        head: the head or heads.
         scope: as for `near`.
         models: as for `near`.
         layers: as for `near`.
@@ -200,9 +230,9 @@ def why_nothing_is_near(
     Raises:
         InputError: as `near`.
     """
-    query = atlas.head_index(head)
-    mask = _filter(atlas, query, scope, models, None)
-    mask[query] = False
+    queries = _rows(atlas, head)
+    mask = _filter(atlas, queries, scope, models, None)
+    mask[queries] = False
     table = atlas.heads.filter(mask)
     if table.is_empty():
         return f"no other head passes the filters; the atlas holds {', '.join(atlas.models)}"

@@ -10,7 +10,7 @@ tokens, then the same groups in another order.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,9 @@ from attention_motifs.behaviour.sequences import (
 from attention_motifs.errors import InputError, ModelError
 from attention_motifs.features.arguments import whole_number
 from attention_motifs.literature.behaviours import BEHAVIOURS as BEHAVIOURS
+from attention_motifs.literature.behaviours import CLASS_THRESHOLDS as CLASS_THRESHOLDS
 from attention_motifs.literature.behaviours import OF_OUTPUTS, OF_PATTERNS, WITH_GAPS
+from attention_motifs.literature.behaviours import computed_classes as computed_classes
 from attention_motifs.progress import Advance, Report, silent
 
 if TYPE_CHECKING:
@@ -37,16 +39,6 @@ DESIGNS = ((25, 4), (50, 2))
 
 GROUP_LENGTH = 4
 """Mean tokens per group of the sequences with random gaps, which are as long as the others."""
-
-CLASS_THRESHOLDS = {
-    "induction": 0.3,
-    "duplicate token": 0.3,
-    "previous token": 0.4,
-    "first-token sink": 0.85,
-    "self": 0.3,
-}
-"""Smallest score of the heads of a computed class, the same for every model; chosen so that a class
-holds a few heads in a hundred. The local window is a matter of degree and has no class."""
 
 LOCAL_WINDOW = 8
 N_SEQUENCES = 16
@@ -115,20 +107,6 @@ def score_patterns(
         _mass(patterns, before, np.asarray(before.any(axis=1))),
     ]
     return np.stack(columns, axis=1)
-
-
-def computed_classes(
-    scores: Mapping[str, Float[np.ndarray, " heads"]],
-) -> dict[str, Bool[np.ndarray, " heads"]]:
-    """Return the members of each computed class: heads whose score reaches `CLASS_THRESHOLDS`.
-
-    Heads without a score (NaN) are in no class.
-    """
-    return {
-        name: np.nan_to_num(np.asarray(scores[name]), nan=-1.0) >= threshold
-        for name, threshold in CLASS_THRESHOLDS.items()
-        if name in scores
-    }
 
 
 def _mass(

@@ -60,6 +60,27 @@ def score(
 
 
 @app.command()
+def shares(
+    atlas: o.AtlasOption = None,
+    model: o.ModelFilterOption = None,
+    device: o.DeviceOption = "auto",
+) -> None:
+    """Compute the share of each motif in the patterns of every head, where it is missing.
+
+    Building an atlas computes them; this is for atlases that an earlier version built.
+
+    Examples:
+      motifs shares --atlas demo-atlas
+    """
+    from attention_motifs.stages.shares import shares as run_shares
+
+    folder = o.find_atlas(atlas)
+    with Atlas.lock(folder):
+        run_shares(Atlas.open(folder), models=model, device=device, report=report)
+    print_line(f"{folder}: has the motif shares of its heads")
+
+
+@app.command()
 def project(
     atlas: o.AtlasOption = None,
     metric: o.MetricOption = "mean",

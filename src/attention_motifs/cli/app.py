@@ -12,8 +12,11 @@ from attention_motifs import __version__
 GROUPS: dict[str, tuple[str, ...]] = {
     "Start": ("demo", "build", "add", "remove", "import-pattern-lens", "models"),
     "Ask": (
+        "explain",
         "near",
         "show",
+        "why",
+        "report",
         "identify",
         "complementary",
         "classes",
@@ -26,7 +29,10 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Test": ("evaluate", "benchmark", "ablate", "compare"),
     "Draw": ("serve", "figures", "paper", "export"),
     "Share": ("publish", "fetch", "copy"),
-    "Stages": ("extract", "probe", "embed", "distances", "project", "cluster", "score", "site"),
+    "Stages": (
+        *("extract", "probe", "embed", "distances", "project", "cluster", "score", "shares"),
+        "site",
+    ),
 }
 """Commands by group, in the order of `motifs --help`."""
 
@@ -86,6 +92,7 @@ from attention_motifs.cli import (  # noqa: E402, F401
     build,
     classes,
     cluster,
+    explain,
     explorer,
     identify,
     models,

@@ -28,6 +28,8 @@ ForceFolderOption = Annotated[
     typer.Option("--force", help="Write the atlas into a folder that holds other files."),
 ]
 
+ScoreOption = Annotated[bool, setting_option("score")]
+
 
 def _plan(settings: dict[str, Any], config: str | None) -> BuildPlan:
     """Override the values of a configuration file by those given on the command line."""
@@ -82,7 +84,6 @@ def run_plan(folder: str | Path, plan: BuildPlan, executor: Executor = LOCAL) ->
     from attention_motifs.cli.explorer import print_page
     from attention_motifs.stages import run
     from attention_motifs.stages.explore import NEIGHBOURHOODS, explore
-    from attention_motifs.stages.score import score
 
     device = plan.run.device
     opened = run.build(
@@ -92,19 +93,16 @@ def run_plan(folder: str | Path, plan: BuildPlan, executor: Executor = LOCAL) ->
         device=device,
         executor=executor,
         force=True,  # the command has checked the folder
+        score=plan.run.score,
         report=report,
     )
-    if not plan.run.behaviour and not plan.run.site:
+    if not plan.run.site:
         return opened
     with writing(folder) as opened:
-        if plan.run.behaviour:
-            score(opened, device=device, executor=executor, report=report)
-        if plan.run.site:
-            neighbors = plan.figures.neighbors or NEIGHBOURHOODS
-            sizes = sorted({*neighbors, plan.figures.isomap_neighbors})
-            site = explore(opened, n_neighbors=sizes, report=report)
-    if plan.run.site:
-        print_page(folder, site)
+        neighbors = plan.figures.neighbors or NEIGHBOURHOODS
+        sizes = sorted({*neighbors, plan.figures.isomap_neighbors})
+        site = explore(opened, n_neighbors=sizes, report=report)
+    print_page(folder, site)
     return opened
 
 
@@ -277,6 +275,7 @@ def add(
         typer.Option("--replace", help="Replace the model of this name if its files changed."),
     ] = False,
     device: o.DeviceOption = "auto",
+    score: ScoreOption = True,
 ) -> None:
     """Add a model to an existing atlas. Existing distances do not change.
 
@@ -291,7 +290,7 @@ def add(
     from attention_motifs.stages import run
 
     folder = o.find_atlas(atlas)
-    opened = run.add(folder, model, replace=replace, device=device, report=report)
+    opened = run.add(folder, model, replace=replace, device=device, score=score, report=report)
     print_line(f"{folder} now holds {', '.join(opened.models)}.")
 
 
@@ -387,6 +386,7 @@ def demo(
         int, o.count_option("--n-prompts", "Number of built-in prompts to use.")
     ] = 96,
     device: o.DeviceOption = "auto",
+    score: ScoreOption = True,
 ) -> None:
     """Run everything on two small packaged models and the built-in prompts.
 
@@ -401,4 +401,4 @@ def demo(
         f"Two small real models, {n_prompts} built-in prompts, into {atlas}/ (a few minutes).",
         markup=False,
     )
-    run_demo(atlas, n_prompts, device)
+    run_demo(atlas, n_prompts, device, score=score)

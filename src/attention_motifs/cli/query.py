@@ -30,7 +30,14 @@ _SHADES = " .:-=+*#%@"
 
 @app.command()
 def near(
-    head: o.HeadArgument,
+    head: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="HEAD...",
+            help="Head, as MODEL:LAYER:HEAD; of several, the mean distance counts.",
+            autocompletion=o.complete_head,
+        ),
+    ],
     atlas: o.AtlasOption = None,
     n: Annotated[int, o.count_option("-n", "Number of heads to list.")] = 10,
     metric: o.MetricOption = "mean",
@@ -51,14 +58,35 @@ def near(
     farthest: Annotated[
         bool, typer.Option("--farthest", help="List the most distant heads instead.")
     ] = False,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--not",
+            metavar="HEAD",
+            help="Head to leave out; repeatable.",
+            autocompletion=o.complete_head,
+            show_default="none",
+        ),
+    ] = None,
+    without_model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--not-model",
+            metavar="MODEL",
+            help="Model to leave out, such as a fine-tune of the same model; repeatable.",
+            autocompletion=o.complete_atlas_model,
+            show_default="none",
+        ),
+    ] = None,
     json: o.JsonOption = False,
 ) -> None:
-    """List the heads nearest to HEAD.
+    """List the heads nearest to HEAD, or nearest to several heads together.
 
     Examples:
       motifs near smollm2-135m-instruct:L18:H6
       motifs near smollm2-135m-instruct:L18:H6 --metric recommended --scope across -n 5
       motifs near gemma-3-270m:L5:H1 --layers 4-9 --json
+      motifs near gemma-3-270m:L5:H1 gemma-3-270m:L8:H0 --not-model gemma-3-270m
     """
     from attention_motifs.atlas.queries import why_nothing_is_near
 
@@ -71,6 +99,8 @@ def near(
         models=model,
         layers=_layers(layers),
         farthest=farthest,
+        without=without or (),
+        without_models=without_model or (),
     )
     if json:
         print_json([item.to_json() for item in neighbours])
@@ -82,7 +112,9 @@ def near(
         print_line(f"No head to list: {reason}.")
         return
     which = "Farthest from" if farthest else "Nearest to"
-    title = f"{which} {head} by {metric}, of {len(opened.heads) - 1} heads"
+    names = ", ".join(head)
+    n_others = len(opened.heads) - len(set(head))
+    title = f"{which} {names} by {metric}, of {n_others} heads"
     _print_neighbours(title, neighbours, "far" if farthest else "near")
 
 
@@ -90,7 +122,7 @@ def _print_neighbours(title: str, neighbours: Sequence[NearHead], extent: str = 
     print_table(
         title,
         ["rank", "head", "distance", "percentile", "p", "classes"],
-        [[x.rank, x.head, x.distance, x.percentile, x.p, ", ".join(x.classes)] for x in neighbours],
+        [[x.rank, x.head, x.distance, x.percentile, x.p, x.class_text] for x in neighbours],
     )
     if any(x.p is not None for x in neighbours):
         print_line(
@@ -148,6 +180,7 @@ def show(
       motifs show gemma-3-270m:L5:H1 --json
     """
     from attention_motifs.atlas.queries import unusual_features
+    from attention_motifs.literature.behaviours import class_text, measured_classes
 
     opened = Atlas.open(o.find_atlas(atlas))
     row = opened.heads.row(opened.head_index(head), named=True)
@@ -169,7 +202,7 @@ def show(
         pattern = opened.pattern(head, chosen)
         print_line(f"{row['head']} on prompt {chosen} ({len(pattern)} tokens), row = query")
         print_line(draw_pattern(pattern, size))
-    classes = ", ".join(row["classes"]) or "none known"
+    classes = class_text(row["classes"], measured_classes(row)) or "none known"
     print_line(f"depth {row['depth']:.2f} (0 first layer, 1 last); classes: {classes}")
     print_table(
         "Most unusual features",

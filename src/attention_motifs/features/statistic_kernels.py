@@ -97,7 +97,7 @@ def _partition(x: Float[np.ndarray, " n"], k: int) -> None:
 
 
 @compiled
-def _median(x: Float[np.ndarray, " n"]) -> float:
+def median(x: Float[np.ndarray, " n"]) -> float:
     """Return the median, the middle two averaged; x is reordered."""
     n = len(x)
     middle = (n - 1) // 2
@@ -182,7 +182,7 @@ def vector_statistics(work: VectorWork) -> None:
     for s in range(COUNT):
         out[s] = 0.0
     out[MEAN] = mean
-    out[MEDIAN] = _median(work.scratch)
+    out[MEDIAN] = median(work.scratch)
     out[RMS] = np.sqrt(energy / n)
     out[ENERGY] = energy
     out[L2_NORM] = np.sqrt(energy) / n

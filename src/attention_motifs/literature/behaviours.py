@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,6 +49,21 @@ CLASS_THRESHOLDS = {
 }
 """Smallest score of the heads of a computed class, the same for every model; chosen so that a class
 holds a few heads in a hundred. The local window is a matter of degree and has no class."""
+
+
+def measured_classes(row: Mapping[str, object]) -> dict[str, float]:
+    """Return the computed classes of a row of the heads table with their scores, largest first."""
+    scores = {
+        name: float(value)
+        for name, threshold in CLASS_THRESHOLDS.items()
+        if isinstance(value := row.get(name), float) and value >= threshold
+    }
+    return dict(sorted(scores.items(), key=lambda item: -item[1]))
+
+
+def class_text(classes: Sequence[str], measured: Mapping[str, float]) -> str:
+    """Return known classes, and measured ones with their scores, for a table."""
+    return ", ".join([*classes, *(f"{name} {score:.2f}" for name, score in measured.items())])
 
 
 def computed_classes(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from attention_motifs.errors import InputError
 from attention_motifs.head import HeadId
-from attention_motifs.literature.records import Assignment, Literature, load_known_heads
+from attention_motifs.literature.records import Assignment, load_known_heads
 
 if TYPE_CHECKING:
     import polars as pl
@@ -50,14 +50,13 @@ def known_heads(model: str | None = None, extra: Path | None = None) -> pl.DataF
     import polars as pl
 
     literature = load_known_heads(extra)
-    omitted = _omitted(literature)
     if model is not None and not isinstance(model, str):
         raise InputError(f"model is {model!r}. Give the name of a model, such as 'gpt2-small'.")
     name = None if model is None else literature.model_name(model)
+    chosen = [a for a in literature.assignments if name in (None, a.head.model)]
+    omitted = _omitted(chosen)
     rows = []
-    for assignment in literature.assignments:
-        if name not in (None, assignment.head.model):
-            continue
+    for assignment in chosen:
         layer, index = assignment.head.layer, assignment.head.index
         head = HeadId(model or assignment.head.model, layer, index)
         source = literature.sources[assignment.source]
@@ -98,14 +97,14 @@ def _columns() -> dict[str, type[pl.DataType]]:
     }
 
 
-def _omitted(literature: Literature) -> dict[tuple[HeadId, str], list[str]]:
+def _omitted(assignments: Sequence[Assignment]) -> dict[tuple[HeadId, str], list[str]]:
     """Map each head and class to the sources that cover class and model, but omit the head.
 
     A source that gives the first heads of a longer list covers none.
     """
     covering: dict[tuple[str, str], list[str]] = {}
     listing: dict[tuple[HeadId, str], set[str]] = {}
-    for assignment in literature.assignments:
+    for assignment in assignments:
         keys = covering.setdefault((assignment.head.model, assignment.head_class), [])
         if assignment.source not in keys and not assignment.partial:
             keys.append(assignment.source)
@@ -134,7 +133,7 @@ def conflict_table(extra: Path | None = None) -> pl.DataFrame:
     import polars as pl
 
     literature = load_known_heads(extra)
-    omitted = _omitted(literature)
+    omitted = _omitted(literature.assignments)
     assigned: dict[tuple[HeadId, str], list[Assignment]] = {}
     for assignment in literature.assignments:
         assigned.setdefault((assignment.head, assignment.head_class), []).append(assignment)

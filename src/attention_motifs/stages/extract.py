@@ -25,6 +25,7 @@ from attention_motifs.stages.model_source import (
     source_on,
     wanted_model,
 )
+from attention_motifs.stages.motif_parts import write_share_columns
 from attention_motifs.stages.parts import (
     PatternSource,
     begin_model,
@@ -95,6 +96,7 @@ def extract(
             if info.added and not all(is_extracted(atlas, name, kind) for kind in kinds)
         ]
         run.extract(late, added=True)
+    write_share_columns(atlas)
 
 
 def _check_folder_is_free(atlas: Atlas, name: str) -> None:

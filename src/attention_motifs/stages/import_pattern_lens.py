@@ -24,6 +24,7 @@ from attention_motifs.stages.create import add_feature_sets, check_folder, promp
 from attention_motifs.stages.distances import distances, standard_metrics
 from attention_motifs.stages.embed import embed
 from attention_motifs.stages.heads import write_heads
+from attention_motifs.stages.motif_parts import write_share_columns
 from attention_motifs.stages.parts import PatternSource, Sink, extract_from, is_extracted
 from attention_motifs.store import remote
 from attention_motifs.store.manifest import ModelRecord
@@ -101,6 +102,7 @@ def import_pattern_lens(
             ):
                 extract_from(atlas, source, report=report)
         write_heads(atlas)
+        write_share_columns(atlas)
         embed(atlas, report=report)
         for metric in metrics or standard_metrics(atlas):
             distances(atlas, metric, report=report)

@@ -22,6 +22,7 @@ from attention_motifs.features import compute_features, feature_names
 from attention_motifs.features.compute import available_cores
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.heads import heads_of
+from attention_motifs.stages.motif_parts import BlockShares, write_shares
 from attention_motifs.store import files
 from attention_motifs.store.manifest import ModelRecord
 
@@ -111,7 +112,7 @@ def finish_model(atlas: Atlas, model: str, info: ModelRecord, *, added: bool = F
 def write_part(atlas: Atlas, source: PatternSource, block: int) -> None:
     """Write one part of a model's features, unless it is complete and of the same inputs.
 
-    The part is written after its viewing patterns, so that it stands for both.
+    The part is written after its viewing patterns and motif shares, so that it stands for all.
     """
     stimuli = source.stimuli
     inputs = extract_inputs(atlas, source.info, stimuli)
@@ -137,7 +138,12 @@ def write_part(atlas: Atlas, source: PatternSource, block: int) -> None:
             for i, prompt_id in enumerate(prompt_ids)
             if prompt_id in view
         }
-        features = _features(source, positions, sets, triangles)
+        shares = None
+        if stimuli is PROMPTS:
+            shares = BlockShares([source.tokens[i] for i in positions], n_layers, n_heads)
+        features = _features(source, positions, sets, triangles, shares)
+    if shares is not None:
+        write_shares(atlas, source.info, block, prompt_ids, shares.shares, inputs)
     table = _part_table(source.model, prompt_ids, lengths, features, feature_names(sets))
     files.write_parquet(
         atlas.file(stimuli.features, model=source.model, block=block), table, {"inputs": inputs}
@@ -149,8 +155,9 @@ def _features(
     positions: Sequence[int],
     sets: list[str],
     triangles: Mapping[int, UInt8[np.ndarray, "layers heads entries"]],
+    shares: BlockShares | None,
 ) -> Float[np.ndarray, "prompts layers heads features"]:
-    """Compute the features of these prompts, and fill `triangles` with the packed patterns."""
+    """Compute the features of these prompts, and fill `triangles` and `shares`."""
     n_layers, n_heads = source.info.n_layers, source.info.n_heads
     n_features = len(feature_names(sets))
     features = np.empty((len(positions), n_layers, n_heads, n_features), dtype=np.float32)
@@ -159,13 +166,18 @@ def _features(
     def sink(layer: int, indices: Sequence[int], patterns: Any) -> None:
         flat = patterns.reshape(-1, *patterns.shape[-2:])
         texts = [source.tokens[positions[i]][1] for i in indices for _ in range(n_heads)]
-        rows = _to_numpy(compute_features(flat, sets, tokens=texts, threads=threads))
+        rows = to_numpy(compute_features(flat, sets, tokens=texts, threads=threads))
         features[np.asarray(indices), layer] = rows.reshape(len(indices), n_heads, -1)
         for row, i in enumerate(indices):
+            if shares is None and i not in triangles:
+                continue
+            # One copy from the device; then head by head, since packing needs several times the
+            # memory of what it packs.
+            of_prompt = to_numpy(patterns[row])
+            if shares is not None:
+                shares.take(layer, i, of_prompt, threads)
             if i in triangles:
-                # One copy from the device; then head by head, since packing needs several times
-                # the memory of what it packs.
-                for head, pattern in enumerate(_to_numpy(patterns[row])):
+                for head, pattern in enumerate(of_prompt):
                     triangles[i][layer, head] = pack_triangles(pattern)
 
     source.run_block(positions, sink)
@@ -194,7 +206,7 @@ def _part_table(
     return keys.hstack(values)
 
 
-def _to_numpy(array: Any) -> np.ndarray[Any, Any]:
+def to_numpy(array: Any) -> np.ndarray[Any, Any]:
     """Return an array, or a tensor on any device, as a numpy array of float32."""
     if hasattr(array, "detach"):
         array = array.detach().float().cpu().numpy()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from attention_motifs.atlas import Atlas
-from attention_motifs.errors import AtlasError, InputError
+from attention_motifs.atlas import IMPORTED, Atlas
+from attention_motifs.errors import AtlasError, InputError, JobsFailedError, ModelError
 from attention_motifs.executors import LOCAL, Executor
 from attention_motifs.progress import Report, checked_report, silent
 from attention_motifs.stages.create import check_configuration, check_folder, create_or_resume
@@ -16,6 +17,7 @@ from attention_motifs.stages.extract import extract, identify
 from attention_motifs.stages.model_source import model_source
 from attention_motifs.stages.remove import begin_removal, finish_removals, rebuild
 from attention_motifs.stages.same_model import changed_model, changes, recorded_name
+from attention_motifs.stages.score import score as score_heads
 from attention_motifs.stages.stage import writing
 from attention_motifs.store.settings import Configuration
 
@@ -28,6 +30,7 @@ def build(
     device: str = "auto",
     executor: Executor = LOCAL,
     force: bool = False,
+    score: bool = True,
     report: Report = silent,
 ) -> Atlas:
     """Build an atlas; a second call with the same settings does what is still missing.
@@ -40,6 +43,8 @@ def build(
         device: `auto`, `cpu`, `cuda`...
         executor: runs the models; default: this process.
         force: write the atlas into a folder that holds other files.
+        score: score the heads on repeated random tokens. A model that cannot be scored is left out
+            with a warning.
         report: shows progress.
 
     Raises:
@@ -76,7 +81,22 @@ def build(
         embed(atlas, report=report)
         for metric in metrics or standard_metrics(atlas):
             distances(atlas, metric, report=report)
+        if score:
+            score_models(atlas, atlas.models, device, executor, report)
         return atlas
+
+
+def score_models(
+    atlas: Atlas, models: Sequence[str], device: str, executor: Executor, report: Report
+) -> None:
+    """Score models one by one; those that cannot be scored are named in a warning."""
+    for model in models:
+        if atlas.manifest.models[model].kind == IMPORTED:
+            continue
+        try:
+            score_heads(atlas, models=[model], device=device, executor=executor, report=report)
+        except (InputError, JobsFailedError, ModelError) as error:
+            warnings.warn(f"{model}: its heads are not scored: {error}", stacklevel=3)
 
 
 def add(
@@ -85,6 +105,7 @@ def add(
     *,
     replace: bool = False,
     device: str = "auto",
+    score: bool = True,
     report: Report = silent,
 ) -> Atlas:
     """Place a new model in an atlas by its saved embeddings, which are not fitted again.
@@ -95,6 +116,7 @@ def add(
         replace: let the model take the place of one of the same name. If the embedding was fitted
             on that one, it is fitted again, and the positions and distances of all heads change.
         device: `auto`, `cpu`, `cuda`...
+        score: score its heads on repeated random tokens, if the model can be scored.
         report: shows progress.
 
     Raises:
@@ -141,4 +163,6 @@ def add(
             finish_removals(atlas, report)
         extract(atlas, device=device, models=[model], report=report, added=not fitted)
         rebuild(atlas, report)
+        if score:
+            score_models(atlas, [name], device, LOCAL, report)
         return atlas

@@ -57,7 +57,7 @@ ARTEFACTS: Mapping[str, Artefact] = {
     "heads": Artefact(
         "heads.parquet",
         "one row per head: `depth` is 0 for the first layer and 1 for the last; behaviour scores "
-        "add columns",
+        "and motif shares add columns",
         "extract",
         "extract",
         ("head", "model", "layer", "index", "depth", "classes"),
@@ -111,6 +111,15 @@ ARTEFACTS: Mapping[str, Artefact] = {
         "probe",
         "probe",
         page="probes.md",
+        kept=True,
+    ),
+    "motif_shares": Artefact(
+        "motif_shares/{model}/part-{block:05d}.parquet",
+        "share of each motif in each pattern; they sum to 1",
+        "shares",
+        "shares",
+        ("head", "prompt_id"),
+        page="explain.md#motif-shares",
         kept=True,
     ),
     "embedding": Artefact(

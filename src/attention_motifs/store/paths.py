@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from attention_motifs.store.inventory import FileEntry
 
 
-NEEDS_MODEL = ("score", "ablate", "probe")
+NEEDS_MODEL = ("score", "shares", "ablate", "probe")
 """Stages that run the models again; they do not apply to an atlas of imported patterns."""
 
 _PLACEHOLDER = re.compile(r"\{(\w+)(?::05d)?\}")

@@ -208,9 +208,9 @@ class BuildSettings(_Checked):
             unset="all that fit the features",
         ),
     ] = None
-    behaviour: Annotated[
+    score: Annotated[
         bool, About("Score every head on repeated random tokens, as `motifs score` does")
-    ] = False
+    ] = True
     site: Annotated[
         bool, About("Project, cluster and evaluate the heads, and write the explorer")
     ] = True

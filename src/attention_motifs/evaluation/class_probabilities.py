@@ -1,0 +1,150 @@
+"""Probabilities of head classes, learnt from labelled heads of other models.
+
+Each class has a logistic regression with a ridge penalty on a few numbers per head. The number of
+heads from which a class was learnt bounds how sure it can be. The probability of `unknown` is that
+of being in no class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
+
+UNKNOWN = "unknown"
+"""Name of the verdict on a head that is probably in no class."""
+
+RIDGE = 1.0
+"""Penalty on the squared weights of standardised numbers."""
+
+N_VOTERS = 8
+"""Nearest labelled heads that vote."""
+
+_STEPS = 50
+_CONVERGED = 1e-9
+
+
+@dataclass(frozen=True)
+class ClassModel:
+    """Fitted regressions, one per class.
+
+    Attributes:
+        names: classes.
+        centre: (numbers,) means of the labelled heads.
+        scale: (numbers,) their standard deviations; 1 where there is none.
+        weights: (classes, numbers) of the standardised numbers.
+        intercepts: (classes,) log odds of a head at the centre.
+        shares: (classes,) share of the labelled heads in each class.
+        trust: (classes,) weight of the regression against the share, below 1.
+    """
+
+    names: tuple[str, ...]
+    centre: Float[np.ndarray, " numbers"]
+    scale: Float[np.ndarray, " numbers"]
+    weights: Float[np.ndarray, "classes numbers"]
+    intercepts: Float[np.ndarray, " classes"]
+    shares: Float[np.ndarray, " classes"]
+    trust: Float[np.ndarray, " classes"]
+
+    def probabilities(
+        self, numbers: Float[np.ndarray, "heads numbers"]
+    ) -> Float[np.ndarray, "heads classes"]:
+        """Return the probability of each class, in the order of `names`; they need not sum to 1."""
+        logits = ((numbers - self.centre) / self.scale) @ self.weights.T + self.intercepts
+        return self.trust * _sigmoid(logits) + (1.0 - self.trust) * self.shares
+
+
+def fit_classes(
+    numbers: Float[np.ndarray, "heads numbers"],
+    members: Bool[np.ndarray, "heads classes"],
+    names: Sequence[str],
+) -> ClassModel:
+    """Fit the regressions of all classes to labelled heads.
+
+    Args:
+        numbers: (heads, numbers) what is known of each head, finite.
+        members: (heads, classes) whether each head is in each class.
+        names: classes.
+
+    Returns:
+        The fitted model. A class of m heads is trusted m / (m + 1); one without heads has
+        probability 0.
+    """
+    centre = numbers.mean(axis=0)
+    deviation = numbers.std(axis=0)
+    scale = np.where(deviation > 1e-9, deviation, 1.0)
+    standardised = (numbers - centre) / scale
+    fitted = [_logistic(standardised, members[:, c]) for c in range(len(names))]
+    counts = members.sum(axis=0)
+    return ClassModel(
+        tuple(names),
+        centre,
+        scale,
+        np.stack([weights for weights, _ in fitted]),
+        np.array([intercept for _, intercept in fitted]),
+        members.mean(axis=0),
+        counts / (counts + 1.0),
+    )
+
+
+def _logistic(
+    x: Float[np.ndarray, "heads numbers"], y: Bool[np.ndarray, " heads"]
+) -> tuple[Float[np.ndarray, " numbers"], float]:
+    """Return weights and intercept of a ridge logistic regression, by Newton's method."""
+    n, m = x.shape
+    if not y.any() or y.all():
+        return np.zeros(m), np.inf if y.all() else -np.inf
+    design = np.column_stack([x, np.ones(n)])
+    penalty = np.append(np.full(m, RIDGE), 0.0)
+    solution = np.zeros(m + 1)
+    solution[m] = np.log(y.mean() / (1 - y.mean()))
+    for _ in range(_STEPS):
+        p = _sigmoid(design @ solution)
+        gradient = design.T @ (p - y) + penalty * solution
+        curvature = (design.T * (p * (1 - p))) @ design + np.diag(penalty + 1e-12)
+        step = np.linalg.solve(curvature, gradient)
+        solution -= step / max(1.0, float(np.abs(step).max()))
+        if np.abs(step).max() < _CONVERGED:
+            break
+    return solution[:m], float(solution[m])
+
+
+def _sigmoid(x: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+    return 1.0 / (1.0 + np.exp(-np.clip(x, -500.0, 500.0)))
+
+
+def neighbour_votes(
+    distances: Float[np.ndarray, "queries heads"],
+    members: Bool[np.ndarray, "heads classes"],
+    allowed: Bool[np.ndarray, "queries heads"],
+) -> Float[np.ndarray, "queries classes"]:
+    """Return the share of the nearest labelled heads in each class.
+
+    Args:
+        distances: (queries, heads) distances.
+        members: (heads, classes) whether each head is in each class.
+        allowed: (queries, heads) heads that may vote on each query.
+
+    Returns:
+        (queries, classes) shares among the `N_VOTERS` nearest allowed heads; 0 if none is.
+    """
+    votes = np.zeros((len(distances), members.shape[1]))
+    for i, row in enumerate(distances):
+        voters = np.flatnonzero(allowed[i] & np.isfinite(row))
+        nearest = voters[np.argsort(row[voters], kind="stable")[:N_VOTERS]]
+        if len(nearest):
+            votes[i] = members[nearest].mean(axis=0)
+    return votes
+
+
+def with_unknown(
+    probabilities: Float[np.ndarray, "heads classes"],
+) -> Float[np.ndarray, "heads classes1"]:
+    """Append the probability of being in no class, as if classes were independent."""
+    none = np.prod(1.0 - probabilities, axis=1, keepdims=True)
+    return np.concatenate([probabilities, none], axis=1)

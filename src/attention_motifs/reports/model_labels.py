@@ -1,0 +1,112 @@
+"""Labels of all heads of a model: verdicts, scores and motif shares in one table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from attention_motifs.atlas import Atlas
+from attention_motifs.atlas.head_distances import head_distances_of
+from attention_motifs.atlas.verdicts import Labels, head_labels, mean_shares, model_verdicts
+from attention_motifs.features.motif_definitions import MOTIFS
+from attention_motifs.literature.behaviours import class_text, measured_classes
+from attention_motifs.store.paths import MANIFEST
+
+_DEFAULTS = (Path("atlas"), Path("demo-atlas"))
+
+if TYPE_CHECKING:
+    import polars as pl
+    from jaxtyping import Float, Int
+
+
+def label_heads(
+    model: str, atlas: Atlas | str | Path | None = None, *, metric: str | None = None
+) -> pl.DataFrame:
+    """Return the labels of all heads of a model of an atlas.
+
+    Args:
+        model: name of the model in the atlas.
+        atlas: the atlas, or its folder or URL; default: `atlas` or `demo-atlas` in the current
+            folder.
+        metric: whose nearest labelled heads vote; default: the best that the atlas stores.
+
+    Returns:
+        One row per head: `head`, `layer`, `index`, `verdict`, `probability` (null without labelled
+        heads of other models), `classes` (of the literature), `measured` (computed classes with
+        their scores), `nearest` and `distance` (nearest labelled head), then the mean share of each
+        motif.
+
+    Raises:
+        InputError: if the model is not in the atlas, or the metric is not known.
+        AtlasError: if there is no atlas, or it holds no motif shares.
+
+    Example:
+        >>> import attention_motifs as am
+        >>> table = am.label_heads("gemma-3-270m", "demo-atlas")
+        >>> table.height
+        72
+        >>> table.columns[:5]
+        ['head', 'layer', 'index', 'verdict', 'probability']
+    """
+    opened = atlas if isinstance(atlas, Atlas) else Atlas.open(atlas or _default_folder())
+    return label_table(opened, model, metric or opened.best_metric, head_labels(opened))
+
+
+def _default_folder() -> Path:
+    return next((p for p in _DEFAULTS if (p / MANIFEST).is_file()), _DEFAULTS[0])
+
+
+def label_table(atlas: Atlas, model: str, metric: str, labels: Labels) -> pl.DataFrame:
+    """Return the table of `label_heads`.
+
+    Args:
+        atlas: the atlas.
+        model: one of its models.
+        metric: whose nearest labelled heads vote.
+        labels: of the atlas.
+    """
+    import polars as pl
+
+    verdicts = model_verdicts(atlas, model, metric, labels)
+    rows = verdicts.rows
+    chosen = [verdicts.verdict(place) for place in range(len(rows))]
+    learnt = verdicts.fitted is not None
+    nearest, distances = _nearest_labelled(atlas, metric, rows, labels)
+    heads = atlas.heads[rows.tolist()]
+    names: list[str] = atlas.heads["head"].to_list()
+    shares = mean_shares(atlas)[rows]
+    return pl.DataFrame(
+        {
+            "head": heads["head"],
+            "layer": heads["layer"],
+            "index": heads["index"],
+            "verdict": [name for name, _ in chosen],
+            "probability": pl.Series([p if learnt else None for _, p in chosen], dtype=pl.Float64),
+            "classes": heads["classes"],
+            "measured": [
+                class_text((), measured_classes(row)) for row in heads.iter_rows(named=True)
+            ],
+            "nearest": pl.Series([names[i] if i >= 0 else None for i in nearest], dtype=pl.String),
+            "distance": pl.Series(distances, dtype=pl.Float64, nan_to_null=True),
+            **{f"{name} share": shares[:, i] for i, name in enumerate(MOTIFS)},
+        }
+    )
+
+
+def _nearest_labelled(
+    atlas: Atlas, metric: str, rows: Int[np.ndarray, " heads"], labels: Labels
+) -> tuple[Int[np.ndarray, " heads"], Float[np.ndarray, " heads"]]:
+    """Return the nearest labelled head of each head, -1 if there is none, and its distance."""
+    mask = labels.members.any(axis=1)
+    held = head_distances_of(atlas, metric)
+    nearest, distances = np.full(len(rows), -1), np.full(len(rows), np.nan)
+    for place, row in enumerate(rows.tolist()):
+        of_others = mask.copy()
+        of_others[row] = False
+        if of_others.any():
+            found = held.nearest(row, 1, of_others)
+            if len(found.heads):
+                nearest[place], distances[place] = found.heads[0], found.distances[0]
+    return nearest, distances

@@ -1,0 +1,299 @@
+"""The report of one model: every head with its verdict, as one HTML page without requests."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attention_motifs.atlas import Atlas
+from attention_motifs.atlas.head_page import png_url, shown
+from attention_motifs.atlas.verdicts import Labels, head_labels
+from attention_motifs.evaluation.class_probabilities import UNKNOWN
+from attention_motifs.features.motif_definitions import MOTIFS
+from attention_motifs.literature import COMPUTED_COLOURS, UNKNOWN_COLOUR, group_colours
+from attention_motifs.reports.model_labels import label_table
+from attention_motifs.store.atomic import atomic
+
+if TYPE_CHECKING:
+    import polars as pl
+
+N_STRONGEST = 3
+"""Heads shown of each class."""
+N_UNLIKE = 10
+"""Heads listed that resemble no labelled head."""
+THIRDS = ("early", "middle", "late")
+"""Thirds of a model's depth."""
+
+_POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'"
+)
+_STYLE = """
+:root { color-scheme: light dark; --text: #1b1f24; --page: #fff; --soft: #57606a; --line: #d0d7de; }
+@media (prefers-color-scheme: dark) { :root { --text: #e6edf3; --page: #0d1117; --soft: #9198a1;
+  --line: #3d444d; } }
+body { font: 14px/1.5 system-ui, sans-serif; color: var(--text); background: var(--page);
+  margin: 24px auto; max-width: 1100px; padding: 0 16px; }
+h1 { font-size: 22px; margin: 0; } h2 { font-size: 16px; margin: 28px 0 8px; }
+.soft { color: var(--soft); } .scroll { overflow-x: auto; }
+table { border-collapse: collapse; } th { text-align: left; color: var(--soft); font-weight: 600; }
+th, td { padding: 2px 12px 2px 0; vertical-align: top; } td.n { text-align: right;
+  font-variant-numeric: tabular-nums; }
+th button { font: inherit; color: inherit; background: none; border: 0; padding: 0;
+  cursor: pointer; }
+.map { border-spacing: 2px; border-collapse: separate; } .map td { padding: 0; }
+.map a { display: block; width: 18px; height: 18px; border: 1px solid var(--line); }
+.swatch { display: inline-block; width: 12px; height: 12px; border: 1px solid var(--line);
+  margin-right: 6px; vertical-align: -1px; }
+img { width: 120px; height: 120px; image-rendering: pixelated; border: 1px solid var(--line); }
+figure { display: inline-block; margin: 0 12px 12px 0; font-size: 12px; }
+tr:target { outline: 2px solid var(--soft); }
+"""
+_SCRIPT = """
+for (const button of document.querySelectorAll('#heads th button')) {
+  button.addEventListener('click', () => {
+    const column = button.parentElement.cellIndex, body = document.querySelector('#heads tbody');
+    const down = button.dataset.down !== '1';
+    button.dataset.down = down ? '1' : '0';
+    const value = (row) => row.cells[column].dataset.v ?? row.cells[column].textContent;
+    const rows = [...body.rows].sort((a, b) => {
+      const x = value(a), y = value(b), n = Number(x) - Number(y);
+      return (Number.isNaN(n) ? x.localeCompare(y) : n) * (down ? -1 : 1);
+    });
+    body.append(...rows);
+  });
+}
+"""
+
+
+@dataclass(frozen=True)
+class ModelReport:
+    """A model's heads with their verdicts, and what the page shows of them.
+
+    Attributes:
+        model: name of the model.
+        metric: how heads are compared.
+        table: one row per head, as `label_heads` returns it.
+        counts: class, number of heads with this verdict by third of depth, and the share of the
+            labelled heads of the other models in the class, in percent.
+        unlike: heads farthest from any labelled head, farthest first.
+        strongest: class, and its most probable heads.
+    """
+
+    model: str
+    metric: str
+    table: pl.DataFrame
+    counts: list[tuple[str, tuple[int, int, int], float | None]]
+    unlike: list[str]
+    strongest: dict[str, list[str]]
+
+
+def model_report(atlas: Atlas, model: str, metric: str | None = None) -> ModelReport:
+    """Collect the report of a model.
+
+    Args:
+        atlas: with motif shares, and behaviour scores or known heads.
+        model: one of its models.
+        metric: how heads are compared; default: the best metric that the atlas stores.
+
+    Raises:
+        InputError: if the model is not in the atlas, or the metric is not known.
+        AtlasError: if the atlas holds no motif shares, or a file is damaged.
+    """
+    metric = metric or atlas.best_metric
+    labels = head_labels(atlas)
+    table = label_table(atlas, model, metric, labels)
+    known = table.filter(table["verdict"] != UNKNOWN).sort("probability", descending=True)
+    names = list(dict.fromkeys(known["verdict"].to_list()))
+    far = table.filter(table["verdict"] == UNKNOWN).sort(
+        "distance", descending=True, nulls_last=True
+    )
+    return ModelReport(
+        model,
+        metric,
+        table,
+        _counts(atlas, model, table, labels),
+        far["head"].head(N_UNLIKE).to_list(),
+        {
+            name: known.filter(known["verdict"] == name)["head"].head(N_STRONGEST).to_list()
+            for name in names
+        },
+    )
+
+
+def _counts(
+    atlas: Atlas, model: str, table: pl.DataFrame, labels: Labels
+) -> list[tuple[str, tuple[int, int, int], float | None]]:
+    n_layers = atlas.manifest.models[model].n_layers
+    third = np.minimum(3 * table["layer"].to_numpy() // n_layers, 2)
+    verdict = table["verdict"].to_numpy()
+    others = labels.labelled & (atlas.heads["model"].to_numpy() != model)
+    counts = []
+    for name in [*labels.names, UNKNOWN]:
+        here = [int(((verdict == name) & (third == t)).sum()) for t in range(3)]
+        members = (
+            ~labels.members.any(axis=1)
+            if name == UNKNOWN
+            else labels.members[:, labels.names.index(name)]
+        )
+        share = float(100 * members[others].mean()) if others.any() else None
+        if sum(here) or share:
+            counts.append((name, (here[0], here[1], here[2]), share))
+    return counts
+
+
+def write_report(atlas: Atlas, report: ModelReport, path: Path) -> list[Path]:
+    """Write the page, and its table as CSV and JSON with the same name; return the files.
+
+    Args:
+        atlas: for the stored patterns.
+        report: what to write.
+        path: of the page; its folder exists.
+    """
+    import polars as pl
+
+    flat = report.table.with_columns(pl.col("classes").list.join(", "))
+    written = [path, path.with_suffix(".csv"), path.with_suffix(".json")]
+    heads = json.dumps(report.table.to_dicts(), ensure_ascii=False, indent=1)
+    texts = (report_page(atlas, report), flat.write_csv(), heads)
+    for file, text in zip(written, texts, strict=True):
+        with atomic(file) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    return written
+
+
+def report_page(atlas: Atlas, report: ModelReport) -> str:
+    """Return the page; every text in it is escaped, images are embedded."""
+    colours = {**group_colours(atlas.paths.own_classes), **COMPUTED_COLOURS}
+    title = html.escape(report.model, quote=True)
+    found = sum(len(v) > 0 for v in report.strongest.values())
+    n_known = int((report.table["verdict"] != UNKNOWN).sum())
+    summary = (
+        f"{n_known} of {len(report.table)} heads have a verdict, in {found} classes; the others "
+        f"resemble no labelled head enough. Heads are compared by the metric {report.metric}."
+    )
+    parts = [
+        f"<h1>{shown(report.model)}</h1><p class='soft'>{html.escape(summary)}</p>",
+        "<h2>Every head by its verdict</h2>",
+        _map(report, colours),
+        "<h2>Classes by depth, and in the other models</h2>",
+        _counts_table(report, colours),
+        "<h2>The strongest heads of each class</h2>",
+        *(_strongest(atlas, report, name, heads) for name, heads in report.strongest.items()),
+        "<h2>Heads that resemble nothing known</h2>",
+        f"<p>{', '.join(shown(h) for h in report.unlike) or 'none'}</p>",
+        "<h2>All heads</h2>",
+        _heads_table(report),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>Heads of {title}</title>\n<style>{_STYLE}</style></head>\n<body>\n"
+        + "\n".join(parts)
+        + f"\n<script>{_SCRIPT}</script>\n</body></html>\n"
+    )
+
+
+def _colour(name: str, colours: dict[str, str]) -> str:
+    return colours.get(name, UNKNOWN_COLOUR)
+
+
+def _map(report: ModelReport, colours: dict[str, str]) -> str:
+    by_place = {(r["layer"], r["index"]): r for r in report.table.iter_rows(named=True)}
+    n_heads = 1 + max(index for _, index in by_place)
+    lines = []
+    for layer in range(1 + max(layer for layer, _ in by_place)):
+        cells = []
+        for index in range(n_heads):
+            row = by_place[layer, index]
+            p = row["probability"]
+            text = f"L{layer}:H{index} {row['verdict']}" + ("" if p is None else f" {p:.2f}")
+            colour = _colour(row["verdict"], colours)
+            label = html.escape(text, quote=True)
+            cells.append(
+                f'<td><a href="#L{layer}H{index}" title="{label}" aria-label="{label}" '
+                f'style="background:{colour}"></a></td>'
+            )
+        lines.append(f"<tr><th>L{layer}</th>{''.join(cells)}</tr>")
+    legend = "".join(
+        f'<span style="margin-right:16px"><span class="swatch" '
+        f'style="background:{_colour(name, colours)}"></span>{html.escape(name)}</span>'
+        for name in [*report.strongest, UNKNOWN]
+    )
+    return f'<p>{legend}</p><div class="scroll"><table class="map">{"".join(lines)}</table></div>'
+
+
+def _counts_table(report: ModelReport, colours: dict[str, str]) -> str:
+    rows = []
+    for name, here, share in report.counts:
+        other = "" if share is None else f"{share:.1f} %"
+        own = f"{100 * sum(here) / len(report.table):.1f} %"
+        cells = "".join(f'<td class="n">{value}</td>' for value in (*here, own, other))
+        swatch = f'<span class="swatch" style="background:{_colour(name, colours)}"></span>'
+        rows.append(f"<tr><td>{swatch}{html.escape(name)}</td>{cells}</tr>")
+    titles = ["class", *THIRDS, "of its heads", "of labelled heads of other models"]
+    return _table("", titles, rows)
+
+
+def _table(identity: str, titles: Sequence[str], rows: Sequence[str], *, sort: bool = False) -> str:
+    cells = "".join(
+        f'<th scope="col"><button type="button">{html.escape(t)}</button></th>'
+        if sort
+        else f'<th scope="col">{html.escape(t)}</th>'
+        for t in titles
+    )
+    attribute = f' id="{identity}"' if identity else ""
+    return (
+        f'<div class="scroll"><table{attribute}><thead><tr>{cells}</tr></thead><tbody>'
+        + "\n".join(rows)
+        + "</tbody></table></div>"
+    )
+
+
+def _strongest(atlas: Atlas, report: ModelReport, name: str, heads: list[str]) -> str:
+    by_head = {row["head"]: row for row in report.table.iter_rows(named=True)}
+    prompts = atlas.view_prompts()[:1]
+    figures = []
+    for head in heads:
+        row = by_head[head]
+        images = "".join(
+            f'<img alt="attention pattern of {html.escape(head, quote=True)}, row = query" src="'
+            + png_url(atlas.triangles(report.model, prompt)[row["layer"], row["index"]])
+            + '">'
+            for prompt in prompts
+        )
+        caption = f"L{row['layer']}:H{row['index']}, probability {row['probability']:.2f}"
+        figures.append(f"<figure>{images}<figcaption>{caption}</figcaption></figure>")
+    return f"<h3>{html.escape(name)}</h3>{''.join(figures)}"
+
+
+def _heads_table(report: ModelReport) -> str:
+    titles = ["head", "verdict", "probability", "measured", "literature", "nearest labelled",
+              "distance", *MOTIFS]  # fmt: skip
+    rows = []
+    for row in report.table.iter_rows(named=True):
+        place = row["layer"] * 100_000 + row["index"]
+        cells = [
+            f'<td data-v="{place}">L{row["layer"]}:H{row["index"]}</td>',
+            *(f"<td>{shown(text)}</td>" for text in (row["verdict"],)),
+            _number(row["probability"]),
+            *(
+                f"<td>{shown(text or '')}</td>"
+                for text in (row["measured"], ", ".join(row["classes"]), row["nearest"])
+            ),
+            _number(row["distance"]),
+            *(_number(row[f"{name} share"]) for name in MOTIFS),
+        ]
+        rows.append(f'<tr id="L{row["layer"]}H{row["index"]}">{"".join(cells)}</tr>')
+    return _table("heads", titles, rows, sort=True)
+
+
+def _number(value: Any) -> str:
+    return f'<td class="n">{"" if value is None else f"{value:.2f}"}</td>'

@@ -1,0 +1,92 @@
+"""The stage `shares`: motif shares of atlases that were extracted without them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from attention_motifs.atlas import Atlas
+from attention_motifs.errors import InputError
+from attention_motifs.features.compute import available_cores
+from attention_motifs.progress import Report, silent
+from attention_motifs.stages.model_source import model_source, wanted_model
+from attention_motifs.stages.motif_parts import (
+    BlockShares,
+    has_shares,
+    write_share_columns,
+    write_shares,
+)
+from attention_motifs.stages.parts import extract_inputs, positions_of, to_numpy
+from attention_motifs.stages.same_model import changed_model, changes
+
+if TYPE_CHECKING:
+    from attention_motifs.store.manifest import ModelRecord
+
+
+def shares(
+    atlas: Atlas,
+    *,
+    models: Sequence[str] | None = None,
+    device: str = "auto",
+    report: Report = silent,
+) -> None:
+    """Compute the motif shares that are missing, and their means in the heads table.
+
+    Extraction computes them too, so that only atlases of earlier versions need this stage. The
+    models run again on the prompts of the atlas.
+
+    Args:
+        atlas: the caller holds its lock.
+        models: names in the atlas; default: all.
+        device: `auto`, `cpu`, `cuda`...
+        report: shows progress.
+
+    Raises:
+        InputError: if a model is not in the atlas, changed, or is not found; or if its patterns
+            were imported.
+        ModelError, ResourceError: if a model cannot be loaded.
+    """
+    for model in models or atlas.models:
+        if model not in atlas.models:
+            raise InputError(
+                f"model {model!r} is not in this atlas; it has {', '.join(atlas.models)}"
+            )
+        info = atlas.manifest.models[model]
+        missing = [
+            block
+            for block in range(atlas.n_blocks)
+            if not has_shares(atlas, model, block, extract_inputs(atlas, info))
+        ]
+        if missing:
+            _compute(atlas, info, missing, device, report)
+    write_share_columns(atlas)
+
+
+def _compute(
+    atlas: Atlas, info: ModelRecord, missing: Sequence[int], device: str, report: Report
+) -> None:
+    if info.kind == "pattern-lens":
+        raise InputError(
+            f"{info.name}: its patterns were imported, there is no model to run. Import them again "
+            f"with {atlas.paths.command('import-pattern-lens DIR')} into a new atlas"
+        )
+    wanted = wanted_model(atlas, info.name, f"add --model {info.name}=PATH")
+    source = model_source(atlas, wanted, device, report)
+    if changed := changes(atlas, source.info):
+        raise changed_model(atlas, wanted, info.name, changed)
+    threads = max(1, available_cores() // source.at_once)
+    ids: list[str] = atlas.prompts["prompt_id"].to_list()
+    title = f"motif shares of {info.name}"
+    with report(title, sum(len(positions_of(atlas, block)) for block in missing)) as advance:
+        for block in missing:
+            positions = positions_of(atlas, block)
+            part = BlockShares([source.tokens[i] for i in positions], info.n_layers, info.n_heads)
+
+            def take(layer: int, indices: Sequence[int], patterns: Any, part: Any = part) -> None:
+                for row, i in enumerate(indices):
+                    part.take(layer, i, to_numpy(patterns[row]), threads)
+
+            source.run_block(positions, take)
+            inputs = extract_inputs(atlas, info)
+            write_shares(atlas, info, block, [ids[i] for i in positions], part.shares, inputs)
+            advance(len(positions))

@@ -1,0 +1,67 @@
+"""Class probabilities: the regression is scikit-learn's, and small classes are not sure."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+
+from attention_motifs.evaluation.class_probabilities import (
+    N_VOTERS,
+    RIDGE,
+    fit_classes,
+    neighbour_votes,
+    with_unknown,
+)
+
+
+@given(st.integers(0, 1000), st.integers(6, 60), st.integers(1, 6))
+@settings(max_examples=25, deadline=None)
+def test_the_regression_is_that_of_scikit_learn(seed: int, n: int, m: int) -> None:
+    rng = np.random.default_rng(seed)
+    numbers = rng.normal(size=(n, m))
+    y = numbers[:, 0] + rng.normal(size=n) > 0
+    y[:2] = [True, False]
+    fitted = fit_classes(numbers, y[:, None], ["a"])
+    x = (numbers - numbers.mean(axis=0)) / numbers.std(axis=0)
+    other = LogisticRegression(C=1 / RIDGE, tol=1e-10, max_iter=10_000).fit(x, y)
+    assert fitted.weights[0] == pytest.approx(other.coef_[0], abs=1e-5)
+    assert fitted.intercepts[0] == pytest.approx(other.intercept_[0], abs=1e-5)
+
+
+def test_a_small_class_is_less_sure_and_an_absent_one_has_no_probability() -> None:
+    numbers = np.concatenate([np.full((3, 1), 5.0), np.zeros((30, 1))])
+    members = np.zeros((33, 3), dtype=bool)
+    members[:3, 0] = members[0, 1] = True
+    p = fit_classes(numbers, members, ["three", "one", "none"]).probabilities(numbers[:1])[0]
+    assert p[0] > p[1] > p[2] == 0.0
+    assert p[0] < 3 / 4 + 1 / 4 * 3 / 33
+    everyone = fit_classes(numbers, np.ones((33, 1), dtype=bool), ["all"])
+    assert everyone.probabilities(numbers)[0, 0] == pytest.approx(1.0)
+
+
+def test_numbers_that_do_not_vary_are_harmless() -> None:
+    members = np.array([[True], [False], [True], [False]])
+    p = fit_classes(np.ones((4, 2)), members, ["a"]).probabilities(np.ones((1, 2)))
+    assert p == pytest.approx(0.5)
+
+
+def test_votes_are_those_of_the_nearest_that_may_vote() -> None:
+    n = N_VOTERS + 4
+    distances = np.arange(n, dtype=float)[None]
+    members = np.zeros((n, 1), dtype=bool)
+    members[:2] = True
+    allowed = np.ones((1, n), dtype=bool)
+    assert neighbour_votes(distances, members, allowed)[0, 0] == 2 / N_VOTERS
+    allowed[0, 0] = False
+    assert neighbour_votes(distances, members, allowed)[0, 0] == 1 / N_VOTERS
+    assert neighbour_votes(distances, members, ~np.ones((1, n), dtype=bool))[0, 0] == 0.0
+    assert neighbour_votes(distances + np.inf, members, allowed)[0, 0] == 0.0
+
+
+def test_unknown_is_the_probability_of_no_class() -> None:
+    assert with_unknown(np.array([[0.5, 0.5], [1.0, 0.2]])) == pytest.approx(
+        np.array([[0.5, 0.5, 0.25], [1.0, 0.2, 0.0]])
+    )
