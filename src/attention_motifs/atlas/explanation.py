@@ -259,7 +259,7 @@ def _verdict_with(
 
 
 def _nearest(atlas: AtlasFolder, query: int, metric: str, labels: Labels) -> list[LabelledHead]:
-    mask = labels.members.any(axis=1)
+    mask = labels.in_a_class.copy()
     mask[query] = False
     if not mask.any():
         return []

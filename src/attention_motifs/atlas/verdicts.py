@@ -49,6 +49,11 @@ class Labels:
     members: Bool[np.ndarray, "heads classes"]
     labelled: Bool[np.ndarray, " heads"]
 
+    @property
+    def in_a_class(self) -> Bool[np.ndarray, " heads"]:
+        """Whether each head is in any class."""
+        return np.asarray(self.members.any(axis=1))
+
 
 @dataclass(frozen=True)
 class ModelVerdicts:

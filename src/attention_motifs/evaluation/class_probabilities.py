@@ -56,7 +56,7 @@ class ClassModel:
     ) -> Float[np.ndarray, "heads classes"]:
         """Return the probability of each class, in the order of `names`; they need not sum to 1."""
         logits = ((numbers - self.centre) / self.scale) @ self.weights.T + self.intercepts
-        return self.trust * _sigmoid(logits) + (1.0 - self.trust) * self.shares
+        return np.asarray(self.trust * _sigmoid(logits) + (1.0 - self.trust) * self.shares)
 
 
 def fit_classes(
@@ -115,7 +115,7 @@ def _logistic(
 
 
 def _sigmoid(x: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
-    return 1.0 / (1.0 + np.exp(-np.clip(x, -500.0, 500.0)))
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(x, -500.0, 500.0))))
 
 
 def neighbour_votes(

@@ -99,7 +99,7 @@ def _nearest_labelled(
     atlas: Atlas, metric: str, rows: Int[np.ndarray, " heads"], labels: Labels
 ) -> tuple[Int[np.ndarray, " heads"], Float[np.ndarray, " heads"]]:
     """Return the nearest labelled head of each head, -1 if there is none, and its distance."""
-    mask = labels.members.any(axis=1)
+    mask = labels.in_a_class
     held = head_distances_of(atlas, metric)
     nearest, distances = np.full(len(rows), -1), np.full(len(rows), np.nan)
     for place, row in enumerate(rows.tolist()):

@@ -138,9 +138,7 @@ def _counts(
     for name in [*labels.names, UNKNOWN]:
         here = [int(((verdict == name) & (third == t)).sum()) for t in range(3)]
         members = (
-            ~labels.members.any(axis=1)
-            if name == UNKNOWN
-            else labels.members[:, labels.names.index(name)]
+            ~labels.in_a_class if name == UNKNOWN else labels.members[:, labels.names.index(name)]
         )
         share = float(100 * members[others].mean()) if others.any() else None
         if sum(here) or share:

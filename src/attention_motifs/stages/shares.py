@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from attention_motifs.atlas import Atlas
+from attention_motifs.atlas.stimuli import PROMPTS
 from attention_motifs.errors import InputError
 from attention_motifs.features.compute import available_cores
 from attention_motifs.progress import Report, silent
-from attention_motifs.stages.model_source import model_source, wanted_model
+from attention_motifs.stages.model_source import load_for, source_on, wanted_model
 from attention_motifs.stages.motif_parts import (
     BlockShares,
     has_shares,
@@ -71,9 +73,10 @@ def _compute(
             f"with {atlas.paths.command('import-pattern-lens DIR')} into a new atlas"
         )
     wanted = wanted_model(atlas, info.name, f"add --model {info.name}=PATH")
-    source = model_source(atlas, wanted, device, report)
-    if changed := changes(atlas, source.info):
+    loaded = load_for(atlas, wanted, device, report)
+    if changed := changes(atlas, replace(loaded.info, name=info.name)):
         raise changed_model(atlas, wanted, info.name, changed)
+    source = source_on(atlas, loaded, PROMPTS)
     threads = max(1, available_cores() // source.at_once)
     ids: list[str] = atlas.prompts["prompt_id"].to_list()
     title = f"motif shares of {info.name}"
