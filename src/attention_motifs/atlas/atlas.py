@@ -78,11 +78,14 @@ class Atlas(AtlasFolder):
         self,
         head: str | HeadId | Sequence[str | HeadId],
         n: int = 10,
-        metric: str = "mean",
+        metric: str | None = None,
         **filters: Any,
     ) -> list[NearHead]:
-        """Return the nearest heads of one head or several; see `attention_motifs.atlas.queries`."""
-        return queries.near(self, head, n=n, metric=metric, **filters)
+        """Return the nearest heads of one head or several; see `attention_motifs.atlas.queries`.
+
+        The default metric is the best one that the atlas stores.
+        """
+        return queries.near(self, head, n=n, metric=metric or self.best_metric, **filters)
 
     def identify(self, patterns: Any, n: int = 5, **options: Any) -> list[IdentifiedPattern]:
         """Return the heads that patterns are from; see `attention_motifs.atlas.identify`."""

@@ -30,7 +30,7 @@ def run_demo(path: Path, n_prompts: int, device: str, *, score: bool = True) -> 
     paths = make_figures(
         atlas,
         path / "figures",
-        heads=[head, *(neighbour.head for neighbour in atlas.near(head, n=5))],
+        heads=[head, *(neighbour.head for neighbour in atlas.near(head, n=5, metric="mean"))],
         report=report,
     )
     with Atlas.lock(path):

@@ -15,22 +15,12 @@ from attention_motifs.cli.console import print_json, print_line, print_table
 if TYPE_CHECKING:
     from attention_motifs.atlas.explanation import Explanation, PromptOfHead
 
-MetricOption = Annotated[
-    str | None,
-    typer.Option(
-        "--metric",
-        metavar="METRIC",
-        help="Metric whose nearest labelled heads vote.",
-        show_default="the best that the atlas stores",
-    ),
-]
-
 
 @app.command()
 def explain(
     head: o.HeadArgument,
     atlas: o.AtlasOption = None,
-    metric: MetricOption = None,
+    metric: o.BestMetricOption = None,
     json: o.JsonOption = False,
 ) -> None:
     """Explain HEAD: what its patterns do, its probable class, and the evidence.
@@ -54,7 +44,7 @@ def why(
         typer.Argument(metavar="OTHER", help="Another head.", autocompletion=o.complete_head),
     ],
     atlas: o.AtlasOption = None,
-    metric: MetricOption = None,
+    metric: o.BestMetricOption = None,
     json: o.JsonOption = False,
 ) -> None:
     """Show what makes HEAD and OTHER near or far: motifs, features and prompts.
@@ -114,7 +104,7 @@ def report(
             show_default="MODEL.html",
         ),
     ] = None,
-    metric: MetricOption = None,
+    metric: o.BestMetricOption = None,
 ) -> None:
     """Write the report of MODEL: every head with its verdict, as one page without requests.
 

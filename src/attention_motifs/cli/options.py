@@ -85,6 +85,15 @@ ModelFilterOption = Annotated[
 DeviceOption = Annotated[str, setting_option("device")]
 FeaturesOption = Annotated[list[str] | None, setting_option("features")]
 MetricsOption = Annotated[list[str] | None, setting_option("metrics")]
+BestMetricOption = Annotated[
+    str | None,
+    typer.Option(
+        "--metric",
+        metavar="METRIC",
+        help="How to compare heads: mean (the paper's Eq. 3), recommended, cosine, and others.",
+        show_default="the best that the atlas stores",
+    ),
+]
 MetricOption = Annotated[
     str,
     typer.Option(

@@ -40,7 +40,7 @@ def near(
     ],
     atlas: o.AtlasOption = None,
     n: Annotated[int, o.count_option("-n", "Number of heads to list.")] = 10,
-    metric: o.MetricOption = "mean",
+    metric: o.BestMetricOption = None,
     scope: Annotated[
         Literal["all", "within", "across"],
         typer.Option("--scope", help="Heads of all models, within the head's model, or across."),
@@ -91,6 +91,7 @@ def near(
     from attention_motifs.atlas.queries import why_nothing_is_near
 
     opened = Atlas.open(o.find_atlas(atlas))
+    metric = metric or opened.best_metric
     neighbours = opened.near(
         head,
         n,
@@ -168,7 +169,7 @@ def show(
     n: Annotated[
         int, o.count_option("-n", "Number of unusual features and of neighbours to list.")
     ] = 5,
-    metric: o.MetricOption = "mean",
+    metric: o.BestMetricOption = None,
     size: Annotated[int, o.count_option("--size", "Maximum width of the drawing, in cells.")] = 32,
     json: o.JsonOption = False,
 ) -> None:
@@ -186,6 +187,7 @@ def show(
     row = opened.heads.row(opened.head_index(head), named=True)
     chosen = _prompt_id(opened, prompt)
     unusual = unusual_features(opened, head, n)
+    metric = metric or opened.best_metric
     neighbours = opened.near(head, n, metric)
     if json:
         print_json(
