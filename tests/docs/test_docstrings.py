@@ -16,6 +16,9 @@ BUILD_ATLASES = ("add", "build", "remove")
 """Names whose examples take half a minute."""
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
+ASK_AN_ATLAS = ("Atlas", "label_heads")
+"""Names whose examples open an atlas."""
+
 
 def examples_of(name: str) -> list[doctest.DocTest]:
     """Return the examples of a public name; of a class, those of its public methods too."""
@@ -43,7 +46,7 @@ def examples_of(name: str) -> list[doctest.DocTest]:
 def test_a_public_name_has_an_example_that_prints_what_it_shows(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if name == "Atlas":
+    if name in ASK_AN_ATLAS:
         make_synthetic_atlas(tmp_path / "demo-atlas", n_prompts=6)
     monkeypatch.chdir(tmp_path)
     runner = doctest.DocTestRunner(optionflags=FLAGS)

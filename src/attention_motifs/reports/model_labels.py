@@ -44,9 +44,8 @@ def label_heads(
 
     Example:
         >>> import attention_motifs as am
-        >>> table = am.label_heads("gemma-3-270m", "demo-atlas")
-        >>> table.height
-        72
+        >>> atlas = am.Atlas.open("demo-atlas")
+        >>> table = am.label_heads(atlas.models[0], atlas)
         >>> table.columns[:5]
         ['head', 'layer', 'index', 'verdict', 'probability']
     """
