@@ -81,6 +81,7 @@ def test_a_neighbour_is_told_with_all_that_is_known_of_it(changed: Atlas) -> Non
         "classes": ["induction", "sink"],
         "percentile": found.percentile,
         "p": found.p,
+        "measured": {},
     }
     assert json.loads(json.dumps(found.to_json())) == found.to_json()
 
