@@ -19,6 +19,7 @@ from attention_motifs.cli import main
 from attention_motifs.cli.app import app
 from attention_motifs.cli.configuration_file import build_plan, read_configuration, shipped
 from attention_motifs.errors import InputError
+from attention_motifs.stages import run
 from attention_motifs.store.settings import (
     LENGTH_BINS,
     SETTINGS,
@@ -30,6 +31,7 @@ from attention_motifs.store.settings import (
 from conftest import Tiny
 
 MODELS = 'models = ["gpt2-small"]\n'
+SCORE_MODELS = run.score_models  # before the fixture of all tests replaces it
 
 
 def write(folder: Path, text: str) -> str:
@@ -77,6 +79,7 @@ def test_every_key_reaches_the_plan(tmp_path: Path) -> None:
         "models": '["gpt2-small", "pythia-1b"]', "prompts": '"pile-10k"', "n_prompts": "3",
         "seed": "4", "max_tokens": "5", "bos": '"never"', "dtype": '"float16"',
         "device": '"cuda:1"', "features": '["extended"]', "n_components": "6",
+        "n_probes": "5", "probe_tokens": "40", "probe_seed": "8", "probe_file": '"probes.jsonl"',
         "length_bins": "true", "metrics": '["cosine"]', "n_view_prompts": "7",
         "score": "false", "site": "false", "figures.formats": '["pdf"]',
         "figures.heads": '["gpt2-small:L0:H1"]', "figures.look_alikes": "2",
@@ -179,6 +182,7 @@ def test_flags_go_before_the_file_and_the_file_before_defaults(
         "score = true\n"
     )
     words = ["build", "--config", write(tmp_path, text), "--atlas", str(tmp_path / "atlas")]
+    monkeypatch.setattr(run, "score_models", SCORE_MODELS)
     monkeypatch.setattr("sys.argv", ["motifs", *words, "--n-prompts", "4", "--metric", "mean"])
     with pytest.raises(SystemExit) as left:
         main()

@@ -25,6 +25,7 @@ from attention_motifs.errors import InputError
 from attention_motifs.extraction import load_model, run_tapped
 from attention_motifs.models.tokenizing import prefix_tokens
 from attention_motifs.stages.heads import write_heads
+from attention_motifs.stages.motif_parts import write_share_columns
 from attention_motifs.stages.run import add
 from attention_motifs.stages.score import SPREAD, score
 from conftest import Tiny, contents
@@ -100,6 +101,7 @@ def test_scores_lost_with_the_heads_table_are_made_again(
     atlas = Atlas.open(tmp_path / "atlas")
     atlas.file("heads").path.unlink()
     write_heads(atlas)
+    write_share_columns(atlas)
     assert atlas.heads.equals(built.heads)
     score(atlas)
     assert atlas.heads.equals(scored.heads)

@@ -44,6 +44,8 @@ def test_a_model_with_a_short_context_is_named_and_left_out(
     tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run, "score_models", SCORE_MODELS)
+    defaults = {**behaviour.behaviour_scores.__kwdefaults__, "designs": ((500, 2),)}
+    monkeypatch.setattr(behaviour.behaviour_scores, "__kwdefaults__", defaults)
     settings = tiny.configuration(n_prompts=4, models=(tiny.model("a"),))
     with pytest.warns(UserWarning, match="a: its heads are not scored: "):
         atlas = run.build(tmp_path / "atlas", settings, metrics=["mean"])

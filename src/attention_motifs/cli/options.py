@@ -117,6 +117,34 @@ ConfigOption = Annotated[
         show_default=False,
     ),
 ]
+HeadsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="HEAD...",
+        help="Head, as MODEL:LAYER:HEAD; of several, the mean distance counts.",
+        autocompletion=complete_head,
+    ),
+]
+WithoutOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--not",
+        metavar="HEAD",
+        help="Head to leave out; repeatable.",
+        autocompletion=complete_head,
+        show_default="none",
+    ),
+]
+WithoutModelOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--not-model",
+        metavar="MODEL",
+        help="Model to leave out, such as a fine-tune of the same model; repeatable.",
+        autocompletion=complete_atlas_model,
+        show_default="none",
+    ),
+]
 HeadArgument = Annotated[
     str,
     typer.Argument(

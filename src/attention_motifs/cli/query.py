@@ -28,39 +28,9 @@ if TYPE_CHECKING:
 _SHADES = " .:-=+*#%@"
 
 
-HeadsArgument = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="HEAD...",
-        help="Head, as MODEL:LAYER:HEAD; of several, the mean distance counts.",
-        autocompletion=o.complete_head,
-    ),
-]
-WithoutOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--not",
-        metavar="HEAD",
-        help="Head to leave out; repeatable.",
-        autocompletion=o.complete_head,
-        show_default="none",
-    ),
-]
-WithoutModelOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--not-model",
-        metavar="MODEL",
-        help="Model to leave out, such as a fine-tune of the same model; repeatable.",
-        autocompletion=o.complete_atlas_model,
-        show_default="none",
-    ),
-]
-
-
 @app.command()
 def near(
-    head: HeadsArgument,
+    head: o.HeadsArgument,
     atlas: o.AtlasOption = None,
     n: Annotated[int, o.count_option("-n", "Number of heads to list.")] = 10,
     metric: o.BestMetricOption = None,
@@ -81,8 +51,8 @@ def near(
     farthest: Annotated[
         bool, typer.Option("--farthest", help="List the most distant heads instead.")
     ] = False,
-    without: WithoutOption = None,
-    without_model: WithoutModelOption = None,
+    without: o.WithoutOption = None,
+    without_model: o.WithoutModelOption = None,
     json: o.JsonOption = False,
 ) -> None:
     """List the heads nearest to HEAD, or nearest to several heads together.
