@@ -83,7 +83,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def numbers(folder: Path) -> dict[str, np.ndarray]:
     """Return everything that is computed of a model, from its files on."""
     loaded = load_model(folder, language_head=True)
-    scores = behaviour_scores(loaded, first=None, n_sequences=2, designs=[(10, 2)])
+    scores = behaviour_scores(loaded, prefix=(), n_sequences=2, designs=[(10, 2)])
     batch = next(iter(extract_patterns(loaded, texts(1), max_tokens=24)))
     wide = batch.patterns.double()
     ids = torch.from_numpy(np.arange(40).reshape(2, 20))
