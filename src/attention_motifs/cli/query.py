@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from attention_motifs.atlas import Atlas
+from attention_motifs.atlas import IMPORTED, Atlas
 from attention_motifs.atlas.head_distances import AllPairs, stored_distances
 from attention_motifs.cli import options as o
 from attention_motifs.cli.app import app
@@ -412,6 +412,10 @@ def info(atlas: o.AtlasOption = None, json: o.JsonOption = False) -> None:
     print_line(
         f"Prompts: {m.prompts['n']} of {c.prompts}, cut to {c.max_tokens} tokens, seed {c.seed}"
     )
+    if opened.has_probes():
+        print_line(f"Probes: {m.probes['n']} of {c.probe_tokens} tokens, seed {c.probe_seed}")
+    elif c.prompts != IMPORTED:
+        print_line(f"Probes: none or not of all models; run {opened.paths.command('probe')}")
     print_line(f"Feature sets: {', '.join(c.feature_sets)}; {c.n_components} components")
     stored = [
         name if isinstance(distances, AllPairs) else f"{name} (nearest heads)"

@@ -197,7 +197,8 @@ def _check_same_settings(atlas: Atlas, configuration: Configuration) -> None:
     if differing:
         raise AtlasError(
             f"{atlas.place}: was made with {'; '.join(differing)}. Use another --atlas, the same "
-            f"settings, or {command(atlas, 'add', 'MODEL')} to place a new model in it"
+            f"settings, {command(atlas, 'add', 'MODEL')} to place a new model in it, or "
+            f"{command(atlas, 'probe')} with other settings to replace its probes"
         )
 
 
