@@ -15,17 +15,19 @@ import pytest
 
 from attention_motifs import extraction
 from attention_motifs.atlas import Atlas
+from attention_motifs.atlas.stimuli import PROBES
 from attention_motifs.errors import AtlasError
 from attention_motifs.features import compute_features, feature_names
 from attention_motifs.prompts import Prompt
 from attention_motifs.stages.create import add_feature_sets, create_or_resume
 from attention_motifs.stages.extract import extract, extract_part
 from attention_motifs.stages.heads import write_heads
-from attention_motifs.stages.model_source import model_source, source_of
+from attention_motifs.stages.model_source import load_for, model_source, source_of, source_on
 from attention_motifs.stages.parts import (
     begin_model,
     distinct_prompts,
     finish_model,
+    finish_probes,
     is_extracted,
     write_part,
 )
@@ -62,6 +64,10 @@ def test_parts_made_in_any_order_are_those_of_a_whole_run(
         for block in reversed(range(atlas.n_blocks)):
             write_part(atlas, source, block)
         finish_model(atlas, source.model, source.info)
+        probes = source_on(atlas, load_for(atlas, wanted), PROBES)
+        begin_model(atlas, probes)
+        write_part(atlas, probes, 0)
+        finish_probes(atlas, probes.model, probes.info)
     write_heads(atlas)
     assert contents(atlas.path) == contents(extracted.path)
 
@@ -103,10 +109,12 @@ def test_another_process_makes_the_same_part_from_names_alone(
 ) -> None:
     atlas = begun(tmp_path / "atlas", tiny)
     arguments = [(str(atlas.path), tiny.model("b"), block) for block in (1, 0)]
+    arguments.append((*arguments[1], "auto", None, False, "probes"))
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         pool.starmap(extract_part, arguments)
     made, whole = contents(atlas.path), contents(extracted.path)
-    names = {n for n in whole if n.startswith(("features/b/", "patterns/b/"))}
+    names = {n for n in whole if n.startswith(("features/b/", "patterns/b/", "probes/b/part"))}
+    names |= {n for n in whole if n.startswith("probes/b/patterns/")}
     assert names == {n for n in made if "/b/" in n}
     assert all(made[name] == whole[name] for name in names)
 
