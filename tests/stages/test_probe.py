@@ -186,6 +186,13 @@ def test_other_settings_replace_the_probes(copy: Atlas) -> None:
     assert check_atlas(copy) == []
 
 
+def test_a_change_of_the_probes_runs_all_models_also_if_some_are_named(copy: Atlas) -> None:
+    with Atlas.lock(copy.path):
+        probe(copy, settings={"n_probes": 2}, models=["a"])
+    assert copy.has_probes()
+    assert [len(copy.probe_sequences(model)) for model in copy.models] == [2, 2]
+
+
 def test_probes_of_a_user_are_texts_each_repeated_as_asked(copy: Atlas, tmp_path: Path) -> None:
     lines = [
         {"text": "one two three", "repeats": 3},

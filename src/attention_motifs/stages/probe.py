@@ -35,7 +35,8 @@ def probe(
         atlas: the caller holds its lock.
         settings: some of `n_probes`, `probe_tokens`, `probe_file` and `probe_seed`; default: those
             of the atlas, or 16 probes if it has none.
-        models: names in the atlas, or names and paths as the user gives them; default: all.
+        models: names in the atlas, or names and paths as the user gives them; default: all. If
+            the probes change, the other models of the atlas are run too.
         device: `auto`, `cpu`, `cuda`...
         executor: runs the models; default: this process.
         report: shows progress.
@@ -55,8 +56,10 @@ def probe(
         )
     if not atlas.models:
         raise AtlasError(f"{atlas.place}: has no patterns yet; run {atlas.paths.extract_command()}")
-    set_probes(atlas, _with_settings(recorded, dict(settings or {})))
-    wanted = [_wanted(atlas, model) for model in models or atlas.models]
+    given = {_name(atlas, model): model for model in models or ()}
+    changed = set_probes(atlas, _with_settings(recorded, dict(settings or {})))
+    names = atlas.models if changed or not given else given
+    wanted = [_wanted(atlas, name, given.get(name, name)) for name in names]
     Extraction(atlas, device, report, executor, (PROBES,)).extract(wanted, added=False)
 
 
@@ -77,14 +80,18 @@ def _with_settings(recorded: Configuration, settings: dict[str, Any]) -> Configu
     return changed
 
 
-def _wanted(atlas: Atlas, requested: str) -> str:
-    """Return the name or path from which a model is loaded."""
-    if requested in atlas.models:
-        advice = f"run {atlas.paths.command(f'probe --model {requested}=PATH')}"
-        return wanted_model(atlas, requested, advice)
-    name = name_of(requested)
+def _name(atlas: Atlas, requested: str) -> str:
+    """Return the name in the atlas of a model that the user names, or gives as NAME=PATH."""
+    name = requested if requested in atlas.models else name_of(requested)
     if name not in atlas.models:
         raise InputError(
             f"model {requested!r} is not in this atlas; it has {', '.join(atlas.models)}"
         )
-    return requested
+    return name
+
+
+def _wanted(atlas: Atlas, name: str, requested: str) -> str:
+    """Return the name or path from which a model is loaded."""
+    if requested != name:
+        return requested
+    return wanted_model(atlas, name, f"run {atlas.paths.command(f'probe --model {name}=PATH')}")

@@ -99,7 +99,7 @@ def table_digest(table: pl.DataFrame) -> str:
     return files.digest(table.to_dict(as_series=False)) if len(table) else NO_PROBES["sha256"]
 
 
-def set_probes(atlas: Atlas, configuration: Configuration) -> None:
+def set_probes(atlas: Atlas, configuration: Configuration) -> bool:
     """Write the table of probes, and record their settings; nothing if they are recorded.
 
     Parts of other probes are deleted. A recorded file of own probes that was deleted since is not
@@ -109,6 +109,9 @@ def set_probes(atlas: Atlas, configuration: Configuration) -> None:
         atlas: the caller holds its lock.
         configuration: its settings of probes are taken.
 
+    Returns:
+        Whether the probes changed.
+
     Raises:
         InputError: as `probes_table`.
     """
@@ -117,11 +120,11 @@ def set_probes(atlas: Atlas, configuration: Configuration) -> None:
     same = changed == manifest.configuration
     own = changed.probe_file
     if same and own is not None and manifest.probes["n"] and not Path(own).is_file():
-        return
+        return False
     table = probes_table(changed)
     probes = {"n": len(table), "sha256": table_digest(table)}
     if same and manifest.probes == probes:
-        return
+        return False
     if len(table):
         files.write_parquet(atlas.file("probes"), table)
     of_probes = f"{PROBES.stage}:"
@@ -135,6 +138,7 @@ def set_probes(atlas: Atlas, configuration: Configuration) -> None:
             files.remove(file)
     if not len(table):
         files.remove(atlas.file("probes"))
+    return True
 
 
 def with_probes_of(recorded: Configuration, configuration: Configuration) -> Configuration:
