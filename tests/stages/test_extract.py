@@ -64,7 +64,7 @@ def test_parts_made_in_any_order_are_those_of_a_whole_run(
         for block in reversed(range(atlas.n_blocks)):
             write_part(atlas, source, block)
         finish_model(atlas, source.model, source.info)
-        probes = source_on(atlas, load_for(atlas, wanted), PROBES)
+        probes = source_on(atlas, load_for(atlas, expected), PROBES)
         begin_model(atlas, probes)
         write_part(atlas, probes, 0)
         finish_probes(atlas, probes.model, probes.info)
