@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from attention_motifs import behaviour, evaluation
 from attention_motifs.behaviour import DESIGNS, copying, designs
 from attention_motifs.behaviour.sequences import REPEAT_LENGTHS, probe_sequence
 from attention_motifs.errors import InputError
@@ -49,8 +53,11 @@ def test_a_probe_depends_on_seed_and_number_alone() -> None:
     assert not np.array_equal(once, probe_sequence(WORDS, 3 + len(REPEAT_LENGTHS), seed=5)[0])
 
 
-def test_no_score_and_no_ablation_uses_the_length_of_a_probe() -> None:
+def test_no_score_no_ablation_and_no_evaluation_uses_the_length_of_a_probe() -> None:
     used = {length for length, _ in DESIGNS} | {designs.BLOCK, copying.N_TOKENS}
+    for package in (behaviour, evaluation):
+        for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            used |= set(getattr(importlib.import_module(found.name), "BLOCK_LENGTHS", ()))
     assert not used & set(REPEAT_LENGTHS)
     assert len(set(REPEAT_LENGTHS)) == len(REPEAT_LENGTHS)
 
