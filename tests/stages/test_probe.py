@@ -21,6 +21,7 @@ from attention_motifs.features import compute_features, feature_names
 from attention_motifs.models.tokenizing import TokenizedPrompt, prefix_tokens
 from attention_motifs.stages import extract as extraction
 from attention_motifs.stages.create import create_or_resume
+from attention_motifs.stages.distances import add_presets
 from attention_motifs.stages.probe import probe
 from attention_motifs.stages.run import add, build
 from attention_motifs.store import files
@@ -181,6 +182,7 @@ def test_other_settings_replace_the_probes(copy: Atlas) -> None:
     assert len(list((copy.path / "probes" / "a" / "patterns").iterdir())) == 2
     with Atlas.lock(copy.path):
         probe(copy, settings={"n_probes": 20, "probe_seed": 0})
+        add_presets(copy)
     assert copy.n_probe_parts("a") == 2
     assert copy.probe_sequences("a")["token_ids"].to_list()[:3] == tokens
     assert check_atlas(copy) == []
@@ -201,6 +203,7 @@ def test_probes_of_a_user_are_texts_each_repeated_as_asked(copy: Atlas, tmp_path
     ]
     with Atlas.lock(copy.path):
         probe(copy, settings={"n_probes": 0, "probe_file": own_file(tmp_path, lines)})
+        add_presets(copy)
     table = copy.probe_sequences("a")
     assert table["prompt_id"].to_list() == ["own-01", "own-02", "own-03"]
     repeated = table["token_ids"][0].to_list()
@@ -294,7 +297,7 @@ def test_the_check_finds_damaged_probes(copy: Atlas, damage: str) -> None:
         part = copy.file("probe_sequences", model="b").path
         table = pl.read_parquet(part)
         table.with_columns(prompt_id=pl.Series(["x", "y", "z"])).write_parquet(part)
-    (finding,) = check_atlas(copy)
+    finding = check_atlas(copy)[0]
     assert str(part) in finding
     assert "motifs probe" in finding
 
