@@ -95,7 +95,8 @@ def test_every_key_reaches_the_plan(tmp_path: Path) -> None:
         (plan.figures, default.figures),
     ):
         for name, value in asdict(mine).items():
-            assert value != asdict(other)[name], name
+            if name != "presets":  # a table of its own, with tests of its own
+                assert value != asdict(other)[name], name
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ NEED_NOTHING = ("method", "distances", "evaluation", "maps", "known-heads", "sca
                 "features", "reference/python", "reference/commands")  # fmt: skip
 NEED_THE_DEMO = ("../README", "index", "start", "own-model", "heads-like-mine", "how-sure",
                  "explain", "real-group", "figures", "own-feature", "atlas", "ablation",
-                 "model-families", "troubleshooting")  # fmt: skip
+                 "model-families", "probes", "troubleshooting")  # fmt: skip
 
 
 def path_of(page: str) -> Path:

@@ -12,7 +12,7 @@ import numpy as np
 
 from attention_motifs.atlas.head_distances import AllPairs, Nearest, head_distances_of
 from attention_motifs.atlas.nearness import Nearness, nearness
-from attention_motifs.errors import InputError
+from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.literature.behaviours import class_text, measured_classes
 
 if TYPE_CHECKING:
@@ -300,8 +300,17 @@ def head_feature_means(
 def by_prompt(
     atlas: AtlasFolder, model: str, part: pl.DataFrame, columns: Sequence[str]
 ) -> tuple[Float[np.ndarray, "prompts heads columns"], Int[np.ndarray, " prompts"]]:
-    """Return the features of a part by prompt and head, and the number of tokens per prompt."""
+    """Return the features of a part by prompt and head, and the number of tokens per prompt.
+
+    Raises:
+        AtlasError: if the part does not hold every head on every prompt.
+    """
     info = atlas.manifest.models[model]
     n_heads = info.n_all_heads
+    if len(part) % n_heads:
+        raise AtlasError(
+            f"{atlas.place}: a part of the features of {model} has {len(part)} rows, which is no "
+            f"multiple of its {n_heads} heads. Find the file with {atlas.paths.command('check')}"
+        )
     values = part.select(columns).to_numpy().reshape(-1, n_heads, len(columns))
     return values, part["n_tokens"].to_numpy()[::n_heads]
