@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -63,15 +64,16 @@ def labels(atlas: Any, model: str, seed: int) -> dict[str, np.ndarray]:
 
     loaded = load_model(atlas.manifest.models[model].wanted or model)
     prefix = prefix_tokens(loaded, atlas.manifest.configuration.bos)
-    drawn = [
-        behaviour.behaviour_scores(loaded, prefix=prefix, seed=1000 * seed + i, n_sequences=1,
-                                   designs=(design,))
-        for i, design in enumerate(4 * BLOCK_LENGTHS)
-    ]  # fmt: skip
-    return {
-        name: np.stack([s.mean[..., behaviour.BEHAVIOURS.index(name)].ravel() for s in drawn])
-        for name in CLASSES
-    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a single sequence has no spread
+        drawn = [
+            behaviour.behaviour_scores(
+                loaded, prefix=prefix, seed=1000 * seed + i, n_sequences=1, designs=(design,)
+            )
+            for i, design in enumerate(4 * BLOCK_LENGTHS)
+        ]
+    index = {name: i for i, name in enumerate(behaviour.BEHAVIOURS)}
+    return {name: np.stack([s.mean[..., index[name]].ravel() for s in drawn]) for name in CLASSES}
 
 
 def placed(atlas: Any, fitted: list[str]) -> dict[str, dict[str, np.ndarray]]:

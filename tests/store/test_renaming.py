@@ -13,6 +13,7 @@ import pytest
 from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.check import check_atlas
 from attention_motifs.errors import AtlasError
+from attention_motifs.sharing import copy as sharing_copy
 from attention_motifs.stages.run import build
 from attention_motifs.store import renaming
 from conftest import Tiny, contents
@@ -140,3 +141,22 @@ def test_tables_name_the_metric_as_it_is_called_now(earlier: Path) -> None:
     renamed = pl.read_parquet(earlier / "projections.parquet")
     assert renamed["metric"].to_list() == ["mean", "natural"]
     assert renamed["name"].to_list() == ["x", "2 nearest of a:L0:H0 by natural"]
+
+
+def test_it_is_read_and_renamed_in_an_object_store(
+    earlier: Path, built: Atlas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("obstore")
+    monkeypatch.setenv("ATTENTION_MOTIFS_CACHE", str(tmp_path / "cache"))
+    url = f"file://{tmp_path}/store/atlas"
+    sharing_copy(str(earlier), url)
+    assert np.array_equal(Atlas.open(url).distances("natural"), built.distances("natural"))
+    with Atlas.lock(url):
+        pass
+    renamed = Atlas.open(url)
+    assert not renamed.manifest.has_earlier_names
+    listed = set(renamed.paths.origin.listing) if renamed.paths.origin else set()
+    assert EARLIER.keys() <= listed
+    assert not set(EARLIER.values()) & listed
+    assert np.array_equal(renamed.block_clouds(), built.block_clouds())
+    assert check_atlas(renamed) == []
