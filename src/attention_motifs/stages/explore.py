@@ -21,8 +21,8 @@ NEIGHBOURHOODS = (8, 16, 32)
 CLUSTERINGS = ("average", "hdbscan", "leiden")
 METRIC = "mean"
 _ROUNDS = 10
-N_BOOTSTRAPS = 100
-"""Half of the default of `motifs evaluate`, for time."""
+N_BOOTSTRAPS = 50
+"""A quarter of the default of `motifs evaluate`, for time."""
 
 # Methods that need an optional package.
 _NEEDS = {"umap": "umap", "leiden": "igraph"}
