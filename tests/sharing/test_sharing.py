@@ -478,7 +478,8 @@ def test_every_file_that_travels_belongs_to_an_atlas() -> None:
     from attention_motifs.store.inventory import belongs
 
     parts = {"model": "org/m", "prompt": "0" * 16, "block": 3, "inputs": "f" * 16, "part": 4,
-             "metric": "mean", "space": "embedding", "method": "average"}  # fmt: skip
+             "metric": "mean", "space": "embedding", "method": "average",
+             "kind": "plain"}  # fmt: skip
     for name, artefact in ARTEFACTS.items():
         file = AtlasPaths(Path("/a")).file(name, **parts)
         assert belongs(file.name) == artefact.travels, name
