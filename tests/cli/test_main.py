@@ -109,9 +109,9 @@ def test_a_command_that_needs_a_subcommand_shows_its_help(motifs, words: list[st
     [
         (["nosuch"], "No such command 'nosuch'; see `motifs --help`"),
         (["--nosuch"], "No such option: --nosuch"),
-        (["near"], "Missing argument 'HEAD'; see `motifs near --help`"),
-        (["near", HEAD, "more"], "unexpected extra argument"),
-        (["near", HEAD, "--nosuch"], "No such option: --nosuch; see `motifs near --help`"),
+        (["show"], "Missing argument 'HEAD'; see `motifs show --help`"),
+        (["show", HEAD, "more"], "unexpected extra argument"),
+        (["show", HEAD, "--nosuch"], "No such option: --nosuch; see `motifs show --help`"),
         (["near", HEAD, "-n", "many"], "Invalid value for '-n'"),
         (["near", HEAD, "-n"], "'-n' requires an argument"),
         (["models", "pull"], "Missing argument 'NAME'; see `motifs models pull --help`"),

@@ -74,7 +74,8 @@ def test_every_file_of_the_contract_is_there_and_no_other(built: Atlas) -> None:
     for model in SIZES:
         tables = ("tokens", "embedded", "blocks/natural", "blocks/probes")
         wanted |= {f"{table}/{model}.parquet" for table in tables}
-        wanted |= {f"features/{model}/part-0000{i}.parquet" for i in range(2)}
+        parts = ("features", "motif_shares")
+        wanted |= {f"{kind}/{model}/part-0000{i}.parquet" for kind in parts for i in range(2)}
         wanted |= {f"patterns/{model}/{i}.safetensors" for i in ids[:3]}
         wanted |= {f"probes/{model}/{name}.parquet" for name in ("sequences", "part-00000")}
         wanted |= {f"probes/{model}/patterns/{i}.safetensors" for i in built.view_probes()}
