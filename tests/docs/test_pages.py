@@ -55,7 +55,7 @@ def test_the_documentation_keeps_its_size() -> None:
     pages = [path for path in PAGES if path.name not in INCLUDED]
     assert len(pages) <= 29, "when a page joins, another one goes"
     words = sum(len(p.read_text(encoding="utf-8").split()) for p in pages if p.suffix == ".md")
-    assert words <= 25_000
+    assert words <= 25_500
 
 
 @pytest.mark.parametrize(
