@@ -49,8 +49,8 @@ def difference(seed: int, noises: tuple[float, float]) -> tuple[float, float]:
 
 
 @pytest.mark.slow
-def test_equal_metrics_differ_in_one_case_of_twenty() -> None:
-    intervals = [difference(seed, (1.0, 1.0)) for seed in range(80)]
+def test_equal_metrics_differ_in_one_case_of_twenty_at_most() -> None:
+    intervals = [difference(seed, (1.0, 1.0)) for seed in range(40)]
     covered = np.mean([low <= 0 <= high for low, high in intervals])
     assert covered >= 0.88, covered
 
