@@ -60,6 +60,7 @@ def calls(atlas: am.Atlas, folder: Path) -> list[tuple[Callable[..., Any], dict[
         (am.feature_names, {"set": "paper"}),
         (am.head_distances, {"embedded": rng.random((3, 4, 2)), "metric": "mean"}),
         (am.known_heads, {}),
+        (am.label_heads, {"model": "synthetic-0", "atlas": atlas}),
         (am.load_model, {"model": "none"}),
         (am.load_prompts, {}),
         (am.metric_names, {}),

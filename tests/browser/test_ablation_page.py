@@ -102,7 +102,8 @@ def test_every_effect_is_listed_sorted_and_saved(
 ) -> None:
     page.open("?page=ablation")
     n_tested = ablated.table["n_tested"][0]
-    expect(page.page.locator("main")).to_contain_text(f"{n_tested} p-values of this atlas")
+    family = ablated.table["family"][0]
+    expect(page.page.locator("main")).to_contain_text(f"{family} ({n_tested})")
     shown = page.page.locator(".ablation-table tbody tr")
     listed = ablated.table.filter(~pl.col("control"))
     expect(shown).to_have_count(len(listed))
@@ -148,5 +149,5 @@ def test_the_head_page_has_the_effect_with_its_interval(page: Visit, ablated: Ab
     expect(effects).to_contain_text(f"{row['effect']:.3g}".replace("-", "\u2212"))
     drawn = effects.get_by_label("95 %")
     expect(drawn.first).to_be_visible()
-    expect(page.page.locator(".head-effects")).to_contain_text(f"over {row['n_tested']} tests")
+    expect(page.page.locator(".head-effects")).to_contain_text(f"of {row['n_tested']}")
     assert page.wrong == []

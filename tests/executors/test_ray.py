@@ -200,13 +200,14 @@ def test_what_a_killed_worker_left_is_removed(tiny: Tiny, tmp_path: Path) -> Non
 def test_parts_that_are_there_are_not_made_again(tiny: Tiny, tmp_path: Path) -> None:
     atlas = extracted(tmp_path / "atlas", tiny, tiny.prompts, RayExecutor())
     lost = atlas.file("features", model="b", block=1).path
-    before = {path: path.stat().st_ino for path in atlas.path.rglob("part-*.parquet")}
+    features = atlas.path / "features"
+    before = {path: path.stat().st_ino for path in features.rglob("part-*.parquet")}
     whole = lost.read_bytes()
     lost.unlink()
     with Atlas.lock(atlas.path):
         extract(Atlas.open(atlas.path), executor=RayExecutor())
     assert lost.read_bytes() == whole
-    kept = {path: path.stat().st_ino for path in atlas.path.rglob("part-*.parquet")}
+    kept = {path: path.stat().st_ino for path in features.rglob("part-*.parquet")}
     assert {path for path in before if before[path] != kept[path]} <= {lost}
 
 

@@ -23,6 +23,7 @@ from attention_motifs.stages.create import add_feature_sets, create_or_resume
 from attention_motifs.stages.extract import extract, extract_part
 from attention_motifs.stages.heads import write_heads
 from attention_motifs.stages.model_source import load_for, model_source, source_of, source_on
+from attention_motifs.stages.motif_parts import write_share_columns
 from attention_motifs.stages.parts import (
     begin_model,
     distinct_prompts,
@@ -69,6 +70,7 @@ def test_parts_made_in_any_order_are_those_of_a_whole_run(
         write_part(atlas, probes, 0)
         finish_probes(atlas, probes.model, probes.info)
     write_heads(atlas)
+    write_share_columns(atlas)
     assert contents(atlas.path) == contents(extracted.path)
 
 
@@ -114,7 +116,7 @@ def test_another_process_makes_the_same_part_from_names_alone(
         pool.starmap(extract_part, arguments)
     made, whole = contents(atlas.path), contents(extracted.path)
     names = {n for n in whole if n.startswith(("features/b/", "patterns/b/", "probes/b/part"))}
-    names |= {n for n in whole if n.startswith("probes/b/patterns/")}
+    names |= {n for n in whole if n.startswith(("motif_shares/b/", "probes/b/patterns/"))}
     assert names == {n for n in made if "/b/" in n}
     assert all(made[name] == whole[name] for name in names)
 

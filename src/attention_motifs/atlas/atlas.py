@@ -85,7 +85,8 @@ class Atlas(AtlasFolder):
 
         The default metric is the best one that the atlas stores.
         """
-        return queries.near(self, head, n=n, metric=metric or self.best_metric, **filters)
+        chosen = self.best_metric if metric is None else metric
+        return queries.near(self, head, n=n, metric=chosen, **filters)
 
     def identify(self, patterns: Any, n: int = 5, **options: Any) -> list[IdentifiedPattern]:
         """Return the heads that patterns are from; see `attention_motifs.atlas.identify`."""

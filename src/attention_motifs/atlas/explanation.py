@@ -159,7 +159,7 @@ def explain(atlas: Atlas, head: str | HeadId, metric: str | None = None) -> Expl
         InputError: if the metric is not known.
         AtlasError: if the atlas lacks motif shares, or a file is damaged.
     """
-    metric = metric or atlas.best_metric
+    metric = atlas.best_metric if metric is None else metric
     query = atlas.head_index(head)
     row = atlas.heads.row(query, named=True)
     labels = head_labels(atlas)

@@ -55,7 +55,7 @@ class AtlasFolder(FolderWithProbes):
         except TypeError as error:
             raise InputError(f"models={models!r:.80}: give a list of names of models") from error
         for name in names:
-            if name not in self.models:
+            if not isinstance(name, str) or name not in self.models:
                 raise InputError(
                     f"model {name!r:.80} is not in this atlas; it has {', '.join(self.models)}"
                 )

@@ -101,7 +101,7 @@ def why(atlas: Atlas, head: str | HeadId, other: str | HeadId, metric: str | Non
         InputError: if both are the same, or the metric is not known.
         AtlasError: if the atlas lacks the embedding or motif shares, or a file is damaged.
     """
-    metric = metric or atlas.best_metric
+    metric = atlas.best_metric if metric is None else metric
     a, b = atlas.head_index(head), atlas.head_index(other)
     names: list[str] = atlas.heads["head"].to_list()
     if a == b:

@@ -49,8 +49,10 @@ def label_heads(
         >>> table.columns[:5]
         ['head', 'layer', 'index', 'verdict', 'probability']
     """
-    opened = atlas if isinstance(atlas, Atlas) else Atlas.open(atlas or _default_folder())
-    return label_table(opened, model, metric or opened.best_metric, head_labels(opened))
+    folder = _default_folder() if atlas is None else atlas
+    opened = folder if isinstance(folder, Atlas) else Atlas.open(folder)
+    chosen = opened.best_metric if metric is None else metric
+    return label_table(opened, model, chosen, head_labels(opened))
 
 
 def _default_folder() -> Path:

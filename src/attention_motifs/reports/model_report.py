@@ -106,7 +106,7 @@ def model_report(atlas: Atlas, model: str, metric: str | None = None) -> ModelRe
         InputError: if the model is not in the atlas, or the metric is not known.
         AtlasError: if the atlas holds no motif shares, or a file is damaged.
     """
-    metric = metric or atlas.best_metric
+    metric = atlas.best_metric if metric is None else metric
     labels = head_labels(atlas)
     table = label_table(atlas, model, metric, labels)
     known = table.filter(table["verdict"] != UNKNOWN).sort("probability", descending=True)

@@ -90,32 +90,27 @@ def _digest(inputs: str) -> str:
 def write_share_columns(atlas: Atlas) -> None:
     """Write the mean share of each motif, and its spread over prompts, into the heads table.
 
-    Heads of models without parts are null; models whose columns are filled are not read again.
+    The columns are made anew from the parts of all models, so that a replaced model leaves nothing
+    behind. Heads of models without parts are null.
     """
     import polars as pl
 
     heads = atlas.heads
-    first = next(iter(MOTIFS)) + SHARE
-    for model in atlas.models:
-        own = heads["model"] == model
-        filled = first in heads.columns and not heads.filter(own)[first].null_count()
-        if filled or not atlas.paths.existing("motif_shares", model=model):
-            continue
+    names = [name + kind for name in MOTIFS for kind in (SHARE, SHARE + SPREAD)]
+    columns = {name: np.full(len(heads), np.nan, dtype=np.float32) for name in names}
+    models = [m for m in atlas.models if atlas.paths.existing("motif_shares", model=m)]
+    for model in models:
         shares = motif_shares_of(atlas, model).astype(np.float64)
-        rows = np.flatnonzero(own.to_numpy())
+        rows = np.flatnonzero((heads["model"] == model).to_numpy())
         for i, name in enumerate(MOTIFS):
-            for column, values in (
-                (name + SHARE, np.nanmean(shares[..., i], axis=0)),
-                (name + SHARE + SPREAD, np.nanstd(shares[..., i], axis=0)),
-            ):
-                held = (
-                    heads[column].to_numpy().copy()
-                    if column in heads.columns
-                    else np.full(len(heads), np.nan, dtype=np.float32)
-                )
-                held[rows] = values
-                heads = heads.with_columns(
-                    pl.Series(column, held, dtype=pl.Float32, nan_to_null=True)
-                )
-    if heads is not atlas.heads:
-        atlas.write_heads(heads)
+            columns[name + SHARE][rows] = np.nanmean(shares[..., i], axis=0)
+            columns[name + SHARE + SPREAD][rows] = np.nanstd(shares[..., i], axis=0)
+    if not models:
+        return
+    # In their places if they are there, so that a run that was stopped ends in the same bytes.
+    table = heads.with_columns(
+        pl.Series(name, values, dtype=pl.Float32, nan_to_null=True)
+        for name, values in columns.items()
+    )
+    if not table.equals(heads):
+        atlas.write_heads(table)
