@@ -149,6 +149,7 @@ def test_a_model_without_its_language_head_has_scores_of_patterns_alone(
     assert np.isfinite(mean[:, :, outputs.stop :]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.models
 @pytest.mark.parametrize("model", ["smollm2-135m-instruct"])
 def test_induction_heads_of_a_real_model_copy_more_than_heads_of_their_layers(model: str) -> None:

@@ -199,6 +199,7 @@ def test_scores_of_a_model_are_seeded_and_leave_special_tokens_out(
     assert not np.array_equal(once.mean, other.mean)
 
 
+@pytest.mark.slow
 @pytest.mark.models
 def test_the_packaged_model_has_induction_heads() -> None:
     from attention_motifs.extraction import load_model

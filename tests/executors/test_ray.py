@@ -180,6 +180,7 @@ def test_the_atlas_is_the_same_bit_for_bit_though_a_worker_is_killed(
     assert [name for name in whole if made[name] != whole[name]] == []
 
 
+@pytest.mark.slow
 def test_what_a_killed_worker_left_is_removed(tiny: Tiny, tmp_path: Path) -> None:
     path = tmp_path / "atlas"
     left = path / "patterns" / "a" / ".unfinished-0123.safetensors"
@@ -226,6 +227,7 @@ def test_a_model_that_is_not_there_is_one_line(tiny: Tiny, many: Path, tmp_path:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_sweep_by_workers_gives_the_same_rows(built: Atlas, tmp_path: Path) -> None:
     import torch
 

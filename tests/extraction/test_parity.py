@@ -147,6 +147,7 @@ def test_attention_that_is_not_causal_is_refused(
         load_model(f"m={folder}")
 
 
+@pytest.mark.slow
 @pytest.mark.models
 @pytest.mark.parametrize("name", ["smollm2-135m-instruct", "gemma-3-270m"])
 def test_packaged_models_too(name: str) -> None:

@@ -88,6 +88,7 @@ def test_without_projections_the_command_that_makes_them_is_named(tmp_path: Path
         make_paper(atlas, nearest(atlas), tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_projections_that_a_figure_needs_are_made_by_the_command(tmp_path: Path) -> None:
     atlas = make_synthetic_atlas(tmp_path / "atlas")
     project(atlas, n_neighbors=[2], dimensions=[3], methods=["pca", "isomap"])

@@ -417,3 +417,9 @@ def test_a_damaged_atlas_leaves_the_old_site(atlas: Atlas, tmp_path: Path) -> No
         export_site(own, force=True)
     assert contents(own.path / "site") == before
     assert not list(own.path.glob(".unfinished-*"))
+
+
+def test_the_pages_open_on_the_best_metric(atlas: Atlas, site: Path) -> None:
+    names = [metric["name"] for metric in manifest_of(site)["metrics"]]
+    assert names[0] == atlas.best_metric
+    assert sorted(names) == sorted(set(names))

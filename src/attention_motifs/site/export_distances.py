@@ -41,10 +41,11 @@ _TITLES = {
 
 
 def write_distances(atlas: Atlas, out: DataFolder, report: Report) -> list[DistanceMetric]:
-    """Write the distances of every metric that the atlas holds, the paper's first."""
+    """Write the distances of every metric of the atlas; the pages open on the first, the best."""
     known = metric_names()
     stored = stored_distances(atlas)
-    order = sorted(stored, key=lambda m: (known.index(m) if m in known else 99, m))
+    best = atlas.best_metric
+    order = sorted(stored, key=lambda m: (m != best, known.index(m) if m in known else 99, m))
     n_layers = sum(info.n_layers for info in atlas.manifest.models.values())
     described = []
     for code, name in enumerate(order):
