@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from attention_motifs.errors import InputError
 from attention_motifs.extraction import load_model
 from attention_motifs.models.model import LoadedModel
-from attention_motifs.models.tokenizing import first_token, prefix_tokens, tokenize
+from attention_motifs.models.tokenizing import prefix_tokens, tokenize
 from conftest import Tiny
 
 TEXT = "The cat sat on the mat, and the dog sat on the log."
@@ -169,7 +169,6 @@ def test_auto_is_the_tokenizers_own_call(
 ) -> None:
     loaded = with_processor(model, single)
     assert prefix_tokens(loaded) == prefix
-    assert first_token(loaded) == (prefix[0] if prefix else None)
     (prompt,) = tokenize(loaded, [("p", TEXT)], max_tokens=200)
     assert list(prompt.token_ids) == loaded.tokenizer(TEXT)["input_ids"]
     end = len(prompt.tokens) - single.endswith("</s>")
@@ -193,11 +192,11 @@ def test_a_text_that_begins_with_bos_is_reported_once(model: LoadedModel) -> Non
 def test_bos_always_takes_the_end_of_text_where_there_is_no_other(model: LoadedModel) -> None:
     loaded = with_processor(model, "$A")
     loaded.tokenizer.bos_token = None
-    assert first_token(loaded, "auto") is None
-    assert first_token(loaded, "always") == loaded.tokenizer.eos_token_id
+    assert tuple(prefix_tokens(loaded, "auto")) == ()
+    assert tuple(prefix_tokens(loaded, "always")) == (loaded.tokenizer.eos_token_id,)
     loaded.tokenizer.eos_token = None
     with pytest.raises(InputError, match="has no BOS token; use --bos never"):
-        first_token(loaded, "always")
+        prefix_tokens(loaded, "always")
 
 
 def test_a_token_beyond_the_embedding_is_named_with_its_prompt(model: LoadedModel) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         known_models,
         resolve,
     )
-    from attention_motifs.models.tokenizing import TokenizedPrompt, first_token, tokenize
+    from attention_motifs.models.tokenizing import TokenizedPrompt, tokenize
 
 _MODULES = {
     "KnownModel": "sources",
@@ -27,7 +27,6 @@ _MODULES = {
     "ModelInfo": "model",
     "ModelReference": "sources",
     "TokenizedPrompt": "tokenizing",
-    "first_token": "tokenizing",
     "known_models": "sources",
     "pull_model": "fetch",
     "resolve": "sources",
@@ -41,7 +40,6 @@ __all__ = [
     "ModelInfo",
     "ModelReference",
     "TokenizedPrompt",
-    "first_token",
     "known_models",
     "pull_model",
     "resolve",

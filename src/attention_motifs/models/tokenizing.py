@@ -314,13 +314,3 @@ def prefix_tokens(loaded: LoadedModel, bos: str = "auto") -> tuple[int, ...]:
             f"--bos always: the tokenizer of {loaded.info.name} has no BOS token; use --bos never"
         )
     return (int(token),)
-
-
-def first_token(loaded: LoadedModel, bos: str = "auto") -> int | None:
-    """Return the first id that a policy puts before every text, or None if it puts none.
-
-    Raises:
-        InputError: as `prefix_tokens`.
-    """
-    prefix = prefix_tokens(loaded, bos)
-    return prefix[0] if prefix else None
