@@ -164,3 +164,16 @@ def test_prompts_equal_after_the_cut_are_counted_and_used_once(tiny: Tiny, tmp_p
         with pytest.warns(UserWarning, match="a: 3 of 7 prompts are the same"):
             extract(atlas)
     assert distinct_prompts(atlas).tolist() == [0, 4, 5, 6]
+
+
+def test_models_are_listed_as_configured_in_whatever_order_they_end(
+    extracted: Atlas, tiny: Tiny, tmp_path: Path
+) -> None:
+    atlas = begun(tmp_path / "atlas", tiny)
+    for expected in reversed(atlas.manifest.configuration.models):
+        source = model_source(atlas, expected)
+        begin_model(atlas, source)
+        for block in range(atlas.n_blocks):
+            write_part(atlas, source, block)
+        finish_model(atlas, source.model, source.info)
+    assert atlas.models == extracted.models == ("a", "b")

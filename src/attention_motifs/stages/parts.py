@@ -24,7 +24,7 @@ from attention_motifs.progress import Report, silent
 from attention_motifs.stages.heads import heads_of
 from attention_motifs.stages.motif_parts import BlockShares, write_shares
 from attention_motifs.store import files
-from attention_motifs.store.manifest import ModelRecord
+from attention_motifs.store.manifest import IMPORTED, ModelRecord
 
 if TYPE_CHECKING:
     import polars as pl
@@ -103,10 +103,25 @@ def finish_probes(atlas: Atlas, model: str, info: ModelRecord) -> None:
 
 def finish_model(atlas: Atlas, model: str, info: ModelRecord, *, added: bool = False) -> None:
     """Record a model in the manifest, after all of its parts on prompts are written."""
+    models = {**atlas.manifest.models, model: replace(info, added=added)}
+    if model not in atlas.manifest.models and not added:
+        models = _in_configured_order(atlas, models)
     atlas.update(
-        models={**atlas.manifest.models, model: replace(info, added=added)},
+        models=models,
         stages={**atlas.manifest.stages, f"extract:{model}": extract_inputs(atlas, info)},
     )
+
+
+def _in_configured_order(atlas: Atlas, models: dict[str, ModelRecord]) -> dict[str, ModelRecord]:
+    """Return records in the order of the configuration, in whatever order workers finish."""
+    from attention_motifs.models.sources import resolve
+
+    configuration = atlas.manifest.configuration
+    if configuration.prompts == IMPORTED:
+        return models
+    names = [resolve(name).name for name in configuration.models]
+    rank = {name: i for i, name in enumerate(names)}
+    return dict(sorted(models.items(), key=lambda item: rank.get(item[0], len(rank))))
 
 
 def write_part(atlas: Atlas, source: PatternSource, block: int) -> None:
