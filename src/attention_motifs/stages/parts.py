@@ -17,7 +17,7 @@ import numpy as np
 from attention_motifs.atlas import BLOCK_SIZE, Atlas
 from attention_motifs.atlas.packed_patterns import pack_triangles
 from attention_motifs.atlas.stimuli import N_VIEW_PROBES, PROBES, PROMPTS, Stimuli
-from attention_motifs.errors import AtlasError
+from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.features import compute_features, feature_names
 from attention_motifs.features.compute import available_cores
 from attention_motifs.progress import Report, silent
@@ -119,7 +119,10 @@ def _in_configured_order(atlas: Atlas, models: dict[str, ModelRecord]) -> dict[s
     configuration = atlas.manifest.configuration
     if configuration.prompts == IMPORTED:
         return models
-    names = [resolve(name).name for name in configuration.models]
+    names = []
+    for model in configuration.models:
+        with contextlib.suppress(InputError):  # Patterns of a source other than a known model.
+            names.append(resolve(model).name)
     rank = {name: i for i, name in enumerate(names)}
     return dict(sorted(models.items(), key=lambda item: rank.get(item[0], len(rank))))
 
