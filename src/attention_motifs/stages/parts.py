@@ -119,11 +119,12 @@ def _in_configured_order(atlas: Atlas, models: dict[str, ModelRecord]) -> dict[s
     configuration = atlas.manifest.configuration
     if configuration.prompts == IMPORTED:
         return models
-    names = []
-    for model in configuration.models:
-        with contextlib.suppress(InputError):  # Patterns of a source other than a known model.
-            names.append(resolve(model).name)
-    rank = {name: i for i, name in enumerate(names)}
+    rank = {}
+    for i, model in enumerate(configuration.models):
+        try:
+            rank[resolve(model).name] = i
+        except InputError:  # Patterns of a source other than a known model.
+            rank[model] = i
     return dict(sorted(models.items(), key=lambda item: rank.get(item[0], len(rank))))
 
 
