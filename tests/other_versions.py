@@ -40,7 +40,7 @@ CORE = (
 )
 """Tests that read and write files, compile kernels and run models: what versions can break."""
 
-TOOLS = ("hypothesis", "jaxtyping", "packaging", "pytest", "pytest-timeout", "pytest-xdist", "uv")
+TOOLS = ("hypothesis", "jaxtyping", "packaging", "pytest", "pytest-timeout", "pytest-xdist")
 
 
 def find_python(version: str) -> str | None:
@@ -57,27 +57,29 @@ def find_python(version: str) -> str | None:
 
 
 def install(python: str, folder: Path, version: str) -> Path:
-    """Make a virtual environment with the package's requirements; return its interpreter."""
+    """Make a virtual environment with the package's requirements; return its interpreter.
+
+    uv keeps what it downloads, so the next run installs the same packages in seconds.
+    """
     subprocess.run([python, "-m", "venv", str(folder)], check=True)
     inside = folder / "bin" / "python"
     pip = [str(inside), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    pins = ["-c", str(ROOT / "constraints.txt")]
+    subprocess.run([*pip, "uv"], check=True)
+    uv = [str(folder / "bin" / "uv"), "pip"]
+    uv_install = [*uv, "install", "--quiet", "--python", str(inside)]
     environment = {**os.environ, "ATTENTION_MOTIFS_NO_PAGES": "1"}
     if version == LOWEST:
-        subprocess.run([*pip, "uv"], check=True)
         requirements = folder / "lowest.txt"
-        uv = [str(folder / "bin" / "uv"), "pip"]
         resolve = [*uv, "compile", "--quiet", "--resolution", "lowest-direct", "--extra", "all"]
-        subprocess.run(
-            [*resolve, "-o", str(requirements), str(ROOT / "pyproject.toml")], check=True
-        )
-        uv_install = [*uv, "install", "--quiet", "--python", str(inside)]
+        resolve += ["--python", str(inside), "-o", str(requirements), str(ROOT / "pyproject.toml")]
+        subprocess.run(resolve, check=True)
         subprocess.run([*uv_install, "-r", str(requirements)], check=True)
-        subprocess.run([*pip, *TOOLS], check=True)
-        subprocess.run([*pip, "--no-deps", str(ROOT)], check=True, env=environment)
+        subprocess.run([*uv_install, *TOOLS], check=True)
+        subprocess.run([*uv_install, "--no-deps", str(ROOT)], check=True, env=environment)
     else:
-        subprocess.run([*pip, *pins, "torch"], check=True)
-        subprocess.run([*pip, *pins, f"{ROOT}[all]", *TOOLS], check=True, env=environment)
+        pins = ["-c", str(ROOT / "constraints.txt")]
+        packages = [f"{ROOT}[all]", *TOOLS]
+        subprocess.run([*uv_install, *pins, *packages], check=True, env=environment)
     return inside
 
 

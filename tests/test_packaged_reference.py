@@ -48,7 +48,7 @@ def test_links_of_the_comparison_lead_somewhere(atlases: list[dict[str, Any]]) -
 
 
 def test_numbers_in_the_text_are_in_the_reference(atlases: list[dict[str, Any]]) -> None:
-    page = (DOCS / "claims.md").read_text("utf-8")
+    page = (DOCS / "method.md").read_text("utf-8")
     text = page.partition("## What we found")[2].partition("## The reference run")[0]
     verdicts = " ".join(row["measured"] for measured in atlases for row in judged(measured))
     known = comparison_page(atlases, "packaged", "png") + verdicts

@@ -1,6 +1,6 @@
 """Architectures: how each is tapped, which are refused and why, and the parts of a model.
 
-`docs/model-families.md` shows this table. An architecture that is not in it is tried by
+`docs/own-model.md` shows this table. An architecture that is not in it is tried by
 `output_attentions`, then through the attention interface, and the causal check decides.
 """
 

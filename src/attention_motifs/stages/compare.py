@@ -56,7 +56,7 @@ def measure(
         report: shows progress.
 
     Returns:
-        A JSON object, described in docs/claims.md; None where the atlas has no answer.
+        A JSON object, described in docs/method.md; None where the atlas has no answer.
 
     Raises:
         AtlasError: if the stages `embed` or `distances` have not run, or a file is damaged.

@@ -84,7 +84,7 @@ ARTEFACTS: Mapping[str, Artefact] = {
         "probe",
         "probe",
         ("prompt_id", "source", "text", "repeats", "repeat_length"),
-        page="probes.md",
+        page="distances.md#probes",
     ),
     "probe_sequences": Artefact(
         "probes/{model}/sequences.parquet",
@@ -93,7 +93,7 @@ ARTEFACTS: Mapping[str, Artefact] = {
         "probe",
         "probe",
         ("prompt_id", "token_ids", "tokens", "repeat_length"),
-        page="probes.md",
+        page="distances.md#probes",
         kept=True,
     ),
     "probe_features": Artefact(
@@ -102,7 +102,7 @@ ARTEFACTS: Mapping[str, Artefact] = {
         "probe",
         "probe",
         ("head", "prompt_id", "n_tokens"),
-        page="probes.md",
+        page="distances.md#probes",
         kept=True,
     ),
     "probe_patterns": Artefact(
@@ -110,7 +110,7 @@ ARTEFACTS: Mapping[str, Artefact] = {
         "as `patterns/`, on a few probes",
         "probe",
         "probe",
-        page="probes.md",
+        page="distances.md#probes",
         kept=True,
     ),
     "motif_shares": Artefact(
