@@ -193,12 +193,13 @@ class AtlasFolder(FolderWithProbes):
         for model in names:
             file = self.file(artefact, model=model, **parts)
             table = files.read_parquet(file)
-            values = table.drop("head", "prompt_id", strict=False).to_numpy()
+            numbers = table.drop("head", "prompt_id", strict=False)
             n_heads = self.manifest.models[model].n_all_heads
-            if len(values) != n_points * n_heads:
+            if numbers.height != n_points * n_heads:
                 raise self._mismatch(
-                    file, f"{len(values)} rows for {n_heads} heads on {n_points} prompts"
+                    file, f"{numbers.height} rows for {n_heads} heads on {n_points} prompts"
                 )
+            values = numbers.to_numpy()
             clouds.append(values.reshape(n_points, n_heads, values.shape[1]))
         return np.concatenate(clouds, axis=1)
 

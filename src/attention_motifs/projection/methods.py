@@ -200,12 +200,12 @@ def _leading(
     with the cube of the heads, the cost of one Lanczos step with the square.
     """
     from scipy.linalg import eigh
-    from scipy.sparse.linalg import ArpackNoConvergence, eigsh
+    from scipy.sparse.linalg import ArpackError, eigsh
 
     n = len(B)
     if n > _LANCZOS_HEADS:
         start = np.random.default_rng(0).standard_normal(n)
-        with contextlib.suppress(ArpackNoConvergence):
+        with contextlib.suppress(ArpackError):  # no convergence, or no direction at all
             values, vectors = eigsh(B, k=k, which="LA", v0=start, tol=0)
             order = np.argsort(-values)
             return values[order], vectors[:, order]
