@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from attention_motifs.features.motif_definitions import (
     KEYED,
@@ -15,7 +16,7 @@ from attention_motifs.features.motif_definitions import (
     key_motifs,
     motif_shares,
 )
-from attention_motifs.features.motif_kernels import batch_motif_shares
+from attention_motifs.features.motif_kernels import _weight_median, batch_motif_shares
 
 NAMES = list(MOTIFS)
 N = 96
@@ -146,3 +147,16 @@ def test_one_token_attends_to_itself_and_to_the_first() -> None:
     assert batch_motif_shares(
         np.empty((0, 3, 3), np.float32), np.zeros((3, 3), np.uint8)
     ).shape == (0, 10)
+
+
+@given(
+    arrays(
+        np.float32,
+        st.integers(1, 70),
+        elements=st.floats(0, 1, width=32, allow_subnormal=True)
+        | st.sampled_from([0.0, 0.25, 0.5])
+        | st.floats(-1, 1, width=32),
+    )
+)
+def test_the_median_by_bits_is_the_median(weights: np.ndarray) -> None:
+    assert _weight_median(weights.view(np.int32)) == np.median(weights.astype(np.float64))

@@ -31,6 +31,11 @@ def reordered(function: _Function) -> _Function:
     )
 
 
+def reordered_any(function: _Function) -> _Function:
+    """Compile like `reordered`, for numbers that may be NaN or infinite."""
+    return cached_jit(function, error_model="numpy", fastmath={"reassoc"})
+
+
 def cached_jit(function: _Function, **options: Any) -> _Function:
     """Apply `numba.njit(nogil=True, **options)`, with a cache on disk where one can be written.
 

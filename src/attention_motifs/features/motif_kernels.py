@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from attention_motifs.features.compiled import compiled
+from attention_motifs.features.compiled import compiled, reordered, reordered_any
 from attention_motifs.features.motif_definitions import (
     AT_OFFSET,
     FIRST_QUERIES,
@@ -21,11 +21,23 @@ from attention_motifs.features.motif_definitions import (
 from attention_motifs.features.statistic_kernels import median
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Float32, UInt8
+    from jaxtyping import Float, Float32, Int32, UInt8
 
 N_KEYED = len(KEYED)
 N_MOTIFS = len(MOTIFS)
 SETS = 1 << N_KEYED
+LEAST_BITS, MOST_BITS = np.int32(0), np.int32(np.iinfo(np.int32).max)
+
+
+class Work(NamedTuple):
+    """Memory for one pattern."""
+
+    row: Float[np.ndarray, " n"]
+    scratch: Float[np.ndarray, " n"]
+    motifs: UInt8[np.ndarray, " n"]
+    weights: Float32[np.ndarray, " n"]
+    weight_bits: Int32[np.ndarray, " n"]
+    """The bits of `weights`, in the same memory."""
 
 
 def batch_motif_shares(
@@ -61,10 +73,11 @@ def _batch(
     out: Float32[np.ndarray, "B motifs"],
 ) -> None:
     n = patterns.shape[1]
-    row, scratch, motifs = np.empty(n), np.empty(n), np.empty(n, np.uint8)
+    weights = np.empty(n, np.float32)
+    work = Work(np.empty(n), np.empty(n), np.empty(n, np.uint8), weights, weights.view(np.int32))
     shares = np.empty(N_MOTIFS)
     for b in range(len(patterns)):
-        _shares(patterns[b], bits, row, scratch, motifs, shares)
+        _shares(patterns[b], bits, work, shares)
         for m in range(N_MOTIFS):
             out[b, m] = shares[m]
 
@@ -73,44 +86,41 @@ def _batch(
 def _shares(
     pattern: Float32[np.ndarray, "n n"],
     bits: UInt8[np.ndarray, "n n"],
-    row: Float[np.ndarray, " n"],
-    scratch: Float[np.ndarray, " n"],
-    motifs: UInt8[np.ndarray, " n"],
+    work: Work,
     shares: Float[np.ndarray, " motifs"],
 ) -> None:
     n = len(pattern)
-    checksum = 0.0
+    total = 0.0
     for i in range(n):
-        for j in range(i + 1):
-            checksum += pattern[i, j]
-    if not np.isfinite(checksum):
+        total += _sum(pattern[i, : i + 1])
+    if not np.isfinite(total):
         shares[:] = np.nan
         return
     start = min(FIRST_QUERIES, n // 2)
-    fixed = _fixed_offset(pattern, bits, start, scratch)
+    fixed = _fixed_offset(pattern, bits, start, work)
     uniform = local = 0.0
-    mass, keys, shared = np.zeros(N_KEYED), np.zeros(N_KEYED), np.zeros(SETS)
+    weights, keys = np.zeros(SETS), np.zeros(SETS)
+    row, motifs = work.row, work.motifs
     for i in range(start, n):
-        for j in range(i + 1):
-            row[j], motifs[j] = pattern[i, j], bits[i, j]
+        row[: i + 1] = pattern[i, : i + 1]
+        motifs[: i + 1] = bits[i, : i + 1]
         if fixed and i >= fixed:
             motifs[i - fixed] |= AT_OFFSET
         near_from = max(0, i - WINDOW + 1)
-        level = _level(row, motifs, 0, near_from, scratch)
-        for j in range(i + 1):
-            part = min(row[j], level)
-            uniform += part
-            row[j] -= part
-        level = _level(row, motifs, near_from, i + 1, scratch)
+        level = _far_level(pattern[i], motifs, near_from, work)
+        if level > 0.0:
+            uniform += _take(row[: i + 1], level)
+        level = _near_level(row, motifs, near_from, i + 1, work.scratch)
         for j in range(near_from, i + 1):
             if not motifs[j] & 1:
                 part = row[j] if motifs[j] == 0 else min(row[j], level)
                 local += part
                 row[j] -= part
-        _by_key(row, motifs, i, mass, keys, shared)
-    _divide(mass, keys, shared)
-    for m in range(N_KEYED):
-        shares[m] = mass[m]
+        for j in range(i + 1):
+            if motifs[j]:
+                weights[motifs[j]] += row[j]
+                keys[motifs[j]] += 1
+    shares[:N_KEYED] = _divide(weights, keys)
     shares[N_KEYED], shares[N_KEYED + 1] = local, uniform
     total = 0.0
     for m in range(N_MOTIFS - 1):
@@ -119,15 +129,46 @@ def _shares(
     shares[N_MOTIFS - 1] = max(0.0, 1.0 - total)
 
 
+@reordered_any
+def _sum(x: Float32[np.ndarray, " n"]) -> float:
+    total = np.float32(0)
+    for i in range(len(x)):
+        total += x[i]
+    return total
+
+
+@reordered
+def _take(row: Float[np.ndarray, " n"], level: float) -> float:
+    """Take at most `level` from every key, and return the sum of what was taken."""
+    total = 0.0
+    for j in range(len(row)):
+        part = min(row[j], level)
+        total += part
+        row[j] -= part
+    return total
+
+
 @compiled
-def _level(
+def _far_level(
+    weights: Float32[np.ndarray, " n"], motifs: UInt8[np.ndarray, " n"], stop: int, work: Work
+) -> float:
+    """Return the median weight of the keys before `stop` in no motif; 0 if they are too few."""
+    count = 0
+    for j in range(stop):
+        work.weights[count] = weights[j]
+        count += motifs[j] == 0
+    return _weight_median(work.weight_bits[:count]) if count >= LEAST_KEYS else 0.0
+
+
+@compiled
+def _near_level(
     row: Float[np.ndarray, " n"],
     motifs: UInt8[np.ndarray, " n"],
     first: int,
     stop: int,
     scratch: Float[np.ndarray, " n"],
 ) -> float:
-    """Return the median weight of the keys first:stop in no motif; 0 if they are too few."""
+    """Return the median of what remains at the near keys in no motif; 0 if they are too few."""
     count = 0
     for j in range(first, stop):
         if motifs[j] == 0:
@@ -138,21 +179,17 @@ def _level(
 
 @compiled
 def _fixed_offset(
-    pattern: Float32[np.ndarray, "n n"],
-    bits: UInt8[np.ndarray, "n n"],
-    start: int,
-    scratch: Float[np.ndarray, " n"],
+    pattern: Float32[np.ndarray, "n n"], bits: UInt8[np.ndarray, "n n"], start: int, work: Work
 ) -> int:
     n = len(pattern)
     medians = np.zeros(MAX_OFFSET + 2)
     for k in range(1, MAX_OFFSET + 2):
         count = 0
         for i in range(max(start, k), n):
-            if k == 1 or bits[i, i - k] == 0:
-                scratch[count] = pattern[i, i - k]
-                count += 1
+            work.weights[count] = pattern[i, i - k]
+            count += k == 1 or bits[i, i - k] == 0
         if count >= LEAST_KEYS:
-            medians[k] = median(scratch[:count])
+            medians[k] = _weight_median(work.weight_bits[:count])
     best = 2
     for k in range(3, MAX_OFFSET + 1):
         if medians[k] > medians[best]:
@@ -162,41 +199,75 @@ def _fixed_offset(
 
 
 @compiled
-def _by_key(
-    row: Float[np.ndarray, " n"],
-    motifs: UInt8[np.ndarray, " n"],
-    i: int,
-    mass: Float[np.ndarray, " keyed"],
-    keys: Float[np.ndarray, " keyed"],
-    shared: Float[np.ndarray, " sets"],
-) -> None:
-    """Add what remains at the keys of one query to their motifs."""
-    for j in range(i + 1):
-        members = motifs[j]
-        if members == 0:
-            continue
-        if members & (members - 1):
-            shared[members] += row[j]
-            continue
-        for bit in range(N_KEYED):
-            if members == 1 << bit:
-                mass[bit] += row[j]
-                keys[bit] += 1
+def _weight_median(bits: Int32[np.ndarray, " n"]) -> float:
+    """Return the median of finite float32 weights, given as their bits, the middle two averaged.
+
+    Weights that are not negative have the order of their bits, read as whole numbers. So the median
+    is found by halving an interval of whole numbers; each step counts the weights in it, eight or
+    more at once, and no step depends on the order of the weights.
+    """
+    low, high = _range(bits)
+    if low < 0:
+        return median(bits.view(np.float32).astype(np.float64))
+    middle = (len(bits) - 1) // 2
+    up_to_high = len(bits)
+    while low < high:
+        limit = low + (high - low) // 2
+        count = _count(bits, limit)
+        if count > middle:
+            high, up_to_high = limit, count
+            if count == middle + 1:
+                break
+        else:
+            low = limit + 1
+    pair = np.empty(2, np.int32)
+    pair[0], pair[1] = _neighbours(bits, high)
+    value, above = pair.view(np.float32)
+    if len(bits) % 2 or up_to_high > middle + 1:
+        return float(value)
+    return 0.5 * (float(value) + float(above))
+
+
+@compiled
+def _range(bits: Int32[np.ndarray, " n"]) -> tuple[int, int]:
+    low = high = bits[0]
+    for i in range(len(bits)):
+        low, high = min(low, bits[i]), max(high, bits[i])
+    return low, high
+
+
+@reordered
+def _count(bits: Int32[np.ndarray, " n"], limit: int) -> int:
+    limit = np.int32(limit)
+    count = np.float32(0)  # As wide as the bits, and exact up to 2 ** 24.
+    for i in range(len(bits)):
+        count += np.float32(1) if bits[i] <= limit else np.float32(0)
+    return int(count)
+
+
+@compiled
+def _neighbours(bits: Int32[np.ndarray, " n"], limit: int) -> tuple[int, int]:
+    """Return the largest number up to the limit, and the smallest above it."""
+    limit = np.int32(limit)
+    below, above = LEAST_BITS, MOST_BITS
+    for i in range(len(bits)):
+        below = max(below, bits[i] if bits[i] <= limit else LEAST_BITS)
+        above = min(above, bits[i] if bits[i] > limit else MOST_BITS)
+    return below, above
 
 
 @compiled
 def _divide(
-    mass: Float[np.ndarray, " keyed"],
-    keys: Float[np.ndarray, " keyed"],
-    shared: Float[np.ndarray, " sets"],
-) -> None:
+    weights: Float[np.ndarray, " sets"], keys: Float[np.ndarray, " sets"]
+) -> Float[np.ndarray, " keyed"]:
     """Divide the weight of keys of several motifs by what the motifs have per key elsewhere."""
-    rates = np.zeros(N_KEYED)
+    mass, rates = np.zeros(N_KEYED), np.zeros(N_KEYED)
     for bit in range(N_KEYED):
-        if keys[bit] > 0:
-            rates[bit] = mass[bit] / keys[bit]
+        mass[bit] = weights[1 << bit]
+        if keys[1 << bit] > 0:
+            rates[bit] = mass[bit] / keys[1 << bit]
     for members in range(SETS):
-        if shared[members] <= 0.0:
+        if weights[members] <= 0.0 or not members & (members - 1):
             continue
         total, count = 0.0, 0
         for bit in range(N_KEYED):
@@ -205,4 +276,6 @@ def _divide(
                 count += 1
         for bit in range(N_KEYED):
             if members >> bit & 1:
-                mass[bit] += shared[members] * (rates[bit] / total if total > 0 else 1.0 / count)
+                share = rates[bit] / total if total > 0 else 1.0 / count
+                mass[bit] += weights[members] * share
+    return mass
