@@ -134,7 +134,7 @@ def _sum(x: Float32[np.ndarray, " n"]) -> float:
     total = np.float32(0)
     for i in range(len(x)):
         total += x[i]
-    return total
+    return float(total)
 
 
 @reordered
@@ -238,22 +238,22 @@ def _range(bits: Int32[np.ndarray, " n"]) -> tuple[int, int]:
 
 @reordered
 def _count(bits: Int32[np.ndarray, " n"], limit: int) -> int:
-    limit = np.int32(limit)
+    most = np.int32(limit)
     count = np.float32(0)  # As wide as the bits, and exact up to 2 ** 24.
     for i in range(len(bits)):
-        count += np.float32(1) if bits[i] <= limit else np.float32(0)
+        count += np.float32(1) if bits[i] <= most else np.float32(0)
     return int(count)
 
 
 @compiled
 def _neighbours(bits: Int32[np.ndarray, " n"], limit: int) -> tuple[int, int]:
     """Return the largest number up to the limit, and the smallest above it."""
-    limit = np.int32(limit)
+    most = np.int32(limit)
     below, above = LEAST_BITS, MOST_BITS
     for i in range(len(bits)):
-        below = max(below, bits[i] if bits[i] <= limit else LEAST_BITS)
-        above = min(above, bits[i] if bits[i] > limit else MOST_BITS)
-    return below, above
+        below = max(below, bits[i] if bits[i] <= most else LEAST_BITS)
+        above = min(above, bits[i] if bits[i] > most else MOST_BITS)
+    return int(below), int(above)
 
 
 @compiled
