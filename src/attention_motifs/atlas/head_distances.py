@@ -138,6 +138,17 @@ class AllPairs(HeadDistances):
         """
         return self.atlas.distances(self.metric)
 
+    def among(self, heads: Int[np.ndarray, " some"]) -> Float[np.ndarray, "some some"]:
+        """Return the distances between some heads, float32.
+
+        Args:
+            heads: rows of `Atlas.heads`.
+
+        Raises:
+            AtlasError: if the file is damaged or of another size.
+        """
+        return np.asarray(self.matrix)[np.ix_(heads, heads)]
+
     def rows(self, heads: Any) -> Float[np.ndarray, "some heads"]:
         """Return rows of the matrix, see `HeadDistances.rows`."""
         return np.asarray(self.matrix[heads], dtype=np.float32)
@@ -267,6 +278,19 @@ def head_distances_of(atlas: AtlasFolder, metric: str) -> HeadDistances:
         return stored
     get_metric(metric)
     return ComputedNow(atlas, metric)
+
+
+def all_pairs_of(atlas: AtlasFolder, metric: str = "mean") -> AllPairs:
+    """Return the distances of all pairs of heads by one metric.
+
+    Raises:
+        InputError: if the metric is not known.
+        AtlasError: if the distances were not computed, or of the nearest heads only, or the file is
+            damaged.
+    """
+    distances = AllPairs(atlas, metric)
+    _ = distances.matrix  # raises before any work is done with them
+    return distances
 
 
 def stored_distances(atlas: AtlasFolder) -> dict[str, AllPairs | NearestHeads]:

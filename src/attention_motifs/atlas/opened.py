@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,16 @@ BLOCK_SIZE = 16
 """Prompts per part: the unit that is complete or absent, and is redone after a kill."""
 
 
+class _Locks(threading.local):
+    """Folders whose lock this thread holds."""
+
+    def __init__(self) -> None:
+        self.folders: set[Path] = set()
+
+
+_locks = _Locks()
+
+
 class OpenedFolder:
     """An atlas on disk. Opening reads `atlas.json` only; tables are read when they are used.
 
@@ -36,6 +47,10 @@ class OpenedFolder:
 
     def __init__(self, paths: AtlasPaths, manifest: Manifest) -> None:
         """Use `Atlas.open` or `Atlas.create`."""
+        self._read(paths, manifest)
+
+    def _read(self, paths: AtlasPaths, manifest: Manifest) -> None:
+        """Take the state of an atlas on disk, and forget the tables of an earlier one."""
         self.paths = replace(paths, manifest=manifest)
         self.manifest = manifest
         for preset in manifest.configuration.presets:
@@ -133,9 +148,29 @@ class OpenedFolder:
                     _require_atlas(paths.folder, str(path))
                 if (paths.folder / MANIFEST).is_file():
                     rename_earlier_files(paths)
+                _locks.folders.add(folder.resolve())
                 yield
         finally:
+            _locks.folders.discard(folder.resolve())
             lock.release()
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the lock of this atlas, unless this thread holds it already.
+
+        An atlas that another run changed after it was opened is read again.
+
+        Raises:
+            AtlasError: if another run holds the lock, or the atlas is gone.
+            ResourceError: if the folder cannot be written.
+        """
+        with contextlib.ExitStack() as lock:
+            if remote.work_folder(self.place).resolve() not in _locks.folders:
+                lock.enter_context(self.lock(self.place))
+            paths = remote.paths_of(self.place)
+            if paths.origin is not self.paths.origin or self._stamp_on_disk() != self._stamp:
+                self._read(paths, read_manifest(paths.file("manifest")))
+            yield
 
     def update(self, **changes: Any) -> None:
         """Replace fields of the manifest and write it."""

@@ -13,7 +13,6 @@ from attention_motifs.cli.app import app
 from attention_motifs.cli.console import print_json, print_line, print_table, report
 from attention_motifs.cli.executor_options import takes_executor
 from attention_motifs.executors import Executor
-from attention_motifs.stages.stage import writing
 
 if TYPE_CHECKING:
     import polars as pl
@@ -165,9 +164,8 @@ def ablate(
         seed=seed,
         device=device,
     )
-    folder = o.find_atlas(atlas)
-    with writing(folder) as opened:
-        rows = _run(opened, query, settings, model if equals else None, executor)
+    opened = Atlas.open(o.find_atlas(atlas))
+    rows = _run(opened, query, settings, model if equals else None, executor)
     if json:
         print_json(rows.to_dicts())
         return

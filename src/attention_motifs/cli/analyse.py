@@ -13,7 +13,6 @@ from attention_motifs.cli.console import print_json, print_line, print_table, re
 from attention_motifs.cli.evaluation_table import print_evaluation
 from attention_motifs.cli.executor_options import takes_executor
 from attention_motifs.executors import Executor
-from attention_motifs.stages.stage import writing
 
 
 @app.command()
@@ -40,16 +39,16 @@ def score(
     from attention_motifs.stages.score import score as run_score
 
     folder = o.find_atlas(atlas)
-    with writing(folder) as opened:
-        run_score(
-            opened,
-            seed=seed,
-            device=device,
-            models=model,
-            force=force,
-            executor=executor,
-            report=report,
-        )
+    opened = Atlas.open(folder)
+    run_score(
+        opened,
+        seed=seed,
+        device=device,
+        models=model,
+        force=force,
+        executor=executor,
+        report=report,
+    )
     for name, meaning in BEHAVIOURS.items():
         best = opened.heads.sort(name, descending=True, nulls_last=True).head(top)
         print_table(
@@ -75,8 +74,7 @@ def shares(
     from attention_motifs.stages.shares import shares as run_shares
 
     folder = o.find_atlas(atlas)
-    with Atlas.lock(folder):
-        run_shares(Atlas.open(folder), models=model, device=device, report=report)
+    run_shares(Atlas.open(folder), models=model, device=device, report=report)
     print_line(f"{folder}: has the motif shares of its heads")
 
 
@@ -125,17 +123,17 @@ def project(
     from attention_motifs.stages.project import project as run_project
 
     folder = o.find_atlas(atlas)
-    with writing(folder) as opened:
-        run_project(
-            opened,
-            metric=metric,
-            methods=method,
-            n_neighbors=neighbors,
-            dimensions=dimension,
-            seed=seed,
-            force=force,
-            report=report,
-        )
+    opened = Atlas.open(folder)
+    run_project(
+        opened,
+        metric=metric,
+        methods=method,
+        n_neighbors=neighbors,
+        dimensions=dimension,
+        seed=seed,
+        force=force,
+        report=report,
+    )
     quality = ["trustworthiness", "continuity", "n_pieces", "note"]
     keys = ["scope", "method", "n_neighbors", "n_components"]
     table = opened.projections.select(*keys, *quality).unique(maintain_order=True)
@@ -224,19 +222,19 @@ def evaluate(
         rows = compare_with_published(Atlas.open(folder), graded, metrics=metric, report=report)
         print_graded(rows, json=json)
         return
-    with writing(folder) as opened:
-        result = run_evaluate(
-            opened,
-            metrics=metric,
-            reference=reference,
-            run_models=run_models,
-            texts=None if texts is None else load_prompts(texts),
-            seed=seed,
-            n_permutations=permutations,
-            n_bootstraps=bootstraps,
-            device=device,
-            report=report,
-        )
+    opened = Atlas.open(folder)
+    result = run_evaluate(
+        opened,
+        metrics=metric,
+        reference=reference,
+        run_models=run_models,
+        texts=None if texts is None else load_prompts(texts),
+        seed=seed,
+        n_permutations=permutations,
+        n_bootstraps=bootstraps,
+        device=device,
+        report=report,
+    )
     if json:
         print_json(result.to_json())
         return

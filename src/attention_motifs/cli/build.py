@@ -98,10 +98,9 @@ def run_plan(folder: str | Path, plan: BuildPlan, executor: Executor = LOCAL) ->
     )
     if not plan.run.site:
         return opened
-    with writing(folder) as opened:
-        neighbors = plan.figures.neighbors or NEIGHBOURHOODS
-        sizes = sorted({*neighbors, plan.figures.isomap_neighbors})
-        site = explore(opened, n_neighbors=sizes, report=report)
+    neighbors = plan.figures.neighbors or NEIGHBOURHOODS
+    sizes = sorted({*neighbors, plan.figures.isomap_neighbors})
+    site = explore(opened, n_neighbors=sizes, report=report)
     print_page(folder, site)
     return opened
 
@@ -204,8 +203,7 @@ def embed(atlas: o.AtlasOption = None, force: o.ForceOption = False) -> None:
     from attention_motifs.stages.embed import embed as run_embed
 
     folder = o.find_atlas(atlas)
-    with writing(folder) as opened:
-        embedding = run_embed(opened, force=force, report=report)
+    embedding = run_embed(Atlas.open(folder), force=force, report=report)
     shares = embedding.explained_variance_ratio.cumsum()
     summary = ", ".join(f"{shares[k - 1]:.2f} by {k}" for k in (3, 10, 16) if k <= len(shares))
     print_line(f"Variance explained: {summary} components.")

@@ -12,7 +12,6 @@ from attention_motifs.cli import options as o
 from attention_motifs.cli.app import app
 from attention_motifs.cli.console import print_json, print_line, print_table, report
 from attention_motifs.errors import InputError
-from attention_motifs.stages.stage import writing
 
 if TYPE_CHECKING:
     import polars as pl
@@ -176,12 +175,12 @@ def _keep_classes(
     if forget and file is not None:
         raise InputError(f"--file {file} cannot be combined with --forget; leave it out")
     folder = o.find_atlas(atlas)
-    with writing(folder) as opened:
-        if file is None:
-            known = forget_classes(opened)
-            print_line(f"{folder}: " + ("own classes deleted" if known else "has no own classes"))
-            return
-        n = save_classes(opened, file)
+    opened = Atlas.open(folder)
+    if file is None:
+        known = forget_classes(opened)
+        print_line(f"{folder}: " + ("own classes deleted" if known else "has no own classes"))
+        return
+    n = save_classes(opened, file)
     print_line(
         f"Kept in {opened.file('classes')}: {n} of its entries are about heads of this atlas."
     )

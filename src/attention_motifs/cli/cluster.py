@@ -11,7 +11,6 @@ from attention_motifs.cli import options as o
 from attention_motifs.cli.app import app
 from attention_motifs.cli.console import print_error, print_line, print_table, report
 from attention_motifs.errors import InputError
-from attention_motifs.stages.stage import writing
 
 MethodOption = Annotated[
     str,
@@ -119,21 +118,21 @@ def cluster(
     if resolution is not None:
         parameters["resolution"] = resolution
     folder = o.find_atlas(atlas)
-    with writing(folder) as opened:
-        if name is not None:
-            _name_cluster(opened, method, name)
-            return
-        clusters = run_cluster(
-            opened,
-            method=method,
-            metric=metric,
-            n_clusters=number,
-            height=height,
-            n_rounds=rounds,
-            seed=seed,
-            report=report,
-            **parameters,
-        )
+    opened = Atlas.open(folder)
+    if name is not None:
+        _name_cluster(opened, method, name)
+        return
+    clusters = run_cluster(
+        opened,
+        method=method,
+        metric=metric,
+        n_clusters=number,
+        height=height,
+        n_rounds=rounds,
+        seed=seed,
+        report=report,
+        **parameters,
+    )
     _print_clusters(opened, method, clusters)
 
 

@@ -33,8 +33,7 @@ def run_demo(path: Path, n_prompts: int, device: str, *, score: bool = True) -> 
         heads=[head, *(neighbour.head for neighbour in atlas.near(head, n=5, metric="mean"))],
         report=report,
     )
-    with Atlas.lock(path):
-        site = explore(atlas, report=report)
+    site = explore(atlas, report=report)
     _print_summary(atlas, head, paths)
     print_page(path, site)
 

@@ -16,7 +16,7 @@ from attention_motifs.embedding.moments import LengthBinnedMoments, bin_of
 from attention_motifs.errors import InputError
 from attention_motifs.features.arguments import name_list, number_array, whole_number
 from attention_motifs.features.compute import one_blas_thread
-from attention_motifs.store.fitted_files import FittedFormat, FittedPath, integers, strings
+from attention_motifs.store.fitted_files import Fitted, FittedFormat, integers, strings
 from attention_motifs.store.paths import ARTEFACTS
 
 if TYPE_CHECKING:
@@ -38,13 +38,12 @@ _FORMAT = FittedFormat(
         "n_rows": int,
         "n_imputed": integers,
     },
+    fix=f"run `motifs {ARTEFACTS['embedding'].command}`",
 )
-
-_FIX = f"run `motifs {ARTEFACTS['embedding'].command}`"
 
 
 @dataclass(frozen=True)
-class PatternEmbedding:
+class PatternEmbedding(Fitted):
     """A fitted embedding of patterns: the columns used, their scaling and the components.
 
     New models are placed by the saved embedding, which is never refitted.
@@ -59,6 +58,8 @@ class PatternEmbedding:
         >>> embedding.feature_names
         ('feature0', 'feature1', 'feature2', 'feature3', 'feature4')
     """
+
+    _format = _FORMAT
 
     feature_names: tuple[str, ...]
     """Names of all F columns, in order."""
@@ -228,46 +229,27 @@ class PatternEmbedding:
         table[:, self.kept] = self.components**2 * shares
         return table
 
-    def save(self, path: FittedPath) -> None:
-        """Write `<path>.safetensors` and `<path>.json`, without pickle."""
-        _FORMAT.write(path, self)
-
-    @classmethod
-    def load(cls, path: FittedPath, fix: str = _FIX) -> PatternEmbedding:
-        """Read the files that `save` wrote, equal bit for bit.
-
-        Args:
-            path: the path given to `save`.
-            fix: the last sentence of error messages: how to make the files again.
-
-        Raises:
-            AtlasError: if a file is missing, damaged or of another format.
-        """
-        return _FORMAT.read(path, cls, _fits_together, fix)
-
-
-def _fits_together(embedding: PatternEmbedding) -> bool:
-    """Return whether the shapes and values of an embedding fit together."""
-    e = embedding
-    n_bins, n_features, n_kept = len(e.length_bins) + 1, len(e.feature_names), e.kept.size
-    shapes = {
-        "kept": (n_kept,),
-        "mean": (n_bins, n_features),
-        "scale": (n_bins, n_kept),
-        "components": (e.components.shape[0] if e.components.ndim else 0, n_kept),
-        "explained_variance": (n_kept,),
-    }
-    numbers = [getattr(e, name) for name in _FORMAT.arrays if name != "kept"]
-    return bool(
-        all(getattr(e, name).shape == shape for name, shape in shapes.items())
-        and len(e.n_imputed) == n_features
-        and list(e.length_bins) == sorted(set(e.length_bins))
-        and e.kept.dtype.kind == "i"
-        and np.isin(e.kept, np.arange(n_features)).all()
-        and all(array.dtype == np.float64 and np.isfinite(array).all() for array in numbers)
-        and (e.scale > 0).all()
-        and (e.explained_variance >= 0).all()
-    )
+    def _fits_together(self) -> bool:
+        e = self
+        n_bins, n_features, n_kept = len(e.length_bins) + 1, len(e.feature_names), e.kept.size
+        shapes = {
+            "kept": (n_kept,),
+            "mean": (n_bins, n_features),
+            "scale": (n_bins, n_kept),
+            "components": (e.components.shape[0] if e.components.ndim else 0, n_kept),
+            "explained_variance": (n_kept,),
+        }
+        numbers = [getattr(e, name) for name in _FORMAT.arrays if name != "kept"]
+        return bool(
+            all(getattr(e, name).shape == shape for name, shape in shapes.items())
+            and len(e.n_imputed) == n_features
+            and list(e.length_bins) == sorted(set(e.length_bins))
+            and e.kept.dtype.kind == "i"
+            and np.isin(e.kept, np.arange(n_features)).all()
+            and all(array.dtype == np.float64 and np.isfinite(array).all() for array in numbers)
+            and (e.scale > 0).all()
+            and (e.explained_variance >= 0).all()
+        )
 
 
 def _fill_empty(

@@ -20,7 +20,7 @@ from attention_motifs.embedding.quantiles import ExactQuantiles, QuantileSketch
 from attention_motifs.errors import InputError
 from attention_motifs.features.arguments import name_list, number_array, whole_numbers
 from attention_motifs.features.compute import one_blas_thread
-from attention_motifs.store.fitted_files import FittedFormat, FittedPath, integers, strings
+from attention_motifs.store.fitted_files import Fitted, FittedFormat, integers, strings
 from attention_motifs.store.paths import ARTEFACTS
 from attention_motifs.store.settings import LENGTH_BINS
 
@@ -50,8 +50,8 @@ _FORMAT = FittedFormat(
     version=1,
     arrays=("bins", "quantiles", "whitening"),
     values={"feature_names": strings, "length_bins": integers, "n_rows": int},
+    fix=f"run `motifs {ARTEFACTS['block'].command}`",
 )
-_FIX = f"run `motifs {ARTEFACTS['block'].command}`"
 
 ReadParts = Callable[[Sequence[str]], Iterator[tuple["Features", "Lengths", str]]]
 """A function from names of features to parts: values, tokens per prompt, and the model's name.
@@ -59,7 +59,7 @@ Parts of a model have the same heads and different prompts."""
 
 
 @dataclass(frozen=True)
-class RecommendedEmbedding:
+class RecommendedEmbedding(Fitted):
     """The fitted embedding of a block: quantiles per feature and length, and the whitening.
 
     New models are placed by the saved embedding, which is never refitted.
@@ -73,6 +73,8 @@ class RecommendedEmbedding:
         >>> embedding.place(features, n_tokens).shape
         (20, 6, 4)
     """
+
+    _format = _FORMAT
 
     feature_names: tuple[str, ...]
     """Names of all F columns, in order."""
@@ -235,22 +237,27 @@ class RecommendedEmbedding:
                 maps[-1].append((distinct, ndtri(mean)))
         return maps
 
-    def save(self, path: FittedPath) -> None:
-        """Write `<path>.safetensors` and `<path>.json`, without pickle."""
-        _FORMAT.write(path, self)
-
-    @classmethod
-    def load(cls, path: FittedPath, fix: str = _FIX) -> RecommendedEmbedding:
-        """Read the files that `save` wrote, equal bit for bit.
-
-        Args:
-            path: the path given to `save`.
-            fix: the last sentence of error messages: how to make the files again.
-
-        Raises:
-            AtlasError: if a file is missing, damaged or of another format.
-        """
-        return _FORMAT.read(path, cls, _fits_together, fix)
+    def _fits_together(self) -> bool:
+        e = self
+        n_features = len(e.feature_names)
+        return bool(
+            e.bins.ndim == 1
+            and e.bins.size > 0
+            and e.bins.dtype == np.int64
+            and (np.diff(e.bins) > 0).all()
+            and e.bins[0] >= 0
+            and e.bins[-1] <= len(e.length_bins)
+            and list(e.length_bins) == sorted(set(e.length_bins))
+            and e.quantiles.ndim == 3
+            and e.quantiles.shape[:2] == (e.bins.size, n_features)
+            and e.quantiles.shape[2] > 0
+            and e.quantiles.dtype == np.float64
+            and np.isfinite(e.quantiles).all()
+            and (np.diff(e.quantiles, axis=2) >= 0).all()
+            and e.whitening.shape == (n_features, n_features)
+            and e.whitening.dtype == np.float64
+            and np.isfinite(e.whitening).all()
+        )
 
 
 def passes(n_features: int, *, sketch: bool = False) -> int:
@@ -311,26 +318,3 @@ def _names(names: Sequence[str] | None, n_features: int) -> tuple[str, ...]:
             "Give one for each."
         )
     return tuple(names)
-
-
-def _fits_together(e: RecommendedEmbedding) -> bool:
-    """Return whether the shapes and values of an embedding fit together."""
-    n_features = len(e.feature_names)
-    return bool(
-        e.bins.ndim == 1
-        and e.bins.size > 0
-        and e.bins.dtype == np.int64
-        and (np.diff(e.bins) > 0).all()
-        and e.bins[0] >= 0
-        and e.bins[-1] <= len(e.length_bins)
-        and list(e.length_bins) == sorted(set(e.length_bins))
-        and e.quantiles.ndim == 3
-        and e.quantiles.shape[:2] == (e.bins.size, n_features)
-        and e.quantiles.shape[2] > 0
-        and e.quantiles.dtype == np.float64
-        and np.isfinite(e.quantiles).all()
-        and (np.diff(e.quantiles, axis=2) >= 0).all()
-        and e.whitening.shape == (n_features, n_features)
-        and e.whitening.dtype == np.float64
-        and np.isfinite(e.whitening).all()
-    )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from attention_motifs.atlas.head_distances import all_pairs_of
 from attention_motifs.figures.arguments import check_atlas
 from attention_motifs.figures.style import (
     COLUMN_WIDTH,
@@ -66,7 +67,7 @@ def distance_heatmap(atlas: Atlas, metric: str = "mean") -> Figure:
 
     order = heads_in_order(atlas)
     rows = order["row"].to_numpy()
-    matrix = np.asarray(atlas.distances(metric))[np.ix_(rows, rows)]
+    matrix = all_pairs_of(atlas, metric).among(rows)
     hues = dict(zip(atlas.models, colours(len(atlas.models)), strict=True))
     below = legend_height(list(hues), COLUMN_WIDTH) + 0.16  # and its title
     figure = Figure(figsize=(COLUMN_WIDTH, 0.81 * COLUMN_WIDTH + below), layout="constrained")

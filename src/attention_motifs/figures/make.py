@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from attention_motifs.atlas.head_distances import all_pairs_of
 from attention_motifs.errors import InputError
 from attention_motifs.figures.arguments import check_atlas, check_count, list_heads
 from attention_motifs.figures.clouds import embedding_points, pattern_embedding
@@ -64,7 +65,7 @@ def make_figures(
     if not isinstance(out, str | os.PathLike | None):
         raise InputError(f"out={out!r:.80}: expected the path of a folder")
     folder = atlas.path / "figures" if out is None else Path(out)
-    atlas.distances(metric)  # raises before anything is drawn
+    all_pairs_of(atlas, metric)  # raises before anything is drawn
     chosen = list_heads(heads) or typical_heads(atlas, metric=metric)
     for head in chosen:
         atlas.head_index(head)
@@ -119,7 +120,9 @@ def typical_heads(atlas: Atlas, n: int = N_TYPICAL, metric: str = "mean") -> lis
     """
     check_atlas(atlas)
     n = check_count("n", n)
-    distances = np.nan_to_num(np.asarray(atlas.distances(metric), dtype=np.float64), nan=np.inf)
+    distances = np.nan_to_num(
+        np.asarray(all_pairs_of(atlas, metric).matrix, dtype=np.float64), nan=np.inf
+    )
     medoids = [int(distances.sum(axis=1).argmin())]
     while len(medoids) < min(n, len(distances)):
         from_medoids = distances[medoids].min(axis=0)
@@ -147,7 +150,7 @@ def distance_numbers(atlas: Atlas, metric: str) -> pl.DataFrame:
     if len(order) > MAX_MATRIX:
         return order
     rows = order["row"].to_numpy()
-    matrix = np.asarray(atlas.distances(metric))[np.ix_(rows, rows)]
+    matrix = all_pairs_of(atlas, metric).among(rows)
     return order.hstack(pl.DataFrame(matrix, schema=order["head"].to_list(), orient="row"))
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attention_motifs.atlas.head_distances import head_distances_of
+from attention_motifs.atlas.head_distances import all_pairs_of, head_distances_of
 from attention_motifs.features import feature_names
 from attention_motifs.figures.artificial import artificial_distances, artificial_example
 from attention_motifs.figures.clouds import embedding_points, pattern_embedding
@@ -339,7 +339,7 @@ def make_paper(
         ResourceError: if the disk is full or the folder cannot be written.
     """
     folder = atlas.path / "figures" / "paper" if out is None else Path(out)
-    atlas.distances("mean")  # raises before anything is drawn
+    all_pairs_of(atlas, "mean")  # raises before anything is drawn
     head_map_table(atlas, ALL_MODELS, METHODS)
     items = paper_items(atlas, nearest, settings)
     paths: list[Path] = []

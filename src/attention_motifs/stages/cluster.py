@@ -10,10 +10,11 @@ import numpy as np
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.blocks import clouds_of
-from attention_motifs.atlas.head_distances import NearestHeads, stored_distances
+from attention_motifs.atlas.head_distances import NearestHeads, all_pairs_of, stored_distances
 from attention_motifs.errors import InputError
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.parts import distinct_prompts
+from attention_motifs.stages.stage import under_lock
 from attention_motifs.store import files
 
 if TYPE_CHECKING:
@@ -38,8 +39,10 @@ class ClusterReport:
     composition: dict[str, pl.DataFrame]
 
 
+@under_lock
 def cluster(
     atlas: Atlas,
+    /,
     *,
     method: str = "average",
     metric: str = "mean",
@@ -165,7 +168,7 @@ def _on_prompts(atlas: Atlas, metric: str, method: str, settings: dict[str, Any]
         clustering = nearest()
         seeded = _with_seed(nearest) if "seed" in clustering.parameters else None
         return _OnPrompts(clustering, _recluster(stored, clustering), seeded, None)
-    matrix = np.asarray(atlas.distances(metric))
+    matrix = np.asarray(all_pairs_of(atlas, metric).matrix)
     clouds = clouds_of(atlas, metric)
     means = clouds.array.mean(axis=0) if method == "ward" else None
 
@@ -250,11 +253,12 @@ def _write_labels(atlas: Atlas, method: str, clustering: Clustering) -> None:
     files.write_parquet(atlas.file("labels"), table.select("head", *columns))
 
 
+@under_lock
 def name_cluster(atlas: Atlas, method: str, number: int, name: str, note: str = "") -> None:
     """Name a cluster; later clusterings inherit the name by overlap.
 
     Args:
-        atlas: the caller holds its lock.
+        atlas: the atlas to write to.
         method: of the clustering.
         number: of the cluster.
         name: of the cluster.

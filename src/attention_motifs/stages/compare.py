@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attention_motifs.atlas import Atlas
+from attention_motifs.atlas.head_distances import all_pairs_of
 from attention_motifs.atlas.packed_patterns import unpack_triangle
 from attention_motifs.embedding import PatternEmbedding
 from attention_motifs.errors import AtlasError, InputError
@@ -68,7 +69,7 @@ def measure(
         raise InputError(f"atlas={atlas!r:.80}: expected an Atlas. Open one with Atlas.open(PATH)")
     heads = atlas.heads
     positions = HeadPositions.of(heads["model"].to_list(), heads["layer"].to_list())
-    distances = {"mean": np.asarray(atlas.distances("mean"), dtype=np.float64)}
+    distances = {"mean": np.asarray(all_pairs_of(atlas, "mean").matrix, dtype=np.float64)}
     clouds = atlas.embedded()
     with report("compare with the paper", _STEPS) as advance:
         variance, other_clouds = _variance(atlas)

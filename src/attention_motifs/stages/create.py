@@ -22,6 +22,7 @@ from attention_motifs.stages.probe_sequences import (
     table_digest,
 )
 from attention_motifs.stages.same_model import command, name_of, recorded_name
+from attention_motifs.stages.stage import under_lock
 from attention_motifs.store import files, remote
 from attention_motifs.store.paths import ARTEFACTS, MANIFEST
 from attention_motifs.store.settings import Configuration
@@ -138,11 +139,12 @@ def _check_lengths(prompts: Sequence[Prompt], configuration: Configuration) -> N
                 )
 
 
+@under_lock
 def add_feature_sets(atlas: Atlas, sets: Sequence[str]) -> None:
     """Add feature sets to those of the atlas, after them.
 
     Args:
-        atlas: the caller holds its lock.
+        atlas: the atlas to write to.
         sets: names of feature sets.
 
     Raises:
@@ -155,11 +157,12 @@ def add_feature_sets(atlas: Atlas, sets: Sequence[str]) -> None:
         atlas.update(configuration=replace(configuration, feature_sets=joined))
 
 
+@under_lock
 def add_presets(atlas: Atlas, presets: Sequence[Preset]) -> None:
     """Add presets to those of the atlas; those of the same names are replaced.
 
     Args:
-        atlas: the caller holds its lock.
+        atlas: the atlas to write to.
         presets: presets of the user.
 
     Raises:
@@ -285,6 +288,7 @@ def check_configuration(configuration: Configuration) -> None:
         named[name] = requested
 
 
+@under_lock
 def save_classes(atlas: Atlas, file: Path) -> int:
     """Copy a file of classes into the atlas, and label its heads by it.
 
@@ -292,7 +296,7 @@ def save_classes(atlas: Atlas, file: Path) -> int:
     the next build.
 
     Args:
-        atlas: the caller holds its lock.
+        atlas: the atlas to write to.
         file: as `load_known_heads` reads it.
 
     Returns:
@@ -314,11 +318,12 @@ def save_classes(atlas: Atlas, file: Path) -> int:
     return sum(h.layer < sizes[h.model][0] and h.index < sizes[h.model][1] for h in heads)
 
 
+@under_lock
 def forget_classes(atlas: Atlas) -> bool:
     """Delete the user's classes from the atlas, and remove the labels of its heads.
 
     Args:
-        atlas: the caller holds its lock.
+        atlas: the atlas to write to.
 
     Returns:
         Whether there were any.

@@ -17,7 +17,7 @@ from attention_motifs.stages.neighbours import (
     recorded_name,
     remove_neighbours,
 )
-from attention_motifs.stages.stage import Stage
+from attention_motifs.stages.stage import Stage, under_lock
 from attention_motifs.store import files
 
 STANDARD_METRICS = ("mean", "cosine", "natural", "recommended")
@@ -33,13 +33,14 @@ def standard_metrics(atlas: Atlas) -> tuple[str, ...]:
     return tuple(metric for metric in (*STANDARD_METRICS, *own) if not lacks(atlas, metric))
 
 
+@under_lock
 def add_presets(atlas: Atlas, report: Report = silent) -> None:
     """Fit the blocks that an atlas gained features or probes for, and compute their distances.
 
     Distances that are stored and whose blocks changed are computed again.
 
     Args:
-        atlas: the caller holds its lock; without an embedding nothing is done.
+        atlas: the atlas to write to; without an embedding nothing is done.
         report: shows progress.
     """
     if "embed" not in atlas.manifest.stages:
@@ -50,6 +51,7 @@ def add_presets(atlas: Atlas, report: Report = silent) -> None:
         distances(atlas, metric, budget_seconds=float("inf"), report=report)
 
 
+@under_lock
 def distances(
     atlas: Atlas,
     metric: str = "mean",
@@ -62,7 +64,7 @@ def distances(
     """Compute the distances of all pairs of heads by one metric, or of the nearest heads only.
 
     Args:
-        atlas: with its patterns embedded; the caller holds its lock.
+        atlas: with its patterns embedded.
         metric: a name of `metric_names()`.
         budget_seconds: longest time for all pairs, in seconds; default: ten minutes.
         dense_limit: number of heads above which the nearest heads of each are stored instead of

@@ -23,13 +23,14 @@ from attention_motifs.embedding.recommended import (
 from attention_motifs.errors import AtlasError
 from attention_motifs.features import feature_names
 from attention_motifs.progress import Advance, Report, silent
-from attention_motifs.stages.stage import Stage
+from attention_motifs.stages.stage import Stage, under_lock
 from attention_motifs.store import files
 
 if TYPE_CHECKING:
     import polars as pl
 
 
+@under_lock
 def embed(atlas: Atlas, *, force: bool = False, report: Report = silent) -> PatternEmbedding:
     """Fit the pattern embedding, and place all patterns in it.
 
@@ -37,7 +38,7 @@ def embed(atlas: Atlas, *, force: bool = False, report: Report = silent) -> Patt
     it. The blocks of the presets are fitted where the atlas has their features and probes.
 
     Args:
-        atlas: with its features; the caller holds its lock.
+        atlas: with its features.
         force: fit again although nothing changed.
         report: shows progress.
 
@@ -112,7 +113,7 @@ def place(
     """Write the embedded patterns of one model, and count the imputed values.
 
     Args:
-        atlas: the caller holds its lock.
+        atlas: with its features.
         model: name of the model.
         embedding: the saved embedding of the atlas.
         force: write again although nothing changed.
@@ -151,7 +152,7 @@ def embed_block(
     """Fit a block of the presets, and place all patterns in it.
 
     Args:
-        atlas: the caller holds its lock.
+        atlas: with its features.
         block: the block; the atlas has its features.
         fitted: models to fit on; all models are placed.
         force: fit again although nothing changed.

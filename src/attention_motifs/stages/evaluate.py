@@ -9,12 +9,13 @@ import numpy as np
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.blocks import BEST_METRICS
-from attention_motifs.atlas.head_distances import stored_distances
+from attention_motifs.atlas.head_distances import all_pairs_of, stored_distances
 from attention_motifs.errors import AtlasError
 from attention_motifs.evaluation.label_scores import RANDOM_TOKENS
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.label import DrawnLabels, draw_labels
 from attention_motifs.stages.metric_distances import metric_distances
+from attention_motifs.stages.stage import under_lock
 from attention_motifs.store import files
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from attention_motifs.prompts import Prompt
 
 
+@under_lock
 def evaluate(
     atlas: Atlas,
     *,
@@ -45,7 +47,7 @@ def evaluate(
     `evaluation.json`, in place of an earlier one.
 
     Args:
-        atlas: with distances; the caller holds its lock.
+        atlas: with distances.
         metrics: default: all that the atlas stores.
         reference: the metric that differences are taken from; default: `recommended` if it is
             among the metrics, else `natural`, else the last one.
@@ -74,7 +76,7 @@ def evaluate(
     given = {"n_permutations": n_permutations, "n_bootstraps": n_bootstraps}
     settings = Settings(seed=seed, **{k: v for k, v in given.items() if v is not None})
     for metric in chosen:
-        atlas.distances(metric)  # refused before the models run
+        all_pairs_of(atlas, metric)  # refused before the models run
     drawn = draw_labels(
         atlas, texts=texts, seed=seed, device=device, run_models=run_models, report=report
     )

@@ -10,7 +10,7 @@ from attention_motifs.atlas import Atlas
 from attention_motifs.errors import InputError
 from attention_motifs.progress import Report, silent
 from attention_motifs.site.export import Exported, export_site
-from attention_motifs.stages.stage import Stage
+from attention_motifs.stages.stage import Stage, under_lock
 
 MOST_HEADS = 2000
 """Number of heads up to which projections, clusters and evaluation are made by default, since
@@ -28,6 +28,7 @@ N_BOOTSTRAPS = 50
 _NEEDS = {"umap": "umap", "leiden": "igraph"}
 
 
+@under_lock
 def explore(
     atlas: Atlas, *, n_neighbors: Sequence[int] = NEIGHBOURHOODS, report: Report = silent
 ) -> Exported:
@@ -38,7 +39,7 @@ def explore(
     names the missing results and the commands that make them.
 
     Args:
-        atlas: the caller holds its lock.
+        atlas: the atlas to write to.
         n_neighbors: sizes of the neighbourhoods of the projections.
         report: shows progress.
 

@@ -38,6 +38,7 @@ from attention_motifs.stages.parts import (
     write_part,
 )
 from attention_motifs.stages.same_model import as_recorded
+from attention_motifs.stages.stage import under_lock
 from attention_motifs.store import files
 from attention_motifs.store.manifest import ModelRecord
 from attention_motifs.store.settings import Configuration
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from attention_motifs.models.model import LoadedModel
 
 
+@under_lock
 def extract(
     atlas: Atlas,
     *,
@@ -62,7 +64,7 @@ def extract(
     all complete is recorded in the manifest, also where parts of another failed.
 
     Args:
-        atlas: the caller holds its lock; all workers see its folder under the same path.
+        atlas: the atlas to write to; all workers see its folder under the same path.
         device: `auto`, `cpu`, `cuda`... of each process that runs a model.
         models: names as the user gives them; default: those of the configuration, and the added
             ones whose features are not complete.

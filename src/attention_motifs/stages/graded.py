@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from attention_motifs.atlas import Atlas
+from attention_motifs.atlas.head_distances import all_pairs_of
 from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.evaluation.graded import (
     GradedRow,
@@ -67,7 +68,7 @@ def graded(
     rows = []
     with report("published scores", len(matched)) as advance:
         for model, scored in matched:
-            own = np.flatnonzero(of_model == model)
+            rows_of_model = np.flatnonzero(of_model == model)
             record = atlas.manifest.models[model]
             shape = record.n_layers, record.n_heads
             if scored.values.shape != shape:
@@ -75,10 +76,8 @@ def graded(
                     f"{path}: {scored.source} scores {scored.values.shape} layers and heads of "
                     f"{scored.model}; {model} has {shape}. Correct the file"
                 )
-            matrices = {
-                name: np.asarray(atlas.distances(name))[np.ix_(own, own)] for name in chosen
-            }
-            of_heads = {name: values[own] for name, values in scores.items()}
+            matrices = {name: all_pairs_of(atlas, name).among(rows_of_model) for name in chosen}
+            of_heads = {name: values[rows_of_model] for name, values in scores.items()}
             rows += compare_graded(scored, matrices, of_heads, published)
             advance(1)
     return rows

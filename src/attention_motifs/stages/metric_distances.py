@@ -10,6 +10,7 @@ import numpy as np
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.blocks import block_clouds, clouds_of, pattern_clouds, preset_of
+from attention_motifs.atlas.head_distances import all_pairs_of
 from attention_motifs.atlas.queries import by_prompt
 from attention_motifs.embedding.recommended import RecommendedEmbedding
 from attention_motifs.evaluation.resampling import Form, ResampledDistances, StimulusBlock
@@ -59,7 +60,7 @@ def metric_distances(atlas: Atlas, metric: str, *, transfer: bool = True) -> Met
     )
     patterns = pattern_clouds(atlas, metric)
     return MetricDistances(
-        np.asarray(atlas.distances(metric), dtype=np.float64),
+        np.asarray(all_pairs_of(atlas, metric).matrix, dtype=np.float64),
         _resampled(atlas, metric, clouds, distinct),
         _transferred(atlas, metric, distinct) if transfer and len(atlas.models) > 1 else (),
         None if patterns is None else patterns[distinct],

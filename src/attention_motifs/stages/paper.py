@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from attention_motifs.atlas import Atlas
+from attention_motifs.atlas.head_distances import all_pairs_of
 from attention_motifs.figures.head_maps import METHODS
 from attention_motifs.figures.paper import DEFAULT_FIGURES, make_paper
 from attention_motifs.figures.style import check_formats
@@ -35,7 +36,7 @@ def paper_figures(
         ResourceError: if the disk is full or the folder cannot be written.
     """
     check_formats(settings.formats)
-    atlas.distances(METRIC)  # raises, if it does, before anything is projected
+    all_pairs_of(atlas, METRIC)  # raises before anything is projected
     project_for_figures(atlas, settings, report)
 
     def nearest(head: str, n: int) -> list[str]:
@@ -53,17 +54,14 @@ def project_for_figures(atlas: Atlas, settings: FigureSettings, report: Report =
     needed = {settings.isomap_neighbors, *settings.neighbors}
     if needed <= sizes:
         return
-    with Atlas.lock(atlas.place):
-        project(
-            atlas,
-            metric=METRIC,
-            methods=installed_projections(),
-            n_neighbors=sorted(
-                needed | (sizes or set(() if settings.neighbors else NEIGHBOURHOODS))
-            ),
-            dimensions=sorted(dimensions | {2}),
-            report=report,
-        )
+    project(
+        atlas,
+        metric=METRIC,
+        methods=installed_projections(),
+        n_neighbors=sorted(needed | (sizes or set(() if settings.neighbors else NEIGHBOURHOODS))),
+        dimensions=sorted(dimensions | {2}),
+        report=report,
+    )
 
 
 def _stored(atlas: Atlas) -> tuple[set[int], set[int]]:

@@ -15,9 +15,11 @@ from attention_motifs.stages.extract import Extraction
 from attention_motifs.stages.model_source import wanted_model
 from attention_motifs.stages.probe_sequences import PROBE_SETTINGS, set_probes
 from attention_motifs.stages.same_model import name_of
+from attention_motifs.stages.stage import under_lock
 from attention_motifs.store.settings import Configuration
 
 
+@under_lock
 def probe(
     atlas: Atlas,
     *,
@@ -32,7 +34,7 @@ def probe(
     An atlas without probes gains them. Other settings than those recorded replace its probes.
 
     Args:
-        atlas: the caller holds its lock.
+        atlas: the atlas to write to.
         settings: some of `n_probes`, `probe_tokens`, `probe_file` and `probe_seed`; default: those
             of the atlas, or 16 probes if it has none.
         models: names in the atlas, or names and paths as the user gives them; default: all. If

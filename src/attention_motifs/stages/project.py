@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attention_motifs.atlas import Atlas
-from attention_motifs.atlas.head_distances import HeadDistances, NearestHeads, stored_distances
+from attention_motifs.atlas.head_distances import (
+    HeadDistances,
+    NearestHeads,
+    all_pairs_of,
+    stored_distances,
+)
 from attention_motifs.errors import AtlasError
 from attention_motifs.progress import Report, silent
-from attention_motifs.stages.stage import Stage
+from attention_motifs.stages.stage import Stage, under_lock
 from attention_motifs.store import files
 
 if TYPE_CHECKING:
@@ -24,6 +29,7 @@ ALL_MODELS = "all"
 """The scope of a projection of all heads; others are names of models."""
 
 
+@under_lock
 def project(
     atlas: Atlas,
     *,
@@ -42,7 +48,7 @@ def project(
     an earlier run finished from the same inputs are kept.
 
     Args:
-        atlas: with the distances of the metric; the caller holds its lock.
+        atlas: with the distances of the metric.
         metric: whose distances are projected.
         methods: names in `projection.PROJECTIONS`; default: all.
         n_neighbors: sizes of the neighbourhoods; default: those of the paper and others.
@@ -106,8 +112,8 @@ def _placing(
     from attention_motifs.projection import project, project_neighbours
 
     if not isinstance(stored, NearestHeads):
-        matrix = np.asarray(atlas.distances(metric))
-        return lambda rows: partial(project, matrix[np.ix_(rows, rows)])
+        distances = all_pairs_of(atlas, metric)
+        return lambda rows: partial(project, distances.among(rows))
     landmarks = _landmarks(stored, seed, report)
     return lambda _rows: partial(project_neighbours, stored.neighbours, landmarks, stored.rows)
 

@@ -15,7 +15,7 @@ from attention_motifs.models.sources import resolve
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.model_source import dtype_in, wanted_model
 from attention_motifs.stages.same_model import changed_model, changes
-from attention_motifs.stages.stage import Stage
+from attention_motifs.stages.stage import Stage, under_lock
 
 if TYPE_CHECKING:
     import polars as pl
@@ -27,6 +27,7 @@ SPREAD = " spread"
 """Ending of the columns that hold the standard deviation over sequences."""
 
 
+@under_lock
 def score(
     atlas: Atlas,
     *,
@@ -44,7 +45,7 @@ def score(
     copying scores of models without a language-model head or a known direct path.
 
     Args:
-        atlas: held by the caller's lock.
+        atlas: the atlas to write to.
         seed: of the draw of tokens.
         device: `auto`, `cpu`, `cuda`...
         models: names in the atlas, or names and paths as the user gives them; default: all.

@@ -20,11 +20,13 @@ from attention_motifs.stages.motif_parts import (
 )
 from attention_motifs.stages.parts import extract_inputs, positions_of, to_numpy
 from attention_motifs.stages.same_model import changed_model, changes
+from attention_motifs.stages.stage import under_lock
 
 if TYPE_CHECKING:
     from attention_motifs.store.manifest import ModelRecord
 
 
+@under_lock
 def shares(
     atlas: Atlas,
     *,
@@ -38,7 +40,7 @@ def shares(
     models run again on the prompts of the atlas.
 
     Args:
-        atlas: the caller holds its lock.
+        atlas: the atlas to write to.
         models: names in the atlas; default: all.
         device: `auto`, `cpu`, `cuda`...
         report: shows progress.

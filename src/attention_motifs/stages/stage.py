@@ -1,17 +1,35 @@
-"""The journal around a stage: skip what is finished, show progress, record what was made."""
+"""What every stage shares: the lock, the journal of finished steps, and progress."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.progress import Advance, Report, silent
 from attention_motifs.store import files
 from attention_motifs.store.paths import AtlasFile
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def under_lock(stage: Callable[Concatenate[Atlas, P], R]) -> Callable[Concatenate[Atlas, P], R]:
+    """Make a stage hold the lock of its first argument, the atlas, while it runs.
+
+    A stage that another one calls, or that runs within `writing`, shares the lock.
+    """
+
+    @functools.wraps(stage)
+    def run(atlas: Atlas, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        with atlas.locked():
+            return stage(atlas, *args, **kwargs)
+
+    return run
 
 
 @dataclass(frozen=True)
@@ -51,10 +69,10 @@ class Stage:
         force: bool = False,
         report: Report = silent,
     ) -> bool:
-        """Run the step unless it is finished, and record it.
+        """Run the step under the lock of the atlas, unless it is finished, and record it.
 
         Args:
-            atlas: the caller holds its lock.
+            atlas: the atlas that the step works on.
             make: writes the outputs; called with the function that advances the progress bar.
                 It may return other fields of the manifest to change with the journal.
             force: run it although it is finished.
@@ -62,12 +80,16 @@ class Stage:
 
         Returns:
             Whether it ran.
+
+        Raises:
+            AtlasError: if another run holds the lock.
         """
-        if self.is_finished(atlas) and not force:
-            return False
-        with report(self.title, self.steps) as advance:
-            changes = make(advance) or {}
-        self.record(atlas, changes)
+        with atlas.locked():
+            if self.is_finished(atlas) and not force:
+                return False
+            with report(self.title, self.steps) as advance:
+                changes = make(advance) or {}
+            self.record(atlas, changes)
         return True
 
     def record(self, atlas: Atlas, changes: Mapping[str, Any] | None = None) -> None:
@@ -78,7 +100,7 @@ class Stage:
 
 @contextlib.contextmanager
 def writing(path: str | Path) -> Iterator[Atlas]:
-    """Open an atlas and hold its lock.
+    """Open an atlas and hold its lock, for several stages in a row.
 
     Raises:
         AtlasError: if there is no atlas, or another run holds it.

@@ -20,6 +20,7 @@ from attention_motifs.stages.ablation import rows as rows_of
 from attention_motifs.stages.ablation.sequences import sequences_of
 from attention_motifs.stages.ablation.settings import Settings, checked
 from attention_motifs.stages.ablation.targets import Target, classes_of, near_heads, strongest_heads
+from attention_motifs.stages.stage import under_lock
 from attention_motifs.store import files
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ _PART_ABLATIONS = 64
 """Ablations per part: what is redone after a stop."""
 
 
+@under_lock
 def ablate(
     atlas: Atlas,
     target: Target,
@@ -84,6 +86,7 @@ def ablate(
     return _write(atlas, rows)
 
 
+@under_lock
 def sweep(
     atlas: Atlas,
     model: str,
