@@ -193,6 +193,8 @@ def test_scope_layers_and_farthest(atlas: Atlas) -> None:
         (["project", "--method", "isomapp"], 2, "isomap"),
         (["cluster", "--method", "kmeans"], 2, "average"),
         (["cluster", "--name", "x"], 2, "NUMBER=NAME"),
+        (["ablate", "{head}", "--replacement", "meen"], 2, "--replacement 'meen'"),
+        (["ablate", "{head}", "--method", "meen"], 2, "--replacement 'meen'"),
         (["add", "no-such-model"], 2, "is not known"),
     ],
 )

@@ -1,18 +1,18 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from attention_motifs.clustering import (
+    Clustering,
     ClusterName,
     carry_over,
     cluster,
     clustering_json,
     cut,
-    export_clustering,
     stability,
     validity,
 )
@@ -23,13 +23,16 @@ POINTS = np.array([[0.0], [1.0], [9.0], [10.0], [50.0]])
 D = np.abs(POINTS - POINTS.T)
 
 
-def test_the_file_holds_what_is_needed_to_cut_again(tmp_path: Path) -> None:
-    found = cluster(D, n_clusters=3, min_size=2)
-    names = carry_over([ClusterName("low", tuple(HEADS[:2]), ("m",))], HEADS, found.labels)
-    path = tmp_path / "clusters.json"
-    stable = stability(found, lambda _: D, 4, n_rounds=2)
-    export_clustering(path, found, HEADS, names=names, stability=stable, metric="mean")
-    value = json.loads(path.read_text())
+def as_json(clustering: Clustering, **more: Any) -> Any:
+    """Return the JSON value of a clustering as it is read back."""
+    return json.loads(json.dumps(clustering_json(clustering, HEADS, **more)))
+
+
+def test_the_json_holds_what_is_needed_to_cut_again() -> None:
+    clustering = cluster(D, n_clusters=3, min_size=2)
+    names = carry_over([ClusterName("low", tuple(HEADS[:2]), ("m",))], HEADS, clustering.labels)
+    stable = stability(clustering, lambda _: D, 4, n_rounds=2)
+    value = as_json(clustering, names=names, stability=stable, metric="mean")
     assert value["clusters"][0] == {
         "cluster": 0,
         "name": "low",
@@ -43,12 +46,12 @@ def test_the_file_holds_what_is_needed_to_cut_again(tmp_path: Path) -> None:
     assert value["metric"] == "mean"
     assert value["stability"]["adjusted_rand_mean"] == 1.0
     assert value["validity"] is None
-    checks = validity(found, stable, lambda _: D, ["a", "a", "b", "b"])
-    export_clustering(path, found, HEADS, stability=stable, validity=checks)
-    assert json.loads(path.read_text())["validity"] == checks.to_json()
+    checks = validity(clustering, stable, lambda _: D, ["a", "a", "b", "b"])
+    value_of_checks = as_json(clustering, stability=stable, validity=checks)["validity"]
+    assert value_of_checks == checks.to_json()
     assert checks.disjoint_sources == 1.0
     again = cut(np.array(value["linkage"]), n_clusters=3, min_size=2)
-    assert np.array_equal(again, found.labels)
+    assert np.array_equal(again, clustering.labels)
     assert value["parameters"] == {"n_clusters": 3, "height": None, "min_size": 2}
 
 

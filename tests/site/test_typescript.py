@@ -61,7 +61,7 @@ class Thing:
     )
 
 
-@pytest.mark.parametrize("annotation", ["set[str]", "Callable", "tuple[int, int]", "list"])
+@pytest.mark.parametrize("annotation", ["set[str]", "Callable", "frozenset[int]", "list"])
 def test_a_type_without_counterpart_is_refused_or_named(annotation: str) -> None:
     source = f"class A:\n    x: {annotation}\n"
     if annotation in {"Callable", "list"}:  # a plain name is another interface of the contract
@@ -69,3 +69,16 @@ def test_a_type_without_counterpart_is_refused_or_named(annotation: str) -> None
     else:
         with pytest.raises(ValueError, match="no TypeScript for"):
             typescript(source)
+
+
+def test_dataclasses_of_the_package_are_included_under_the_names_of_the_contract() -> None:
+    source = """\
+from dataclasses import dataclass
+from attention_motifs.evaluation.table import HeadlineCell as Cell
+from attention_motifs.evaluation.table import HeadlineRow as Line
+"""
+    interfaces = typescript(source)
+    assert "export interface Cell {" in interfaces
+    assert "readonly s5_gain: readonly [number, number, number] | null;" in interfaces
+    assert "readonly cells: Readonly<Record<string, Cell>>;" in interfaces
+    assert "Headline" not in interfaces

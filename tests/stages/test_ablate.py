@@ -226,7 +226,7 @@ def test_targets_and_their_mistakes(swept: Atlas) -> None:
         (lambda: class_heads(swept, "nothing", "a"), "--class 'nothing'"),
         (lambda: cluster_heads(swept, "average", "a"), "write METHOD:NUMBER"),
         (lambda: cluster_heads(swept, "average:1", "a"), "this atlas has no clusters by average"),
-        (lambda: sweep(swept, "b", Settings(methods=("meen",))), "--method 'meen': choose mean"),
+        (lambda: sweep(swept, "b", Settings(methods=("meen",))), "'meen': choose mean"),
         (lambda: sweep(swept, "b", Settings(methods=("all", "zero"))), "or all alone"),
         (lambda: sweep(swept, "b", Settings(n_sequences=1)), "at least 2 and 1"),
         (lambda: sweep(swept, "b", Settings(designs=("long",))), "--design long: 0 texts"),

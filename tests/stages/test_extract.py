@@ -15,14 +15,14 @@ import pytest
 
 from attention_motifs import extraction
 from attention_motifs.atlas import Atlas
-from attention_motifs.atlas.stimuli import PROBES
+from attention_motifs.atlas.stimuli import PROBES, PROMPTS
 from attention_motifs.errors import AtlasError
 from attention_motifs.features import compute_features, feature_names
 from attention_motifs.prompts import Prompt
 from attention_motifs.stages.create import add_feature_sets, create_or_resume
 from attention_motifs.stages.extract import extract, extract_part
 from attention_motifs.stages.heads import write_heads
-from attention_motifs.stages.model_source import load_for, model_source, source_of, source_on
+from attention_motifs.stages.model_source import load_for, source_of, source_on
 from attention_motifs.stages.motif_parts import write_share_columns
 from attention_motifs.stages.parts import (
     begin_model,
@@ -60,7 +60,7 @@ def test_parts_made_in_any_order_are_those_of_a_whole_run(
 ) -> None:
     atlas = begun(tmp_path / "atlas", tiny)
     for expected in atlas.manifest.configuration.models:
-        source = model_source(atlas, expected)
+        source = source_on(atlas, load_for(atlas, expected), PROMPTS)
         begin_model(atlas, source)
         for block in reversed(range(atlas.n_blocks)):
             write_part(atlas, source, block)
@@ -102,7 +102,8 @@ def test_an_atlas_gains_features_of_its_tokens(
 def test_a_part_that_is_there_is_left_alone(extracted: Atlas, tiny: Tiny) -> None:
     path = extracted.file("features", model="a", block=1).path
     before = path.stat().st_ino
-    write_part(extracted, model_source(extracted, tiny.model("a")), 1)
+    source = source_on(extracted, load_for(extracted, tiny.model("a")), PROMPTS)
+    write_part(extracted, source, 1)
     assert path.stat().st_ino == before
 
 
@@ -171,7 +172,7 @@ def test_models_are_listed_as_configured_in_whatever_order_they_end(
 ) -> None:
     atlas = begun(tmp_path / "atlas", tiny)
     for expected in reversed(atlas.manifest.configuration.models):
-        source = model_source(atlas, expected)
+        source = source_on(atlas, load_for(atlas, expected), PROMPTS)
         begin_model(atlas, source)
         for block in range(atlas.n_blocks):
             write_part(atlas, source, block)

@@ -147,7 +147,8 @@ class AllPairs(HeadDistances):
         Raises:
             AtlasError: if the file is damaged or of another size.
         """
-        return np.asarray(self.matrix)[np.ix_(heads, heads)]
+        chosen: Float[np.ndarray, "some some"] = np.asarray(self.matrix)[np.ix_(heads, heads)]
+        return chosen
 
     def rows(self, heads: Any) -> Float[np.ndarray, "some heads"]:
         """Return rows of the matrix, see `HeadDistances.rows`."""

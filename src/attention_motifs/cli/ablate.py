@@ -31,69 +31,58 @@ HeadsArgument = Annotated[
     ),
 ]
 SweepOption = Annotated[
-    str | None,
-    typer.Option(
-        "--sweep",
-        metavar="MODEL",
-        help="Model whose heads to ablate one by one.",
-        show_default=False,
-    ),
+    str | None, o.value_option("--sweep", "MODEL", "Model whose heads to ablate one by one.")
 ]
 NearOption = Annotated[
     str | None,
-    typer.Option(
+    o.value_option(
         "--near",
-        metavar="HEAD",
-        help="Head whose nearest heads to ablate (see -n, --metric). With --sweep: head whose "
+        "HEAD",
+        "Head whose nearest heads to ablate (see -n, --metric). With --sweep: head whose "
         "nearest heads to compare, by every metric.",
         autocompletion=o.complete_head,
-        show_default=False,
     ),
 ]
 ClassOption = Annotated[
     str | None,
-    typer.Option(
-        "--class",
-        metavar="CLASS",
-        help="Class whose heads to ablate, such as 'induction (computed)'.",
-        show_default=False,
+    o.value_option(
+        "--class", "CLASS", "Class whose heads to ablate, such as 'induction (computed)'."
     ),
 ]
 ClusterOption = Annotated[
     str | None,
-    typer.Option(
-        "--cluster",
-        metavar="METHOD:NUMBER",
-        help="Cluster whose heads to ablate, such as average:3.",
-        show_default=False,
+    o.value_option(
+        "--cluster", "METHOD:NUMBER", "Cluster whose heads to ablate, such as average:3."
     ),
 ]
 ModelOption = Annotated[
     str | None,
-    typer.Option(
+    o.value_option(
         "--model",
-        metavar="MODEL",
-        help="Model of the heads, for --class and --cluster; NAME=PATH if a local one has moved.",
-        show_default="the only model",
+        "MODEL",
+        "Model of the heads, for --class and --cluster; NAME=PATH if a local one has moved.",
+        unset="the only model",
     ),
 ]
-MethodOption = Annotated[
+ReplacementOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--method",
-        metavar="METHOD",
-        help="Replacement of the head's output: mean, mean-position, resample, zero, "
+    o.value_option(
+        "--replacement",
+        "NAME",
+        "Replacement of the head's output: mean, mean-position, resample, zero, "
         "pattern-preserving, or all; repeatable.",
-        show_default="mean",
+        unset="mean",
     ),
 ]
+EarlierNameOption = Annotated[list[str] | None, typer.Option("--method", hidden=True)]
+"""The earlier name of `--replacement`; in other commands it means the algorithm."""
 DesignOption = Annotated[
     list[str] | None,
-    typer.Option(
+    o.value_option(
         "--design",
-        metavar="DESIGN",
-        help="Test sequences: prompts, repeated (random tokens twice) or long; repeatable.",
-        show_default="prompts, repeated",
+        "DESIGN",
+        "Test sequences: prompts, repeated (random tokens twice) or long; repeatable.",
+        unset="prompts, repeated",
     ),
 ]
 
@@ -124,7 +113,8 @@ def ablate(
     n: Annotated[int, o.count_option("-n", "Number of nearest heads, for --near.")] = 5,
     metric: o.MetricOption = "mean",
     model: ModelOption = None,
-    method: MethodOption = None,
+    replacement: ReplacementOption = None,
+    method: EarlierNameOption = None,
     design: DesignOption = None,
     sequences: Annotated[int, o.count_option("--sequences", "Test sequences per design.")] = 12,
     controls: Annotated[
@@ -146,9 +136,9 @@ def ablate(
     Examples:
       motifs ablate smollm2-135m-instruct:L18:H6
       motifs ablate --near smollm2-135m-instruct:L18:H6 -n 5 --metric cosine
-      motifs ablate --class 'induction (computed)' --model gemma-3-270m --method zero
+      motifs ablate --class 'induction (computed)' --model gemma-3-270m --replacement zero
       motifs ablate --cluster average:3 --model gemma-3-270m --controls 49
-      motifs ablate gemma-3-270m:L5:H1 --method all
+      motifs ablate gemma-3-270m:L5:H1 --replacement all
       motifs ablate --sweep gemma-3-270m --sequences 8
       motifs ablate --sweep gemma-3-270m --executor ray --ray-worker gpus=1
     """
@@ -157,7 +147,7 @@ def ablate(
     name, equals, _ = (model or "").partition("=")
     query = Query(tuple(heads or ()), sweep, near, class_name, cluster, n, metric, name)
     settings = Settings(
-        methods=tuple(method or ("mean",)),
+        methods=tuple([*(replacement or ()), *(method or ())] or ("mean",)),
         designs=tuple(design or ("prompts", "repeated")),
         n_sequences=sequences,
         n_controls=controls,

@@ -84,11 +84,11 @@ def project(
     metric: o.MetricOption = "mean",
     method: Annotated[
         list[str] | None,
-        typer.Option(
+        o.value_option(
             "--method",
-            metavar="METHOD",
-            help="Projection: isomap, umap, tsne or pca; repeatable.",
-            show_default="all that are installed",
+            "METHOD",
+            "Projection: isomap, umap, tsne or pca; repeatable.",
+            unset="all that are installed",
         ),
     ] = None,
     neighbors: Annotated[
@@ -102,13 +102,13 @@ def project(
     ] = None,
     dimension: Annotated[
         list[int] | None,
-        typer.Option(
+        o.value_option(
             "--dimension",
-            metavar="N",
+            "N",
+            "Number of dimensions, 2 or 3; repeatable.",
+            unset="both",
             min=2,
             max=3,
-            help="Number of dimensions, 2 or 3; repeatable.",
-            show_default="both",
         ),
     ] = None,
     seed: Annotated[int, o.seed_option("the layouts")] = 0,
@@ -146,20 +146,20 @@ def project(
 
 _ReferenceOption = Annotated[
     str | None,
-    typer.Option(
+    o.value_option(
         "--reference",
-        metavar="METRIC",
-        help="Metric that the others are compared with.",
-        show_default="recommended, if it is evaluated",
+        "METRIC",
+        "Metric that the others are compared with.",
+        unset="recommended, if it is evaluated",
     ),
 ]
 _TextsOption = Annotated[
     str | None,
-    typer.Option(
+    o.value_option(
         "--texts",
-        metavar="FILE",
-        help="Texts that labels are drawn from; prompts of the atlas are left out.",
-        show_default="the built-in texts",
+        "FILE",
+        "Texts that labels are drawn from; prompts of the atlas are left out.",
+        unset="the built-in texts",
     ),
 ]
 _RunModelsOption = Annotated[
@@ -191,12 +191,11 @@ def evaluate(
     device: o.DeviceOption = "auto",
     graded: Annotated[
         str | None,
-        typer.Option(
+        o.value_option(
             "--graded",
-            metavar="packaged|FILE",
-            help="Compare with published scores of every head instead: those of the package, or a "
+            "packaged|FILE",
+            "Compare with published scores of every head instead: those of the package, or a "
             ".npz file with a .json file next to it.",
-            show_default=False,
         ),
     ] = None,
     json: o.JsonOption = False,

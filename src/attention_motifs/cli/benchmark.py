@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from attention_motifs.atlas import Atlas
 from attention_motifs.cli import options as o
 from attention_motifs.cli.app import app
@@ -20,13 +18,13 @@ if TYPE_CHECKING:
 
 StrengthOption = Annotated[
     list[float] | None,
-    typer.Option(
+    o.value_option(
         "--strength",
-        metavar="NUMBER",
+        "NUMBER",
+        "Weight of the rule in the patterns of its hosts; repeatable.",
+        unset="0.5, 0.25, 0.1",
         min=0,
         max=1,
-        help="Weight of the rule in the patterns of its hosts; repeatable.",
-        show_default="0.5, 0.25, 0.1",
     ),
 ]
 HostsOption = Annotated[
@@ -40,22 +38,21 @@ HostsOption = Annotated[
 ]
 OutOption = Annotated[
     Path | None,
-    typer.Option(
+    o.value_option(
         "--out",
-        metavar="DIR",
-        help="New folder to keep the planted atlases in; with --distances, that of an earlier run.",
-        show_default="they are deleted",
+        "DIR",
+        "New folder to keep the planted atlases in; with --distances, that of an earlier run.",
+        unset="they are deleted",
         callback=o.check_writable,
     ),
 ]
 DistancesOption = Annotated[
     list[str] | None,
-    typer.Option(
+    o.value_option(
         "--distances",
-        metavar="NAME",
-        help="Score distances of your own, saved in --out as NAME-0.5.npy, NAME-0.25.npy...; "
+        "NAME",
+        "Score distances of your own, saved in --out as NAME-0.5.npy, NAME-0.25.npy...; "
         "repeatable.",
-        show_default=False,
     ),
 ]
 

@@ -348,11 +348,11 @@ def figures(
     out: Annotated[Path | None, o.out_option("figures/ of the atlas")] = None,
     head: Annotated[
         list[str] | None,
-        typer.Option(
+        o.value_option(
             "--head",
-            metavar="HEAD",
-            help="Head to show in the sheet of patterns; repeatable.",
-            show_default="typical heads",
+            "HEAD",
+            "Head to show in the sheet of patterns; repeatable.",
+            unset="typical heads",
             autocompletion=o.complete_head,
         ),
     ] = None,

@@ -27,39 +27,31 @@ ClassArgument = Annotated[
 ]
 ModelOption = Annotated[
     str | None,
-    typer.Option(
+    o.value_option(
         "--model",
-        metavar="MODEL",
-        help="Only heads of this model: any of its names, or a part of one.",
-        show_default="all models",
+        "MODEL",
+        "Only heads of this model: any of its names, or a part of one.",
+        unset="all models",
     ),
 ]
 PaperOption = Annotated[
     str | None,
-    typer.Option(
+    o.value_option(
         "--paper",
-        metavar="TEXT",
-        help="Only heads from this paper: words of its title, or its address.",
-        show_default="all papers",
+        "TEXT",
+        "Only heads from this paper: words of its title, or its address.",
+        unset="all papers",
     ),
 ]
 FileOption = Annotated[
     Path | None,
-    typer.Option(
-        "--file",
-        metavar="FILE",
-        help="JSON file of your own classes, to add to those of the literature.",
-        show_default=False,
+    o.value_option(
+        "--file", "FILE", "JSON file of your own classes, to add to those of the literature."
     ),
 ]
 AtlasOption = Annotated[
     str | None,
-    typer.Option(
-        "--atlas",
-        metavar="DIR|URL",
-        help="Atlas whose own classes to list, save or forget.",
-        show_default=False,
-    ),
+    o.value_option("--atlas", "DIR|URL", "Atlas whose own classes to list, save or forget."),
 ]
 
 

@@ -28,12 +28,11 @@ NumberOption = Annotated[
 
 HeightOption = Annotated[
     float | None,
-    typer.Option(
+    o.value_option(
         "--height",
-        metavar="DISTANCE",
+        "DISTANCE",
+        "Height of the cut of the tree, in place of --number (hierarchical methods).",
         min=0,
-        help="Height of the cut of the tree, in place of --number (hierarchical methods).",
-        show_default=False,
     ),
 ]
 
@@ -51,12 +50,8 @@ NeighborsOption = Annotated[
 
 ResolutionOption = Annotated[
     float | None,
-    typer.Option(
-        "--resolution",
-        metavar="X",
-        min=0,
-        help="Resolution; larger gives more clusters (leiden).",
-        show_default="1.0",
+    o.value_option(
+        "--resolution", "X", "Resolution; larger gives more clusters (leiden).", unset="1.0", min=0
     ),
 ]
 
@@ -73,11 +68,8 @@ SeedOption = Annotated[int, o.seed_option("the random halves, and for leiden")]
 
 NameOption = Annotated[
     str | None,
-    typer.Option(
-        "--name",
-        metavar="NUMBER=NAME",
-        help="Name to give to a cluster of the last run of this method.",
-        show_default=False,
+    o.value_option(
+        "--name", "NUMBER=NAME", "Name to give to a cluster of the last run of this method."
     ),
 ]
 

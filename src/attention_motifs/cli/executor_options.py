@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from attention_motifs.cli import options as o
 from attention_motifs.executors import choose_executor
 
 Command = TypeVar("Command", bound=Callable[..., None])
@@ -28,12 +29,11 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
     "ray_address": (
         Annotated[
             str | None,
-            typer.Option(
+            o.value_option(
                 "--ray-address",
-                metavar="ADDRESS",
-                help="Ray cluster: auto (a running one), local (start one here), host:port or "
-                "ray://...",
-                show_default="local",
+                "ADDRESS",
+                "Ray cluster: auto (a running one), local (start one here), host:port or ray://...",
+                unset="local",
             ),
         ],
         None,
@@ -41,12 +41,8 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
     "ray_workers": (
         Annotated[
             int | None,
-            typer.Option(
-                "--ray-workers",
-                metavar="N",
-                min=1,
-                help="Maximum number of workers.",
-                show_default="as many as fit",
+            o.value_option(
+                "--ray-workers", "N", "Maximum number of workers.", unset="as many as fit", min=1
             ),
         ],
         None,
@@ -54,11 +50,11 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
     "ray_worker": (
         Annotated[
             str | None,
-            typer.Option(
+            o.value_option(
                 "--ray-worker",
-                metavar="RESOURCES",
-                help="Resources of each worker, such as cpus=2,gpus=0.5; custom resources too.",
-                show_default="cpus=1",
+                "RESOURCES",
+                "Resources of each worker, such as cpus=2,gpus=0.5; custom resources too.",
+                unset="cpus=1",
             ),
         ],
         None,

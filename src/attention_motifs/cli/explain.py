@@ -97,11 +97,11 @@ def report(
     atlas: o.AtlasOption = None,
     out: Annotated[
         Path | None,
-        typer.Option(
+        o.value_option(
             "--out",
-            metavar="FILE",
-            help="Page to write; its table goes beside it as CSV and JSON.",
-            show_default="MODEL.html",
+            "FILE",
+            "Page to write; its table goes beside it as CSV and JSON.",
+            unset="MODEL.html",
         ),
     ] = None,
     metric: o.BestMetricOption = None,

@@ -85,11 +85,8 @@ def serve(
     ] = "127.0.0.1",
     host_name: Annotated[
         list[str] | None,
-        typer.Option(
-            "--host-name",
-            metavar="HOST",
-            help="Another host name under which browsers may open it; repeatable.",
-            show_default=False,
+        o.value_option(
+            "--host-name", "HOST", "Another host name under which browsers may open it; repeatable."
         ),
     ] = None,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the browser.")] = False,
@@ -141,11 +138,8 @@ def export(
     ] = False,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out",
-            metavar="FILE",
-            help="File to write.",
-            show_default="MODEL-L0-H0.html; JSON and CSV are printed",
+        o.value_option(
+            "--out", "FILE", "File to write.", unset="MODEL-L0-H0.html; JSON and CSV are printed"
         ),
     ] = None,
     n: Annotated[int, o.count_option("-n", "Number of neighbours to include.")] = 5,

@@ -30,40 +30,30 @@ FileArgument = Annotated[
 ]
 HeadOption = Annotated[
     str | None,
-    typer.Option(
+    o.value_option(
         "--head",
-        metavar="HEAD",
-        help="Head whose pattern to identify, with --prompt or --text.",
+        "HEAD",
+        "Head whose pattern to identify, with --prompt or --text.",
         autocompletion=o.complete_head,
-        show_default=False,
     ),
 ]
 PromptOption = Annotated[
     str | None,
-    typer.Option(
+    o.value_option(
         "--prompt",
-        metavar="NUMBER|ID",
-        help="Prompt of the atlas: its number in `motifs prompts`, or the first characters of "
+        "NUMBER|ID",
+        "Prompt of the atlas: its number in `motifs prompts`, or the first characters of "
         "its id. It is left out of what is known of the heads.",
-        show_default=False,
     ),
 ]
 TextOption = Annotated[
     str | None,
-    typer.Option(
-        "--text",
-        metavar="TEXT",
-        help="Text of your own, on which to run the model of --head.",
-        show_default=False,
-    ),
+    o.value_option("--text", "TEXT", "Text of your own, on which to run the model of --head."),
 ]
 TensorOption = Annotated[
     str | None,
-    typer.Option(
-        "--tensor",
-        metavar="NAME",
-        help="Name of the tensor in a .safetensors file.",
-        show_default="the only one",
+    o.value_option(
+        "--tensor", "NAME", "Name of the tensor in a .safetensors file.", unset="the only one"
     ),
 ]
 

@@ -51,35 +51,43 @@ def complete_configuration(incomplete: str) -> list[str]:
     return [name for name in shipped() if name.startswith(incomplete)]
 
 
+def value_option(name: str, metavar: str, help_text: str, *, unset: str = "", **more: Any) -> Any:
+    """Return an option that takes a value.
+
+    Args:
+        name: such as `--prompt`.
+        metavar: placeholder of the value, such as `NUMBER|ID`.
+        help_text: noun phrase.
+        unset: meaning of leaving it out; by default the help does not say.
+        more: other arguments of `typer.Option`.
+    """
+    return typer.Option(name, metavar=metavar, help=help_text, show_default=unset or False, **more)
+
+
 DEFAULT_ATLAS = Path("atlas")
 DEMO_ATLAS = Path("demo-atlas")
 
 AtlasOption = Annotated[
     str | None,
-    typer.Option(
+    value_option(
         "--atlas",
-        metavar="DIR|URL",
-        help="Folder of the atlas, or its URL, such as s3://bucket/my-atlas.",
-        show_default="./atlas, else ./demo-atlas",
+        "DIR|URL",
+        "Folder of the atlas, or its URL, such as s3://bucket/my-atlas.",
+        unset="./atlas, else ./demo-atlas",
     ),
 ]
 NewAtlasOption = Annotated[
     str | None,
-    typer.Option(
-        "--atlas",
-        metavar="DIR|URL",
-        help="Folder or URL to write the atlas to.",
-        show_default="./atlas",
-    ),
+    value_option("--atlas", "DIR|URL", "Folder or URL to write the atlas to.", unset="./atlas"),
 ]
 ModelFilterOption = Annotated[
     list[str] | None,
-    typer.Option(
+    value_option(
         "--model",
-        metavar="MODEL",
-        help="Only heads of this model of the atlas; repeatable.",
+        "MODEL",
+        "Only heads of this model of the atlas; repeatable.",
+        unset="all models",
         autocompletion=complete_atlas_model,
-        show_default="all models",
     ),
 ]
 DeviceOption = Annotated[str, setting_option("device")]
@@ -87,11 +95,11 @@ FeaturesOption = Annotated[list[str] | None, setting_option("features")]
 MetricsOption = Annotated[list[str] | None, setting_option("metrics")]
 BestMetricOption = Annotated[
     str | None,
-    typer.Option(
+    value_option(
         "--metric",
-        metavar="METRIC",
-        help="How to compare heads: mean (the paper's Eq. 3), recommended, cosine, and others.",
-        show_default="the best that the atlas stores",
+        "METRIC",
+        "How to compare heads: mean (the paper's Eq. 3), recommended, cosine, and others.",
+        unset="the best that the atlas stores",
     ),
 ]
 MetricOption = Annotated[
@@ -109,12 +117,11 @@ ForceOption = Annotated[
 ]
 ConfigOption = Annotated[
     str | None,
-    typer.Option(
+    value_option(
         "--config",
-        metavar="NAME|FILE",
-        help="Settings: paper, packaged, or a TOML file. Options override them.",
+        "NAME|FILE",
+        "Settings: paper, packaged, or a TOML file. Options override them.",
         autocompletion=complete_configuration,
-        show_default=False,
     ),
 ]
 HeadsArgument = Annotated[
@@ -127,22 +134,22 @@ HeadsArgument = Annotated[
 ]
 WithoutOption = Annotated[
     list[str] | None,
-    typer.Option(
+    value_option(
         "--not",
-        metavar="HEAD",
-        help="Head to leave out; repeatable.",
+        "HEAD",
+        "Head to leave out; repeatable.",
+        unset="none",
         autocompletion=complete_head,
-        show_default="none",
     ),
 ]
 WithoutModelOption = Annotated[
     list[str] | None,
-    typer.Option(
+    value_option(
         "--not-model",
-        metavar="MODEL",
-        help="Model to leave out, such as a fine-tune of the same model; repeatable.",
+        "MODEL",
+        "Model to leave out, such as a fine-tune of the same model; repeatable.",
+        unset="none",
         autocompletion=complete_atlas_model,
-        show_default="none",
     ),
 ]
 HeadArgument = Annotated[

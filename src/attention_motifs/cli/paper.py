@@ -6,8 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
 from attention_motifs.atlas import Atlas
 from attention_motifs.cli import options as o
 from attention_motifs.cli.app import app
@@ -21,11 +19,11 @@ def paper(
     out: Annotated[Path | None, o.out_option("figures/paper/ of the atlas")] = None,
     formats: Annotated[
         list[str] | None,
-        typer.Option(
+        o.value_option(
             "--format",
-            metavar="FORMAT",
-            help="File format of the figures: svg, pdf or png; repeatable.",
-            show_default="all three",
+            "FORMAT",
+            "File format of the figures: svg, pdf or png; repeatable.",
+            unset="all three",
         ),
     ] = None,
 ) -> None:
@@ -68,21 +66,18 @@ def compare(
     atlas: o.AtlasOption = None,
     beside: Annotated[
         list[str] | None,
-        typer.Option(
-            "--beside",
-            metavar="DIR|URL",
-            help="Another atlas to compare, in its own column; repeatable.",
-            show_default=False,
+        o.value_option(
+            "--beside", "DIR|URL", "Another atlas to compare, in its own column; repeatable."
         ),
     ] = None,
     out: Annotated[Path | None, o.out_option("figures/paper/ of the atlas")] = None,
     figures: Annotated[
         str | None,
-        typer.Option(
+        o.value_option(
             "--figures",
-            metavar="PATH",
-            help="Path to the figures, relative to --out, used in links.",
-            show_default=". without --out",
+            "PATH",
+            "Path to the figures, relative to --out, used in links.",
+            unset=". without --out",
         ),
     ] = None,
     seed: Annotated[int, o.seed_option("samples and permutations")] = 0,

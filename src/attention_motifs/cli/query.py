@@ -41,11 +41,11 @@ def near(
     model: o.ModelFilterOption = None,
     layers: Annotated[
         str | None,
-        typer.Option(
+        o.value_option(
             "--layers",
-            metavar="LAYERS",
-            help="Only heads of these layers, such as 5, 4,9 (two layers), 4-9 or 4- (from 4 on).",
-            show_default="all layers",
+            "LAYERS",
+            "Only heads of these layers, such as 5, 4,9 (two layers), 4-9 or 4- (from 4 on).",
+            unset="all layers",
         ),
     ] = None,
     farthest: Annotated[
@@ -133,12 +133,12 @@ def show(
     atlas: o.AtlasOption = None,
     prompt: Annotated[
         str | None,
-        typer.Option(
+        o.value_option(
             "--prompt",
-            metavar="NUMBER|ID",
-            help="Prompt whose pattern to draw: its number in `motifs prompts`, or the first "
+            "NUMBER|ID",
+            "Prompt whose pattern to draw: its number in `motifs prompts`, or the first "
             "characters of its id.",
-            show_default="the first",
+            unset="the first",
         ),
     ] = None,
     n: Annotated[

@@ -43,11 +43,8 @@ def publish(
     ] = "other",
     prompts_licence: Annotated[
         str | None,
-        typer.Option(
-            "--prompts-licence",
-            metavar="NAME",
-            help="Licence of the prompts' texts, for the dataset card.",
-            show_default=False,
+        o.value_option(
+            "--prompts-licence", "NAME", "Licence of the prompts' texts, for the dataset card."
         ),
     ] = None,
     dry_run: Annotated[
@@ -107,12 +104,7 @@ def fetch(
     out: Annotated[Path | None, o.out_option("NAME in the current folder")] = None,
     revision: Annotated[
         str | None,
-        typer.Option(
-            "--revision",
-            metavar="NAME",
-            help="Branch, tag or commit to fetch.",
-            show_default="the newest",
-        ),
+        o.value_option("--revision", "NAME", "Branch, tag or commit to fetch.", unset="the newest"),
     ] = None,
 ) -> None:
     """Fetch an atlas from the Hugging Face hub and verify it. Run it again to continue.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from attention_motifs.clustering.composition import composition, compositions, depth_terciles
-from attention_motifs.clustering.export import clustering_json, export_clustering
+from attention_motifs.clustering.export import clustering_json
 from attention_motifs.clustering.linkage import UNCLUSTERED, cut, link
 from attention_motifs.clustering.methods import (
     CLUSTERINGS,
@@ -44,7 +44,6 @@ __all__ = [
     "compositions",
     "cut",
     "depth_terciles",
-    "export_clustering",
     "link",
     "name_cluster",
     "one_gaussian",

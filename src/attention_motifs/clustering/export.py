@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from attention_motifs.clustering.linkage import UNCLUSTERED
@@ -12,7 +11,6 @@ from attention_motifs.clustering.names import NamedClusters
 from attention_motifs.clustering.stability import Stability
 from attention_motifs.clustering.validity import Validity
 from attention_motifs.errors import InputError
-from attention_motifs.store.files import write_json
 
 SCHEMA = 1
 
@@ -88,25 +86,3 @@ def _stability(stability: Stability | None) -> dict[str, Any] | None:
         "adjusted_rand_mean": stability.mean,
         "adjusted_rand_spread": stability.spread,
     }
-
-
-def export_clustering(
-    path: Path,
-    clustering: Clustering,
-    heads: Sequence[str],
-    *,
-    names: NamedClusters | None = None,
-    stability: Stability | None = None,
-    validity: Validity | None = None,
-    metric: str | None = None,
-) -> None:
-    """Write `clustering_json` to a file, which is replaced atomically.
-
-    Raises:
-        InputError: as `clustering_json`.
-        ResourceError: if the file cannot be written.
-    """
-    value = clustering_json(
-        clustering, heads, names=names, stability=stability, validity=validity, metric=metric
-    )
-    write_json(path, value)

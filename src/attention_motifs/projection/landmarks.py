@@ -111,19 +111,9 @@ def project_neighbours(
                 if perplexity < used:
                     notes.append(f"perplexity cut to {perplexity:.3g}, a third of those stored")
                 coordinates = _tsne(neighbours, perplexity, start, seed)
-        trustworthiness, continuity = sampled_rank_preservation(
-            coordinates, landmarks.heads, landmarks.rows
-        )
-    return m.Projection(
-        method=method,
-        n_neighbors=n_neighbors if chosen.uses_neighbors else 0,
-        n_components=n_components,
-        coordinates=coordinates.astype(np.float32),
-        trustworthiness=trustworthiness,
-        continuity=continuity,
-        n_pieces=graph.n_pieces if graph else 1,
-        note="; ".join([*notes, *_pieces_note(graph, method)]),
-    )
+        quality = sampled_rank_preservation(coordinates, landmarks.heads, landmarks.rows)
+    note = "; ".join([*notes, *_pieces_note(graph, method)])
+    return m.projected(chosen, n_neighbors, coordinates, quality, graph, note)
 
 
 def _pieces_note(graph: NeighbourGraph | None, method: str) -> list[str]:

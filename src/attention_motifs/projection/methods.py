@@ -139,16 +139,30 @@ def project(
     trivial = len(matrix) < FEWEST_HEADS or not matrix.any()
     with one_thread():
         coordinates = _classical(task) if trivial else chosen.compute(task)
-    trustworthiness, continuity = rank_preservation(matrix, coordinates)
+    quality = rank_preservation(matrix, coordinates)
+    note = _note(task, chosen, n_neighbors, trivial)
+    return projected(chosen, n_neighbors, coordinates, quality, graph, note)
+
+
+def projected(
+    method: ProjectionMethod,
+    n_neighbors: int,
+    coordinates: Coordinates,
+    quality: tuple[float, float],
+    graph: NeighbourGraph | None,
+    note: str,
+) -> Projection:
+    """Return the projection of these coordinates, with its trustworthiness and continuity."""
+    trustworthiness, continuity = quality
     return Projection(
-        method=method,
-        n_neighbors=n_neighbors if chosen.uses_neighbors else 0,
-        n_components=n_components,
+        method=method.name,
+        n_neighbors=n_neighbors if method.uses_neighbors else 0,
+        n_components=coordinates.shape[1],
         coordinates=coordinates.astype(np.float32),
         trustworthiness=trustworthiness,
         continuity=continuity,
         n_pieces=graph.n_pieces if graph else 1,
-        note=_note(task, chosen, n_neighbors, trivial),
+        note=note,
     )
 
 

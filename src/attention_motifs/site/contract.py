@@ -15,6 +15,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from attention_motifs.evaluation.table import HeadlineCell as EvaluationCell  # noqa: F401 - of a line
+from attention_motifs.evaluation.table import HeadlineRow as EvaluationLine
+from attention_motifs.evaluation.table import Row as EvaluationRow
+from attention_motifs.evaluation.table import TagAgreement as EvaluationTag
+
 SITE_SCHEMA = 1
 """Version of these files. The pages refuse other versions."""
 
@@ -340,77 +345,6 @@ class Features:
 
 
 @dataclass(frozen=True)
-class EvaluationRow:
-    """One row of `motifs evaluate`."""
-
-    metric: str
-    model: str
-    setting: str
-    """`within` a model, `across` two models, or `transfer`: fitted on one, tested on another."""
-    name: str
-    kind: str
-    statistic: str
-    """`too few heads` if there are too few to be scored; then there are no numbers."""
-    n_queries: int
-    n_heads: int
-    value: float | None
-    low: float | None
-    """95 % bootstrap interval over stimuli, label sequences and query heads."""
-    high: float | None
-    null_mean: float | None
-    null_95: float | None
-    p: float | None
-    p_groups: float | None
-    """p of the null that keeps key groups; None for models without them."""
-    p_floor: float | None
-    q: float | None
-    family: str
-    """Rows that q is corrected over."""
-    difference: float | None
-    """Value less that of the reference metric."""
-    difference_low: float | None
-    difference_high: float | None
-    detector: float | None
-    """The same of a perfect detector on the atlas's own prompts."""
-    exact: float | None
-    """The same of differences of the exact score."""
-    spread: float | None
-
-
-@dataclass(frozen=True)
-class EvaluationCell:
-    """Means over behaviours and models."""
-
-    s5: float | None
-    map: float | None
-    s5_interval: list[float] | None
-    map_interval: list[float] | None
-    s5_gain: list[float] | None
-    """Gain of the reference over this metric, and its interval."""
-    map_gain: list[float] | None
-
-
-@dataclass(frozen=True)
-class EvaluationLine:
-    """One line of the headline table: a metric, the null, or a ceiling."""
-
-    name: str
-    is_metric: bool
-    cells: dict[str, EvaluationCell]
-
-
-@dataclass(frozen=True)
-class EvaluationTag:
-    """How far a thresholded class reproduces itself on other random tokens."""
-
-    model: str
-    name: str
-    n_heads: int
-    n_again: int
-    jaccard: float | None
-
-
-@dataclass(frozen=True)
 class Evaluation:
     """The evaluation of all metrics."""
 
@@ -422,6 +356,7 @@ class Evaluation:
     tags: list[EvaluationTag]
     missing: list[str]
     rows: list[EvaluationRow]
+    """The statistic of a row is `too few heads` if there are too few; then it has no numbers."""
 
 
 @dataclass(frozen=True)

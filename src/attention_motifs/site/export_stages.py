@@ -12,13 +12,13 @@ from attention_motifs.atlas import Atlas
 from attention_motifs.clustering import carry_over, read_names
 from attention_motifs.errors import InputError
 from attention_motifs.evaluation.table import Evaluation as EvaluationTable
+from attention_motifs.evaluation.table import Row
 from attention_motifs.site.contract import (
     Ablations,
     Clustering,
     ClusterValidity,
     Download,
     Evaluation,
-    EvaluationRow,
     Projection,
 )
 from attention_motifs.site.output import DataFolder, finite
@@ -128,7 +128,7 @@ def evaluation(atlas: Atlas) -> Evaluation | None:
         if EvaluationTable.is_earlier(value):
             return None
         raise files.damaged(file, file.fix_damaged, error) from error
-    names = list(EvaluationRow.__dataclass_fields__)
+    names = list(Row.__dataclass_fields__)
     unscored = dict.fromkeys(names) | {"statistic": "too few heads", "setting": "", "family": ""}
     rows = [
         {name: (unscored | row | {"metric": metric})[name] for name in names}
@@ -142,7 +142,7 @@ def evaluation(atlas: Atlas) -> Evaluation | None:
         headline=record["headline"],
         tags=record["tags"],
         missing=record["missing"],
-        rows=[EvaluationRow(**row) for row in (*record["rows"], *rows)],
+        rows=[Row(**row) for row in (*record["rows"], *rows)],
     )
 
 
@@ -165,7 +165,7 @@ def write_downloads(atlas: Atlas, out: DataFolder) -> list[Download]:
     if atlas.file("projections").is_file():
         tables.append(("projections", "Projections of heads", atlas.projections))
     if evaluated := evaluation(atlas):
-        schema = dict.fromkeys(EvaluationRow.__dataclass_fields__)
+        schema = dict.fromkeys(Row.__dataclass_fields__)
         table = pl.DataFrame(
             [vars(row) for row in evaluated.rows], schema=schema, infer_schema_length=None
         )

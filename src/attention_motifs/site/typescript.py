@@ -9,13 +9,14 @@ import ast
 import inspect
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 
 from attention_motifs.site import contract
 
 _HEADER = """\
 // Generated from src/attention_motifs/site/contract.py by
 //   python -m attention_motifs.site.typescript > web/src/contract/generated.ts
-// Change that file, not this one: a test compares the two.
+// Change that file, or the dataclasses that it imports, not this one: a test compares the two.
 """
 
 _SIMPLE = {"str": "string", "int": "number", "float": "number", "bool": "boolean", "None": "null"}
@@ -26,12 +27,13 @@ def typescript(source: str | None = None) -> str:
 
     Args:
         source: Python text of dataclasses, constants and aliases; by default `contract.py`.
+            Dataclasses that it imports from the package are included under their names there.
 
     Raises:
         ValueError: if the contract uses a type that has no counterpart here.
     """
     tree = ast.parse(inspect.getsource(contract) if source is None else source)
-    parts = [_HEADER]
+    parts = [_HEADER, *map(_interface, _imported(tree))]
     for node, comment in _with_comments(tree.body):
         if isinstance(node, ast.ClassDef):
             parts.append(_interface(node))
@@ -42,6 +44,25 @@ def typescript(source: str | None = None) -> str:
             else:
                 parts.append(f"{comment}export type {name} = {_type(node.value)};\n")
     return "\n".join(parts)
+
+
+def _imported(tree: ast.Module) -> Iterator[ast.ClassDef]:
+    """Yield the dataclasses that a contract imports from the package, by their names there."""
+    imports = [
+        (node.module, alias.name, alias.asname or alias.name)
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("attention_motifs.")
+        for alias in node.names
+    ]
+    names = {name: shown for _, name, shown in imports}
+    for module, name, shown in imports:
+        (node,) = ast.parse(inspect.getsource(getattr(import_module(str(module)), name))).body
+        for part in ast.walk(node):
+            if isinstance(part, ast.Name):
+                part.id = names.get(part.id, part.id)
+        if isinstance(node, ast.ClassDef):
+            node.name = shown
+            yield node
 
 
 def _interface(node: ast.ClassDef) -> str:
@@ -88,7 +109,9 @@ def _type(node: ast.expr) -> str:
         arguments = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         if node.value.id == "list":
             return f"ReadonlyArray<{_type(arguments[0])}>"
-        if node.value.id == "dict":
+        if node.value.id == "tuple":
+            return f"readonly [{', '.join(map(_type, arguments))}]"
+        if node.value.id in ("dict", "Mapping"):
             return f"Readonly<Record<{_type(arguments[0])}, {_type(arguments[1])}>>"
         if node.value.id == "Literal":
             return " | ".join(f'"{ast.literal_eval(item)}"' for item in arguments)

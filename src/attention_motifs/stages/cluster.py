@@ -85,15 +85,10 @@ def cluster(
     names = c.carry_over(
         c.read_names(atlas.file("cluster_names").fetch()), heads, clustering.labels
     )
-    c.export_clustering(
-        atlas.file("clusters", method=method).path,
-        clustering,
-        heads,
-        names=names,
-        stability=stable,
-        validity=valid,
-        metric=metric,
+    value = c.clustering_json(
+        clustering, heads, names=names, stability=stable, validity=valid, metric=metric
     )
+    files.write_json(atlas.file("clusters", method=method), value)
     _write_labels(atlas, method, clustering)
     composition = c.compositions(
         clustering.labels,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attention_motifs.atlas import Atlas
-from attention_motifs.atlas.stimuli import PROBES, PROMPTS, Stimuli
+from attention_motifs.atlas.stimuli import PROBES, Stimuli
 from attention_motifs.errors import InputError, MotifsError
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.parts import PatternSource, Sink
@@ -96,31 +96,6 @@ def _has_weights(place: Path, sha256: str) -> bool:
         return (weights_sha256 if place.is_dir() else current_sha256)(place) == sha256
     except (MotifsError, OSError):
         return False
-
-
-def model_source(
-    atlas: Atlas,
-    requested: str,
-    device: str = "auto",
-    report: Report = silent,
-    *,
-    dtype: str | None = None,
-) -> PatternSource:
-    """Load a model, and tokenize the atlas's prompts for it.
-
-    Args:
-        atlas: read, not written.
-        requested: the model as the user names it.
-        device: `auto`, `cpu`, `cuda`...
-        report: shows progress.
-        dtype: default: that of `dtype_in`.
-
-    Raises:
-        ModelError, ResourceError: if the model is not available, does not load or fails its check.
-        InputError: if a prompt is shorter than two tokens.
-    """
-    loaded = load_for(atlas, requested, device, report, dtype=dtype)
-    return source_on(atlas, loaded, PROMPTS)
 
 
 def load_for(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from attention_motifs.atlas import IMPORTED, Atlas
+from attention_motifs.atlas.stimuli import PROMPTS
 from attention_motifs.errors import AtlasError, InputError, JobsFailedError, ModelError
 from attention_motifs.executors import LOCAL, Executor
 from attention_motifs.progress import Report, checked_report, silent
@@ -14,7 +15,7 @@ from attention_motifs.stages.create import check_configuration, check_folder, cr
 from attention_motifs.stages.distances import distances, standard_metrics
 from attention_motifs.stages.embed import embed
 from attention_motifs.stages.extract import extract, identify
-from attention_motifs.stages.model_source import model_source
+from attention_motifs.stages.model_source import load_for, source_on
 from attention_motifs.stages.remove import begin_removal, finish_removals, rebuild
 from attention_motifs.stages.same_model import changed_model, changes, recorded_name
 from attention_motifs.stages.score import score as score_heads
@@ -158,7 +159,8 @@ def add(
         if fitted and existing is not None and not changed:
             raise InputError(f"{name} is one of the models this atlas was built on already")
         if changed:
-            model_source(atlas, model, device, report)  # raises, if it does, before the removal
+            loaded = load_for(atlas, model, device, report)
+            source_on(atlas, loaded, PROMPTS)  # raises before anything is removed
             begin_removal(atlas, name, replacement=model)
             finish_removals(atlas, report)
         extract(atlas, device=device, models=[model], report=report, added=not fitted)

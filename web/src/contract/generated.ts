@@ -1,6 +1,82 @@
 // Generated from src/attention_motifs/site/contract.py by
 //   python -m attention_motifs.site.typescript > web/src/contract/generated.ts
-// Change that file, not this one: a test compares the two.
+// Change that file, or the dataclasses that it imports, not this one: a test compares the two.
+
+/** Means over behaviours and models, with bootstrap intervals where they exist. */
+export interface EvaluationCell {
+  readonly s5: number | null;
+  readonly map: number | null;
+  readonly s5_interval: readonly [number, number] | null;
+  readonly map_interval: readonly [number, number] | null;
+  /** Gain of the reference over this metric, and its interval. */
+  readonly s5_gain: readonly [number, number, number] | null;
+  readonly map_gain: readonly [number, number, number] | null;
+}
+
+/** One line of the headline table: a metric, the null, or a ceiling. */
+export interface EvaluationLine {
+  readonly name: string;
+  readonly is_metric: boolean;
+  /** By column: the kinds of labels within models, and `another model` (transfer). */
+  readonly cells: Readonly<Record<string, EvaluationCell>>;
+}
+
+/** One statistic of one label, class, score or set of patterns; None if it is undefined. */
+export interface EvaluationRow {
+  readonly metric: string;
+  /** A model, `A -> B` (queries in A, ranked in B), `B (fitted on A)`, or `all models`. */
+  readonly model: string;
+  /** `within` a model, `across` two models, or `transfer`: fitted on one, tested on another. */
+  readonly setting: string;
+  /** Behaviour, class, score, or what is measured of patterns or distances. */
+  readonly name: string;
+  /**
+   * Kind of the labels (`random tokens`, `repeated text`, `plain text`), `literature` or `user`
+   * (classes), `score`, `patterns` or `distances`.
+   */
+  readonly kind: string;
+  readonly statistic: string;
+  readonly n_queries: number;
+  /** Number of relevant heads among those ranked; of S5 and patterns, all heads ranked. */
+  readonly n_heads: number;
+  readonly value: number | null;
+  /** 95 % bootstrap interval over stimuli, label sequences and query heads. */
+  readonly low: number | null;
+  readonly high: number | null;
+  /** Mean of the layer-matched null, or the value of chance. */
+  readonly null_mean: number | null;
+  readonly null_95: number | null;
+  /** Of this statistic, compared with heads of the same layers. */
+  readonly p: number | null;
+  /** The same with key groups kept; None for models without them. */
+  readonly p_groups: number | null;
+  /** The smallest p to be expected. */
+  readonly p_floor: number | null;
+  /** Benjamini-Hochberg q-value of the larger of the two p, within the family. */
+  readonly q: number | null;
+  /** Rows that q is corrected over: one metric, setting, kind and statistic. */
+  readonly family: string;
+  /** Value less that of the reference metric, on the same resamples. */
+  readonly difference: number | null;
+  readonly difference_low: number | null;
+  readonly difference_high: number | null;
+  /** The same statistic of a perfect detector: the score computed on the atlas's own prompts. */
+  readonly detector: number | null;
+  /** The same statistic of distances that are differences of the exact score. */
+  readonly exact: number | null;
+  /** Standard deviation over random splits. */
+  readonly spread: number | null;
+}
+
+/** How far a thresholded class reproduces itself on other random tokens. */
+export interface EvaluationTag {
+  readonly model: string;
+  readonly name: string;
+  readonly n_heads: number;
+  /** Heads above the same threshold on the label sequences. */
+  readonly n_again: number;
+  readonly jaccard: number | null;
+}
 
 /** Version of these files. The pages refuse other versions. */
 export const SITE_SCHEMA = 1 as const;
@@ -297,69 +373,6 @@ export interface Features {
   readonly head_means: string;
 }
 
-/** One row of `motifs evaluate`. */
-export interface EvaluationRow {
-  readonly metric: string;
-  readonly model: string;
-  /** `within` a model, `across` two models, or `transfer`: fitted on one, tested on another. */
-  readonly setting: string;
-  readonly name: string;
-  readonly kind: string;
-  /** `too few heads` if there are too few to be scored; then there are no numbers. */
-  readonly statistic: string;
-  readonly n_queries: number;
-  readonly n_heads: number;
-  readonly value: number | null;
-  /** 95 % bootstrap interval over stimuli, label sequences and query heads. */
-  readonly low: number | null;
-  readonly high: number | null;
-  readonly null_mean: number | null;
-  readonly null_95: number | null;
-  readonly p: number | null;
-  /** p of the null that keeps key groups; None for models without them. */
-  readonly p_groups: number | null;
-  readonly p_floor: number | null;
-  readonly q: number | null;
-  /** Rows that q is corrected over. */
-  readonly family: string;
-  /** Value less that of the reference metric. */
-  readonly difference: number | null;
-  readonly difference_low: number | null;
-  readonly difference_high: number | null;
-  /** The same of a perfect detector on the atlas's own prompts. */
-  readonly detector: number | null;
-  /** The same of differences of the exact score. */
-  readonly exact: number | null;
-  readonly spread: number | null;
-}
-
-/** Means over behaviours and models. */
-export interface EvaluationCell {
-  readonly s5: number | null;
-  readonly map: number | null;
-  readonly s5_interval: ReadonlyArray<number> | null;
-  readonly map_interval: ReadonlyArray<number> | null;
-  /** Gain of the reference over this metric, and its interval. */
-  readonly s5_gain: ReadonlyArray<number> | null;
-  readonly map_gain: ReadonlyArray<number> | null;
-}
-
-/** One line of the headline table: a metric, the null, or a ceiling. */
-export interface EvaluationLine {
-  readonly name: string;
-  readonly is_metric: boolean;
-  readonly cells: Readonly<Record<string, EvaluationCell>>;
-}
-
-/** How far a thresholded class reproduces itself on other random tokens. */
-export interface EvaluationTag {
-  readonly model: string;
-  readonly name: string;
-  readonly n_heads: number;
-  readonly n_again: number;
-  readonly jaccard: number | null;
-}
-
 /** The evaluation of all metrics. */
 export interface Evaluation {
   readonly metrics: ReadonlyArray<string>;
@@ -369,6 +382,7 @@ export interface Evaluation {
   readonly headline: ReadonlyArray<EvaluationLine>;
   readonly tags: ReadonlyArray<EvaluationTag>;
   readonly missing: ReadonlyArray<string>;
+  /** The statistic of a row is `too few heads` if there are too few; then it has no numbers. */
   readonly rows: ReadonlyArray<EvaluationRow>;
 }
 

@@ -26,10 +26,10 @@ class Settings:
 
 
 def checked(settings: Settings | None) -> Settings:
-    """Return the settings, or the default ones; the method `all` alone stands for every method.
+    """Return the settings, or the default ones; the replacement `all` alone stands for all.
 
     Raises:
-        InputError: if a method or design is not known, or a number is too small.
+        InputError: if a replacement or design is not known, or a number is too small.
     """
     from attention_motifs.behaviour import DESIGN_NAMES, METHODS
 
@@ -37,12 +37,12 @@ def checked(settings: Settings | None) -> Settings:
     if chosen.methods == ("all",):
         chosen = replace(chosen, methods=tuple(METHODS))
     for option, names, known in (
-        ("--method", chosen.methods, METHODS),
+        ("--replacement", chosen.methods, METHODS),
         ("--design", chosen.designs, DESIGN_NAMES),
     ):
         for name in names:
             if name not in known:
-                more = ", or all alone" if option == "--method" else ""
+                more = ", or all alone" if option == "--replacement" else ""
                 raise InputError(f"{option} {name!r}: choose {', '.join(known)}{more}")
     if chosen.n_sequences < 2 or chosen.n_controls < 1:
         raise InputError(
