@@ -108,13 +108,13 @@ def full_passes(loaded: Any, tokens: Any) -> dict[str, Callable[[], None]]:
     from attention_motifs.extraction import run_tapped
 
     def fused(batch: int) -> None:
-        own = loaded.model.config._attn_implementation
+        implementation = loaded.model.config._attn_implementation
         loaded.model.set_attn_implementation("sdpa")
         with torch.inference_mode():
             for start in range(0, len(tokens), batch):
                 rows = tokens[start : start + batch]
                 loaded.head(loaded.model(input_ids=rows, use_cache=False)[0])
-        loaded.model.set_attn_implementation(own)
+        loaded.model.set_attn_implementation(implementation)
 
     def tapped(batch: int) -> None:
         for start in range(0, len(tokens), batch):
@@ -137,7 +137,7 @@ def timed(run: Callable[[], None]) -> Seconds:
     return time.perf_counter() - clock, time.process_time() - processor
 
 
-def worst_difference(loaded: Any, plan: Any, found: Any, n: int) -> float:
+def worst_difference(loaded: Any, plan: Any, measured: Any, n: int) -> float:
     """Largest difference of some heads' losses to those of whole runs with the head ablated."""
     import torch
 
@@ -152,8 +152,8 @@ def worst_difference(loaded: Any, plan: Any, found: Any, n: int) -> float:
         hidden = run_ablated(loaded, tokens, plan.ablations[row], plan.method, clean=clean)
         with torch.inference_mode():
             log_q = loaded.head(hidden[:, plan.design.positions]).double().log_softmax(-1)
-        wanted = -log_q.gather(-1, targets[..., None])[..., 0].mean(-1).numpy()
-        worst = max(worst, float(abs(found[row] - wanted).max()))
+        expected = -log_q.gather(-1, targets[..., None])[..., 0].mean(-1).numpy()
+        worst = max(worst, float(abs(measured[row] - expected).max()))
     return worst
 
 

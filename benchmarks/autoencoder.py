@@ -89,8 +89,8 @@ def training_patches(atlas: Atlas, n_prompts: int) -> Tensor:
     prompts = [p for p in load_prompts() if p.prompt_id not in held][:n_prompts]
     parts = []
     for model in atlas.models:
-        wanted = wanted_model(atlas, model, "name it again")
-        batches = extract_patterns(wanted, prompts, max_tokens=N_TOKENS)
+        requested = wanted_model(atlas, model, "name it again")
+        batches = extract_patterns(requested, prompts, max_tokens=N_TOKENS)
         parts += [patches_of(batch.patterns.numpy()).half() for batch in batches]
     return torch.cat(parts)
 

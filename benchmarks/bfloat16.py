@@ -48,8 +48,8 @@ def main() -> None:
     print(f"heads                    same nearest   among {N_NEAR} nearest")
     heads = nearest(given.models, given.dtype, given.n_prompts, given.max_tokens)
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    found = {"dtype": given.dtype, "n_prompts": given.n_prompts, "max_tokens": given.max_tokens}
-    given.out.write_text(json.dumps({**found, "patterns": rows, "heads": heads}, indent=1) + "\n")
+    figures = {"dtype": given.dtype, "n_prompts": given.n_prompts, "max_tokens": given.max_tokens}
+    given.out.write_text(json.dumps({**figures, "patterns": rows, "heads": heads}, indent=1) + "\n")
 
 
 def patterns(model: str, dtype: str, n_prompts: int, max_tokens: int) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def patterns(model: str, dtype: str, n_prompts: int, max_tokens: int) -> dict[st
         for_each_layer(loaded, tokenized, sink)
     assert not kept, "some patterns were not compared"
     rows = np.concatenate(moved)
-    found = {
+    figures = {
         "model": model,
         "largest": largest,
         "mean": sums / n_entries,
@@ -93,10 +93,10 @@ def patterns(model: str, dtype: str, n_prompts: int, max_tokens: int) -> dict[st
         "n_patterns": len(rows) // max_tokens,
     }
     print(
-        f"{model:24} {found['largest']:.3f}   {found['mean']:.1e}   "
-        f"{found['moved_mean']:.4f}, {found['moved_largest']:.3f}"
+        f"{model:24} {figures['largest']:.3f}   {figures['mean']:.1e}   "
+        f"{figures['moved_mean']:.4f}, {figures['moved_largest']:.3f}"
     )
-    return found
+    return figures
 
 
 def nearest(
@@ -124,17 +124,17 @@ def nearest(
             dtype: neighbours(f"{folder}/half", dtype)[1],
             "float32, other prompts": neighbours(f"{folder}/other", "float32", seed=1)[1],
         }
-    for against, found in others.items():
-        same = found[:, 0] == full[:, 0]
-        among = (found == full[:, :1]).any(axis=1)
+    for against, figures in others.items():
+        same = figures[:, 0] == full[:, 0]
+        among = (figures == full[:, :1]).any(axis=1)
         for model in models:
-            own = model_of == model
+            of_model = model_of == model
             row = {
                 "against": against,
                 "model": model,
-                "n_heads": int(own.sum()),
-                "same_nearest": float(same[own].mean()),
-                "among_nearest": float(among[own].mean()),
+                "n_heads": int(of_model.sum()),
+                "same_nearest": float(same[of_model].mean()),
+                "among_nearest": float(among[of_model].mean()),
             }
             rows.append(row)
             print(f"{model:24} {row['same_nearest']:.3f}   {row['among_nearest']:.3f}   {against}")

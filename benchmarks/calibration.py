@@ -48,8 +48,8 @@ def near(n_runs: int = 400) -> Iterator[Line]:
         order = order[order != query][:10]
         mates = np.flatnonzero(LAYER[query] == LAYER)
         everyone = np.ones(len(LAYER), dtype=bool)
-        found = nearness(matrix[mates], query, mates, LAYER, everyone, order)
-        p[run], percentile[run] = found.p, found.percentile[0]
+        nearest = nearness(matrix[mates], query, mates, LAYER, everyone, order)
+        p[run], percentile[run] = nearest.p, nearest.percentile[0]
     data = "distances dealt at random within every pair of layers"
     yield "`near`, p of the nearest", "0.25", _share(p[:, 0] <= 0.25), data
     for k in (3, 5, 10):
@@ -70,9 +70,9 @@ def complementary(n_runs: int = 20) -> Iterator[Line]:
     p, any_q = [], []
     for seed in range(n_runs):
         clouds = np.random.default_rng(seed).standard_normal((32, 40, 4)).astype(np.float32)
-        found = find(clouds, n=780, permutations=999, min_mean_quantile=0.0, seed=seed, threads=1)
-        p.append(found.p_value)
-        any_q.append(bool((found.q_value <= 0.05).any()))
+        pairs = find(clouds, n=780, permutations=999, min_mean_quantile=0.0, seed=seed, threads=1)
+        p.append(pairs.p_value)
+        any_q.append(bool((pairs.q_value <= 0.05).any()))
     for level in (0.01, 0.05):
         share = _share(np.concatenate(p) <= level)
         yield "`complementary`, p of a pair", f"{level}", share, "independent heads, 780 pairs"

@@ -52,7 +52,7 @@ def main() -> None:
     positions = HeadPositions.of(heads["model"].to_list(), heads["layer"].to_list())
     clouds = atlas.embedded()
     chosen = np.random.default_rng(0).permutation(len(clouds))[: 2 * arguments.half]
-    found = split_half(
+    reliability = split_half(
         lambda prompts: head_distances(clouds[chosen][prompts], metric="mean"),
         len(chosen),
         positions,
@@ -61,7 +61,7 @@ def main() -> None:
     )
     print(f"Spearman of the distances by two halves of {arguments.half} prompts:")
     halves = {}
-    for result in found:
+    for result in reliability:
         halves[result.model] = {"mean": result.mean, "spread": result.spread}
         print(f"  {result.model:22} {result.mean:.4f} (spread {result.spread:.4f})")
     if arguments.out:

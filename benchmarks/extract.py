@@ -222,13 +222,13 @@ def whole(
 
 def loading(arguments: argparse.Namespace) -> dict[str, Any]:
     """Seconds that a fresh process takes to have a cached model ready, round by round."""
-    found: dict[str, list[dict[str, float]]] = {model: [] for model in MODELS}
+    figures: dict[str, list[dict[str, float]]] = {model: [] for model in MODELS}
     for round_ in range(arguments.rounds + 1):
         for model in MODELS:
             one = in_process(arguments, "load", model=model)
             if round_:
-                found[model].append(one)
-    for model, rounds in found.items():
+                figures[model].append(one)
+    for model, rounds in figures.items():
         for part in ("imports", "load"):
             values = [one[part] for one in rounds]
             print(f"  {model:24} {part:8} {min(values):5.2f} fastest, "
@@ -239,7 +239,7 @@ def loading(arguments: argparse.Namespace) -> dict[str, Any]:
             )
             whole_ = of([one["imports"] + one["load"] for one in rounds])
             print_result(f"{model}, with imports, {kind}", whole_, LOADING_BAR, " s")
-    return found
+    return figures
 
 
 def load_once(arguments: argparse.Namespace) -> dict[str, float]:
@@ -264,18 +264,18 @@ def memory(arguments: argparse.Namespace) -> dict[str, Any]:
     its tokens occur for the first time: a growth that ends with the vocabulary, of pages that the
     system may drop. So all weights are read first, and the peaks compared are those of the rest.
     """
-    found: dict[int, dict[str, float]] = {}
+    figures: dict[int, dict[str, float]] = {}
     for n_prompts in (32, 128, 512):
-        found[n_prompts] = in_process(arguments, "peak", **{"n-prompts": n_prompts})
-        one = found[n_prompts]
+        figures[n_prompts] = in_process(arguments, "peak", **{"n-prompts": n_prompts})
+        one = figures[n_prompts]
         print(
             f"  {n_prompts:5} prompts: peak {one['peak']:7.0f} MiB, of which weights, all read, "
             f"{one['weights']:.0f}; the rest {one['peak'] - one['weights']:.0f}; before the first "
             f"pass {one['loaded']:.0f}"
         )
-    rest = {n: one["peak"] - one["weights"] for n, one in found.items()}
+    rest = {n: one["peak"] - one["weights"] for n, one in figures.items()}
     print_result("peak without weights, 512 over 32 prompts", rest[512] / rest[32], 1.05)
-    return {"mib": found}
+    return {"mib": figures}
 
 
 def peak_of_extraction(arguments: argparse.Namespace) -> dict[str, float]:
@@ -291,10 +291,10 @@ def peak_of_extraction(arguments: argparse.Namespace) -> dict[str, float]:
     weights = list(loaded.model.parameters())
     for weight in weights:
         weight.sum()
-    found = {"weights": sum(w.nbytes for w in weights) / 2**20, "loaded": peak_mib()}
+    figures = {"weights": sum(w.nbytes for w in weights) / 2**20, "loaded": peak_mib()}
     sets = SETS["paper + extended"]
     whole(loaded, prompts, tokenized, arguments.max_tokens, sets, viewed=8)()
-    return {**found, "peak": peak_mib()}
+    return {**figures, "peak": peak_mib()}
 
 
 def peak_mib() -> float:
@@ -304,11 +304,11 @@ def peak_mib() -> float:
 
 def long_pattern(arguments: argparse.Namespace) -> dict[str, Any]:
     """Memory that a pass over 2,048 tokens takes, in patterns of one layer."""
-    found: dict[str, Any] = in_process(arguments, "long", **{"max-tokens": 2048})
-    print(f"  one layer's patterns of 2,048 tokens: {found['patterns']:.0f} MiB")
+    figures: dict[str, Any] = in_process(arguments, "long", **{"max-tokens": 2048})
+    print(f"  one layer's patterns of 2,048 tokens: {figures['patterns']:.0f} MiB")
     for what in ("pass", "pass and features"):
-        print_result(f"{what}: peak memory over that", found[what] / found["patterns"], 2.0)
-    return found
+        print_result(f"{what}: peak memory over that", figures[what] / figures["patterns"], 2.0)
+    return figures
 
 
 def long_once(arguments: argparse.Namespace) -> dict[str, float]:
@@ -326,13 +326,13 @@ def long_once(arguments: argparse.Namespace) -> dict[str, float]:
         compute_features(patterns[0], ["paper", "extended"], threads=1)
 
     run_tapped(loaded, ids[:, :64], features)  # compiled, and all weights read
-    found = {"patterns": loaded.info.n_heads * n * n * 4 / 2**20}
+    figures = {"patterns": loaded.info.n_heads * n * n * 4 / 2**20}
     before = peak_mib()
     run_tapped(loaded, ids, lambda *_: None, stop_after_layer=2)
-    found["pass"] = peak_mib() - before
+    figures["pass"] = peak_mib() - before
     run_tapped(loaded, ids, features, stop_after_layer=2)
-    found["pass and features"] = peak_mib() - before
-    return found
+    figures["pass and features"] = peak_mib() - before
+    return figures
 
 
 CHILDREN: dict[str, Callable[[argparse.Namespace], Any]] = {

@@ -85,20 +85,20 @@ def blas() -> list[str]:
     import torch
     from threadpoolctl import threadpool_info
 
-    found = [
+    versions = [
         f"{library['internal_api']} {library['version']} ({library.get('architecture', 'unknown')})"
         for library in threadpool_info()
         if library["user_api"] == "blas"
     ]
     kind = "MKL" if torch.backends.mkl.is_available() else "not MKL"
-    found.append(f"torch {torch.__version__}: {kind}, {torch.backends.cpu.get_cpu_capability()}")
-    found += [
+    versions.append(f"torch {torch.__version__}: {kind}, {torch.backends.cpu.get_cpu_capability()}")
+    versions += [
         f"{name}={os.environ[name]} is set: unset it for a fair comparison"
         for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
         if name in os.environ
     ]
-    print("; ".join(found))
-    return found
+    print("; ".join(versions))
+    return versions
 
 
 def random_patterns(count: int, n: int) -> np.ndarray:

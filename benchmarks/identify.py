@@ -72,15 +72,15 @@ def held_out(atlas: Atlas, n_ask: int, seed: int) -> list[dict[str, Any]]:
                 centred=centred,
             )
             for m, model in enumerate(atlas.models):
-                own = of_model == model
+                of_this_model = of_model == model
                 for p in asked:
-                    for among, mask in ((model, own), ("all models", None)):
+                    for among, mask in ((model, of_this_model), ("all models", None)):
                         what = f"{model} among {among}, {'whole model' if centred else 'alone'}"
-                        found = identifier.identify_all(
+                        identified = identifier.identify_all(
                             features[m][p], int(n_tokens[m][p]), candidates=mask
                         )
-                        names = np.array(heads)[own]
-                        answers.setdefault(what, []).extend(zip(names, found, strict=True))
+                        names = np.array(heads)[of_this_model]
+                        answers.setdefault(what, []).extend(zip(names, identified, strict=True))
     return [summary(what, len(fit), pairs) for what, pairs in sorted(answers.items())]
 
 

@@ -45,14 +45,14 @@ def main() -> None:
     if given.way:
         print(json.dumps(run(given.way, given.parts[0], given.heads)))
         return
-    found = []
+    figures = []
     for way in WAYS:
         for n_parts in given.parts:
             command = [sys.executable, __file__, "--way", way, "--parts", str(n_parts)]
             command += ["--heads", str(given.heads)]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             row = json.loads(done.stdout.splitlines()[-1])
-            found.append(row)
+            figures.append(row)
             print(
                 f"{way:22} {row['patterns']:>9,} patterns {row['seconds']:7.1f} s, "
                 f"peak {row['peak_mib']:5.0f} MiB"
@@ -60,7 +60,7 @@ def main() -> None:
                 flush=True,
             )
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    given.out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
 def parts(n_parts: int, n_heads: int, columns: Sequence[int]) -> Iterator[np.ndarray]:
@@ -83,10 +83,10 @@ def run(way: str, n_parts: int, n_heads: int) -> dict[str, Any]:
 
     def timed(columns: Sequence[int]) -> Iterator[np.ndarray]:
         nonlocal making
-        made = parts(n_parts, n_heads, columns)
+        drawn = parts(n_parts, n_heads, columns)
         while True:
             before = time.perf_counter()
-            part = next(made, None)
+            part = next(drawn, None)
             making += time.perf_counter() - before
             if part is None:
                 return
@@ -120,10 +120,10 @@ def ranks_off(fitted: Any, read: Any) -> float:
     worst = 0.0
     for column in range(0, EXTENDED_COLUMNS, 28):
         values = np.sort(np.concatenate([x.ravel() for x, _, _ in read([str(column)])]))
-        found = fitted.quantiles[0, column]
-        expected = (np.arange(len(found)) + 0.5) / len(found)
+        estimated = fitted.quantiles[0, column]
+        expected = (np.arange(len(estimated)) + 0.5) / len(estimated)
         low, high = (
-            np.searchsorted(values, found, side) / len(values) for side in ("left", "right")
+            np.searchsorted(values, estimated, side) / len(values) for side in ("left", "right")
         )
         worst = max(worst, float(np.maximum(low - expected, expected - high).max()))
     return worst

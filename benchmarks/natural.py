@@ -38,12 +38,12 @@ def main() -> None:
     from attention_motifs.atlas import Atlas
 
     atlas = Atlas.open(given.atlas)
-    found: dict[str, Any] = {"evaluation": evaluated(atlas), "thresholds": thresholds(atlas)}
+    figures: dict[str, Any] = {"evaluation": evaluated(atlas), "thresholds": thresholds(atlas)}
     if given.lengths:
-        found["lengths"] = {model: lengths(atlas, model) for model in atlas.models}
+        figures["lengths"] = {model: lengths(atlas, model) for model in atlas.models}
     if given.out:
         given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(json.dumps(found, indent=1) + "\n")
+        given.out.write_text(json.dumps(figures, indent=1) + "\n")
 
 
 def evaluated(atlas: Any) -> list[dict[str, Any]]:
@@ -82,9 +82,9 @@ def thresholds(atlas: Any) -> list[dict[str, Any]]:
     rows = []
     model_of = atlas.heads["model"].to_numpy()
     for model in atlas.models:
-        own = np.flatnonzero(model_of == model)
+        of_model = np.flatnonzero(model_of == model)
         for score in SCORES:
-            values = atlas.heads[score].to_numpy()[own]
+            values = atlas.heads[score].to_numpy()[of_model]
             for threshold in THRESHOLDS:
                 members = values >= threshold
                 if members.sum() < 3:
@@ -92,7 +92,7 @@ def thresholds(atlas: Any) -> list[dict[str, Any]]:
                 row = {"model": model, "score": score, "threshold": threshold}
                 row["heads"] = int(members.sum())
                 for metric in METRICS:
-                    matrix = np.asarray(atlas.distances(metric))[np.ix_(own, own)]
+                    matrix = np.asarray(atlas.distances(metric))[np.ix_(of_model, of_model)]
                     precisions = []
                     for query in np.flatnonzero(members):
                         order = np.argsort(matrix[query], kind="stable")
@@ -115,20 +115,20 @@ def lengths(atlas: Any, model: str) -> dict[str, float]:
     )
     placed = {n: preset.place(taken[n], np.full(n_prompts, n)) for n in TOKENS}
     first, second = slice(0, None, 2), slice(1, None, 2)
-    found = {}
+    figures = {}
     for asks in TOKENS:
         for answers in TOKENS:
             share = top_1(placed[asks][first], placed[answers][second].mean(axis=0))
-            found[f"{asks} to {answers}"] = share
-    print(model, {key: round(value, 3) for key, value in found.items()})
-    return found
+            figures[f"{asks} to {answers}"] = share
+    print(model, {key: round(value, 3) for key, value in figures.items()})
+    return figures
 
 
 def top_1(patterns: np.ndarray, centroids: np.ndarray) -> float:
     """Share of patterns (prompts, heads, features) whose nearest centroid is their own head's."""
     squares = (centroids**2).sum(axis=1)
-    own = np.arange(len(centroids))
-    hits = [(squares - 2 * rows @ centroids.T).argmin(axis=1) == own for rows in patterns]
+    indices = np.arange(len(centroids))
+    hits = [(squares - 2 * rows @ centroids.T).argmin(axis=1) == indices for rows in patterns]
     return float(np.mean(hits))
 
 

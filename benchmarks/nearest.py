@@ -57,13 +57,13 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    found = STEPS[arguments.step](arguments)
-    found["memory"] = memory()
-    print(json.dumps(found, indent=1))
+    figures = STEPS[arguments.step](arguments)
+    figures["memory"] = memory()
+    print(json.dumps(figures, indent=1))
     result: dict[str, Any] = (
         json.loads(arguments.out.read_text()) if arguments.out.is_file() else {}
     )
-    result.setdefault(arguments.folder.name, {})[arguments.step] = found
+    result.setdefault(arguments.folder.name, {})[arguments.step] = figures
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
@@ -220,10 +220,10 @@ def query(arguments: argparse.Namespace) -> dict[str, Any]:
     index, seconds = load(arguments)
     queries = asked(arguments, len(clouds))
     nearest_neighbours(clouds, index, queries[:2], 10)  # compiled, and pages of the clouds read
-    each, found = [], []
+    each, parts = [], []
     for one in queries:
         started = time.perf_counter()
-        found.append(nearest_neighbours(clouds, index, np.array([one]), 64)[0][0])
+        parts.append(nearest_neighbours(clouds, index, np.array([one]), 64)[0][0])
         each.append(time.perf_counter() - started)
     vectors = index.sketch.vectors(clouds[queries])
     truth = true_nearest(arguments, clouds, queries)
@@ -240,8 +240,8 @@ def query(arguments: argparse.Namespace) -> dict[str, Any]:
         "load_seconds": seconds,
         "milliseconds_median": float(np.median(each) * 1e3),
         "milliseconds_95": float(np.quantile(each, 0.95) * 1e3),
-        "recall_10": recall(np.array(found), truth, 10),
-        "recall_64": recall(np.array(found), truth, 64),
+        "recall_10": recall(np.array(parts), truth, 10),
+        "recall_64": recall(np.array(parts), truth, 64),
         "recalls": recalls,
     }
 
@@ -263,10 +263,11 @@ def true_nearest(
     return np.load(path)
 
 
-def recall(found: np.ndarray, truth: np.ndarray, k: int) -> float:
+def recall(neighbours: np.ndarray, truth: np.ndarray, k: int) -> float:
     """Share of the true k nearest that are among the k found."""
     shared = [
-        len(set(a[:k]) & set(b[:k])) for a, b in zip(found.tolist(), truth.tolist(), strict=True)
+        len(set(a[:k]) & set(b[:k]))
+        for a, b in zip(neighbours.tolist(), truth.tolist(), strict=True)
     ]
     return float(np.mean(shared) / k)
 
@@ -328,30 +329,30 @@ def compare(arguments: argparse.Namespace) -> dict[str, Any]:
         },
         **{f"{n} principal directions": rows @ principal[:, :n] for n in (32, 64, 96, 128)},
     }
-    found: dict[str, Any] = {"heads": len(clouds), "sketches": {}}
+    figures: dict[str, Any] = {"heads": len(clouds), "sketches": {}}
     for name, sketch in sketches.items():
         nearest = [
             np.argsort(np.square(sketch - sketch[one]).sum(axis=1))[1:513] for one in queries
         ]
-        found["sketches"][name] = {
+        figures["sketches"][name] = {
             f"{n} candidates": recall(
                 nearest_among(clouds, queries, np.stack(nearest)[:, :n], arguments.metric, 10)[0],
                 truth, 10,
             )
             for n in (64, 128, 256, 512)
         }  # fmt: skip
-        print(name, found["sketches"][name], flush=True)
+        print(name, figures["sketches"][name], flush=True)
     vectors = np.ascontiguousarray(sketches["64 principal directions"], dtype=np.float32)
     makers = {"faiss, inverted file": inverted_file}
     if find_spec("usearch"):
         makers["usearch, HNSW"] = usearch_hnsw
     else:
         print("usearch is not installed: pip install usearch==2.26.6 to compare with it")
-    found["libraries"] = {
+    figures["libraries"] = {
         name: by_library(make, clouds, vectors, queries, truth, arguments.metric)
         for name, make in makers.items()
     }
-    return found
+    return figures
 
 
 def by_library(
@@ -371,15 +372,15 @@ def by_library(
     searched = time.perf_counter()
     search(vectors[:20_000])
     many = time.perf_counter() - searched
-    found = {
+    figures = {
         "build_seconds": built - started,
         "mib": size / MIB,
         "recall_10": recall(best, truth, 10),
         "recall_64": recall(best, truth, 64),
         "microseconds_per_head_of_20000": many / 20_000 * 1e6,
     }
-    print(make.__name__, found, flush=True)
-    return found
+    print(make.__name__, figures, flush=True)
+    return figures
 
 
 def inverted_file(vectors: np.ndarray) -> Any:

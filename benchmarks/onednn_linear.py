@@ -68,7 +68,7 @@ def measured(n: int, k: int, m: int, rounds: int) -> dict[str, Any]:
     }
     exact = x.double() @ weight.double().t()
     scale = x.double().abs() @ weight.double().abs().t()
-    found: dict[str, Any] = {"shape": (n, k, m)}
+    figures: dict[str, Any] = {"shape": (n, k, m)}
     best = dict.fromkeys(ways, float("inf"))
     with torch.inference_mode():
         for _ in range(rounds):
@@ -78,9 +78,11 @@ def measured(n: int, k: int, m: int, rounds: int) -> dict[str, Any]:
                 run(x, weight)
                 best[name] = min(best[name], time.perf_counter() - started)
         for name, run in ways.items():
-            found[name] = 2e-9 * n * k * m / best[name]
-            found[f"{name}_error"] = float(((run(x, weight).double() - exact).abs() / scale).max())
-    return found | {"ratio": best["pytorch"] / best["ours"]}
+            figures[name] = 2e-9 * n * k * m / best[name]
+            figures[f"{name}_error"] = float(
+                ((run(x, weight).double() - exact).abs() / scale).max()
+            )
+    return figures | {"ratio": best["pytorch"] / best["ours"]}
 
 
 if __name__ == "__main__":

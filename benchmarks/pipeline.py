@@ -76,13 +76,13 @@ def main() -> None:
     if given.stage:
         print(json.dumps(run_stage(given.stage, given.atlas, given)))
         return
-    found: dict[str, Figures] = json.loads(given.out.read_text()) if given.out.is_file() else {}
+    by_size: dict[str, Figures] = json.loads(given.out.read_text()) if given.out.is_file() else {}
     for size in [] if given.show else sizes(given):
         for stage, figures in measure(size, given):
-            found.setdefault(json.dumps(size), {})[stage] = figures
+            by_size.setdefault(json.dumps(size), {})[stage] = figures
             given.out.parent.mkdir(parents=True, exist_ok=True)
-            given.out.write_text(json.dumps(found, indent=1) + "\n")
-    show({tuple(json.loads(key)): figures for key, figures in found.items()})
+            given.out.write_text(json.dumps(by_size, indent=1) + "\n")
+    show({tuple(json.loads(key)): figures for key, figures in by_size.items()})
 
 
 def sizes(given: argparse.Namespace) -> list[Size]:
@@ -212,8 +212,8 @@ def mixed(pool: np.ndarray, model: int, prompt: int, layer: int, n_heads: int) -
     """Mix the head's own two patterns in a share that depends on the prompt."""
     rng = np.random.default_rng((model, prompt, layer))
     share = rng.random((n_heads, 1, 1), dtype=np.float32)
-    own = (np.arange(n_heads) + layer * n_heads) % POOL
-    return share * pool[own] + (1 - share) * pool[(own * 7 + layer) % POOL]
+    indices = (np.arange(n_heads) + layer * n_heads) % POOL
+    return share * pool[indices] + (1 - share) * pool[(indices * 7 + layer) % POOL]
 
 
 def extract_all(
@@ -261,11 +261,11 @@ def extract_all(
         write_heads(atlas)
 
 
-def show(found: dict[Size, Figures]) -> None:
+def show(by_size: dict[Size, Figures]) -> None:
     """Print seconds, peak memory and slope per stage: first over prompts, then over heads."""
     for axis, what in ((1, "prompts"), (0, "heads")):
         usual = PAPER_PROMPTS if axis == 0 else 1
-        chosen = sorted(size for size in found if size[1 - axis] == usual)
+        chosen = sorted(size for size in by_size if size[1 - axis] == usual)
         if len(chosen) < 2:
             continue
         amounts = [heads_in(models_of(times)) if axis == 0 else n for times, n in chosen]
@@ -275,10 +275,10 @@ def show(found: dict[Size, Figures]) -> None:
         for stage in STAGES:
             cells, points = [], []
             for size, amount in zip(chosen, amounts, strict=True):
-                seconds = net(found[size], stage, "seconds")
-                cpu = net(found[size], stage, "cpu_seconds")
+                seconds = net(by_size[size], stage, "seconds")
+                cpu = net(by_size[size], stage, "cpu_seconds")
                 if seconds is not None:
-                    cells.append(f"{seconds:.1f} ({found[size][stage]['peak_mib']:.0f})")
+                    cells.append(f"{seconds:.1f} ({by_size[size][stage]['peak_mib']:.0f})")
                 if cpu is not None:
                     points.append((math.log(amount), math.log(max(cpu, 1e-3))))
             print(f"{stage:12s} " + "  ".join(f"{cell:>16s}" for cell in cells), end="")
@@ -291,8 +291,8 @@ def net(figures: Figures, stage: str, what: str) -> float | None:
     needed = [stage, "patterns"] if stage == "features" else [stage]
     if any(what not in figures.get(name, {}) for name in needed):
         return None
-    made = figures["patterns"][what] if stage == "features" else 0.0
-    return figures[stage][what] - made
+    computed = figures["patterns"][what] if stage == "features" else 0.0
+    return figures[stage][what] - computed
 
 
 if __name__ == "__main__":

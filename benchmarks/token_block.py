@@ -148,8 +148,8 @@ def compared(labels: np.ndarray, nearest: list[np.ndarray], draws: int) -> dict[
 def s5(labels: np.ndarray, nearest: np.ndarray, heads: np.ndarray) -> float:
     """Return the mean over the scores of S5 of these heads."""
     score = labels.mean(axis=0)
-    own, around = rankdata(score[heads], axis=0), rankdata(score[nearest].mean(1)[heads], axis=0)
-    return float(np.mean([np.corrcoef(x, y)[0, 1] for x, y in zip(own.T, around.T, strict=True)]))
+    ranks, around = rankdata(score[heads], axis=0), rankdata(score[nearest].mean(1)[heads], axis=0)
+    return float(np.mean([np.corrcoef(x, y)[0, 1] for x, y in zip(ranks.T, around.T, strict=True)]))
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def main() -> None:
     for model in atlas.models:
         rng = np.random.default_rng(0)
         for name, draws in (("own", 1), ("shuffled", options.draws)):
-            found = []
+            figures = []
             for _ in range(draws):
                 learnt = labels if name == "own" else shuffled(atlas, labels, rng)
                 verdicts = model_verdicts(atlas, model, metric, learnt)
@@ -50,13 +50,13 @@ def main() -> None:
                 truth = labels.members[np.ix_(verdicts.rows, at)]
                 p = verdicts.probabilities[:, :-1]
                 shares = verdicts.fitted.shares if verdicts.fitted else np.zeros(0)
-                found.append(calibration(p, truth, shares))
+                figures.append(calibration(p, truth, shares))
                 if name == "own":
                     everything.append((p.ravel(), truth.ravel()))
-            n_sure = sum(c.n_sure for c in found)
-            right = sum(c.sure_and_right * c.n_sure for c in found if c.n_sure)
+            n_sure = sum(c.n_sure for c in figures)
+            right = sum(c.sure_and_right * c.n_sure for c in figures if c.n_sure)
             means = [
-                np.mean([getattr(c, key) for c in found])
+                np.mean([getattr(c, key) for c in figures])
                 for key in ("accuracy", "always_unknown", "brier", "brier_of_shares")
             ]
             numbers = ",".join(f"{m:.3f}" for m in means)

@@ -46,9 +46,9 @@ def collect(atlas_path: Path) -> pl.DataFrame:
 
     atlas = Atlas.open(atlas_path)
     for (model, behaviour), head in STRONGEST.items():
-        own = atlas.heads.filter(pl.col("model") == model).sort(behaviour, descending=True)
-        if own["head"][0] != head:
-            raise SystemExit(f"{atlas_path}: strongest by {behaviour} is {own['head'][0]}")
+        of_model = atlas.heads.filter(pl.col("model") == model).sort(behaviour, descending=True)
+        if of_model["head"][0] != head:
+            raise SystemExit(f"{atlas_path}: strongest by {behaviour} is {of_model['head'][0]}")
     floats = [name for name, kind in atlas.ablations.schema.items() if kind == pl.Float64]
     return (
         atlas.ablations.filter(
@@ -81,12 +81,12 @@ def asked(effects: pl.DataFrame) -> list[tuple[Row, float]]:
     for model in MODELS:
         for behaviour, measure in QUESTIONS:
             anchor = STRONGEST[model, behaviour]
-            own = effects.filter(pl.col("model") == model, pl.col("measure") == measure)
+            of_model = effects.filter(pl.col("model") == model, pl.col("measure") == measure)
             names = [f"{behaviour} (computed)"]
             names += [f"5 nearest of {anchor} by {metric}" for metric in METRICS]
-            groups = own.filter(pl.col("kind") == "group")
+            groups = of_model.filter(pl.col("kind") == "group")
             rows += [groups.row(by_predicate=pl.col("name") == name, named=True) for name in names]
-            correlated = own.filter(pl.col("kind") == "distance", pl.col("anchor") == anchor)
+            correlated = of_model.filter(pl.col("kind") == "distance", pl.col("anchor") == anchor)
             rows += [
                 correlated.row(by_predicate=pl.col("metric") == metric, named=True)
                 for metric in METRICS

@@ -65,10 +65,10 @@ def main() -> None:
     keep_tables(given.figures / "numbers", given.out / "numbers")
     shutil.copy(given.figures / "captions.json", given.out)
     keep_embedding(atlas, given.out)
-    found = compare([atlas, *(Atlas.open(path) for path in given.beside)])
+    compared = compare([atlas, *(Atlas.open(path) for path in given.beside)])
     names = ["reference", *(path.name.replace("-", " ") for path in given.beside)]
-    found = [{**measured, "name": name} for measured, name in zip(found, names, strict=True)]
-    data = {"schema_version": 1, "atlases": found}
+    compared = [{**measured, "name": name} for measured, name in zip(compared, names, strict=True)]
+    data = {"schema_version": 1, "atlases": compared}
     write_json(given.out / "comparison.json", data)
     write_json(given.out / "versions.json", versions(atlas))
 

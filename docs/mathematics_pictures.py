@@ -133,11 +133,11 @@ def whitening() -> Figure:
         figure.subplots(1, 2), (clouds, whitened), ("before", "after whitening"), strict=True
     ):
         means = shown.mean(axis=0)
-        told = [np.linalg.norm(means[0] - means[k]) for k in (1, 2)]
+        lengths = [np.linalg.norm(means[0] - means[k]) for k in (1, 2)]
         for head, colour in zip(range(3), PALETTE, strict=False):
             axes.scatter(*shown[:, head].T, color=colour, s=5, alpha=0.6)
             axes.scatter(*means[head], color=colour, s=60, edgecolor="black", label=f"{head + 1}")
-        axes.set_title(f"{title}: d(1, 2) = {told[0]:.2f}, d(1, 3) = {told[1]:.2f}")
+        axes.set_title(f"{title}: d(1, 2) = {lengths[0]:.2f}, d(1, 3) = {lengths[1]:.2f}")
         axes.set_aspect("equal")
         axes.set(xticks=[], yticks=[])
     figure.axes[0].legend(loc="upper left", title="head (mean)")

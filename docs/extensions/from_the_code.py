@@ -58,12 +58,12 @@ def commands() -> str:
 
 
 def _command(name: str, command: Any) -> str:
-    told, _, examples = inspect.cleandoc(command.help or "").partition("Examples:")
+    summary, _, examples = inspect.cleandoc(command.help or "").partition("Examples:")
     context = command.make_context(f"motifs {name}", [], resilient_parsing=True)
     usage = " ".join([f"motifs {name}", *command.collect_usage_pieces(context)])
     records = [(p, p.get_help_record(context)) for p in command.params]
     rows = [(f"`{record[0]}`", *_meaning(record[1])) for _, record in records if record]
-    parts = [f"## `motifs {name}`", told.strip(), f"```text\n{usage}\n```"]
+    parts = [f"## `motifs {name}`", summary.strip(), f"```text\n{usage}\n```"]
     if rows:
         parts.append(_table(("argument or option", "meaning", "default"), rows))
     lines = [line.strip() for line in examples.splitlines() if line.strip()]
@@ -71,12 +71,12 @@ def _command(name: str, command: Any) -> str:
     return "\n\n".join(parts)
 
 
-def _meaning(told: str) -> tuple[str, str]:
+def _meaning(text: str) -> tuple[str, str]:
     """Meaning and default, from the words that the command line's own help has for both."""
-    found = re.search(r"\s*\\?\[(?:(required)|default: (.*?))\]$", told)
-    if found is None:
-        return told, ""
-    return told[: found.start()], "required" if found[1] else f"`{found[2].strip('()')}`"
+    default = re.search(r"\s*\\?\[(?:(required)|default: (.*?))\]$", text)
+    if default is None:
+        return text, ""
+    return text[: default.start()], "required" if default[1] else f"`{default[2].strip('()')}`"
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
@@ -116,17 +116,17 @@ def _default(setting: Setting) -> str:
 def python() -> str:
     """Every public name of the package, by autodoc."""
     names = [name for name in attention_motifs.__all__ if name != "__version__"]
-    found = {name: getattr(attention_motifs, name) for name in names}
+    public = {name: getattr(attention_motifs, name) for name in names}
     kinds = {
-        "Functions": [name for name in names if not inspect.isclass(found[name])],
-        "Classes": [name for name in names if inspect.isclass(found[name])],
+        "Functions": [name for name in names if not inspect.isclass(public[name])],
+        "Classes": [name for name in names if inspect.isclass(public[name])],
     }
     parts = []
     for title, of_kind in kinds.items():
         parts.append(f"## {title}")
         for name in of_kind:
             parts.append(f"### `am.{name}`")
-            parts.append(_autodoc("attention_motifs", name, found[name]))
+            parts.append(_autodoc("attention_motifs", name, public[name]))
     parts.append("## Version\n\n`am.__version__` is the installed version, a text such as `0.1.0`.")
     return "\n\n".join(parts)
 
@@ -238,14 +238,14 @@ def known_heads() -> str:
         heads = " ".join(_known_head(a, (str(a.head), name) in disputed) for a in listed)
         rules = dict.fromkeys(a.threshold for a in listed if a.threshold)
         notes = dict.fromkeys(a.note for a in listed if a.note)
-        said = "; ".join([*rules, *notes]) or source.note
+        notes_shown = "; ".join([*rules, *notes]) or source.note
         evidence = ", ".join(dict.fromkeys(a.evidence for a in listed))
         body.append(
             f'<tr data-model="{html.escape(f"{model} {aliases}")}"><td>{html.escape(model)}</td>'
             f'<td><span class="swatch" style="background:{group.colour}"></span>'
             f"{html.escape(name)}</td>"
             f'<td><a href="{html.escape(source.url)}">{html.escape(source.title)}</a></td>'
-            f"<td>{html.escape(evidence)}</td><td>{html.escape(said)}</td><td>{heads}</td></tr>"
+            f"<td>{html.escape(evidence)}</td><td>{html.escape(notes_shown)}</td><td>{heads}</td></tr>"
         )
     fields = "".join(
         f'<label>{label} <input type="search" data-field="{field}"></label>'
@@ -377,10 +377,10 @@ GENERATED: dict[str, Callable[..., str]] = {
 def replace_marks(_app: Sphinx, _docname: str, source: list[str]) -> None:
     """Replace the comments that name a generated part by that part."""
 
-    def made(match: re.Match[str]) -> str:
+    def generated(match: re.Match[str]) -> str:
         return GENERATED[match[1]](*([match[2]] if match[2] else []))
 
-    source[0] = MARK.sub(made, source[0])
+    source[0] = MARK.sub(generated, source[0])
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -104,8 +104,10 @@ class ConsoleReport:
         def print_lines() -> None:
             while not ended.wait(self.interval):
                 elapsed = time.monotonic() - started
-                left = f", {elapsed * (total - done) / done:.0f} s left" if done else ""
-                self._print(f"{description}: {done} of {total} after {elapsed:.0f} s{left} ...")
+                remaining = f", {elapsed * (total - done) / done:.0f} s left" if done else ""
+                self._print(
+                    f"{description}: {done} of {total} after {elapsed:.0f} s{remaining} ..."
+                )
 
         thread = threading.Thread(target=print_lines, name="attention-motifs progress", daemon=True)
         thread.start()

@@ -264,7 +264,7 @@ def _nearest(atlas: AtlasFolder, query: int, metric: str, labels: Labels) -> lis
     if not mask.any():
         return []
     nearest = head_distances_of(atlas, metric).nearest(query, N_NEAREST, mask)
-    found = []
+    labelled = []
     for head, distance in zip(nearest.heads.tolist(), nearest.distances.tolist(), strict=True):
         row = atlas.heads.row(head, named=True)
         names = tuple(np.array(labels.names, dtype=object)[labels.members[head]])
@@ -274,10 +274,10 @@ def _nearest(atlas: AtlasFolder, query: int, metric: str, labels: Labels) -> lis
             for name in names
             if name in CLASS_THRESHOLDS and row.get(name) is not None
         ]
-        found.append(
+        labelled.append(
             LabelledHead(row["head"], float(distance), names, "; ".join([*papers, *scores]))
         )
-    return found
+    return labelled
 
 
 def _known(atlas: AtlasFolder, model: str, head: str) -> list[dict[str, str]]:
@@ -293,8 +293,8 @@ def _writes(atlas: AtlasFolder, row: dict[str, Any]) -> dict[str, float]:
     written = {name: row[name] for name in OF_OUTPUTS if row.get(name) is not None}
     if atlas.file("ablations").is_file():
         table = atlas.ablations
-        own = table.filter((table["kind"] == "head") & (table["name"] == row["head"]))
-        for effect in own.iter_rows(named=True):
+        effects = table.filter((table["kind"] == "head") & (table["name"] == row["head"]))
+        for effect in effects.iter_rows(named=True):
             name = f"ablation ({effect['method']}): {effect['measure']}, {effect['design']}"
             if effect["effect"] is not None:
                 written[name] = effect["effect"]
@@ -309,15 +309,15 @@ def _prompts(
     departures = np.nansum(np.abs(differences), axis=1) / 2
     order = np.argsort(departures, kind="stable").tolist()
     names = list(MOTIFS)
-    found = []
+    prompts = []
     for i in order:
         motif = int(np.nanargmax(np.abs(differences[i])))
         row = atlas.prompts.row(i, named=True)
         text = " ".join(row["text"].split())[:60]
-        found.append(
+        prompts.append(
             PromptOfHead(
                 row["prompt_id"], text, float(departures[i]), names[motif], float(shares[i, motif])
             )
         )
-    n = min(N_PROMPTS, len(found) // 2)
-    return found[:n], found[::-1][:n]
+    n = min(N_PROMPTS, len(prompts) // 2)
+    return prompts[:n], prompts[::-1][:n]

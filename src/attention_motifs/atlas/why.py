@@ -159,11 +159,11 @@ def _prompts(atlas: AtlasFolder, a: int, b: int) -> list[PairOnPrompt]:
         clouds.append(atlas.embedded([models[row]])[:, place].astype(np.float64))
     distances = np.linalg.norm(clouds[0] - clouds[1], axis=1)
     table = atlas.prompts
-    found = []
+    prompts = []
     for i in np.argsort(distances, kind="stable").tolist():
         text = " ".join(table["text"][i].split())[:60]
-        found.append(PairOnPrompt(table["prompt_id"][i], text, float(distances[i])))
-    return found
+        prompts.append(PairOnPrompt(table["prompt_id"][i], text, float(distances[i])))
+    return prompts
 
 
 def _sentence(percentile: float, motifs: dict[str, tuple[float, float]]) -> str:

@@ -52,20 +52,22 @@ def why(
     Examples:
       motifs why smollm2-135m-instruct:L18:H6 gemma-3-270m:L5:H1
     """
-    found = Atlas.open(o.find_atlas(atlas)).why(head, other, metric)
+    answer = Atlas.open(o.find_atlas(atlas)).why(head, other, metric)
     if json:
-        print_json(found.to_json())
+        print_json(answer.to_json())
         return
-    print_line(f"{found.head} and {found.other}: distance {found.distance:.4g} by {found.metric}")
-    print_line(found.sentence)
+    print_line(
+        f"{answer.head} and {answer.other}: distance {answer.distance:.4g} by {answer.metric}"
+    )
+    print_line(answer.sentence)
     print_table(
         "Motifs: share of the attention of each",
         ["motif", "first", "second"],
-        [[name, f"{a:.2f}", f"{b:.2f}"] for name, (a, b) in found.motifs.items()],
+        [[name, f"{a:.2f}", f"{b:.2f}"] for name, (a, b) in answer.motifs.items()],
     )
     for title, pairs in (
-        ("Features in which both are unusual in the same way (z-scores)", found.alike),
-        ("Features in which they differ most (z-scores)", found.apart),
+        ("Features in which both are unusual in the same way (z-scores)", answer.alike),
+        ("Features in which they differ most (z-scores)", answer.apart),
     ):
         print_table(
             title,
@@ -73,8 +75,8 @@ def why(
             [[p.feature, f"{p.head:.1f}", f"{p.other:.1f}"] for p in pairs],
         )
     for title, prompts in (
-        ("Prompts on which their patterns are nearest", found.near_prompts),
-        ("Prompts on which they are farthest", found.far_prompts),
+        ("Prompts on which their patterns are nearest", answer.near_prompts),
+        ("Prompts on which they are farthest", answer.far_prompts),
     ):
         if prompts:
             print_table(

@@ -122,20 +122,20 @@ def validity(
     by_source = None
     if stable is not None and len(set(sources)) < n:
         by_source = _on_halves(clustering, recompute, sources, rng)
-    found = []
+    draws = []
     if reference is not None and stable is not None:
-        found = _references(reference, stable, n, rng)
+        draws = _references(reference, stable, n, rng)
     return Validity(
         largest_share=largest_share(clustering.labels),
         disjoint_halves=halves,
         disjoint_sources=by_source,
         seeds=seeds,
         stable_clusters=None if stable is None else int((stable.jaccard >= STABLE).sum()),
-        reference_draws=None if reference is None or stable is None else len(found),
-        reference=_mean([index for index, _, _ in found]),
-        reference_largest=max((index for index, _, _ in found), default=None),
-        reference_halves=_mean([on_halves for _, on_halves, _ in found]),
-        reference_stable_share=_mean([share for _, _, share in found]),
+        reference_draws=None if reference is None or stable is None else len(draws),
+        reference=_mean([index for index, _, _ in draws]),
+        reference_largest=max((index for index, _, _ in draws), default=None),
+        reference_halves=_mean([on_halves for _, on_halves, _ in draws]),
+        reference_stable_share=_mean([share for _, _, share in draws]),
     )
 
 
@@ -152,7 +152,7 @@ def _references(
 ) -> list[tuple[float, float | None, float]]:
     """Return stability, agreement of halves, and share of stable clusters, per draw that counts."""
     n_rounds = -(-len(stable.adjusted_rand) // (2 * N_REFERENCES))
-    found = []
+    draws = []
     for draw in range(N_REFERENCES):
         clustering, recompute = reference(draw)
         if not 0 < largest_share(clustering.labels) <= DOMINANT:
@@ -162,8 +162,8 @@ def _references(
         )
         share = float((of_draw.jaccard >= STABLE).mean()) if len(of_draw.jaccard) else 0.0
         halves = _on_halves(clustering, recompute, [*range(n_prompts)], rng, n_pairs=1)
-        found.append((of_draw.mean, halves, share))
-    return found
+        draws.append((of_draw.mean, halves, share))
+    return draws
 
 
 def _on_halves(

@@ -40,8 +40,8 @@ class Segment:
 
 def known_presets(configuration: Configuration | None = None) -> dict[str, Preset]:
     """Return the presets of the package, and those of a configuration, by name."""
-    own = () if configuration is None else configuration.presets
-    return {**PRESETS, **{preset.name: preset for preset in own}}
+    of_user = () if configuration is None else configuration.presets
+    return {**PRESETS, **{preset.name: preset for preset in of_user}}
 
 
 def get_preset(name: str, configuration: Configuration | None = None) -> Preset:

@@ -148,13 +148,13 @@ def _cell(
     parts: dict[str, tuple[float | None, tuple[float, float] | None]] = {}
     gains: dict[str, tuple[float, float, float] | None] = {}
     for statistic in (S5, MAP):
-        own = [row for row in _of(rows, metric, column, statistic) if row.value is not None]
-        value = _mean(row.value for row in own)
-        drawn = _mean_replicates(own, labelled[metric])
+        of_metric = [row for row in _of(rows, metric, column, statistic) if row.value is not None]
+        value = _mean(row.value for row in of_metric)
+        drawn = _mean_replicates(of_metric, labelled[metric])
         parts[statistic] = value, None if value is None else interval(value, drawn)
         base = [row for row in _of(rows, reference, column, statistic) if row.value is not None]
         gains[statistic] = None
-        if metric != reference and value is not None and len(base) == len(own):
+        if metric != reference and value is not None and len(base) == len(of_metric):
             gain = (_mean(row.value for row in base) or 0.0) - value
             its = _mean_replicates(base, labelled[reference])
             both = interval(gain, its - drawn) if len(its) == len(drawn) else None
@@ -225,10 +225,10 @@ def _choice(lines: Sequence[HeadlineRow], reference: str) -> str:
         for statistic, gain in ((S5, cell.s5_gain), (MAP, cell.map_gain))
         if gain is not None and gain[2] < 0
     ]
-    own = next(line for line in lines if line.name == reference)
+    of_reference = next(line for line in lines if line.name == reference)
     means = "; ".join(
         f"{column} S5 {_figure(cell.s5)}, MAP {_figure(cell.map)}"
-        for column, cell in own.cells.items()
+        for column, cell in of_reference.cells.items()
     )
     if not better:
         return f"Use `{reference}`: no other metric is better here ({means})."

@@ -146,8 +146,8 @@ class HeadIdentifier:
         whitening = _whitening(ranked)
         white = ranked @ whitening
         centroids = white.mean(axis=0)
-        squared, own = _left_out(white, centroids, seed)
-        of_own = squared[np.arange(len(own)), own]
+        squared, head_of = _left_out(white, centroids, seed)
+        of_own = squared[np.arange(len(head_of)), head_of]
         nearer = (squared < of_own[:, None]).sum(axis=1)
         return cls(
             heads=tuple(heads),
@@ -155,7 +155,7 @@ class HeadIdentifier:
             whitening=whitening,
             centred=centred,
             centroids=centroids,
-            temperature=_temperature(squared, own),
+            temperature=_temperature(squared, head_of),
             known_distances=np.sort(of_own),
             top_1=float((nearer < 1).mean()),
             top_5=float((nearer < 5).mean()),
@@ -297,25 +297,27 @@ def _left_out(
     n_prompts, n_heads, n_features = white.shape
     chosen = generator(seed, "known patterns").permutation(n_prompts * n_heads)
     chosen = chosen[:CALIBRATED_PATTERNS]
-    own = chosen % n_heads
+    head_of = chosen % n_heads
     points = white.reshape(-1, n_features)[chosen]
     origin = centroids.mean(axis=0)  # where rounding is least
     x, c = points - origin, centroids - origin
     squared = (x**2).sum(axis=1)[:, None] + (c**2).sum(axis=1) - 2 * x @ c.T
     # Without the pattern x, the mean c of n patterns is c + (c - x) / (n - 1).
     factor = (n_prompts / (n_prompts - 1)) ** 2
-    squared[np.arange(len(own)), own] = factor * ((points - centroids[own]) ** 2).sum(axis=1)
-    return np.maximum(squared, 0.0), own
+    squared[np.arange(len(head_of)), head_of] = factor * ((points - centroids[head_of]) ** 2).sum(
+        axis=1
+    )
+    return np.maximum(squared, 0.0), head_of
 
 
 def _temperature(
-    squared: Float[np.ndarray, "patterns heads"], own: Int[np.ndarray, " patterns"]
+    squared: Float[np.ndarray, "patterns heads"], head_of: Int[np.ndarray, " patterns"]
 ) -> float:
     """Return the temperature under which the known heads are most likely."""
     from scipy.optimize import minimize_scalar
     from scipy.special import logsumexp
 
-    of_own = squared[np.arange(len(own)), own]
+    of_own = squared[np.arange(len(head_of)), head_of]
 
     def surprise(log_temperature: float) -> float:
         scale = 2 * np.exp(log_temperature)

@@ -97,14 +97,14 @@ def graded_scores(model: str | None = None) -> list[GradedScores]:
         InputError: if no table is about the model.
     """
     literature = load_known_heads()
-    wanted = None if model is None else literature.model_name(model)
+    requested = None if model is None else literature.model_name(model)
     names = [literature.model_name(table.model) for table in _tables()]
-    if wanted is not None and wanted not in names:
-        raise InputError(f"no published scores of {model!r}; {did_you_mean(wanted, set(names))}")
+    if requested is not None and requested not in names:
+        raise InputError(f"no published scores of {model!r}; {did_you_mean(requested, set(names))}")
     packaged = _packaged()
     tables = []
     for table, name in zip(_tables(), names, strict=True):
-        if wanted not in (None, name) or not (table.values or table.cached.is_file()):
+        if requested not in (None, name) or not (table.values or table.cached.is_file()):
             continue
         scores = packaged[table.values] if table.values else files.read_array(table.cached)
         tables.append(

@@ -58,8 +58,8 @@ def _models(text: str | None, literature: Literature) -> set[str]:
     if text is None or literature.model_name(text) in names:
         return names if text is None else {literature.model_name(text)}
     aliases = {name: literature.models[name].aliases for name in names if name in literature.models}
-    found = {name for name in names if _holds(" ".join((name, *aliases.get(name, ()))), text)}
-    return found or _nothing("model", text, [*names, *sum(aliases.values(), ())])
+    matching = {name for name in names if _holds(" ".join((name, *aliases.get(name, ()))), text)}
+    return matching or _nothing("model", text, [*names, *sum(aliases.values(), ())])
 
 
 def _papers(text: str | None, literature: Literature) -> set[str]:

@@ -107,7 +107,7 @@ def _nearest_labelled(
         of_others = mask.copy()
         of_others[row] = False
         if of_others.any():
-            found = held.nearest(row, 1, of_others)
-            if len(found.heads):
-                nearest[place], distances[place] = found.heads[0], found.distances[0]
+            nearest_one = held.nearest(row, 1, of_others)
+            if len(nearest_one.heads):
+                nearest[place], distances[place] = nearest_one.heads[0], nearest_one.distances[0]
     return nearest, distances

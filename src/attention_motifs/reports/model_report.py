@@ -170,11 +170,12 @@ def report_page(atlas: Atlas, report: ModelReport) -> str:
     """Return the page; every text in it is escaped, images are embedded."""
     colours = {**group_colours(atlas.paths.own_classes), **COMPUTED_COLOURS}
     title = html.escape(report.model, quote=True)
-    found = sum(len(v) > 0 for v in report.strongest.values())
+    n_classes = sum(len(v) > 0 for v in report.strongest.values())
     n_known = int((report.table["verdict"] != UNKNOWN).sum())
     summary = (
-        f"{n_known} of {len(report.table)} heads have a verdict, in {found} classes; the others "
-        f"resemble no labelled head enough. Heads are compared by the metric {report.metric}."
+        f"{n_known} of {len(report.table)} heads have a verdict, in {n_classes} classes; the "
+        "others resemble no labelled head enough. Heads are compared by the metric "
+        f"{report.metric}."
     )
     parts = [
         f"<h1>{shown(report.model)}</h1><p class='soft'>{html.escape(summary)}</p>",
@@ -232,8 +233,8 @@ def _counts_table(report: ModelReport, colours: dict[str, str]) -> str:
     rows = []
     for name, here, share in report.counts:
         other = "" if share is None else f"{share:.1f} %"
-        own = f"{100 * sum(here) / len(report.table):.1f} %"
-        cells = "".join(f'<td class="n">{value}</td>' for value in (*here, own, other))
+        here_share = f"{100 * sum(here) / len(report.table):.1f} %"
+        cells = "".join(f'<td class="n">{value}</td>' for value in (*here, here_share, other))
         swatch = f'<span class="swatch" style="background:{_colour(name, colours)}"></span>'
         rows.append(f"<tr><td>{swatch}{html.escape(name)}</td>{cells}</tr>")
     titles = ["class", *THIRDS, "of its heads", "of labelled heads of other models"]

@@ -161,11 +161,13 @@ def benchmark(
         atlases, clouds = plant(atlas, folder, ordered, planting)
         matrices: dict[str, dict[float, Float[np.ndarray, "heads heads"]]] = {}
         with report("distances of planted atlases", len(ordered)) as advance:
-            for strength, made in zip(ordered, atlases, strict=True):
-                embed(made)
+            for strength, planted_atlas in zip(ordered, atlases, strict=True):
+                embed(planted_atlas)
                 for metric in chosen:
-                    distances(made, metric)
-                    matrix = np.asarray(all_pairs_of(made, metric).matrix, dtype=np.float64)
+                    distances(planted_atlas, metric)
+                    matrix = np.asarray(
+                        all_pairs_of(planted_atlas, metric).matrix, dtype=np.float64
+                    )
                     matrices.setdefault(metric, {})[strength] = matrix
                 advance(1)
         for function in functions:

@@ -29,8 +29,8 @@ _STEPS = 100
 
 def standard_metrics(atlas: Atlas) -> tuple[str, ...]:
     """Return the default metrics that the atlas has everything for, and its own presets."""
-    own = [name for name in known_presets(atlas.manifest.configuration) if name not in PRESETS]
-    return tuple(metric for metric in (*STANDARD_METRICS, *own) if not lacks(atlas, metric))
+    of_user = [name for name in known_presets(atlas.manifest.configuration) if name not in PRESETS]
+    return tuple(metric for metric in (*STANDARD_METRICS, *of_user) if not lacks(atlas, metric))
 
 
 @under_lock

@@ -43,18 +43,18 @@ def model_patterns_on_text(
     """
     from attention_motifs.extraction import extract_patterns, load_model
 
-    wanted = head if isinstance(head, HeadId) else HeadId.parse(head)
-    source, dtype = wanted.model, "float32"
-    if wanted.model in atlas.models:
-        source = wanted_model(atlas, wanted.model, "move the model back to its place")
-        dtype = dtype_in(atlas, wanted.model)
+    asked = head if isinstance(head, HeadId) else HeadId.parse(head)
+    source, dtype = asked.model, "float32"
+    if asked.model in atlas.models:
+        source = wanted_model(atlas, asked.model, "move the model back to its place")
+        dtype = dtype_in(atlas, asked.model)
     configuration = atlas.manifest.configuration
     max_tokens = configuration.max_tokens
     loaded = load_model(source, device=device, dtype=dtype, max_tokens=max_tokens, report=report)
     n_layers, n_heads = loaded.info.n_layers, loaded.info.n_heads
-    if wanted.layer >= n_layers or wanted.index >= n_heads:
+    if asked.layer >= n_layers or asked.index >= n_heads:
         raise HeadNotFoundError(
-            f"{wanted}: {wanted.model} has layers 0 to {n_layers - 1} and heads 0 to {n_heads - 1}"
+            f"{asked}: {asked.model} has layers 0 to {n_layers - 1} and heads 0 to {n_heads - 1}"
         )
     batches = extract_patterns(loaded, text, max_tokens=max_tokens, bos=configuration.bos)
     return np.stack([batch.patterns.cpu().numpy() for batch in batches])

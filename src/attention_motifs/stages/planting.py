@@ -85,8 +85,8 @@ def plant(
             rules = planting.planted.rule[first : first + info.n_all_heads]
             first += info.n_all_heads
             advice = f"run {atlas.paths.command(f'build --model {model}=PATH')}"
-            wanted = wanted_model(atlas, model, advice)
-            loaded = load_for(atlases[0], wanted, planting.device, dtype=info.dtype)
+            requested = wanted_model(atlas, model, advice)
+            loaded = load_for(atlases[0], requested, planting.device, dtype=info.dtype)
             tables = [_Vectors(info.n_layers, info.n_heads, planting) for _ in strengths]
             for kind in stimuli:
                 source = source_on(atlases[0], loaded, kind)
@@ -96,8 +96,8 @@ def plant(
                 for embedding in planting.embeddings:
                     key = embedding.name, strength
                     clouds.setdefault(key, []).append(table.clouds(embedding.name))
-    for made in atlases:
-        _write_heads(atlas, made, planting.planted)
+    for planted_atlas in atlases:
+        _write_heads(atlas, planted_atlas, planting.planted)
     return atlases, {key: np.concatenate(parts, axis=1) for key, parts in clouds.items()}
 
 
@@ -116,20 +116,20 @@ def _plant_model(
     """Write the parts of one model on its prompts or probes, at every strength."""
     run = _kept(source)
     sources = [_blended(source, run, rules, strength) for strength in strengths]
-    for made in atlases:
-        begin_model(made, source)
+    for planted_atlas in atlases:
+        begin_model(planted_atlas, source)
     for block in range(_n_blocks(atlases[0], source.stimuli)):
-        for made, of_strength, table in zip(atlases, sources, tables, strict=True):
-            write_part(made, of_strength, block)
+        for planted_atlas, of_strength, table in zip(atlases, sources, tables, strict=True):
+            write_part(planted_atlas, of_strength, block)
             if source.stimuli is PROMPTS:
-                table.add(of_strength, positions_of(made, block))
+                table.add(of_strength, positions_of(planted_atlas, block))
             advance(1)
-    for made in atlases:
+    for planted_atlas in atlases:
         if source.stimuli is PROMPTS:
             # Planted atlases are fitted on all of their models.
-            finish_model(made, source.model, source.info)
+            finish_model(planted_atlas, source.model, source.info)
         else:
-            finish_probes(made, source.model, source.info)
+            finish_probes(planted_atlas, source.model, source.info)
 
 
 def _empty(atlas: Atlas, folder: Path, n_prompts: int) -> Atlas:
@@ -144,21 +144,21 @@ def _empty(atlas: Atlas, folder: Path, n_prompts: int) -> Atlas:
         n_view_prompts=min(1, recorded.n_view_prompts),
     )
     with Atlas.lock(folder, new=True):
-        made = Atlas.create(folder, configuration, table, prompts_digest(prompts))
+        empty = Atlas.create(folder, configuration, table, prompts_digest(prompts))
         if atlas.manifest.probes["n"]:
-            files.write_parquet(made.file("probes"), atlas.probes)
-            made.update(probes=atlas.manifest.probes)
-    return made
+            files.write_parquet(empty.file("probes"), atlas.probes)
+            empty.update(probes=atlas.manifest.probes)
+    return empty
 
 
-def _write_heads(atlas: Atlas, made: Atlas, planted: PlantedHeads) -> None:
+def _write_heads(atlas: Atlas, planted_atlas: Atlas, planted: PlantedHeads) -> None:
     """Write the heads table, with the rule of every host and the scores of the real heads."""
     import polars as pl
 
-    write_heads(made)
-    later = [name for name in atlas.heads.columns if name not in made.heads.columns]
-    table = made.heads.hstack(atlas.heads.select(later))
-    made.write_heads(table.with_columns(pl.Series(COLUMN, planted.names, dtype=pl.String)))
+    write_heads(planted_atlas)
+    later = [name for name in atlas.heads.columns if name not in planted_atlas.heads.columns]
+    table = planted_atlas.heads.hstack(atlas.heads.select(later))
+    planted_atlas.write_heads(table.with_columns(pl.Series(COLUMN, planted.names, dtype=pl.String)))
 
 
 def _kept(source: PatternSource) -> RunBlock:

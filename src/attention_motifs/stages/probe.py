@@ -61,8 +61,8 @@ def probe(
     given = {_name(atlas, model): model for model in models or ()}
     changed = set_probes(atlas, _with_settings(recorded, dict(settings or {})))
     names = atlas.models if changed or not given else given
-    wanted = [_wanted(atlas, name, given.get(name, name)) for name in names]
-    Extraction(atlas, device, report, executor, (PROBES,)).extract(wanted, added=False)
+    requested = [_wanted(atlas, name, given.get(name, name)) for name in names]
+    Extraction(atlas, device, report, executor, (PROBES,)).extract(requested, added=False)
 
 
 def _with_settings(recorded: Configuration, settings: dict[str, Any]) -> Configuration:

@@ -60,16 +60,19 @@ def probes_table(configuration: Configuration) -> pl.DataFrame:
     from attention_motifs.behaviour.sequences import REPEAT_LENGTHS
 
     n_random = configuration.n_probes
-    own = [] if configuration.probe_file is None else _own_probes(configuration.probe_file)
+    of_user = [] if configuration.probe_file is None else _own_probes(configuration.probe_file)
     return pl.DataFrame(
         {
             "prompt_id": [f"probe-{i + 1:02d}" for i in range(n_random)]
-            + [f"own-{i + 1:02d}" for i in range(len(own))],
-            "source": [RANDOM] * n_random + [f"probes/{p.source}" for p, _ in own],
-            "text": [""] * n_random + [p.text for p, _ in own],
-            "repeats": pl.Series([0] * n_random + [repeats for _, repeats in own], dtype=pl.Int32),
+            + [f"own-{i + 1:02d}" for i in range(len(of_user))],
+            "source": [RANDOM] * n_random + [f"probes/{p.source}" for p, _ in of_user],
+            "text": [""] * n_random + [p.text for p, _ in of_user],
+            "repeats": pl.Series(
+                [0] * n_random + [repeats for _, repeats in of_user], dtype=pl.Int32
+            ),
             "repeat_length": pl.Series(
-                [REPEAT_LENGTHS[i % len(REPEAT_LENGTHS)] for i in range(n_random)] + [0] * len(own),
+                [REPEAT_LENGTHS[i % len(REPEAT_LENGTHS)] for i in range(n_random)]
+                + [0] * len(of_user),
                 dtype=pl.Int32,
             ),
         }
@@ -118,8 +121,8 @@ def set_probes(atlas: Atlas, configuration: Configuration) -> bool:
     manifest = atlas.manifest
     changed = with_probes_of(manifest.configuration, configuration)
     same = changed == manifest.configuration
-    own = changed.probe_file
-    if same and own is not None and manifest.probes["n"] and not Path(own).is_file():
+    file = changed.probe_file
+    if same and file is not None and manifest.probes["n"] and not Path(file).is_file():
         return False
     table = probes_table(changed)
     probes = {"n": len(table), "sha256": table_digest(table)}
@@ -171,7 +174,7 @@ def probe_sequences(atlas: Atlas, loaded: LoadedModel) -> ProbeSequences:
         vocabulary = vocabulary[vocabulary < n_embedded]
     shown: dict[int, str] = {}
 
-    def made(prompt_id: str, ids: list[int]) -> TokenizedPrompt:
+    def tokenized(prompt_id: str, ids: list[int]) -> TokenizedPrompt:
         for token in ids:
             if token not in shown:
                 shown[token] = shown_token(loaded.tokenizer, token)
@@ -187,7 +190,7 @@ def probe_sequences(atlas: Atlas, loaded: LoadedModel) -> ProbeSequences:
                 prefix=prefix,
                 seed=configuration.probe_seed,
             )
-            sequences.append(made(row["prompt_id"], drawn.tolist()))
+            sequences.append(tokenized(row["prompt_id"], drawn.tolist()))
         else:
             sequence, length = _own_sequence(loaded, row, prefix, n_tokens)
             sequences.append(sequence)

@@ -106,10 +106,12 @@ def _has_scores(atlas: Atlas, model: str) -> bool:
 
     from attention_motifs.behaviour import BEHAVIOURS, OF_PATTERNS
 
-    own = atlas.heads.filter(pl.col("model") == model)
+    of_model = atlas.heads.filter(pl.col("model") == model)
     columns = {name: (name, name + SPREAD) for name in BEHAVIOURS}
-    there = all(column in own.columns for both in columns.values() for column in both)
-    return there and not any(own[c].null_count() for name in OF_PATTERNS for c in columns[name])
+    has_columns = all(column in of_model.columns for both in columns.values() for column in both)
+    return has_columns and not any(
+        of_model[c].null_count() for name in OF_PATTERNS for c in columns[name]
+    )
 
 
 def score_model(

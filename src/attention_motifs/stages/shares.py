@@ -74,10 +74,10 @@ def _compute(
             f"{info.name}: its patterns were imported, there is no model to run. Import them again "
             f"with {atlas.paths.command('import-pattern-lens DIR')} into a new atlas"
         )
-    wanted = wanted_model(atlas, info.name, f"add --model {info.name}=PATH")
-    loaded = load_for(atlas, wanted, device, report)
+    requested = wanted_model(atlas, info.name, f"add --model {info.name}=PATH")
+    loaded = load_for(atlas, requested, device, report)
     if changed := changes(atlas, replace(loaded.info, name=info.name)):
-        raise changed_model(atlas, wanted, info.name, changed)
+        raise changed_model(atlas, requested, info.name, changed)
     source = source_on(atlas, loaded, PROMPTS)
     threads = max(1, available_cores() // source.at_once)
     ids: list[str] = atlas.prompts["prompt_id"].to_list()

@@ -200,8 +200,8 @@ class AtlasPaths:
                 parts = {k: v for k, v in parts.items() if k != key}
                 renamed = self._listed(earlier_names.PATTERNS[artefact], parts)
                 listed += [{**values, key: earlier_names.NOW} for values in renamed]
-        found = [AtlasFile(self, artefact, values) for values in listed]
-        return sorted(found, key=lambda file: file.name)
+        existing = [AtlasFile(self, artefact, values) for values in listed]
+        return sorted(existing, key=lambda file: file.name)
 
     def _listed(self, pattern: str, parts: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return the values of the placeholders in every existing name that fits a pattern."""

@@ -124,12 +124,12 @@ def _preset(name: object, table: object) -> Preset:
     blocks = table.get("blocks")
     if not isinstance(blocks, Sequence) or isinstance(blocks, str | bytes) or not blocks:
         raise _unusable(f"{where}.blocks", blocks, "a list of one block or more")
-    made = tuple(_block(f"{where}.blocks[{i}]", block) for i, block in enumerate(blocks))
-    if len({block.name for block in made}) < len(made):
+    known = tuple(_block(f"{where}.blocks[{i}]", block) for i, block in enumerate(blocks))
+    if len({block.name for block in known}) < len(known):
         raise InputError(
             f"{where}.blocks: two blocks have the same stimuli and features. Remove one"
         )
-    return Preset(name, description.strip(), made)
+    return Preset(name, description.strip(), known)
 
 
 def _block(where: str, table: object) -> Block:

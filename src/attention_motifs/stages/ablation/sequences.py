@@ -78,7 +78,7 @@ def sequences_of(atlas: Atlas, loaded: LoadedModel, settings: Settings) -> list[
         )
     chosen = [full[i] for i in order]
     prefix = prefix_tokens(loaded, atlas.manifest.configuration.bos)
-    found = []
+    sequences = []
     for name in settings.designs:
         if name == "prompts":
             of_design = DesignSequences(
@@ -97,8 +97,8 @@ def sequences_of(atlas: Atlas, loaded: LoadedModel, settings: Settings) -> list[
         else:
             of_design = _long(_long_texts(atlas, loaded, prefix), settings)
         _require_context(loaded, of_design.design)
-        found.append(of_design)
-    return found
+        sequences.append(of_design)
+    return sequences
 
 
 def _rows(token_ids: Sequence[Sequence[int]]) -> Int[np.ndarray, "rows n"]:
@@ -118,19 +118,19 @@ def _long_texts(atlas: Atlas, loaded: LoadedModel, prefix: Sequence[int]) -> lis
     """Texts of the atlas long enough by themselves: joined ones would not be one context."""
     from attention_motifs.behaviour.designs import LONG
 
-    found = []
+    rows = []
     for text in atlas.prompts["text"].to_list():
         ids = loaded.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         row = [*prefix, *ids]
         if len(row) >= LONG:
-            found.append(row)
-    if len(found) < 2 + MIN_CALIBRATION:
+            rows.append(row)
+    if len(rows) < 2 + MIN_CALIBRATION:
         raise InputError(
-            f"--design long: {len(found)} texts of {atlas.place} have the {LONG} tokens that it "
+            f"--design long: {len(rows)} texts of {atlas.place} have the {LONG} tokens that it "
             f"needs, of {2 + MIN_CALIBRATION} or more. Leave it out, or build an atlas with longer "
             "texts."
         )
-    return found
+    return rows
 
 
 def _require_context(loaded: LoadedModel, design: Design) -> None:
