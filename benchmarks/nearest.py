@@ -265,10 +265,8 @@ def true_nearest(
 
 def recall(neighbours: np.ndarray, truth: np.ndarray, k: int) -> float:
     """Share of the true k nearest that are among the k found."""
-    shared = [
-        len(set(a[:k]) & set(b[:k]))
-        for a, b in zip(neighbours.tolist(), truth.tolist(), strict=True)
-    ]
+    pairs = zip(neighbours.tolist(), truth.tolist(), strict=True)
+    shared = [len(set(a[:k]) & set(b[:k])) for a, b in pairs]
     return float(np.mean(shared) / k)
 
 

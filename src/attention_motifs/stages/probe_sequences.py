@@ -121,8 +121,8 @@ def set_probes(atlas: Atlas, configuration: Configuration) -> bool:
     manifest = atlas.manifest
     changed = with_probes_of(manifest.configuration, configuration)
     same = changed == manifest.configuration
-    file = changed.probe_file
-    if same and file is not None and manifest.probes["n"] and not Path(file).is_file():
+    path = changed.probe_file
+    if same and path is not None and manifest.probes["n"] and not Path(path).is_file():
         return False
     table = probes_table(changed)
     probes = {"n": len(table), "sha256": table_digest(table)}
