@@ -1,4 +1,4 @@
-"""What half precision changes: patterns, and which head is nearest to which.
+"""Effect of half precision on patterns, and on which head is nearest to which.
 
 The packaged models run on the same prompts in float32 and in bfloat16 (or float16):
 

@@ -1,4 +1,4 @@
-"""What a number of models would take: the tables of benchmarks/README.md, from measured constants.
+"""Cost of a number of models: the tables of benchmarks/README.md, from measured constants.
 
 The constants are in `capacity.json`, each with the benchmark it comes from. A test holds the page
 against them.
@@ -70,7 +70,7 @@ def read_constants(path: Path = CONSTANTS) -> list[dict[str, Any]]:
     """Read the measured constants.
 
     Each has `stage`, `unit` (a key of `UNITS`), `seconds_per_million`, `bytes_each` (both None
-    where there is nothing to tell), `peak_mib` (of the run measured) and `source`.
+    where it was not measured), `peak_mib` (of the run measured) and `source`.
     """
     constants: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["stages"]
     return constants

@@ -1,4 +1,4 @@
-"""Where the time of the feature sets `paper` and `extended` goes, on one thread, and its limit.
+"""Time of the parts of the feature sets `paper` and `extended`, on one thread, and its limit.
 
 The compiled parts are run alone, many times over, on one random causal pattern of each length: the
 gathering of the triangles, the products of rows, the counting of their histogram, logarithms and

@@ -1,4 +1,4 @@
-"""How often one pattern names its head: fitted on some prompts of an atlas, asked with others.
+"""Share of patterns that name their head: fitted on some prompts of an atlas, asked with others.
 
 For each model, its own heads or those of all models to choose from, and patterns asked about one at
 a time or those of all its heads together: the share of patterns whose first answer (or one

@@ -1,4 +1,4 @@
-"""What tests of several parts share: two tiny models, and an atlas built of them."""
+"""Fixtures that tests of several parts share: two tiny models, and an atlas built of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the package imports and what pyproject.toml declares are the same."""
+"""Tests that the package imports the dependencies that pyproject.toml declares, and no others."""
 
 from __future__ import annotations
 

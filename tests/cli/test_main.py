@@ -1,4 +1,4 @@
-"""What every command does alike: one line for a mistake, exit codes, texts shown as they are."""
+"""Tests of all commands: one line for a mistake, exit codes, texts that are shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model is loaded with: weights and settings alone, and nothing that a user gets wrong."""
+"""Tests of loading models: their weights and settings, and the mistakes of users."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { ClassTag, HeadClass } from "../src/contract/generated";
 import { byHead, chooseClasses, conflictsOf, papersByClass } from "../src/pages/classes/choose";
 
-const made = (name: string, kind: HeadClass["kind"], rows: number[]): HeadClass => ({
+const headClass = (name: string, kind: HeadClass["kind"], rows: number[]): HeadClass => ({
   name,
   group: name.split(" ")[0] as string,
   colour: "#123456",
@@ -12,9 +12,9 @@ const made = (name: string, kind: HeadClass["kind"], rows: number[]): HeadClass 
   elsewhere: [],
 });
 const classes = [
-  made("induction", "literature", [1, 2]),
-  made("induction (computed)", "computed", [2]),
-  made("copy suppression", "literature", []),
+  headClass("induction", "literature", [1, 2]),
+  headClass("induction (computed)", "computed", [2]),
+  headClass("copy suppression", "literature", []),
 ];
 const tag = (row: number, name: string, paper: string, conflict = ""): ClassTag => ({
   row,

@@ -68,8 +68,8 @@ describe("names of clusters", () => {
   it("do not count heads of models that were not there", () => {
     const names = nameCluster([], heads.slice(0, 4), labels.subarray(0, 4), 1, "late", "");
     // Of cluster 0 only a:L1:H1 counts: an overlap of 1 instead of 1/2.
-    const found = carryOver(names, heads, Int32Array.from([1, 1, 1, 0, 0]));
-    expect(found.names.get(0)?.name).toBe("late");
+    const carried = carryOver(names, heads, Int32Array.from([1, 1, 1, 0, 0]));
+    expect(carried.names.get(0)?.name).toBe("late");
   });
   it("replace what the cluster was called, and the same spelling elsewhere", () => {
     const once = nameCluster([], heads, labels, 0, "x", "");

@@ -31,19 +31,19 @@ function block(values: Float32Array, firstRow: number, nRows: number): DistanceB
 
 /** The definition, written plainly: unordered pairs of the layers of `a` and `b`, less this one. */
 function plain(values: Float32Array, layerOf: number[][], a: number, b: number): number | null {
-  const [here, there] = [a, b].map((row) => layerOf.find((layer) => layer.includes(row)) as number[]);
+  const [layerOfA, layerOfB] = [a, b].map((row) => layerOf.find((layer) => layer.includes(row)) as number[]);
   const pairs = new Map<string, number>();
-  for (const i of here as number[]) {
-    for (const j of there as number[]) {
+  for (const i of layerOfA as number[]) {
+    for (const j of layerOfB as number[]) {
       if (i !== j) pairs.set([i, j].sort().join(), values[i * N + j] as number);
     }
   }
-  const own = pairs.get([a, b].sort().join()) as number;
+  const ofPair = pairs.get([a, b].sort().join()) as number;
   pairs.delete([a, b].sort().join());
   const others = [...pairs.values()];
   if (others.length === 0) return null;
-  const below = others.filter((one) => one < own).length;
-  const equal = others.filter((one) => one === own).length;
+  const below = others.filter((one) => one < ofPair).length;
+  const equal = others.filter((one) => one === ofPair).length;
   return (100 * (below + equal / 2)) / others.length;
 }
 
@@ -105,7 +105,7 @@ describe("distances", () => {
   it("choose rows that a link repeats, none twice", () => {
     const distances = matrix(3).slice(0, N);
     const order = ranking(distances, [0]);
-    const wanted = {
+    const options = {
       order,
       distances,
       ranks: ranks(order, N),
@@ -114,15 +114,15 @@ describe("distances", () => {
       counts: { near: 2, far: 2, same: 5, random: 9 },
       seed: 7,
     };
-    const chosen = chooseRows(wanted);
-    expect(chosen).toEqual(chooseRows(wanted));
+    const chosen = chooseRows(options);
+    expect(chosen).toEqual(chooseRows(options));
     expect(chosen.near.map((one) => one.row)).toEqual(order.slice(0, 2));
     expect(chosen.far.map((one) => one.row)).toEqual(order.slice(-2).reverse());
     expect(new Set(chosen.same.map((one) => one.row))).toEqual(new Set([3, 5]));
     const rows = [...chosen.near, ...chosen.far, ...chosen.random].map((one) => one.row);
     expect(rows.length).toBe(N - 1);
     expect(new Set(rows).size).toBe(N - 1);
-    const filtered = chooseRows({ ...wanted, passes: new Uint8Array(N).fill(0) });
+    const filtered = chooseRows({ ...options, passes: new Uint8Array(N).fill(0) });
     expect(Object.values(filtered).flat()).toEqual([]);
   });
 });

@@ -54,8 +54,8 @@ describe("nearness", () => {
           const near = [...Array(N).keys()]
             .filter((row) => row !== head && passes[row] === 1)
             .sort((a, b) => (values[head * N + a] as number) - (values[head * N + b] as number));
-          const found = nearByChance(manifest, block(values, head), head, passes, near.slice(0, 3)) as number[];
-          found.forEach((p, place) => expect(p).toBeCloseTo(plain(values, head, passes, place + 1), 9));
+          const pValues = nearByChance(manifest, block(values, head), head, passes, near.slice(0, 3)) as number[];
+          pValues.forEach((p, place) => expect(p).toBeCloseTo(plain(values, head, passes, place + 1), 9));
         }
       }
     }

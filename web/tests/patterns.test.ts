@@ -41,8 +41,8 @@ describe("patterns", () => {
   it("shrink to mean weights of blocks, and keep all where they are small enough", () => {
     const even = pack([[1], [0.5, 0.5], [0.25, 0.25, 0.5], [0.25, 0.25, 0.25, 0.25]]);
     const half = shrink(even, 2);
-    const wanted = [(1 + 0.5 + 0.5) / 3, (0.25 * 4) / 4, (0.5 + 0.25 + 0.25) / 3];
-    [...half.triangle].forEach((byte, i) => expect(weightOf(byte)).toBeCloseTo(wanted[i] as number, 1));
+    const expected = [(1 + 0.5 + 0.5) / 3, (0.25 * 4) / 4, (0.5 + 0.25 + 0.25) / 3];
+    [...half.triangle].forEach((byte, i) => expect(weightOf(byte)).toBeCloseTo(expected[i] as number, 1));
     expect([...shrink(even, 4).triangle]).toEqual([...even.triangle]);
   });
 

@@ -3,15 +3,15 @@ import type { Prompt } from "../src/contract/generated";
 import { choiceTitle, isProbe, promptsById, shortId, viewablePrompts } from "../src/data/prompts";
 import { choosePrompts } from "../src/pages/head/choose";
 
-function made(id: string, group: Prompt["group"], viewable = true): Prompt {
+function prompt(id: string, group: Prompt["group"], viewable = true): Prompt {
   return { id, source: "made up", text: `text of ${id}`, cut: false, n_tokens: [8], viewable, group };
 }
 
 const PROMPTS = [
-  made("0123456789abcdef", "prompts"),
-  made("aaaa456789abcdef", "prompts", false),
-  made("probe-01", "probes"),
-  made("own-01", "probes"),
+  prompt("0123456789abcdef", "prompts"),
+  prompt("aaaa456789abcdef", "prompts", false),
+  prompt("probe-01", "probes"),
+  prompt("own-01", "probes"),
 ];
 
 describe("probes", () => {

@@ -1,4 +1,4 @@
-"""What a head does, in words, with the evidence: the answer of `motifs explain`."""
+"""Explanation of a head in words, with the evidence: the answer of `motifs explain`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How near a near head is: compared with the other pairs of its layers, and with chance."""
+"""Percentile and p of near heads, among the other pairs of their layers and by chance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What makes two heads near or far: motifs, features and prompts."""
+"""Comparison of two heads: the motifs, features and prompts that make them near or far."""
 
 from __future__ import annotations
 

@@ -194,7 +194,7 @@ def run_ablated(
         output_sink=replaced_outputs([ablation], method, calibration=calibration, donors=donors),
         held=held,
     )
-    assert hidden is not None  # noqa: S101 - the pass was not told to stop early
+    assert hidden is not None  # noqa: S101 - no layer was asked to stop the pass
     return hidden
 
 

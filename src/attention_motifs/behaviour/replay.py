@@ -160,7 +160,7 @@ def replay(
             held=(lambda layer: repeated(clean.patterns[layer])) if hold_patterns else None,
             first_layer=first_layer + fast,
         )
-    assert hidden is not None  # noqa: S101 - the pass was not told to stop early
+    assert hidden is not None  # noqa: S101 - no layer was asked to stop the pass
     return hidden if positions is None else hidden[:, positions]
 
 

@@ -102,7 +102,7 @@ def report(
         o.value_option(
             "--out",
             "FILE",
-            "Page to write; its table goes beside it as CSV and JSON.",
+            "Page to write; its table is written next to it, as CSV and JSON.",
             unset="MODEL.html",
         ),
     ] = None,

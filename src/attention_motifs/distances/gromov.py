@@ -38,7 +38,7 @@ def gromov_pairs(
     The problem is not convex: the conditional-gradient solver is started from the product
     coupling, from the 1-Wasserstein pairing and from the pairing of points whose sorted inner
     distances are most alike; the least of the three bounds the true distance from above.
-    Where a cloud lies enters by the second start only, and can lower the bound only.
+    The position of a cloud enters by the second start only, and can lower the bound only.
     """
     from scipy.spatial.distance import cdist
 

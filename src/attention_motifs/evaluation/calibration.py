@@ -1,4 +1,4 @@
-"""How well class probabilities are calibrated: accuracy, Brier score, reliability curve."""
+"""Calibration of class probabilities: accuracy, Brier score, reliability curve."""
 
 from __future__ import annotations
 

@@ -239,7 +239,7 @@ PAPER = FeatureSet(
 SKEW_COL = FeatureSet(
     name="skew_col",
     features=tuple(
-        _histogram_feature("gram.skew_col", s, "the authors' public code, beside the paper's text")
+        _histogram_feature("gram.skew_col", s, "the authors' public code; not in the paper's text")
         for s in HISTOGRAM_STATISTICS
     ),
     oracle="attention_motifs.features.definitions:skew_col_features",

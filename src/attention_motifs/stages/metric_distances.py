@@ -1,4 +1,4 @@
-"""What the evaluation needs of each metric of an atlas: distances, resamples, and transfers."""
+"""Distances, resamples and transfers of each metric of an atlas, for the evaluation."""
 
 from __future__ import annotations
 

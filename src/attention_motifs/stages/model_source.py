@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 def wanted_model(atlas: Atlas, model: str, advice: str) -> str:
     """Return the name or path from which a model of the atlas is loaded again.
 
-    A local model is searched where the user named it, and beside the atlas, so that an atlas can be
-    moved together with its models.
+    A local model is searched at the path that the user named, and next to the atlas, so that an
+    atlas can be moved together with its models.
 
     Args:
         atlas: holds the model.
@@ -56,7 +56,7 @@ def wanted_model(atlas: Atlas, model: str, advice: str) -> str:
 
 
 def models_to_extract(atlas: Atlas) -> list[str]:
-    """Return the models of the configuration, each as it is found now."""
+    """Return the models of the configuration, each with its present place."""
     models = []
     for requested in atlas.manifest.configuration.models:
         name = recorded_name(atlas, requested)

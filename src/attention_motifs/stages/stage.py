@@ -1,4 +1,4 @@
-"""What every stage shares: the lock, the journal of finished steps, and progress."""
+"""The lock, the journal of finished steps and the progress, which all stages share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where this program keeps what it can fetch or make again."""
+"""The cache folder: files that can be fetched or made again."""
 
 from __future__ import annotations
 

@@ -140,9 +140,9 @@ export function byMethod(rows: readonly AblationRow[]): { references: string[]; 
   const targets = new Map<string, ByMethod>();
   for (const row of rows) {
     const key = JSON.stringify([row.kind, row.model, row.name]);
-    const found = targets.get(key) ?? { target: row, effects: references.map(() => null) };
-    found.effects[references.indexOf(referenceOf(row))] = row;
-    targets.set(key, found);
+    const effectsOf = targets.get(key) ?? { target: row, effects: references.map(() => null) };
+    effectsOf.effects[references.indexOf(referenceOf(row))] = row;
+    targets.set(key, effectsOf);
   }
   return { references, targets: [...targets.values()] };
 }

@@ -18,7 +18,7 @@ import { picked } from "./clusters/params";
 import { Controls } from "./cluster-trends/controls";
 import { gather, type Gathered } from "./cluster-trends/gather";
 import { LinePanel, StackPanel } from "./cluster-trends/panel";
-import { bins, by, nClusters, over, own, panels } from "./cluster-trends/params";
+import { bins, by, nClusters, over, ownScale, panels } from "./cluster-trends/params";
 import { columnsOf, table } from "./cluster-trends/numbers";
 import { loadRanked, type Choice } from "./cluster-trends/ranked";
 import { largestShare } from "./cluster-trends/trends";
@@ -134,7 +134,7 @@ function Panels({ view, gathered }: { view: View; gathered: Gathered }) {
             <LinePanel
               trend={trend}
               styles={styles}
-              most={own.value ? largestShare([trend]) : together}
+              most={ownScale.value ? largestShare([trend]) : together}
               across={across}
               label={`Share of ${view.title(trend.cluster)} over ${over.value}; the numbers are in the table below`}
             />

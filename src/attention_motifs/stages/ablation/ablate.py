@@ -1,4 +1,4 @@
-"""What ablating heads does, into `ablations.parquet`: the stage `ablate`."""
+"""The stage `ablate`: effects of ablating heads, written to `ablations.parquet`."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def ablate(
     executor: Executor = LOCAL,
     report: Report = silent,
 ) -> pl.DataFrame:
-    """Ablate a set of heads together, and layer-matched random sets beside it.
+    """Ablate a set of heads together, and layer-matched random sets of heads.
 
     Args:
-        atlas: which the rows are written to, in place of those of the same experiment.
+        atlas: receives the rows, in place of those of the same experiment.
         target: the heads.
-        settings: by default `Settings()`.
-        model: where a local model lies, as NAME=PATH; by default as the atlas remembers.
-        executor: who measures; by default this process. The rows are the same.
+        settings: default: `Settings()`.
+        model: place of a local model, as NAME=PATH; default: the place recorded in the atlas.
+        executor: runs the measurements; default: this process. The rows are the same.
         report: shows progress.
 
     Returns:
@@ -106,11 +106,11 @@ def sweep(
     Args:
         atlas: with the behaviour scores of the model.
         model: its name in the atlas.
-        settings: by default `Settings()`.
-        anchors: heads of the model, beside the strongest head of each computed class.
-        n_nearest: how many look-alikes of an anchor make a group.
-        requested: where a local model lies, as NAME=PATH.
-        executor: who measures; by default this process. The rows are the same.
+        settings: default: `Settings()`.
+        anchors: heads of the model, in addition to the strongest of each computed class.
+        n_nearest: number of look-alikes of an anchor in a group.
+        requested: place of a local model, as NAME=PATH.
+        executor: runs the measurements; default: this process. The rows are the same.
         report: shows progress.
 
     Raises:
@@ -148,7 +148,7 @@ def sweep(
 
 
 def _anchors(atlas: Atlas, model: str, more: Sequence[str]) -> list[str]:
-    """Heads whose look-alikes are asked about, in order, each once."""
+    """Return the heads whose look-alikes are compared, in order, each once."""
     heads = {HeadId.parse(head) for head in more}
     for head in heads:
         atlas.head_index(head)
@@ -434,7 +434,7 @@ def _require_memory(loaded: LoadedModel, plan: Any) -> int:
 
 
 def _write(atlas: Atlas, rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
-    """Put rows in place of those of the same run on the same design; correct all p anew.
+    """Replace the rows of the same run on the same design, and correct all p again.
 
     Returns:
         The rows of this run.

@@ -1,7 +1,7 @@
 import type { Manifest } from "../../contract/generated";
 import { feature as featureParam, models as modelsParam } from "../../state/params";
 import { Check, Many, NumberField, Select } from "../../views/controls/view";
-import { bins, by, nClusters, over, own, panels } from "./params";
+import { bins, by, nClusters, over, ownScale, panels } from "./params";
 import type { Choice } from "./ranked";
 
 /** Controls of the panels. */
@@ -56,7 +56,7 @@ export function Controls({ manifest, choice }: { manifest: Manifest; choice: Cho
         options={manifest.models.map((model) => ({ value: model.name, title: model.name }))}
         onChange={(values) => modelsParam.set(values)}
       />
-      <Check label="scale each panel" help="The axis of each panel ends at its own largest share" value={own.value} onChange={(value) => own.set(value)} />
+      <Check label="scale each panel" help="The axis of each panel ends at its own largest share" value={ownScale.value} onChange={(value) => ownScale.set(value)} />
     </div>
   );
 }

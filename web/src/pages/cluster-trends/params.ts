@@ -12,4 +12,4 @@ export const bins = param("bins", integer(2, 24), 6);
 /** Number of clusters shown, largest first. */
 export const nClusters = param("n_clusters", integer(1, 200), 12);
 /** Whether the axis of each panel ends at its own largest share. */
-export const own = param("own_scale", flag, true);
+export const ownScale = param("own_scale", flag, true);

@@ -143,7 +143,7 @@ function groupsOf(props: ReadyProps, chosen: ReturnType<typeof chooseRows>): Row
   // With the nearest heads only, none is far, and a sample of them is not random.
   const nearest = neighbours.nNearest;
   const few = nearest === null ? none : `This atlas has the distances of the nearest ${nearest} heads only.`;
-  const own = query.map((row) => ({
+  const these = query.map((row) => ({
     row,
     head: headName(manifest, row),
     distance: 0,
@@ -156,7 +156,7 @@ function groupsOf(props: ReadyProps, chosen: ReturnType<typeof chooseRows>): Row
   const groupOf = (n: number, key: string, title: string, help: string, shown: readonly Shown[], empty = none) =>
     n === 0 ? [] : [{ key, title, help, heads: infos(shown), empty }];
   return [
-    { key: "this", title: query.length > 1 ? "These heads" : "This head", heads: own },
+    { key: "this", title: query.length > 1 ? "These heads" : "This head", heads: these },
     ...groupOf(near.value, "near", "Nearest", "", chosen.near),
     ...groupOf(same.value, "same", "Same class", "a random sample", chosen.same, "No other head that matches the filters shares a class with it."),
     ...groupOf(random.value, "random", "Random", "", nearest === null ? chosen.random : [], few),
