@@ -87,7 +87,7 @@ def _other_kind(path: Path, names: list[str], expects: str) -> str:
     if inside:
         return f"A folder in it has one: give {shlex.quote(str(path / inside[0]))}"
     if any(n.endswith((".safetensors", ".bin", ".pt", ".pth")) for n in names):
-        return "Copy config.json and the tokenizer's files of the model to the folder of the weights"
+        return "Copy config.json and the tokenizer's files to the folder of the weights"
     return expects
 
 
