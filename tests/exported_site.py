@@ -28,7 +28,7 @@ def values(folder: Path, name: str, dtype: str) -> np.ndarray:
 
 
 def column(folder: Path, table: dict[str, Any], name: str) -> np.ndarray:
-    found = next(c for c in table["columns"] if c["name"] == name)
+    result = next(c for c in table["columns"] if c["name"] == name)
     data = unpacked(folder / "data" / table["file"])
-    dtype = np.dtype(found["dtype"]).newbyteorder("<")
-    return np.frombuffer(data, dtype, found["length"], found["offset"])
+    dtype = np.dtype(result["dtype"]).newbyteorder("<")
+    return np.frombuffer(data, dtype, result["length"], result["offset"])

@@ -77,9 +77,9 @@ class Hub(Loopback):
         name = f"{asked['organization']}/{asked['name']}"
         if name in self.repositories:
             return _error(409, "")
-        made = Repository(asked.get("visibility") == "private" or bool(asked.get("private")))
-        made.commit({".gitattributes": b"*.parquet filter=lfs\n"})
-        self.repositories[name] = made
+        built = Repository(asked.get("visibility") == "private" or bool(asked.get("private")))
+        built.commit({".gitattributes": b"*.parquet filter=lfs\n"})
+        self.repositories[name] = built
         return _json({"url": f"{self.url}/datasets/{name}"})
 
     def _api(self, repository: Repository, name: str, rest: str, body: bytes) -> Answer:
@@ -87,10 +87,10 @@ class Hub(Loopback):
         revision = (
             revision.split("/")[0] if action in ("revision", "tree", "preupload", "commit") else ""
         )
-        found = repository.at(revision or "main")
-        if found is None:
+        result = repository.at(revision or "main")
+        if result is None:
             return _error(404, "RevisionNotFound")
-        sha, files = found
+        sha, files = result
         if action in ("", "revision"):
             siblings = [{"rfilename": file} for file in files]
             return _json({"id": name, "sha": sha, "private": repository.private,
@@ -158,10 +158,10 @@ class Hub(Loopback):
     def _resolve(
         self, repository: Repository, revision: str, file: str, method: str, headers: dict[str, str]
     ) -> Answer:
-        found = repository.at(revision)
-        if found is None:
+        result = repository.at(revision)
+        if result is None:
             return _error(404, "RevisionNotFound")
-        sha, files = found
+        sha, files = result
         if file not in files:
             return _error(404, "EntryNotFound", {"X-Repo-Commit": sha})
         data = files[file]

@@ -142,12 +142,12 @@ def _tree(rows: list[dict[str, object]], under: str, *, deep: bool) -> list[dict
     below = [row for row in rows if str(row["path"]).startswith(start)]
     if deep:
         return below
-    found: dict[str, dict[str, object]] = {}
+    result: dict[str, dict[str, object]] = {}
     for row in below:
         name, slash, _ = str(row["path"]).removeprefix(start).partition("/")
         folder = {"type": "directory", "path": start + name, "oid": "0", "size": 0}
-        found.setdefault(name, folder if slash else row)
-    return list(found.values())
+        result.setdefault(name, folder if slash else row)
+    return list(result.values())
 
 
 def _etag(path: Path) -> str:

@@ -32,8 +32,10 @@ FIGURES = ("02", "03", "04", "05", "06", "07", "08", "09", "10", "11", "12", "13
 
 @pytest.fixture(scope="module")
 def atlases() -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads((REFERENCE / "comparison.json").read_text())["atlases"]
-    return found
+    result: list[dict[str, Any]] = json.loads((REFERENCE / "comparison.json").read_text())[
+        "atlases"
+    ]
+    return result
 
 
 def table(name: str) -> pl.DataFrame:

@@ -27,10 +27,10 @@ def test_a_table_written_before_a_column_was_added_is_read(tmp_path: Path) -> No
     table = table_of([{"kind": "group", "effect": 1.0, "q": 0.5, "method": m} for m in methods])
     file = AtlasPaths(tmp_path).file("ablations")
     files.write_parquet(file, table.drop(ADDED))
-    found = read_table(file)
-    assert found.drop("reference").equals(table.drop("reference"))
+    result = read_table(file)
+    assert result.drop("reference").equals(table.drop("reference"))
     # Older versions took every mean over prompts, whatever was measured.
-    assert found["reference"].to_list() == ["mean over other prompts of the atlas", "zero", None]
+    assert result["reference"].to_list() == ["mean over other prompts of the atlas", "zero", None]
 
 
 def test_a_table_of_other_columns_or_types_is_damaged(tmp_path: Path) -> None:

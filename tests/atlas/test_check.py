@@ -62,7 +62,7 @@ def test_prompts_in_another_order_are_noticed_everywhere(atlas: Atlas) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "change", "told"),
+    ("file", "change", "message"),
     [
         ("heads.parquet", lambda t: t.head(5), "5 heads, the models of atlas.json have 12"),
         (
@@ -105,17 +105,17 @@ def test_prompts_in_another_order_are_noticed_everywhere(atlas: Atlas) -> None:
     ],
 )
 def test_tables_that_do_not_fit_together_are_named_with_the_mend(
-    atlas: Atlas, file: str, change: Callable[[pl.DataFrame], pl.DataFrame], told: str
+    atlas: Atlas, file: str, change: Callable[[pl.DataFrame], pl.DataFrame], message: str
 ) -> None:
     rewrite(atlas.path / file, change)
     findings = [f for f in check_atlas(Atlas.open(atlas.path)) if f"{file}: " in f]
     assert len(findings) == 1
-    assert told in findings[0]
+    assert message in findings[0]
     assert "`motifs " in findings[0]
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda d: d * np.float32(np.nan), "not finite"),
         (lambda d: d + np.eye(len(d), dtype=np.float32), "not zero on the diagonal"),
@@ -125,27 +125,29 @@ def test_tables_that_do_not_fit_together_are_named_with_the_mend(
     ],
 )
 def test_distances_that_are_none_are_named(
-    atlas: Atlas, change: Callable[[np.ndarray], np.ndarray], told: str
+    atlas: Atlas, change: Callable[[np.ndarray], np.ndarray], message: str
 ) -> None:
     matrix = np.array(atlas.distances("mean"))
     files.write_array(atlas.file("distances", metric="mean").path, change(matrix))
     finding = only_finding(atlas)
-    assert told in finding
+    assert message in finding
     assert f"`motifs distances --atlas {atlas.path} --metric mean --force`" in finding
 
 
 @pytest.mark.parametrize(
-    ("triangles", "told"),
+    ("triangles", "message"),
     [
         (np.zeros((3, 2, 36), np.int16), "not the patterns of 3 layers of 2 heads"),
         (np.zeros((2, 2, 36), np.uint8), "not the patterns of 3 layers of 2 heads"),
         (pack_triangles(np.ones((3, 2, 8, 8))), "rows sum to 8.00"),
     ],
 )
-def test_patterns_that_are_none_are_named(atlas: Atlas, triangles: np.ndarray, told: str) -> None:
+def test_patterns_that_are_none_are_named(
+    atlas: Atlas, triangles: np.ndarray, message: str
+) -> None:
     path = atlas.file("patterns", model="synthetic-0", prompt=atlas.view_prompts()[0]).path
     files.write_tensors(path, {"triangles": triangles}, {})
-    assert told in only_finding(atlas)
+    assert message in only_finding(atlas)
 
 
 def test_a_missing_file_of_every_kind_is_named_once(atlas: Atlas) -> None:

@@ -37,14 +37,14 @@ def kinds(atlas: Atlas, n_heads: int = 4) -> list[str]:
 @pytest.fixture(scope="module")
 def atlas(tmp_path_factory: pytest.TempPathFactory) -> Atlas:
     path = tmp_path_factory.mktemp("explained") / "atlas"
-    made = make_synthetic_atlas(path, n_models=3, n_layers=6, n_heads=4, n_prompts=6, n_tokens=40)
-    planted = kinds(made)
+    built = make_synthetic_atlas(path, n_models=3, n_layers=6, n_heads=4, n_prompts=6, n_tokens=40)
+    planted = kinds(built)
     scores = {
         name: [0.9 if SCORED.get(kind) == name else 0.05 for kind in planted]
         for name in CLASS_THRESHOLDS
     }
-    made.write_heads(
-        made.heads.with_columns(
+    built.write_heads(
+        built.heads.with_columns(
             pl.Series(name, values, dtype=pl.Float32) for name, values in scores.items()
         )
     )
@@ -75,9 +75,9 @@ def test_the_own_scores_of_a_head_are_not_used(atlas: Atlas, tmp_path: Path) -> 
     """A model's verdicts stay the same if its own scores are turned round."""
     model = atlas.models[0]
     labels = head_labels(atlas)
-    own = atlas.heads["model"].to_numpy() == model
+    of_model = atlas.heads["model"].to_numpy() == model
     before = model_verdicts(atlas, model, "mean", labels).probabilities
-    labels.members[own] = ~labels.members[own]
+    labels.members[of_model] = ~labels.members[of_model]
     assert np.array_equal(model_verdicts(atlas, model, "mean", labels).probabilities, before)
 
 
@@ -139,8 +139,8 @@ def test_the_sentence_names_the_largest_shares() -> None:
     names = list(MOTIFS)
     mean[names.index("self")], mean[names.index("uniform")] = 0.7, 0.2
     mean[names.index("residual")] = 0.1
-    said = sentence(mean, np.zeros(len(MOTIFS)), 1)
-    assert said == (
+    words = sentence(mean, np.zeros(len(MOTIFS)), 1)
+    assert words == (
         "On one prompt, it attends to the token itself (70 % ± 0) and all tokens evenly "
         "(20 % ± 0); no motif explains 10 % of its attention."
     )
@@ -149,7 +149,7 @@ def test_the_sentence_names_the_largest_shares() -> None:
 def test_a_null_percentile_is_that_of_draws_within_layers(atlas: Atlas) -> None:
     labels, model = head_labels(atlas), atlas.models[0]
     voters = model_verdicts(atlas, model, "mean", labels).voters[0]
-    found = null_percentile(labels, atlas, voters, "self", model)
+    result = null_percentile(labels, atlas, voters, "self", model)
     member = labels.members[:, labels.names.index("self")]
     models, layers = atlas.heads["model"].to_numpy(), atlas.heads["layer"].to_numpy()
     rng, counts = np.random.default_rng(0), []
@@ -162,7 +162,7 @@ def test_a_null_percentile_is_that_of_draws_within_layers(atlas: Atlas) -> None:
         counts.append(dealt[voters].sum())
     observed = member[voters].sum()
     drawn = 100 * (np.mean(np.array(counts) < observed) + np.mean(np.array(counts) == observed) / 2)
-    assert found == pytest.approx(drawn, abs=4)
+    assert result == pytest.approx(drawn, abs=4)
     assert null_percentile(labels, atlas, voters[:0], "self", model) is None
 
 

@@ -55,9 +55,9 @@ def motifs(*arguments: str) -> Any:
 
 
 def test_an_atlas_is_opened_as_it_was_made(built: Atlas) -> None:
-    there = Atlas.open(str(built.path))
-    assert there.manifest == built.manifest
-    assert repr(there) == f"<Atlas {built.path}: a, b; 20 prompts>"
+    reopened = Atlas.open(str(built.path))
+    assert reopened.manifest == built.manifest
+    assert repr(reopened) == f"<Atlas {built.path}: a, b; 20 prompts>"
 
 
 @pytest.mark.parametrize("name", ["missing", "empty"])
@@ -86,9 +86,9 @@ def refused(atlas: Atlas) -> str:
 @pytest.mark.parametrize("version", [0, 2, "1", None, [1]])
 def test_another_schema_version_is_refused_with_what_made_it(copy: Atlas, version: Any) -> None:
     change_manifest(copy, lambda value: value.update(schema_version=version))
-    told = refused(copy)
-    assert f"schema version {version!r}, this program reads 1" in told
-    assert copy.manifest.package_version in told
+    message = refused(copy)
+    assert f"schema version {version!r}, this program reads 1" in message
+    assert copy.manifest.package_version in message
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5])
@@ -107,8 +107,8 @@ def test_a_manifest_that_is_no_object_is_refused(copy: Atlas, value: str) -> Non
 
 def test_settings_that_this_version_does_not_know_are_passed_over() -> None:
     known = Configuration(models=("a",), length_bins=(8, 16))
-    told = {**json.loads(json.dumps(vars(known))), "of a later version": 1}
-    assert Configuration.from_json(told) == known
+    record = {**json.loads(json.dumps(vars(known))), "of a later version": 1}
+    assert Configuration.from_json(record) == known
 
 
 # Damage, and the command that mends it
@@ -144,12 +144,12 @@ def test_a_truncated_file_is_named_and_the_command_that_is_printed_restores_it(
     path.write_bytes(data[: len(data) // 2])
     with pytest.raises(AtlasError) as caught:
         KINDS[kind][1](copy)
-    told = one_line(caught)
-    assert told.startswith(f"{path}: ")
+    message = one_line(caught)
+    assert message.startswith(f"{path}: ")
     findings = check_atlas(Atlas.open(copy.path))
     assert [f for f in findings if f.startswith(f"{path}: ")]
     assert len(findings) == len(set(findings))
-    mend(copy, told)
+    mend(copy, message)
     assert contents(copy.path) == contents(built.path)
     assert check_atlas(Atlas.open(copy.path)) == []
 
@@ -161,23 +161,23 @@ def test_a_lost_file_comes_back_with_the_command_told(copy: Atlas, built: Atlas,
     if kind == "distances":  # a matrix that is not stored is computed for the head asked about
         computed, stored = (near(atlas, "a:L0:H0", metric="cosine") for atlas in (copy, built))
         # Other pairs of the layers, to compare with, are in the matrix alone.
-        assert computed == [replace(found, percentile=None, p=None) for found in stored]
-        told = f"`motifs distances --atlas {copy.path}`"
+        assert computed == [replace(result, percentile=None, p=None) for result in stored]
+        message = f"`motifs distances --atlas {copy.path}`"
     else:
         with pytest.raises(AtlasError) as caught:
             KINDS[kind][1](copy)
-        told = one_line(caught)
-        assert told.startswith(f"{path}: not found; ")
-    mend(copy, told)
+        message = one_line(caught)
+        assert message.startswith(f"{path}: not found; ")
+    mend(copy, message)
     assert contents(copy.path) == contents(built.path)
 
 
-def mend(atlas: Atlas, told: str) -> None:
+def mend(atlas: Atlas, message: str) -> None:
     """Do what an error says."""
-    if "delete it and" in told:
-        Path(told.partition(": ")[0]).unlink()
-    command = re.search(r"`motifs ([^`]*)`", told)
-    assert command, told
+    if "delete it and" in message:
+        Path(message.partition(": ")[0]).unlink()
+    command = re.search(r"`motifs ([^`]*)`", message)
+    assert command, message
     assert motifs(*shlex.split(command[1])) == 0
     assert str(atlas.path) in command[1]
 
@@ -244,7 +244,7 @@ def test_heads_are_found_in_every_spelling(built: Atlas) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "told"),
+    ("expected", "message"),
     [
         ("b:L1:H7", "b:L1:H7: b has layers 0 to 2 and heads 0 to 2; did you mean b:L1:H"),
         ("a:L9:H1", "a has layers 0 to 1 and heads 0 to 1; did you mean a:L"),
@@ -253,11 +253,11 @@ def test_heads_are_found_in_every_spelling(built: Atlas) -> None:
     ],
 )
 def test_a_head_that_is_not_there_is_answered_with_near_names(
-    built: Atlas, wanted: str, told: str
+    built: Atlas, expected: str, message: str
 ) -> None:
     with pytest.raises(HeadNotFoundError) as caught:
-        built.head_index(wanted)
-    assert told in one_line(caught)
+        built.head_index(expected)
+    assert message in one_line(caught)
 
 
 def test_what_is_no_head_is_an_input_error(built: Atlas) -> None:

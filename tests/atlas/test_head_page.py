@@ -27,10 +27,10 @@ HEAD = "synthetic-0:L1:H1"
 
 @pytest.fixture(scope="module")
 def atlas(tmp_path_factory: pytest.TempPathFactory) -> Atlas:
-    made = make_synthetic_atlas(tmp_path_factory.mktemp("atlas") / "atlas")
-    score = pl.Series("induction", np.linspace(0, 1, len(made.heads)), dtype=pl.Float32)
-    made.write_heads(made.heads.with_columns(score, score.alias("induction spread")))
-    return made
+    built = make_synthetic_atlas(tmp_path_factory.mktemp("atlas") / "atlas")
+    score = pl.Series("induction", np.linspace(0, 1, len(built.heads)), dtype=pl.Float32)
+    built.write_heads(built.heads.with_columns(score, score.alias("induction spread")))
+    return built
 
 
 class Tags(HTMLParser):
@@ -50,18 +50,18 @@ class Tags(HTMLParser):
 
 
 def test_the_page_needs_no_other_file_and_no_script(atlas: Atlas) -> None:
-    made = Tags(page(atlas.head(HEAD)))
-    names = {tag for tag, _ in made.found}
+    built = Tags(page(atlas.head(HEAD)))
+    names = {tag for tag, _ in built.found}
     assert not names & {"script", "link", "iframe", "object", "embed", "form", "base", "svg"}
-    for _, attributes in made.found:
+    for _, attributes in built.found:
         assert not any(name.startswith("on") for name in attributes)
         assert (attributes.get("src") or "data:").startswith("data:image/png;base64,") or (
             "src" not in attributes
         )
-    policies = [a["content"] for t, a in made.found if a.get("http-equiv")]
+    policies = [a["content"] for t, a in built.found if a.get("http-equiv")]
     assert policies[0].startswith("default-src 'none'")
     assert "script-src" not in policies[0]
-    images = [a["src"] for t, a in made.found if t == "img"]
+    images = [a["src"] for t, a in built.found if t == "img"]
     assert len(images) == (1 + 5) * 4
 
 
@@ -80,9 +80,9 @@ def test_the_images_are_the_patterns(atlas: Atlas) -> None:
 
 def test_neighbours_scores_and_features_are_those_of_the_queries(atlas: Atlas) -> None:
     text = " ".join(Tags(page(atlas.head(HEAD, n=3))).texts)
-    for found in atlas.near(HEAD, 3):
-        assert found.head in text
-        assert f"{found.distance:.4g}" in text
+    for result in atlas.near(HEAD, 3):
+        assert result.head in text
+        assert f"{result.distance:.4g}" in text
     assert "induction" in text
     assert atlas.head(HEAD).features[0].feature in text
 
@@ -101,8 +101,8 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_texts_are_shown_and_never_obeyed(text: str) -> None:
-    made = Tags(shown(text))
-    assert [tag for tag, _ in made.found] == ["bdi"]
+    built = Tags(shown(text))
+    assert [tag for tag, _ in built.found] == ["bdi"]
     assert not re.search("[\u200e\u200f\u202a-\u202e\u2066-\u2069\x00\x1b\ud800]", shown(text))
     shown(text).encode("utf-8")
 
@@ -125,10 +125,10 @@ def test_hostile_names_of_classes_prompts_and_papers(text: str, atlas: Atlas) ->
             "settings": {text: text},
         }
     )
-    made = Tags(page(changed))
-    assert not {"script", "x"} & {tag for tag, _ in made.found}
-    assert not any(name.startswith("on") for _, a in made.found for name in a)
-    hrefs = [a["href"] for t, a in made.found if t == "a"]
+    built = Tags(page(changed))
+    assert not {"script", "x"} & {tag for tag, _ in built.found}
+    assert not any(name.startswith("on") for _, a in built.found for name in a)
+    hrefs = [a["href"] for t, a in built.found if t == "a"]
     assert all(h is not None and h.startswith("https://a/") for h in hrefs)
     assert len(page(changed)) < len(page(record)) + 20_000
 

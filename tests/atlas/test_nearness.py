@@ -54,9 +54,9 @@ def test_p_is_the_share_of_all_deals(layers: list[int], seed: int, decimals: int
     rng = np.random.default_rng(seed)
     matrix = dealt(layer, rng, decimals)
     query = int(rng.integers(len(layer)))
-    found, listed = asked(matrix, layer, query, len(layer))
+    result, listed = asked(matrix, layer, query, len(layer))
     for k in range(1, len(listed) + 1):
-        assert found.p[k - 1] == pytest.approx(by_definition(matrix, layer, query, k))
+        assert result.p[k - 1] == pytest.approx(by_definition(matrix, layer, query, k))
 
 
 def test_the_percentile_is_a_rank_among_the_other_pairs_of_the_two_layers() -> None:
@@ -71,9 +71,9 @@ def test_the_percentile_is_a_rank_among_the_other_pairs_of_the_two_layers() -> N
         ],
         dtype=float,
     )
-    found, listed = asked(matrix, layer, 0, 4)
+    result, listed = asked(matrix, layer, 0, 4)
     assert listed.tolist() == [3, 1, 2, 4]
-    assert found.percentile == [10.0, 0.0, 50.0, 40.0], "a tie counts half"
+    assert result.percentile == [10.0, 0.0, 50.0, 40.0], "a tie counts half"
     far, listed = asked(matrix, layer, 0, 4, farthest=True)
     assert listed.tolist() == [4, 2, 1, 3]
     assert far.percentile == [40.0, 50.0, 0.0, 10.0]
@@ -83,13 +83,13 @@ def test_a_planted_look_alike_is_near_beyond_chance_and_the_next_head_is_not() -
     layer = np.repeat(np.arange(6), 8)
     matrix = dealt(layer, np.random.default_rng(0))
     matrix[3, 40] = matrix[40, 3] = 1e-3
-    found, listed = asked(matrix, layer, 3, 3)
+    result, listed = asked(matrix, layer, 3, 3)
     assert listed[0] == 40
-    assert found.p[0] == pytest.approx(8 / 64), "8 of the 64 pairs of these layers are drawn"
+    assert result.p[0] == pytest.approx(8 / 64), "8 of the 64 pairs of these layers are drawn"
     matrix[3, [10, 20, 30]] = matrix[[10, 20, 30], 3] = 1e-3
-    found, _ = asked(matrix, layer, 3, 4)
-    assert found.p[3] is not None
-    assert found.p[3] < 0.001, "four such heads in four layers"
+    result, _ = asked(matrix, layer, 3, 4)
+    assert result.p[3] is not None
+    assert result.p[3] < 0.001, "four such heads in four layers"
 
 
 @pytest.mark.parametrize(("k", "level"), [(1, 0.2), (3, 0.05), (10, 0.05)])
@@ -102,9 +102,9 @@ def test_distances_dealt_at_random_are_near_by_chance_at_the_nominal_rate(
     for seed in range(300):
         matrix = dealt(layer, np.random.default_rng(seed))
         mask = layer != 4
-        found, _ = asked(matrix, layer, seed % 40, k, mask, farthest=farthest)
-        p.append(found.p[k - 1])
-        percentile.append(found.percentile[0])
+        result, _ = asked(matrix, layer, seed % 40, k, mask, farthest=farthest)
+        p.append(result.p[k - 1])
+        percentile.append(result.percentile[0])
     assert 0.4 * level < np.mean(np.array(p) <= level) < 1.5 * level
     assert np.mean(np.array(p) <= 0.5) == pytest.approx(0.5, abs=0.07)
     # The percentile of the nearest head is no test: it is small whatever the distances are.
@@ -115,20 +115,20 @@ def test_distances_dealt_at_random_are_near_by_chance_at_the_nominal_rate(
 def test_without_other_pairs_or_with_missing_distances_nothing_is_compared() -> None:
     layer = np.array([0, 1])
     matrix = np.array([[0.0, 1.0], [1.0, 0.0]])
-    found, _ = asked(matrix, layer, 0, 1)
-    assert found.percentile == [None]
-    assert found.p == [1.0]
+    result, _ = asked(matrix, layer, 0, 1)
+    assert result.percentile == [None]
+    assert result.p == [1.0]
     layer = np.array([0, 0, 1])
     matrix = np.array([[0, 1, 2], [1, 0, np.inf], [2, np.inf, 0]], dtype=float)
-    found, _ = asked(matrix, layer, 0, 2)
-    assert found.percentile == found.p == [None, None]
+    result, _ = asked(matrix, layer, 0, 2)
+    assert result.percentile == result.p == [None, None]
     none, _ = asked(matrix, layer, 0, 2, np.zeros(3, dtype=bool))
     assert none.p == []
 
 
 def test_only_the_first_hundred_listed_heads_are_compared_with_chance() -> None:
     layer = np.repeat(np.arange(3), 50)
-    found, _ = asked(dealt(layer, np.random.default_rng(0)), layer, 0, MOST + 1)
-    assert found.p[MOST] is None
-    assert found.p[MOST - 1] is not None
-    assert found.percentile[MOST] is not None
+    result, _ = asked(dealt(layer, np.random.default_rng(0)), layer, 0, MOST + 1)
+    assert result.p[MOST] is None
+    assert result.p[MOST - 1] is not None
+    assert result.percentile[MOST] is not None

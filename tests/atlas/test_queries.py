@@ -55,13 +55,13 @@ def plant(atlas: Atlas, matrix: np.ndarray) -> None:
 
 
 def test_heads_come_nearest_first_with_their_distances(atlas: Atlas) -> None:
-    found = near(atlas, QUERY, n=N)
+    result = near(atlas, QUERY, n=N)
     row = atlas.distances("mean")[atlas.head_index(QUERY)]
-    assert len(found) == N - 1, "the head itself is left out"
-    assert QUERY not in {item.head for item in found}
-    assert [item.distance for item in found] == [row[atlas.head_index(f.head)] for f in found]
-    assert [item.distance for item in found] == sorted(item.distance for item in found)
-    assert [item.rank for item in found] == list(range(1, N))
+    assert len(result) == N - 1, "the head itself is left out"
+    assert QUERY not in {item.head for item in result}
+    assert [item.distance for item in result] == [row[atlas.head_index(f.head)] for f in result]
+    assert [item.distance for item in result] == sorted(item.distance for item in result)
+    assert [item.rank for item in result] == list(range(1, N))
 
 
 def test_a_neighbour_is_told_with_all_that_is_known_of_it(changed: Atlas) -> None:
@@ -69,25 +69,25 @@ def test_a_neighbour_is_told_with_all_that_is_known_of_it(changed: Atlas) -> Non
         pl.Series("classes", [["induction", "sink"]] * N, dtype=pl.List(pl.String))
     )
     changed.write_heads(table)
-    found = near(changed, QUERY, n=1)[0]
-    row = table.row(by_predicate=pl.col("head") == found.head, named=True)
-    assert found.to_json() == {
+    result = near(changed, QUERY, n=1)[0]
+    row = table.row(by_predicate=pl.col("head") == result.head, named=True)
+    assert result.to_json() == {
         "head": row["head"],
-        "distance": found.distance,
+        "distance": result.distance,
         "rank": 1,
         "model": row["model"],
         "layer": row["layer"],
         "index": row["index"],
         "classes": ["induction", "sink"],
-        "percentile": found.percentile,
-        "p": found.p,
+        "percentile": result.percentile,
+        "p": result.p,
         "measured": {},
     }
-    assert json.loads(json.dumps(found.to_json())) == found.to_json()
+    assert json.loads(json.dumps(result.to_json())) == result.to_json()
 
 
 @pytest.mark.parametrize(
-    ("filters", "wanted"),
+    ("filters", "expected"),
     [
         ({}, lambda _: True),
         ({"scope": "within"}, lambda h: h["model"] == MODELS[0]),
@@ -112,16 +112,16 @@ def test_a_neighbour_is_told_with_all_that_is_known_of_it(changed: Atlas) -> Non
 )
 @pytest.mark.parametrize("farthest", [False, True])
 def test_filters_leave_out_heads_and_change_no_rank(
-    atlas: Atlas, filters: dict, wanted, farthest: bool
+    atlas: Atlas, filters: dict, expected, farthest: bool
 ) -> None:
     everything = near(atlas, QUERY, n=N, farthest=farthest)
-    kept = {h["head"] for h in atlas.heads.iter_rows(named=True) if wanted(h)} - {QUERY}
-    found = near(atlas, QUERY, n=N, farthest=farthest, **filters)
+    kept = {h["head"] for h in atlas.heads.iter_rows(named=True) if expected(h)} - {QUERY}
+    result = near(atlas, QUERY, n=N, farthest=farthest, **filters)
     # p compares with the heads that pass the filters; all else is the same.
-    assert [replace(item, p=None) for item in found] == [
+    assert [replace(item, p=None) for item in result] == [
         replace(item, p=None) for item in everything if item.head in kept
     ]
-    assert near(atlas, QUERY, n=2, farthest=farthest, **filters) == found[:2]
+    assert near(atlas, QUERY, n=2, farthest=farthest, **filters) == result[:2]
 
 
 @pytest.mark.parametrize(
@@ -177,8 +177,8 @@ def test_the_stored_matrix_is_asked_and_not_computed_again(changed: Atlas) -> No
     matrix[:, twin] = matrix[twin] = 2.5
     np.fill_diagonal(matrix, 0)
     plant(changed, matrix)
-    found = near(changed, QUERY, n=1)[0]
-    assert (found.head, found.distance, found.rank) == ("org/synthetic-1:L0:H3", 2.5, 1)
+    result = near(changed, QUERY, n=1)[0]
+    assert (result.head, result.distance, result.rank) == ("org/synthetic-1:L0:H3", 2.5, 1)
 
 
 NEED_MORE = {"probes", "recommended", "tokens"}
@@ -188,8 +188,8 @@ NEED_MORE = {"probes", "recommended", "tokens"}
 @pytest.mark.parametrize("metric", sorted(set(metric_names()) - {"gromov-wasserstein", *NEED_MORE}))
 def test_a_metric_without_a_matrix_is_computed_for_the_head(atlas: Atlas, metric: str) -> None:
     query = atlas.head_index(QUERY)
-    wanted = head_distances(clouds_of(atlas, metric).array, metric=metric)[query]
-    assert np.allclose(head_distances_of(atlas, metric).row(query), wanted, rtol=1e-4, atol=1e-5)
+    expected = head_distances(clouds_of(atlas, metric).array, metric=metric)[query]
+    assert np.allclose(head_distances_of(atlas, metric).row(query), expected, rtol=1e-4, atol=1e-5)
     assert not atlas.file("distances", metric="energy").path.exists(), (
         "nothing is written by asking"
     )
@@ -204,10 +204,10 @@ def test_a_preset_whose_blocks_are_missing_is_refused_with_the_command(
 
 
 def test_a_metric_too_slow_for_all_heads_ranks_a_shortlist(atlas: Atlas) -> None:
-    found = near(atlas, QUERY, n=N, metric="gromov-wasserstein")
-    assert len(found) == N - 1
-    assert all(np.isfinite(item.distance) for item in found)
-    assert [item.rank for item in found] == list(range(1, N))
+    result = near(atlas, QUERY, n=N, metric="gromov-wasserstein")
+    assert len(result) == N - 1
+    assert all(np.isfinite(item.distance) for item in result)
+    assert [item.rank for item in result] == list(range(1, N))
 
 
 @pytest.mark.parametrize("n", [0, -1])
@@ -242,9 +242,9 @@ def test_near_is_a_sort_of_a_row(atlas: Atlas, seed: int, query: int, n: int) ->
     other = Atlas(atlas.paths, atlas.manifest)
     other.distances = lambda _metric="mean": matrix  # type: ignore[method-assign]
     heads = atlas.heads["head"].to_list()
-    wanted = sorted((matrix[query, i], i) for i in range(N) if i != query)[:n]
-    found = near(other, heads[query], n=n)
-    assert [(item.distance, heads.index(item.head)) for item in found] == wanted
+    expected = sorted((matrix[query, i], i) for i in range(N) if i != query)[:n]
+    result = near(other, heads[query], n=n)
+    assert [(item.distance, heads.index(item.head)) for item in result] == expected
 
 
 # What is unusual about a head
@@ -255,10 +255,10 @@ def plant_features(atlas: Atlas, head: str, name: str, values: list[float]) -> N
     model = atlas.heads.row(by_predicate=pl.col("head") == head, named=True)["model"]
     row = 0
     for block, part in enumerate(atlas.feature_parts(model)):
-        own = (part["head"] == head).to_numpy()
+        of_model = (part["head"] == head).to_numpy()
         column = np.zeros(len(part), np.float32)
-        n = int(own.sum())
-        column[own] = values[row : row + n]
+        n = int(of_model.sum())
+        column[of_model] = values[row : row + n]
         row += n
         table = part.with_columns(pl.Series(name, column))
         files.write_parquet(atlas.file("features", model=model, block=block).path, table)
@@ -301,23 +301,23 @@ def test_means_are_over_all_prompts_in_the_order_of_the_heads(atlas: Atlas) -> N
     names = ["diag.mean", "first_tok.mean"]
     means = head_feature_means(atlas, names)
     tables = [part for model in atlas.models for part in atlas.feature_parts(model)]
-    wanted = pl.concat(tables).group_by("head").agg(pl.col(names).cast(pl.Float64).mean())
+    expected = pl.concat(tables).group_by("head").agg(pl.col(names).cast(pl.Float64).mean())
     assert means.shape == (N, 2)
-    for head, *values in wanted.iter_rows():
+    for head, *values in expected.iter_rows():
         assert np.allclose(means[atlas.head_index(head)], values, rtol=1e-6)
 
 
 def test_unusual_features_come_largest_first_and_constant_ones_last(atlas: Atlas) -> None:
-    found = unusual_features(atlas, QUERY, n=999)
-    assert [u.feature for u in found[:5]] == [
+    result = unusual_features(atlas, QUERY, n=999)
+    assert [u.feature for u in result[:5]] == [
         u.feature for u in unusual_features(atlas, QUERY, n=5)
     ]
-    sizes = [abs(u.z) for u in found]
+    sizes = [abs(u.z) for u in result]
     assert sizes == sorted(sizes, reverse=True)
-    assert len(found) == 94
-    means_of_histograms = [u for u in found if u.feature.endswith("hist.mean")]
+    assert len(result) == 94
+    means_of_histograms = [u for u in result if u.feature.endswith("hist.mean")]
     assert [u.z for u in means_of_histograms] == [0.0] * 6
-    assert all(0 <= u.percentile <= 100 for u in found)
+    assert all(0 <= u.percentile <= 100 for u in result)
 
 
 def test_a_head_that_is_not_there_has_no_features(atlas: Atlas) -> None:
@@ -332,12 +332,12 @@ def test_of_several_heads_the_mean_distance_counts(atlas: Atlas) -> None:
     names: list[str] = atlas.heads["head"].to_list()
     queries = [QUERY, names[0], QUERY]
     mean = atlas.distances("mean")[[names.index(QUERY), 0]].mean(axis=0)
-    found = near(atlas, queries, n=4)
-    assert [x.distance for x in found] == pytest.approx(
+    result = near(atlas, queries, n=4)
+    assert [x.distance for x in result] == pytest.approx(
         sorted(d for i, d in enumerate(mean) if names[i] not in queries)[:4]
     )
-    assert [x.rank for x in found] == [1, 2, 3, 4]
-    assert not {x.head for x in found} & set(queries)
+    assert [x.rank for x in result] == [1, 2, 3, 4]
+    assert not {x.head for x in result} & set(queries)
     assert near(atlas, [QUERY], n=3) == near(atlas, QUERY, n=3)
     farthest = near(atlas, queries, n=1, farthest=True)[0]
     assert farthest.rank == len(names) - 2

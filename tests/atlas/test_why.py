@@ -19,27 +19,27 @@ def atlas(tmp_path_factory: pytest.TempPathFactory) -> Atlas:
 
 
 def test_heads_of_one_kind_agree_in_their_motif(atlas: Atlas) -> None:
-    found = atlas.why(PREVIOUS, OTHER_PREVIOUS, "mean")
-    assert "most of all in previous token" in found.sentence
-    assert "no motif differs much" in found.sentence
-    assert min(found.motifs["previous token"]) > 0.6
-    assert found.percentile < 20
-    assert found.distance == pytest.approx(
-        np.mean([p.distance for p in [*found.near_prompts, *found.far_prompts]]), rel=0.01
+    result = atlas.why(PREVIOUS, OTHER_PREVIOUS, "mean")
+    assert "most of all in previous token" in result.sentence
+    assert "no motif differs much" in result.sentence
+    assert min(result.motifs["previous token"]) > 0.6
+    assert result.percentile < 20
+    assert result.distance == pytest.approx(
+        np.mean([p.distance for p in [*result.near_prompts, *result.far_prompts]]), rel=0.01
     )  # six prompts, three at each end
-    assert all(p.head * p.other > 0 for p in found.alike)
-    json.dumps(found.to_json(), allow_nan=False)
+    assert all(p.head * p.other > 0 for p in result.alike)
+    json.dumps(result.to_json(), allow_nan=False)
 
 
 def test_heads_of_two_kinds_differ_in_both(atlas: Atlas) -> None:
-    found = atlas.why(PREVIOUS, FIRST)
-    assert "they differ in previous token" in found.sentence or "first token (" in found.sentence
-    assert found.percentile > 20
-    largest = found.apart[0]
-    assert abs(largest.head - largest.other) >= abs(found.apart[-1].head - found.apart[-1].other)
-    distances = [p.distance for p in found.near_prompts]
+    result = atlas.why(PREVIOUS, FIRST)
+    assert "they differ in previous token" in result.sentence or "first token (" in result.sentence
+    assert result.percentile > 20
+    largest = result.apart[0]
+    assert abs(largest.head - largest.other) >= abs(result.apart[-1].head - result.apart[-1].other)
+    distances = [p.distance for p in result.near_prompts]
     assert distances == sorted(distances)
-    assert found.far_prompts[0].distance >= found.near_prompts[-1].distance
+    assert result.far_prompts[0].distance >= result.near_prompts[-1].distance
 
 
 def test_mistakes_are_named(atlas: Atlas, tmp_path: Path) -> None:

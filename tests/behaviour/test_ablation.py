@@ -87,10 +87,10 @@ def logits_of(whole: Any, ids: Tensor) -> Tensor:
     return logits
 
 
-def same(own: Tensor, theirs: Tensor) -> None:
+def same(ours: Tensor, theirs: Tensor) -> None:
     """To 1e-5 of the largest: these random weights make logits of some tens."""
     scale = float(theirs.abs().max().clamp(min=1.0))
-    torch.testing.assert_close(own, theirs, atol=1e-5 * scale, rtol=0)
+    torch.testing.assert_close(ours, theirs, atol=1e-5 * scale, rtol=0)
 
 
 def test_the_language_head_gives_the_models_logits(family: tuple[LoadedModel, Path]) -> None:
@@ -99,9 +99,9 @@ def test_the_language_head_gives_the_models_logits(family: tuple[LoadedModel, Pa
     assert loaded.head is not None
     assert hidden is not None
     with torch.inference_mode():
-        own = loaded.head(hidden)
-    same(own, logits_of(by_hand(folder, lambda _projections: None), tokens()))
-    assert loaded.head.n_words == own.shape[-1]
+        ours = loaded.head(hidden)
+    same(ours, logits_of(by_hand(folder, lambda _projections: None), tokens()))
+    assert loaded.head.n_words == ours.shape[-1]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -132,10 +132,10 @@ def test_zero_is_the_slice_of_the_projection_set_to_zero(
     assert loaded.head is not None
     hidden = run_ablated(loaded, tokens(), ablation, "zero")
     with torch.inference_mode():
-        own = loaded.head(hidden)
-    same(own, logits_of(by_hand(folder, without_slices(ablation)), tokens()))
+        ours = loaded.head(hidden)
+    same(ours, logits_of(by_hand(folder, without_slices(ablation)), tokens()))
     untouched = logits_of(by_hand(folder, lambda _projections: None), tokens())
-    assert (own - untouched).abs().max() > 1e-2
+    assert (ours - untouched).abs().max() > 1e-2
 
 
 @pytest.mark.parametrize("ablation", SOME[1:3], ids=str)
@@ -153,9 +153,9 @@ def test_in_float64_zero_is_the_same_to_1e_5_of_a_logit(
     hidden = run_ablated(wide, tokens(), ablation, "zero")
     assert hidden.dtype == torch.float64
     with torch.inference_mode():
-        own = wide.head.causal_model(inputs_embeds=hidden, use_cache=False).logits
+        ours = wide.head.causal_model(inputs_embeds=hidden, use_cache=False).logits
     expected = logits_of(by_hand(folder, without_slices(ablation)).double(), tokens())
-    torch.testing.assert_close(own.double(), expected.double(), atol=1e-5, rtol=0)
+    torch.testing.assert_close(ours.double(), expected.double(), atol=1e-5, rtol=0)
 
 
 def outputs_by_hand(folder: Path, ids: Tensor) -> list[Tensor]:
@@ -193,8 +193,8 @@ def test_other_outputs_are_put_in_place(family: tuple[LoadedModel, Path], method
         donors=clean_run(loaded, tokens(2)).outputs,
     )
     with torch.inference_mode():
-        own = loaded.head(hidden)
-    same(own, logits_of(by_hand(folder, with_outputs(ablation, instead)), tokens()))
+        ours = loaded.head(hidden)
+    same(ours, logits_of(by_hand(folder, with_outputs(ablation, instead)), tokens()))
 
 
 @pytest.mark.parametrize("ablation", SOME, ids=str)
@@ -220,8 +220,8 @@ def test_the_overall_mean_is_a_shift_of_the_projection(
     calibration = calibrate(loaded, tokens(1, rows=5), batch=3)
     hidden = run_ablated(loaded, tokens(), ablation, "mean", calibration=calibration)
     with torch.inference_mode():
-        own = loaded.head(hidden)
-    same(own, logits_of(by_hand(folder, change), tokens()))
+        ours = loaded.head(hidden)
+    same(ours, logits_of(by_hand(folder, change), tokens()))
 
 
 def test_held_patterns_let_the_value_path_alone_change(
@@ -240,8 +240,8 @@ def test_held_patterns_let_the_value_path_alone_change(
         clean=clean,
         sink=lambda _layer, weights: seen.append(weights.clone()),
     )
-    for own, kept in zip(seen, clean.patterns, strict=True):
-        assert torch.equal(own, kept)
+    for ours, kept in zip(seen, clean.patterns, strict=True):
+        assert torch.equal(ours, kept)
     plain = run_ablated(loaded, tokens(), ablation, "zero")
     assert (plain - hidden).abs().max() > 1e-3
     whole = by_hand(folder, without_slices(ablation))
@@ -252,15 +252,15 @@ def test_held_patterns_let_the_value_path_alone_change(
 
 def hold_softmax(monkeypatch: pytest.MonkeyPatch, patterns: Sequence[Tensor]) -> None:
     """Let transformers' own eager attention find kept patterns where it computes its softmax."""
-    own = torch.nn.functional.softmax
+    softmax = torch.nn.functional.softmax
     layers = iter(patterns)
 
     def softmax(scores: Tensor, *arguments: Any, **named: Any) -> Tensor:
-        made = own(scores, *arguments, **named)
-        if made.ndim == 4:
-            made = made.clone()
-            made[..., :N] = next(layers)  # behind them there may be a sink
-        return made
+        patterns = softmax(scores, *arguments, **named)
+        if patterns.ndim == 4:
+            patterns = patterns.clone()
+            patterns[..., :N] = next(layers)  # behind them there may be a sink
+        return built
 
     monkeypatch.setattr(torch.nn.functional, "softmax", softmax)
 
@@ -302,7 +302,7 @@ def test_a_replay_gives_what_whole_runs_give(family: tuple[LoadedModel, Path], m
                 rows = patterns[layer].unflatten(0, (len(SOME), -1))
                 torch.testing.assert_close(rows[i], whole[layer], atol=1e-5, rtol=0)
     for ablation in SOME:  # each from its own first layer on
-        own = replay_ablated(
+        ours = replay_ablated(
             loaded,
             clean,
             [ablation],
@@ -311,7 +311,7 @@ def test_a_replay_gives_what_whole_runs_give(family: tuple[LoadedModel, Path], m
             **others,  # type: ignore[arg-type]
         )
         alone = run_ablated(loaded, tokens(), ablation, method, clean=clean, **others)  # type: ignore[arg-type]
-        same(own[0], alone[:, positions])
+        same(ours[0], alone[:, positions])
     assert all("forward" not in vars(m) for m in loaded.model.modules()), "left as it was"
 
 
@@ -363,14 +363,14 @@ def test_layers_that_hand_on_more_than_one_stream_are_noticed(
 ) -> None:
     carried: list[Tensor] = []
     layers = llama.model.layers
-    own = [layer.forward for layer in layers]
+    forwards = [layer.forward for layer in layers]
 
     def first(hidden: Tensor, *arguments: Any, **named: Any) -> Any:
         carried[:] = [hidden]
-        return own[0](hidden, *arguments, **named)
+        return forwards[0](hidden, *arguments, **named)
 
     def last(hidden: Tensor, *arguments: Any, **named: Any) -> Any:
-        return own[2](hidden + carried[0], *arguments, **named)
+        return forwards[2](hidden + carried[0], *arguments, **named)
 
     monkeypatch.setattr(layers[0], "forward", first)
     monkeypatch.setattr(layers[2], "forward", last)

@@ -46,13 +46,13 @@ def share_by_hand(logits: np.ndarray, attended: np.ndarray) -> float:
 )
 def test_the_share_is_its_definition(logits: np.ndarray, weights: np.ndarray) -> None:
     attended = np.tril(weights)
-    found = copied_share(torch.from_numpy(logits)[None], torch.from_numpy(attended)[None])
+    result = copied_share(torch.from_numpy(logits)[None], torch.from_numpy(attended)[None])
     for head in range(3):
         if (logits[head] <= 0).all():
-            assert found[0, head] == 0
+            assert result[0, head] == 0
             continue
         share = share_by_hand(logits[head], attended[head])
-        assert float(found[0, head]) == pytest.approx(share, abs=1e-9)
+        assert float(result[0, head]) == pytest.approx(share, abs=1e-9)
         assert -1e-12 <= share <= 1 + 1e-12
         # In the paper's words: x / (x + T), scaled from 0..0.5 to -1..1.
         raised = np.maximum(logits[head], 0)
@@ -72,7 +72,7 @@ def test_degenerate_shares() -> None:
 
 
 @pytest.fixture
-def made(tmp_path: Path, own_cache: Path) -> LoadedModel:
+def built(tmp_path: Path, own_cache: Path) -> LoadedModel:
     """One layer of four heads on one-hot embeddings, each attending to the token itself.
 
     They write what they read; its contrary; the next word's embedding; something random.
@@ -109,9 +109,9 @@ def made(tmp_path: Path, own_cache: Path) -> LoadedModel:
 
 @pytest.mark.parametrize("prefix", [(), (0,), (1, 0)])
 def test_heads_that_copy_by_construction_score_one_and_others_about_nothing(
-    made: LoadedModel, prefix: tuple[int, ...]
+    built: LoadedModel, prefix: tuple[int, ...]
 ) -> None:
-    scores = copying_scores(made, prefix=prefix, n_samples=6)
+    scores = copying_scores(built, prefix=prefix, n_samples=6)
     assert scores.shape == (6, 1, 4, 2)
     copies, contrary, shifts, random = scores.mean(axis=0)[0]
     assert copies == pytest.approx([1.0, 1.0], abs=1e-3)

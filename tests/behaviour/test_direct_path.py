@@ -33,9 +33,9 @@ def family(request: pytest.FixtureRequest, tmp_path_factory: Any, own_cache: Pat
     return loaded, direct_path(loaded, TOKENS)
 
 
-def close(own: torch.Tensor, expected: torch.Tensor) -> None:
+def close(ours: torch.Tensor, expected: torch.Tensor) -> None:
     scale = float(expected.abs().max().clamp(min=1.0))
-    torch.testing.assert_close(own, expected, atol=2e-5 * scale, rtol=0)
+    torch.testing.assert_close(ours, expected, atol=2e-5 * scale, rtol=0)
 
 
 def test_running_beside_leaves_the_clean_run_as_it_is(
@@ -61,10 +61,12 @@ def test_heads_add_up_to_what_attention_adds(family: tuple[LoadedModel, DirectPa
     for layer, projection in enumerate(output_projections(loaded.model, N_LAYERS)):
         outputs = path.clean.outputs[layer]
         with torch.inference_mode():
-            left = projection(outputs.flatten(2)) - projection(torch.zeros_like(outputs.flatten(2)))
+            difference = projection(outputs.flatten(2)) - projection(
+                torch.zeros_like(outputs.flatten(2))
+            )
             if layer in path.after:
-                left = decoder_layers(loaded)[layer].post_attention_layernorm(left)
-            close(path.added(layer, outputs).sum(dim=2), left)
+                difference = decoder_layers(loaded)[layer].post_attention_layernorm(difference)
+            close(path.added(layer, outputs).sum(dim=2), difference)
 
 
 def test_parts_of_the_stream_add_up_to_the_logits(family: tuple[LoadedModel, DirectPath]) -> None:
@@ -130,8 +132,8 @@ def test_contributions_are_those_written_out_in_float64(
         gain = one_more + loaded.model.norm.weight.detach().double().numpy()
         expected = added / rms(given) * gain
     with torch.inference_mode():
-        found = path.contributions(layer, path.clean.outputs[layer])[s, :, head]
-    np.testing.assert_allclose(found, expected, atol=2e-5 * max(1.0, np.abs(expected).max()))
+        result = path.contributions(layer, path.clean.outputs[layer])[s, :, head]
+    np.testing.assert_allclose(result, expected, atol=2e-5 * max(1.0, np.abs(expected).max()))
 
 
 def layer_norm(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
@@ -143,8 +145,8 @@ def test_models_without_a_path_that_is_known_are_told(
     tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded = load_model(f"m={save_family(tmp_path / 'm', 'llama')}")
-    own = loaded.model.norm.forward
-    monkeypatch.setattr(loaded.model.norm, "forward", lambda x: own(x).tanh())
+    original = loaded.model.norm.forward
+    monkeypatch.setattr(loaded.model.norm, "forward", lambda x: original(x).tanh())
     with pytest.raises(ModelError, match="m: its norm LlamaRMSNorm is neither a LayerNorm nor"):
         direct_path(loaded, TOKENS)
     monkeypatch.setattr(loaded.model, "norm", torch.nn.Identity())

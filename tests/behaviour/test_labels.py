@@ -101,7 +101,7 @@ def test_scores_are_those_of_the_patterns(loaded: LoadedModel) -> None:
     assert sum(steps) == 3
     assert scores.shape == (3, loaded.info.n_layers * loaded.info.n_heads, len(BEHAVIOURS))
     np.testing.assert_allclose(scores[0], scores[2], rtol=1e-5, atol=1e-6)
-    for row, found in zip(rows, scores, strict=False):
+    for row, result in zip(rows, scores, strict=False):
         layers: list[np.ndarray] = []
 
         def keep(_layer: int, weights: torch.Tensor, row=row, layers: list = layers) -> None:
@@ -109,7 +109,7 @@ def test_scores_are_those_of_the_patterns(loaded: LoadedModel) -> None:
 
         run_tapped(loaded, torch.from_numpy(row)[None], keep)
         expected = np.concatenate(layers)[:, : len(BEHAVIOURS)]
-        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_the_detector_reads_prompts_with_a_repeated_token() -> None:

@@ -156,10 +156,10 @@ def test_prefix_matching_reads_the_token_after_and_before_the_earlier_one(
     for h, head in enumerate((0, 2, 1)):
         for s in range(2):
             for values, step in ((after, 1), (before, -1)):
-                wanted = prefix_matching_by_hand(
+                required = prefix_matching_by_hand(
                     patterns[s, head], design.token_ids[s], start, block, step
                 )
-                assert float(values[h, s]) == pytest.approx(wanted, abs=1e-6), (head, s, step)
+                assert float(values[h, s]) == pytest.approx(required, abs=1e-6), (head, s, step)
 
 
 def test_a_perfect_induction_head_matches_prefixes_and_its_feeder_the_literal_ones() -> None:
@@ -184,13 +184,13 @@ def test_in_context_learning_is_late_loss_less_early_loss_over_windows() -> None
     design = long_design([list(range(LONG + 20)), list(range(LONG))])
     rng = np.random.default_rng(0)
     of_token = rng.normal(5, 2, (3, 2, LONG))  # loss of each token of each sequence
-    found = design.per_sequence(of_token[..., design.positions + 1])
-    assert list(found) == ["in-context learning"] == measures_on("long")
+    result = design.per_sequence(of_token[..., design.positions + 1])
+    assert list(result) == ["in-context learning"] == measures_on("long")
     for a, s in np.ndindex(3, 2):
         late = [of_token[a, s, token] for token in range(450, 551)]
         early = [of_token[a, s, token] for token in range(40, 61)]
-        wanted = sum(late) / 101 - sum(early) / 21
-        assert found["in-context learning"][a, s] == pytest.approx(wanted)
+        required = sum(late) / 101 - sum(early) / 21
+        assert result["in-context learning"][a, s] == pytest.approx(required)
     assert (design.targets[0] == design.positions + 1).all(), "positions are those before"
     with pytest.raises(InputError):
         long_design([list(range(LONG)), list(range(LONG - 1))])
@@ -206,8 +206,8 @@ def test_losses_are_taken_where_copying_can_help(
     design = repeated_design(np.arange(100), range(777, 777 + n_prefix), 3, rng, n_positions, block)
     assert 1 <= len(design.positions) <= min(n_positions, block - 1)
     assert len(set(design.positions.tolist())) == len(design.positions)
-    for row, wanted in zip(design.token_ids, design.targets, strict=True):
-        for query, target in zip(design.positions, wanted, strict=True):
+    for row, required in zip(design.token_ids, design.targets, strict=True):
+        for query, target in zip(design.positions, required, strict=True):
             before = row[:query].tolist()
             assert row[query] in before, "the token occurred before"
             assert target == row[before.index(row[query]) + 1], "and was followed by the target"

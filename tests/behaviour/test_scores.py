@@ -134,8 +134,8 @@ def test_literal_prefix_matching_is_its_definition(prefix: tuple[int, ...]) -> N
         earlier = [key for key in range(2, query) if tokens[key] == tokens[query]]
         if earlier:
             sums.append(sum(pattern[0, query, key - 1] for key in earlier))
-    wanted = sum(sums) / len(sums)
-    assert score(pattern, tokens, "prefix matching (literal)") == pytest.approx(wanted)
+    expected = sum(sums) / len(sums)
+    assert score(pattern, tokens, "prefix matching (literal)") == pytest.approx(expected)
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -176,8 +176,8 @@ def test_a_sequence_without_repetition_is_refused() -> None:
 
 def test_classes_take_scores_from_the_threshold_on_and_no_missing_ones() -> None:
     threshold = CLASS_THRESHOLDS["induction"]
-    found = computed_classes({"induction": np.array([threshold, threshold - 0.01, np.nan, 1.0])})
-    assert found["induction"].tolist() == [True, False, False, True]
+    result = computed_classes({"induction": np.array([threshold, threshold - 0.01, np.nan, 1.0])})
+    assert result["induction"].tolist() == [True, False, False, True]
 
 
 def test_scores_of_a_model_are_seeded_and_leave_special_tokens_out(

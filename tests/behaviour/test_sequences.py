@@ -56,8 +56,8 @@ def test_a_probe_depends_on_seed_and_number_alone() -> None:
 def test_no_score_no_ablation_and_no_evaluation_uses_the_length_of_a_probe() -> None:
     used = {length for length, _ in DESIGNS} | {designs.BLOCK, copying.N_TOKENS}
     for package in (behaviour, evaluation):
-        for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-            used |= set(getattr(importlib.import_module(found.name), "BLOCK_LENGTHS", ()))
+        for result in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            used |= set(getattr(importlib.import_module(result.name), "BLOCK_LENGTHS", ()))
     assert not used & set(REPEAT_LENGTHS)
     assert len(set(REPEAT_LENGTHS)) == len(REPEAT_LENGTHS)
 

@@ -96,9 +96,9 @@ def by_hand(
             )
         losses.append(-q[design.token_ids[row, position + 1]])
         divergences.append((np.exp(p) * (p - q)).sum())
-    found = {"loss": np.mean(losses), "kl": np.mean(divergences)}
+    result = {"loss": np.mean(losses), "kl": np.mean(divergences)}
     if not len(design.pairs[0]):
-        return found
+        return result
     start = ablation.first_layer if ablation else -1
     later = [head for head in WATCHED if head[0] > start]
     # Attention to the first token is a sink, and no match.
@@ -106,8 +106,8 @@ def by_hand(
         pairs = [(i, j + step) for i, j in design.pairs.T if first <= j + step < i]
         masses = [np.mean([patterns[la][h, query, key] for query, key in pairs]) for la, h in later]
         is_held = plan.method == "pattern-preserving"
-        found[name] = np.nan if is_held or not later else np.mean(masses)
-    return found
+        result[name] = np.nan if is_held or not later else np.mean(masses)
+    return result
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -116,14 +116,14 @@ def test_a_sweep_measures_what_whole_runs_do(loaded: LoadedModel, method: str) -
     plan = a_plan(loaded, method)
     sequences = [4, 0, 1]
     done: list[int] = []
-    found = measure_block(loaded, plan, sequences, check=True, advance=done.append)
+    result = measure_block(loaded, plan, sequences, check=True, advance=done.append)
     assert sum(done) == len(ABLATIONS)
     for a, ablation in enumerate(ABLATIONS):
         for s, row in enumerate(sequences):
-            wanted = by_hand(loaded, plan, ablation, row)
-            assert set(found) == set(wanted)
-            for name, value in wanted.items():
-                assert found[name][1][a, s] == pytest.approx(value, abs=1e-5, nan_ok=True), (
+            expected = by_hand(loaded, plan, ablation, row)
+            assert set(result) == set(expected)
+            for name, value in expected.items():
+                assert result[name][1][a, s] == pytest.approx(value, abs=1e-5, nan_ok=True), (
                     name,
                     ablation,
                 )
@@ -132,14 +132,14 @@ def test_a_sweep_measures_what_whole_runs_do(loaded: LoadedModel, method: str) -
 @pytest.mark.usefixtures("_in_small_pieces")
 def test_values_without_ablation_are_the_models_own(loaded: LoadedModel) -> None:
     plan = a_plan(loaded, "zero")
-    found = measure_block(loaded, plan, [1, 3])
+    result = measure_block(loaded, plan, [1, 3])
     for s, row in enumerate([1, 3]):
-        wanted = by_hand(loaded, plan, None, row)
-        assert found["loss"][0][:, s] == pytest.approx(wanted["loss"], abs=1e-5)
-        assert (found["kl"][0] == 0).all()
+        expected = by_hand(loaded, plan, None, row)
+        assert result["loss"][0][:, s] == pytest.approx(expected["loss"], abs=1e-5)
+        assert (result["kl"][0] == 0).all()
         # Of an ablation in layer 0 all watched heads are later ones.
         for name in ("prefix matching", "prefix matching (literal)"):
-            assert found[name][0][1, s] == pytest.approx(wanted[name], abs=1e-5)
+            assert result[name][0][1, s] == pytest.approx(expected[name], abs=1e-5)
 
 
 def test_how_the_work_is_cut_changes_nothing(
@@ -155,18 +155,18 @@ def test_how_the_work_is_cut_changes_nothing(
             part = measure_block(loaded, some, [row])
             for name, both in part.items():
                 for i in range(2):
-                    wanted = whole[name][i][span, row]
-                    np.testing.assert_allclose(both[i][:, 0], wanted, atol=1e-5)
+                    expected = whole[name][i][span, row]
+                    np.testing.assert_allclose(both[i][:, 0], expected, atol=1e-5)
 
 
 def test_prompts_have_losses_and_divergences_alone(loaded: LoadedModel) -> None:
     rows = np.random.default_rng(0).integers(2, 64, (5, 9)).tolist()
     plan = a_plan(loaded, "resample", prompts_design(rows))
-    found = measure_block(loaded, plan, [2])
-    assert set(found) == {"loss", "kl"}
+    result = measure_block(loaded, plan, [2])
+    assert set(result) == {"loss", "kl"}
     for a, ablation in enumerate(ABLATIONS):
         for name, value in by_hand(loaded, plan, ablation, 2).items():
-            assert found[name][1][a, 0] == pytest.approx(value, abs=1e-5)
+            assert result[name][1][a, 0] == pytest.approx(value, abs=1e-5)
 
 
 @given(st.integers(2, 40), st.integers(0, 2**32 - 1))

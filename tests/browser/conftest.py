@@ -37,8 +37,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from attention_motifs.cli.demonstration import run_demo
 
     path = tmp_path_factory.mktemp("browser") / "sub folder" / "demo-atlas"
-    if there := os.environ.get("MOTIFS_DEMO_ATLAS"):
-        shutil.copytree(there, path)
+    if existing := os.environ.get("MOTIFS_DEMO_ATLAS"):
+        shutil.copytree(existing, path)
     else:
         run_demo(path, N_PROMPTS, "cpu")
     return path
@@ -112,14 +112,14 @@ class Visit:
 
 @pytest.fixture
 def visit(browser: Browser, served: str, request: pytest.FixtureRequest) -> Iterator[Visit]:
-    with visiting(browser, served, getattr(request, "param", (1280, 800))) as made:
-        yield made
+    with visiting(browser, served, getattr(request, "param", (1280, 800))) as built:
+        yield built
 
 
 @pytest.fixture
 def plain_visit(browser: Browser, plain: str) -> Iterator[Visit]:
-    with visiting(browser, plain) as made:
-        yield made
+    with visiting(browser, plain) as built:
+        yield built
 
 
 @contextlib.contextmanager
@@ -132,13 +132,13 @@ def visiting(
     )
     page = context.new_page()
     page.set_default_timeout(20_000)
-    made = Visit(page, address)
+    built = Visit(page, address)
     host = urlsplit(address).netloc
-    page.on("pageerror", lambda error: made.wrong.append(f"error: {error}"))
+    page.on("pageerror", lambda error: built.wrong.append(f"error: {error}"))
     page.on(
         "console",
         lambda message: (
-            made.wrong.append(f"console: {message.text} {message.location}")
+            built.wrong.append(f"console: {message.text} {message.location}")
             if message.type in {"error", "warning"} and "GPU stall" not in message.text
             else None
         ),
@@ -147,12 +147,12 @@ def visiting(
     def requested(url: str) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"data", "blob"} and parts.netloc != host:
-            made.wrong.append(f"request off the host: {url}")
+            built.wrong.append(f"request off the host: {url}")
 
     page.on("request", lambda sent: requested(sent.url))
     page.on(
         "response",
-        lambda got: made.wrong.append(f"{got.status}: {got.url}") if got.status >= 400 else None,
+        lambda got: built.wrong.append(f"{got.status}: {got.url}") if got.status >= 400 else None,
     )
-    yield made
+    yield built
     context.close()

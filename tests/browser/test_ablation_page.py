@@ -81,8 +81,8 @@ def made_up_rows(atlas: Atlas) -> list[dict[str, object]]:
     groups = [Target("a <b>class</b>", tuple(heads[:3])), near_heads(atlas, ANCHOR, 3, "mean")]
     rows += [rows_of.group_row(sweep, heads, layer, group) or {} for group in groups]
     distances = np.asarray(atlas.distances("mean"))[atlas.head_index(ANCHOR)]
-    own = np.array([distances[atlas.head_index(head)] for head in heads], dtype=float)
-    rows.append(rows_of.distance_row(sweep, heads, layer, own, ANCHOR, "mean"))
+    expected_values = np.array([distances[atlas.head_index(head)] for head in heads], dtype=float)
+    rows.append(rows_of.distance_row(sweep, heads, layer, expected_values, ANCHOR, "mean"))
     together = rows_of.Measured(
         "loss", clean[:5], clean[:5] + effects[:5], {**constant, "experiment": "pair"}
     )
@@ -93,8 +93,8 @@ def made_up_rows(atlas: Atlas) -> list[dict[str, object]]:
 
 @pytest.fixture
 def page(browser: Browser, ablated: Ablated) -> Iterator[Visit]:
-    with visiting(browser, ablated.address) as made:
-        yield made
+    with visiting(browser, ablated.address) as built:
+        yield built
 
 
 def test_every_effect_is_listed_sorted_and_saved(
@@ -114,10 +114,10 @@ def test_every_effect_is_listed_sorted_and_saved(
     waiting.value.save_as(tmp_path / "effects.csv")
     saved = list(csv.DictReader((tmp_path / "effects.csv").read_text("utf-8").splitlines()))
     heads = {row["name"]: float(row["effect"]) for row in saved if row["kind"] == "head"}
-    wanted = dict(
+    expected = dict(
         ablated.table.filter(pl.col("kind") == "head").select("name", "effect").iter_rows()
     )
-    assert heads == pytest.approx(wanted)
+    assert heads == pytest.approx(expected)
     # The name of a class is text, whatever it holds.
     expect(page.page.locator(".ablation-table b")).to_have_count(0)
     expect(page.page.locator(".ablation-table")).to_contain_text("a <b>class</b>")

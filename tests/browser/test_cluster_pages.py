@@ -20,7 +20,7 @@ HEADS = 30 * 9 + 18 * 4
 
 
 def asked(visit: Visit) -> dict[str, str]:
-    return {name: found[0] for name, found in parse_qs(urlsplit(visit.page.url).query).items()}
+    return {name: result[0] for name, result in parse_qs(urlsplit(visit.page.url).query).items()}
 
 
 def click_head(visit: Visit, layer: int, index: int, *, shift: bool = False) -> None:
@@ -46,13 +46,13 @@ def test_a_cell_of_the_heatmap_tells_the_distance(visit: Visit, demo: Path) -> N
     for key in ("0", "ArrowRight", "ArrowRight", "Shift+ArrowDown"):
         visit.page.keyboard.press(key)
     status = visit.page.locator(".heatmap-status").inner_text()
-    found = re.fullmatch(r"(\S+) to (\S+): ([\d.e-]+)", status)
-    assert found, status
+    result = re.fullmatch(r"(\S+) to (\S+): ([\d.e-]+)", status)
+    assert result, status
     atlas = Atlas.open(demo)
     rows = {head: row for row, head in enumerate(atlas.heads["head"].to_list())}
-    row, column = rows[found[1]], rows[found[2]]
+    row, column = rows[result[1]], rows[result[2]]
     assert row - column == 10 - 2
-    assert float(found[3]) == pytest.approx(float(atlas.distances("mean")[row, column]), rel=2e-3)
+    assert float(result[3]) == pytest.approx(float(atlas.distances("mean")[row, column]), rel=2e-3)
     visit.page.keyboard.press("Enter")
     visit.page.wait_for_url(re.compile("page=compare"))
     assert visit.wrong == []

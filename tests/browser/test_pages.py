@@ -43,11 +43,11 @@ def query(page: str) -> str:
 
 
 def test_all_pages_of_the_plan_are_there() -> None:
-    wanted = {
+    expected = {
         "home", "head", "compare", "pattern", "patterns-3d", "heads-3d", "projections",
         "distances", "classes", "clusters", "features", "evaluation", "about",
     }  # fmt: skip
-    assert wanted <= set(PAGES)
+    assert expected <= set(PAGES)
 
 
 @pytest.mark.parametrize("visit", SIZES, indirect=True, ids=["wide", "middle", "narrow"])
@@ -119,7 +119,7 @@ def test_every_page_is_reached_from_the_navigation(visit: Visit) -> None:
     visit.open()
     nav = visit.page.locator("nav a")
     names = [re.findall(r"page=([a-z0-9-]+)", a.get_attribute("href") or "") for a in nav.all()]
-    reached = {name for found in names for name in found} | {"home"}
+    reached = {name for result in names for name in result} | {"home"}
     assert reached | {"head", "compare", "pattern"} >= set(PAGES)
 
 
@@ -139,8 +139,8 @@ def test_nearest_heads_are_those_of_the_command_line(visit: Visit, demo: Path) -
 
     visit.open(query("head") + "&metric=mean")
     shown = visit.page.locator("main").inner_text()
-    for found in Atlas.open(demo).near(HEAD, n=3):
-        assert found.head in shown
+    for result in Atlas.open(demo).near(HEAD, n=3):
+        assert result.head in shown
 
 
 def test_the_link_brings_back_the_view_and_back_goes_back(visit: Visit) -> None:

@@ -102,8 +102,8 @@ def effects(atlas: Atlas) -> list[dict[str, object]]:
 
 @pytest.fixture(scope="module")
 def address(folder: Path) -> Iterator[str]:
-    with served(folder) as found:
-        yield found
+    with served(folder) as result:
+        yield result
 
 
 class served:  # noqa: N801 - a context manager used like a function
@@ -124,8 +124,8 @@ class served:  # noqa: N801 - a context manager used like a function
 
 @pytest.fixture
 def visit(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[Visit]:
-    with visiting(browser, address, getattr(request, "param", (1280, 800))) as made:
-        yield made
+    with visiting(browser, address, getattr(request, "param", (1280, 800))) as built:
+        yield built
 
 
 def save(visit: Visit, where: str, kind: str, path: Path) -> Path:
@@ -174,8 +174,8 @@ def odd_names(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     for name in json_files:
         (data / name).write_bytes(gzip.compress(packed(renamed(read_json(site, name), names))))
     (data / "manifest.json").write_bytes(packed(renamed(manifest, names)))
-    with served(site) as found:
-        yield found
+    with served(site) as result:
+        yield result
 
 
 def packed(value: Any) -> bytes:

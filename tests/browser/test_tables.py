@@ -31,12 +31,12 @@ def test_features_are_searched_and_opened_and_back_goes_back(visit: Visit) -> No
     listed = visit.page.locator(".features-list li a")
     expect(listed).to_have_count(len(names))
     visit.page.get_by_label("Search features by name and meaning").fill("first_tok")
-    wanted = [name for name in names if "first_tok" in name]
-    expect(listed).to_have_count(len(wanted))
-    listed.filter(has_text=re.compile(rf"^{re.escape(wanted[-1])}$")).click()
-    expect(visit.page.locator("article h2")).to_have_text(wanted[-1])
+    expected = [name for name in names if "first_tok" in name]
+    expect(listed).to_have_count(len(expected))
+    listed.filter(has_text=re.compile(rf"^{re.escape(expected[-1])}$")).click()
+    expect(visit.page.locator("article h2")).to_have_text(expected[-1])
     visit.page.reload()
-    expect(visit.page.locator("article h2")).to_have_text(wanted[-1])
+    expect(visit.page.locator("article h2")).to_have_text(expected[-1])
     visit.page.go_back()
     expect(visit.page.locator("article h2")).to_have_text(names[0])
     assert visit.wrong == []

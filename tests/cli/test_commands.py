@@ -25,22 +25,22 @@ def run(
 ) -> tuple[int, str, str]:
     """Run `motifs` in this process; return exit code, output and errors."""
     monkeypatch.setattr("sys.argv", ["motifs", *words])
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as exited:
         main()
     captured = capsys.readouterr()
-    return int(left.value.code or 0), captured.out, captured.err
+    return int(exited.value.code or 0), captured.out, captured.err
 
 
 def every_command() -> list[tuple[str, click.Command]]:
     group = typer.main.get_command(app)
     assert isinstance(group, click.Group) or hasattr(group, "commands")
-    found: list[tuple[str, click.Command]] = []
+    result: list[tuple[str, click.Command]] = []
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
-            found += [(f"{name} {sub}", one) for sub, one in command.commands.items()]
+            result += [(f"{name} {sub}", one) for sub, one in command.commands.items()]
         else:
-            found.append((name, command))
-    return found
+            result.append((name, command))
+    return result
 
 
 EXPECTED = {
@@ -76,9 +76,9 @@ def test_near_as_json_has_the_keys_of_the_contract(
     code, out, _ = run(
         monkeypatch, capsys, "near", head, "--atlas", str(atlas.path), "-n", "3", "--json"
     )
-    found = json.loads(out)
+    result = json.loads(out)
     assert code == 0
-    assert [set(item) for item in found] == [
+    assert [set(item) for item in result] == [
         {
             *("head", "distance", "rank", "model", "layer", "index", "classes", "percentile", "p"),
             "measured",
@@ -86,8 +86,8 @@ def test_near_as_json_has_the_keys_of_the_contract(
     ] * 3
     row = atlas.distances("mean")[0]
     names = atlas.heads["head"].to_list()
-    assert [row[names.index(item["head"])] for item in found] == sorted(row)[1:4]
-    assert [item["rank"] for item in found] == [1, 2, 3]
+    assert [row[names.index(item["head"])] for item in result] == sorted(row)[1:4]
+    assert [item["rank"] for item in result] == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_scope_layers_and_farthest(atlas: Atlas) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "said"),
+    ("words", "code", "message"),
     [
         (["near", "nothing"], 2, "is not a head"),
         (["near", "other:L0:H0"], 2, "no model 'other'"),
@@ -202,7 +202,7 @@ def test_mistakes_are_one_line(
     atlas: Atlas,
     words: list[str],
     code: int,
-    said: str,
+    message: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -210,11 +210,11 @@ def test_mistakes_are_one_line(
     filled = [word.format(**names) for word in words]
     if words[0] not in {"features", "classes"}:
         filled += ["--atlas", str(atlas.path)]
-    left, _, err = run(monkeypatch, capsys, *filled)
+    exit_code, _, err = run(monkeypatch, capsys, *filled)
     lines = [line for line in err.splitlines() if line.startswith("error:")]
-    assert left == code, err
+    assert exit_code == code, err
     assert len(lines) == 1
-    assert said in lines[0]
+    assert message in lines[0]
     assert "Traceback" not in err
 
 

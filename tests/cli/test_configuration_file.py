@@ -185,9 +185,9 @@ def test_flags_go_before_the_file_and_the_file_before_defaults(
     words = ["build", "--config", write(tmp_path, text), "--atlas", str(tmp_path / "atlas")]
     monkeypatch.setattr(run, "score_models", SCORE_MODELS)
     monkeypatch.setattr("sys.argv", ["motifs", *words, "--n-prompts", "4", "--metric", "mean"])
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as exited:
         main()
-    assert not left.value.code
+    assert not exited.value.code
     atlas = Atlas.open(tmp_path / "atlas")
     configuration = atlas.manifest.configuration
     assert (configuration.n_prompts, configuration.max_tokens) == (4, 20)

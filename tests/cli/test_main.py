@@ -53,21 +53,21 @@ def atlas(tmp_path_factory: pytest.TempPathFactory) -> Atlas:
 @pytest.fixture
 def hostile(tmp_path: Path) -> Atlas:
     """An atlas whose classes of heads would be read as markup and as commands to a terminal."""
-    made = make_synthetic_atlas(tmp_path / "atlas", n_prompts=4, n_tokens=8)
+    built = make_synthetic_atlas(tmp_path / "atlas", n_prompts=4, n_tokens=8)
     texts = ["[bold]bold[/bold]", "[/]", "red \x1b[31m", "csi \x9b31m", "\u202eevil", ":smile:"]
-    classes = pl.Series("classes", [texts] * len(made.heads), dtype=pl.List(pl.String))
-    made.write_heads(made.heads.with_columns(classes))
-    return made
+    classes = pl.Series("classes", [texts] * len(built.heads), dtype=pl.List(pl.String))
+    built.write_heads(built.heads.with_columns(classes))
+    return built
 
 
 @pytest.fixture
 def motifs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     def run(*words: str | Path) -> Said:
         monkeypatch.setattr(sys, "argv", ["motifs", *map(str, words)])
-        with pytest.raises(SystemExit) as left:
+        with pytest.raises(SystemExit) as exited:
             cli.main()
         captured = capsys.readouterr()
-        return Said(int(left.value.code or 0), captured.out, captured.err)
+        return Said(int(exited.value.code or 0), captured.out, captured.err)
 
     return run
 
@@ -248,8 +248,8 @@ def test_texts_of_an_atlas_are_shown_as_they_are(motifs, hostile: Atlas) -> None
 
 
 def test_json_holds_the_very_texts(motifs, hostile: Atlas) -> None:
-    found = json.loads(motifs("near", HEAD, "--atlas", hostile.path, "--json").out)
-    assert found[0]["classes"] == hostile.heads["classes"][0].to_list()
+    result = json.loads(motifs("near", HEAD, "--atlas", hostile.path, "--json").out)
+    assert result[0]["classes"] == hostile.heads["classes"][0].to_list()
 
 
 @pytest.mark.parametrize(
@@ -267,8 +267,8 @@ def test_paths_with_odd_characters_are_told_in_one_line(motifs, tmp_path: Path, 
 @example("\x1b]0;title\x07 \x9b2J \u202e \u2066 \ud800 \x7f \r")
 def test_nothing_that_a_terminal_obeys_is_left(text: str) -> None:
     shown = plain(text)
-    left = {c for c in shown if unicodedata.category(c) in {"Cc", "Cs"}}
-    assert left <= {"\n", "\t"}
+    remaining = {c for c in shown if unicodedata.category(c) in {"Cc", "Cs"}}
+    assert remaining <= {"\n", "\t"}
     assert not set(shown) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
     shown.encode("utf-8")
     assert plain(shown) == shown
@@ -386,23 +386,23 @@ def test_info_tells_models_prompts_and_what_is_missing(
     assert "Distances: mean" in out
     assert "imputed: 0" in out
     assert "Not finished" not in out
-    made = make_synthetic_atlas(tmp_path / "atlas", n_prompts=4, n_tokens=8)
-    made.file("distances", metric="mean").path.unlink()
-    assert "Not finished" in motifs("info", "--atlas", made.path).out
+    built = make_synthetic_atlas(tmp_path / "atlas", n_prompts=4, n_tokens=8)
+    built.file("distances", metric="mean").path.unlink()
+    assert "Not finished" in motifs("info", "--atlas", built.path).out
 
 
 def test_check_lists_findings_and_leaves_with_4(motifs, tmp_path: Path) -> None:
-    made = make_synthetic_atlas(tmp_path / "atlas", n_prompts=4, n_tokens=8)
+    built = make_synthetic_atlas(tmp_path / "atlas", n_prompts=4, n_tokens=8)
     for path in (
-        made.file("tokens", model="synthetic-0").path,
-        made.file("distances", metric="mean").path,
+        built.file("tokens", model="synthetic-0").path,
+        built.file("distances", metric="mean").path,
     ):
         path.write_bytes(b"")
-    finished = motifs("check", made.path)
+    finished = motifs("check", built.path)
     assert finished.code == 4
-    findings = [line for line in finished.err.splitlines() if line.startswith(str(made.path))]
+    findings = [line for line in finished.err.splitlines() if line.startswith(str(built.path))]
     assert len(findings) == 2
-    assert f"error: {made.path}: 2 finding(s), listed above" in finished.err
+    assert f"error: {built.path}: 2 finding(s), listed above" in finished.err
 
 
 def test_show_draws_the_pattern_of_the_prompt_asked_for(motifs, atlas: Atlas) -> None:

@@ -40,13 +40,13 @@ def atlas(tmp_path_factory: pytest.TempPathFactory) -> Atlas:
 
 def commands(group: Any, prefix: str = "") -> dict[str, Any]:
     """Commands by their names, those of groups with the name of the group."""
-    found = {}
+    result = {}
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
-            found |= commands(command, f"{prefix}{name} ")
+            result |= commands(command, f"{prefix}{name} ")
         else:
-            found[prefix + name] = command
-    return found
+            result[prefix + name] = command
+    return result
 
 
 def random_words(name: str, command: Any, folder: Path, rng: random.Random) -> list[str]:

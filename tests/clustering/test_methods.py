@@ -39,29 +39,29 @@ def run(method: str, D: np.ndarray, points: np.ndarray, **more: object) -> Clust
 @pytest.mark.parametrize("method", METHODS)
 def test_three_blobs_are_found_and_numbered_by_size(method: str) -> None:
     points, D, labels = planted()
-    found = run(method, D, points)
+    result = run(method, D, points)
     again = run(method, D, points)
-    assert np.array_equal(found.labels, again.labels)
-    assert found.labels.dtype == np.int32
+    assert np.array_equal(result.labels, again.labels)
+    assert result.labels.dtype == np.int32
     if method == "hdbscan":  # it leaves heads at the rims out
-        assert found.n_clusters == 3
-        kept = found.labels >= 0
+        assert result.n_clusters == 3
+        kept = result.labels >= 0
         assert kept.mean() > 0.6
-        assert np.array_equal(found.labels[kept], labels[kept])
+        assert np.array_equal(result.labels[kept], labels[kept])
     else:
-        assert np.array_equal(found.labels, labels)
-        assert found.sizes.tolist() == [20, 15, 10]
-    assert (found.linkage is None) == (method in ("hdbscan", "leiden"))
+        assert np.array_equal(result.labels, labels)
+        assert result.sizes.tolist() == [20, 15, 10]
+    assert (result.linkage is None) == (method in ("hdbscan", "leiden"))
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_parameters_repeat_the_clustering(method: str) -> None:
     points, D, _ = planted(1)
-    found = run(method, D, points, min_size=12)
-    again = cluster(D, method=method, embeddings=points, **found.parameters)  # type: ignore[arg-type]
-    assert np.array_equal(found.labels, again.labels)
-    assert found.parameters["min_size"] == 12
-    assert (found.sizes >= 12).all()
+    result = run(method, D, points, min_size=12)
+    again = cluster(D, method=method, embeddings=points, **result.parameters)  # type: ignore[arg-type]
+    assert np.array_equal(result.labels, again.labels)
+    assert result.parameters["min_size"] == 12
+    assert (result.sizes >= 12).all()
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -29,20 +29,20 @@ def named() -> list[ClusterName]:
 
 def test_the_same_cut_under_other_numbers_keeps_its_names() -> None:
     numbers = np.array([2, 0, 1])
-    found = carry_over(named(), HEADS, numbers[LABELS])
-    assert found.names == {2: "sinks", 1: "induction"}
-    assert found.overlaps == {2: 1.0, 1: 1.0}
-    assert found.unassigned == ()
+    result = carry_over(named(), HEADS, numbers[LABELS])
+    assert result.names == {2: "sinks", 1: "induction"}
+    assert result.overlaps == {2: 1.0, 1: 1.0}
+    assert result.unassigned == ()
 
 
 def test_a_new_cut_inherits_by_overlap_and_loses_no_name() -> None:
     moved = LABELS.copy()
     moved[4] = 1  # sinks: 4 of 5 left
     moved[9:] = [0, 1, -1]  # induction is scattered
-    found = carry_over(named(), HEADS, moved)
-    assert found.names == {0: "sinks"}
-    assert found.overlaps[0] == pytest.approx(4 / 6)
-    assert found.unassigned == ("induction",)
+    result = carry_over(named(), HEADS, moved)
+    assert result.names == {0: "sinks"}
+    assert result.overlaps[0] == pytest.approx(4 / 6)
+    assert result.unassigned == ("induction",)
     # the next cut is as the first, and the name is back
     assert carry_over(named(), HEADS, LABELS).names == {0: "sinks", 2: "induction"}
 
@@ -52,8 +52,8 @@ def test_two_names_share_out_two_clusters_for_the_largest_sum() -> None:
     labels = np.array([0] * 6 + [1] * 4)
     both = ClusterName("both", tuple(heads[:8]), ("m",))  # 6/8 with 0, 2/10 with 1
     first = ClusterName("first", tuple(heads[:6]), ("m",))  # 1 with 0, 0 with 1
-    found = carry_over([both, first], heads, labels, threshold=0.1)
-    assert found.names == {0: "first", 1: "both"}
+    result = carry_over([both, first], heads, labels, threshold=0.1)
+    assert result.names == {0: "first", 1: "both"}
     assert carry_over([both, first], heads, labels).unassigned == ("both",)
 
 
@@ -106,11 +106,11 @@ def test_every_name_is_given_once_or_kept(before: list[int], after: list[int]) -
     for cluster in sorted(set(before) - {-1}):
         names = name_cluster(names, HEADS, old, cluster, f"name {cluster}")
     assert len(names) == len(set(before) - {-1})
-    found = carry_over(names, HEADS, new)
-    given_out = [*found.names.values(), *found.unassigned]
+    result = carry_over(names, HEADS, new)
+    given_out = [*result.names.values(), *result.unassigned]
     assert sorted(given_out) == sorted(n.name for n in names)
-    assert set(found.names) <= set(after) - {-1}
-    assert all(0.3 <= overlap <= 1 for overlap in found.overlaps.values())
+    assert set(result.names) <= set(after) - {-1}
+    assert all(0.3 <= overlap <= 1 for overlap in result.overlaps.values())
 
 
 def test_the_file_keeps_everything(tmp_path: Path) -> None:

@@ -19,18 +19,18 @@ def clouds(spread: float, seed: int = 0) -> np.ndarray:
     return centres + spread * rng.normal(size=(30, 24, 3))
 
 
-def mean_distances(found: np.ndarray) -> np.ndarray:
-    return np.linalg.norm(found[:, :, None] - found[:, None], axis=-1).mean(axis=0)
+def mean_distances(measured: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(measured[:, :, None] - measured[:, None], axis=-1).mean(axis=0)
 
 
 @pytest.mark.parametrize("sample", ["half", "bootstrap"])
 def test_planted_groups_survive_and_noise_does_not(sample: str) -> None:
     results = {}
     for spread in (0.5, 50.0):
-        found = clouds(spread)
-        whole = cluster(mean_distances(found), n_clusters=3)
+        measured = clouds(spread)
+        whole = cluster(mean_distances(measured), n_clusters=3)
         results[spread] = stability(
-            whole, lambda i, f=found: mean_distances(f[i]), 30, n_rounds=6, sample=sample
+            whole, lambda i, f=measured: mean_distances(f[i]), 30, n_rounds=6, sample=sample
         )
     assert results[0.5].adjusted_rand.tolist() == [1.0] * 6
     assert results[0.5].jaccard.tolist() == [1.0] * 3
@@ -41,8 +41,8 @@ def test_planted_groups_survive_and_noise_does_not(sample: str) -> None:
 
 
 def test_draws_are_halves_or_with_replacement_and_seeded() -> None:
-    found = clouds(0.5)
-    whole = cluster(mean_distances(found), n_clusters=3)
+    measured = clouds(0.5)
+    whole = cluster(mean_distances(measured), n_clusters=3)
     drawn: dict[str, list[list[int]]] = {}
     for sample in ("half", "bootstrap"):
         for run in ("a", "b"):
@@ -50,7 +50,7 @@ def test_draws_are_halves_or_with_replacement_and_seeded() -> None:
 
             def recompute(i: np.ndarray, seen: list[list[int]] = seen) -> np.ndarray:
                 seen.append(i.tolist())
-                return mean_distances(found[i])
+                return mean_distances(measured[i])
 
             stability(whole, recompute, 30, n_rounds=3, sample=sample, seed=5)
     assert drawn["halfa"] == drawn["halfb"]
@@ -61,27 +61,27 @@ def test_draws_are_halves_or_with_replacement_and_seeded() -> None:
 
 
 def test_ward_is_recomputed_from_embeddings() -> None:
-    found = clouds(0.5)
-    whole = cluster(None, method="ward", n_clusters=3, embeddings=found.mean(axis=0))
-    result = stability(whole, lambda i: found[i].mean(axis=0), 30, n_rounds=3)
+    measured = clouds(0.5)
+    whole = cluster(None, method="ward", n_clusters=3, embeddings=measured.mean(axis=0))
+    result = stability(whole, lambda i: measured[i].mean(axis=0), 30, n_rounds=3)
     assert result.mean == 1.0
 
 
 def test_one_prompt_is_its_own_half() -> None:
-    found = clouds(0.5)[:1]
-    whole = cluster(mean_distances(found), n_clusters=3)
-    assert stability(whole, lambda i: mean_distances(found[i]), 1, n_rounds=2).mean == 1.0
+    measured = clouds(0.5)[:1]
+    whole = cluster(mean_distances(measured), n_clusters=3)
+    assert stability(whole, lambda i: mean_distances(measured[i]), 1, n_rounds=2).mean == 1.0
 
 
 def test_what_cannot_be() -> None:
-    found = clouds(0.5)
-    whole = cluster(mean_distances(found), n_clusters=3)
+    measured = clouds(0.5)
+    whole = cluster(mean_distances(measured), n_clusters=3)
     with pytest.raises(InputError, match="half, bootstrap"):
-        stability(whole, lambda i: mean_distances(found[i]), 30, sample="third")
+        stability(whole, lambda i: mean_distances(measured[i]), 30, sample="third")
     with pytest.raises(InputError, match="0 rounds"):
-        stability(whole, lambda i: mean_distances(found[i]), 30, n_rounds=0)
+        stability(whole, lambda i: mean_distances(measured[i]), 30, n_rounds=0)
     with pytest.raises(InputError, match="23 heads"):
-        stability(whole, lambda i: mean_distances(found[i])[1:, 1:], 30)
+        stability(whole, lambda i: mean_distances(measured[i])[1:, 1:], 30)
     with pytest.raises(InputError, match="2 and 3 heads"):
         adjusted_rand(np.zeros(2, dtype=int), np.zeros(3, dtype=int))
 

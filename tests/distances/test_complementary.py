@@ -31,35 +31,35 @@ def planted() -> np.ndarray:
 
 
 def test_a_planted_pair_is_found(planted: np.ndarray) -> None:
-    found = complementary(planted, candidates=60, permutations=999)
-    assert (found.left[0], found.right[0]) == (3, 11)
-    assert found.p_value[0] == found.p_floor[0] == pytest.approx(1 / 19981)
-    assert found.q_value[0] == pytest.approx(60 / 19981)
-    assert (found.p_value >= found.p_floor).all()
-    rest = found.p_value > 0.01
-    assert found.p_floor[rest] == pytest.approx(1 / 1000), "only leaders are tested again"
-    assert found.ratio[0] > 5
-    assert found.mean[0] > 1.5 * found.random_pairing[0]
+    result = complementary(planted, candidates=60, permutations=999)
+    assert (result.left[0], result.right[0]) == (3, 11)
+    assert result.p_value[0] == result.p_floor[0] == pytest.approx(1 / 19981)
+    assert result.q_value[0] == pytest.approx(60 / 19981)
+    assert (result.p_value >= result.p_floor).all()
+    rest = result.p_value > 0.01
+    assert result.p_floor[rest] == pytest.approx(1 / 1000), "only leaders are tested again"
+    assert result.ratio[0] > 5
+    assert result.mean[0] > 1.5 * result.random_pairing[0]
     matrix = head_distances(planted)
     transport = head_distances(planted, "wasserstein")
-    np.testing.assert_allclose(found.mean, matrix[found.left, found.right], rtol=1e-5)
-    np.testing.assert_allclose(found.wasserstein, transport[found.left, found.right], rtol=1e-5)
-    np.testing.assert_allclose(found.ratio, found.mean / found.wasserstein)
+    np.testing.assert_allclose(result.mean, matrix[result.left, result.right], rtol=1e-5)
+    np.testing.assert_allclose(result.wasserstein, transport[result.left, result.right], rtol=1e-5)
+    np.testing.assert_allclose(result.ratio, result.mean / result.wasserstein)
 
 
 def test_independent_heads_with_equal_clouds_are_not_significant(planted: np.ndarray) -> None:
-    found = complementary(planted, candidates=60, permutations=999)
-    independent = np.flatnonzero((found.left == 5) & (found.right == 14))
+    result = complementary(planted, candidates=60, permutations=999)
+    independent = np.flatnonzero((result.left == 5) & (result.right == 14))
     assert independent.size == 1
     # Its ratio is large all the same: that is what the test is for.
-    assert found.ratio[independent[0]] > 2.5
-    assert found.p_value[independent[0]] > 0.05
+    assert result.ratio[independent[0]] > 2.5
+    assert result.p_value[independent[0]] > 0.05
 
 
 def test_only_significant_pairs_are_listed_when_asked(planted: np.ndarray) -> None:
-    found = complementary(planted, candidates=60, permutations=9999, max_q=0.01)
-    assert list(zip(found.left.tolist(), found.right.tolist(), strict=True)) == [(3, 11)]
-    assert found.n_tested == 60
+    result = complementary(planted, candidates=60, permutations=9999, max_q=0.01)
+    assert list(zip(result.left.tolist(), result.right.tolist(), strict=True)) == [(3, 11)]
+    assert result.n_tested == 60
 
 
 @pytest.mark.slow
@@ -68,11 +68,11 @@ def test_one_perfect_pair_among_a_thousand_candidates_is_significant() -> None:
     state = np.repeat([-1.0, 1.0], 48)[:, None] * np.full(4, 2.0)
     embedded[:, 4] = embedded[:, 4] * 0.3 + state
     embedded[:, 9] = embedded[:, 9] * 0.3 - state
-    found = complementary(embedded, min_mean_quantile=0.0)
-    assert found.n_tested == 1000
-    assert (found.left[0], found.right[0]) == (4, 9)
-    assert found.q_value[0] < 0.01
-    assert (found.q_value[1:] > 0.05).all()
+    result = complementary(embedded, min_mean_quantile=0.0)
+    assert result.n_tested == 1000
+    assert (result.left[0], result.right[0]) == (4, 9)
+    assert result.q_value[0] < 0.01
+    assert (result.q_value[1:] > 0.05).all()
 
 
 def test_p_values_keep_their_level_although_leaders_are_tested_again() -> None:
@@ -93,16 +93,16 @@ def test_p_values_keep_their_level_although_leaders_are_tested_again() -> None:
 
 def test_p_values_are_uniform_where_prompts_have_no_effect() -> None:
     embedded = gaussian(40, 40, 3, seed=5)
-    found = complementary(embedded, n=200, candidates=200, permutations=199, seed=1)
+    result = complementary(embedded, n=200, candidates=200, permutations=199, seed=1)
     # Choosing by Eq. 3 on all prompts would push these down; their mean would be 1/2.
-    assert 0.42 < found.p_value.mean() < 0.58
-    assert found.q_value.min() > 0.05
+    assert 0.42 < result.p_value.mean() < 0.58
+    assert result.q_value.min() > 0.05
 
 
 def test_heads_that_follow_the_prompt_together_are_not_complementary() -> None:
     shared = gaussian(40, 1, 3, seed=5) * 5
-    found = complementary(shared + gaussian(40, 12, 3), candidates=66, permutations=99)
-    assert found.p_value.min() > 0.9
+    result = complementary(shared + gaussian(40, 12, 3), candidates=66, permutations=99)
+    assert result.p_value.min() > 0.9
 
 
 def test_same_seed_same_pairs_whatever_the_threads(planted: np.ndarray) -> None:
@@ -114,32 +114,32 @@ def test_same_seed_same_pairs_whatever_the_threads(planted: np.ndarray) -> None:
 
 
 def test_the_list_is_as_long_as_asked_and_in_order(planted: np.ndarray) -> None:
-    found = complementary(planted, n=7, candidates=50, permutations=19)
-    assert len(found.left) == 7
-    assert (np.diff(found.ratio) <= 0).all()
-    assert (found.left < found.right).all()
-    assert (found.ratio >= 1 - 1e-6).all()
+    result = complementary(planted, n=7, candidates=50, permutations=19)
+    assert len(result.left) == 7
+    assert (np.diff(result.ratio) <= 0).all()
+    assert (result.left < result.right).all()
+    assert (result.ratio >= 1 - 1e-6).all()
 
 
 def test_equal_clouds_have_an_infinite_ratio() -> None:
     embedded = gaussian(20, 4, 3)
     embedded[:, 2] = embedded[::-1, 0]
-    found = complementary(embedded, candidates=6, permutations=19, min_mean_quantile=0.0)
-    assert (found.left[0], found.right[0]) == (0, 2)
-    assert np.isinf(found.ratio[0])
+    result = complementary(embedded, candidates=6, permutations=19, min_mean_quantile=0.0)
+    assert (result.left[0], result.right[0]) == (0, 2)
+    assert np.isinf(result.ratio[0])
 
 
 def test_equal_heads_are_never_candidates() -> None:
     embedded = np.repeat(gaussian(20, 1, 3), 3, axis=1)
-    found = complementary(embedded, permutations=19)
-    assert found.n_tested == len(found.left) == len(found.q_value) == 0
+    result = complementary(embedded, permutations=19)
+    assert result.n_tested == len(result.left) == len(result.q_value) == 0
 
 
 @pytest.mark.parametrize("shape", [(4, 2, 1), (5, 3, 2)])
 def test_few_prompts_and_heads(shape: tuple[int, int, int]) -> None:
-    found = complementary(gaussian(*shape), permutations=19, min_mean_quantile=0.0)
-    assert found.n_tested == shape[1] * (shape[1] - 1) // 2
-    assert ((found.p_value > 0) & (found.p_value <= 1)).all()
+    result = complementary(gaussian(*shape), permutations=19, min_mean_quantile=0.0)
+    assert result.n_tested == shape[1] * (shape[1] - 1) // 2
+    assert ((result.p_value > 0) & (result.p_value <= 1)).all()
 
 
 def test_progress_ends_at_all_pairs() -> None:

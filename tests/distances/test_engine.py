@@ -49,8 +49,8 @@ def test_products_are_held_to_one_thread_and_let_go() -> None:
     """Threads that multiply small matrices by several threads each wait for one another."""
 
     def blas_threads() -> list[int]:
-        found = threadpool_info()
-        return [library["num_threads"] for library in found if library["user_api"] == "blas"]
+        result = threadpool_info()
+        return [library["num_threads"] for library in result if library["user_api"] == "blas"]
 
     np.ones((4, 4)) @ np.ones((4, 4))
     before = blas_threads()

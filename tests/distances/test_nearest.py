@@ -19,8 +19,8 @@ def test_is_the_order_by_distance_then_index(row: list[float], n: int, data: st.
     mask = data.draw(st.lists(st.booleans(), min_size=len(row), max_size=len(row)))
     kept = [i for i in range(len(row)) if mask[i] and i not in exclude]
     expected = sorted(kept, key=lambda i: (row[i], i))[:n]
-    found = nearest(np.array(row), n=n, exclude=exclude, mask=np.array(mask, bool))
-    assert found.tolist() == expected
+    result = nearest(np.array(row), n=n, exclude=exclude, mask=np.array(mask, bool))
+    assert result.tolist() == expected
 
 
 def test_one_head_is_excluded_and_the_mask_is_left_alone() -> None:

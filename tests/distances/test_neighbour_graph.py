@@ -158,10 +158,10 @@ def listed(D: np.ndarray, k: int) -> Neighbours:
 @given(clouds, st.integers(1, 6), st.integers(0, 6))
 def test_the_graph_of_lists_is_that_of_all_pairs(points: np.ndarray, k: int, more: int) -> None:
     D = distances(points)
-    expected, found = neighbour_graph(D, k), graph_of(listed(D, k + more), k)
-    np.testing.assert_array_equal(found.edges, expected.edges)
-    np.testing.assert_allclose(found.lengths, expected.lengths, rtol=1e-6)
-    assert (found.n_heads, found.n_pieces) == (expected.n_heads, expected.n_pieces)
+    expected, result = neighbour_graph(D, k), graph_of(listed(D, k + more), k)
+    np.testing.assert_array_equal(result.edges, expected.edges)
+    np.testing.assert_allclose(result.lengths, expected.lengths, rtol=1e-6)
+    assert (result.n_heads, result.n_pieces) == (expected.n_heads, expected.n_pieces)
 
 
 @given(clouds, st.integers(1, 3))

@@ -44,14 +44,14 @@ def test_the_ten_nearest_of_thousands_are_those_of_brute_force(metric: str) -> N
     heads = groups(4000)
     index = HeadIndex.build(heads, metric)
     asked = np.arange(0, 4000, 10)
-    found, distances = nearest_neighbours(heads, index, asked, 10)
+    result, distances = nearest_neighbours(heads, index, asked, 10)
     rows = rows_from(heads, asked, metric)
     rows[np.arange(len(asked)), asked] = np.inf
     truth = np.argsort(rows, axis=1, kind="stable")[:, :10]
-    shared = [len(set(a) & set(b)) for a, b in zip(found.tolist(), truth.tolist(), strict=True)]
+    shared = [len(set(a) & set(b)) for a, b in zip(result.tolist(), truth.tolist(), strict=True)]
     assert np.mean(shared) / 10 >= 0.95
     np.testing.assert_allclose(
-        distances, np.take_along_axis(rows, found.astype(int), axis=1), rtol=1e-5, atol=1e-6
+        distances, np.take_along_axis(rows, result.astype(int), axis=1), rtol=1e-5, atol=1e-6
     )
 
 
@@ -78,9 +78,9 @@ def test_with_all_heads_for_candidates_it_is_brute_force(
 def test_repeated_and_missing_candidates_count_once_and_not_at_all() -> None:
     heads = by_head(gaussian(4, 5, 3))
     offered = np.array([[1, 1, 0, -1, 2]])
-    found, distances = nearest_among(heads, np.array([0]), offered, "mean", 4)
-    assert set(found[0, :2].tolist()) == {1, 2}
-    assert found[0, 2:].tolist() == [-1, -1]
+    result, distances = nearest_among(heads, np.array([0]), offered, "mean", 4)
+    assert set(result[0, :2].tolist()) == {1, 2}
+    assert result[0, 2:].tolist() == [-1, -1]
     assert np.isinf(distances[0, 2:]).all()
     assert np.isinf(distances_among(heads, np.array([0]), np.array([[-1]]), "mean")).all()
 
@@ -89,18 +89,18 @@ def test_repeated_and_missing_candidates_count_once_and_not_at_all() -> None:
 def test_few_heads_have_all_others_for_neighbours(n_heads: int) -> None:
     heads = by_head(gaussian(3, n_heads, 4))
     index = HeadIndex.build(heads, "mean")
-    found, distances = nearest_neighbours(heads, index, np.arange(n_heads), 64)
-    assert found.shape == (n_heads, n_heads - 1)
+    result, distances = nearest_neighbours(heads, index, np.arange(n_heads), 64)
+    assert result.shape == (n_heads, n_heads - 1)
     for i in range(n_heads):
-        assert sorted(found[i].tolist()) == [j for j in range(n_heads) if j != i]
+        assert sorted(result[i].tolist()) == [j for j in range(n_heads) if j != i]
     assert (np.diff(distances, axis=1) >= 0).all()
 
 
 def test_equal_heads_are_at_distance_zero_and_not_their_own_neighbours() -> None:
     heads = np.ones((50, 3, 2), np.float32)
-    found, distances = nearest_neighbours(heads, HeadIndex.build(heads, "mean"), np.arange(50), 5)
+    result, distances = nearest_neighbours(heads, HeadIndex.build(heads, "mean"), np.arange(50), 5)
     assert not distances.any()
-    assert not (found == np.arange(50)[:, None]).any()
+    assert not (result == np.arange(50)[:, None]).any()
 
 
 @pytest.mark.parametrize("metric", SKETCHED)

@@ -12,8 +12,8 @@ import pytest
 @pytest.fixture(scope="session")
 def demo_atlas(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo's atlas; `MOTIFS_DEMO_ATLAS=PATH` takes one that is there; read only."""
-    if there := os.environ.get("MOTIFS_DEMO_ATLAS"):
-        return Path(there)
+    if existing := os.environ.get("MOTIFS_DEMO_ATLAS"):
+        return Path(existing)
     from attention_motifs.cli.demonstration import run_demo
 
     path = tmp_path_factory.mktemp("demo") / "demo-atlas"

@@ -43,8 +43,8 @@ def test_both_skew_grams_have_trace_and_eigenvalues_in_common() -> None:
     assert np.allclose(np.linalg.eigvalsh(rows), np.linalg.eigvalsh(columns), atol=1e-10)
     # Entry (n-1-d, n-1-e) is the sum over queries of the weights at distances d and e.
     d, e, n = 3, 7, len(pattern)
-    wanted = sum(pattern[i, i - d] * pattern[i, i - e] for i in range(e, n))
-    assert columns[n - 1 - d, n - 1 - e] == pytest.approx(wanted)
+    expected = sum(pattern[i, i - d] * pattern[i, i - e] for i in range(e, n))
+    assert columns[n - 1 - d, n - 1 - e] == pytest.approx(expected)
 
 
 def test_a_previous_token_head_fills_one_and_empties_the_other() -> None:
@@ -58,10 +58,10 @@ def test_a_previous_token_head_fills_one_and_empties_the_other() -> None:
 def test_a_density_has_mean_one_and_its_line_one_free_number() -> None:
     for pattern in softmax_patterns(10, 20):
         density = density_histogram(pattern @ pattern.T)
-        found = vector_statistics(density)
-        assert found["mean"] == pytest.approx(1)
-        assert found["linreg.intercept"] == pytest.approx(1 - 15.5 * found["linreg.slope"])
-        assert found["rms"] ** 2 == pytest.approx(1 + 31 / 32 * found["variance"])
+        result = vector_statistics(density)
+        assert result["mean"] == pytest.approx(1)
+        assert result["linreg.intercept"] == pytest.approx(1 - 15.5 * result["linreg.slope"])
+        assert result["rms"] ** 2 == pytest.approx(1 + 31 / 32 * result["variance"])
 
 
 def test_at_one_length_the_columns_have_at_most_78_dimensions() -> None:
@@ -107,8 +107,8 @@ def test_the_whitened_distance_is_mahalanobis() -> None:
     values, vectors = np.linalg.eigh(within)
     root = (vectors * values**-0.5) @ vectors.T
     a, b = rng.normal(size=(2, 3))
-    wanted = (a - b) @ np.linalg.inv(within) @ (a - b)
-    assert np.sum((root @ a - root @ b) ** 2) == pytest.approx(wanted)
+    expected = (a - b) @ np.linalg.inv(within) @ (a - b)
+    assert np.sum((root @ a - root @ b) ** 2) == pytest.approx(expected)
 
 
 def test_moments_of_parts_are_those_of_the_whole_with_missing_values_imputed() -> None:
@@ -118,9 +118,9 @@ def test_moments_of_parts_are_those_of_the_whole_with_missing_values_imputed() -
     rows[:, 3] = 7.0
     moments = FeatureMoments(4)
     for part in np.array_split(rows, 7):
-        own = FeatureMoments(4)
-        own.update(part)
-        moments.merge(own)
+        of_feature = FeatureMoments(4)
+        of_feature.update(part)
+        moments.merge(of_feature)
     imputed = np.where(np.isnan(rows), np.nanmean(rows, axis=0), rows)
     assert np.allclose(moments.means(), imputed.mean(axis=0))
     assert np.allclose(moments.covariance(), np.cov(imputed.T, ddof=0), rtol=1e-6, atol=1e-9)

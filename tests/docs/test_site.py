@@ -324,9 +324,9 @@ def test_the_search_finds_pages_by_everyday_words(
     page.wait_for_selector("ul.search li a")
     page.wait_for_timeout(500)
     links = page.locator("ul.search li a").all()
-    found = [str(link.get_attribute("href")).partition(".html")[0] for link in links]
+    result = [str(link.get_attribute("href")).partition(".html")[0] for link in links]
     page.close()
-    assert target in found[:5], found[:10]
+    assert target in result[:5], result[:10]
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])

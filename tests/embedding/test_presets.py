@@ -40,16 +40,16 @@ def blocks(draw: st.DrawFn) -> Blocks:
     return clouds, weights, by_prompt
 
 
-def segments(made: Blocks) -> list[Segment]:
-    clouds, weights, by_prompt = made
+def segments(built: Blocks) -> list[Segment]:
+    clouds, weights, by_prompt = built
     return [
         Segment(c.shape[0], c.shape[2], w / sum(weights), p)
         for c, w, p in zip(clouds, weights, by_prompt, strict=True)
     ]
 
 
-def oracle(made: Blocks, prompts: list[int] | None = None) -> np.ndarray[Any, Any]:
-    clouds, weights, by_prompt = made
+def oracle(built: Blocks, prompts: list[int] | None = None) -> np.ndarray[Any, Any]:
+    clouds, weights, by_prompt = built
     wide = [
         c.astype(np.float64)[prompts if p and prompts is not None else slice(None)]
         for c, p in zip(clouds, by_prompt, strict=True)
@@ -64,24 +64,24 @@ def oracle(made: Blocks, prompts: list[int] | None = None) -> np.ndarray[Any, An
     return result
 
 
-@given(made=blocks())
-def test_the_cosine_of_vectors_is_the_weighted_mean_of_cosines(made: Blocks) -> None:
-    vectors = concatenated(made[0], segments(made))
+@given(built=blocks())
+def test_the_cosine_of_vectors_is_the_weighted_mean_of_cosines(built: Blocks) -> None:
+    vectors = concatenated(built[0], segments(built))
     assert vectors.dtype == np.float32
     got = head_distances(vectors, "recommended")
-    np.testing.assert_allclose(got, oracle(made), atol=2e-6)
+    np.testing.assert_allclose(got, oracle(built), atol=2e-6)
 
 
-@given(made=blocks(), data=st.data())
+@given(built=blocks(), data=st.data())
 def test_some_prompts_restrict_the_blocks_of_prompts_alone(
-    made: Blocks, data: st.DataObject
+    built: Blocks, data: st.DataObject
 ) -> None:
-    n_prompts = next((c.shape[0] for c, p in zip(made[0], made[2], strict=True) if p), 1)
+    n_prompts = next((c.shape[0] for c, p in zip(built[0], built[2], strict=True) if p), 1)
     prompts = data.draw(st.lists(st.integers(0, n_prompts - 1), min_size=1, max_size=4))
-    vectors = concatenated(made[0], segments(made))[0]
-    some = on_prompts(vectors, segments(made), np.array(prompts))
+    vectors = concatenated(built[0], segments(built))[0]
+    some = on_prompts(vectors, segments(built), np.array(prompts))
     got = head_distances(some[None], "recommended")
-    np.testing.assert_allclose(got, oracle(made, prompts), atol=5e-6)
+    np.testing.assert_allclose(got, oracle(built, prompts), atol=5e-6)
 
 
 def test_without_zero_clouds_the_definition_is_the_plain_weighted_mean() -> None:

@@ -67,9 +67,9 @@ def test_parts_merge_in_any_order(
 def ranks_off(table: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """How far the ranks of quantiles are from those asked for, per column and probability."""
     errors = np.zeros_like(table)
-    for column, found in enumerate(table):
+    for column, result in enumerate(table):
         x = np.sort(rows[:, column])
-        low, high = (np.searchsorted(x, found, side) / len(x) for side in ("left", "right"))
+        low, high = (np.searchsorted(x, result, side) / len(x) for side in ("left", "right"))
         errors[column] = np.maximum(0, np.maximum(low - PROBABILITIES, PROBABILITIES - high))
     return errors
 

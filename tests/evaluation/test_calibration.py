@@ -23,12 +23,12 @@ def test_every_probability_is_in_one_bin() -> None:
 def test_verdicts_are_counted_by_hand() -> None:
     members = np.array([[True, False], [False, False], [False, True], [True, True]])
     p = np.array([[0.9, 0.0], [0.1, 0.1], [0.85, 0.1], [0.3, 0.6]])
-    found = calibration(p, members, members.mean(axis=0))
-    assert found.accuracy == pytest.approx(3 / 4)  # the third is taken for the first class
-    assert found.always_unknown == pytest.approx(1 / 4)
-    assert (found.n_sure, found.sure_and_right) == (2, 0.5)
-    assert found.brier == pytest.approx(((p - members) ** 2).mean())
-    assert found.brier_of_shares == pytest.approx(0.25)
+    result = calibration(p, members, members.mean(axis=0))
+    assert result.accuracy == pytest.approx(3 / 4)  # the third is taken for the first class
+    assert result.always_unknown == pytest.approx(1 / 4)
+    assert (result.n_sure, result.sure_and_right) == (2, 0.5)
+    assert result.brier == pytest.approx(((p - members) ** 2).mean())
+    assert result.brier_of_shares == pytest.approx(0.25)
     none = calibration(np.zeros((2, 1)), np.zeros((2, 1), dtype=bool), np.zeros(1))
     assert (none.accuracy, none.n_sure) == (1.0, 0)
     assert np.isnan(none.sure_and_right)

@@ -52,9 +52,9 @@ def test_members_are_not_among_the_heads_that_an_effect_is_measured_against() ->
     effects = np.where(LAYER == 3, 0.1, 0.0)
     members = np.array([15, 16, 17])
     effects[members] = 1.1
-    found = compare_group(effects, members, LAYER, 1, rng())
-    assert found.p == pytest.approx(1 / 10), "10 sets of 3 heads of 5"
-    assert found.control_mean == pytest.approx(0.1 + 3 / 5), "draws hold members"
+    result = compare_group(effects, members, LAYER, 1, rng())
+    assert result.p == pytest.approx(1 / 10), "10 sets of 3 heads of 5"
+    assert result.control_mean == pytest.approx(0.1 + 3 / 5), "draws hold members"
     assert non_member_effect(effects, members, LAYER) == pytest.approx(0.1)
     by_sequence = np.stack([effects, 2 * effects], axis=1)
     assert non_member_effect(by_sequence, members, LAYER) == pytest.approx([0.1, 0.2])
@@ -79,21 +79,21 @@ def test_harm_has_a_side(worse: int) -> None:
     controls = np.linspace(-1, 1, 19)
     assert compare_with_controls(2.0 * worse, controls, worse).p == pytest.approx(1 / 20)
     assert compare_with_controls(-2.0 * worse, controls, worse).p == 1.0
-    found = compare_with_controls(1.5, controls, 1)
-    assert found.excess == pytest.approx(1.5)
-    assert found.standardised == pytest.approx(1.5 / controls.std(ddof=1))
+    result = compare_with_controls(1.5, controls, 1)
+    assert result.excess == pytest.approx(1.5)
+    assert result.standardised == pytest.approx(1.5 / controls.std(ddof=1))
     assert np.isnan(compare_with_controls(1.0, np.empty(0), 1).p)
 
 
 def test_a_group_is_held_against_its_layers() -> None:
     effects = LAYER.astype(float)  # the layer is all there is
-    found = compare_group(effects, np.array([15, 16]), LAYER, 1, rng(), n=99)
-    assert found.p == 1.0
-    assert found.excess == pytest.approx(0)
+    result = compare_group(effects, np.array([15, 16]), LAYER, 1, rng(), n=99)
+    assert result.p == 1.0
+    assert result.excess == pytest.approx(0)
     effects[[15, 16]] += 1
-    found = compare_group(effects, np.array([15, 16]), LAYER, 1, rng(), n=999)
-    assert found.p == pytest.approx(0.1), "one of 10 pairs"
-    assert found.p_floor == pytest.approx(0.1)
+    result = compare_group(effects, np.array([15, 16]), LAYER, 1, rng(), n=999)
+    assert result.p == pytest.approx(0.1), "one of 10 pairs"
+    assert result.p_floor == pytest.approx(0.1)
     draws = [effects[list(c)].mean() for c in itertools.combinations(range(15, 20), 2)]
     assert expected_control(effects, np.array([15, 16]), LAYER) == pytest.approx(np.mean(draws))
     with pytest.raises(InputError):
@@ -105,20 +105,20 @@ def test_a_group_is_held_against_its_layers() -> None:
 def test_rho_is_spearmans(seed: int) -> None:
     generator = np.random.default_rng(seed)
     distances, effects = generator.normal(size=(2, 20)).round(1)
-    found = distance_against_effect(distances, effects, LAYER, 1, rng(), n=19)
-    assert found.effect == pytest.approx(spearmanr(distances, effects)[0])
-    assert 1 / 20 <= found.p <= 1
+    result = distance_against_effect(distances, effects, LAYER, 1, rng(), n=19)
+    assert result.effect == pytest.approx(spearmanr(distances, effects)[0])
+    assert 1 / 20 <= result.p <= 1
 
 
 def test_what_layers_explain_is_no_finding() -> None:
     generator = np.random.default_rng(3)
     effects = -LAYER + 0.0
-    found = distance_against_effect(LAYER + 0.0, effects, LAYER, 1, rng(), n=199)
-    assert found.effect == pytest.approx(-1)
-    assert found.p == 1.0
+    result = distance_against_effect(LAYER + 0.0, effects, LAYER, 1, rng(), n=199)
+    assert result.effect == pytest.approx(-1)
+    assert result.p == 1.0
     within = generator.normal(size=20)
-    found = distance_against_effect(LAYER + within, -within, LAYER, 1, rng(), n=199)
-    assert found.p == pytest.approx(1 / 200)
+    result = distance_against_effect(LAYER + within, -within, LAYER, 1, rng(), n=199)
+    assert result.p == pytest.approx(1 / 200)
     assert distance_against_effect(LAYER + within, within, LAYER, 1, rng(), n=199).p > 0.9
     constant = distance_against_effect(np.ones(20), within, LAYER, 1, rng())
     assert np.isnan(constant.p)

@@ -45,61 +45,61 @@ def test_a_group_is_tested_as_by_counting_every_draw() -> None:
         for second in range(8, 12)
     ]
     for worse in (1, -1):
-        wanted = np.mean([worse * e >= worse * effects[members].mean() - 1e-12 for e in every])
-        found = compare_group(effects, members, LAYER, worse, np.random.default_rng(0), n=20_000)
-        assert found.p == pytest.approx(wanted)
-        assert found.control_mean == pytest.approx(np.mean(every))
-        assert found.standardised == pytest.approx(
+        expected = np.mean([worse * e >= worse * effects[members].mean() - 1e-12 for e in every])
+        result = compare_group(effects, members, LAYER, worse, np.random.default_rng(0), n=20_000)
+        assert result.p == pytest.approx(expected)
+        assert result.control_mean == pytest.approx(np.mean(every))
+        assert result.standardised == pytest.approx(
             (effects[members].mean() - np.mean(every)) / np.std(every), abs=0.05
         )
-        assert found.p_floor == pytest.approx(1 / len(every))
+        assert result.p_floor == pytest.approx(1 / len(every))
 
 
 def test_rho_is_tested_as_by_counting_every_permutation_within_layers() -> None:
     generator = np.random.default_rng(3)
     layer = np.array([0, 0, 0, 1, 1, 1, 2, 2])
     distances, effects = generator.normal(size=(2, 8))
-    own = spearmanr(distances, effects)[0]
+    observed = spearmanr(distances, effects)[0]
     every = [
         spearmanr(distances, effects[[*a, *b, *c]])[0]
         for a in itertools.permutations([0, 1, 2])
         for b in itertools.permutations([3, 4, 5])
         for c in itertools.permutations([6, 7])
     ]
-    wanted = np.mean(np.array(every) <= own + 1e-12)
-    found = distance_against_effect(
+    expected = np.mean(np.array(every) <= observed + 1e-12)
+    result = distance_against_effect(
         distances, effects, layer, 1, np.random.default_rng(0), n=20_000
     )
-    assert found.effect == pytest.approx(own)
-    assert found.control_mean == pytest.approx(np.mean(every), abs=0.02)
-    assert found.p == pytest.approx(wanted, abs=0.015)
+    assert result.effect == pytest.approx(observed)
+    assert result.control_mean == pytest.approx(np.mean(every), abs=0.02)
+    assert result.p == pytest.approx(expected, abs=0.015)
 
 
 def test_without_an_effect_of_a_group_p_is_uniform_whatever_layers_do() -> None:
     generator = np.random.default_rng(4)
     layer = np.repeat(np.arange(5), 9)
-    found, plain = [], []
+    result, plain = [], []
     for _ in range(400):
         effects = 2.0 * layer + generator.normal(size=45)
         members = np.concatenate([generator.choice(np.flatnonzero(layer == k), 2) for k in (3, 4)])
         members = np.unique(members)
-        found.append(compare_group(effects, members, layer, 1, generator, n=199).p)
+        result.append(compare_group(effects, members, layer, 1, generator, n=199).p)
         plain.append(compare_group(effects, members, np.zeros(45, int), 1, generator, n=199).p)
-    assert uniform_enough(np.array(found))
+    assert uniform_enough(np.array(result))
     assert not uniform_enough(np.array(plain)), "draws from all layers must find what layers do"
 
 
 def test_without_a_tie_of_distance_and_effect_p_is_uniform_whatever_layers_do() -> None:
     generator = np.random.default_rng(5)
     layer = np.repeat(np.arange(5), 9)
-    found, plain = [], []
+    result, plain = [], []
     for _ in range(250):
         distances = layer + generator.normal(size=45)
         effects = -layer + generator.normal(size=45)
-        found.append(distance_against_effect(distances, effects, layer, 1, generator, n=199).p)
+        result.append(distance_against_effect(distances, effects, layer, 1, generator, n=199).p)
         one = np.zeros(45, dtype=int)
         plain.append(distance_against_effect(distances, effects, one, 1, generator, n=199).p)
-    assert uniform_enough(np.array(found))
+    assert uniform_enough(np.array(result))
     assert np.mean(np.array(plain) <= 0.05) > 0.9, "permuting across layers must not do"
 
 
@@ -157,8 +157,8 @@ def test_intervals_of_rho_hold_it_where_draws_alone_lie_too_near_to_zero() -> No
         low, high = rho_interval(distances, effects, generator, n=400)
         hits += low <= truth <= high
         draws = effects[:, generator.integers(12, size=(400, 12))].mean(axis=-1)
-        ranks, own = rankdata(draws, axis=0), rankdata(distances)
-        rho = (own - own.mean()) @ (ranks - own.mean()) / 120 / own.var()
+        ranks, observed = rankdata(draws, axis=0), rankdata(distances)
+        rho = (observed - observed.mean()) @ (ranks - observed.mean()) / 120 / observed.var()
         plain += np.quantile(rho, 0.025) <= truth <= np.quantile(rho, 0.975)
     assert hits / rounds >= 0.8
     assert (hits - plain) / rounds >= 0.05, "plain percentiles lie too near to zero"

@@ -95,12 +95,12 @@ def evaluation() -> Evaluation:
     return run()
 
 
-def of_labels(evaluation: Evaluation, **wanted: str) -> list:
+def of_labels(evaluation: Evaluation, **expected: str) -> list:
     kinds = {"random tokens", "plain text"}
     return [
         row
         for row in evaluation.rows
-        if row.kind in kinds and all(getattr(row, k) == v for k, v in wanted.items())
+        if row.kind in kinds and all(getattr(row, k) == v for k, v in expected.items())
     ]
 
 

@@ -14,7 +14,7 @@ NAMES = [f"toy:L0:H{i}" for i in range(N_HEADS)]
 TOKENS = np.full(N_PROMPTS, 64)
 
 
-def made(noise: float = 0.5, seed: int = 0) -> np.ndarray:
+def drawn(noise: float = 0.5, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(1, N_HEADS, N_FEATURES))
     return centres + noise * rng.normal(size=(N_PROMPTS, N_HEADS, N_FEATURES))
@@ -30,7 +30,7 @@ def white(identifier: HeadIdentifier, features: np.ndarray) -> np.ndarray:
 
 
 def test_the_whitening_is_that_of_the_definition() -> None:
-    features = made()
+    features = drawn()
     identifier = fit(features)
     ranked = identifier.ranks.ranked(features, TOKENS)
     apart = (ranked - ranked.mean(axis=0)).reshape(-1, N_FEATURES)
@@ -40,7 +40,7 @@ def test_the_whitening_is_that_of_the_definition() -> None:
 
 
 def test_accuracy_on_known_patterns_is_that_of_leaving_each_out() -> None:
-    features = made(noise=1.2)
+    features = drawn(noise=1.2)
     identifier = fit(features)
     points = white(identifier, features)
     hits = {1: 0, 5: 0}
@@ -60,7 +60,7 @@ def test_accuracy_on_known_patterns_is_that_of_leaving_each_out() -> None:
 
 
 def test_distance_and_order_are_those_of_the_definition() -> None:
-    features = made(noise=1.0)
+    features = drawn(noise=1.0)
     identifier = fit(features[1:])
     answer = identifier.identify(features[0, 2], 64, n=N_HEADS)
     point = white(identifier, features[:1, 2:3])[0, 0]
@@ -120,17 +120,17 @@ def test_what_a_prompt_does_to_all_heads_is_subtracted_for_whole_models() -> Non
 
 
 def test_candidates_restrict_the_answer() -> None:
-    identifier = fit(made())
+    identifier = fit(drawn())
     only = np.isin(np.arange(N_HEADS), [1, 4])
-    answer = identifier.identify(made()[0, 3], 64, candidates=only)
+    answer = identifier.identify(drawn()[0, 3], 64, candidates=only)
     assert {h.head for h in answer.heads} == {NAMES[1], NAMES[4]}
     assert sum(h.probability for h in answer.heads) == pytest.approx(1)
     with pytest.raises(InputError, match="no candidates"):
-        identifier.identify(made()[0, 3], 64, candidates=np.zeros(N_HEADS, dtype=bool))
+        identifier.identify(drawn()[0, 3], 64, candidates=np.zeros(N_HEADS, dtype=bool))
 
 
 def test_models_of_different_sizes_are_fitted_together() -> None:
-    features = made()
+    features = drawn()
     both = HeadIdentifier.fit([features[:, :3], features[:, 3:]], [TOKENS, TOKENS + 1], NAMES)
     assert both.heads == tuple(NAMES)
     assert both.longest == 65
@@ -140,7 +140,7 @@ def test_models_of_different_sizes_are_fitted_together() -> None:
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 100), st.sampled_from([0.0, 1.0, np.nan, np.inf, -np.inf, 1e30]))
 def test_degenerate_features_give_finite_answers(seed: int, value: float) -> None:
-    features = made(seed=seed)
+    features = drawn(seed=seed)
     features[:, :, 0] = value
     features[0, 0] = np.nan
     identifier = fit(features)
@@ -151,15 +151,15 @@ def test_degenerate_features_give_finite_answers(seed: int, value: float) -> Non
 
 
 def test_one_head_and_equal_heads_have_an_answer() -> None:
-    alone = HeadIdentifier.fit([made()[:, :1]], [TOKENS], NAMES[:1])
-    assert alone.identify(made()[0, 0], 64).heads[0].probability == 1.0
+    alone = HeadIdentifier.fit([drawn()[:, :1]], [TOKENS], NAMES[:1])
+    assert alone.identify(drawn()[0, 0], 64).heads[0].probability == 1.0
     equal = fit(np.zeros((N_PROMPTS, N_HEADS, N_FEATURES)))
     shares = [h.probability for h in equal.identify(np.zeros(N_FEATURES), 64, n=N_HEADS).heads]
     assert shares == pytest.approx([1 / N_HEADS] * N_HEADS)
 
 
 def test_shapes_that_do_not_fit_are_refused() -> None:
-    features = made()
+    features = drawn()
     with pytest.raises(InputError, match="for 2 heads"):
         fit(features, NAMES[:2])
     with pytest.raises(InputError, match="2 prompts"):

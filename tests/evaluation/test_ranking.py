@@ -60,8 +60,8 @@ def test_within_a_model_each_member_ranks_all_other_heads_and_queries_are_averag
         relevant = np.isin(others, members)
         expected.append(one_query(distances[query, others], relevant))
     statistics = RankStatistics(distances, within=True, n_neighbours=5)
-    found = statistics(members[None, :], members[None, :])[0]
-    np.testing.assert_allclose(found, np.mean(expected, axis=0), atol=1e-12)
+    result = statistics(members[None, :], members[None, :])[0]
+    np.testing.assert_allclose(result, np.mean(expected, axis=0), atol=1e-12)
 
 
 def test_draws_are_scored_alike_in_small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,10 +31,12 @@ def test_a_planted_cluster_is_found_within_and_across_models() -> None:
     members = np.zeros(96, dtype=bool)
     members[[3, 10, 19, 22, 31, 40, 50, 59, 66, 70, 81, 90]] = True
     points[members] = 20 + 0.1 * rng.normal(size=(12, 3))
-    found, too_few = class_recovery(between(points), [computed(members)], heads, n_permutations=199)
+    measured, too_few = class_recovery(
+        between(points), [computed(members)], heads, n_permutations=199
+    )
     assert too_few == ()
-    assert list(by_model(found)) == ["a", "b", "a -> b", "b -> a"]
-    for result in found:
+    assert list(by_model(measured)) == ["a", "b", "a -> b", "b -> a"]
+    for result in measured:
         assert result.auroc.value == pytest.approx(1)
         assert result.average_precision.value == pytest.approx(1)
         assert result.purity.value == pytest.approx(1)
@@ -85,9 +87,11 @@ def test_random_labels_are_at_chance_with_p_spread_out() -> None:
         members = np.zeros(80, dtype=bool)
         members[rng.permutation(80)[:8]] = True
         classes.append(computed(members, f"random {i}"))
-    found, _ = class_recovery(between(rng.normal(size=(80, 5))), classes, heads, n_permutations=99)
-    assert np.mean([r.auroc.value for r in found]) == pytest.approx(0.5, abs=0.03)
-    p = np.array([r.auroc.p for r in found])
+    measured, _ = class_recovery(
+        between(rng.normal(size=(80, 5))), classes, heads, n_permutations=99
+    )
+    assert np.mean([r.auroc.value for r in measured]) == pytest.approx(0.5, abs=0.03)
+    p = np.array([r.auroc.p for r in measured])
     assert 0.35 < p.mean() < 0.65
     assert (p <= 0.1).mean() < 0.25
     assert (p > 0.5).mean() > 0.3
@@ -100,10 +104,10 @@ def test_small_classes_are_listed_and_not_scored() -> None:
     members[[0, 5, 16, 21, 26]] = True  # two in a, three in b
     absent = np.zeros(32, dtype=bool)
     distances = between(np.random.default_rng(0).normal(size=(32, 2)))
-    found, too_few = class_recovery(
+    measured, too_few = class_recovery(
         distances, [computed(members), computed(absent, "sink")], heads, n_permutations=9
     )
-    assert [(r.model, r.n_queries, r.n_heads) for r in found] == [("b", 3, 3), ("a -> b", 2, 3)]
+    assert [(r.model, r.n_queries, r.n_heads) for r in measured] == [("b", 3, 3), ("a -> b", 2, 3)]
     listed = [(t.model, t.name, t.n_queries, t.n_heads, t.needed) for t in too_few]
     assert listed == [
         ("a", "induction", 2, 2, 3),
@@ -129,8 +133,8 @@ def test_queries_and_candidates_are_permuted_in_both_models() -> None:
     heads = HeadPositions.of(["a"] * 6 + ["b"] * 6, [0] * 6 + [0] * 3 + [1] * 3)
     members = np.array([1, 1, 1, 0, 0, 0, 1, 1, 1, 0, 0, 0], dtype=bool)
     points = np.where(members, 0.0, 5.0)[:, None]
-    found, _ = class_recovery(between(points), [computed(members)], heads, n_permutations=199)
-    across = by_model(found)["a -> b"]
+    measured, _ = class_recovery(between(points), [computed(members)], heads, n_permutations=199)
+    across = by_model(measured)["a -> b"]
     assert across.auroc.value == 1.0
     assert across.auroc.p < 0.15
     assert across.auroc.null_mean == pytest.approx(0.5, abs=0.1)

@@ -33,12 +33,12 @@ def test_the_prediction_is_the_mean_of_the_five_nearest_others() -> None:
 
 def test_a_score_that_follows_position_is_predicted_within_and_across_models() -> None:
     points = np.random.default_rng(1).normal(size=(120, 2))
-    found, too_few = neighbour_regression(
+    results, too_few = neighbour_regression(
         between(points), {"s": points[:, 0]}, TWO, n_permutations=199
     )
     assert too_few == ()
-    assert [r.model for r in found] == ["a", "b", "a -> b", "b -> a"]
-    for result in found:
+    assert [r.model for r in results] == ["a", "b", "a -> b", "b -> a"]
+    for result in results:
         assert result.spearman.value > 0.8
         assert result.spearman.p == pytest.approx(1 / 200)
         assert (result.n_queries, result.n_heads) == (60, 60)
@@ -48,24 +48,24 @@ def test_a_score_that_is_the_layer_is_no_evidence() -> None:
     rng = np.random.default_rng(2)
     points = LAYER[:, None] + 0.2 * rng.normal(size=(60, 1))
     noisy = LAYER + 0.5 * rng.normal(size=60)
-    found, _ = neighbour_regression(
+    results, _ = neighbour_regression(
         between(points), {"layer": LAYER.astype(float), "noisy": noisy}, ONE, n_permutations=200
     )
-    for result in found:
+    for result in results:
         assert result.spearman.value > 0.7
         assert result.spearman.null_mean > 0.7
         assert result.spearman.p > 0.05
-    assert found[0].spearman.p == 1.0
+    assert results[0].spearman.p == 1.0
 
 
 def test_a_random_score_is_at_chance() -> None:
     rng = np.random.default_rng(3)
     scores = {f"s{i}": rng.normal(size=60) for i in range(30)}
-    found, _ = neighbour_regression(
+    results, _ = neighbour_regression(
         between(rng.normal(size=(60, 3))), scores, ONE, n_permutations=99
     )
-    assert abs(np.mean([r.spearman.value for r in found])) < 0.12
-    assert 0.3 < np.mean([r.spearman.p for r in found]) < 0.7
+    assert abs(np.mean([r.spearman.value for r in results])) < 0.12
+    assert 0.3 < np.mean([r.spearman.p for r in results]) < 0.7
 
 
 def test_heads_without_a_score_are_left_out() -> None:
@@ -95,10 +95,10 @@ def test_models_with_too_few_heads_are_listed() -> None:
     distances = between(np.random.default_rng(6).normal(size=(15, 2)))
     score = np.random.default_rng(7).random(15)
     missing = np.where(np.array(heads.model) == "a", np.nan, score)
-    found, too_few = neighbour_regression(
+    results, too_few = neighbour_regression(
         distances, {"s": score, "t": missing}, heads, n_permutations=5
     )
-    assert [(r.model, r.name) for r in found] == [
+    assert [(r.model, r.name) for r in results] == [
         ("b", "s"), ("a -> b", "s"), ("b -> a", "s"), ("b", "t"),
     ]  # fmt: skip
     assert [(t.model, t.name, t.n_heads, t.needed) for t in too_few] == [

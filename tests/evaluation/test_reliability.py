@@ -67,9 +67,9 @@ def test_it_is_seeded() -> None:
 
 
 def test_each_model_of_three_heads_and_all_of_them() -> None:
-    found = split_half(CentroidDistances(noisy_clouds(0.5)), 11, TWO, n_splits=1)
-    assert [(r.model, r.n_heads) for r in found] == [("a", 12), ("b", 6), (ALL_MODELS, 20)]
-    assert found[0].spread == 0.0
+    results = split_half(CentroidDistances(noisy_clouds(0.5)), 11, TWO, n_splits=1)
+    assert [(r.model, r.n_heads) for r in results] == [("a", 12), ("b", 6), (ALL_MODELS, 20)]
+    assert results[0].spread == 0.0
 
 
 def test_equal_distances_correlate_with_nothing() -> None:

@@ -36,9 +36,9 @@ def test_a_resample_is_the_metric_on_repeated_prompts(seed: int, often: list[int
         points = clouds(seed)
         resampled = ResampledDistances.of(form, [StimulusBlock("prompts", points, SOURCES)])
         expected = head_distances(points[prompts], metric=metric)
-        found = resampled(lambda _name, _n, often=often: np.array(often))
+        result = resampled(lambda _name, _n, often=often: np.array(often))
         off = ~np.eye(5, dtype=bool)
-        np.testing.assert_allclose(found[off], expected[off], atol=2e-5)
+        np.testing.assert_allclose(result[off], expected[off], atol=2e-5)
 
 
 def test_blocks_are_weighted_means_of_cosines() -> None:

@@ -92,9 +92,9 @@ def test_poisoned_jobs_are_told_after_three_tries_and_the_rest_is_done(tmp_path:
 
 def test_resources_are_passed_through() -> None:
     executor = RayExecutor(cpus=0.5, resources={"special": 1.0})
-    found, _ = run([Job("one", "jobs_to_run:assigned", ("special",))], executor)
+    result, _ = run([Job("one", "jobs_to_run:assigned", ("special",))], executor)
     executor.close()
-    assert found == [(1.0, "1", str(Path.cwd()))]
+    assert result == [(1.0, "1", str(Path.cwd()))]
 
 
 def test_resources_that_no_machine_has_are_named() -> None:
@@ -149,12 +149,12 @@ class Killer(threading.Thread):
 
 
 def _ancestors(pid: int) -> list[int]:
-    found = []
+    result = []
     while pid > 1:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         pid = int(fields[1])
-        found.append(pid)
-    return found
+        result.append(pid)
+    return result
 
 
 @pytest.mark.slow
@@ -175,27 +175,27 @@ def test_the_atlas_is_the_same_bit_for_bit_though_a_worker_is_killed(
     distributed = extracted(tmp_path / "there", tiny, many, RayExecutor(n_workers=2))
     killer.join(timeout=1)
     assert killer.killed is not None, "no worker was killed: the test shows nothing"
-    made, whole = contents(distributed.path), contents(here.path)
-    assert sorted(made) == sorted(whole)
-    assert [name for name in whole if made[name] != whole[name]] == []
+    created, whole = contents(distributed.path), contents(here.path)
+    assert sorted(created) == sorted(whole)
+    assert [name for name in whole if created[name] != whole[name]] == []
 
 
 @pytest.mark.slow
 def test_what_a_killed_worker_left_is_removed(tiny: Tiny, tmp_path: Path) -> None:
     path = tmp_path / "atlas"
-    left = path / "patterns" / "a" / ".unfinished-0123.safetensors"
+    unfinished = path / "patterns" / "a" / ".unfinished-0123.safetensors"
 
     class Leaving(RayExecutor):
         def close(self) -> None:
             super().close()
-            left.parent.mkdir(parents=True, exist_ok=True)
-            left.write_bytes(b"half of a pattern")
+            unfinished.parent.mkdir(parents=True, exist_ok=True)
+            unfinished.write_bytes(b"half of a pattern")
 
     configuration = tiny.configuration(models=(str(tiny.folder / "a"),), prompts=str(tiny.prompts))
     with Atlas.lock(path, new=True):
         extract(create_or_resume(path, configuration), executor=Leaving())
-        assert left.parent.is_dir()
-        assert not left.exists()
+        assert unfinished.parent.is_dir()
+        assert not unfinished.exists()
 
 
 def test_parts_that_are_there_are_not_made_again(tiny: Tiny, tmp_path: Path) -> None:
@@ -247,8 +247,8 @@ def test_a_sweep_by_workers_gives_the_same_rows(built: Atlas, tmp_path: Path) ->
     assert sweep(distributed, "b", settings, executor=RayExecutor()).equals(alone)
     parts = {n: b for n, b in contents(here.path).items() if "ablations/" in n}
     assert len(parts) == 8, "two methods, two designs, two blocks of sequences"
-    made = contents(distributed.path)
-    assert {name: made[name] for name in parts} == parts
+    created = contents(distributed.path)
+    assert {name: created[name] for name in parts} == parts
 
 
 def test_workers_keep_their_model_between_runs_and_end_with_close(tmp_path: Path) -> None:

@@ -362,6 +362,6 @@ def test_architectures_that_are_not_known_are_tried(
     run_tapped(loaded, ids, lambda _layer, weights: kept.append(weights.clone()))
     loaded.model.set_attn_implementation("eager")
     with torch.inference_mode():
-        own = loaded.model(input_ids=ids, output_attentions=True).attentions
-    for ours, theirs in zip(kept, own, strict=True):
+        of_model = loaded.model(input_ids=ids, output_attentions=True).attentions
+    for ours, theirs in zip(kept, of_model, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)

@@ -61,11 +61,11 @@ def test_products_are_those_of_float64(
     x, weight = matrix(n, rows), matrix(m, weights)
     bias = torch.randn(m, generator=generator) if biased else None
     with torch.inference_mode():
-        found = onednn_linear.linear(x, weight, bias)
+        result = onednn_linear.linear(x, weight, bias)
     exact = x.double() @ weight.double().t() + (0.0 if bias is None else bias.double())
     bound = x.double().abs() @ weight.double().abs().t() + 1.0
-    assert found.shape == (n, m)
-    assert ((found.double() - exact).abs() <= 1e-6 * bound).all()
+    assert result.shape == (n, m)
+    assert ((result.double() - exact).abs() <= 1e-6 * bound).all()
 
 
 def test_leading_axes_and_no_rows_at_all() -> None:
@@ -81,10 +81,10 @@ def test_leading_axes_and_no_rows_at_all() -> None:
 def test_nan_and_infinity_come_through() -> None:
     x = torch.tensor([[float("nan"), 1.0], [float("inf"), 1.0], [1.0, 1.0]])
     with torch.inference_mode():
-        found = onednn_linear.linear(x, torch.ones(2, 2))
-    assert found[0].isnan().all()
-    assert found[1].isinf().all()
-    assert found[2].tolist() == [2.0, 2.0]
+        result = onednn_linear.linear(x, torch.ones(2, 2))
+    assert result[0].isnan().all()
+    assert result[1].isinf().all()
+    assert result[2].tolist() == [2.0, 2.0]
 
 
 def test_gradients_go_through_pytorch() -> None:

@@ -28,11 +28,11 @@ def tokens(n: int, batch: int = 2) -> Tensor:
 
 
 def tapped(model: LoadedModel, ids: Tensor, **options: Any) -> tuple[list[Tensor], Tensor | None]:
-    found: list[Tensor] = []
+    result: list[Tensor] = []
     hidden = run_tapped(
-        model, ids, lambda _layer, weights: found.append(weights.clone()), **options
+        model, ids, lambda _layer, weights: result.append(weights.clone()), **options
     )
-    return found, hidden
+    return result, hidden
 
 
 def test_every_family_in_the_table_is_tested_here() -> None:
@@ -50,9 +50,9 @@ def test_patterns_are_those_of_eager_attention(loaded: tuple[LoadedModel, Path])
     patterns, hidden = tapped(model, ids)
     assert model.info.tap == TESTED[model.info.architecture].tap
     assert len(patterns) == len(expected.attentions) == 3
-    for own, theirs in zip(patterns, expected.attentions, strict=True):
-        assert own.shape == (2, 4, 11, 11)
-        torch.testing.assert_close(own, theirs, atol=1e-5, rtol=0)
+    for ours, theirs in zip(patterns, expected.attentions, strict=True):
+        assert ours.shape == (2, 4, 11, 11)
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
     torch.testing.assert_close(hidden, expected[0], atol=1e-4, rtol=1e-4)
     # Not a test of uniform attention, which all would pass.
     assert (patterns[0][:, 0] - patterns[0][:, 1]).abs().max() > 1e-2
@@ -163,9 +163,9 @@ def test_packaged_models_too(name: str) -> None:
     ids = torch.randint(5, 10_000, (1, 24), generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         expected = eager(input_ids=ids, output_attentions=True, use_cache=False).attentions
-    for own, theirs in zip(tapped(model, ids)[0], expected, strict=True):
+    for ours, theirs in zip(tapped(model, ids)[0], expected, strict=True):
         # Other products than transformers' own, over 18 layers: up to 1.3e-5 was seen.
-        torch.testing.assert_close(own, theirs, atol=5e-5, rtol=0)
+        torch.testing.assert_close(ours, theirs, atol=5e-5, rtol=0)
     text = "In 2024 it cost $15,000,\n  or so: déjà vu."
     assert text in model.tokenizer.decode(model.tokenizer(text)["input_ids"])
     starts_with_bos = model.tokenizer(text)["input_ids"][0] == model.tokenizer.bos_token_id

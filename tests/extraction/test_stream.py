@@ -60,16 +60,16 @@ def test_each_prompt_and_layer_comes_once_among_its_equals(
     lengths: list[int], batch_tokens: int
 ) -> None:
     prompts = prompts_of(lengths)
-    found = passes(prompts, batch_tokens)
-    seen = Counter((layer, i) for layer, positions, _ in found for i in positions)
+    result = passes(prompts, batch_tokens)
+    seen = Counter((layer, i) for layer, positions, _ in result for i in positions)
     assert seen == Counter((layer, i) for layer in range(N_LAYERS) for i in range(len(prompts)))
-    for _, positions, patterns in found:
+    for _, positions, patterns in result:
         assert len({lengths[i] for i in positions}) == 1
         assert len(positions) == 1 or sum(lengths[i] for i in positions) <= batch_tokens
         assert patterns.shape == (len(positions), 2, *[lengths[positions[0]]] * 2)
         assert patterns[:, 0, 0, 0].tolist() == positions  # each with its own text
     again = passes(prompts, batch_tokens)
-    assert [item[:2] for item in again] == [item[:2] for item in found]
+    assert [item[:2] for item in again] == [item[:2] for item in result]
 
 
 def test_batches_of_a_real_model_are_the_same_every_time(tiny: Tiny, own_cache: Path) -> None:
@@ -137,8 +137,8 @@ def test_nothing_in_gives_nothing_out(tiny: Tiny, own_cache: Path) -> None:
 
 
 def test_a_model_may_be_named(tiny: Tiny, own_cache: Path) -> None:
-    found = list(extract_patterns(tiny.model("a"), texts(1), max_tokens=8, device="cpu"))
-    assert [(b.model, b.layer) for b in found] == [("a", 0), ("a", 1)]
+    result = list(extract_patterns(tiny.model("a"), texts(1), max_tokens=8, device="cpu"))
+    assert [(b.model, b.layer) for b in result] == [("a", 0), ("a", 1)]
 
 
 @pytest.mark.parametrize("prompts", ["one two three", Prompt("one two three")])

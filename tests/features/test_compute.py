@@ -239,8 +239,8 @@ def test_what_is_not_a_batch_of_patterns_is_refused(patterns: object, message: s
 def test_columns_follow_the_names() -> None:
     patterns = batch(4, 8)
     names = feature_names()
-    wanted = ["gram.skew.hist.rms", "diag.mean", "gram.skew.hist.rms"]
-    got = compute_features(patterns, wanted)
+    required = ["gram.skew.hist.rms", "diag.mean", "gram.skew.hist.rms"]
+    got = compute_features(patterns, required)
     whole = compute_features(patterns)
     columns = [names.index("gram.skew.hist.rms"), names.index("diag.mean")]
     assert np.array_equal(got, whole[:, columns])

@@ -80,9 +80,9 @@ MIXTURES = [
 def test_planted_mixtures_are_recovered(weights: dict[str, float], seed: int) -> None:
     bits = key_motifs(*prompt(np.random.default_rng(seed)))
     pattern, planted = plant(weights, bits)
-    found = shares_of(pattern, bits)
-    assert found == pytest.approx(planted, abs=0.03)
-    assert sum(found.values()) == pytest.approx(1.0, abs=1e-12)
+    result = shares_of(pattern, bits)
+    assert result == pytest.approx(planted, abs=0.03)
+    assert sum(result.values()) == pytest.approx(1.0, abs=1e-12)
 
 
 @given(
@@ -106,10 +106,10 @@ def test_attention_to_single_far_tokens_is_not_explained() -> None:
     pattern = np.zeros((N, N))
     for i in range(N):
         pattern[i, rng.integers(1, i - 8) if i > 10 else 0] = 1.0
-    found = shares_of(pattern, bits)
-    assert found["residual"] > 0.8
+    result = shares_of(pattern, bits)
+    assert result["residual"] > 0.8
     halved = shares_of(pattern / 2, bits)  # a softmax with a sink leaves weight out
-    assert halved["residual"] == pytest.approx(0.5 + found["residual"] / 2)
+    assert halved["residual"] == pytest.approx(0.5 + result["residual"] / 2)
 
 
 def random_pattern(rng: np.random.Generator, n: int) -> np.ndarray:

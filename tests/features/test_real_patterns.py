@@ -20,9 +20,9 @@ def test_kernels_agree_with_the_oracle_on_real_patterns(name: str) -> None:
     assert patterns.dtype == np.float32
     np.testing.assert_allclose(patterns.sum(-1), 1.0, atol=1e-5)
     expected = np.stack([paper_features(pattern) for pattern in patterns])
-    found = compute_features(patterns, "paper")
-    assert found.shape == expected.shape == (15, len(feature_names("paper")))
-    error = np.abs(found - expected) / (1e-6 + np.abs(expected))
+    result = compute_features(patterns, "paper")
+    assert result.shape == expected.shape == (15, len(feature_names("paper")))
+    error = np.abs(result - expected) / (1e-6 + np.abs(expected))
     # A value near the edge of a histogram's bin may fall on either side of it.
     assert np.median(error) < 1e-6
     assert np.quantile(error, 0.99) < 1e-3

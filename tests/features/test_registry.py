@@ -23,7 +23,7 @@ from features.patterns import needs_reference, pattern_batches, reference_names
 
 
 @pytest.fixture
-def own() -> Iterator[str]:
+def registered() -> Iterator[str]:
     yield "own"
     if "own" in feature_sets():
         forget("own")
@@ -94,17 +94,17 @@ def test_names_of_sets_and_features_mix_and_come_once() -> None:
     assert feature_names("diag.mean") == ["diag.mean"]
 
 
-def test_a_user_adds_a_feature(own: str) -> None:
-    @feature("own.corner", set=own, formula="A_{n-1,0}", range=(0, 1), large="a sink")
+def test_a_user_adds_a_feature(registered: str) -> None:
+    @feature("own.corner", set=registered, formula="A_{n-1,0}", range=(0, 1), large="a sink")
     def corner(A: np.ndarray) -> float:
         assert A.dtype == np.float64
         return float(A[-1, 0])
 
     patterns = np.stack([np.eye(4), np.tri(4) / np.arange(1, 5)[:, None]]).astype(np.float32)
-    assert feature_sets()[-1] == own
-    assert features_of(own)[0].range == (0, 1)
-    assert compute_features(patterns, own)[:, 0].tolist() == [0, 0.25]
-    both = compute_features(patterns, ["paper", own])
+    assert feature_sets()[-1] == registered
+    assert features_of(registered)[0].range == (0, 1)
+    assert compute_features(patterns, registered)[:, 0].tolist() == [0, 0.25]
+    both = compute_features(patterns, ["paper", registered])
     assert both.shape == (2, 95)
     assert np.array_equal(both[:, :94], compute_features(patterns))
     assert compute_features(patterns.astype(np.float64), ["own.corner", "diag.mean"]).shape == (
@@ -114,26 +114,26 @@ def test_a_user_adds_a_feature(own: str) -> None:
     assert corner(patterns[1].astype(np.float64)) == 0.25
 
 
-def test_names_may_not_clash(own: str) -> None:
+def test_names_may_not_clash(registered: str) -> None:
     def zero(A: np.ndarray) -> float:
         return 0.0
 
-    feature("own.zero", set=own)(zero)
+    feature("own.zero", set=registered)(zero)
     for name, set_name, message in [
-        ("diag.mean", own, "already exists in set 'paper'"),
-        ("own.zero", own, "replace=True"),
+        ("diag.mean", registered, "already exists in set 'paper'"),
+        ("own.zero", registered, "replace=True"),
         ("own.zero", "other", "use another name"),
         ("fine", "paper", "built in"),
-        ("paper", own, "may not share a name"),
+        ("paper", registered, "may not share a name"),
         ("fine", "diag.mean", "may not share a name"),
-        ("not fine", own, "cannot be used"),
+        ("not fine", registered, "cannot be used"),
         ("fine", "", "cannot be used"),
     ]:
         with pytest.raises(InputError, match=message):
             feature(name, set=set_name)(zero)
-    assert feature_sets()[-1] == own
-    feature("own.zero", set=own, replace=True)(np.ptp)
-    assert compute_features(np.eye(2, dtype=np.float32), own).tolist() == [1]
+    assert feature_sets()[-1] == registered
+    feature("own.zero", set=registered, replace=True)(np.ptp)
+    assert compute_features(np.eye(2, dtype=np.float32), registered).tolist() == [1]
 
 
 def write_to(A: np.ndarray) -> float:
@@ -157,26 +157,26 @@ def write_to(A: np.ndarray) -> float:
     ],
 )
 def test_a_feature_must_return_one_number(
-    own: str, dtype: type, function: Callable[[np.ndarray], float], message: str
+    registered: str, dtype: type, function: Callable[[np.ndarray], float], message: str
 ) -> None:
-    feature("own.bad", set=own)(function)
+    feature("own.bad", set=registered)(function)
     with pytest.raises(InputError, match=message):
-        compute_features(np.eye(2, dtype=dtype), own)
+        compute_features(np.eye(2, dtype=dtype), registered)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_users_feature_never_sees_a_pattern_with_nan(own: str, dtype: type) -> None:
-    feature("own.inverse", set=own)(lambda A: 1 / A.sum())
+def test_a_users_feature_never_sees_a_pattern_with_nan(registered: str, dtype: type) -> None:
+    feature("own.inverse", set=registered)(lambda A: 1 / A.sum())
     patterns = np.stack([np.eye(2), np.eye(2)]).astype(dtype)
     patterns[1, 1, 0] = np.nan
     assert np.array_equal(
-        compute_features(patterns, own)[:, 0], np.array([0.5, np.nan]), equal_nan=True
+        compute_features(patterns, registered)[:, 0], np.array([0.5, np.nan]), equal_nan=True
     )
 
 
-def test_only_functions_are_features(own: str) -> None:
+def test_only_functions_are_features(registered: str) -> None:
     with pytest.raises(InputError, match="not a function"):
-        feature("own.number", set=own)(3)  # type: ignore[arg-type]
+        feature("own.number", set=registered)(3)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="cannot be used"):
         feature(write_to)  # type: ignore[arg-type]
 
@@ -211,9 +211,9 @@ def test_ranges_are_reached() -> None:
     assert ranges["diag.kurtosis"] == (-2, math.inf)
 
 
-def test_values_that_are_not_defined_stay_nan(own: str) -> None:
-    feature("own.undefined", set=own)(lambda A: math.nan if A[1, 0] > 0 else 2)
+def test_values_that_are_not_defined_stay_nan(registered: str) -> None:
+    feature("own.undefined", set=registered)(lambda A: math.nan if A[1, 0] > 0 else 2)
     patterns = np.stack([np.eye(2), [[1, 0], [0.5, 0.5]]]).astype(np.float32)
-    got = compute_features(patterns, own)[:, 0]
+    got = compute_features(patterns, registered)[:, 0]
     assert got[0] == 2
     assert np.isnan(got[1])

@@ -186,8 +186,8 @@ def test_arrays_and_tensors_of_several_prompts(monkeypatch: pytest.MonkeyPatch) 
     texts = [first, first, second, first, second, second, second]
     expected = np.concatenate(
         [
-            compute_features(pattern[None], "tokens", tokens=own)
-            for pattern, own in zip(patterns, texts, strict=True)
+            compute_features(pattern[None], "tokens", tokens=of_pattern)
+            for pattern, of_pattern in zip(patterns, texts, strict=True)
         ]
     )
     assert np.array_equal(compute_features(patterns, "tokens", tokens=texts), expected)

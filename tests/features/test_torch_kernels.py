@@ -102,10 +102,10 @@ def test_the_device_path_takes_all_sets_and_features_of_the_users_own() -> None:
         return float(np.trace(A))
 
     try:
-        wanted = ["of_this_test", *BUILT_IN_SETS]
+        required = ["of_this_test", *BUILT_IN_SETS]
         texts = [("to", " be", " or", " not", " to", " be", ",", "\n", "or", " not", " to", " be")]
-        got = torch_rows.rows_by_torch(patterns, selected(wanted), texts * 5)
-        expected = compute_features(patterns, wanted, tokens=texts * 5)
+        got = torch_rows.rows_by_torch(patterns, selected(required), texts * 5)
+        expected = compute_features(patterns, required, tokens=texts * 5)
         torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-4)
         assert got[:, 0].numpy() == pytest.approx(patterns.diagonal(dim1=1, dim2=2).sum(dim=1))
     finally:

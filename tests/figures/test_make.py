@@ -57,7 +57,7 @@ def atlas(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def made(atlas):
+def built(atlas):
     return make_figures(atlas, heads=HEADS)
 
 
@@ -66,16 +66,16 @@ def svg_text(path: Path) -> str:
     return "\n".join(ElementTree.parse(path).getroot().itertext())  # noqa: S314
 
 
-def test_all_files_are_written_into_the_atlas(atlas, made):
+def test_all_files_are_written_into_the_atlas(atlas, built):
     folder = atlas.path / "figures"
     expected = {folder / f"{name}.{ending}" for name in NAMES for ending in ("png", "svg")}
     expected |= {folder / "numbers" / f"{name}.csv" for name in NAMES}
-    assert set(made) == expected
+    assert set(built) == expected
     assert {p for p in folder.rglob("*") if p.is_file()} == expected  # nothing unfinished is left
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_pictures_are_valid_and_not_blank(atlas, made, name):
+def test_pictures_are_valid_and_not_blank(atlas, built, name):
     with Image.open(atlas.path / "figures" / f"{name}.png") as image:
         image.load()
         assert image.format == "PNG"
@@ -86,17 +86,17 @@ def test_pictures_are_valid_and_not_blank(atlas, made, name):
 
 
 @pytest.mark.parametrize("name", ["pattern_embedding", "distance_heatmap_mean"])
-def test_models_are_named(atlas, made, name):
+def test_models_are_named(atlas, built, name):
     text = svg_text(atlas.path / "figures" / f"{name}.svg").splitlines()
     assert set(atlas.models) <= set(text)
 
 
 @pytest.mark.parametrize("name", ["pattern_embedding_heads", "pattern_sheet"])
-def test_heads_are_named(atlas, made, name):
+def test_heads_are_named(atlas, built, name):
     assert set(HEADS) <= set(svg_text(atlas.path / "figures" / f"{name}.svg").splitlines())
 
 
-def test_prompts_are_shown_as_plain_text(atlas, made):
+def test_prompts_are_shown_as_plain_text(atlas, built):
     path = atlas.path / "figures" / "pattern_sheet.svg"
     text = svg_text(path)
     assert "<b>$x$</b> &" in text
@@ -107,7 +107,7 @@ def test_prompts_are_shown_as_plain_text(atlas, made):
     assert "<b>" not in path.read_text(encoding="utf-8")
 
 
-def test_numbers_of_the_variance_are_those_of_the_embedding(atlas, made):
+def test_numbers_of_the_variance_are_those_of_the_embedding(atlas, built):
     table = pl.read_csv(atlas.path / "figures" / "numbers" / "variance_explained.csv")
     shares = atlas.embedding().explained_variance_ratio
     np.testing.assert_array_equal(table["share"].to_numpy(), shares)
@@ -115,14 +115,14 @@ def test_numbers_of_the_variance_are_those_of_the_embedding(atlas, made):
     assert table["n_components"].to_list() == list(range(1, len(shares) + 1))
 
 
-def test_variance_marks_three_ten_and_sixteen(atlas, made):
+def test_variance_marks_three_ten_and_sixteen(atlas, built):
     cumulative = variance_table(atlas)["cumulative"]
     text = svg_text(atlas.path / "figures" / "variance_explained.svg").splitlines()
     for k in (3, 10, 16):
         assert f"{k}: {cumulative[k - 1]:.1%}" in text
 
 
-def test_numbers_of_the_patterns(atlas, made):
+def test_numbers_of_the_patterns(atlas, built):
     table = pl.read_csv(atlas.path / "figures" / "numbers" / "pattern_sheet.csv")
     prompt_id = atlas.view_prompts()[1]
     rows = table.filter(pl.col("head") == HEADS[1], pl.col("prompt_id") == prompt_id)
@@ -131,14 +131,14 @@ def test_numbers_of_the_patterns(atlas, made):
     np.testing.assert_allclose(drawn, atlas.pattern(HEADS[1], prompt_id), rtol=1e-6)
 
 
-def test_numbers_of_the_distances_are_in_the_order_of_the_picture(atlas, made):
+def test_numbers_of_the_distances_are_in_the_order_of_the_picture(atlas, built):
     table = pl.read_csv(atlas.path / "figures" / "numbers" / "distance_heatmap_mean.csv")
     heads = table["head"].to_list()
     assert heads == atlas.heads["head"].to_list()
     np.testing.assert_allclose(table.select(heads).to_numpy(), atlas.distances("mean"), rtol=1e-6)
 
 
-def test_same_bytes_from_another_process(atlas, made, tmp_path):
+def test_same_bytes_from_another_process(atlas, built, tmp_path):
     script = (
         "import sys; from attention_motifs.atlas import Atlas\n"
         "from attention_motifs.figures import make_figures, pattern_sheet, save\n"
@@ -149,7 +149,7 @@ def test_same_bytes_from_another_process(atlas, made, tmp_path):
     )
     arguments = [str(atlas.path), str(tmp_path), *HEADS]
     subprocess.run([sys.executable, "-c", script, *arguments], check=True, timeout=120)
-    for path in made:
+    for path in built:
         existing = tmp_path / path.relative_to(atlas.path / "figures")
         assert existing.read_bytes() == path.read_bytes(), path.name
     [pdf] = save(pattern_sheet(atlas, HEADS), tmp_path, "again", ["pdf"])
@@ -223,7 +223,7 @@ def test_chosen_heads_are_in_colour_and_the_rest_grey(atlas):
         assert all(np.ptp(c.get_facecolor()[0, :3]) > 0.3 for c in chosen)
 
 
-def test_points_are_rasterised_in_vector_files(atlas, made):
+def test_points_are_rasterised_in_vector_files(atlas, built):
     svg = (atlas.path / "figures" / "pattern_embedding.svg").read_text(encoding="utf-8")
     assert svg.count("<image") == 3
     assert svg.count("<use") < 200  # ticks and legend; never the 720 points
@@ -311,7 +311,7 @@ def test_typical_heads_are_one_per_motif(tmp_path):
     assert typical_heads(atlas, n=100) == atlas.heads["head"].to_list()
 
 
-def test_the_users_own_settings_neither_matter_nor_change(atlas, made, tmp_path):
+def test_the_users_own_settings_neither_matter_nor_change(atlas, built, tmp_path):
     import matplotlib
 
     mine = {"font.size": 30.0, "text.parse_math": True, "savefig.dpi": 20.0}

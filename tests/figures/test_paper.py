@@ -37,49 +37,49 @@ FIGURES = ("02", "03", "04", "05", "06", "07", "08", "09", "10", "11", "12", "13
 
 @pytest.fixture(scope="module")
 def atlas(tmp_path_factory: pytest.TempPathFactory) -> Atlas:
-    made = make_synthetic_atlas(tmp_path_factory.mktemp("paper") / "atlas")
-    project(made, n_neighbors=[2, 16], dimensions=[2])
-    return Atlas.open(made.path)
+    built = make_synthetic_atlas(tmp_path_factory.mktemp("paper") / "atlas")
+    project(built, n_neighbors=[2, 16], dimensions=[2])
+    return Atlas.open(built.path)
 
 
 def nearest(atlas: Atlas):
-    return lambda head, n: [found.head for found in atlas.near(head, n=n)]
+    return lambda head, n: [result.head for result in atlas.near(head, n=n)]
 
 
 @pytest.fixture(scope="module")
-def made(atlas: Atlas, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(atlas: Atlas, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("out")
     make_paper(atlas, nearest(atlas), out, FigureSettings(formats=("svg",)))
     return out
 
 
-def test_every_figure_and_table_of_the_paper_has_its_counterpart(made: Path) -> None:
-    names = {path.stem for path in made.glob("*.svg")}
+def test_every_figure_and_table_of_the_paper_has_its_counterpart(built: Path) -> None:
+    names = {path.stem for path in built.glob("*.svg")}
     for number in FIGURES:
         assert [name for name in names if name.startswith(f"figure-{number}")], number
-    captions = json.loads((made / "captions.json").read_text())
+    captions = json.loads((built / "captions.json").read_text())
     assert set(captions) == names | {"table-1-models"}
     for name, caption in captions.items():
         kind, number, *_ = name.split("-")
         assert caption.startswith(f"{kind.capitalize()} {int(number)}. ")
 
 
-def test_figures_are_vectors_and_numbers_are_tables(made: Path) -> None:
-    for path in made.glob("*.svg"):
+def test_figures_are_vectors_and_numbers_are_tables(built: Path) -> None:
+    for path in built.glob("*.svg"):
         assert ET.parse(path).getroot().tag.endswith("svg")  # noqa: S314 - our own file
-    tables = list((made / "numbers").glob("*.csv"))
-    for name in json.loads((made / "captions.json").read_text()):
+    tables = list((built / "numbers").glob("*.csv"))
+    for name in json.loads((built / "captions.json").read_text()):
         assert [table for table in tables if table.stem.startswith(name)], name
     assert all(len(pl.read_csv(table, infer_schema_length=None)) for table in tables)
 
 
-def test_the_same_atlas_gives_the_same_bytes(atlas: Atlas, made: Path, tmp_path: Path) -> None:
+def test_the_same_atlas_gives_the_same_bytes(atlas: Atlas, built: Path, tmp_path: Path) -> None:
     item = next(i for i in paper_items(atlas, nearest(atlas)) if i.name == "figure-12-components")
     from attention_motifs.figures.style import save
 
     assert item.draw is not None
     (path,) = save(item.draw(), tmp_path, item.name, ["svg"])
-    assert path.read_bytes() == (made / path.name).read_bytes()
+    assert path.read_bytes() == (built / path.name).read_bytes()
 
 
 def test_without_projections_the_command_that_makes_them_is_named(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_heads_of_figures_can_be_chosen(atlas: Atlas) -> None:
 
 def test_look_alikes_carry_distance_class_and_citation(tmp_path: Path) -> None:
     atlas = make_synthetic_atlas(tmp_path / "atlas")
-    own = {
+    drawn = {
         "schema": 1,
         "groups": [{"name": "twisters", "colour": "#123456"}],
         "classes": [{"name": "twister", "group": "twisters"}],
@@ -132,7 +132,7 @@ def test_look_alikes_carry_distance_class_and_citation(tmp_path: Path) -> None:
             {"model": "synthetic-0", "head": "L0:H1", "class": "twister", "source": "me"}
         ],
     }
-    (tmp_path / "own.json").write_text(json.dumps(own))
+    (tmp_path / "own.json").write_text(json.dumps(drawn))
     save_classes(atlas, tmp_path / "own.json")
     table = look_alike_table(atlas, ["synthetic-0:L0:H0", "synthetic-0:L0:H1"])
     expected = [0.0, float(atlas.distances("mean")[0, 1])]

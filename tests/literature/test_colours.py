@@ -92,7 +92,7 @@ def test_no_colour_sinks_into_the_page(background: str) -> None:
     """Contrast of WCAG 2: (L1 + 0.05) / (L2 + 0.05) of the relative luminances."""
     page = float(TO_XYZ[1] @ linear(background))
     for group, colour in {**group_colours(), **COMPUTED_COLOURS}.items():
-        own = float(TO_XYZ[1] @ linear(colour))
-        contrast = (max(page, own) + 0.05) / (min(page, own) + 0.05)
+        luminance = float(TO_XYZ[1] @ linear(colour))
+        contrast = (max(page, luminance) + 0.05) / (min(page, luminance) + 0.05)
         computed = group in group_colours() and group not in FROM_A_SCHEME
         assert contrast >= (1.8 if computed else 1.4), (group, background)

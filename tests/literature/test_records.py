@@ -121,13 +121,13 @@ def test_every_record_is_used_and_described() -> None:
 
 
 def test_a_users_file_stands_beside_and_may_refer_to_the_packages(tmp_path: Path) -> None:
-    own = [
+    of_user = [
         SAID,
         # written with a hub id, and with a class and a source of the package
         {**SAID, "model": "OpenAI-Community/gpt2", "head": "L5H1", "class": "induction"},
         {**SAID, "model": "gpt2", "head": "L0:H7", "class": "comma", "source": "wang2022-ioi"},
     ]
-    literature = load_known_heads(write(tmp_path / "mine.json", assignments=own))
+    literature = load_known_heads(write(tmp_path / "mine.json", assignments=of_user))
     assert [str(a.head) for a in literature.assignments[N_ASSIGNMENTS:]] == [
         "org/my-model:L1:H2",
         "gpt2-small:L5:H1",

@@ -59,15 +59,15 @@ def test_one_model_by_any_of_its_names() -> None:
 
 def test_a_head_is_in_a_class_if_any_source_says_so() -> None:
     heads = [HeadId("gpt2-small", layer, index) for layer in range(12) for index in range(12)]
-    found = dict(zip(heads, classes_of(heads), strict=True))
-    induction = {str(h).split(":", 1)[1] for h, names in found.items() if "induction" in names}
+    result = dict(zip(heads, classes_of(heads), strict=True))
+    induction = {str(h).split(":", 1)[1] for h, names in result.items() if "induction" in names}
     # Wang et al.: 5.5 5.8 5.9 6.9; Krzyzanowski et al.: 5.1 5.5 6.9 7.2 7.10
     assert induction >= {"L5:H1", "L5:H5", "L5:H8", "L5:H9", "L6:H9", "L7:H2", "L7:H10"}
     # induction by a place in a ranking comes last
-    assert found[heads[10 * 12 + 7]][:2] == ["negative name mover", "copy suppression"]
-    assert found[heads[10 * 12 + 7]][-1] == "induction"
-    assert found[heads[1]][:2] == ["duplicate token", "static-year retriever"]
-    assert sum(bool(names) for names in found.values()) == known_heads("gpt2")["head"].n_unique()
+    assert result[heads[10 * 12 + 7]][:2] == ["negative name mover", "copy suppression"]
+    assert result[heads[10 * 12 + 7]][-1] == "induction"
+    assert result[heads[1]][:2] == ["duplicate token", "static-year retriever"]
+    assert sum(bool(names) for names in result.values()) == known_heads("gpt2")["head"].n_unique()
 
 
 def test_classes_of_aliases_and_of_strangers() -> None:
@@ -106,8 +106,8 @@ def test_conflicts_are_shown_in_the_table_of_heads() -> None:
 def test_a_users_word_can_make_a_conflict_and_a_class(tmp_path: Path) -> None:
     path = tmp_path / "mine.json"
     source = {"key": "me", "title": "Mine", "evidence": "manual"}
-    said = {"model": "gpt2", "head": "L9:H6", "class": "name mover", "source": "me"}
-    path.write_text(json.dumps({"schema": 1, "sources": [source], "assignments": [said]}))
+    statement = {"model": "gpt2", "head": "L9:H6", "class": "name mover", "source": "me"}
+    path.write_text(json.dumps({"schema": 1, "sources": [source], "assignments": [statement]}))
     table = known_heads("gpt2-small", path)
     assert len(table) == 141
     assert table["paper"][-1] == "Mine"

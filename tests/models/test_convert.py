@@ -29,9 +29,9 @@ def test_a_gguf_file_gives_the_patterns_of_the_model_it_was_made_from(
 ) -> None:
     path = write_gguf(tmp_path / "tiny-copy.gguf", tiny.folder / "a")
     ids = torch.tensor([[0, 40, 41, 42, 17, 250, 99]])
-    found = patterns_of(str(path), ids)
+    result = patterns_of(str(path), ids)
     assert capfd.readouterr().err == ""  # no bars but our own
-    torch.testing.assert_close(found, patterns_of(tiny.model("a"), ids), rtol=0, atol=1e-6)
+    torch.testing.assert_close(result, patterns_of(tiny.model("a"), ids), rtol=0, atol=1e-6)
     info = load_model(str(path)).info
     assert (info.kind, info.name, info.location) == ("gguf", "tiny-copy", "tiny-copy.gguf")
     assert info.weights_sha256 != load_model(tiny.model("a")).info.weights_sha256
@@ -183,13 +183,13 @@ def test_what_a_killed_conversion_left_is_cleared_away(
     path = write_gguf(tmp_path / "m.gguf", tiny.folder / "a")
     load_model(str(path))
     (target,) = (cache_folder() / "models").glob("gguf-*")
-    left = target.parent / f".unfinished-{target.name}-abc"
-    left.mkdir()
-    (left / "model.safetensors").write_bytes(b"half")
+    unfinished = target.parent / f".unfinished-{target.name}-abc"
+    unfinished.mkdir()
+    (unfinished / "model.safetensors").write_bytes(b"half")
     (target / RECORD).unlink()
     load_model(str(path))
     assert is_converted(target)
-    assert not left.exists()
+    assert not unfinished.exists()
 
 
 def test_transformers_is_silenced_for_the_while_alone(capfd: pytest.CaptureFixture[str]) -> None:

@@ -51,8 +51,8 @@ def test_patterns_by_auto_are_those_of_the_dtype_it_stands_for(
     text = "The cat sat on the mat, and the dog sat on the log."
 
     def patterns(dtype: str) -> torch.Tensor:
-        found = extract_patterns(str(folder), [text], device="cpu", dtype=dtype)
-        return torch.stack([batch.patterns for batch in found])
+        result = extract_patterns(str(folder), [text], device="cpu", dtype=dtype)
+        return torch.stack([batch.patterns for batch in result])
 
     assert torch.equal(patterns("auto"), patterns("bfloat16"))
     assert not torch.equal(patterns("auto"), patterns("float32"))

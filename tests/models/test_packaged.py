@@ -69,7 +69,7 @@ def model(
     write_wheel(wheels, "tiny-part1", {"tiny_part1/data/tiny.gguf.part00": whole[:cut]})
     write_wheel(wheels, "tiny-part2", {"tiny_part2/data/tiny.gguf.part01": whole[cut:]})
     write_wheel(wheels, "tiny", {"tiny/data/TERMS.html": b"be kind", "tiny/__init__.py": b""})
-    found = PackagedModel(
+    result = PackagedModel(
         name="tiny-packaged",
         requirements=("tiny-part1==1.0", "tiny-part2==1.0"),
         member=".gguf.part0",
@@ -82,8 +82,8 @@ def model(
         n_parameters=1000,
         download_bytes=len(whole),
     )
-    monkeypatch.setitem(PACKAGED, found.name, found)
-    return found
+    monkeypatch.setitem(PACKAGED, result.name, result)
+    return result
 
 
 def left_over(tmp_path: Path) -> list[Path]:

@@ -55,10 +55,10 @@ def test_with_every_head_a_landmark_it_is_classical_scaling(
     points: np.ndarray, n_components: int
 ) -> None:
     D, everyone = distances(points), np.arange(len(points))
-    found = landmark_scaling(D, everyone, n_components)
+    result = landmark_scaling(D, everyone, n_components)
     expected = classical_scaling(D, n_components)
     # Axes of equal spread may be turned: distances in the picture are not.
-    np.testing.assert_allclose(distances(found), distances(expected), atol=1e-6)
+    np.testing.assert_allclose(distances(result), distances(expected), atol=1e-6)
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -67,19 +67,19 @@ def test_points_of_as_many_dimensions_come_back_from_a_few_landmarks(seed: int) 
     points = rng.standard_normal((40, 2))
     D = distances(points)
     some = np.sort(rng.permutation(40)[:6])
-    found = landmark_scaling(D[some], some, 2)
-    np.testing.assert_allclose(distances(found), D, atol=1e-4)
+    result = landmark_scaling(D[some], some, 2)
+    np.testing.assert_allclose(distances(result), D, atol=1e-4)
 
 
 @pytest.mark.parametrize("method", ["isomap", "pca"])
 def test_every_head_a_landmark_gives_the_projection_of_all_pairs(method: str) -> None:
     D = distances(groups())
-    found = on_graph(D, 20, method=method, n_neighbors=8)
+    result = on_graph(D, 20, method=method, n_neighbors=8)
     expected = project(D, method=method, n_neighbors=8)
-    np.testing.assert_allclose(found.coordinates, expected.coordinates, atol=1e-3)
-    assert found.trustworthiness == pytest.approx(expected.trustworthiness, abs=1e-3)
-    assert found.continuity == pytest.approx(expected.continuity, abs=1e-3)
-    assert found.n_pieces == expected.n_pieces
+    np.testing.assert_allclose(result.coordinates, expected.coordinates, atol=1e-3)
+    assert result.trustworthiness == pytest.approx(expected.trustworthiness, abs=1e-3)
+    assert result.continuity == pytest.approx(expected.continuity, abs=1e-3)
+    assert result.n_pieces == expected.n_pieces
 
 
 METHODS = [
@@ -100,31 +100,31 @@ def test_groups_stay_together_from_few_landmarks_and_twice_the_same(
 ) -> None:
     D = distances(groups())
     settings = {"method": method, "n_neighbors": 6, "n_components": n_components}
-    found = on_graph(D, 30, n_landmarks=40, **settings)
-    assert found.coordinates.shape == (120, n_components)
-    apart = distances(found.coordinates.astype(float))
+    result = on_graph(D, 30, n_landmarks=40, **settings)
+    assert result.coordinates.shape == (120, n_components)
+    apart = distances(result.coordinates.astype(float))
     np.fill_diagonal(apart, np.inf)
     assert (np.arange(120) % 4 == apart.argmin(axis=1) % 4).mean() > 0.8
     again = on_graph(D, 30, n_landmarks=40, **settings)
-    np.testing.assert_array_equal(again.coordinates, found.coordinates)
+    np.testing.assert_array_equal(again.coordinates, result.coordinates)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_few_and_equal_heads_are_placed(method: str) -> None:
     for n in (1, 2, 3, 6):
-        found = on_graph(np.zeros((n, n)), n - 1, method=method, n_neighbors=2)
-        assert np.isfinite(found.coordinates).all()
-        assert not found.coordinates.any()
+        result = on_graph(np.zeros((n, n)), n - 1, method=method, n_neighbors=2)
+        assert np.isfinite(result.coordinates).all()
+        assert not result.coordinates.any()
 
 
 def test_what_was_cut_and_joined_is_in_the_note() -> None:
     points = groups(40)
     points[20:] += 1000
-    found = on_graph(distances(points), 5, n_landmarks=12, method="isomap", n_neighbors=64)
-    assert "by 12 landmarks" in found.note
-    assert "n_neighbors cut from 64 to 5, the number stored" in found.note
-    assert "pieces: joined by near links" in found.note
-    assert found.n_neighbors == 64
+    result = on_graph(distances(points), 5, n_landmarks=12, method="isomap", n_neighbors=64)
+    assert "by 12 landmarks" in result.note
+    assert "n_neighbors cut from 64 to 5, the number stored" in result.note
+    assert "pieces: joined by near links" in result.note
+    assert result.n_neighbors == 64
     tsne = on_graph(distances(points), 16, method="tsne", n_neighbors=8)
     assert "perplexity cut to 5" in tsne.note
 

@@ -62,21 +62,21 @@ def test_three_blobs_stay_apart_and_runs_are_equal(method: str, n_components: in
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5])
 def test_a_few_heads_are_placed(method: str, n: int) -> None:
     D = distances(np.random.default_rng(n).normal(size=(n, 4)))
-    found = project(D, method=method, n_neighbors=64, n_components=3)
-    assert found.coordinates.shape == (n, 3)
-    assert np.isfinite(found.coordinates).all()
-    assert found.n_pieces == 1
+    result = project(D, method=method, n_neighbors=64, n_components=3)
+    assert result.coordinates.shape == (n, 3)
+    assert np.isfinite(result.coordinates).all()
+    assert result.n_pieces == 1
     if method != "pca":
-        assert f"n_neighbors cut from 64 to {n - 1}" in found.note
+        assert f"n_neighbors cut from 64 to {n - 1}" in result.note
     if n <= 3:
-        assert np.allclose(distances(found.coordinates), D, atol=1e-5)
+        assert np.allclose(distances(result.coordinates), D, atol=1e-5)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_equal_heads_are_no_trouble(method: str) -> None:
     points = np.repeat(np.random.default_rng(0).normal(size=(4, 3)), 5, axis=0)
-    found = project(distances(points), method=method, n_neighbors=2)
-    assert np.isfinite(found.coordinates).all()
+    result = project(distances(points), method=method, n_neighbors=2)
+    assert np.isfinite(result.coordinates).all()
     nothing = project(np.zeros((6, 6)), method=method, n_neighbors=2)
     assert not nothing.coordinates.any()
     assert method == "pca" or "all heads at distance 0" in nothing.note
@@ -85,17 +85,17 @@ def test_equal_heads_are_no_trouble(method: str) -> None:
 @pytest.mark.parametrize("method", ["isomap", "tsne"])
 def test_pieces_are_reported(method: str) -> None:
     D, _ = blobs()
-    found = project(D, method=method, n_neighbors=2)
-    assert found.n_pieces >= 3
-    assert f"neighbour graph in {found.n_pieces} pieces" in found.note
-    assert np.isfinite(found.coordinates).all()
+    result = project(D, method=method, n_neighbors=2)
+    assert result.n_pieces >= 3
+    assert f"neighbour graph in {result.n_pieces} pieces" in result.note
+    assert np.isfinite(result.coordinates).all()
 
 
 def test_two_pieces_need_one_link() -> None:
     points = np.array([[0.0], [1.0], [2.0], [10.0], [11.0], [12.0]])
-    found = project(distances(points), method="isomap", n_neighbors=1)
-    assert found.note == "neighbour graph in 2 pieces: joined by the shortest link between them"
-    assert np.allclose(distances(found.coordinates), distances(points), atol=1e-4)
+    result = project(distances(points), method="isomap", n_neighbors=1)
+    assert result.note == "neighbour graph in 2 pieces: joined by the shortest link between them"
+    assert np.allclose(distances(result.coordinates), distances(points), atol=1e-4)
 
 
 def test_isomap_unrolls_a_spiral_that_pca_cannot() -> None:
@@ -125,8 +125,8 @@ def test_pca_of_euclidean_distances_is_pca_of_the_points() -> None:
     points = np.random.default_rng(2).normal(size=(40, 5)) * [5, 3, 2, 1, 1]
     centred = points - points.mean(axis=0)
     _, _, axes = np.linalg.svd(centred, full_matrices=False)
-    found = project(distances(points), method="pca", n_components=3).coordinates
-    assert np.allclose(np.abs(found), np.abs(centred @ axes[:3].T), atol=1e-3)
+    result = project(distances(points), method="pca", n_components=3).coordinates
+    assert np.allclose(np.abs(result), np.abs(centred @ axes[:3].T), atol=1e-3)
 
 
 @settings(max_examples=40, deadline=None)
@@ -134,9 +134,9 @@ def test_pca_of_euclidean_distances_is_pca_of_the_points() -> None:
 def test_classical_scaling_finds_points_with_these_distances(seed: int, n: int, c: int) -> None:
     points = np.random.default_rng(seed).normal(size=(n, c))
     D = distances(points)
-    found = classical_scaling(D, 3)
-    assert np.allclose(distances(found), D, atol=1e-6)
-    largest = np.take_along_axis(found, np.abs(found).argmax(axis=0)[None], axis=0)
+    result = classical_scaling(D, 3)
+    assert np.allclose(distances(result), D, atol=1e-6)
+    largest = np.take_along_axis(result, np.abs(result).argmax(axis=0)[None], axis=0)
     assert (largest >= 0).all()
 
 

@@ -41,18 +41,18 @@ REFERENCE = DOCS / "packaged" / "comparison.json"
 
 def test_models_of_one_distribution_overlap_as_much_as_can_be() -> None:
     clouds = np.random.default_rng(0).normal(size=(40, 120, 5))
-    found = model_overlap(clouds, ["a"] * 60 + ["b"] * 60)
-    assert found.components == pytest.approx(found.permuted, abs=0.03)
-    assert found.mixing == pytest.approx(1.0, abs=0.1)
-    assert found.lowest > 0.9
+    result = model_overlap(clouds, ["a"] * 60 + ["b"] * 60)
+    assert result.components == pytest.approx(result.permuted, abs=0.03)
+    assert result.mixing == pytest.approx(1.0, abs=0.1)
+    assert result.lowest > 0.9
 
 
 def test_models_apart_do_not_overlap_and_do_not_mix() -> None:
     clouds = np.random.default_rng(0).normal(size=(10, 40, 4))
     clouds[:, 20:] += 100.0
-    found = model_overlap(clouds, ["a"] * 20 + ["b"] * 20)
-    assert (found.components, found.lowest, found.mixing) == (0.0, 0.0, 0.0)
-    assert found.permuted > 0.5
+    result = model_overlap(clouds, ["a"] * 20 + ["b"] * 20)
+    assert (result.components, result.lowest, result.mixing) == (0.0, 0.0, 0.0)
+    assert result.permuted > 0.5
 
 
 def test_overlap_is_one_less_the_total_variation_of_histograms() -> None:
@@ -66,9 +66,9 @@ def test_overlap_is_one_less_the_total_variation_of_histograms() -> None:
     ]
     shares = [counts / counts.sum() for counts, _ in of]
     expected = [1 - 0.5 * np.abs(p - q).sum() for p, q in combinations(shares, 2)]
-    found = model_overlap(clouds, models)
-    assert found.components == pytest.approx(np.mean(expected), abs=1e-9)
-    assert found.lowest == pytest.approx(min(expected), abs=1e-9)
+    result = model_overlap(clouds, models)
+    assert result.components == pytest.approx(np.mean(expected), abs=1e-9)
+    assert result.lowest == pytest.approx(min(expected), abs=1e-9)
 
 
 def test_constant_clouds_overlap_wholly() -> None:
@@ -102,18 +102,18 @@ def test_depth_contrast_is_as_defined(seed: int, n_layers: int, n_heads: int) ->
     layers = np.repeat(np.arange(n_layers), n_heads)
     points = np.round(rng.normal(size=(len(layers), 2)), 1)  # some ties
     distances = np.linalg.norm(points[:, None] - points[None], axis=-1)
-    found = depth_contrast(distances, layers, "m", n_permutations=19)
-    assert found is not None
+    result = depth_contrast(distances, layers, "m", n_permutations=19)
+    assert result is not None
     late = layers >= n_layers // 2
-    assert found.auroc == pytest.approx(plain_auroc(distances, late))
+    assert result.auroc == pytest.approx(plain_auroc(distances, late))
     cuts = [plain_auroc(distances, layers >= cut) for cut in range(1, n_layers)]
-    assert found.best_auroc == pytest.approx(max(cuts))
-    assert found.best_auroc == pytest.approx(cuts[found.best_cut - 1])
-    assert 0.05 <= found.p <= 1.0
-    assert 0.05 <= found.best_p <= 1.0
+    assert result.best_auroc == pytest.approx(max(cuts))
+    assert result.best_auroc == pytest.approx(cuts[result.best_cut - 1])
+    assert 0.05 <= result.p <= 1.0
+    assert 0.05 <= result.best_p <= 1.0
     same = late[:, None] == late[None, :]
     np.fill_diagonal(same, False)
-    assert found.within == pytest.approx(distances[same].mean())
+    assert result.within == pytest.approx(distances[same].mean())
 
 
 def test_depth_contrast_sees_layers_and_does_not_see_what_is_not_there() -> None:
@@ -122,11 +122,11 @@ def test_depth_contrast_sees_layers_and_does_not_see_what_is_not_there() -> None
     for slope, low, high in ((2.0, 0.8, 1.0), (0.0, 0.4, 0.6)):
         points = slope * layers[:, None] + rng.normal(size=(32, 3))
         distances = np.linalg.norm(points[:, None] - points[None], axis=-1)
-        found = depth_contrast(distances, layers)
-        assert found is not None
-        assert low <= found.auroc <= high
-        assert (found.p <= 0.01) == (slope > 0)
-        assert (found.best_p <= 0.01) == (slope > 0)
+        result = depth_contrast(distances, layers)
+        assert result is not None
+        assert low <= result.auroc <= high
+        assert (result.p <= 0.01) == (slope > 0)
+        assert (result.best_p <= 0.01) == (slope > 0)
 
 
 @pytest.mark.parametrize("layers", [[0], [0, 0, 0], [0, 1]])
@@ -156,18 +156,18 @@ def test_variance_shares_are_those_of_the_embedding() -> None:
 
 @pytest.fixture(scope="module")
 def atlas(tmp_path_factory: pytest.TempPathFactory) -> Atlas:
-    made = make_synthetic_atlas(
+    built = make_synthetic_atlas(
         tmp_path_factory.mktemp("compare") / "a|b", n_layers=4, n_heads=3, n_prompts=8
     )
-    scores = np.zeros((3, len(made.heads)))
+    scores = np.zeros((3, len(built.heads)))
     scores[0, [0, 4, 9, 12, 17, 22]] = 0.9
     names = ("induction", "previous token", "duplicate token")
-    made.write_heads(
-        made.heads.with_columns(
+    built.write_heads(
+        built.heads.with_columns(
             *(pl.Series(n, s, dtype=pl.Float32) for n, s in zip(names, scores, strict=True))
         )
     )
-    return Atlas.open(made.path)
+    return Atlas.open(built.path)
 
 
 @pytest.fixture(scope="module")
@@ -203,19 +203,19 @@ def test_the_other_gram_matrix_is_measured_where_its_features_are(
     from attention_motifs.stages.run import build
 
     configuration = tiny.configuration(feature_sets=("paper", "skew_col"))
-    made = build(tmp_path / "atlas", configuration, metrics=["mean"])
-    found = measure(made)
-    choices = {row["choice"]: row for row in found["variance"]}
+    built = build(tmp_path / "atlas", configuration, metrics=["mean"])
+    result = measure(built)
+    choices = {row["choice"]: row for row in result["variance"]}
     names = list(feature_names("paper"))
     start = names.index("gram.skew.hist.mean")
     names[start : start + 11] = feature_names("skew_col")
     rows = np.concatenate(
-        [p.select(names).to_numpy() for m in made.models for p in made.feature_parts(m, names)]
+        [p.select(names).to_numpy() for m in built.models for p in built.feature_parts(m, names)]
     )
     fitted = PatternEmbedding.fit(rows, 16, names)
     shares = fitted.explained_variance_ratio.cumsum()
     assert choices["S(A)^T S(A) for S(A) S(A)^T"]["3"] == pytest.approx(shares[2], rel=1e-5)
-    assert {row["metric"] for row in found["metrics"]} == {"cosine", "mean, S(A)^T S(A)"}
+    assert {row["metric"] for row in result["metrics"]} == {"cosine", "mean, S(A)^T S(A)"}
 
 
 def test_every_claim_is_judged_with_a_figure_that_is_drawn(measured: dict[str, Any]) -> None:
@@ -278,10 +278,10 @@ def run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str
 ) -> tuple[int, str, str]:
     monkeypatch.setattr("sys.argv", ["motifs", *words])
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as exited:
         main()
     captured = capsys.readouterr()
-    return int(left.value.code or 0), captured.out, captured.err
+    return int(exited.value.code or 0), captured.out, captured.err
 
 
 def test_the_command_writes_page_and_data(
@@ -335,13 +335,13 @@ def test_without_distances_the_command_that_makes_them_is_named(tmp_path: Path) 
 
 
 def test_a_small_atlas_of_one_model_answers_what_it_can(tmp_path: Path) -> None:
-    made = make_synthetic_atlas(
+    built = make_synthetic_atlas(
         tmp_path / "atlas", n_models=1, n_layers=1, n_heads=3, n_prompts=2, n_tokens=4
     )
-    found = measure(made)
-    assert found["overlap"] is None
-    assert found["layers"] == []
-    assert found["likeness"] is None
-    verdicts = {row["claim"]: row["verdict"] for row in judged(found)}
+    result = measure(built)
+    assert result["overlap"] is None
+    assert result["layers"] == []
+    assert result["likeness"] is None
+    verdicts = {row["claim"]: row["verdict"] for row in judged(result)}
     assert verdicts["overlap"] == verdicts["layers"] == "not measurable here"
-    assert comparison_page([found])
+    assert comparison_page([result])

@@ -63,8 +63,8 @@ def test_what_is_published_is_what_is_fetched(atlas: Atlas, server: Hub, tmp_pat
     fetched = fetch(NAME, tmp_path / "theirs")
     assert contents(fetched.path) == contents(atlas.path)
     assert not check_atlas(fetched)
-    left = {path.name for path in fetched.path.iterdir()} - {".lock"}
-    assert left == {name.split("/")[0] for name in contents(atlas.path)}
+    remaining = {path.name for path in fetched.path.iterdir()} - {".lock"}
+    assert remaining == {name.split("/")[0] for name in contents(atlas.path)}
     head = atlas.heads["head"][0]
     assert fetched.near(head, 3) == atlas.near(head, 3)
 

@@ -90,15 +90,15 @@ def fake_program(folder: Path, name: str, script: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "found"), [("v18.1.0", False), ("v20.18.9", False), ("v20.19.0", True)]
+    ("version", "result"), [("v18.1.0", False), ("v20.18.9", False), ("v20.19.0", True)]
 )
 def test_an_old_node_counts_as_none(
-    version: str, found: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    version: str, result: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_program(tmp_path, "node", f"echo {version}")
     fake_program(tmp_path, "npm", "exit 1")
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    assert (build_pages.find_npm() is not None) == found
+    assert (build_pages.find_npm() is not None) == result
 
 
 def test_a_failing_npm_leaves_the_old_pages(

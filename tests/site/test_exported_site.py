@@ -28,21 +28,21 @@ from synthetic_atlas import HOSTILE_TEXTS, make_synthetic_atlas
 @pytest.fixture(scope="module")
 def atlas(tmp_path_factory: pytest.TempPathFactory) -> Atlas:
     """An atlas of two made-up models with all stages, and made-up scores."""
-    made = make_synthetic_atlas(tmp_path_factory.mktemp("atlas") / "atlas", n_layers=4, n_heads=3)
+    built = make_synthetic_atlas(tmp_path_factory.mktemp("atlas") / "atlas", n_layers=4, n_heads=3)
     rng = np.random.default_rng(0)
     scores = {
-        name: pl.Series(rng.random(len(made.heads)), dtype=pl.Float32)
+        name: pl.Series(rng.random(len(built.heads)), dtype=pl.Float32)
         for name in ("induction", "induction spread", "self", "self spread")
     }
     scores["self"][3] = None
-    made.write_heads(made.heads.with_columns(pl.Series(n, s) for n, s in scores.items()))
-    project(made, methods=["pca", "isomap"], n_neighbors=[4])
-    cluster(made, method="average", n_clusters=4, n_rounds=3)
-    cluster(made, method="hdbscan", n_rounds=0)
-    name_cluster(made, "average", 0, "first <b>cluster</b>")
-    cluster(made, method="average", n_clusters=4, n_rounds=3)
-    evaluate(made, n_permutations=20)
-    return made
+    built.write_heads(built.heads.with_columns(pl.Series(n, s) for n, s in scores.items()))
+    project(built, methods=["pca", "isomap"], n_neighbors=[4])
+    cluster(built, method="average", n_clusters=4, n_rounds=3)
+    cluster(built, method="hdbscan", n_rounds=0)
+    name_cluster(built, "average", 0, "first <b>cluster</b>")
+    cluster(built, method="average", n_clusters=4, n_rounds=3)
+    evaluate(built, n_permutations=20)
+    return built
 
 
 @pytest.fixture(scope="module")
@@ -122,9 +122,9 @@ def files_named(value: Any) -> set[str]:
 def test_files_are_those_named_and_named_are_those_there(site: Path) -> None:
     manifest = manifest_of(site)
     named = files_named(manifest) | files_named(read_json(site, manifest["features"]))
-    there = {p.relative_to(site / "data").as_posix() for p in (site / "data").rglob("*")
+    exported = {p.relative_to(site / "data").as_posix() for p in (site / "data").rglob("*")
              if p.is_file()}  # fmt: skip
-    assert there == named | {"manifest.json"}
+    assert exported == named | {"manifest.json"}
     for model in manifest["models"]:
         for chunk in model["patterns"]:
             assert (site / "data" / chunk["file"]).stat().st_size == chunk["bytes"]
@@ -166,8 +166,8 @@ def test_patterns_come_back_byte_for_byte(site: Path, atlas: Atlas) -> None:
                 n = prompts[prompt]["n_tokens"][code]
                 size = n * (n + 1) // 2
                 for head in range(chunk["first_head"], chunk["first_head"] + chunk["n_heads"]):
-                    wanted = atlas.triangles(model["name"], view[prompt])[chunk["layer"], head]
-                    np.testing.assert_array_equal(data[at : at + size], wanted)
+                    expected = atlas.triangles(model["name"], view[prompt])[chunk["layer"], head]
+                    np.testing.assert_array_equal(data[at : at + size], expected)
                     seen.add((chunk["layer"], head, prompt))
                     at += size
             assert at == len(data)
@@ -195,16 +195,16 @@ def test_quantiles_are_of_pairs_as_far_apart_in_depth(site: Path, atlas: Atlas) 
     depth = atlas.heads["depth"].to_numpy()
     for a, first in enumerate(atlas.models):
         for b, second in enumerate(atlas.models):
-            found: dict[int, list[float]] = {}
+            result: dict[int, list[float]] = {}
             for i in np.flatnonzero(model == first):
                 for j in np.flatnonzero(model == second):
                     if i != j:  # four layers: depths 0, 1/3, 2/3 and 1, none near an edge
                         which = min(int(abs(depth[i] - depth[j]) * 5), 4)
-                        found.setdefault(which, []).append(exact[i, j])
+                        result.setdefault(which, []).append(exact[i, j])
             for which in range(5):
-                if which in found:
-                    wanted = np.quantile(found[which], np.linspace(0, 1, 101))
-                    np.testing.assert_allclose(shown[a, b, which], wanted, rtol=1e-6)
+                if which in result:
+                    expected = np.quantile(result[which], np.linspace(0, 1, 101))
+                    np.testing.assert_allclose(shown[a, b, which], expected, rtol=1e-6)
                 else:
                     assert np.isnan(shown[a, b, which]).all()
 
@@ -304,17 +304,20 @@ def test_hostile_texts_are_data(site: Path) -> None:
 
 def test_tokens_and_texts_without_end_are_cut(atlas: Atlas, tmp_path: Path) -> None:
     shutil.copytree(atlas.path, tmp_path / "atlas")
-    own = Atlas.open(tmp_path / "atlas")
+    copied = Atlas.open(tmp_path / "atlas")
     hostile = ["x" * 100_000, "</script><script>alert(1)</script>", "\"'`", "\u202egpj", "\ufeff"]
-    path, table = own.file("tokens", model=own.models[0]).path, own.tokens(own.models[0])
+    path, table = (
+        copied.file("tokens", model=copied.models[0]).path,
+        copied.tokens(copied.models[0]),
+    )
     lists = table["tokens"].to_list()
     lists[0][: len(hostile)] = hostile
     table.with_columns(pl.Series("tokens", lists)).write_parquet(path)
-    texts = own.prompts["text"].to_list()
+    texts = copied.prompts["text"].to_list()
     texts[1] = "y" * 100_000
-    own.prompts.with_columns(pl.Series("text", texts)).write_parquet(own.file("prompts").path)
+    copied.prompts.with_columns(pl.Series("text", texts)).write_parquet(copied.file("prompts").path)
     out = tmp_path / "site"
-    export_site(Atlas.open(own.path), out)
+    export_site(Atlas.open(copied.path), out)
     tokens = read_json(out, manifest_of(out)["models"][0]["tokens"])["tokens"][0]
     assert tokens[0] == "x" * 99 + "…"
     assert tokens[1:5] == hostile[1:]
@@ -347,10 +350,10 @@ def test_an_evaluation_of_an_earlier_version_counts_as_missing(
     atlas: Atlas, tmp_path: Path
 ) -> None:
     shutil.copytree(atlas.path, tmp_path / "atlas")
-    own = Atlas.open(tmp_path / "atlas")
+    copied = Atlas.open(tmp_path / "atlas")
     earlier = {"mean": {"schema_version": 1, "metric": "mean", "rows": [], "too_few": []}}
-    own.file("evaluation").path.write_text(json.dumps(earlier))
-    export_site(own, tmp_path / "site")
+    copied.file("evaluation").path.write_text(json.dumps(earlier))
+    export_site(copied, tmp_path / "site")
     manifest = manifest_of(tmp_path / "site")
     assert manifest["evaluation"] is None
     assert "motifs evaluate" in manifest["missing"]["evaluation"]
@@ -370,24 +373,24 @@ def test_the_same_atlas_gives_the_same_bytes(site: Path, atlas: Atlas, tmp_path:
 
 def test_an_unchanged_atlas_is_not_exported_again(atlas: Atlas, tmp_path: Path) -> None:
     shutil.copytree(atlas.path, tmp_path / "atlas")
-    own = Atlas.open(tmp_path / "atlas")
-    assert export_site(own).written
-    manifest = own.path / "site" / "data" / "manifest.json"
+    copied = Atlas.open(tmp_path / "atlas")
+    assert export_site(copied).written
+    manifest = copied.path / "site" / "data" / "manifest.json"
     before = manifest.stat().st_ino
-    assert not export_site(own).written
+    assert not export_site(copied).written
     assert manifest.stat().st_ino == before
-    assert export_site(own, force=True).written
-    name_cluster(own, "average", 1, "another")
-    cluster(own, method="average", n_clusters=4, n_rounds=3)
-    assert export_site(own).written
-    names = manifest_of(own.path / "site")["clusterings"]
+    assert export_site(copied, force=True).written
+    name_cluster(copied, "average", 1, "another")
+    cluster(copied, method="average", n_clusters=4, n_rounds=3)
+    assert export_site(copied).written
+    names = manifest_of(copied.path / "site")["clusterings"]
     assert "another" in next(c for c in names if c["method"] == "average")["names"].values()
 
 
 def test_a_bare_atlas_gives_a_site_that_says_what_is_missing(tmp_path: Path) -> None:
     bare = make_synthetic_atlas(tmp_path / "bare", n_models=1, n_prompts=3, n_tokens=6)
-    made = export_site(bare)
-    manifest = manifest_of(made.path)
+    built = export_site(bare)
+    manifest = manifest_of(built.path)
     check(manifest, contract.Manifest, "manifest")
     assert set(manifest["missing"]) == {
         "projections", "clusterings", "scores", "evaluation", "ablations",
@@ -408,15 +411,15 @@ def test_a_folder_of_something_else_is_left_alone(atlas: Atlas, tmp_path: Path) 
 
 def test_a_damaged_atlas_leaves_the_old_site(atlas: Atlas, tmp_path: Path) -> None:
     shutil.copytree(atlas.path, tmp_path / "atlas")
-    own = Atlas.open(tmp_path / "atlas")
-    export_site(own)
-    before = contents(own.path / "site")
-    broken = own.file("patterns", model=own.models[0], prompt=own.view_prompts()[1]).path
+    copied = Atlas.open(tmp_path / "atlas")
+    export_site(copied)
+    before = contents(copied.path / "site")
+    broken = copied.file("patterns", model=copied.models[0], prompt=copied.view_prompts()[1]).path
     broken.write_bytes(broken.read_bytes()[:-5])
     with pytest.raises(AtlasError, match=broken.name):
-        export_site(own, force=True)
-    assert contents(own.path / "site") == before
-    assert not list(own.path.glob(".unfinished-*"))
+        export_site(copied, force=True)
+    assert contents(copied.path / "site") == before
+    assert not list(copied.path.glob(".unfinished-*"))
 
 
 def test_the_pages_open_on_the_best_metric(atlas: Atlas, site: Path) -> None:

@@ -39,8 +39,8 @@ class Thing:
     extra: bool | None = None
     """Ends no comment: */ x"""
 '''
-    made = typescript(source)
-    assert made.partition("\n\n")[2] == (
+    built = typescript(source)
+    assert built.partition("\n\n")[2] == (
         "/** Of the files. */\n"
         "export const VERSION = 3 as const;\n"
         "\n"

@@ -44,8 +44,8 @@ def swept(built: Atlas, tmp_path_factory: pytest.TempPathFactory) -> Atlas:
     atlas = Atlas.open(path)
     score(atlas)
     with pytest.MonkeyPatch.context() as patch:
-        own = atlas.heads.filter(pl.col("model") == "b")["induction"].to_numpy()
-        patch.setitem(CLASS_THRESHOLDS, "induction", float(np.sort(own)[-4]))
+        of_model = atlas.heads.filter(pl.col("model") == "b")["induction"].to_numpy()
+        patch.setitem(CLASS_THRESHOLDS, "induction", float(np.sort(of_model)[-4]))
         sweep(atlas, "b", FEW)
     return atlas
 
@@ -177,13 +177,13 @@ def test_a_stopped_run_goes_on_and_gives_the_same_rows(
     shutil.rmtree(atlas.path / "ablations")
     atlas.file("ablations").path.unlink()
     monkeypatch.setattr(stage, "_PART_ABLATIONS", 2)
-    own, calls = behaviour.measure_block, []
+    original, calls = behaviour.measure_block, []
 
     def stopping(*arguments: Any, **named: Any) -> Any:
         calls.append(1)
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return own(*arguments, **named)
+        return original(*arguments, **named)
 
     monkeypatch.setattr(behaviour, "measure_block", stopping, raising=False)
     target = named_heads(atlas, ["b:L0:H0", "b:L1:H1"])
@@ -218,10 +218,10 @@ def test_all_methods_are_measured_together_and_shown_in_one_table(
 
 def test_targets_and_their_mistakes(swept: Atlas) -> None:
     near = near_heads(swept, "b:L2:H0", 3, "cosine")
-    found = [n.head for n in swept.near("b:L2:H0", n=3, metric="cosine", scope="within")]
-    assert sorted(str(h) for h in near.heads) == sorted(found)
+    result = [n.head for n in swept.near("b:L2:H0", n=3, metric="cosine", scope="within")]
+    assert sorted(str(h) for h in near.heads) == sorted(result)
     assert near.name == "3 nearest of b:L2:H0 by cosine"
-    for call, told in (
+    for call, message in (
         (lambda: named_heads(swept, ["a:L0:H0", "b:L0:H0"]), "of several models"),
         (lambda: class_heads(swept, "nothing", "a"), "--class 'nothing'"),
         (lambda: cluster_heads(swept, "average", "a"), "write METHOD:NUMBER"),
@@ -232,7 +232,7 @@ def test_targets_and_their_mistakes(swept: Atlas) -> None:
         (lambda: sweep(swept, "b", Settings(designs=("long",))), "--design long: 0 texts"),
         (lambda: sweep(swept, "x"), "model 'x' is not in this atlas"),
     ):
-        with pytest.raises(InputError, match=told):
+        with pytest.raises(InputError, match=message):
             call()
 
 
@@ -250,16 +250,16 @@ def test_the_command_prints_effects_and_how_many_were_tested(
     shutil.copytree(swept.path, tmp_path / "atlas")
     words = ["ablate", "--near", "b:L2:H0", "-n", "2", "--sequences", "4", "--controls", "3"]
     monkeypatch.setattr("sys.argv", ["motifs", *words, "--atlas", str(tmp_path / "atlas")])
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as exited:
         main()
     shown = capsys.readouterr()
-    assert not left.value.code, shown.err
+    assert not exited.value.code, shown.err
     assert "2 nearest of b:L2:H0" in shown.out, shown.out
     assert "sets: loss, repeated (" in shown.out
     assert "mean over 32 other repeated sequences" in shown.out
     assert "MiB beside the model" in shown.err
     monkeypatch.setattr("sys.argv", ["motifs", "ablate", "--atlas", str(tmp_path / "atlas")])
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as exited:
         main()
-    assert left.value.code == 2
+    assert exited.value.code == 2
     assert "--sweep" in capsys.readouterr().err

@@ -35,8 +35,8 @@ FEW = Settings(n_sequences=4, n_controls=5, designs=("repeated",))
 @pytest.fixture(scope="module", autouse=True)
 def _half_of_b_is_of_the_class(scored: Atlas):
     with pytest.MonkeyPatch.context() as patch:
-        own = scored.heads.filter(pl.col("model") == "b")["induction"].to_numpy()
-        patch.setitem(CLASS_THRESHOLDS, "induction", float(np.sort(own)[-4]))
+        of_model = scored.heads.filter(pl.col("model") == "b")["induction"].to_numpy()
+        patch.setitem(CLASS_THRESHOLDS, "induction", float(np.sort(of_model)[-4]))
         yield
 
 
@@ -51,26 +51,26 @@ def scored(built: Atlas, tmp_path_factory: pytest.TempPathFactory) -> Atlas:
 
 
 @pytest.fixture
-def own(scored: Atlas, tmp_path: Path) -> Atlas:
+def scored_copy(scored: Atlas, tmp_path: Path) -> Atlas:
     shutil.copytree(scored.path, tmp_path / "atlas")
     return Atlas.open(tmp_path / "atlas")
 
 
 @pytest.fixture
 def command(
-    own: Atlas, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    scored_copy: Atlas, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Command:
     """Run `motifs ablate ... --json` on the atlas, and give its rows."""
 
     def run(*words: str) -> list[dict[str, Any]]:
         few = ["--sequences", "4", "--controls", "5", "--design", "repeated", "--json"]
         monkeypatch.setattr(
-            "sys.argv", ["motifs", "ablate", *words, *few, "--atlas", str(own.path)]
+            "sys.argv", ["motifs", "ablate", *words, *few, "--atlas", str(scored_copy.path)]
         )
-        with pytest.raises(SystemExit) as left:
+        with pytest.raises(SystemExit) as exited:
             main()
         shown = capsys.readouterr()
-        assert not left.value.code, shown.err
+        assert not exited.value.code, shown.err
         rows: list[dict[str, Any]] = json.loads(shown.out)
         return rows
 
@@ -81,9 +81,11 @@ def layers(heads: list[str]) -> list[str]:
     return sorted(head.split(":")[1] for head in heads)
 
 
-def test_a_class_is_ablated_together_beside_its_controls(own: Atlas, command: Command) -> None:
+def test_a_class_is_ablated_together_beside_its_controls(
+    scored_copy: Atlas, command: Command
+) -> None:
     rows = command("--class", "induction (computed)", "--model", "b")
-    strong = own.heads.filter(
+    strong = scored_copy.heads.filter(
         pl.col("model") == "b", pl.col("induction") >= CLASS_THRESHOLDS["induction"]
     )["head"].to_list()
     sets = [row for row in rows if row["kind"] == "set"]
@@ -107,8 +109,10 @@ def test_a_class_is_ablated_together_beside_its_controls(own: Atlas, command: Co
         assert row["n_tested"] == 1, "one set, one measure on one design"
 
 
-def test_a_cluster_is_ablated_together_beside_its_controls(own: Atlas, command: Command) -> None:
-    labels = own.heads.filter(pl.col("model") == "b")
+def test_a_cluster_is_ablated_together_beside_its_controls(
+    scored_copy: Atlas, command: Command
+) -> None:
+    labels = scored_copy.heads.filter(pl.col("model") == "b")
     sizes = labels.group_by("cluster (average)").len().sort("len")
     chosen = int(sizes["cluster (average)"][0])
     members = labels.filter(pl.col("cluster (average)") == chosen)["head"].to_list()
@@ -119,13 +123,15 @@ def test_a_cluster_is_ablated_together_beside_its_controls(own: Atlas, command: 
     assert all(layers(r["heads"]) == layers(members) for r in rows if r["control"])
 
 
-def test_controls_of_nearest_heads_leave_out_the_anchor(own: Atlas, command: Command) -> None:
+def test_controls_of_nearest_heads_leave_out_the_anchor(
+    scored_copy: Atlas, command: Command
+) -> None:
     rows = command("--near", "b:L1:H1", "-n", "2", "--metric", "cosine")
     assert any(row["control"] for row in rows)
     for row in rows:
         assert (row["metric"], row["anchor"]) == ("cosine", "b:L1:H1")
         assert "b:L1:H1" not in row["heads"]
-    swept = sweep(own, "b", FEW, anchors=["b:L1:H1"], n_nearest=2)
+    swept = sweep(scored_copy, "b", FEW, anchors=["b:L1:H1"], n_nearest=2)
     effects = swept.filter(pl.col("kind") == "head", pl.col("measure") == "loss")
     alone = dict(effects.select("name", "effect").iter_rows())
     groups = swept.filter(
@@ -141,24 +147,26 @@ def test_controls_of_nearest_heads_leave_out_the_anchor(own: Atlas, command: Com
         )
 
 
-def test_a_class_must_have_a_head_in_the_model(own: Atlas, monkeypatch: pytest.MonkeyPatch) -> None:
-    of_a = own.heads.filter(pl.col("model") == "a")["induction"].to_list()
+def test_a_class_must_have_a_head_in_the_model(
+    scored_copy: Atlas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_a = scored_copy.heads.filter(pl.col("model") == "a")["induction"].to_list()
     monkeypatch.setitem(CLASS_THRESHOLDS, "induction", max(of_a) + 1e-3)
     with pytest.raises(InputError, match=r"induction \(computed\) has no head in a"):
-        class_heads(own, "induction (computed)", "a")
+        class_heads(scored_copy, "induction (computed)", "a")
 
 
-def test_several_heads_ablated_together_are_a_whole_run_without_them(own: Atlas) -> None:
+def test_several_heads_ablated_together_are_a_whole_run_without_them(scored_copy: Atlas) -> None:
     """The effect of a set is that of the plain run, ablated by definition, sequence by sequence."""
-    target = named_heads(own, ["b:L0:H1", "b:L2:H0"])
+    target = named_heads(scored_copy, ["b:L0:H1", "b:L2:H0"])
     settings = Settings(n_sequences=4, n_controls=3, designs=("prompts",), methods=("zero",))
-    rows = ablate(own, target, settings)
+    rows = ablate(scored_copy, target, settings)
     row = rows.filter(pl.col("kind") == "set", pl.col("measure") == "loss").row(0, named=True)
-    loaded = load_model(_model(own, "b"), language_head=True)
-    parts = list((own.path / "ablations").rglob("part-*.parquet"))
+    loaded = load_model(_model(scored_copy, "b"), language_head=True)
+    parts = list((scored_copy.path / "ablations").rglob("part-*.parquet"))
     stored = pl.read_parquet(parts[0])["loss"].to_numpy().reshape(2, -1, 4)[:, 0]
-    tokens = own.tokens("b")["token_ids"].to_list()
-    found = []
+    tokens = scored_copy.tokens("b")["token_ids"].to_list()
+    result = []
     for ids in tokens:
         ids_ = torch.tensor([ids])
         both = []
@@ -168,8 +176,8 @@ def test_several_heads_ablated_together_are_a_whole_run_without_them(own: Atlas)
                 logits = loaded.head(hidden)[0, :-1].double()  # type: ignore[misc]
             losses = -torch.log_softmax(logits, dim=-1)[torch.arange(len(ids) - 1), ids_[0, 1:]]
             both.append(float(losses.mean()))
-        found.append(both)
-    nearest = np.abs(np.array(found)[:, None, :] - stored.T[None]).max(axis=2)
+        result.append(both)
+    nearest = np.abs(np.array(result)[:, None, :] - stored.T[None]).max(axis=2)
     assert (nearest.min(axis=0) < 1e-5).all(), "each stored sequence is one of the prompts"
     assert row["effect"] == pytest.approx(float((stored[1] - stored[0]).mean()))
 
@@ -179,37 +187,41 @@ def _model(atlas: Atlas, name: str) -> str:
     return source
 
 
-def test_a_sweep_asks_about_more_heads_and_every_p_is_corrected(own: Atlas) -> None:
-    rows = sweep(own, "b", FEW, anchors=["b:L0:H2"], n_nearest=2)
+def test_a_sweep_asks_about_more_heads_and_every_p_is_corrected(scored_copy: Atlas) -> None:
+    rows = sweep(scored_copy, "b", FEW, anchors=["b:L0:H2"], n_nearest=2)
     names = set(rows.filter(pl.col("kind") == "group")["name"].to_list())
     assert {
         f"2 nearest of b:L0:H2 by {m}" for m in ("mean", "cosine", "natural", "recommended")
     } <= names
-    told = rows.filter(pl.col("kind") == "distance", pl.col("anchor") == "b:L0:H2")
-    assert len(told) == 4 * len(set(rows["measure"].to_list()))
+    correlations = rows.filter(pl.col("kind") == "distance", pl.col("anchor") == "b:L0:H2")
+    assert len(correlations) == 4 * len(set(rows["measure"].to_list()))
     alone = rows.filter(pl.col("kind") == "head", pl.col("measure") == "loss")
     effects = dict(alone.select("name", "effect").iter_rows())
-    index = [own.head_index(head) for head in effects if head != "b:L0:H2"]
-    for row in told.filter(pl.col("measure") == "loss").iter_rows(named=True):
-        distances = np.asarray(own.distances(row["metric"]))[own.head_index("b:L0:H2")][index]
+    index = [scored_copy.head_index(head) for head in effects if head != "b:L0:H2"]
+    for row in correlations.filter(pl.col("measure") == "loss").iter_rows(named=True):
+        distances = np.asarray(scored_copy.distances(row["metric"]))[
+            scored_copy.head_index("b:L0:H2")
+        ][index]
         others = [effect for head, effect in effects.items() if head != "b:L0:H2"]
         assert row["effect"] == pytest.approx(spearmanr(distances, others)[0])
         assert row["ci_low"] < row["ci_high"]
-    for (family,), tests in own.ablations.drop_nulls("p").group_by("family"):
+    for (family,), tests in scored_copy.ablations.drop_nulls("p").group_by("family"):
         p, q = (tests[column].to_numpy() for column in ("p", "q"))
         assert q == pytest.approx(false_discovery_control(p)), family
         assert set(tests["n_tested"].to_list()) == {len(p)}
     with pytest.raises(InputError, match=r"--near a:L0:H0: is not of b, whose heads are swept"):
-        sweep(own, "b", FEW, anchors=["a:L0:H0"])
+        sweep(scored_copy, "b", FEW, anchors=["a:L0:H0"])
 
 
-def test_a_run_on_another_design_leaves_the_rows_of_the_first(own: Atlas) -> None:
-    target = named_heads(own, ["b:L1:H0"])
-    first = ablate(own, target, FEW)
-    second = ablate(own, target, Settings(**{**vars(FEW), "designs": ("prompts",)}))
-    assert set(own.ablations["design"].to_list()) == {"repeated", "prompts"}
-    assert len(own.ablations) == len(first) + len(second)
-    assert {family.rpartition(", ")[2] for family in own.ablations["family"].drop_nulls()} == {
+def test_a_run_on_another_design_leaves_the_rows_of_the_first(scored_copy: Atlas) -> None:
+    target = named_heads(scored_copy, ["b:L1:H0"])
+    first = ablate(scored_copy, target, FEW)
+    second = ablate(scored_copy, target, Settings(**{**vars(FEW), "designs": ("prompts",)}))
+    assert set(scored_copy.ablations["design"].to_list()) == {"repeated", "prompts"}
+    assert len(scored_copy.ablations) == len(first) + len(second)
+    assert {
+        family.rpartition(", ")[2] for family in scored_copy.ablations["family"].drop_nulls()
+    } == {
         "repeated",
         "prompts",
     }

@@ -76,16 +76,16 @@ def test_patterns_are_placed_by_the_saved_embedding(grown: Atlas, built: Atlas) 
     embedding = built.embedding()
     names = list(embedding.feature_names)
     rows = np.concatenate([p.select(names).to_numpy() for p in grown.feature_parts("c")])
-    wanted = embedding.transform(rows).reshape(20, NEW, -1)
-    assert np.allclose(grown.embedded(["c"]), wanted, rtol=1e-5, atol=1e-5)
+    expected = embedding.transform(rows).reshape(20, NEW, -1)
+    assert np.allclose(grown.embedded(["c"]), expected, rtol=1e-5, atol=1e-5)
     assert grown.manifest.models["c"].added
     assert not grown.manifest.models["a"].added
 
 
 def test_new_heads_are_found_and_can_be_asked_about(grown: Atlas) -> None:
-    across = {found.model for found in grown.near("a:L0:H0", n=99, scope="across")}
+    across = {result.model for result in grown.near("a:L0:H0", n=99, scope="across")}
     assert across == {"b", "c"}
-    assert [found.model for found in grown.near("c:L0:H0", n=3, scope="within")] == ["c"] * 3
+    assert [result.model for result in grown.near("c:L0:H0", n=3, scope="within")] == ["c"] * 3
     assert grown.pattern("c:L0:H3", grown.view_prompts()[0]).shape == (24, 24)
 
 
@@ -178,7 +178,7 @@ def test_the_nearest_heads_are_found_anew_among_old_and_new(
     assert more.neighbour_metrics() == ["mean"]
     matrix = head_distances(clouds_of(more, "mean").array).astype(np.float64)
     np.fill_diagonal(matrix, np.inf)
-    found = more.neighbours("mean")
-    assert found.heads.shape == (OLD + NEW, OLD + NEW - 1)
-    np.testing.assert_allclose(found.distances, np.sort(matrix, axis=1)[:, :-1], atol=1e-5)
+    result = more.neighbours("mean")
+    assert result.heads.shape == (OLD + NEW, OLD + NEW - 1)
+    np.testing.assert_allclose(result.distances, np.sort(matrix, axis=1)[:, :-1], atol=1e-5)
     assert check_atlas(more) == []

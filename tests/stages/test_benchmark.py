@@ -107,8 +107,8 @@ def test_planted_atlases_are_atlases_with_the_hosts_named(
             assert np.allclose(before, same, atol=1e-5)
             assert np.allclose(before[:, ~of_model], after[:, ~of_model], atol=1e-5)
             assert (np.abs(before - after)[:, of_model].max(axis=2) > 1e-3).mean() > 0.9
-    own = [i for i, name in enumerate(result.planted.names) if name == "self"]
-    assert planted.pattern(planted.heads["head"][own[0]], planted.view_prompts()[0]) == (
+    mine = [i for i, name in enumerate(result.planted.names) if name == "self"]
+    assert planted.pattern(planted.heads["head"][mine[0]], planted.view_prompts()[0]) == (
         pytest.approx(np.eye(24), abs=0.01)
     )
 
@@ -118,8 +118,8 @@ def test_distances_of_a_user_are_scored_on_kept_atlases(
 ) -> None:
     result, out = kept
     for strength in (0.5, 1.0):
-        made = Atlas.open(out / f"strength-{strength:g}")
-        np.save(out / f"mine-{strength:g}.npy", made.distances("cosine"))
+        built = Atlas.open(out / f"strength-{strength:g}")
+        np.save(out / f"mine-{strength:g}.npy", built.distances("cosine"))
     scores = score_kept(out, "mine")
     for strength in (0.5, 1.0):
         assert scores[strength].mean_ap == pytest.approx(result.scores["cosine"][strength].mean_ap)

@@ -41,9 +41,9 @@ def old_copy(old: Atlas, tmp_path: Path) -> Atlas:
 
 def motifs(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     monkeypatch.setattr("sys.argv", ["motifs", *words])
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as exited:
         main()
-    return int(left.value.code or 0)
+    return int(exited.value.code or 0)
 
 
 def without_blocks(folder: Path) -> dict[str, bytes]:
@@ -95,10 +95,10 @@ def test_more_patterns_than_are_held_are_ranked_by_sketches(
 
 
 def test_the_matrix_is_that_of_the_clouds(built: Atlas) -> None:
-    wanted = head_distances(built.block_clouds(), "natural")
-    assert np.array_equal(built.distances("natural"), wanted)
-    found = near(built, "a:L0:H0", n=12, metric="natural")
-    assert [f.distance for f in found] == sorted(wanted[0, 1:].tolist())
+    expected = head_distances(built.block_clouds(), "natural")
+    assert np.array_equal(built.distances("natural"), expected)
+    result = near(built, "a:L0:H0", n=12, metric="natural")
+    assert [f.distance for f in result] == sorted(expected[0, 1:].tolist())
 
 
 def test_the_paper_embedding_knows_nothing_of_it(built: Atlas, old: Atlas) -> None:
@@ -240,8 +240,8 @@ def test_near_show_and_evaluate_know_the_metric(
     folder = str(copy.path)
     assert motifs(monkeypatch, "near", "b:L1:H0", "--metric", "natural", "--scope", "across",
                   "--json", "--atlas", folder) == 0  # fmt: skip
-    found = json.loads(capsys.readouterr().out)
-    assert [f["model"] for f in found] == ["a"] * 4
+    result = json.loads(capsys.readouterr().out)
+    assert [f["model"] for f in result] == ["a"] * 4
     words = ("evaluate", "--metric", "natural", "--permutations", "20", "--no-run-models")
     assert motifs(monkeypatch, *words, "--json", "--atlas", folder) == 0
     assert json.loads(capsys.readouterr().out)["metrics"] == ["natural"]
@@ -258,8 +258,8 @@ def test_the_distance_is_the_mean_of_those_in_the_blocks(built: Atlas) -> None:
     np.testing.assert_allclose(
         built.distances("recommended"), (in_blocks[0] + in_blocks[1]) / 2, atol=1e-6
     )
-    found = near(built, "a:L0:H0", n=12, metric="probes")
-    assert [f.distance for f in found] == sorted(in_blocks[1][0, 1:].tolist())
+    result = near(built, "a:L0:H0", n=12, metric="probes")
+    assert [f.distance for f in result] == sorted(in_blocks[1][0, 1:].tolist())
 
 
 def test_some_prompts_restrict_natural_text_alone(built: Atlas) -> None:
@@ -330,8 +330,8 @@ def test_an_atlas_gains_presets_of_a_user_and_takes_them_as_metrics(
     atlas = build(copy.path, tiny.configuration(presets=OWN))
     assert "mostly-text" in atlas.metrics()
     in_blocks = [head_distances(built.block_clouds(b), "natural") for b in ("natural", "probes")]
-    wanted = 0.75 * in_blocks[0] + 0.25 * in_blocks[1]
-    np.testing.assert_allclose(atlas.distances("mostly-text"), wanted, atol=1e-6)
+    expected = 0.75 * in_blocks[0] + 0.25 * in_blocks[1]
+    np.testing.assert_allclose(atlas.distances("mostly-text"), expected, atol=1e-6)
     folder = str(copy.path)
     words = ("near", "b:L1:H0", "--metric", "mostly-text", "--json", "--atlas", folder)
     assert motifs(monkeypatch, *words) == 0

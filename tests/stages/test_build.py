@@ -67,19 +67,19 @@ def tapped(tiny: Tiny, model: str, positions: range) -> np.ndarray:
 
 def test_every_file_of_the_contract_is_there_and_no_other(built: Atlas) -> None:
     ids = built.prompts["prompt_id"].to_list()
-    wanted = {"atlas.json", "prompts.parquet", "probes.parquet", "heads.parquet"}
-    wanted |= {"embedding.json", "embedding.safetensors"}
-    wanted |= {f"blocks/{b}.{end}" for b in BLOCKS for end in ("json", "safetensors")}
-    wanted |= {f"distances/{metric}.npy" for metric in METRICS}
+    expected = {"atlas.json", "prompts.parquet", "probes.parquet", "heads.parquet"}
+    expected |= {"embedding.json", "embedding.safetensors"}
+    expected |= {f"blocks/{b}.{end}" for b in BLOCKS for end in ("json", "safetensors")}
+    expected |= {f"distances/{metric}.npy" for metric in METRICS}
     for model in SIZES:
         tables = ("tokens", "embedded", "blocks/natural", "blocks/probes")
-        wanted |= {f"{table}/{model}.parquet" for table in tables}
+        expected |= {f"{table}/{model}.parquet" for table in tables}
         parts = ("features", "motif_shares")
-        wanted |= {f"{kind}/{model}/part-0000{i}.parquet" for kind in parts for i in range(2)}
-        wanted |= {f"patterns/{model}/{i}.safetensors" for i in ids[:3]}
-        wanted |= {f"probes/{model}/{name}.parquet" for name in ("sequences", "part-00000")}
-        wanted |= {f"probes/{model}/patterns/{i}.safetensors" for i in built.view_probes()}
-    assert set(contents(built.path)) == wanted
+        expected |= {f"{kind}/{model}/part-0000{i}.parquet" for kind in parts for i in range(2)}
+        expected |= {f"patterns/{model}/{i}.safetensors" for i in ids[:3]}
+        expected |= {f"probes/{model}/{name}.parquet" for name in ("sequences", "part-00000")}
+        expected |= {f"probes/{model}/patterns/{i}.safetensors" for i in built.view_probes()}
+    assert set(contents(built.path)) == expected
 
 
 def test_the_manifest_says_what_was_asked_and_what_was_found(built: Atlas, tiny: Tiny) -> None:
@@ -121,16 +121,16 @@ def test_tokens_are_the_prompts_with_bos(built: Atlas, model: str) -> None:
 
 
 def test_heads_are_listed_by_model_layer_and_index(built: Atlas) -> None:
-    wanted = [
+    expected = [
         (f"{model}:L{layer}:H{i}", model, layer, i, layer / (n_layers - 1))
         for model, (n_layers, n_heads) in SIZES.items()
         for layer in range(n_layers)
         for i in range(n_heads)
     ]
     columns = ["head", "model", "layer", "index", "depth"]
-    assert list(built.heads.select(columns).iter_rows()) == wanted
-    assert built.heads["classes"].to_list() == [[]] * len(wanted)
-    assert [built.head_index(head) for head, *_ in wanted] == list(range(len(wanted)))
+    assert list(built.heads.select(columns).iter_rows()) == expected
+    assert built.heads["classes"].to_list() == [[]] * len(expected)
+    assert [built.head_index(head) for head, *_ in expected] == list(range(len(expected)))
 
 
 @pytest.mark.parametrize("model", SIZES)
@@ -164,8 +164,8 @@ def test_embedded_patterns_are_what_the_saved_embedding_gives(built: Atlas, mode
     assert clouds.shape == (N_PROMPTS, n_layers * n_heads, 16)
     assert clouds.dtype == np.float32
     # Part by part, as the stage does: the last bits of a matrix product depend on its size.
-    wanted = embedding.transform(rows)
-    assert np.allclose(clouds.reshape(-1, 16), wanted, rtol=1e-5, atol=1e-5)
+    expected = embedding.transform(rows)
+    assert np.allclose(clouds.reshape(-1, 16), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_the_embedding_is_of_all_patterns_of_both_models(built: Atlas) -> None:
@@ -236,8 +236,8 @@ def test_another_configuration_is_refused_and_named(
     before = states(built.path)
     with pytest.raises(AtlasError) as caught:
         build(built.path, tiny.configuration(**{setting: value}))
-    there = getattr(tiny.configuration(), setting)
-    assert f"was made with {setting} {there!r}, not {value!r}." in str(caught.value)
+    stored_value = getattr(tiny.configuration(), setting)
+    assert f"was made with {setting} {stored_value!r}, not {value!r}." in str(caught.value)
     assert "\n" not in str(caught.value)
     assert states(built.path) == before
 
@@ -297,12 +297,12 @@ def test_values_that_are_not_finite_are_imputed_and_counted(
     atlas = Atlas.open(atlas.path)
     for model in ("a", "b", "c"):
         first = np.concatenate([p["holes.first"].to_numpy() for p in atlas.feature_parts(model)])
-        wanted = {
+        expected = {
             "holes.nan": int((first > 0.1).sum()),
             "holes.infinite": int((first > 0.3).sum()),
         }
-        assert 0 < wanted["holes.infinite"] <= wanted["holes.nan"] < len(first)
-        assert atlas.manifest.imputed[model] == wanted
+        assert 0 < expected["holes.infinite"] <= expected["holes.nan"] < len(first)
+        assert atlas.manifest.imputed[model] == expected
     clouds = atlas.embedded()
     assert clouds.shape == (N_PROMPTS, 17, 3), "no row is dropped"
     assert np.isfinite(clouds).all()
@@ -350,8 +350,8 @@ def test_length_bins_standardise_per_bin_and_do_not_warn(
     assert embedding.length_bins == LENGTH_BINS
     part = next(atlas.feature_parts("a"))
     rows, lengths = part.select(embedding.feature_names).to_numpy(), part["n_tokens"].to_numpy()
-    wanted = embedding.transform(rows, lengths)
-    assert np.allclose(atlas.embedded().reshape(-1, wanted.shape[1]), wanted, atol=1e-5)
+    expected = embedding.transform(rows, lengths)
+    assert np.allclose(atlas.embedded().reshape(-1, expected.shape[1]), expected, atol=1e-5)
     bins = np.searchsorted(LENGTH_BINS, lengths, side="right")
     scores = embedding.standardise(rows, lengths)
     assert len(np.unique(bins)) > 1
@@ -370,7 +370,7 @@ def refused(path: Path, configuration: Any, **settings: Any) -> str:
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"models": ("no-such-model",)}, "no-such-model"),
         ({"models": ("x=/nowhere/at/all",)}, "/nowhere/at/all"),
@@ -380,9 +380,9 @@ def refused(path: Path, configuration: Any, **settings: Any) -> str:
     ],
 )
 def test_settings_that_cannot_work_are_refused_before_an_atlas_is_made(
-    tiny: Tiny, tmp_path: Path, settings: dict[str, Any], told: str
+    tiny: Tiny, tmp_path: Path, settings: dict[str, Any], message: str
 ) -> None:
-    assert told in refused(tmp_path / "atlas", tiny.configuration(**settings))
+    assert message in refused(tmp_path / "atlas", tiny.configuration(**settings))
     assert not contents(tmp_path)
 
 

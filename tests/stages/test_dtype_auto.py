@@ -37,7 +37,7 @@ def stored(tiny: Tiny, own_cache: Path, tmp_path_factory: pytest.TempPathFactory
     return {name: str(folder / name) for name in STORED}
 
 
-def made(path: Path, tiny: Tiny, models: Sequence[str], dtype: str) -> Atlas:
+def built(path: Path, tiny: Tiny, models: Sequence[str], dtype: str) -> Atlas:
     return build(
         path, tiny.configuration(models=tuple(models), dtype=dtype, n_prompts=18), device="cpu"
     )
@@ -46,7 +46,7 @@ def made(path: Path, tiny: Tiny, models: Sequence[str], dtype: str) -> Atlas:
 @pytest.fixture(scope="module")
 def by_auto(tiny: Tiny, stored: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Atlas:
     path = tmp_path_factory.mktemp("auto") / "atlas"
-    return made(path, tiny, list(stored.values()), "auto")
+    return built(path, tiny, list(stored.values()), "auto")
 
 
 def features(atlas: Atlas, model: str) -> dict[str, bytes]:
@@ -65,7 +65,7 @@ def test_the_atlas_tells_what_each_model_ran_in(by_auto: Atlas) -> None:
 def test_its_parts_are_those_of_the_dtype_by_its_name(
     by_auto: Atlas, tiny: Tiny, stored: dict[str, str], tmp_path: Path, model: str
 ) -> None:
-    named = made(tmp_path / "named", tiny, [stored[model]], RUN_IN[model])
+    named = built(tmp_path / "named", tiny, [stored[model]], RUN_IN[model])
     assert features(named, model) == features(by_auto, model)
     assert len(features(named, model)) == 2
 
@@ -79,13 +79,13 @@ def test_a_second_run_changes_nothing_and_a_lost_part_comes_back(
 ) -> None:
     shutil.copytree(by_auto.path, tmp_path / "atlas")
     before = contents(tmp_path / "atlas")
-    made(tmp_path / "atlas", tiny, list(stored.values()), "auto")
+    built(tmp_path / "atlas", tiny, list(stored.values()), "auto")
     assert contents(tmp_path / "atlas") == before
     Atlas.open(tmp_path / "atlas").file("features", model="brain", block=1).path.unlink()
-    made(tmp_path / "atlas", tiny, list(stored.values()), "auto")
+    built(tmp_path / "atlas", tiny, list(stored.values()), "auto")
     assert contents(tmp_path / "atlas") == before
     with pytest.raises(AtlasError, match="dtype 'auto', not 'float32'"):
-        made(tmp_path / "atlas", tiny, list(stored.values()), "float32")
+        built(tmp_path / "atlas", tiny, list(stored.values()), "float32")
 
 
 def test_a_model_keeps_its_dtype_where_auto_would_now_be_another(
@@ -106,7 +106,7 @@ def test_a_model_keeps_its_dtype_where_auto_would_now_be_another(
 def test_an_added_model_is_placed_in_its_own_dtype(
     by_auto: Atlas, tiny: Tiny, stored: dict[str, str], tmp_path: Path
 ) -> None:
-    made(tmp_path / "atlas", tiny, [stored["full"]], "auto")
+    built(tmp_path / "atlas", tiny, [stored["full"]], "auto")
     grown = add(tmp_path / "atlas", stored["brain"], device="cpu")
     assert grown.manifest.models["brain"].dtype == "bfloat16"
     assert features(grown, "brain") == features(by_auto, "brain")

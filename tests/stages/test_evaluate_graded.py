@@ -54,12 +54,12 @@ def test_distances_are_those_of_the_model_alone(atlas: Atlas, tmp_path: Path) ->
     file = write(tmp_path, one=("org/synthetic-1", values))
     before = graded(atlas, file)
     matrix = np.array(atlas.distances("mean"))
-    own = atlas.heads["model"].to_numpy() == "org/synthetic-1"
-    matrix[np.ix_(~own, ~own)] += 7.0
+    of_model = atlas.heads["model"].to_numpy() == "org/synthetic-1"
+    matrix[np.ix_(~of_model, ~of_model)] += 7.0
     from attention_motifs.evaluation.graded import PublishedScores, compare_graded
 
     published = PublishedScores("one", "org/synthetic-1", "induction", "", values)
-    assert before == compare_graded(published, {"mean": matrix[np.ix_(own, own)]}, {})
+    assert before == compare_graded(published, {"mean": matrix[np.ix_(of_model, of_model)]}, {})
 
 
 def test_files_about_other_models_or_shapes_are_refused(atlas: Atlas, tmp_path: Path) -> None:

@@ -115,11 +115,11 @@ def test_another_process_makes_the_same_part_from_names_alone(
     arguments.append((*arguments[1], "auto", None, False, "probes"))
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         pool.starmap(extract_part, arguments)
-    made, whole = contents(atlas.path), contents(extracted.path)
+    built, whole = contents(atlas.path), contents(extracted.path)
     names = {n for n in whole if n.startswith(("features/b/", "patterns/b/", "probes/b/part"))}
     names |= {n for n in whole if n.startswith(("motif_shares/b/", "probes/b/patterns/"))}
-    assert names == {n for n in made if "/b/" in n}
-    assert all(made[name] == whole[name] for name in names)
+    assert names == {n for n in built if "/b/" in n}
+    assert all(built[name] == whole[name] for name in names)
 
 
 def test_a_part_of_no_atlas_is_refused(tiny: Tiny, tmp_path: Path) -> None:

@@ -47,12 +47,15 @@ def test_features_are_those_of_a_direct_build(folder: Path, built: Atlas, tmp_pa
     assert imported.heads["head"].to_list() == built.heads["head"].to_list()
     names = feature_names("paper")
     for model in ("a", "b"):
-        for own, direct in zip(
+        for imported_part, direct in zip(
             imported.feature_parts(model, names), built.feature_parts(model, names), strict=True
         ):
-            assert own["prompt_id"].to_list() == direct["prompt_id"].to_list()
+            assert imported_part["prompt_id"].to_list() == direct["prompt_id"].to_list()
             np.testing.assert_allclose(
-                own.select(names).to_numpy(), direct.select(names).to_numpy(), rtol=1e-3, atol=1e-4
+                imported_part.select(names).to_numpy(),
+                direct.select(names).to_numpy(),
+                rtol=1e-3,
+                atol=1e-4,
             )
     assert imported.near("a:L0:H0", n=2)
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "atlas").rglob("part-*")}

@@ -70,9 +70,9 @@ def test_a_killed_run_goes_on_to_the_same_atlas(
             caught_in_the_middle += 0 < len(existing) < len(expected)
         last = start(command(tiny, atlas, prompts), own_cache)
         assert last.wait(timeout=300) == 0, last.stderr.read() if last.stderr else ""
-        found = files_of(atlas)
-        assert found.keys() == expected.keys()
-        assert [name for name in expected if found[name] != expected[name]] == []
+        result = files_of(atlas)
+        assert result.keys() == expected.keys()
+        assert [name for name in expected if result[name] != expected[name]] == []
     assert caught_in_the_middle >= 3
 
 

@@ -42,10 +42,10 @@ LIMIT = 50
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """90 heads of three models, with the distances of all pairs."""
     folder = tmp_path_factory.mktemp("whole") / "a"
-    made = make_synthetic_atlas(folder, n_models=3, n_layers=6, n_heads=5, n_prompts=10,
+    built = make_synthetic_atlas(folder, n_models=3, n_layers=6, n_heads=5, n_prompts=10,
                                presets={"both": BOTH})  # fmt: skip
     for metric in METRICS[1:]:
-        distances(made, metric)
+        distances(built, metric)
     return folder
 
 
@@ -91,26 +91,26 @@ def test_neighbours_are_the_nearest_by_the_exact_metric(
 ) -> None:
     matrix = np.array(atlas.distances(metric), dtype=np.float64)
     np.fill_diagonal(matrix, np.inf)
-    found = thinned.neighbours(metric)
-    assert found.heads.shape == (90, 64)
-    np.testing.assert_allclose(found.distances, np.sort(matrix, axis=1)[:, :64], atol=1e-5)
+    result = thinned.neighbours(metric)
+    assert result.heads.shape == (90, 64)
+    np.testing.assert_allclose(result.distances, np.sort(matrix, axis=1)[:, :64], atol=1e-5)
     np.testing.assert_allclose(
-        found.distances, np.take_along_axis(matrix, found.heads.astype(int), axis=1), atol=1e-5
+        result.distances, np.take_along_axis(matrix, result.heads.astype(int), axis=1), atol=1e-5
     )
 
 
 def test_all_pairs_that_are_not_kept_name_the_mend(thinned: Atlas) -> None:
-    there = thinned
-    assert (there.metrics(), there.neighbour_metrics()) == ([], sorted(METRICS))
+    sparse = thinned
+    assert (sparse.metrics(), sparse.neighbour_metrics()) == ([], sorted(METRICS))
     assert not list((thinned.path / "distances").glob("*.npy"))
     with pytest.raises(AtlasError, match=r"90 heads are too many .* atlas.neighbours\('mean'\)"):
-        there.distances("mean")
+        sparse.distances("mean")
 
 
 def test_the_evaluation_says_that_it_needs_all_pairs(thinned: Atlas) -> None:
-    there = thinned
+    sparse = thinned
     with pytest.raises(AtlasError, match=r"too many for the distances of all pairs"):
-        evaluate(there)
+        evaluate(sparse)
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -125,8 +125,8 @@ def test_near_answers_as_before(atlas: Atlas, thinned: Atlas, metric: str) -> No
     ]
     heads = ["synthetic-0:L0:H0", "org/synthetic-1:L3:H2", "synthetic-2:L5:H4"]
     before = [atlas.near(h, metric=metric, **a) for h in heads for a in asked]
-    there = thinned
-    after = [there.near(h, metric=metric, **a) for h in heads for a in asked]
+    sparse = thinned
+    after = [sparse.near(h, metric=metric, **a) for h in heads for a in asked]
     for old, new in zip(before, after, strict=True):
         np.testing.assert_allclose(
             [x.distance for x in new], [x.distance for x in old], rtol=1e-4, atol=1e-5
@@ -143,9 +143,9 @@ def test_the_graph_gives_the_projections_of_all_pairs(atlas: Atlas, thinned: Atl
     settings = {"methods": ["isomap", "pca"], "n_neighbors": [4, 64], "dimensions": [2]}
     project(atlas, **settings)  # type: ignore[arg-type]
     before = atlas.projections.filter(pl.col("scope") == "all")
-    there = thinned
-    project(there, **settings)  # type: ignore[arg-type]
-    after = there.projections
+    sparse = thinned
+    project(sparse, **settings)  # type: ignore[arg-type]
+    after = sparse.projections
     assert after["scope"].unique().to_list() == ["all"]
     # All 90 heads are landmarks here, and 64 neighbours are nearly all.
     for name in ("x", "y", "trustworthiness", "continuity"):
@@ -178,21 +178,21 @@ def test_linkages_that_need_all_pairs_name_those_that_do_not(thinned: Atlas) -> 
 
 def test_the_site_holds_the_nearest_heads(atlas: Atlas, thinned: Atlas) -> None:
     exact = np.array(atlas.distances("mean"))
-    there = thinned
-    project(there, methods=["pca"], dimensions=[2])
-    cluster(there, method="hdbscan", n_rounds=0)
-    export_site(there)
-    site = there.path / "site"
-    told = manifest_of(site)
-    names = [m["name"] for m in told["metrics"]]
-    assert names[0] == there.best_metric
+    sparse = thinned
+    project(sparse, methods=["pca"], dimensions=[2])
+    cluster(sparse, method="hdbscan", n_rounds=0)
+    export_site(sparse)
+    site = sparse.path / "site"
+    manifest = manifest_of(site)
+    names = [m["name"] for m in manifest["metrics"]]
+    assert names[0] == sparse.best_metric
     assert sorted(names) == sorted(METRICS)
-    assert "metrics" not in told["missing"]
-    assert "projections" not in told["missing"]
-    assert told["missing"]["evaluation"].startswith(
+    assert "metrics" not in manifest["missing"]
+    assert "projections" not in manifest["missing"]
+    assert manifest["missing"]["evaluation"].startswith(
         "run `motifs distances --atlas a --dense-limit 90`, then `motifs evaluate --atlas a`"
     )
-    metric = told["metrics"][names.index("mean")]
+    metric = manifest["metrics"][names.index("mean")]
     assert (metric["n_nearest"], metric["matrix"]) == (64, None)
     seen = 0
     for rows in metric["rows"]:
@@ -217,33 +217,33 @@ def test_the_null_by_depth_is_that_of_all_pairs(atlas: Atlas, thinned: Atlas) ->
 
 
 def test_a_sound_atlas_has_no_findings_and_a_damaged_one_does(thinned: Atlas) -> None:
-    there = thinned
-    assert check_atlas(there) == []
-    part = there.file("neighbours", metric="mean", part=0).path
-    arrays, told = files.read_tensors(part, "")
-    files.write_tensors(part, {**arrays, "distances": arrays["distances"] * 1.5}, told)
-    (finding,) = check_atlas(there)
+    sparse = thinned
+    assert check_atlas(sparse) == []
+    part = sparse.file("neighbours", metric="mean", part=0).path
+    arrays, metadata = files.read_tensors(part, "")
+    files.write_tensors(part, {**arrays, "distances": arrays["distances"] * 1.5}, metadata)
+    (finding,) = check_atlas(sparse)
     assert re.search(
         r"differs from the distances of the clouds; run `motifs distances .* --force`", finding
     )
-    files.write_tensors(part, {**arrays, "distances": arrays["distances"][:, ::-1]}, told)
-    assert "nearest neighbours first" in check_atlas(there)[0]
-    files.write_tensors(part, {**arrays, "heads": arrays["heads"] + 90}, told)
-    assert "names heads outside 0..89" in check_atlas(there)[0]
+    files.write_tensors(part, {**arrays, "distances": arrays["distances"][:, ::-1]}, metadata)
+    assert "nearest neighbours first" in check_atlas(sparse)[0]
+    files.write_tensors(part, {**arrays, "heads": arrays["heads"] + 90}, metadata)
+    assert "names heads outside 0..89" in check_atlas(sparse)[0]
     part.write_bytes(part.read_bytes()[:-40])
     with pytest.raises(AtlasError, match=r"part-00000.safetensors: damaged.*run `motifs distances"):
-        there.neighbours("mean")
-    distances(there, "mean", dense_limit=LIMIT, force=True)
-    assert check_atlas(there) == []
-    index = there.file("neighbour_index", metric="cosine").path
+        sparse.neighbours("mean")
+    distances(sparse, "mean", dense_limit=LIMIT, force=True)
+    assert check_atlas(sparse) == []
+    index = sparse.file("neighbour_index", metric="cosine").path
     index.write_bytes(index.read_bytes()[:-1] + b"?")
-    (finding,) = check_atlas(there)
+    (finding,) = check_atlas(sparse)
     assert "index.safetensors: damaged" in finding
     with pytest.raises(AtlasError, match=r"index.safetensors: damaged.*--metric cosine --force"):
-        there.near("synthetic-0:L0:H0", n=70, metric="cosine")
-    clouds = there.file("head_clouds", space="embedding").path
+        sparse.near("synthetic-0:L0:H0", n=70, metric="cosine")
+    clouds = sparse.file("head_clouds", space="embedding").path
     clouds.write_bytes(clouds.read_bytes()[:200])
-    assert any("clouds-embedding.npy: damaged" in finding for finding in check_atlas(there))
+    assert any("clouds-embedding.npy: damaged" in finding for finding in check_atlas(sparse))
 
 
 def test_a_run_that_was_stopped_goes_on_and_ends_with_the_same_files(
@@ -277,12 +277,12 @@ def test_a_run_that_was_stopped_goes_on_and_ends_with_the_same_files(
 def test_parts_of_other_clouds_are_not_taken_for_these(
     thinned: Atlas, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there = thinned
-    there.finish("place:synthetic-0", "placed anew")
+    sparse = thinned
+    sparse.finish("place:synthetic-0", "placed anew")
     monkeypatch.setattr(stage, "nearest_neighbours", _interrupt)
     with pytest.raises(KeyboardInterrupt):
-        distances(there, "mean", dense_limit=LIMIT)
-    assert there.neighbour_metrics() == ["both", "cosine", "natural"]
+        distances(sparse, "mean", dense_limit=LIMIT)
+    assert sparse.neighbour_metrics() == ["both", "cosine", "natural"]
 
 
 def _interrupt(*_: object, **__: object) -> None:
@@ -298,9 +298,12 @@ def test_a_slow_metric_has_no_neighbours_but_still_answers_for_one_head(
 
 
 def test_back_to_all_pairs_leaves_no_neighbours(thinned: Atlas) -> None:
-    there = thinned
-    distances(there, "mean")
-    assert (there.metrics(), there.neighbour_metrics()) == (["mean"], ["both", "cosine", "natural"])
+    sparse = thinned
+    distances(sparse, "mean")
+    assert (sparse.metrics(), sparse.neighbour_metrics()) == (
+        ["mean"],
+        ["both", "cosine", "natural"],
+    )
 
 
 def test_the_commands_tell_what_is_kept(
@@ -313,23 +316,23 @@ def test_the_commands_tell_what_is_kept(
 
     def run(*words: str) -> tuple[int, str]:
         monkeypatch.setattr("sys.argv", ["motifs", *words])
-        with pytest.raises(SystemExit) as left:
+        with pytest.raises(SystemExit) as exited:
             main()
         captured = capsys.readouterr()
-        return int(left.value.code or 0), captured.out + captured.err
+        return int(exited.value.code or 0), captured.out + captured.err
 
-    there = ("--atlas", str(atlas.path))
-    assert run("distances", *there, "--dense-limit", "50", "--force")[0] == 0
-    code, told = run("info", *there)
+    options = ("--atlas", str(atlas.path))
+    assert run("distances", *options, "--dense-limit", "50", "--force")[0] == 0
+    code, output = run("info", *options)
     assert code == 0
-    assert "cosine (nearest heads), mean (nearest heads), natural" in told
-    code, told = run("near", "synthetic-0:L0:H0", *there, "-n", "3")
+    assert "cosine (nearest heads), mean (nearest heads), natural" in output
+    code, output = run("near", "synthetic-0:L0:H0", *options, "-n", "3")
     assert code == 0
-    assert "of 89 heads" in told
+    assert "of 89 heads" in output
     assert run("check", str(atlas.path))[0] == 0
-    code, told = run("distances", *there, "--dense-limit", "-1")
+    code, output = run("distances", *options, "--dense-limit", "-1")
     assert code == 2
-    assert "--dense-limit" in told
-    code, told = run("figures", *there, "--out", str(tmp_path / "f"))
+    assert "--dense-limit" in output
+    code, output = run("figures", *options, "--out", str(tmp_path / "f"))
     assert code == 4
-    assert "90 heads are too many" in told
+    assert "90 heads are too many" in output

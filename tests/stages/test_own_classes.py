@@ -130,10 +130,10 @@ def test_a_copy_damaged_by_hand_is_named_and_can_be_forgotten(atlas: Atlas, tmp_
     save_classes(atlas, write(tmp_path / "mine.json"))
     sound = check_atlas(atlas)
     atlas.file("classes").path.write_bytes(b"\xff{")
-    found = [one for one in check_atlas(atlas) if one not in sound]
-    assert len(found) == 1
-    assert "classes.json" in found[0]
-    assert "--forget" in found[0]
+    result = [one for one in check_atlas(atlas) if one not in sound]
+    assert len(result) == 1
+    assert "classes.json" in result[0]
+    assert "--forget" in result[0]
     with pytest.raises(InputError, match=r"classes\.json"):
         write_heads(atlas)
     assert forget_classes(atlas)
@@ -144,10 +144,10 @@ def run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str
 ) -> tuple[int, str, str]:
     monkeypatch.setattr("sys.argv", ["motifs", "classes", *words])
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as exited:
         main()
     captured = capsys.readouterr()
-    return int(left.value.code or 0), captured.out, captured.err
+    return int(exited.value.code or 0), captured.out, captured.err
 
 
 def test_the_command(

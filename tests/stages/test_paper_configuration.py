@@ -116,23 +116,23 @@ def save_pile(folder: Path, n_texts: int = 160) -> Path:
 @pytest.fixture(scope="module")
 def repositories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("hub")
-    found = {
+    result = {
         f"models/{ALIASES[name]}": save_model(folder / name, name, whole=name == WHOLE)
         for name in TABLE_1
     }
-    return {**found, "datasets/NeelNanda/pile-10k": save_pile(folder / "pile")}
+    return {**result, "datasets/NeelNanda/pile-10k": save_pile(folder / "pile")}
 
 
 def motifs(hub: LocalHub, home: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own, whose hub is the one on this machine."""
-    own = {
+    of_file = {
         "HF_ENDPOINT": hub.address, "HF_HOME": str(home / "hub"), "HF_HUB_OFFLINE": "0",
         "ATTENTION_MOTIFS_CACHE": str(home / "cache"), "HF_HUB_DISABLE_TELEMETRY": "1",
     }  # fmt: skip
     code = "from attention_motifs.cli import main; main()"
     return subprocess.run(
         [sys.executable, "-c", code, *words],
-        env={**os.environ, **own},
+        env={**os.environ, **of_file},
         capture_output=True,
         text=True,
         check=False,

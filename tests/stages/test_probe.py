@@ -63,15 +63,15 @@ def test_features_of_probes_are_those_of_their_sequences(built: Atlas, tiny: Tin
             TokenizedPrompt(row["prompt_id"], tuple(row["token_ids"]), tuple(row["tokens"]))
             for row in table.iter_rows(named=True)
         ]
-        found = np.empty((len(sequences), loaded.info.n_layers, loaded.info.n_heads, len(names)))
+        result = np.empty((len(sequences), loaded.info.n_layers, loaded.info.n_heads, len(names)))
 
-        def sink(layer: int, positions: Sequence[int], patterns: object, out=found) -> None:
+        def sink(layer: int, positions: Sequence[int], patterns: object, out=result) -> None:
             for i, pattern in zip(positions, patterns, strict=True):
                 out[i, layer] = compute_features(pattern, "extended").numpy()
 
         for_each_layer(loaded, sequences, sink)
-        stored = part.select(names).to_numpy().reshape(found.shape)
-        np.testing.assert_allclose(stored, found, rtol=1e-5, atol=1e-6)
+        stored = part.select(names).to_numpy().reshape(result.shape)
+        np.testing.assert_allclose(stored, result, rtol=1e-5, atol=1e-6)
 
 
 def test_repeat_lengths_and_seed_are_recorded(built: Atlas) -> None:
@@ -317,9 +317,9 @@ def test_the_command_adds_probes_and_says_how_many(
     old = without_probes(copy)
     options = ["--n-probes", "2", "--probe-tokens", "32", "--device", "cpu"]
     monkeypatch.setattr("sys.argv", ["motifs", "probe", "--atlas", str(old.path), *options])
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as exited:
         main()
-    assert left.value.code in (0, None)
+    assert exited.value.code in (0, None)
     assert "2 probes of a, b" in capsys.readouterr().out
     assert Atlas.open(old.path).has_probes()
 
@@ -330,9 +330,9 @@ def test_the_commands_mistakes_are_one_line_and_change_nothing(
     before = contents(copy.path)
     for options in (["--n-probes", "0"], ["--probe-file", "nothing.jsonl"], ["--model", "nobody"]):
         monkeypatch.setattr("sys.argv", ["motifs", "probe", "--atlas", str(copy.path), *options])
-        with pytest.raises(SystemExit) as left:
+        with pytest.raises(SystemExit) as exited:
             main()
-        assert left.value.code not in (0, None)
+        assert exited.value.code not in (0, None)
         error = capsys.readouterr().err
         assert options[-1] in error
         assert "Traceback" not in error
@@ -344,7 +344,7 @@ def test_a_probe_is_shown_in_the_terminal(
 ) -> None:
     words = ["show", "a:L0:H1", "--prompt", "probe-02", "--atlas", str(built.path)]
     monkeypatch.setattr("sys.argv", ["motifs", *words])
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as exited:
         main()
-    assert left.value.code in (0, None)
+    assert exited.value.code in (0, None)
     assert "on prompt probe-02 (40 tokens)" in capsys.readouterr().out

@@ -57,12 +57,12 @@ def test_scores_are_those_of_the_model_by_head(scored: Atlas, built: Atlas, tiny
     assert scored.heads.select(built.heads.columns).equals(built.heads)
     for model in ("a", "b"):
         loaded = load_model(tiny.model(model), language_head=True)
-        wanted = behaviour_scores(loaded, prefix=prefix_tokens(loaded))
-        own = scored.heads.filter(pl.col("model") == model)
+        expected = behaviour_scores(loaded, prefix=prefix_tokens(loaded))
+        of_model = scored.heads.filter(pl.col("model") == model)
         for i, name in enumerate(BEHAVIOURS):
-            assert np.array_equal(own[name], wanted.mean[:, :, i].ravel().astype(np.float32))
-            spread = wanted.spread[:, :, i].ravel().astype(np.float32)
-            assert np.array_equal(own[name + SPREAD], spread)
+            assert np.array_equal(of_model[name], expected.mean[:, :, i].ravel().astype(np.float32))
+            spread = expected.spread[:, :, i].ravel().astype(np.float32)
+            assert np.array_equal(of_model[name + SPREAD], spread)
     assert scored.heads.select(COLUMNS).null_count().sum_horizontal().item() == 0
 
 
@@ -70,7 +70,7 @@ def test_scores_of_a_model_are_those_of_its_patterns_one_by_one(tiny: Tiny) -> N
     loaded = load_model(tiny.model("b"))
     prefix = prefix_tokens(loaded)
     designs = ((12, 2), (8, 3))
-    found = behaviour_scores(loaded, prefix=prefix, n_sequences=6, designs=designs, seed=5)
+    result = behaviour_scores(loaded, prefix=prefix, n_sequences=6, designs=designs, seed=5)
     rng = np.random.default_rng(5)
     scores = []
     for length, times in designs:
@@ -84,8 +84,8 @@ def test_scores_of_a_model_are_those_of_its_patterns_one_by_one(tiny: Tiny) -> N
             run_tapped(loaded, torch.from_numpy(tokens[None]), keep)
             scores.append(np.stack(layers))
     of_patterns = slice(len(OF_PATTERNS))
-    assert np.allclose(found.mean[..., of_patterns], np.mean(scores, axis=0), atol=1e-5)
-    assert np.allclose(found.spread[..., of_patterns], np.std(scores, axis=0, ddof=1), atol=1e-5)
+    assert np.allclose(result.mean[..., of_patterns], np.mean(scores, axis=0), atol=1e-5)
+    assert np.allclose(result.spread[..., of_patterns], np.std(scores, axis=0, ddof=1), atol=1e-5)
 
 
 def test_scoring_again_writes_nothing(scored: Atlas) -> None:
@@ -110,8 +110,8 @@ def test_scores_lost_with_the_heads_table_are_made_again(
 def test_one_model_alone_leaves_the_others_empty(copy: Atlas, scored: Atlas) -> None:
     score(copy, models=["b"])
     for model, empty in (("a", True), ("b", False)):
-        own = copy.heads.filter(pl.col("model") == model).select(COLUMNS)
-        assert bool(own.null_count().row(0)[0]) is empty
+        of_model = copy.heads.filter(pl.col("model") == model).select(COLUMNS)
+        assert bool(of_model.null_count().row(0)[0]) is empty
     score(copy)
     assert copy.heads.equals(scored.heads)
 

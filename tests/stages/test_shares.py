@@ -72,10 +72,10 @@ def test_a_model_that_is_not_there_is_named(copy: Atlas) -> None:
 def test_a_removed_model_leaves_no_shares(copy: Atlas) -> None:
     with pytest.warns(UserWarning, match="is fitted again"):
         remove(copy.path, "b")
-    left = Atlas.open(copy.path)
-    files_left = (left.path / "motif_shares").rglob("*.parquet")
+    reopened = Atlas.open(copy.path)
+    files_left = (reopened.path / "motif_shares").rglob("*.parquet")
     assert {path.parent.name for path in files_left} == {"a"}
-    assert left.heads.select(COLUMNS).null_count().sum_horizontal().item() == 0
+    assert reopened.heads.select(COLUMNS).null_count().sum_horizontal().item() == 0
 
 
 def test_planted_heads_have_the_shares_of_their_motif(tmp_path: Path) -> None:
