@@ -252,15 +252,15 @@ def test_held_patterns_let_the_value_path_alone_change(
 
 def hold_softmax(monkeypatch: pytest.MonkeyPatch, patterns: Sequence[Tensor]) -> None:
     """Let transformers' own eager attention find kept patterns where it computes its softmax."""
-    softmax = torch.nn.functional.softmax
+    original = torch.nn.functional.softmax
     layers = iter(patterns)
 
     def softmax(scores: Tensor, *arguments: Any, **named: Any) -> Tensor:
-        patterns = softmax(scores, *arguments, **named)
-        if patterns.ndim == 4:
-            patterns = patterns.clone()
-            patterns[..., :N] = next(layers)  # behind them there may be a sink
-        return built
+        weights = original(scores, *arguments, **named)
+        if weights.ndim == 4:
+            weights = weights.clone()
+            weights[..., :N] = next(layers)  # behind them there may be a sink
+        return weights
 
     monkeypatch.setattr(torch.nn.functional, "softmax", softmax)
 
