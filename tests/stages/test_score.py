@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from attention_motifs.stages.heads import write_heads
 from attention_motifs.stages.motif_parts import write_share_columns
 from attention_motifs.stages.run import add
 from attention_motifs.stages.score import SPREAD, score
+from attention_motifs.store import files
 from conftest import Tiny, contents
 from tiny_models import make_tiny_model
 
@@ -92,6 +94,37 @@ def test_scoring_again_writes_nothing(scored: Atlas) -> None:
     before = {n: (scored.path / n).stat().st_mtime_ns for n in contents(scored.path)}
     score(Atlas.open(scored.path))
     assert {n: (scored.path / n).stat().st_mtime_ns for n in contents(scored.path)} == before
+
+
+def test_scores_without_the_whole_prefix_are_made_again(copy: Atlas, tmp_path: Path) -> None:
+    folder = make_tiny_model(tmp_path / "d", n_layers=1)
+    path = folder / "tokenizer.json"
+    tokenizer = json.loads(path.read_text())
+    before = tokenizer["post_processor"]["single"]
+    again = {"SpecialToken": {"id": "<s>", "type_id": 0}}
+    tokenizer["post_processor"]["single"] = [again, *before]
+    path.write_text(json.dumps(tokenizer))
+    atlas = add(copy.path, f"d={folder}")
+    assert atlas.tokens("d")["token_ids"][0].to_list()[:2] == [0, 0]
+    score(atlas, models=["a", "d"])
+    scores = atlas.heads
+    # The journal of an earlier version, which put one token before the sequences.
+    inputs = {
+        model: {
+            "weights": atlas.manifest.models[model].weights_sha256,
+            "seed": 0,
+            "bos": True,
+            "version": 2,
+        }
+        for model in ("a", "d")
+    }
+    stages = {f"score:{model}": files.digest(value) for model, value in inputs.items()}
+    atlas.update(stages={**atlas.manifest.stages, **stages})
+    atlas.write_heads(atlas.heads.with_columns(pl.lit(0.5, pl.Float32).alias("induction")))
+    score(atlas, models=["a", "d"])
+    of_d = atlas.heads.filter(pl.col("model") == "d")["induction"]
+    assert of_d.equals(scores.filter(pl.col("model") == "d")["induction"])
+    assert set(atlas.heads.filter(pl.col("model") == "a")["induction"]) == {0.5}  # one BOS token
 
 
 def test_scores_lost_with_the_heads_table_are_made_again(

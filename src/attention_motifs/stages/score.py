@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -78,6 +79,7 @@ def score(
             "seed": seed,
             "bos": info.bos,
             "version": 2,
+            **_longer_prefix(atlas, model),
         }
         stage = Stage(f"score:{model}", inputs, f"score {model}")
         if stage.is_finished(atlas) and _has_scores(atlas, model) and not force:
@@ -98,6 +100,18 @@ def score(
                 executor.run(jobs, advance, done)
             finally:
                 executor.close()
+
+
+def _longer_prefix(atlas: Atlas, model: str) -> dict[str, list[int]]:
+    """Return the prefix of a model's prompts as inputs of its scores, if it is several tokens.
+
+    Earlier versions put only the BOS token before the sequences: such scores are made again, and
+    those of all other models stay. The prefix is what the prompts begin with in common.
+    """
+    if not atlas.manifest.models[model].bos:
+        return {}
+    prefix = os.path.commonprefix(atlas.tokens(model)["token_ids"].to_list())
+    return {"prefix": prefix} if len(prefix) > 1 else {}
 
 
 def _has_scores(atlas: Atlas, model: str) -> bool:
