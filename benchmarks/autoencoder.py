@@ -29,6 +29,7 @@ N_TOKENS, PATCH, WIDTH, DEPTH, MASKED = 128, 16, 64, 3, 0.5
 SIDE = N_TOKENS // PATCH
 LOWER = np.flatnonzero(np.tri(SIDE, dtype=bool).ravel())
 BATCH = 128
+METRICS = ("natural", "probes", "recommended", "mean", "cosine")
 
 
 class MaskedAutoencoder(nn.Module):
@@ -124,6 +125,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--weights", type=Path, help="file to keep the weights in, or to load")
     parser.add_argument("--train-only", action="store_true")
+    parser.add_argument("--n-planted", type=int, default=96, help="prompts of the benchmark")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/autoencoder.json"))
     arguments = parser.parse_args()
     atlas = Atlas.open(arguments.atlas)
@@ -147,8 +149,10 @@ def main() -> None:
             return model.encode(patches_of(patterns)).mean(dim=1).numpy()
 
     autoencoder = Embedding("autoencoder", vectors, standardised=True)
-    result = benchmark(atlas, embeddings=[autoencoder])
-    for name, scores in result.scores.items():
+    result = benchmark(
+        atlas, metrics=METRICS, embeddings=[autoencoder], n_prompts=arguments.n_planted
+    )
+    for name, scores in sorted(result.scores.items(), key=lambda item: -item[1][0.5].mean_ap):
         line = "  ".join(f"{s:g}: {score.mean_ap:.2f}" for s, score in scores.items())
         print(f"{name:16s} {line}  real {result.real.get(name, float('nan')):.2f}")
     arguments.out.parent.mkdir(parents=True, exist_ok=True)

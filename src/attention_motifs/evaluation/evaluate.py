@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from attention_motifs.errors import InputError, did_you_mean
+from attention_motifs.evaluation.answer import answer
+from attention_motifs.evaluation.class_intervals import class_replicates
 from attention_motifs.evaluation.clouds import identification, variance_shares
-from attention_motifs.evaluation.headline import answer, headline, with_differences
-from attention_motifs.evaluation.label_rows import LabelRows, label_rows
+from attention_motifs.evaluation.headline import headline, with_differences
+from attention_motifs.evaluation.label_rows import LabelRows, key_of, label_rows, with_interval
 from attention_motifs.evaluation.label_scores import LabelScores, LabelTable, label_reliability
 from attention_motifs.evaluation.query_sets import HeadPositions
 from attention_motifs.evaluation.recovery import (
@@ -147,8 +149,11 @@ def evaluate(
     too_few: list[TooFew] = []
     for metric, distances in metrics.items():
         heads.check(distances.distances)
-        labelled[metric] = label_rows(metric, distances, heads, table, evidence, settings)
+        of_labels = label_rows(metric, distances, heads, table, evidence, settings)
+        of_classes = class_replicates(distances, evidence.classes, heads, settings)
+        labelled[metric] = replace(of_labels, replicates={**of_labels.replicates, **of_classes})
         other, small = _other_rows(metric, distances, heads, evidence, settings)
+        other = [with_interval(row, of_classes.get(key_of(row))) for row in other]
         rows += [*labelled[metric].rows, *other]
         too_few = [*labelled[metric].too_few, *small]
         advance(1)

@@ -116,7 +116,7 @@ def label_rows(
     ]
     replicates = _replicates(cases, heads, table, values, settings)
     return LabelRows(
-        tuple(_with_interval(row, replicates.get(key_of(row))) for row in rows),
+        tuple(with_interval(row, replicates.get(key_of(row))) for row in rows),
         replicates,
         tuple(too_few),
     )
@@ -351,11 +351,12 @@ def interval(
     return float(low), float(high)
 
 
-def _with_interval(row: Row, replicates: Float[np.ndarray, " replicates"] | None) -> Row:
+def with_interval(row: Row, replicates: Float[np.ndarray, " replicates"] | None) -> Row:
+    """Return the row with the interval of its value, within the range of the statistic."""
     if row.value is None or replicates is None:
         return row
     both = interval(row.value, replicates)
     if both is None:
         return row
-    least = 0.0 if row.statistic == MAP else -1.0
+    least = -1.0 if row.statistic == S5 else 0.0
     return replace(row, low=max(least, both[0]), high=min(1.0, both[1]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -110,7 +110,8 @@ def _longer_prefix(atlas: Atlas, model: str) -> dict[str, list[int]]:
     """
     if not atlas.manifest.models[model].bos:
         return {}
-    prefix = os.path.commonprefix(atlas.tokens(model)["token_ids"].to_list())
+    columns = zip(*atlas.tokens(model)["token_ids"].to_list(), strict=False)
+    prefix = [ids[0] for ids in itertools.takewhile(lambda ids: len(set(ids)) == 1, columns)]
     return {"prefix": prefix} if len(prefix) > 1 else {}
 
 
