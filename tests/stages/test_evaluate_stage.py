@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +16,9 @@ from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.stored_evaluation import read_evaluation
 from attention_motifs.behaviour import labels as drawing
 from attention_motifs.errors import AtlasError, InputError
+from attention_motifs.executors import Job
+from attention_motifs.executors.jobs import Done, call, ignore
+from attention_motifs.progress import Advance
 from attention_motifs.prompts import Prompt
 from attention_motifs.stages.evaluate import evaluate
 from attention_motifs.stages.label import draw_labels
@@ -85,6 +92,38 @@ def test_a_damaged_or_missing_kind_alone_is_drawn_again(evaluated: Atlas, tmp_pa
     assert {k for k in KINDS if after[k] != before[k]} == {"plain-text", "prompts"}
     for mine, its in zip(drawn.labels, expected, strict=True):
         np.testing.assert_array_equal(mine.scores, its.scores)
+
+
+@dataclass
+class OtherProcess:
+    """An executor whose jobs share no object with this process."""
+
+    jobs: list[str] = field(default_factory=list)
+
+    def run(self, jobs: Sequence[Job], advance: Advance, done: Done = ignore) -> list[Any]:
+        results = []
+        for position, job in enumerate(jobs):
+            self.jobs.append(job.name)
+            results.append(copy.deepcopy(call(copy.deepcopy(job))))
+            done(position, results[-1])
+            advance(job.steps)
+        return results
+
+    def share(self, live: object, plain: object) -> object:
+        return plain
+
+    def close(self) -> None:
+        pass
+
+
+def test_labels_drawn_by_other_processes_are_the_same(evaluated: Atlas, tmp_path: Path) -> None:
+    shutil.copytree(evaluated.path, tmp_path / "atlas")
+    atlas = Atlas.open(tmp_path / "atlas")
+    shutil.rmtree(atlas.path / "label-scores")
+    executor = OtherProcess()
+    result = evaluate(atlas, executor=executor, **FAST)
+    assert executor.jobs == ["labels of plain", "labels of other"]
+    assert result == evaluate(evaluated, **FAST)
 
 
 def test_the_evaluation_is_written_and_read(evaluated: Atlas) -> None:

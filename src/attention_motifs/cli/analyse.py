@@ -171,6 +171,7 @@ _RunModelsOption = Annotated[
 
 
 @app.command()
+@takes_executor
 def evaluate(
     atlas: o.AtlasOption = None,
     metric: o.MetricsOption = None,
@@ -199,6 +200,8 @@ def evaluate(
         ),
     ] = None,
     json: o.JsonOption = False,
+    *,
+    executor: Executor,
 ) -> None:
     """Measure which metric brings heads that do the same near one another.
 
@@ -209,6 +212,7 @@ def evaluate(
       motifs evaluate
       motifs evaluate --metric mean --metric cosine --bootstraps 0
       motifs evaluate --json > evaluation.json
+      motifs evaluate --executor ray --ray-address auto --ray-worker gpus=1
       motifs evaluate --graded packaged
     """
     from attention_motifs.cli.graded import print_graded
@@ -232,6 +236,7 @@ def evaluate(
         n_permutations=permutations,
         n_bootstraps=bootstraps,
         device=device,
+        executor=executor,
         report=report,
     )
     if json:

@@ -141,7 +141,7 @@ def _tests(
     permutations: Permutations,
 ) -> tuple[NullTest, NullTest, NullTest]:
     """Compare S5, MAP and AUROC with those of permuted scores."""
-    s5 = _correlations(ranked, of_queries, of_candidates, permutations)
+    s5 = correlations(ranked, of_queries, of_candidates, permutations)
     auroc, precision = _recoveries(ranked, of_queries, of_candidates, permutations)
     first, second, third = (
         compare(float(values[0]), np.nan_to_num(values[1:])) for values in (s5, precision, auroc)
@@ -158,17 +158,18 @@ def statistics_of(
     identity = Permutations(
         np.arange(len(of_queries))[None, :], np.arange(len(of_candidates))[None, :]
     )
-    s5 = _correlations(ranked, of_queries, of_candidates, identity)
+    s5 = correlations(ranked, of_queries, of_candidates, identity)
     auroc, precision = _recoveries(ranked, of_queries, of_candidates, identity)
     return float(s5[0]), float(precision[0]), float(auroc[0])
 
 
-def _correlations(
+def correlations(
     ranked: ScopedDistances,
     of_queries: Float[np.ndarray, " queries"],
     of_candidates: Float[np.ndarray, " candidates"],
     permutations: Permutations,
 ) -> Float[np.ndarray, " sets"]:
+    """Return S5 of the scores under each permutation; NaN if the candidates' are constant."""
     spread = float(np.ptp(of_candidates))
     if spread == 0 or not math.isfinite(spread):
         return np.full(len(permutations.queries), np.nan)

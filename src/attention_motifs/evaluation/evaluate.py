@@ -11,6 +11,7 @@ from attention_motifs.evaluation.answer import answer
 from attention_motifs.evaluation.class_intervals import class_replicates
 from attention_motifs.evaluation.clouds import identification, variance_shares
 from attention_motifs.evaluation.headline import headline, with_differences
+from attention_motifs.evaluation.key_groups import group_tests
 from attention_motifs.evaluation.label_rows import LabelRows, key_of, label_rows, with_interval
 from attention_motifs.evaluation.label_scores import LabelScores, LabelTable, label_reliability
 from attention_motifs.evaluation.query_sets import HeadPositions
@@ -30,6 +31,7 @@ from attention_motifs.evaluation.table import (
     TagAgreement,
     class_rows,
     identification_rows,
+    number,
     reliability_rows,
     score_rows,
     variance_rows,
@@ -197,7 +199,19 @@ def _other_rows(
         n_permutations=settings.n_permutations,
         seed=settings.seed,
     )
-    rows = [*class_rows(metric, recovered), *score_rows(metric, predicted)]
+    by_groups = group_tests(
+        given.distances,
+        evidence.classes,
+        evidence.scores,
+        heads,
+        evidence.key_groups,
+        n_permutations=settings.n_permutations,
+        seed=settings.seed,
+    )
+    rows = [
+        replace(row, p_groups=number(by_groups[key_of(row)])) if key_of(row) in by_groups else row
+        for row in (*class_rows(metric, recovered), *score_rows(metric, predicted))
+    ]
     if given.clouds is not None and len(given.clouds) > 1:
         named = identification(
             given.clouds, heads, n_held_out=settings.n_held_out, seed=settings.seed

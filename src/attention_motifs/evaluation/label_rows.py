@@ -18,6 +18,7 @@ from attention_motifs.evaluation.degrees import (
     replicate,
     statistics_of,
 )
+from attention_motifs.evaluation.key_groups import group_numbers
 from attention_motifs.evaluation.label_scores import LabelTable, class_size, top_heads
 from attention_motifs.evaluation.null import generator, n_arrangements
 from attention_motifs.evaluation.query_sets import HeadPositions, Scope, scopes
@@ -37,7 +38,7 @@ from attention_motifs.evaluation.table import (
 )
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Float
 
     from attention_motifs.evaluation.evaluate import Evidence, MetricDistances, Settings
 
@@ -151,25 +152,6 @@ def _usable(case: _Case, values: Float[np.ndarray, "labels heads"]) -> np.ndarra
     return np.asarray(np.isfinite(values[:, both]).all(axis=1))
 
 
-def _key_groups(
-    heads: HeadPositions, case: _Case, evidence: Evidence
-) -> Int[np.ndarray, " heads"] | None:
-    """Return the key group of every head; None if no model of the scope has several per layer."""
-    groups = np.arange(len(heads))
-    grouped = False
-    for model in heads.models:
-        n_groups = evidence.key_groups.get(model)
-        rows = heads.heads_of(model)
-        if not n_groups or not np.isin(rows, [*case.scope.queries, *case.scope.candidates]).any():
-            continue
-        layers = heads.layers[rows]
-        per_layer = int((layers == layers[0]).sum())
-        grouped |= 1 < n_groups < per_layer
-        index = np.concatenate([np.arange(n) for n in np.unique(layers, return_counts=True)[1]])
-        groups[rows] = index // max(1, per_layer // n_groups) if n_groups > 1 else 0
-    return groups if grouped else None
-
-
 def _rows_of(
     metric: str,
     case: _Case,
@@ -182,7 +164,7 @@ def _rows_of(
     ranked = ScopedDistances(case.distances, case.local, N_NEIGHBOURS)
     n, seed = settings.n_permutations, settings.seed
     by_layer = permutations_of(case.scope, heads, n, seed)
-    groups = _key_groups(heads, case, evidence)
+    groups = group_numbers(heads, case.scope, evidence.key_groups)
     by_group = (
         None if groups is None else permutations_of(case.scope, heads, n, seed, key_groups=groups)
     )

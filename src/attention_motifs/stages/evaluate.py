@@ -12,6 +12,7 @@ from attention_motifs.atlas.blocks import BEST_METRICS
 from attention_motifs.atlas.head_distances import all_pairs_of, stored_distances
 from attention_motifs.errors import AtlasError
 from attention_motifs.evaluation.label_scores import RANDOM_TOKENS
+from attention_motifs.executors import LOCAL, Executor
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.label import DrawnLabels, draw_labels
 from attention_motifs.stages.metric_distances import metric_distances
@@ -38,6 +39,7 @@ def evaluate(
     n_permutations: int | None = None,
     n_bootstraps: int | None = None,
     device: str = "auto",
+    executor: Executor = LOCAL,
     report: Report = silent,
 ) -> Evaluation:
     """Measure how well each metric brings together heads that do the same; see docs/evaluation.md.
@@ -57,11 +59,13 @@ def evaluate(
         n_permutations: default: that of `evaluation.Settings`.
         n_bootstraps: default: that of `evaluation.Settings`; 0 leaves out intervals.
         device: on which the models run: `auto`, `cpu`, `cuda`...
+        executor: runs the models for labels, one job each; default: this process.
         report: shows progress.
 
     Raises:
         InputError: if a number is out of range, or the reference is not among the metrics.
         AtlasError: if distances were not computed, or of the nearest heads only.
+        JobsFailedError: from an executor whose workers failed.
     """
     from attention_motifs.evaluation import Evidence, HeadPositions, Settings
     from attention_motifs.evaluation import evaluate as evaluate_metrics
@@ -78,7 +82,13 @@ def evaluate(
     for metric in chosen:
         all_pairs_of(atlas, metric)  # refused before the models run
     drawn = draw_labels(
-        atlas, texts=texts, seed=seed, device=device, run_models=run_models, report=report
+        atlas,
+        texts=texts,
+        seed=seed,
+        device=device,
+        run_models=run_models,
+        executor=executor,
+        report=report,
     )
     with report("evaluate", 2 * len(chosen)) as advance:
         measured = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import numpy as np
 from attention_motifs.atlas import Atlas
 from attention_motifs.errors import MotifsError
 from attention_motifs.evaluation.label_scores import LABEL_KINDS, RANDOM_TOKENS, LabelScores
+from attention_motifs.executors import LOCAL, Executor, Job
 from attention_motifs.progress import Report, silent
 from attention_motifs.prompts import Prompt
 from attention_motifs.stages.score import load_scored_model
@@ -53,6 +54,7 @@ def draw_labels(
     seed: int = 0,
     device: str = "auto",
     run_models: bool = True,
+    executor: Executor = LOCAL,
     report: Report = silent,
 ) -> DrawnLabels:
     """Return the labels of an atlas, and draw those that it does not hold yet.
@@ -66,7 +68,11 @@ def draw_labels(
         seed: seed for the choice of texts and the random tokens.
         device: `auto`, `cpu`, `cuda`...
         run_models: whether to draw labels; else only those in the atlas are returned.
+        executor: runs the models, one job each; default: this process.
         report: shows progress.
+
+    Raises:
+        JobsFailedError: from an executor whose workers failed.
     """
     from attention_motifs.behaviour.labels import unseen_texts
 
@@ -79,6 +85,11 @@ def draw_labels(
             "labels on texts: fewer than eight texts are not prompts of this atlas. Give others "
             f"with {atlas.paths.command('evaluate --texts FILE')}"
         )
+    jobs: list[Job] = []
+    shared = executor.share(atlas, str(atlas.path.resolve()))
+    # In this process, every job shows its own progress.
+    inner, outer = executor.share(report, silent), executor.share(silent, report)
+    inputs_of: dict[str, dict[str, str]] = {}
     for model in atlas.models:
         inputs = {kind: _inputs(atlas, model, kind, ids, seed) for kind in (*kinds, DETECTOR)}
         todo = [kind for kind in inputs if not _is_drawn(atlas, model, kind, inputs[kind])]
@@ -90,10 +101,23 @@ def draw_labels(
                 f"labels of {model}: not drawn. Run {atlas.paths.command('evaluate')}"
             )
         elif todo:
+            kinds_left = {kind: inputs[kind] for kind in todo}
+            arguments = (shared, model, kinds_left, chosen, seed, device, inner)
+            function = f"{__name__}:draw_model"
+            jobs.append(Job(f"labels of {model}", function, arguments, loads=model))
+        inputs_of[model] = inputs
+    if jobs:
+        with outer(f"labels of {', '.join(job.loads for job in jobs)}", len(jobs)) as advance:
             try:
-                _draw(atlas, model, todo, inputs, chosen, seed, device, report)
-            except MotifsError as error:
-                drawn.missing.append(f"labels of {model}: {error}")
+                reasons = executor.run(jobs, advance)
+            finally:
+                executor.close()
+        drawn.missing.extend(
+            f"labels of {job.loads}: {reason}"
+            for job, reason in zip(jobs, reasons, strict=True)
+            if reason
+        )
+    for model, inputs in inputs_of.items():
         _read(atlas, model, inputs, drawn)
     return drawn
 
@@ -133,32 +157,50 @@ def _is_drawn(atlas: Atlas, model: str, kind: str, inputs: str) -> bool:
         return False  # a damaged file is drawn again
 
 
-def _draw(
-    atlas: Atlas,
+def draw_model(
+    atlas: Atlas | str,
     model: str,
-    kinds: Iterable[str],
     inputs: dict[str, str],
     texts: LabelTexts,
     seed: int,
     device: str,
-    report: Report,
-) -> None:
-    """Run one model on the sequences of some kinds, and write a file for each."""
+    report: Report = silent,
+) -> str:
+    """Run one model on the sequences of some kinds, and write a file for each.
+
+    It runs in any process that sees the folder of the atlas.
+
+    Args:
+        atlas: the atlas or its path.
+        model: its name in the atlas.
+        inputs: digest of the inputs of each kind to draw.
+        texts: texts of the labels.
+        seed: of the random tokens.
+        device: `auto`, `cpu`, `cuda`...
+        report: shows progress.
+
+    Returns:
+        Why the model could not be run; empty if it was.
+    """
     from attention_motifs.behaviour.labels import key_groups, label_scores
     from attention_motifs.models.tokenizing import prefix_tokens
 
-    loaded = load_scored_model(atlas, model, None, device, report)
-    prefix = prefix_tokens(loaded, atlas.manifest.configuration.bos)
-    sequences = {
-        kind: _sequences(atlas, model, loaded, kind, texts, prefix, seed) for kind in kinds
-    }
-    with report(f"labels of {model}", sum(map(len, sequences.values()))) as advance:
-        for kind, rows in sequences.items():
-            scores = label_scores(loaded, rows, advance)
-            metadata = {"inputs": inputs[kind], "key_groups": str(key_groups(loaded))}
-            files.write_parquet(
-                _file(atlas, model, kind), _table(atlas, model, scores), metadata=metadata
-            )
+    opened = atlas if isinstance(atlas, Atlas) else Atlas.open(atlas)
+    try:
+        loaded = load_scored_model(opened, model, None, device, report)
+        prefix = prefix_tokens(loaded, opened.manifest.configuration.bos)
+        sequences = {
+            kind: _sequences(opened, model, loaded, kind, texts, prefix, seed) for kind in inputs
+        }
+        with report(f"labels of {model}", sum(map(len, sequences.values()))) as advance:
+            for kind, rows in sequences.items():
+                scores = label_scores(loaded, rows, advance)
+                metadata = {"inputs": inputs[kind], "key_groups": str(key_groups(loaded))}
+                table = _table(opened, model, scores)
+                files.write_parquet(_file(opened, model, kind), table, metadata=metadata)
+    except MotifsError as error:
+        return str(error)
+    return ""
 
 
 def _sequences(
