@@ -163,6 +163,24 @@ def test_runs_that_cannot_be_made_are_refused(atlas: Atlas, tmp_path: Path) -> N
         benchmark(atlas, metrics=["mean"], embeddings=[bad], n_hosts=2, n_prompts=2)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"strengths": ["a"]},
+        {"strengths": 0.5},
+        {"strengths": [float("nan")]},
+        {"embeddings": [3]},
+        {"embeddings": None},
+        {"metrics": "no metric"},
+        {"n_hosts": True},
+        {"seed": 1.5},
+    ],
+)
+def test_arguments_of_another_kind_are_refused(atlas: Atlas, wrong: dict[str, object]) -> None:
+    with pytest.raises(InputError):
+        benchmark(atlas, **{"n_hosts": 2, "n_prompts": 2, "metrics": ["mean"], **wrong})  # type: ignore[arg-type]
+
+
 def test_row_statistics_are_those_of_their_names() -> None:
     uniform = np.tril(np.ones((4, 4))) / np.arange(1, 5)[:, None]
     (row,) = row_statistics(uniform[None])

@@ -205,3 +205,29 @@ def test_an_earlier_file_is_named(evaluated: Atlas, tmp_path: Path) -> None:
     files.write_json(atlas.file("evaluation"), {"mean": {"schema_version": 1, "rows": []}})
     with pytest.raises(AtlasError, match="motifs evaluate"):
         read_evaluation(atlas)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"n_bootstraps": -1},
+        {"n_bootstraps": True},
+        {"n_permutations": 0},
+        {"texts": "a text"},
+        {"texts": ["a text"]},
+        {"seed": -1},
+        {"metrics": "no metric"},
+        {"reference": "mean", "metrics": ["cosine"]},
+    ],
+)
+def test_arguments_of_another_kind_are_refused(evaluated: Atlas, wrong: dict[str, object]) -> None:
+    with pytest.raises(InputError):
+        evaluate(evaluated, **{**FAST, **wrong})  # type: ignore[arg-type]
+
+
+def test_one_name_is_one_metric(evaluated: Atlas, tmp_path: Path) -> None:
+    shutil.copytree(evaluated.path, tmp_path / "atlas")
+    atlas = Atlas.open(tmp_path / "atlas")
+    assert evaluate(atlas, metrics="cosine", **FAST).metrics == ("cosine",)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"Atlas\.open"):
+        evaluate(str(atlas.path), **FAST)  # type: ignore[arg-type]

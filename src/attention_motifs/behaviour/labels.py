@@ -69,9 +69,15 @@ def unseen_texts(
 
     Returns:
         Up to 16 texts of either kind, without a text in both; none where fewer than four are left.
+
+    Raises:
+        InputError: if the seed or the texts are of another kind.
     """
     rng = np.random.default_rng(whole_number(seed, "seed"))
-    unseen = [p for p in (load_prompts() if texts is None else texts) if p.prompt_id not in seen]
+    offered = load_prompts() if texts is None else texts
+    if not isinstance(offered, Sequence) or not all(isinstance(p, Prompt) for p in offered):
+        raise InputError(f"texts={texts!r:.80}: expected a list of prompts. Use load_prompts(FILE)")
+    unseen = [prompt for prompt in offered if prompt.prompt_id not in seen]
     order = [unseen[i] for i in rng.permutation(len(unseen))]
     nth: dict[str, int] = {}
     rounds = []

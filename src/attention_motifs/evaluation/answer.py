@@ -76,7 +76,7 @@ def _choice(lines: Sequence[HeadlineRow], reference: str) -> str:
     for column in others[0].cells:
         gains_over = {line.name: _gains_of(line.cells[column]) for line in others}
         if ahead := [name for name, gains in gains_over.items() if _is_worse(gains)]:
-            worse.append(f"{column} ({_list(f'`{name}`' for name in ahead)} is better)")
+            worse.append(f"{column} (better: {_list(f'`{name}`' for name in ahead)})")
         elif all(any(low > 0 for _, _, low, _ in gains) for gains in gains_over.values()):
             best.append(column)
         else:

@@ -37,6 +37,7 @@ from attention_motifs.evaluation.table import (
     variance_rows,
     with_false_discovery_rates,
 )
+from attention_motifs.features.arguments import whole_number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -140,6 +141,7 @@ def evaluate(
     settings = settings or Settings()
     if not metrics:
         raise InputError("there is no metric to evaluate. Give the distances of at least one.")
+    whole_number(settings.n_bootstraps, "n_bootstraps")
     reference = reference or list(metrics)[-1]
     if reference not in metrics:
         advice = did_you_mean(reference, list(metrics))

@@ -30,7 +30,7 @@ from attention_motifs.evaluation.planted import (
     mean_average_precision,
     score_planted,
 )
-from attention_motifs.features.arguments import whole_number
+from attention_motifs.features.arguments import number_array, whole_number
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.distances import distances, standard_metrics
 from attention_motifs.stages.embed import embed
@@ -153,6 +153,7 @@ def benchmark(
     _check(atlas, embeddings, strengths)
     planted = PlantedHeads.draw(len(atlas.heads), n_hosts, seed)
     n_prompts = min(whole_number(n_prompts, "n_prompts", 2), int(atlas.manifest.prompts["n"]))
+    metrics = [metrics] if isinstance(metrics, str) else metrics
     chosen = list(metrics or dict.fromkeys([*standard_metrics(atlas), *atlas.metrics()]))
     functions = (*BASELINES, *embeddings)
     ordered = (CONTROL, *sorted(dict.fromkeys(strengths), reverse=True))
@@ -240,6 +241,8 @@ def _folder(out: str | Path | None) -> Iterator[Path]:
 
 
 def _check(atlas: Atlas, embeddings: Sequence[Embedding], strengths: Sequence[float]) -> None:
+    if not isinstance(atlas, Atlas):
+        raise InputError(f"atlas={atlas!r:.80}: expected an Atlas. Open one with Atlas.open(PATH)")
     if atlas.manifest.configuration.prompts == IMPORTED:
         raise AtlasError(
             f"{atlas.place}: its patterns were imported, so no model can be run to plant rules. "
@@ -252,8 +255,13 @@ def _check(atlas: Atlas, embeddings: Sequence[Embedding], strengths: Sequence[fl
             f"{atlas.place}: {len(atlas.heads)} heads are too many for the distances of all pairs. "
             f"Use an atlas of {DENSE_LIMIT} heads or fewer"
         )
-    if not strengths or not all(0 < strength <= 1 for strength in strengths):
+    weights = number_array(strengths, "strengths", ("strengths",))
+    if not len(weights) or not ((weights > 0) & (weights <= 1)).all():
         raise InputError(f"strengths are {strengths!r:.80}. Give numbers above 0 and up to 1")
+    if not isinstance(embeddings, Sequence) or not all(
+        isinstance(embedding, Embedding) for embedding in embeddings
+    ):
+        raise InputError(f"embeddings={embeddings!r:.80}: expected a list of Embedding")
     names = [embedding.name for embedding in (*BASELINES, *embeddings)]
     if len(set(names)) < len(names):
         raise InputError(f"embeddings are called {', '.join(names)}. Give each a name of its own")
