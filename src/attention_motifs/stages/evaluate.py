@@ -10,7 +10,7 @@ import numpy as np
 from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.blocks import BEST_METRICS
 from attention_motifs.atlas.head_distances import all_pairs_of, stored_distances
-from attention_motifs.errors import AtlasError, InputError
+from attention_motifs.errors import AtlasError
 from attention_motifs.evaluation.label_scores import RANDOM_TOKENS
 from attention_motifs.executors import LOCAL, Executor
 from attention_motifs.progress import Report, silent
@@ -70,8 +70,6 @@ def evaluate(
     from attention_motifs.evaluation import Evidence, HeadPositions, Settings
     from attention_motifs.evaluation import evaluate as evaluate_metrics
 
-    if not isinstance(atlas, Atlas):
-        raise InputError(f"atlas={atlas!r:.80}: expected an Atlas. Open one with Atlas.open(PATH)")
     heads = atlas.heads
     metrics = [metrics] if isinstance(metrics, str) else metrics
     chosen = list(dict.fromkeys(metrics or atlas.metrics() or stored_distances(atlas)))

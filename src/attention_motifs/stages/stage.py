@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from attention_motifs.atlas import Atlas
+from attention_motifs.errors import InputError
 from attention_motifs.progress import Advance, Report, silent
 from attention_motifs.store import files
 from attention_motifs.store.paths import AtlasFile
@@ -26,6 +27,10 @@ def under_lock(stage: Callable[Concatenate[Atlas, P], R]) -> Callable[Concatenat
 
     @functools.wraps(stage)
     def run(atlas: Atlas, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        if not isinstance(atlas, Atlas):
+            raise InputError(
+                f"atlas={atlas!r:.80}: expected an Atlas. Open one with Atlas.open(PATH)"
+            )
         with atlas.locked():
             return stage(atlas, *args, **kwargs)
 
