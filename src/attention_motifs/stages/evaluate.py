@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import polars as pl
     from jaxtyping import Float
 
-    from attention_motifs.evaluation import Evaluation, HeadClass, TagAgreement
+    from attention_motifs.evaluation import Evaluation, Evidence, HeadClass, TagAgreement
     from attention_motifs.prompts import Prompt
 
 
@@ -67,7 +67,7 @@ def evaluate(
         AtlasError: if distances were not computed, or of the nearest heads only.
         JobsFailedError: from an executor whose workers failed.
     """
-    from attention_motifs.evaluation import Evidence, HeadPositions, Settings
+    from attention_motifs.evaluation import HeadPositions, Settings
     from attention_motifs.evaluation import evaluate as evaluate_metrics
 
     heads = atlas.heads
@@ -99,21 +99,28 @@ def evaluate(
         result = evaluate_metrics(
             measured,
             positions,
-            Evidence(
-                labels=drawn.labels,
-                detectors=drawn.detectors,
-                key_groups=drawn.key_groups,
-                classes=literature_classes(heads),
-                scores=behaviour_columns(heads),
-                tags=tag_agreement(heads, drawn),
-                missing=drawn.missing,
-            ),
+            _evidence(heads, drawn),
             reference=reference or _reference(chosen),
             settings=settings,
             advance=advance,
         )
     files.write_json(atlas.file("evaluation"), result.to_json())
     return result
+
+
+def _evidence(heads: pl.DataFrame, drawn: DrawnLabels) -> Evidence:
+    """Return the labels, classes and scores of the heads of an atlas."""
+    from attention_motifs.evaluation import Evidence
+
+    return Evidence(
+        labels=drawn.labels,
+        detectors=drawn.detectors,
+        key_groups=drawn.key_groups,
+        classes=literature_classes(heads),
+        scores=behaviour_columns(heads),
+        tags=tag_agreement(heads, drawn),
+        missing=drawn.missing,
+    )
 
 
 def _reference(metrics: Sequence[str]) -> str:
