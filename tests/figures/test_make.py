@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -323,6 +323,7 @@ def test_the_users_own_settings_neither_matter_nor_change(atlas, built, tmp_path
 
 
 @given(st.text(max_size=60))
+@example("\uf400")  # for private use, and the font has it
 def test_plain_text_is_one_printable_line(text):
     shown = plain(text)
     assert plain(shown) == shown

@@ -206,12 +206,10 @@ def plain(text: str) -> str:
     """Return the text on one line, without characters that cannot be printed.
 
     White space becomes one space, control and formatting characters are dropped, and a character
-    that the font lacks becomes an empty square.
+    that the font lacks, or that is for private use, becomes an empty square.
     """
     known = _characters()
-    return "".join(
-        character if ord(character) in known else MISSING for character in _one_line(text)
-    )
+    return "".join(c if ord(c) in known and c.isprintable() else MISSING for c in _one_line(text))
 
 
 def _one_line(text: str) -> str:
