@@ -142,6 +142,7 @@ def evaluate(
     if not metrics:
         raise InputError("there is no metric to evaluate. Give the distances of at least one.")
     whole_number(settings.n_bootstraps, "n_bootstraps")
+    whole_number(settings.n_permutations, "n_permutations", least=1)
     reference = reference or list(metrics)[-1]
     if reference not in metrics:
         advice = did_you_mean(reference, list(metrics))
