@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest
 # Sources of the explorer's pages; the installation builds them if they changed.
 WEB := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/tests/*')
 
-.PHONY: demo docs test test-slow test-versions lint bench clean web
+.PHONY: demo docs test test-slow test-versions lint kernels bench clean web
 
 $(VENV)/installed: pyproject.toml constraints.txt hatch_build.py $(WEB)
 	$(PYTHON) -m venv $(VENV)
@@ -48,8 +48,13 @@ web/node_modules/checked: $(shell find web -type f -not -path '*/node_modules/*'
 	cd web && npm run lint && npm test
 	@touch $@
 
-test: lint web/node_modules/checked ## what a contributor needs before a commit: lint, types and the quick tests
-	$(PYTEST) -n 2 --dist loadfile -m "not slow"
+# On one core here, while mypy and the pages' tests take the other; else each test process compiles them.
+kernels: $(VENV)/installed-dev
+	$(BIN)/python tests/compile_kernels.py
+
+test: $(VENV)/installed-dev ## what a contributor needs before a commit: lint, types and the quick tests
+	$(MAKE) --jobs=2 --output-sync=target lint web/node_modules/checked kernels
+	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-slow: $(VENV)/installed-dev ## tests that take minutes: kills at random moments, the demo
 	$(PYTEST) -m slow

@@ -25,6 +25,26 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 
+LONGEST = (
+    "stages/test_stopped_at_steps.py",
+    "stages/test_blocks_stage.py",
+    "stages/test_extract.py",
+    "stages/test_ablate.py",
+    "stages/test_probe.py",
+    "stages/test_changed_models.py",
+    "stages/test_evaluate_stage.py",
+    "docs/test_pages.py",
+    "extraction/test_fixed_numerics.py",
+)
+"""Files that take longest, beginning with the longest."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the longest files first: no process waits for another one at the end."""
+    order = {Path(__file__).parent / name: i for i, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _builds_do_not_score() -> Iterator[None]:
     """Leave out the scores of builds in this process: tiny models are slow to score.
@@ -90,12 +110,20 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-@pytest.fixture(scope="module")
-def built(tiny: Tiny, own_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Atlas:
-    """A finished atlas of `a` and `b`; tests leave it as it is, and change a `copy`."""
+@pytest.fixture(scope="session")
+def built_once(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the atlas of `built`."""
     from attention_motifs.stages.run import build
 
-    return build(tmp_path_factory.mktemp("built") / "atlas", tiny.configuration())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ATTENTION_MOTIFS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        return build(tmp_path_factory.mktemp("built") / "atlas", tiny.configuration()).path
+
+
+@pytest.fixture(scope="module")
+def built(built_once: Path, own_cache: Path) -> Atlas:
+    """A finished atlas of `a` and `b`; tests leave it as it is, and change a `copy`."""
+    return Atlas.open(built_once)
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +19,7 @@ from attention_motifs.stages.embed import embed
 from attention_motifs.stages.heads import write_heads
 from attention_motifs.stages.motif_parts import write_share_columns
 from attention_motifs.stages.parts import PatternSource, Sink, extract_from
+from attention_motifs.store import remote
 from attention_motifs.store.manifest import ModelRecord
 from attention_motifs.store.settings import Configuration
 
@@ -35,6 +38,9 @@ HOSTILE_TEXTS = (
 """The first prompts: markup, mathematics, odd characters, white space, a word without end."""
 
 
+_KEPT: dict[tuple[Any, ...], tempfile.TemporaryDirectory[str]] = {}
+
+
 def make_synthetic_atlas(
     path: str | Path,
     n_models: int = 2,
@@ -44,13 +50,33 @@ def make_synthetic_atlas(
     n_tokens: int = 12,
     seed: int = 0,
     n_components: int = 16,
-    presets: Any = (),
 ) -> Atlas:
     """Write a whole atlas of causal softmax patterns, as far as the distances of `mean`.
 
     The models are `synthetic-0`, `org/synthetic-1`, `synthetic-2`... The same arguments give
-    the same atlas. `presets` are those of a user.
+    the same atlas: it is made once per process, and copied.
     """
+    shape = (n_models, n_layers, n_heads, n_prompts, n_tokens, seed, n_components)
+    if remote.is_url(path):
+        return _make(path, *shape)
+    if shape not in _KEPT:
+        kept = tempfile.TemporaryDirectory(prefix="synthetic-atlas-")
+        _make(Path(kept.name) / "atlas", *shape)
+        _KEPT[shape] = kept
+    shutil.copytree(Path(_KEPT[shape].name) / "atlas", path, dirs_exist_ok=True)
+    return Atlas.open(path)
+
+
+def _make(
+    path: str | Path,
+    n_models: int,
+    n_layers: int,
+    n_heads: int,
+    n_prompts: int,
+    n_tokens: int,
+    seed: int,
+    n_components: int,
+) -> Atlas:
     names = tuple(f"org/synthetic-{i}" if i % 2 else f"synthetic-{i}" for i in range(n_models))
     prompts = [Prompt(text, "synthetic/hostile") for text in HOSTILE_TEXTS[:n_prompts]]
     prompts += [
@@ -64,7 +90,6 @@ def make_synthetic_atlas(
         seed=seed,
         max_tokens=n_tokens,
         n_components=n_components,
-        presets=presets,
     )
     with Atlas.lock(path, new=True):
         atlas = Atlas.create(path, configuration, prompts_table(prompts), prompts_digest(prompts))

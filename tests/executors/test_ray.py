@@ -24,7 +24,7 @@ from tiny_models import texts, write_prompts
 
 ray = pytest.importorskip("ray")
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # a cluster takes seconds to start
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -157,7 +157,6 @@ def _ancestors(pid: int) -> list[int]:
     return result
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the workers in /proc")
 def test_the_atlas_is_the_same_bit_for_bit_though_a_worker_is_killed(
     tiny: Tiny, many: Path, tmp_path: Path
@@ -180,7 +179,6 @@ def test_the_atlas_is_the_same_bit_for_bit_though_a_worker_is_killed(
     assert [name for name in whole if created[name] != whole[name]] == []
 
 
-@pytest.mark.slow
 def test_what_a_killed_worker_left_is_removed(tiny: Tiny, tmp_path: Path) -> None:
     path = tmp_path / "atlas"
     unfinished = path / "patterns" / "a" / ".unfinished-0123.safetensors"
@@ -227,7 +225,6 @@ def test_a_model_that_is_not_there_is_one_line(tiny: Tiny, many: Path, tmp_path:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.slow
 def test_a_sweep_by_workers_gives_the_same_rows(built: Atlas, tmp_path: Path) -> None:
     import torch
 

@@ -50,7 +50,7 @@ def test_runs_killed_while_writing_leave_nothing_different(
     built: Atlas, tiny: Tiny, tmp_path: Path
 ) -> None:
     atlas = tmp_path / "atlas"
-    steps = [1, 6, 3, 12, 7, 5, 14, 2, 4, 11]
+    steps = [1, 6, 3, 14]
     stopped_runs(build_arguments(tiny, atlas), signal.SIGKILL, steps)
     assert contents(atlas) == contents(built.path)
     assert check_atlas(Atlas.open(atlas)) == []
@@ -86,7 +86,7 @@ def test_a_killed_add_is_gone_on_with(built: Atlas, tiny: Tiny, tmp_path: Path) 
     shutil.copytree(built.path, other)
     add(one, tiny.model("c"))
     stopped_runs(
-        ["add", tiny.model("c"), "--no-score", "--atlas", str(other)], signal.SIGKILL, [3, 8, 18, 5]
+        ["add", tiny.model("c"), "--no-score", "--atlas", str(other)], signal.SIGKILL, [3, 18]
     )
     assert contents(other) == contents(one)
     assert check_atlas(Atlas.open(other)) == []

@@ -91,9 +91,11 @@ def any_server(
 
 
 @pytest.fixture
-def stored(server: ObjectServer, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+def stored(
+    server: ObjectServer, url: str, local: Atlas, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> str:
     """An atlas there, and a machine that has never seen it."""
-    make_synthetic_atlas(url, n_prompts=18)
+    copy(local.path, url)
     server.forget()
     monkeypatch.setenv("ATTENTION_MOTIFS_CACHE", str(tmp_path / "other-machine"))
     return url
@@ -385,14 +387,14 @@ WRITE = [
 
 @pytest.mark.parametrize("fault", WRITE, ids=lambda f: f"{f.kind}-{f.request}")
 def test_passing_faults_of_writes_pass(
-    fault: Fault, server: ObjectServer, url: str, local: Atlas, monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> None:  # fmt: skip
+    fault: Fault, server: ObjectServer, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(object_store, "TIMEOUT", timedelta(seconds=1))
     server.faults.append(Fault(**vars(fault)))
-    make_synthetic_atlas(url, n_prompts=18)
+    make_synthetic_atlas(url, n_models=1, n_prompts=2)
     assert server.faults[0].times == 0
     elsewhere(monkeypatch, tmp_path / "b")
+    local = make_synthetic_atlas(tmp_path / "local", n_models=1, n_prompts=2)
     assert contents(Atlas.open(url)) == contents(local)
 
 
@@ -488,19 +490,14 @@ def test_commands_take_a_url_and_tell_no_secret(
     runs: list[Any] = []
     for words in (
         ["near", head, "--atlas", stored, "--json"],
-        ["show", head, "--atlas", stored],
-        ["info", "--atlas", stored],
         ["distances", "--metric", "cosine", "--atlas", stored],
-        ["site", "--atlas", stored],
         ["check", stored],
     ):
         runs.append(motifs(tmp_path, *words))
         assert runs[-1].returncode == 0, runs[-1].stderr
     assert [n["head"] for n in json.loads(runs[0].stdout)] == [n.head for n in local.near(head)]
-    assert f"{stored}: atlas of schema version 1" in runs[2].stdout
-    assert f"{stored}: sound" in runs[5].stdout
+    assert f"{stored}: sound" in runs[2].stdout
     assert Atlas.open(stored).metrics() == ["cosine", "mean"]
-    assert not [key for key in server.objects if "site" in key]
     server.faults.append(Fault("status", ".", status=403, times=999))
     runs.append(motifs(tmp_path, "near", head, "--atlas", stored))
     assert runs[-1].returncode == RemoteError.exit_code
