@@ -26,6 +26,7 @@ FLOORS = (
     {"store"},
     {"models", "embedding", "distances", "literature"},
     {"extraction", "projection", "clustering", "evaluation"},
+    {"viewer"},
     {"atlas", "behaviour"},
     {"figures", "site", "reports"},
     {"stages"},

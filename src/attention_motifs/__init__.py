@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from attention_motifs.stages.remove import remove
     from attention_motifs.stages.run import add, build
     from attention_motifs.store.settings import Configuration
+    from attention_motifs.viewer.show import view
+    from attention_motifs.viewer.widget import PatternView
 
 try:
     __version__ = version("attention-motifs")
@@ -37,6 +39,7 @@ _WHERE = {
     "MotifsError": "errors",
     "PatternBatch": "extraction",
     "PatternEmbedding": "embedding",
+    "PatternView": "viewer.widget",
     "Prompt": "prompts",
     "RecommendedEmbedding": "embedding.recommended",
     "add": "stages.run",
@@ -53,6 +56,7 @@ _WHERE = {
     "load_prompts": "prompts",
     "metric_names": "distances",
     "remove": "stages.remove",
+    "view": "viewer.show",
 }
 
 __all__ = [
@@ -62,6 +66,7 @@ __all__ = [
     "MotifsError",
     "PatternBatch",
     "PatternEmbedding",
+    "PatternView",
     "Prompt",
     "RecommendedEmbedding",
     "__version__",
@@ -79,6 +84,7 @@ __all__ = [
     "load_prompts",
     "metric_names",
     "remove",
+    "view",
 ]
 
 

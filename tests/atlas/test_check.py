@@ -10,9 +10,9 @@ import pytest
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.check import check_atlas
-from attention_motifs.atlas.packed_patterns import pack_triangles
 from attention_motifs.stages.project import project
 from attention_motifs.store import files
+from attention_motifs.store.packed_patterns import pack_triangles
 from conftest import contents
 from synthetic_atlas import make_synthetic_atlas
 

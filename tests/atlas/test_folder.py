@@ -23,11 +23,11 @@ from hypothesis.extra.numpy import arrays
 from attention_motifs import cli
 from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.check import check_atlas
-from attention_motifs.atlas.packed_patterns import pack_triangles, unpack_triangle
 from attention_motifs.atlas.queries import near, unusual_features
 from attention_motifs.errors import AtlasError, HeadNotFoundError, InputError, ResourceError
 from attention_motifs.head import HeadId
 from attention_motifs.stages.run import build
+from attention_motifs.store.packed_patterns import pack_triangles, unpack_triangle
 from attention_motifs.store.settings import Configuration
 from conftest import Tiny, contents
 

@@ -18,8 +18,8 @@ from PIL import Image
 from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.head_page import page, png_url, shown
 from attention_motifs.atlas.head_record import head_record
-from attention_motifs.atlas.packed_patterns import pack_triangles, unpack_triangle
 from attention_motifs.errors import HeadNotFoundError
+from attention_motifs.store.packed_patterns import pack_triangles, unpack_triangle
 from synthetic_atlas import make_synthetic_atlas
 
 HEAD = "synthetic-0:L1:H1"

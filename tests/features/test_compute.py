@@ -8,11 +8,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from attention_motifs.atlas.packed_patterns import pack_triangles, unpack_triangle
 from attention_motifs.errors import InputError
 from attention_motifs.features import compute, compute_features, feature_names
 from attention_motifs.features.definitions import VECTOR_STATISTICS
 from attention_motifs.features.registry import BUILT_IN_SETS, built_in_set
+from attention_motifs.store.packed_patterns import pack_triangles, unpack_triangle
 from features.patterns import (
     degenerate_patterns,
     needs_reference,

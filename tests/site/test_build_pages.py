@@ -113,6 +113,21 @@ def test_a_failing_npm_leaves_the_old_pages(
     assert not list(tmp_path.glob(".unfinished-*"))
 
 
+def test_packages_behind_a_link_are_kept(
+    web: Path, assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / "package").write_text("")
+    (web / "node_modules").symlink_to(shared)
+    fake_program(tmp_path, "node", "echo v22.0.0")
+    fake_program(tmp_path, "npm", "rm -rf node_modules/*; exit 1")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(build_pages.BuildError):
+        build_pages.build(web, assets)
+    assert (shared / "package").is_file()
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(build_pages.find_npm() is None, reason="there is no Node on this machine")
 def test_wheel_and_source_distribution_carry_the_pages(tmp_path: Path) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from attention_motifs.site.typescript import typescript
 
-GENERATED = Path(__file__).parents[2] / "web" / "src" / "contract" / "generated.ts"
+CONTRACTS = Path(__file__).parents[2] / "web" / "src" / "contract"
 
 
-def test_the_committed_file_is_up_to_date() -> None:
-    assert GENERATED.read_text(encoding="utf-8") == typescript(), (
-        f"run: python -m attention_motifs.site.typescript > {GENERATED}"
+@pytest.mark.parametrize(("of", "name"), [("site", "generated.ts"), ("viewer", "viewer.ts")])
+def test_the_committed_files_are_up_to_date(of: Literal["site", "viewer"], name: str) -> None:
+    assert (CONTRACTS / name).read_text(encoding="utf-8") == typescript(of=of), (
+        "run the commands in attention_motifs/site/typescript.py"
     )
 
 

@@ -1,13 +1,14 @@
 // Check the imports of the sources; `npm run lint` runs this.
 //
-// Imports go one way: contract <- data <- state <- views <- pages <- app, and no two modules import
+// Imports go one way: contract <- data <- state <- views <- pages <- app <- viewer,
+// and no two modules import
 // each other, directly or through others.
 
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 
-export const LAYERS = ["contract", "data", "state", "views", "pages", "app"];
+export const LAYERS = ["contract", "data", "state", "views", "pages", "app", "viewer"];
 
 /** Return the relative paths that a source text imports. */
 export function importsOf(text) {

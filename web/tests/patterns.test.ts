@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { patternOffset, triangleIndex, triangleSize, weightAt, weightOf } from "../src/data/patterns";
 import { histogramPercentile, summarise } from "../src/data/summary";
-import { shrink, patternPixels } from "../src/views/pattern-canvas/image";
+import { frame } from "../src/views/pattern-canvas/frame";
+import { patternPixels, shrink, stripPixels } from "../src/views/pattern-canvas/image";
 import { brightness } from "../src/views/pattern-canvas/colour-map";
-import { cellAt, walk } from "../src/views/pattern-matrix/keys";
+import { cellAt, cellIn, columnAt, walk } from "../src/views/pattern-matrix/keys";
 
 /** Bytes of a pattern given row by row. */
 function pack(rows: number[][]) {
@@ -38,20 +39,50 @@ describe("patterns", () => {
     expect(triangleIndex(3, 3)).toBe(triangleSize(4) - 1);
   });
 
-  it("shrink to mean weights of blocks, and keep all where they are small enough", () => {
-    const even = pack([[1], [0.5, 0.5], [0.25, 0.25, 0.5], [0.25, 0.25, 0.25, 0.25]]);
-    const half = shrink(even, 2);
-    const expected = [(1 + 0.5 + 0.5) / 3, (0.25 * 4) / 4, (0.5 + 0.25 + 0.25) / 3];
-    [...half.triangle].forEach((byte, i) => expect(weightOf(byte)).toBeCloseTo(expected[i] as number, 1));
-    expect([...shrink(even, 4).triangle]).toEqual([...even.triangle]);
+  it("shrink to the largest weights of blocks, and keep all where they are small enough", () => {
+    const rows = [[0.9], [0.5, 0.5], [0.3, 0.25, 0.4], [0.25, 0.2, 0.25, 0.3]];
+    const half = shrink(pack(rows), 2);
+    [...half.triangle].forEach((byte, i) => expect(weightOf(byte)).toBeCloseTo([0.9, 0.3, 0.4][i] as number, 1));
+    const withoutFirst = shrink(pack(rows), 2, 1);
+    [...withoutFirst.triangle].forEach((byte, i) => expect(weightOf(byte)).toBeCloseTo([0.5, 0.25, 0.4][i] as number, 1));
+    expect([...shrink(pack(rows), 4).triangle]).toEqual([...pack(rows).triangle]);
+  });
+
+  it("keep a line one token wide at any size", () => {
+    const n = 500;
+    const triangle = new Uint8Array(triangleSize(n));
+    for (let query = 37; query < n; query++) triangle[triangleIndex(query, query - 37)] = 200;
+    for (const side of [24, 96, 97, 333]) {
+      const small = shrink({ n, triangle }, side);
+      for (let row = Math.ceil((38 * side) / n); row < side; row++) {
+        const bytes = small.triangle.subarray(triangleIndex(row, 0), triangleIndex(row, row) + 1);
+        expect(Math.max(...bytes)).toBe(200);
+      }
+    }
+  });
+
+  it("have the first column as a strip of its own scale", () => {
+    const pattern = pack([[1], [0.5, 0.5], [0.9, 0.04, 0.06]]);
+    const style = { scale: "sqrt", map: "viridis", sink: "apart" } as const;
+    const strip = stripPixels(pattern, style, 9);
+    expect([strip.width, strip.height]).toEqual([1, 3]);
+    expect([...strip.data.slice(0, 3)]).toEqual([253, 231, 37]);
+    expect(stripPixels(pattern, style, 2).height).toBe(2);
+    const place = frame(100, "apart");
+    expect(place.left + place.side).toBe(100);
+    expect(cellIn(1, place.side - 1, place, 10)).toEqual({ query: 9, key: 0 });
+    expect(cellIn(place.left + 1.5 * (place.side / 10), place.side - 1, place, 10)).toEqual({ query: 9, key: 1 });
+    expect(cellIn(place.left - 0.5, place.side - 1, place, 10)).toBeNull();
+    expect(columnAt(0, place, 10)).toEqual({ x: 0, width: place.strip });
+    expect(columnAt(3, frame(100, "shown"), 10)).toEqual({ x: 30, width: 10 });
   });
 
   it("are drawn below the diagonal alone, without the first column if it is hidden", () => {
     const pattern = pack([[1], [0.5, 0.5], [0.9, 0.04, 0.06]]);
-    const style = { scale: "sqrt", map: "viridis", sinkHidden: false } as const;
+    const style = { scale: "sqrt", map: "viridis", sink: "shown" } as const;
     const alpha = (data: Uint8ClampedArray) => [...data].filter((_, i) => i % 4 === 3).map((a) => Number(a > 0));
     expect(alpha(patternPixels(pattern, style, 9).data)).toEqual([1, 0, 0, 1, 1, 0, 1, 1, 1]);
-    const hidden = patternPixels(pattern, { ...style, sinkHidden: true }, 9).data;
+    const hidden = patternPixels(pattern, { ...style, sink: "hidden" }, 9).data;
     expect(alpha(hidden)).toEqual([0, 0, 0, 0, 1, 0, 0, 1, 1]);
     // The largest weight that is left is drawn in the brightest colour of the map, #fde725.
     expect([...hidden.slice(16, 19)]).toEqual([253, 231, 37]);

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from attention_motifs.atlas import blocks, explanation, head_record, queries
+from attention_motifs.atlas import head_notes as notes
 from attention_motifs.atlas import identify as identification
+from attention_motifs.atlas import view as viewing
 from attention_motifs.atlas import why as comparison
 from attention_motifs.atlas.folder import AtlasFolder
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from attention_motifs.embedding.recommended import RecommendedEmbedding
     from attention_motifs.evaluation import IdentifiedPattern
     from attention_motifs.head import HeadId
+    from attention_motifs.viewer.contract import ViewNote
+    from attention_motifs.viewer.widget import PatternView
 
 
 class Atlas(AtlasFolder):
@@ -112,3 +116,11 @@ class Atlas(AtlasFolder):
     def why(self, head: str | HeadId, other: str | HeadId, metric: str | None = None) -> Why:
         """Return what makes two heads near or far; see `attention_motifs.atlas.why`."""
         return comparison.why(self, head, other, metric)
+
+    def view(self, head: str | HeadId, prompt: str | int = 0, **options: Any) -> PatternView:
+        """Show a head on a prompt, in a notebook or file; see `attention_motifs.atlas.view`."""
+        return viewing.view(self, head, prompt, **options)
+
+    def head_notes(self, model: str) -> tuple[str, list[ViewNote]]:
+        """Return verdicts and nearest heads; see `attention_motifs.atlas.head_notes`."""
+        return notes.head_notes(self, model)

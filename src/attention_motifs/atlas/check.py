@@ -12,7 +12,6 @@ from attention_motifs.atlas import BLOCK_SIZE, Atlas
 from attention_motifs.atlas.blocks import blocks_of, clouds_of
 from attention_motifs.atlas.head_distances import AllPairs, NearestHeads, stored_distances
 from attention_motifs.atlas.motif_shares import has_shares, motif_shares_of
-from attention_motifs.atlas.packed_patterns import unpack_triangle
 from attention_motifs.atlas.queries import by_prompt
 from attention_motifs.atlas.stimuli import PROBES, PROMPTS, Stimuli
 from attention_motifs.distances import get_metric
@@ -22,6 +21,7 @@ from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.features import feature_names, feature_sets, features_of
 from attention_motifs.progress import Report, silent
 from attention_motifs.store import files
+from attention_motifs.store.packed_patterns import unpack_triangle
 from attention_motifs.store.paths import MANIFEST
 
 if TYPE_CHECKING:

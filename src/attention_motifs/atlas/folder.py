@@ -9,7 +9,6 @@ import numpy as np
 
 from attention_motifs.atlas import blocks
 from attention_motifs.atlas.opened import BLOCK_SIZE as BLOCK_SIZE
-from attention_motifs.atlas.packed_patterns import unpack_triangle
 from attention_motifs.atlas.probes import FolderWithProbes
 from attention_motifs.atlas.stimuli import PROBES, PROMPTS, get_stimuli
 from attention_motifs.distances import get_metric
@@ -18,6 +17,7 @@ from attention_motifs.errors import AtlasError, HeadNotFoundError, InputError, d
 from attention_motifs.head import HeadId
 from attention_motifs.store import files
 from attention_motifs.store.manifest import IMPORTED as IMPORTED
+from attention_motifs.store.packed_patterns import unpack_triangle
 from attention_motifs.store.paths import ARTEFACTS, MANIFEST
 from attention_motifs.store.settings import Configuration as Configuration
 

@@ -97,7 +97,7 @@ def _of_cut(
     atlas: AtlasFolder, model: str, columns: Sequence[str], viewed: Sequence[str], n_tokens: int
 ) -> Float[np.ndarray, "viewed heads features"]:
     """Return the features of a model's patterns kept for viewing, cut to a length."""
-    from attention_motifs.atlas.packed_patterns import unpack_triangle
+    from attention_motifs.store.packed_patterns import unpack_triangle
 
     features = []
     for prompt_id in viewed:

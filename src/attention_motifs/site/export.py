@@ -245,7 +245,10 @@ def _pages() -> Iterator[Path]:
     """Yield the files of the built pages; none in a source tree without them."""
     if (ASSETS / "index.html").is_file():
         for path in sorted(ASSETS.rglob("*")):
-            if path.is_file() and path.name != "sources.sha256":  # the stamp of the build
+            # Not part of a site: the stamp of the build, and the viewer of notebooks.
+            if path.is_file() and path.relative_to(ASSETS).parts[0] not in {
+                "sources.sha256", "viewer",
+            }:  # fmt: skip
                 yield path
 
 

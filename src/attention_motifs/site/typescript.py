@@ -1,6 +1,7 @@
-"""Generator of `web/src/contract/generated.ts`, the contract in TypeScript.
+"""Generator of the contracts in TypeScript: `generated.ts` and `viewer.ts` in `web/src/contract`.
 
-Run `python -m attention_motifs.site.typescript > web/src/contract/generated.ts`.
+Run `python -m attention_motifs.site.typescript > web/src/contract/generated.ts`, and
+`python -m attention_motifs.site.typescript viewer > web/src/contract/viewer.ts`.
 """
 
 from __future__ import annotations
@@ -10,30 +11,36 @@ import inspect
 import sys
 from collections.abc import Iterator
 from importlib import import_module
+from typing import Literal
 
 from attention_motifs.site import contract
+from attention_motifs.viewer import contract as viewer_contract
 
 _HEADER = """\
-// Generated from src/attention_motifs/site/contract.py by
-//   python -m attention_motifs.site.typescript > web/src/contract/generated.ts
+// Generated from src/attention_motifs/{source}/contract.py by
+//   python -m attention_motifs.site.typescript{argument} > web/src/contract/{name}.ts
 // Change that file, or the dataclasses that it imports, not this one: a test compares the two.
 """
 
 _SIMPLE = {"str": "string", "int": "number", "float": "number", "bool": "boolean", "None": "null"}
 
 
-def typescript(source: str | None = None) -> str:
+def typescript(source: str | None = None, of: Literal["site", "viewer"] = "site") -> str:
     """Return the TypeScript of a contract: constants, type aliases, and interfaces.
 
     Args:
         source: Python text of dataclasses, constants and aliases; by default `contract.py`.
             Dataclasses that it imports from the package are included under their names there.
+        of: whose contract.
 
     Raises:
         ValueError: if the contract uses a type that has no counterpart here.
     """
-    tree = ast.parse(inspect.getsource(contract) if source is None else source)
-    parts = [_HEADER, *map(_interface, _imported(tree))]
+    module = contract if of == "site" else viewer_contract
+    tree = ast.parse(inspect.getsource(module) if source is None else source)
+    name, argument = ("generated", "") if of == "site" else ("viewer", " viewer")
+    header = _HEADER.format(source=of, argument=argument, name=name)
+    parts = [header, *map(_interface, _imported(tree))]
     for node, comment in _with_comments(tree.body):
         if isinstance(node, ast.ClassDef):
             parts.append(_interface(node))
@@ -119,4 +126,4 @@ def _type(node: ast.expr) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(typescript())
+    sys.stdout.write(typescript(of="viewer" if sys.argv[1:] == ["viewer"] else "site"))

@@ -12,7 +12,6 @@ import numpy as np
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.head_distances import all_pairs_of
-from attention_motifs.atlas.packed_patterns import unpack_triangle
 from attention_motifs.embedding import PatternEmbedding
 from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.features import feature_names
@@ -26,6 +25,7 @@ from attention_motifs.reports.comparison_measures import (
 )
 from attention_motifs.stages.embed import fit_embedding
 from attention_motifs.stages.evaluate import computed_head_classes, literature_classes
+from attention_motifs.store.packed_patterns import unpack_triangle
 
 if TYPE_CHECKING:
     from jaxtyping import Float

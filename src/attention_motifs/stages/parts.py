@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attention_motifs.atlas import BLOCK_SIZE, Atlas
-from attention_motifs.atlas.packed_patterns import pack_triangles
 from attention_motifs.atlas.stimuli import N_VIEW_PROBES, PROBES, PROMPTS, Stimuli
 from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.features import compute_features, feature_names
@@ -25,6 +24,7 @@ from attention_motifs.stages.heads import heads_of
 from attention_motifs.stages.motif_parts import BlockShares, write_shares
 from attention_motifs.store import files
 from attention_motifs.store.manifest import IMPORTED, ModelRecord
+from attention_motifs.store.packed_patterns import pack_triangles
 
 if TYPE_CHECKING:
     import polars as pl

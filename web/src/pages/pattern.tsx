@@ -1,4 +1,5 @@
 import "./pattern/page.css";
+import { useSignal } from "@preact/signals";
 import type { Manifest, Prompt } from "../contract/generated";
 import { headName, headRow, modelOfRow, placeOfRow } from "../data/heads";
 import { loadPattern } from "../data/patterns";
@@ -7,12 +8,13 @@ import { head, prompt as promptParam } from "../state/params";
 import { useResource } from "../state/resource";
 import { here, link } from "../state/url";
 import { HeadLink } from "../views/head-link/view";
+import { PatternInspect } from "../views/pattern-inspect/view";
+import type { Cell } from "../views/pattern-matrix/api";
 import { promptLine } from "../views/prompt-label/view";
 import { WhenNear } from "../views/near/view";
 import { Empty, Loaded } from "../views/states/view";
 import { Suggested } from "./head/suggested";
 import { PatternFeatures } from "./pattern/features";
-import { Inspect } from "./pattern/inspect";
 import { Neighbours } from "./pattern/neighbours";
 import type { PageProps } from "./page";
 
@@ -56,6 +58,7 @@ function One({ manifest, row, place, prompts, viewable }: OneProps) {
   const model = modelOfRow(manifest, row);
   const name = headName(manifest, row);
   const prompt = prompts[place] as Prompt;
+  const cursor = useSignal<Cell | null>(null);
   const loaded = useResource(async () => {
     const [pattern, tokens] = await Promise.all([
       loadPattern(manifest, row, place),
@@ -79,7 +82,15 @@ function One({ manifest, row, place, prompts, viewable }: OneProps) {
       <Steps manifest={manifest} row={row} place={place} prompts={prompts} viewable={viewable} />
       <Loaded resource={loaded} what="the pattern" height={500}>
         {({ pattern, tokens }) => (
-          <Inspect pattern={pattern} tokens={tokens} bos={model.bos} name={name} promptId={shortId(prompt)} />
+          <PatternInspect
+            pattern={pattern}
+            tokens={tokens}
+            bos={model.bos}
+            name={name}
+            prompt={promptLine(prompt.text, 90)}
+            file={`${name}-${shortId(prompt)}`}
+            cursor={cursor}
+          />
         )}
       </Loaded>
       {isProbe(prompt) ? (

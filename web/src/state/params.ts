@@ -29,8 +29,8 @@ export const colour = param("colour", text, "");
 export const scale = param("scale", choice("linear", "sqrt", "log"), "sqrt");
 /** Colour map of patterns. */
 export const map = param("map", choice("viridis", "cividis", "magma", "greys"), "viridis");
-/** Whether the first column of patterns is hidden. */
-export const sink = param("sink", choice("shown", "hidden"), "shown");
+/** The first column of patterns: in its place, as a strip with a scale of its own, or hidden. */
+export const sink = param("sink", choice("shown", "apart", "hidden"), "shown");
 /** Light or dark; `auto` follows the system. */
 export const theme = param("theme", choice("auto", "light", "dark"), "auto");
 /** One feature, by its name. */

@@ -9,6 +9,16 @@ import type { Codec } from "./codecs";
 import { scrollToTop, storeScroll } from "./scroll";
 
 const query = signal(window.location.search);
+let inMemory = false;
+
+/**
+ * Keep the parameters in memory from now on, starting with a query string: a document in a frame has no
+ * address of its own to write to.
+ */
+export function keepInMemory(search: string): void {
+  inMemory = true;
+  query.value = search;
+}
 
 window.addEventListener("popstate", () => {
   query.value = window.location.search;
@@ -47,6 +57,10 @@ export function change(settings: Setting[], how: "push" | "replace" = "push"): v
 
 /** Go to a query string of this site. A step to another page, head or pattern starts at its top. */
 export function go(search: string, how: "push" | "replace" = "push"): void {
+  if (inMemory) {
+    query.value = search === "?" ? "" : search;
+    return;
+  }
   const before = window.location.search;
   if (search === before || (search === "?" && before === "")) return;
   if (how === "push") {

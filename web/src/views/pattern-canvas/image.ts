@@ -4,25 +4,28 @@ import { triangleIndex, type Pattern } from "../../data/patterns";
 import type { PatternStyle } from "./api";
 import { colourTable } from "./colour-map";
 
-/** Red, green, blue, alpha of `side` x `side` pixels; transparent above the diagonal. */
+/** Red, green, blue, alpha of the pixels of a picture, row by row. */
 export interface Pixels {
-  side: number;
+  width: number;
+  height: number;
   data: Uint8ClampedArray<ArrayBuffer>;
 }
 
+type Triangle = Pick<Pattern, "n" | "triangle">;
+
 /**
- * Draw a pattern: a pixel per weight, or, where there are more tokens than `most` pixels, the mean
- * weight of each block, so that thin lines grow faint but never vanish.
+ * Draw the square of a pattern: a pixel per weight, transparent above the diagonal. With more tokens than
+ * `most` pixels, a pixel is the largest weight of its block, so that a line one token wide stays visible.
  */
-export function patternPixels(pattern: Pattern, style: PatternStyle, most: number): Pixels {
-  const bytes = pattern.n > most ? shrink(pattern, most) : pattern;
-  const first = style.sinkHidden ? 1 : 0;
-  const colours = colourTable(style, style.sinkHidden ? brightest(bytes) : 255);
-  const side = bytes.n;
+export function patternPixels(pattern: Triangle, style: PatternStyle, most: number): Pixels {
+  const first = style.sink === "shown" ? 0 : 1;
+  const { n: side, triangle } = pattern.n > most ? shrink(pattern, most, first) : pattern;
+  const colours = colourTable(style, first === 0 ? 255 : topByte(pattern, first));
   const data = new Uint8ClampedArray(side * side * 4);
+  const isWhole = side === pattern.n;
   for (let query = 0; query < side; query++) {
-    for (let key = first; key <= query; key++) {
-      const colour = (bytes.triangle[triangleIndex(query, key)] as number) * 3;
+    for (let key = isWhole ? first : 0; key <= query; key++) {
+      const colour = (triangle[triangleIndex(query, key)] as number) * 3;
       const at = (query * side + key) * 4;
       data[at] = colours[colour] as number;
       data[at + 1] = colours[colour + 1] as number;
@@ -30,40 +33,51 @@ export function patternPixels(pattern: Pattern, style: PatternStyle, most: numbe
       data[at + 3] = 255;
     }
   }
-  return { side, data };
+  return { width: side, height: side, data };
 }
 
-/** Return the largest byte outside of the first column, at least 1. */
-function brightest({ n, triangle }: { n: number; triangle: Uint8Array }): number {
+/** Draw the first column, one pixel wide, on a scale from 0 to 1. */
+export function stripPixels({ n, triangle }: Triangle, style: PatternStyle, most: number): Pixels {
+  const height = Math.min(n, most);
+  const tops = new Uint8Array(height);
+  for (let query = 0; query < n; query++) {
+    const block = Math.floor((query * height) / n);
+    tops[block] = Math.max(tops[block] as number, triangle[triangleIndex(query, 0)] as number);
+  }
+  const colours = colourTable(style);
+  const data = new Uint8ClampedArray(height * 4);
+  tops.forEach((byte, block) => {
+    data.set(colours.subarray(byte * 3, byte * 3 + 3), block * 4);
+    data[block * 4 + 3] = 255;
+  });
+  return { width: 1, height, data };
+}
+
+/** Return the largest byte of the keys from `first` on, at least 1: it has the brightest colour. */
+export function topByte({ n, triangle }: Triangle, first: number): number {
   let top = 1;
-  for (let query = 1; query < n; query++) {
-    for (let key = 1; key <= query; key++) {
-      top = Math.max(top, triangle[triangleIndex(query, key)] as number);
+  for (let query = first; query < n; query++) {
+    const row = triangleIndex(query, 0);
+    for (let at = row + first; at <= row + query; at++) {
+      const byte = triangle[at] as number;
+      if (byte > top) top = byte;
     }
   }
   return top;
 }
 
-/** A pattern of `side` blocks: means of the weights, as bytes again. */
-export function shrink(
-  { n, triangle }: { n: number; triangle: Uint8Array },
-  side: number,
-): { n: number; triangle: Uint8Array } {
-  const sums = new Float64Array((side * (side + 1)) / 2);
-  const counts = new Uint32Array(sums.length);
+/** Return a pattern of `side` blocks: the largest byte of each, without the keys before `first`. */
+export function shrink({ n, triangle }: Triangle, side: number, first = 0): Triangle {
+  const tops = new Uint8Array((side * (side + 1)) / 2);
   const block = Uint32Array.from({ length: n }, (_, token) => Math.floor((token * side) / n));
-  let at = 0;
-  for (let query = 0; query < n; query++) {
-    const row = block[query] as number;
-    for (let key = 0; key <= query; key++, at++) {
-      const to = triangleIndex(row, block[key] as number);
-      const root = (triangle[at] as number) / 255;
-      sums[to] = (sums[to] as number) + root * root;
-      counts[to] = (counts[to] as number) + 1;
+  for (let query = first; query < n; query++) {
+    const from = triangleIndex(query, 0);
+    const to = triangleIndex(block[query] as number, 0);
+    for (let key = first; key <= query; key++) {
+      const byte = triangle[from + key] as number;
+      const at = to + (block[key] as number);
+      if (byte > (tops[at] as number)) tops[at] = byte;
     }
   }
-  const shrunk = Uint8Array.from(sums, (sum, i) =>
-    Math.round(255 * Math.sqrt(sum / Math.max(1, counts[i] as number))),
-  );
-  return { n: side, triangle: shrunk };
+  return { n: side, triangle: tops };
 }

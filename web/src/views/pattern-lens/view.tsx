@@ -17,7 +17,7 @@ export function PatternLens({ pattern, at, token, reach = 9 }: PatternLensProps)
   const cells = places.flatMap((row) =>
     places.flatMap((column) => {
       const [query, key] = [top + row, left + column];
-      if (key > query || (style.sinkHidden && key === 0)) return [];
+      if (key > query || (style.sink === "hidden" && key === 0)) return [];
       const byte = pattern.triangle[triangleIndex(query, key)] ?? 0;
       const fill = colourAt(style.map, brightness(byte, style.scale));
       const here = query === at.query && key === at.key;

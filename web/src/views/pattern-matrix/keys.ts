@@ -1,5 +1,6 @@
-// Movement over a pattern by keys.
+// Movement over a pattern by keys and by the pointer.
 
+import type { Frame } from "../pattern-canvas/frame";
 import type { Cell } from "./api";
 
 /** Rows down and columns right of a key; Home, End, Page Up and Page Down move diagonally. */
@@ -37,9 +38,21 @@ export function walk(from: Cell, held: ReadonlySet<string>, far: boolean, n: num
   return { query, key };
 }
 
-/** Return the cell at a position in the picture; null above the diagonal and outside. */
+/** Return the cell at a position in a square; null above the diagonal and outside. */
 export function cellAt(x: number, y: number, size: number, n: number): Cell | null {
   const query = Math.floor((y / size) * n);
   const key = Math.floor((x / size) * n);
   return query >= 0 && query < n && key >= 0 && key <= query ? { query, key } : null;
+}
+
+/** Return the cell at a position in a picture, which may have a strip of the first token. */
+export function cellIn(x: number, y: number, { strip, left, side }: Frame, n: number): Cell | null {
+  if (x >= 0 && x < left) return x < strip ? cellAt(0, y, side, n) : null;
+  return cellAt(x - left, y, side, n);
+}
+
+/** Return the left edge and the width of a column of a picture. */
+export function columnAt(key: number, { strip, left, side }: Frame, n: number): { x: number; width: number } {
+  if (strip > 0 && key === 0) return { x: 0, width: strip };
+  return { x: left + (key * side) / n, width: side / n };
 }

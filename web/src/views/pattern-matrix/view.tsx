@@ -1,16 +1,19 @@
 import "./view.css";
 import { useRef } from "preact/hooks";
+import { sink } from "../../state/params";
+import { frame, type Frame } from "../pattern-canvas/frame";
 import { PatternCanvas } from "../pattern-canvas/view";
 import type { Cell, PatternMatrixProps } from "./api";
-import { cellAt, moves, walk } from "./keys";
+import { cellIn, columnAt, moves, walk } from "./keys";
 
 /** A pattern with a cross on the active cell. */
 export function PatternMatrix(props: PatternMatrixProps) {
   const { pattern, size, locked, active, describe, label, onHover, onLock, onMove } = props;
   const held = useRef(new Set<string>());
+  const place = frame(size, sink.value);
   const find = (event: MouseEvent): Cell | null => {
     const box = (event.currentTarget as Element).getBoundingClientRect();
-    return cellAt(event.clientX - box.left, event.clientY - box.top, size, pattern.n);
+    return cellIn(event.clientX - box.left, event.clientY - box.top, place, pattern.n);
   };
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key === "Escape") onLock(null);
@@ -39,7 +42,7 @@ export function PatternMatrix(props: PatternMatrixProps) {
       onBlur={() => held.current.clear()}
     >
       <PatternCanvas pattern={pattern} size={size} label={label} />
-      {active ? <Cross cell={active} n={pattern.n} size={size} locked={locked !== null} /> : null}
+      {active ? <Cross cell={active} n={pattern.n} size={size} place={place} locked={locked !== null} /> : null}
       <span class="visually-hidden" aria-live="polite">
         {describe}
       </span>
@@ -47,15 +50,26 @@ export function PatternMatrix(props: PatternMatrixProps) {
   );
 }
 
-function Cross({ cell, n, size, locked }: { cell: Cell; n: number; size: number; locked: boolean }) {
-  const step = size / n;
-  const [x, y] = [cell.key * step, cell.query * step];
-  const side = Math.max(step, 3);
+interface CrossProps {
+  cell: Cell;
+  n: number;
+  size: number;
+  place: Frame;
+  locked: boolean;
+}
+
+function Cross({ cell, n, size, place, locked }: CrossProps) {
+  const step = place.side / n;
+  const column = columnAt(cell.key, place, n);
+  const top = cell.key * step;
+  const y = cell.query * step;
+  const height = Math.max(step, 3);
+  const width = Math.max(column.width, 3);
   return (
     <svg class="pattern-matrix-cross" viewBox={`0 0 ${size} ${size}`} width={size} height={size} data-locked={locked} aria-hidden="true">
-      <rect class="band" x={0} y={y} width={(cell.query + 1) * step} height={Math.max(step, 1)} />
-      <rect class="band" x={x} y={x} width={Math.max(step, 1)} height={size - x} />
-      <rect class="cell" x={x - (side - step) / 2} y={y - (side - step) / 2} width={side} height={side} />
+      <rect class="band" x={0} y={y} width={place.left + (cell.query + 1) * step} height={Math.max(step, 1)} />
+      <rect class="band" x={column.x} y={top} width={Math.max(column.width, 1)} height={place.side - top} />
+      <rect class="cell" x={column.x - (width - column.width) / 2} y={y - (height - step) / 2} width={width} height={height} />
     </svg>
   );
 }

@@ -1,7 +1,10 @@
 import { map, scale, sink } from "../../state/params";
-import { Check, Select } from "../controls/view";
+import { Select } from "../controls/view";
 
-/** Scale, colour map and sink of all patterns on a page. */
+/**
+ * Scale, colour map and sink of all patterns on a page. Most heads have most weight on the first token; set
+ * apart or hidden, it leaves the brightness to the other weights.
+ */
 export function PatternStyleControls() {
   return (
     <>
@@ -21,11 +24,15 @@ export function PatternStyleControls() {
         options={(["viridis", "cividis", "magma", "greys"] as const).map((value) => ({ value, title: value }))}
         onChange={map.set}
       />
-      <Check
-        label="Hide the first token"
-        help="Most heads have most weight on the first token. Without it, brightness is scaled to the largest other weight."
-        value={sink.value === "hidden"}
-        onChange={(hidden) => sink.set(hidden ? "hidden" : "shown")}
+      <Select
+        label="First token"
+        value={sink.value}
+        options={[
+          { value: "shown", title: "in place" },
+          { value: "apart", title: "set apart", help: "A strip at the left with a scale of its own" },
+          { value: "hidden", title: "hidden" },
+        ]}
+        onChange={sink.set}
       />
     </>
   );
