@@ -77,6 +77,8 @@ def calls(atlas: am.Atlas, folder: Path) -> list[tuple[Callable[..., Any], dict[
         (atlas.embedded, {"models": ["synthetic-0"]}),
         (atlas.tokens, {"model": "synthetic-0"}),
         (atlas.head_index, {"head": head}),
+        (am.view, {"patterns": pattern, "tokens": list("abcde")}),
+        (atlas.view, {"head": head, "prompt": prompt}),
         (figures.save, {"figure": figure, "folder": folder, "name": "figure"}),
         (figures.typical_heads, {"atlas": atlas}),
         (figures.embedding_points, {"atlas": atlas}),
@@ -100,6 +102,7 @@ def test_every_public_function_is_tried(atlas: am.Atlas, tmp_path: Path) -> None
     assert untried == {
         "MotifsError",
         "PatternBatch",
+        "PatternView",
         "feature_sets",
     }  # an error, an output, no argument
 

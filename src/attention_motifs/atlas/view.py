@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def view(
-    atlas: Atlas, head: str | HeadId, prompt: str | int = 0, *, height: int = 640, **settings: Any
+    atlas: Atlas, head: str | HeadId, prompt: str | int = 0, *, height: int = 720, **settings: Any
 ) -> PatternView:
     """Show a head on a prompt, among all heads of its model, with what the atlas says about each.
 

@@ -97,7 +97,9 @@ def _layer_of(key: Any) -> int:
 
 
 def _of_sequence(items: Sequence[Any]) -> Layers:
-    if items and all(hasattr(item, "layer") and hasattr(item, "patterns") for item in items):
+    if not items:
+        return []
+    if all(hasattr(item, "layer") and hasattr(item, "patterns") for item in items):
         prompts = {item.prompt_id for item in items}
         if len(prompts) > 1:
             raise InputError(
@@ -162,13 +164,18 @@ def check_layer(layer: int, patterns: Float32[np.ndarray, "heads n n"]) -> None:
         name = f"L{layer}:H{head}"
         if not np.isfinite(pattern).all():
             raise InputError(f"the pattern of {name} holds NaN or infinity. Pass finite weights")
-        if pattern.min() < 0 or pattern.sum(axis=1).max() > _SUM:
-            raise InputError(
-                f"the pattern of {name} has negative weights or rows that sum to more than 1. Pass "
-                "attention weights after the softmax, not scores"
-            )
+        if pattern.min() < 0:
+            raise _scores(name, "negative weights")
         if np.triu(pattern, 1).max() > _ABOVE:
             raise InputError(
                 f"the pattern of {name} has weight above the diagonal. The viewer shows causal "
                 "attention: queries are rows, and attend to themselves and to earlier tokens"
             )
+        if pattern.sum(axis=1).max() > _SUM:
+            raise _scores(name, "rows that sum to more than 1")
+
+
+def _scores(name: str, what: str) -> InputError:
+    return InputError(
+        f"the pattern of {name} has {what}. Pass attention weights after the softmax, not scores"
+    )

@@ -94,8 +94,10 @@ def _asset(name: str) -> str:
             f"{ASSETS / name}: does not exist, so the viewer cannot be shown. Run "
             "`python web/build_pages.py` in the source tree"
         ) from error
-    end = "</script" if name.endswith(".js") else "</style"
-    return text.replace(end, end.replace("/", "\\/"))
+    # In texts of the script and the style, what would end their elements or open a comment.
+    for mark in ("</script", "</style", "<!--"):
+        text = text.replace(mark, f"<\\{mark[1:]}")
+    return text
 
 
 def _digest(text: str) -> str:

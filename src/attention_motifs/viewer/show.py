@@ -51,7 +51,7 @@ def view(
     colours: MapName = "viridis",
     first_token: FirstToken = "apart",  # noqa: S107 - a setting, and no password
     theme: Theme = "auto",
-    height: int = 640,
+    height: int = 720,
     max_tokens: int = 512,
 ) -> PatternView:
     """Show attention patterns: a map of all heads, and one head with its tokens.

@@ -23,7 +23,7 @@ class PatternView:
     """
 
     data: View
-    height: int = 640
+    height: int = 720
 
     @property
     def html(self) -> str:

@@ -37,6 +37,8 @@ const chosen = param("chosen", headCodec, null);
 /** Side of the small patterns in pixels; 0 fits them to the width. */
 const small = param("small", integer(0, 512), 0);
 
+/** Height besides the matrix, so that the text below it is seen at the same time. */
+const REST = 390;
 /** Share of the width that the map may take, and the limits of its patterns. */
 const [SHARE, LEAST, LARGEST] = [0.46, 36, 120];
 
@@ -182,6 +184,7 @@ function Large({ view, layer, head, cursor, onPick }: LargeProps) {
               prompt={promptLine(view.prompt, 90)}
               file={name}
               cursor={cursor}
+              rest={REST}
               block={block}
             />
           </>

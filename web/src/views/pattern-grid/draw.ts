@@ -54,11 +54,11 @@ export function drawCursor(canvas: HTMLCanvasElement, nHeads: number, size: numb
   const [top, y] = [cell.key * step, cell.query * step];
   for (let head = 0; head < nHeads; head++) {
     const x = head * (size + GAP);
-    context.fillStyle = "rgb(255 255 255 / 45%)";
+    context.fillStyle = "rgb(255 255 255 / 40%)";
     context.fillRect(x, y, place.left + (cell.query + 1) * step, height);
     context.fillRect(x + column.x, top, width, place.side - top);
     context.strokeStyle = "#ff6a00";
-    context.lineWidth = 1.5;
+    context.lineWidth = 1;
     const [w, h] = [Math.max(3, width), Math.max(3, height)];
     context.strokeRect(x + column.x - (w - width) / 2, y - (h - height) / 2, w, h);
   }

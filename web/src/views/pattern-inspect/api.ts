@@ -16,6 +16,8 @@ export interface PatternInspectProps {
   file: string;
   /** The cell under the pointer. Other views on the page may share it. */
   cursor: Signal<Cell | null>;
+  /** Height of the window besides the matrix, in CSS pixels (default 120). */
+  rest?: number;
   /** Tokens per side of a block whose weights are all the largest of the block (default 1: exact). */
   block?: number;
 }

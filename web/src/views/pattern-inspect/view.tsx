@@ -35,9 +35,9 @@ const shade = param("shade", choice("query", "key"), "query");
 
 /** Matrix, description, tokens and enlarged part, all of one cell. */
 export function PatternInspect(props: PatternInspectProps) {
-  const { pattern, tokens, bos, name, prompt, file, cursor, block = 1 } = props;
+  const { pattern, tokens, bos, name, prompt, file, cursor, rest = 120, block = 1 } = props;
   const picture = useRef<HTMLDivElement>(null);
-  const size = useSide(picture);
+  const size = useSide(picture, rest);
   const { n } = pattern;
   const locked = lockedCell.value && lockedCell.value.query < n ? lockedCell.value : null;
   const hovered = cursor.value && cursor.value.query < n ? cursor.value : null;
@@ -128,12 +128,12 @@ function Words({ pattern }: { pattern: Pattern }) {
 }
 
 /** Side of the matrix: the free space of the page, at most 560 pixels. */
-function useSide(place: { current: HTMLElement | null }): number {
+function useSide(place: { current: HTMLElement | null }, rest: number): number {
   const [side, setSide] = useState(480);
   useEffect(() => {
     const element = place.current;
     if (!element) return undefined;
-    const fit = () => setSide(Math.max(240, Math.min(560, element.clientWidth - TOKEN_ROOM - 4, window.innerHeight - 120)));
+    const fit = () => setSide(Math.max(240, Math.min(560, element.clientWidth - TOKEN_ROOM - 4, window.innerHeight - rest)));
     const observer = new ResizeObserver(fit);
     observer.observe(element);
     return () => observer.disconnect();

@@ -36,7 +36,7 @@ export function WeightBar({ style, top, topText }: WeightBarProps) {
           <rect key={i} x={(i * WIDTH) / STEPS} width={WIDTH * (1 - i / STEPS)} height={12} fill={colourAt(style.map, i / (STEPS - 1))} />
         ))}
         {shares(style.scale).map((share) => (
-          <text key={share} x={at(share)} y={23}>
+          <text key={share} x={at(share)} y={23} data-end={topText !== undefined}>
             {shown(share)}
           </text>
         ))}
