@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, get_args
@@ -296,10 +297,14 @@ def _texts(tokens: Any, n: int) -> list[str]:
 
 
 def _is_model(value: Any) -> bool:
-    """Return whether a value is a model or its name, and not patterns."""
-    return isinstance(value, str) or (hasattr(value, "config") and callable(value)) or (
-        hasattr(value, "info") and hasattr(value, "tokenizer")
-    )  # fmt: skip
+    """Return whether a value is a model, its name or path, or a model and its tokenizer."""
+    if isinstance(value, tuple) and len(value) == 2:
+        value = value[0]
+    if isinstance(value, str | os.PathLike):
+        return True
+    is_loaded = hasattr(value, "info") and hasattr(value, "tokenizer")
+    is_module = callable(value) and any(hasattr(value, n) for n in ("config", "cfg", "parameters"))
+    return is_loaded or is_module
 
 
 def _run(model: Any, tokenizer: Any, text: Any, max_tokens: int) -> Stream:
@@ -315,10 +320,11 @@ def _run(model: Any, tokenizer: Any, text: Any, max_tokens: int) -> Stream:
             "view('name of a model', 'text')"
         )
     loaded: LoadedModel
-    if hasattr(model, "info"):
+    if hasattr(model, "info") and hasattr(model, "tokenizer"):
         loaded = model
     else:
-        loaded = load_model(model if isinstance(model, str) else (model, tokenizer))
+        held: Any = model if tokenizer is None else (model, tokenizer)
+        loaded = load_model(held)
     (prompt,) = tokenize(loaded, [("text", text)], max_tokens=max_tokens)
     n_heads = loaded.info.n_heads
     batches = extract_patterns(loaded, text, max_tokens=max_tokens)
