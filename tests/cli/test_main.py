@@ -160,9 +160,7 @@ def test_ctrl_c_leaves_with_130_and_says_how_to_go_on(
     assert motifs("info") == (130, "", "stopped; run the same command again to continue\n")
 
 
-def test_mistakes_in_a_run_as_a_program(
-    tiny: Tiny, own_cache: Path, tmp_path: Path, atlas: Atlas
-) -> None:
+def test_mistakes_in_a_run_as_a_program(tiny: Tiny, own_cache: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(tiny.folder / "a", broken)
     weights = broken / "model.safetensors"
@@ -172,9 +170,6 @@ def test_mistakes_in_a_run_as_a_program(
         "build", "--model", broken, "--prompts", prompts, "--atlas", tmp_path / "new"
     )
     assert (finished.code, "broken" in finished.error()) == (3, True)
-    finished = program("near", "synthetic-0:L1:H9", "--atlas", atlas.path)
-    assert finished.code == 2
-    assert "did you mean synthetic-0:L1:H" in finished.error()
 
 
 def test_prompts_that_cannot_be_read_are_named_by_line(motifs, tiny: Tiny, tmp_path: Path) -> None:

@@ -78,6 +78,7 @@ def test_ctrl_c_while_writing_is_told_in_one_line(built: Atlas, tiny: Tiny, tmp_
     assert contents(atlas) == contents(built.path)
 
 
+@pytest.mark.slow
 def test_a_killed_add_is_gone_on_with(built: Atlas, tiny: Tiny, tmp_path: Path) -> None:
     from attention_motifs.stages.run import add
 
