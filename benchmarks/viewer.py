@@ -30,7 +30,11 @@ from typing import Any
 
 import numpy as np
 
-CASES = {"30 x 9 heads, 128 tokens": (30, 9, 128), "12 x 12 heads, 512 tokens": (12, 12, 512)}
+CASES = {
+    "30 x 9 heads, 128 tokens": (30, 9, 128),
+    "12 x 12 heads, 512 tokens": (12, 12, 512),
+    "1 x 12 heads, 1,024 tokens": (1, 12, 1024),
+}
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 ADDRESS = "http://viewer.example/"
 PEERS = ("bertviz model_view", "bertviz head_view", "circuitsvis", "attnview")

@@ -16,6 +16,9 @@ from attention_motifs.viewer.widget import PatternView
 if TYPE_CHECKING:
     from attention_motifs.atlas.atlas import Atlas
 
+_MOST_LISTED = 8
+"""Prompts listed in an error."""
+
 
 def view(
     atlas: Atlas, head: str | HeadId, prompt: str | int = 0, *, height: int = 720, **settings: Any
@@ -77,7 +80,8 @@ def _kept_prompt(atlas: Atlas, prompt: Any) -> str:
             raise InputError(f"prompt={prompt!r:.60} is no prompt. Pass its id") from error
     if len(chosen) != 1:
         why = f"{len(chosen)} kept prompts begin with it" if chosen else "no pattern is kept of it"
-        raise InputError(f"prompt={prompt!r:.60}: {why}. Patterns are kept of {', '.join(kept)}")
+        listed = ", ".join([*kept[:_MOST_LISTED], *(["..."] if len(kept) > _MOST_LISTED else [])])
+        raise InputError(f"prompt={prompt!r:.60}: {why}. Patterns are kept of {listed}")
     return chosen[0]
 
 

@@ -55,7 +55,7 @@ class ViewNote:
     layer: int
     head: int
     verdict: str
-    """Most probable class, or "unknown"."""
+    """Most probable class, or "unknown"; empty if the atlas has no verdicts."""
     probability: float | None
     sentence: str
     """What its patterns do; empty if the atlas does not say."""

@@ -53,7 +53,7 @@ def view(
     first_token: FirstToken = "apart",  # noqa: S107 - a setting, and no password
     theme: Theme = "auto",
     height: int = 720,
-    max_tokens: int = 512,
+    max_tokens: int | None = None,
 ) -> PatternView:
     """Show attention patterns: a map of all heads, and one head with its tokens.
 
@@ -77,7 +77,8 @@ def view(
             its place, `hidden` not at all.
         theme: `auto` follows the system, `light` or `dark`.
         height: height in a notebook, in CSS pixels.
-        max_tokens: length in tokens to which a text is cut (default 512).
+        max_tokens: length in tokens to which a text is cut (default 512, or the context of the
+            model if it is shorter).
 
     Returns:
         A `PatternView`. Weights are stored in 256 steps of their square root. Beyond 24 MB of
@@ -295,6 +296,8 @@ def _texts(tokens: Any, n: int) -> list[str]:
 
 # Models
 
+_MAX_TOKENS = 512
+
 
 def _is_model(value: Any) -> bool:
     """Return whether a value is a model, its name or path, or a model and its tokenizer."""
@@ -307,7 +310,7 @@ def _is_model(value: Any) -> bool:
     return is_loaded or is_module
 
 
-def _run(model: Any, tokenizer: Any, text: Any, max_tokens: int) -> Stream:
+def _run(model: Any, tokenizer: Any, text: Any, max_tokens: int | None) -> Stream:
     """Run a model on a text. `view(name, text)` has the text in the second place."""
     from attention_motifs.extraction import extract_patterns, load_model, tokenize
     from attention_motifs.models.tokenizing import prefix_tokens
@@ -325,6 +328,9 @@ def _run(model: Any, tokenizer: Any, text: Any, max_tokens: int) -> Stream:
     else:
         held: Any = model if tokenizer is None else (model, tokenizer)
         loaded = load_model(held)
+    if max_tokens is None:
+        context = getattr(loaded.model.config, "max_position_embeddings", None)
+        max_tokens = min(_MAX_TOKENS, context) if isinstance(context, int) else _MAX_TOKENS
     (prompt,) = tokenize(loaded, [("text", text)], max_tokens=max_tokens)
     n_heads = loaded.info.n_heads
     batches = extract_patterns(loaded, text, max_tokens=max_tokens)

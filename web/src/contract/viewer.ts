@@ -43,7 +43,7 @@ export interface ViewNear {
 export interface ViewNote {
   readonly layer: number;
   readonly head: number;
-  /** Most probable class, or "unknown". */
+  /** Most probable class, or "unknown"; empty if the atlas has no verdicts. */
   readonly verdict: string;
   readonly probability: number | null;
   /** What its patterns do; empty if the atlas does not say. */

@@ -12,11 +12,13 @@ export function Note({ view, note, onPick }: Props) {
   const probability = note.probability === null ? "" : ` (probability ${note.probability.toFixed(2)})`;
   return (
     <section class="viewer-note" aria-label="What the atlas says">
-      <p>
-        <strong>{note.verdict}</strong>
-        {probability}
-        {note.sentence ? <> · {note.sentence}</> : null}
-      </p>
+      {note.verdict ? (
+        <p>
+          <strong>{note.verdict}</strong>
+          {probability}
+          {note.sentence ? <> · {note.sentence}</> : null}
+        </p>
+      ) : null}
       {note.near.length > 0 ? (
         <p>
           <span class="muted">Nearest heads by {view.metric}: </span>

@@ -82,7 +82,7 @@ function SmallPatterns({ view, width, selected, onPick, cursor, active }: SmallP
   const name = (layer: number, head: number) => viewHeadName(view, layer, head);
   const describe = (layer: number, head: number) => {
     const note = noteOf(view, layer, head);
-    return note ? composed`${name(layer, head)}: ${note.verdict}` : name(layer, head);
+    return note?.verdict ? composed`${name(layer, head)}: ${note.verdict}` : name(layer, head);
   };
   return (
     <section class="viewer-map" ref={picture} aria-label="All heads">
