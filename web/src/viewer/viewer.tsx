@@ -38,7 +38,7 @@ const chosen = param("chosen", headCodec, null);
 const small = param("small", integer(0, 512), 0);
 
 /** Height besides the matrix, so that the text below it is seen at the same time. */
-const REST = 390;
+const REST = 500;
 /** Share of the width that the map may take, and the limits of its patterns. */
 const [SHARE, LEAST, LARGEST] = [0.46, 36, 120];
 

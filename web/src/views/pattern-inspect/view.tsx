@@ -69,6 +69,7 @@ export function PatternInspect(props: PatternInspectProps) {
       <p class="pattern-caption">
         <strong>{name}</strong> on <bdi>“{prompt}”</bdi>, {n} tokens
       </p>
+      <p class="pattern-readout">{readout}</p>
       <div class="pattern-columns">
         <div class="pattern-left">
           <TokenAxes n={n} size={size} place={frame(size, sink.value)} token={token} active={active}>
@@ -88,7 +89,6 @@ export function PatternInspect(props: PatternInspectProps) {
           <div class="pattern-axes muted">rows: queries · columns: keys</div>
         </div>
         <div class="pattern-right">
-          <p class="pattern-readout">{readout}</p>
           <TokenText
             tokens={tokens}
             shades={shadesOf(pattern, active, shade.value, { ...style, top })}

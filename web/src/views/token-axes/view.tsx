@@ -32,7 +32,13 @@ export function TokenAxes({ n, size, place, token, active, children }: TokenAxes
       </svg>
       {children}
       <span />
-      <svg width={size} height={TOKEN_ROOM} viewBox={`0 0 ${size} ${TOKEN_ROOM}`} aria-hidden="true">
+      <svg
+        width={size}
+        height={TOKEN_ROOM}
+        viewBox={`0 0 ${size} ${TOKEN_ROOM}`}
+        style={{ marginTop: `${place.side - size}px` }}
+        aria-hidden="true"
+      >
         {keys.map((at) => {
           const { x, width } = columnAt(at, place, n);
           return (
