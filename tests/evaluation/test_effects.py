@@ -54,6 +54,7 @@ def test_members_are_not_among_the_heads_that_an_effect_is_measured_against() ->
     effects[members] = 1.1
     result = compare_group(effects, members, LAYER, 1, rng())
     assert result.p == pytest.approx(1 / 10), "10 sets of 3 heads of 5"
+    assert result.n_controls == 9
     assert result.control_mean == pytest.approx(0.1 + 3 / 5), "draws hold members"
     assert non_member_effect(effects, members, LAYER) == pytest.approx(0.1)
     by_sequence = np.stack([effects, 2 * effects], axis=1)

@@ -61,7 +61,10 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "n_tested": ("Int32", "how many p the family holds"),
     "p_floor": ("Float64", "no smaller p can come of this test"),
     "test": ("String", "which test, and on which side"),
-    "n_controls": ("Int32", "controls measured, or permutations drawn"),
+    "n_controls": (
+        "Int32",
+        "controls measured, or arrangements compared with",
+    ),
     "control": ("Boolean", "whether the row is a control"),
     "n_sequences": ("Int32", "sequences measured on"),
     "n_positions": ("Int32", "positions measured per sequence"),

@@ -44,6 +44,8 @@ class Comparison:
     standardised: float
     p: float
     p_floor: float
+    n_controls: int = 0
+    """Number of controls or draws compared with."""
 
 
 def bootstrap_interval(
@@ -172,6 +174,7 @@ def compare_with_controls(
         standardised=(effect - mean) / deviation if deviation > 0 else math.nan,
         p=n_as_bad / len(controls) if exact else (1 + n_as_bad) / (1 + len(controls)),
         p_floor=1 / (len(controls) if exact else 1 + len(controls)),
+        n_controls=len(controls) - exact,
     )
 
 

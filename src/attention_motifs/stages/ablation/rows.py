@@ -160,7 +160,7 @@ def group_row(
         ),
         "metric": target.metric,
         "anchor": target.anchor,
-        "n_controls": N_PERMUTATIONS,
+        "n_controls": comparison.n_controls,
         "test": "does more harm than heads of the same layers: drawn within layers, one-sided",
     }
 
