@@ -193,6 +193,12 @@ def test_the_headline_has_metrics_null_and_ceilings(evaluation: Evaluation) -> N
     assert null.cells["random tokens"].s5 < 0.2
 
 
+def test_without_resamples_no_metric_is_recommended() -> None:
+    answer = run(replace(SETTINGS, n_bootstraps=0)).answer
+    assert not any("Use `" in sentence for sentence in answer)
+    assert "--bootstraps" in answer[0]
+
+
 def test_the_answer_names_the_metric_and_the_failures(evaluation: Evaluation) -> None:
     assert "`good`" in evaluation.answer[0]
     assert "`blind`" not in evaluation.answer[0]
@@ -201,7 +207,9 @@ def test_the_answer_names_the_metric_and_the_failures(evaluation: Evaluation) ->
     )
     assert worse.reference == "blind"
     assert worse.answer[0].startswith("Use `good`, not `blind`")
-    assert any("first on random tokens in a" in sentence for sentence in worse.answer)
+    assert "`good`" in worse.answer[1]
+    alone = evaluate({"blind": metric("blind")}, HEADS, evidence(), settings=SETTINGS)
+    assert any("first on random tokens in a" in sentence for sentence in alone.answer)
 
 
 def test_labels_are_checked_against_themselves(evaluation: Evaluation) -> None:

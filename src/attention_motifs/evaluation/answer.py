@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from attention_motifs.evaluation.label_scores import LABEL_KINDS, LabelReliability
 from attention_motifs.evaluation.table import (
@@ -43,11 +43,13 @@ def answer(
     """
     if not lines:
         return ()
-    tested = [row for row in rows if row.metric == reference and _is_of_labels(row)]
+    better = _better(lines, reference)
+    best = next(iter(better), reference)
+    tested = [row for row in rows if row.metric == best and _is_of_labels(row)]
     sentences = (
-        _choice(lines, reference),
-        _quality(lines, reference),
-        _failures(tested, reference),
+        _choice(lines, reference, better),
+        _quality(lines, best),
+        _failures(tested, best),
         _without_power(tested),
         _unreliable(labels),
         *_gains(lines, reference),
@@ -59,19 +61,34 @@ def _is_of_labels(row: Row) -> bool:
     return row.setting == WITHIN and row.kind in LABEL_KINDS and row.statistic in (S5, MAP)
 
 
-def _choice(lines: Sequence[HeadlineRow], reference: str) -> str:
-    """Recommend the reference, or a metric that is better somewhere and worse nowhere."""
+def _better(lines: Sequence[HeadlineRow], reference: str) -> dict[str, list[str]]:
+    """Return the metrics that are better than the reference somewhere and worse nowhere.
+
+    Returns:
+        By metric, the kinds of labels on which it is better.
+    """
+    better = {}
+    for line in lines:
+        gains = [gain for cell in line.cells.values() for gain in _gains_of(cell)]
+        columns = [column for column, cell in line.cells.items() if _is_worse(_gains_of(cell))]
+        if line.name != reference and columns and not any(low > 0 for _, _, low, _ in gains):
+            better[line.name] = columns
+    return better
+
+
+def _choice(
+    lines: Sequence[HeadlineRow], reference: str, better: Mapping[str, Sequence[str]]
+) -> str:
+    """Recommend the reference, or the first metric that is better."""
     others = [line for line in lines if line.is_metric and line.name != reference]
     if not others:
         return f"Use `{reference}`, the only metric here: nothing was compared with it."
-    for line in others:
-        gains = [gain for cell in line.cells.values() for gain in _gains_of(cell)]
-        better = [column for column, cell in line.cells.items() if _is_worse(_gains_of(cell))]
-        if better and not any(low > 0 for _, _, low, _ in gains):
-            return (
-                f"Use `{line.name}`, not `{reference}`: it is better on {_list(better)}, and worse "
-                "nowhere."
-            )
+    if not any(_gains_of(cell) for line in others for cell in line.cells.values()):
+        return "Metrics are not compared: that needs resamples. Give --bootstraps 200."
+    for name, columns in better.items():
+        return (
+            f"Use `{name}`, not `{reference}`: it is better on {_list(columns)}, and worse nowhere."
+        )
     best, level, worse = [], [], []
     for column in others[0].cells:
         gains_over = {line.name: _gains_of(line.cells[column]) for line in others}
@@ -94,13 +111,13 @@ def _is_worse(gains: Sequence[NamedGain]) -> bool:
     return any(high < 0 for *_, high in gains)
 
 
-def _quality(lines: Sequence[HeadlineRow], reference: str) -> str:
-    """Give the means of the reference with their intervals, between the null and the ceiling."""
+def _quality(lines: Sequence[HeadlineRow], best: str) -> str:
+    """Give the means of a metric with their intervals, between the null and the ceiling."""
     cells = {line.name: line.cells for line in lines}
     parts = [
         f"{column} S5 {_with_interval(cell.s5, cell.s5_interval)}, "
         f"MAP {_with_interval(cell.map, cell.map_interval)}"
-        for column, cell in cells[reference].items()
+        for column, cell in cells[best].items()
     ]
     bounds = "; ".join(
         f"{words} S5 {_span(c.s5 for c in cells[name].values())}, "
@@ -108,13 +125,13 @@ def _quality(lines: Sequence[HeadlineRow], reference: str) -> str:
         for name, words in ((NULL, "layers alone have"), (EXACT, "a metric that knew the score"))
     )
     return (
-        f"How good: {'; '.join(parts)} (95 % intervals over texts, sequences and heads). For "
-        f"comparison: {bounds}."
+        f"How good `{best}` is: {'; '.join(parts)} (95 % intervals over texts, sequences and "
+        f"heads). For comparison: {bounds}."
     )
 
 
-def _failures(tested: Sequence[Row], reference: str) -> str:
-    """Name the labels that the reference does not recover beyond the layers."""
+def _failures(tested: Sequence[Row], metric: str) -> str:
+    """Name the labels that a metric does not recover beyond the layers."""
     failures, judged = [], []
     for statistic in (S5, MAP):
         cases = [row for row in tested if row.statistic == statistic and not _is_powerless(row)]
@@ -125,10 +142,10 @@ def _failures(tested: Sequence[Row], reference: str) -> str:
             judged.append(f"by {statistic} in all {len(cases)}")
     works = f"better than heads of the same layers (q <= {_LEVEL}) {' and '.join(judged)} cases"
     if not failures:
-        return f"No failure: `{reference}` is {works}." if judged else ""
+        return f"No failure: `{metric}` is {works}." if judged else ""
     rest = f" It is {works}." if judged else ""
     return (
-        f"Does not work: `{reference}` is no better than heads of the same layers (q > {_LEVEL}) "
+        f"Does not work: `{metric}` is no better than heads of the same layers (q > {_LEVEL}) "
         f"{'; '.join(failures)}.{rest}"
     )
 
