@@ -202,21 +202,22 @@ def main() -> None:
             patterns = softmax_patterns(*shape)
             np.save(folder / "patterns.npy", patterns)
             (folder / "tokens.json").write_text(json.dumps(tokens), encoding="utf-8")
-            made: dict[str, float | str] = {}
+            making: dict[str, float | str] = {}
             for name in ("attention-motifs", *(PEERS if given.peers else ())):
                 out = folder / f"{name.replace(' ', '-')}.html"
                 if name == "attention-motifs":
-                    made[name] = make_ours(patterns, tokens, out)
+                    making[name] = make_ours(patterns, tokens, out)
                 else:
-                    made[name] = make_peer(given.peers, name, folder, out, given.limit)
-            rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in made}
+                    making[name] = make_peer(given.peers, name, folder, out, given.limit)
+            rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in making}
             for _ in range(given.rounds):  # interleaved, so that a busy minute meets all
-                for name, seconds in made.items():
+                for name, seconds in making.items():
                     if isinstance(seconds, float):
                         out = folder / f"{name.replace(' ', '-')}.html"
                         rounds[name].append(measure(browser, out, given.limit, given.libraries))
             results[case] = {
-                name: {"made": made[name], **median(measured)} for name, measured in rounds.items()
+                name: {"seconds": making[name], **median(measured)}
+                for name, measured in rounds.items()
             }
             show(case, results[case])
         browser.close()
@@ -228,8 +229,8 @@ def main() -> None:
 def median(measured: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the median of each number; of what is no number, the first."""
     merged: dict[str, Any] = {}
-    for key in {key for one in measured for key in one}:
-        values = [one[key] for one in measured if key in one]
+    for key in {key for result in measured for key in result}:
+        values = [result[key] for result in measured if key in result]
         numbers = [value for value in values if isinstance(value, int | float)]
         merged[key] = statistics.median(numbers) if numbers else values[0]
     return merged
@@ -239,13 +240,13 @@ def show(case: str, measured: dict[str, dict[str, Any]]) -> None:
     """Print a table, with each number as a ratio to ours."""
     ours = measured["attention-motifs"]
     print(case, flush=True)
-    columns = ("made", "megabytes", "first_pixel", "blocked", "ms_per_move", "nodes")
+    columns = ("seconds", "megabytes", "first_pixel", "blocked", "ms_per_move", "nodes")
     for name, values in measured.items():
         cells = []
         for key in columns:
-            value, own = values.get(key, "-"), ours.get(key)
-            if isinstance(value, int | float) and isinstance(own, int | float):
-                cells.append(f"{key} {value:.3g} ({value / max(own, 1e-9):.2g} x)")
+            value, reference = values.get(key, "-"), ours.get(key)
+            if isinstance(value, int | float) and isinstance(reference, int | float):
+                cells.append(f"{key} {value:.3g} ({value / max(reference, 1e-9):.2g} x)")
             else:
                 cells.append(f"{key} {value}")
         print(f"  {name}: {', '.join(cells)}", flush=True)

@@ -31,13 +31,13 @@ N_LAYERS, N_HEADS, N = 3, 4, len(TOKENS)
 
 def patterns() -> np.ndarray:
     """Return patterns whose strongest key, besides the first token, is known for each head."""
-    made = np.zeros((N_LAYERS, N_HEADS, N, N), dtype=np.float32)
+    weights = np.zeros((N_LAYERS, N_HEADS, N, N), dtype=np.float32)
     for head in range(N_HEADS):
         for query in range(N):
-            made[:, head, query, 0] += 0.6
-            made[:, head, query, max(0, query - head)] += 0.36
-            made[:, head, query, query] += 0.04
-    return made
+            weights[:, head, query, 0] += 0.6
+            weights[:, head, query, max(0, query - head)] += 0.36
+            weights[:, head, query, query] += 0.04
+    return weights
 
 
 def view() -> PatternView:

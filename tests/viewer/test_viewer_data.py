@@ -39,9 +39,9 @@ def softmax_patterns(*shape: int, seed: int = 0) -> np.ndarray:
 
 def stored(view: View, layer: int) -> np.ndarray:
     """Return the patterns of a layer as the page reads them."""
-    (found,) = [item for item in view.layers if item.layer == layer]
-    packed = np.frombuffer(zlib.decompress(base64.b64decode(found.data)), dtype=np.uint8)
-    return unpack_triangle(packed.reshape(found.n_heads, -1))
+    (stored_layer,) = [item for item in view.layers if item.layer == layer]
+    packed = np.frombuffer(zlib.decompress(base64.b64decode(stored_layer.data)), dtype=np.uint8)
+    return unpack_triangle(packed.reshape(stored_layer.n_heads, -1))
 
 
 @settings(max_examples=30, deadline=None)

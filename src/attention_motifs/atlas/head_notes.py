@@ -51,7 +51,7 @@ def head_notes(atlas: Atlas, model: str) -> tuple[str, list[ViewNote]]:
         if held is not None:
             nearest = held.nearest(row, N_NEAR, everyone)
             pairs = zip(nearest.heads, nearest.distances, strict=True)
-            near = [ViewNear(names[other], float(distance)) for other, distance in pairs]
+            near = [ViewNear(names[near_row], float(distance)) for near_row, distance in pairs]
         notes.append(
             ViewNote(
                 layer=int(heads["layer"][row]),
