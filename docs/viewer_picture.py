@@ -39,7 +39,8 @@ def main() -> None:
         page.wait_for_timeout(1500)
         box = page.locator(".pattern-matrix").bounding_box()
         if box is not None:
-            page.mouse.move(box["x"] + 0.45 * box["width"], box["y"] + 0.8 * box["height"])
+            # On the stripe of a repeated passage.
+            page.mouse.move(box["x"] + 0.474 * box["width"], box["y"] + 0.5 * box["height"])
         page.wait_for_timeout(500)
         page.screenshot(path=OUT)
         browser.close()
