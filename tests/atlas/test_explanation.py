@@ -11,8 +11,9 @@ import polars as pl
 import pytest
 
 from attention_motifs.atlas import Atlas
-from attention_motifs.atlas.explanation import sentence
-from attention_motifs.atlas.verdicts import head_labels, model_verdicts, null_percentile
+from attention_motifs.atlas.explanation import explain_model, sentence
+from attention_motifs.atlas.head_distances import head_distances_of
+from attention_motifs.atlas.verdicts import dealt_labels, head_labels, model_verdicts
 from attention_motifs.cli import main
 from attention_motifs.errors import AtlasError, HeadNotFoundError, InputError
 from attention_motifs.features.motif_definitions import MOTIFS
@@ -105,6 +106,28 @@ def test_an_explanation_has_every_part(atlas: Atlas) -> None:
     json.dumps(value, allow_nan=False)
 
 
+def test_all_heads_of_a_model_are_explained_as_each_alone(atlas: Atlas) -> None:
+    model = atlas.models[1]
+    heads = atlas.heads.filter(atlas.heads["model"] == model)["head"]
+    together = list(explain_model(atlas, model, "mean", head_labels(atlas)))
+    assert together == [atlas.explain(head, "mean") for head in heads]
+
+
+def test_nearest_of_each_is_nearest_of_one(atlas: Atlas) -> None:
+    held = head_distances_of(atlas, "mean")
+    mask = np.arange(len(atlas.heads)) % 3 > 0
+    heads = np.array([5, 0, 7])
+    for head, near in zip(heads.tolist(), held.nearest_of_each(heads, 4, mask), strict=True):
+        of_others = mask & (np.arange(len(mask)) != head)
+        alone = held.nearest(head, 4, of_others)
+        for value, expected in zip(
+            (near.heads, near.distances, near.ranks),
+            (alone.heads, alone.distances, alone.ranks),
+            strict=True,
+        ):
+            assert value.tolist() == expected.tolist()
+
+
 def test_what_would_change_a_verdict_does_change_it(atlas: Atlas) -> None:
     changes = [atlas.explain(head, "mean").would_change for head in atlas.heads["head"][:8]]
     assert all(change for change in changes)
@@ -141,15 +164,16 @@ def test_the_sentence_names_the_largest_shares() -> None:
     mean[names.index("residual")] = 0.1
     words = sentence(mean, np.zeros(len(MOTIFS)), 1)
     assert words == (
-        "On one prompt, it attends to the token itself (70 % ± 0) and all tokens evenly "
-        "(20 % ± 0); no motif explains 10 % of its attention."
+        "On one prompt, it attends to the token itself (70 %) and all tokens evenly (20 %); "
+        "no motif explains 10 % of its attention."
     )
 
 
 def test_a_null_percentile_is_that_of_draws_within_layers(atlas: Atlas) -> None:
     labels, model = head_labels(atlas), atlas.models[0]
     voters = model_verdicts(atlas, model, "mean", labels).voters[0]
-    result = null_percentile(labels, atlas, voters, "self", model)
+    dealt_by_layer = dealt_labels(atlas, labels, model)
+    result = dealt_by_layer.percentile(voters, "self")
     member = labels.members[:, labels.names.index("self")]
     models, layers = atlas.heads["model"].to_numpy(), atlas.heads["layer"].to_numpy()
     rng, counts = np.random.default_rng(0), []
@@ -163,7 +187,8 @@ def test_a_null_percentile_is_that_of_draws_within_layers(atlas: Atlas) -> None:
     observed = member[voters].sum()
     drawn = 100 * (np.mean(np.array(counts) < observed) + np.mean(np.array(counts) == observed) / 2)
     assert result == pytest.approx(drawn, abs=4)
-    assert null_percentile(labels, atlas, voters[:0], "self", model) is None
+    assert dealt_by_layer.percentile(voters[:0], "self") is None
+    assert dealt_by_layer.percentile(voters, "unknown") is None
 
 
 def test_a_report_is_one_page_with_its_tables(atlas: Atlas, tmp_path: Path) -> None:

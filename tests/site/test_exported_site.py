@@ -16,7 +16,8 @@ import pytest
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.errors import AtlasError, InputError
-from attention_motifs.site import contract
+from attention_motifs.features.motif_definitions import MOTIFS
+from attention_motifs.site import contract, contract_explanations
 from attention_motifs.site.export import export_site
 from attention_motifs.stages.cluster import cluster, name_cluster
 from attention_motifs.stages.evaluate import evaluate
@@ -101,6 +102,10 @@ def test_every_json_file_is_as_the_contract_says(site: Path) -> None:
     check(read_json(site, manifest["evaluation"]), contract.Evaluation, "evaluation")
     for model in manifest["models"]:
         check(read_json(site, model["tokens"]), contract.Tokens, "tokens")
+        for file in model["explanations"]:
+            explained = read_json(site, file)
+            check(explained, list[contract_explanations.HeadExplanation], "explanations")
+            assert len(explained) == model["n_heads"]
 
 
 @pytest.mark.parametrize("value", [{"name": 1}, {"name": "a", "text": "b"}, "a", None])
@@ -426,3 +431,44 @@ def test_the_pages_open_on_the_best_metric(atlas: Atlas, site: Path) -> None:
     names = [metric["name"] for metric in manifest_of(site)["metrics"]]
     assert names[0] == atlas.best_metric
     assert sorted(names) == sorted(set(names))
+
+
+def test_explanations_are_those_of_the_atlas(atlas: Atlas, site: Path) -> None:
+    manifest = manifest_of(site)
+    assert [motif["name"] for motif in manifest["motifs"]] == list(MOTIFS)
+    verdicts, shares = manifest["verdicts"], manifest["motif_shares"]
+    names = next(c["labels"] for c in verdicts["columns"] if c["name"] == "verdict")
+    codes, probabilities = (column(site, verdicts, name) for name in ("verdict", "probability"))
+    for model in manifest["models"]:
+        n_heads = model["n_heads"]
+        for layer, file in enumerate(model["explanations"]):
+            for index, shown in enumerate(read_json(site, file)):
+                row = model["first_row"] + layer * n_heads + index
+                expected = atlas.explain(atlas.heads["head"][row], manifest["explained_by"])
+                assert shown["verdict"] == names[codes[row]] == expected.verdict
+                assert shown["sentence"] == expected.sentence
+                assert shown["probability"] == pytest.approx(expected.probability, abs=1e-4)
+                assert probabilities[row] == pytest.approx(expected.probability, abs=1e-3)
+                assert shown["shares"] == pytest.approx(list(expected.motifs.values()), abs=1e-4)
+                assert [column(site, shares, name)[row] for name in MOTIFS] == pytest.approx(
+                    list(expected.motifs.values()), abs=1e-3
+                )
+                assert [atlas.heads["head"][near["row"]] for near in shown["nearest"]] == [
+                    near.head for near in expected.nearest
+                ]
+                assert [item["prompt"] for item in shown["departs"]] == [
+                    atlas.prompts["prompt_id"].to_list().index(item.prompt_id)
+                    for item in expected.departs
+                ]
+
+
+def test_an_atlas_without_motif_shares_says_how_to_compute_them(tmp_path: Path) -> None:
+    old = make_synthetic_atlas(tmp_path / "old", n_prompts=3)
+    old.write_heads(old.heads.select(old.heads.columns[:6]))
+    export_site(Atlas.open(old.path), tmp_path / "site")
+    manifest = manifest_of(tmp_path / "site")
+    check(manifest, contract.Manifest, "manifest")
+    assert manifest["verdicts"] is manifest["motif_shares"] is manifest["explained_by"] is None
+    assert manifest["motifs"] == []
+    assert all(model["explanations"] == [] for model in manifest["models"])
+    assert "motifs shares" in manifest["missing"]["explanations"]

@@ -19,6 +19,7 @@ function model(name: string, first_row: number, n_layers: number, n_heads: numbe
     added: false,
     family: "",
     tokens: "",
+    explanations: [],
     patterns: [],
   };
 }
@@ -28,4 +29,8 @@ export const manifest = {
   n_heads: 9,
   metrics: [],
   scores: [],
+  verdicts: null,
+  motifs: [],
+  motif_shares: null,
+  explained_by: null,
 } as unknown as Manifest;

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,11 +11,12 @@ import numpy as np
 from attention_motifs.atlas.head_distances import head_distances_of
 from attention_motifs.atlas.motif_shares import motif_shares_of
 from attention_motifs.atlas.verdicts import (
+    DealtLabels,
     Labels,
     ModelVerdicts,
+    dealt_labels,
     head_labels,
     model_verdicts,
-    null_percentile,
 )
 from attention_motifs.evaluation.class_probabilities import UNKNOWN, ClassModel, with_unknown
 from attention_motifs.features.motif_definitions import MOTIFS
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from attention_motifs.atlas.atlas import Atlas
     from attention_motifs.atlas.folder import AtlasFolder
+    from attention_motifs.atlas.head_distances import Nearest
     from attention_motifs.head import HeadId
 
 N_NEAREST = 5
@@ -161,13 +164,104 @@ def explain(atlas: Atlas, head: str | HeadId, metric: str | None = None) -> Expl
     """
     metric = atlas.best_metric if metric is None else metric
     query = atlas.head_index(head)
-    row = atlas.heads.row(query, named=True)
-    labels = head_labels(atlas)
-    verdicts = model_verdicts(atlas, row["model"], metric, labels)
-    place = query - int(verdicts.rows[0])
+    evidence = model_evidence(atlas, atlas.heads["model"][query], metric, head_labels(atlas))
+    mask = evidence.labels.in_a_class
+    mask[query] = False
+    held = head_distances_of(atlas, metric)
+    nearest = held.nearest(query, N_NEAREST, mask) if mask.any() else None
+    return explained(evidence, query - int(evidence.verdicts.rows[0]), nearest)
+
+
+def explain_model(
+    atlas: AtlasFolder, model: str, metric: str, labels: Labels
+) -> Iterator[Explanation]:
+    """Explain every head of a model, in the order of `Atlas.heads`; see `explain`.
+
+    In an atlas that stores the nearest heads only, the labelled heads among them are listed.
+
+    Args:
+        atlas: with motif shares, and behaviour scores or known heads.
+        model: one of its models.
+        metric: how heads are compared.
+        labels: of the atlas.
+
+    Raises:
+        InputError, AtlasError: as `explain`.
+    """
+    evidence = model_evidence(atlas, model, metric, labels)
+    held = head_distances_of(atlas, metric)
+    each = held.nearest_of_each(evidence.verdicts.rows, N_NEAREST, labels.in_a_class)
+    for place, nearest in enumerate(each):
+        yield explained(evidence, place, nearest)
+
+
+@dataclass(frozen=True)
+class ModelEvidence:
+    """What the explanations of the heads of one model are made from.
+
+    Attributes:
+        atlas: the atlas.
+        metric: how heads are compared.
+        labels: classes of all heads of the atlas.
+        verdicts: of the heads of the model.
+        shares: (prompts, heads, motifs) of the model, float64.
+        dealt: labels of the other models by layer.
+        known: statements of the literature by head, of each model that was asked for.
+    """
+
+    atlas: AtlasFolder
+    metric: str
+    labels: Labels
+    verdicts: ModelVerdicts
+    shares: Float[np.ndarray, "prompts heads motifs"]
+    dealt: DealtLabels
+    known: dict[str, dict[str, list[dict[str, str]]]] = field(default_factory=dict)
+
+    def known_of(self, model: str, head: str) -> list[dict[str, str]]:
+        """Return the statements of the literature about a head: class, paper, url, conflict."""
+        if model not in self.known:
+            by_head: dict[str, list[dict[str, str]]] = {}
+            for row in known_heads(model, self.atlas.paths.own_classes).iter_rows(named=True):
+                keys = ("class", "paper", "url", "evidence", "conflict")
+                by_head.setdefault(row["head"], []).append({key: row[key] for key in keys})
+            self.known[model] = by_head
+        return self.known[model].get(head, [])
+
+
+def model_evidence(atlas: AtlasFolder, model: str, metric: str, labels: Labels) -> ModelEvidence:
+    """Collect what the explanations of the heads of one model are made from.
+
+    Args:
+        atlas: with motif shares, and behaviour scores or known heads.
+        model: one of its models.
+        metric: how heads are compared.
+        labels: of the atlas.
+
+    Raises:
+        InputError: if the metric is not known.
+        AtlasError: if the atlas lacks motif shares, or a file is damaged.
+    """
+    verdicts = model_verdicts(atlas, model, metric, labels)
+    shares = motif_shares_of(atlas, model).astype(np.float64)
+    return ModelEvidence(
+        atlas, metric, labels, verdicts, shares, dealt_labels(atlas, labels, model)
+    )
+
+
+def explained(evidence: ModelEvidence, place: int, nearest: Nearest | None) -> Explanation:
+    """Return the explanation of one head of a model.
+
+    Args:
+        evidence: of the model.
+        place: number of the head in the model.
+        nearest: labelled heads nearest to it.
+    """
+    verdicts = evidence.verdicts
+    row = evidence.atlas.heads.row(int(verdicts.rows[place]), named=True)
     verdict, probability = verdicts.verdict(place)
-    shares = motif_shares_of(atlas, row["model"])[:, place].astype(np.float64)
-    typical, departs = _prompts(atlas, shares)
+    shares = evidence.shares[:, place]
+    mean, spread = _mean_and_spread(shares)
+    typical, departs = _prompts(evidence.atlas, shares)
     ranked = sorted(
         zip(verdicts.names, verdicts.probabilities[place].tolist(), strict=True),
         key=lambda pair: -pair[1],
@@ -177,21 +271,29 @@ def explain(atlas: Atlas, head: str | HeadId, metric: str | None = None) -> Expl
         verdict=verdict,
         probability=probability if verdicts.fitted else None,
         classes=ranked if verdicts.fitted else [],
-        motifs=dict(zip(MOTIFS, np.nanmean(shares, axis=0).tolist(), strict=True)),
-        spread=dict(zip(MOTIFS, np.nanstd(shares, axis=0).tolist(), strict=True)),
-        nearest=_nearest(atlas, query, metric, labels),
-        sentence=sentence(np.nanmean(shares, axis=0), np.nanstd(shares, axis=0), len(shares)),
+        motifs=dict(zip(MOTIFS, mean.tolist(), strict=True)),
+        spread=dict(zip(MOTIFS, spread.tolist(), strict=True)),
+        nearest=_nearest(evidence, nearest),
+        sentence=sentence(mean, spread, len(shares)),
         measured={n: row[n] for n in BEHAVIOURS if row.get(n) is not None and n not in OF_OUTPUTS},
-        known=_known(atlas, row["model"], row["head"]),
-        writes=_writes(atlas, row),
+        known=evidence.known_of(row["model"], row["head"]),
+        writes=_writes(evidence.atlas, row),
         typical=typical,
         departs=departs,
-        null_percentile=null_percentile(
-            labels, atlas, verdicts.voters[place], verdict, row["model"]
-        ),
+        null_percentile=evidence.dealt.percentile(verdicts.voters[place], verdict),
         would_change=would_change(verdicts, place),
-        metric=metric,
+        metric=evidence.metric,
     )
+
+
+def _mean_and_spread(
+    shares: Float[np.ndarray, "prompts motifs"],
+) -> tuple[Float[np.ndarray, " motifs"], Float[np.ndarray, " motifs"]]:
+    """Return mean and standard deviation over the prompts with finite shares; 0 without any."""
+    finite = shares[np.isfinite(shares).all(axis=1)]
+    if not len(finite):
+        return np.zeros(shares.shape[1]), np.zeros(shares.shape[1])
+    return finite.mean(axis=0), finite.std(axis=0)
 
 
 def sentence(
@@ -208,7 +310,8 @@ def sentence(
     residual = names.index("residual")
     order = [int(i) for i in np.argsort(-mean, kind="stable") if int(i) != residual]
     named = [i for i in order if mean[i] >= _NAMED_FROM][:4] or order[:1]
-    parts = [f"{_GOES_TO[names[i]]} ({100 * mean[i]:.0f} % ± {100 * spread[i]:.0f})" for i in named]
+    between = [f" ± {100 * s:.0f}" if n_prompts > 1 else "" for s in spread]
+    parts = [f"{_GOES_TO[names[i]]} ({100 * mean[i]:.0f} %{between[i]})" for i in named]
     listed = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
     prompts = f"{n_prompts} prompts" if n_prompts != 1 else "one prompt"
     return (
@@ -258,34 +361,24 @@ def _verdict_with(
     return verdicts.names[int(np.argmax(with_unknown(fitted.probabilities(numbers))))]
 
 
-def _nearest(atlas: AtlasFolder, query: int, metric: str, labels: Labels) -> list[LabelledHead]:
-    mask = labels.in_a_class.copy()
-    mask[query] = False
-    if not mask.any():
+def _nearest(evidence: ModelEvidence, nearest: Nearest | None) -> list[LabelledHead]:
+    if nearest is None:
         return []
-    nearest = head_distances_of(atlas, metric).nearest(query, N_NEAREST, mask)
-    labelled = []
+    labels, listed = evidence.labels, []
     for head, distance in zip(nearest.heads.tolist(), nearest.distances.tolist(), strict=True):
-        row = atlas.heads.row(head, named=True)
-        names = tuple(np.array(labels.names, dtype=object)[labels.members[head]])
-        papers = [f"{k['paper']} {k['url']}" for k in _known(atlas, row["model"], row["head"])]
+        row = evidence.atlas.heads.row(head, named=True)
+        names = tuple(n for n, member in zip(labels.names, labels.members[head], strict=True)
+                      if member)  # fmt: skip
+        papers = [f"{k['paper']} {k['url']}" for k in evidence.known_of(row["model"], row["head"])]
         scores = [
             f"{name} score {row[name]:.2f}"
             for name in names
             if name in CLASS_THRESHOLDS and row.get(name) is not None
         ]
-        labelled.append(
+        listed.append(
             LabelledHead(row["head"], float(distance), names, "; ".join([*papers, *scores]))
         )
-    return labelled
-
-
-def _known(atlas: AtlasFolder, model: str, head: str) -> list[dict[str, str]]:
-    table = known_heads(model, atlas.paths.own_classes)
-    return [
-        {key: row[key] for key in ("class", "paper", "url", "evidence", "conflict")}
-        for row in table.filter(table["head"] == head).iter_rows(named=True)
-    ]
+    return listed
 
 
 def _writes(atlas: AtlasFolder, row: dict[str, Any]) -> dict[str, float]:
@@ -305,19 +398,17 @@ def _prompts(
     atlas: AtlasFolder, shares: Float[np.ndarray, "prompts motifs"]
 ) -> tuple[list[PromptOfHead], list[PromptOfHead]]:
     """Return the prompts whose shares are nearest to the mean, and those farthest from it."""
-    differences = shares - np.nanmean(shares, axis=0)
-    departures = np.nansum(np.abs(differences), axis=1) / 2
-    order = np.argsort(departures, kind="stable").tolist()
-    names = list(MOTIFS)
-    prompts = []
-    for i in order:
-        motif = int(np.nanargmax(np.abs(differences[i])))
+    differences = shares - _mean_and_spread(shares)[0]
+    departures = np.abs(differences).sum(axis=1) / 2
+    order = [i for i in np.argsort(departures, kind="stable").tolist() if departures[i] >= 0]
+    n, names = min(N_PROMPTS, len(order) // 2), list(MOTIFS)
+
+    def described(i: int) -> PromptOfHead:
+        motif = int(np.argmax(np.abs(differences[i])))
         row = atlas.prompts.row(i, named=True)
         text = " ".join(row["text"].split())[:60]
-        prompts.append(
-            PromptOfHead(
-                row["prompt_id"], text, float(departures[i]), names[motif], float(shares[i, motif])
-            )
+        return PromptOfHead(
+            row["prompt_id"], text, float(departures[i]), names[motif], float(shares[i, motif])
         )
-    n = min(N_PROMPTS, len(prompts) // 2)
-    return prompts[:n], prompts[::-1][:n]
+
+    return [described(i) for i in order[:n]], [described(i) for i in order[::-1][:n]]

@@ -31,6 +31,7 @@ _SHORTLIST = 50
 """Nearest heads by Eq. 3 that are ranked by a metric too slow for all heads."""
 
 _HEADS_AT_A_TIME = 1024
+_ROWS_AT_A_TIME = 256
 
 _Ranking = tuple["Int[np.ndarray, ' some']", "Float[np.ndarray, ' some']"]
 """Heads, nearest first, and their distances."""
@@ -96,6 +97,30 @@ class HeadDistances(ABC):
                 break
         chosen = places[::-1][:n] if farthest else places[:n]
         return Nearest(order[chosen], distances[chosen], chosen + 1)
+
+    def nearest_of_each(
+        self, heads: Int[np.ndarray, " some"], n: int, mask: Bool[np.ndarray, " heads"]
+    ) -> Iterator[Nearest]:
+        """Yield the nearest heads of each of some heads, see `nearest`.
+
+        Args:
+            heads: rows of `Atlas.heads`.
+            n: at most this many each.
+            mask: heads to choose from.
+
+        Raises:
+            AtlasError: if a file is missing or damaged.
+        """
+        candidates = np.flatnonzero(mask)
+        for start in range(0, len(heads), _ROWS_AT_A_TIME):
+            some = heads[start : start + _ROWS_AT_A_TIME]
+            for head, row in zip(some.tolist(), self.rows(some), strict=True):
+                kept = candidates[(candidates != head) & np.isfinite(row[candidates])]
+                chosen = kept[np.argsort(row[kept], kind="stable")[:n]]
+                nearer = [((row < row[i]).sum() + (row[:i] == row[i]).sum()) for i in chosen]
+                before = [(row[head], head) < (row[i], i) for i in chosen.tolist()]
+                ranks = np.array(nearer, dtype=np.int64) - np.array(before, dtype=np.int64) + 1
+                yield Nearest(chosen, row[chosen], ranks)
 
     def nearest_to_all(
         self, heads: Sequence[int], n: int, mask: Bool[np.ndarray, " heads"], *, farthest: bool
@@ -190,6 +215,15 @@ class NearestHeads(HeadDistances):
         from attention_motifs.distances.neighbours import rows_from
 
         return rows_from(self.clouds, np.asarray(heads), self.metric, done=done)
+
+    def nearest_of_each(
+        self, heads: Int[np.ndarray, " some"], n: int, mask: Bool[np.ndarray, " heads"]
+    ) -> Iterator[Nearest]:
+        """Yield the nearest heads among the stored ones, see `HeadDistances.nearest_of_each`."""
+        for head in heads.tolist():
+            order, distances = self.neighbours.heads[head], self.neighbours.distances[head]
+            places = np.flatnonzero(mask[order] & np.isfinite(distances))[:n]
+            yield Nearest(order[places], distances[places], places + 1)
 
     def on(self, prompts: np.ndarray[Any, Any]) -> tuple[Neighbours, Rows]:
         """Return the stored neighbours, ranked anew on some prompts, and rows on these prompts.

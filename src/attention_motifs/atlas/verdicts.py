@@ -207,37 +207,63 @@ def _votes(
     return votes, neighbour_votes(among, members, apart), [trained[places] for places in order]
 
 
-def null_percentile(
-    labels: Labels, atlas: AtlasFolder, voters: Int[np.ndarray, " voters"], name: str, model: str
-) -> float | None:
-    """Return the percentile of the number of voters in a class if labels were dealt by layer.
+@dataclass(frozen=True)
+class DealtLabels:
+    """Labels of the other models, to be dealt at random within the layers of each.
 
-    Within each layer of each other model the labels are dealt at random among its labelled heads.
-    50 is what chance gives; above 95 the neighbours of a head are in the class more often than
-    their layers explain.
+    Attributes:
+        names: classes.
+        members: (heads, classes) whether a head is in a class.
+        layers: (heads,) number of the layer of each head, different for every model.
+        n_labelled: (layers,) labelled heads of other models in each layer.
+        n_members: (layers, classes) of these in each class.
+    """
+
+    names: tuple[str, ...]
+    members: Bool[np.ndarray, "heads classes"]
+    layers: Int[np.ndarray, " heads"]
+    n_labelled: Int[np.ndarray, " layers"]
+    n_members: Int[np.ndarray, "layers classes"]
+
+    def percentile(self, voters: Int[np.ndarray, " voters"], name: str) -> float | None:
+        """Return the percentile of the number of voters in a class if labels were dealt by layer.
+
+        Args:
+            voters: (voters,) rows of the heads that vote.
+            name: the class.
+
+        Returns:
+            Probability, in percent, that fewer voters are in the class, plus half of that of as
+            many; None without voters, or for `unknown`.
+        """
+        if not len(voters) or name not in self.names:
+            return None
+        at = self.names.index(name)
+        counts = np.ones(1)
+        for layer, n_voters in zip(*np.unique(self.layers[voters], return_counts=True),
+                                   strict=True):  # fmt: skip
+            n, members = int(self.n_labelled[layer]), int(self.n_members[layer, at])
+            counts = np.convolve(counts, _drawn(n, members, int(n_voters)))
+        observed = int(self.members[voters, at].sum())
+        return float(100.0 * (counts[:observed].sum() + counts[observed] / 2))
+
+
+def dealt_labels(atlas: AtlasFolder, labels: Labels, model: str) -> DealtLabels:
+    """Count the labels of all models but one by layer.
 
     Args:
-        labels: of the atlas.
-        atlas: whose heads they are.
-        voters: nearest labelled heads, rows in `Atlas.heads`.
-        name: class.
-        model: model of the head, whose heads do not vote.
+        atlas: the atlas.
+        labels: of its heads.
+        model: the model that is left out.
     """
-    if not len(voters) or name not in labels.names:
-        return None
-    member = labels.members[:, labels.names.index(name)]
-    models = atlas.heads["model"].to_numpy()
-    layers = atlas.heads["layer"].to_numpy()
-    eligible = labels.labelled & (models != model)
-    counts = np.ones(1)
-    for key in sorted({(models[v], int(layers[v])) for v in voters}):
-        of_layer = eligible & (models == key[0]) & (layers == key[1])
-        n_voters = sum((models[v], int(layers[v])) == key for v in voters)
-        counts = np.convolve(
-            counts, _drawn(int(of_layer.sum()), int(member[of_layer].sum()), n_voters)
-        )
-    observed = int(member[voters].sum())
-    return float(100.0 * (counts[:observed].sum() + counts[observed] / 2))
+    numbers: dict[tuple[str, int], int] = {}
+    places = zip(atlas.heads["model"].to_list(), atlas.heads["layer"].to_list(), strict=True)
+    layers = np.array([numbers.setdefault(place, len(numbers)) for place in places])
+    eligible = labels.labelled & (atlas.heads["model"] != model).to_numpy()
+    n_members = np.zeros((len(numbers), len(labels.names)), dtype=np.int64)
+    np.add.at(n_members, layers[eligible], labels.members[eligible])
+    n_labelled = np.bincount(layers[eligible], minlength=len(numbers))
+    return DealtLabels(labels.names, labels.members, layers, n_labelled, n_members)
 
 
 def _drawn(n: int, members: int, drawn: int) -> Float[np.ndarray, " counts"]:

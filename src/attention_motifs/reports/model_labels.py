@@ -100,14 +100,9 @@ def _nearest_labelled(
     atlas: Atlas, metric: str, rows: Int[np.ndarray, " heads"], labels: Labels
 ) -> tuple[Int[np.ndarray, " heads"], Float[np.ndarray, " heads"]]:
     """Return the nearest labelled head of each head, -1 if there is none, and its distance."""
-    mask = labels.in_a_class
     held = head_distances_of(atlas, metric)
     nearest, distances = np.full(len(rows), -1), np.full(len(rows), np.nan)
-    for place, row in enumerate(rows.tolist()):
-        of_others = mask.copy()
-        of_others[row] = False
-        if of_others.any():
-            nearest_one = held.nearest(row, 1, of_others)
-            if len(nearest_one.heads):
-                nearest[place], distances[place] = nearest_one.heads[0], nearest_one.distances[0]
+    for place, near in enumerate(held.nearest_of_each(rows, 1, labels.in_a_class)):
+        if len(near.heads):
+            nearest[place], distances[place] = near.heads[0], near.distances[0]
     return nearest, distances

@@ -19,8 +19,15 @@ from attention_motifs.evaluation.table import HeadlineCell as EvaluationCell  # 
 from attention_motifs.evaluation.table import HeadlineRow as EvaluationLine
 from attention_motifs.evaluation.table import Row as EvaluationRow
 from attention_motifs.evaluation.table import TagAgreement as EvaluationTag
+from attention_motifs.site.contract_explanations import (
+    ClassProbability,  # noqa: F401 - of an explanation
+    HeadExplanation,  # noqa: F401 - of a file that the manifest names
+    LabelledNeighbour,  # noqa: F401 - of an explanation
+    Motif,
+    PromptOfHead,  # noqa: F401 - of an explanation
+)
 
-SITE_SCHEMA = 1
+SITE_SCHEMA = 2
 """Version of these files. The pages refuse other versions."""
 
 Dtype = Literal["float16", "float32", "uint8", "uint16", "uint32", "int32"]
@@ -76,6 +83,9 @@ class Model:
     """Name of a group of related models; the architecture if it is not known."""
     tokens: str
     """JSON file: `Tokens` of this model."""
+    explanations: list[str]
+    """JSON files, one per layer: list of `HeadExplanation`, one per head. Empty if the atlas holds
+    no motif shares."""
     patterns: list[PatternChunk]
 
 
@@ -400,6 +410,13 @@ class Manifest:
     group, labels), one float16 column per score and its spread, one code column per clustering
     called `cluster <method>`."""
     scores: list[Score]
+    verdicts: Table | None
+    """Columns: verdict (codes, labels), probability (NaN if no other model has labelled heads)."""
+    motifs: list[Motif]
+    motif_shares: Table | None
+    """One float16 column per motif: mean share over the prompts, per head."""
+    explained_by: str | None
+    """Metric of the explanations; None without them."""
     metrics: list[DistanceMetric]
     projections: list[Projection]
     points: Points

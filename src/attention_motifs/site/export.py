@@ -18,6 +18,7 @@ from attention_motifs.site import export_heads as of_heads
 from attention_motifs.site import export_stages as of_stages
 from attention_motifs.site.contract import SITE_SCHEMA, Json, Manifest
 from attention_motifs.site.export_distances import write_distances
+from attention_motifs.site.export_explanations import has_all_shares, write_explanations
 from attention_motifs.site.export_patterns import write_patterns
 from attention_motifs.site.export_points import write_points
 from attention_motifs.site.output import DataFolder, json_bytes
@@ -27,7 +28,7 @@ from attention_motifs.store.paths import AtlasPaths
 ASSETS = Path(__file__).parent / "assets"
 """The built pages: index.html and the files that it loads."""
 
-EXPORT_VERSION = 3
+EXPORT_VERSION = 4
 """Raise it when the same atlas gives other files."""
 
 MANIFEST = Path("data") / "manifest.json"
@@ -151,6 +152,7 @@ def missing_parts(atlas: Atlas, stale: tuple[str, ...] = ()) -> dict[str, str]:
             any(name.startswith("cluster (") for name in columns),
             f"run {cluster}",
         ),
+        "explanations": (has_all_shares(atlas), f"run {command('shares')}"),
         "scores": (of_heads.scores(atlas), f"run {command('score')}"),
         "evaluation": (of_stages.evaluation(atlas), f"run {evaluate}"),
         "ablations": (atlas.file("ablations").is_file(), f"run {command('ablate')}"),
@@ -176,6 +178,7 @@ def _write_data(
     tags = of_heads.tags(atlas)
     classes = of_heads.classes(atlas, tags)
     heads = of_heads.heads_table(atlas, classes, clusterings, out)
+    explanations = write_explanations(atlas, out, report)
     evaluation = of_stages.evaluation(atlas)
     ablations = of_stages.ablations(atlas)
     downloads = of_stages.write_downloads(atlas, out)
@@ -195,12 +198,16 @@ def _write_data(
         inputs=inputs,
         package_version=atlas.manifest.package_version,
         title="Attention motifs: " + ", ".join(atlas.models),
-        models=of_heads.models(atlas, tokens, patterns),
+        models=of_heads.models(atlas, tokens, explanations.files, patterns),
         n_heads=len(atlas.heads),
         n_patterns=len(atlas.heads) * int(atlas.manifest.prompts["n"]),
         settings=_settings(atlas),
         heads=heads,
         scores=of_heads.scores(atlas),
+        verdicts=explanations.verdicts,
+        motifs=explanations.motifs,
+        motif_shares=explanations.shares,
+        explained_by=explanations.metric,
         metrics=metrics,
         projections=projections,
         points=points,

@@ -43,9 +43,12 @@ _SIZE = re.compile(r"\d+(\.\d+)?[kmbt]|small|medium|large|xl|base|mini|tiny", re
 
 
 def models(
-    atlas: Atlas, tokens: dict[str, str], patterns: dict[str, list[PatternChunk]]
+    atlas: Atlas,
+    tokens: dict[str, str],
+    explanations: dict[str, list[str]],
+    patterns: dict[str, list[PatternChunk]],
 ) -> list[Model]:
-    """Return the models of the atlas, in the order of the heads."""
+    """Return the models of the atlas with their files, in the order of the heads."""
     described, row = [], 0
     for name, info in atlas.manifest.models.items():
         n_layers, n_heads = info.n_layers, info.n_heads
@@ -67,6 +70,7 @@ def models(
                 added=bool(info.added),
                 family=family(name, architecture),
                 tokens=tokens[name],
+                explanations=explanations[name],
                 patterns=patterns[name],
             )
         )

@@ -14,6 +14,7 @@ export interface PageEntry {
 export const PAGES: PageEntry[] = [
   { name: "home", title: "Home", nav: true, load: () => import("../pages/home") },
   { name: "head", title: "Head", nav: true, load: () => import("../pages/head") },
+  { name: "heads", title: "All heads", nav: true, load: () => import("../pages/heads") },
   { name: "pattern", title: "Pattern", nav: false, load: () => import("../pages/pattern") },
   { name: "compare", title: "Compare", nav: true, load: () => import("../pages/compare") },
   { name: "patterns-3d", title: "Patterns in 3-D", nav: true, load: () => import("../pages/patterns-3d") },

@@ -2,7 +2,7 @@
 
 import type { Manifest } from "../contract/generated";
 import { loadClasses } from "../data/classes";
-import { loadHeads } from "../data/heads";
+import { loadLabels } from "../data/explanations";
 import type { SearchData } from "../views/head-search/api";
 
 export { HeadSearch } from "../views/head-search/view";
@@ -13,6 +13,6 @@ export async function loadSearchData(
   asked: boolean,
 ): Promise<SearchData | null> {
   if (!asked) return null;
-  const [classes, heads] = await Promise.all([loadClasses(manifest), loadHeads(manifest)]);
-  return { classes, heads };
+  const [classes, labels] = await Promise.all([loadClasses(manifest), loadLabels(manifest)]);
+  return { classes, heads: labels.heads, labels };
 }

@@ -78,8 +78,64 @@ export interface EvaluationTag {
   readonly jaccard: number | null;
 }
 
+/** A class and its probability for a head; those of a head need not sum to 1. */
+export interface ClassProbability {
+  readonly name: string;
+  readonly probability: number;
+}
+
+/** What a head does, with the evidence, as `motifs explain` prints it. */
+export interface HeadExplanation {
+  readonly sentence: string;
+  readonly verdict: string;
+  /** None if no other model has labelled heads. */
+  readonly probability: number | null;
+  /** Largest first, `unknown` included; without classes below 0.5 %. */
+  readonly classes: ReadonlyArray<ClassProbability>;
+  /** Mean share of each motif over the prompts, in the order of `Manifest.motifs`. */
+  readonly shares: ReadonlyArray<number>;
+  /** Their standard deviations. */
+  readonly spreads: ReadonlyArray<number>;
+  readonly nearest: ReadonlyArray<LabelledNeighbour>;
+  /** Scores of what the head writes, and effects of ablating it. */
+  readonly writes: Readonly<Record<string, number>>;
+  readonly typical: ReadonlyArray<PromptOfHead>;
+  readonly departs: ReadonlyArray<PromptOfHead>;
+  /** Percentile of its labelled neighbours in the class if labels were dealt within layers. */
+  readonly null_percentile: number | null;
+  readonly would_change: string;
+}
+
+/** A labelled head near another one. */
+export interface LabelledNeighbour {
+  readonly row: number;
+  readonly distance: number;
+  readonly classes: ReadonlyArray<string>;
+  /** Papers with their addresses, and measured scores. */
+  readonly source: string;
+}
+
+/** A part of attention patterns: attention to one kind of tokens. */
+export interface Motif {
+  readonly name: string;
+  readonly meaning: string;
+  readonly colour: string;
+}
+
+/** A prompt, and how far the motif shares of a head on it are from their mean. */
+export interface PromptOfHead {
+  /** Index into the list of prompts. */
+  readonly prompt: number;
+  /** Half the sum of the absolute differences of the shares, 0 to 1. */
+  readonly departure: number;
+  /** The motif that differs most. */
+  readonly motif: string;
+  /** Its share on the prompt. */
+  readonly share: number;
+}
+
 /** Version of these files. The pages refuse other versions. */
-export const SITE_SCHEMA = 1 as const;
+export const SITE_SCHEMA = 2 as const;
 
 export type Dtype = "float16" | "float32" | "uint8" | "uint16" | "uint32" | "int32";
 
@@ -128,6 +184,11 @@ export interface Model {
   readonly family: string;
   /** JSON file: `Tokens` of this model. */
   readonly tokens: string;
+  /**
+   * JSON files, one per layer: list of `HeadExplanation`, one per head. Empty if the atlas holds
+   * no motif shares.
+   */
+  readonly explanations: ReadonlyArray<string>;
   readonly patterns: ReadonlyArray<PatternChunk>;
 }
 
@@ -425,6 +486,13 @@ export interface Manifest {
    */
   readonly heads: Table;
   readonly scores: ReadonlyArray<Score>;
+  /** Columns: verdict (codes, labels), probability (NaN if no other model has labelled heads). */
+  readonly verdicts: Table | null;
+  readonly motifs: ReadonlyArray<Motif>;
+  /** One float16 column per motif: mean share over the prompts, per head. */
+  readonly motif_shares: Table | null;
+  /** Metric of the explanations; None without them. */
+  readonly explained_by: string | null;
   readonly metrics: ReadonlyArray<DistanceMetric>;
   readonly projections: ReadonlyArray<Projection>;
   readonly points: Points;

@@ -19,6 +19,7 @@ import { Place } from "./head/place";
 import { Rows } from "./head/rows";
 import { Scores } from "./head/scores";
 import { Suggested } from "./head/suggested";
+import { Verdict } from "./head/verdict";
 import type { PageProps } from "./page";
 import type { Manifest, Prompt } from "../contract/generated";
 
@@ -56,6 +57,7 @@ function OneHead({ manifest, row }: { manifest: Manifest; row: number }) {
           );
           return (
             <>
+              <Verdict manifest={manifest} row={row} prompts={prompts} />
               <ClassList tagged={byHead.get(row) ?? []} />
               <Alike manifest={manifest} query={query} />
               <Controls manifest={manifest} prompts={prompts} viewable={viewable} />

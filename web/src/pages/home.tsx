@@ -2,7 +2,8 @@ import "./home/page.css";
 import { useRef } from "preact/hooks";
 import type { Manifest } from "../contract/generated";
 import { loadClasses } from "../data/classes";
-import { headName, loadHeads, type Heads } from "../data/heads";
+import { loadLabels } from "../data/explanations";
+import { headName, type Heads } from "../data/heads";
 import { fileUrl } from "../data/source";
 import { classes as classesParam, head } from "../state/params";
 import { useResource } from "../state/resource";
@@ -14,6 +15,7 @@ import { Loaded } from "../views/states/view";
 import type { PageProps } from "./page";
 
 const WAYS = [
+  ["heads", "All heads", "every head with its verdict, motif shares and scores, to sort and filter"],
   ["compare", "Compare", "compare patterns of any heads on any prompts"],
   ["heads-3d", "Heads in 3-D", "every head as a point; near points have similar patterns"],
   ["patterns-3d", "Patterns in 3-D", "every pattern as a point"],
@@ -25,8 +27,8 @@ const WAYS = [
 /** The content of this atlas, and links to the pages. */
 export default function Home({ manifest }: PageProps) {
   const data = useResource(async () => {
-    const [classes, heads] = await Promise.all([loadClasses(manifest), loadHeads(manifest)]);
-    return { classes, heads };
+    const [classes, labels] = await Promise.all([loadClasses(manifest), loadLabels(manifest)]);
+    return { classes, heads: labels.heads, labels };
   }, [manifest]);
   const place = useRef<HTMLDivElement>(null);
   return (

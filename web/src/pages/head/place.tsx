@@ -1,7 +1,7 @@
 import { useCallback } from "preact/hooks";
 import type { Manifest, Projection } from "../../contract/generated";
 import { composed } from "../../data/composed";
-import { loadClassesByHead } from "../../data/classes";
+import { labelText, loadLabels } from "../../data/explanations";
 import { loadDistances, metricOf, ranking } from "../../data/distances";
 import { headName } from "../../data/heads";
 import { loadProjection, mostTrustworthy, projectionId, type Placed } from "../../data/projections";
@@ -53,14 +53,18 @@ function titleOf(projection: Projection): string {
 function Map({ manifest, row, chosen }: { manifest: Manifest; row: number; chosen: Projection }) {
   const current = metricOf(manifest, metric.value);
   const loaded = useResource(async () => {
-    const [placed, byHead, distances] = await Promise.all([
+    const [placed, labels, distances] = await Promise.all([
       loadProjection(manifest, chosen),
-      loadClassesByHead(manifest),
+      loadLabels(manifest),
       current ? loadDistances(manifest, current, row) : null,
     ]);
-    return { placed, byHead, near: distances ? ranking(distances, [row]).slice(0, 10) : [] };
+    return { placed, labels, near: distances ? ranking(distances, [row]).slice(0, 10) : [] };
   }, [chosen, row, current]);
-  const byHead = loaded.value?.byHead;
+  const byHead = loaded.value?.labels.byHead;
+  const describe = (point: number) => {
+    const label = loaded.value ? labelText(manifest, loaded.value.labels, point) : "";
+    return label === "" ? headName(manifest, point) : composed`${headName(manifest, point)}, ${label}`;
+  };
   const colour = useCallback(
     (point: number) => byHead?.get(point)?.[0]?.class.colour ?? NONE,
     [byHead],
@@ -73,7 +77,7 @@ function Map({ manifest, row, chosen }: { manifest: Manifest; row: number; chose
             placed={placed}
             marked={[row, ...near]}
             colour={colour}
-            describe={(point) => headName(manifest, point)}
+            describe={describe}
             onPick={(point) => go(here(head.to(headName(manifest, point))))}
           />
         ) : (
@@ -82,7 +86,7 @@ function Map({ manifest, row, chosen }: { manifest: Manifest; row: number; chose
           y={placed.y}
           colour={colour}
           marked={[row, ...near]}
-          describe={(point) => headName(manifest, point)}
+          describe={describe}
           onPick={(point) => go(here(head.to(headName(manifest, point))))}
           label={composed`${headName(manifest, row)} and its ten nearest heads among all heads`}
           width={286}

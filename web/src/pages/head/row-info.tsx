@@ -7,6 +7,8 @@ import { like } from "./params";
 
 /** A row of patterns: the head, and the numbers shown in front of it. */
 export interface InfoRow extends RowHead {
+  /** What is known of the head, as `induction 0.92`; empty if nothing is. */
+  label: string;
   distance: number;
   /** 1 = nearest; 0 for the viewed heads. */
   rank: number;
@@ -34,6 +36,7 @@ export function RowInfo({ row, total, byHead, first }: Props) {
   return (
     <div class="row-info">
       <HeadLink head={row.head} />
+      {row.label === "" ? null : <div class="row-label">{row.label}</div>}
       {first ? null : (
         <>
           <div class="row-distance">

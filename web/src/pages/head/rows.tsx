@@ -4,6 +4,7 @@ import { loadClasses, rowsOfClasses, type TaggedClass } from "../../data/classes
 import { depthPercentile, loadQuantiles, metricOf, nullPercentile } from "../../data/distances";
 import { headName, passing } from "../../data/heads";
 import { nearByChance } from "../../data/nearness";
+import { labelText, loadLabels, type Labels } from "../../data/explanations";
 import { loadPattern } from "../../data/patterns";
 import { shortId } from "../../data/prompts";
 import { classes, heads, layers, metric, models, prompts as promptsParam, seed, size } from "../../state/params";
@@ -35,12 +36,13 @@ export function Rows(props: Props) {
   const current = metricOf(manifest, metric.value);
   const loaded = useResource(async () => {
     if (!current) return null;
-    const [neighbours, known, quantiles] = await Promise.all([
+    const [neighbours, known, labels, quantiles] = await Promise.all([
       loadNeighbours(manifest, current, query),
       loadClasses(manifest),
+      loadLabels(manifest),
       manifest.models.length <= MOST_MODELS ? loadQuantiles(manifest, current).catch(() => null) : null,
     ]);
-    return { neighbours, known, quantiles };
+    return { neighbours, known, labels, quantiles };
   }, [current, query.join()]);
   if (!current) {
     return <Empty title="This atlas holds no distances">{manifest.missing["distances"]}</Empty>;
@@ -62,6 +64,7 @@ export function Rows(props: Props) {
 
 interface ReadyProps extends Props {
   neighbours: Neighbours;
+  labels: Labels;
   quantiles: Float32Array | null;
   passes: Uint8Array;
 }
@@ -118,7 +121,7 @@ function Ready(props: ReadyProps) {
 }
 
 function groupsOf(props: ReadyProps, chosen: ReturnType<typeof chooseRows>): RowGroup<InfoRow>[] {
-  const { manifest, query, neighbours, quantiles, passes } = props;
+  const { manifest, query, neighbours, labels, quantiles, passes } = props;
   const chance = neighbours.block
     ? nearByChance(manifest, neighbours.block, query[0] as number, passes, chosen.near.map(({ row }) => row))
     : null;
@@ -127,6 +130,7 @@ function groupsOf(props: ReadyProps, chosen: ReturnType<typeof chooseRows>): Row
     shown.map(({ row, distance, rank }, place) => ({
       row,
       head: headName(manifest, row),
+      label: labelText(manifest, labels, row),
       distance,
       rank,
       share: top > 0 ? distance / top : 0,
@@ -146,6 +150,7 @@ function groupsOf(props: ReadyProps, chosen: ReturnType<typeof chooseRows>): Row
   const these = query.map((row) => ({
     row,
     head: headName(manifest, row),
+    label: labelText(manifest, labels, row),
     distance: 0,
     rank: 0,
     share: 0,

@@ -1,5 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
 import type { Manifest } from "../../contract/generated";
+import { labelText, loadLabels } from "../../data/explanations";
 import { headName } from "../../data/heads";
 import { loadPattern } from "../../data/patterns";
 import { ofPoint } from "../../data/points";
@@ -72,11 +73,13 @@ export function PatternPreview({ manifest, base, colourText, point }: PreviewPro
 /** The preview of a head: classes and some patterns. */
 export function HeadPreview({ manifest, base, colourText, row }: PreviewProps & { row: number }) {
   const classes = base.byHead.get(row) ?? [];
+  const labels = useResource(() => loadLabels(manifest), [manifest]);
   return (
     <div class="points-preview">
       <strong>
         <HeadLink head={headName(manifest, row)} />
       </strong>
+      <div>{labels.value ? labelText(manifest, labels.value, row) : ""}</div>
       <div class="points-preview-tags">
         {classes.map((headClass) => (
           <ClassTag key={headClass.class.name} class={headClass.class} tags={headClass.tags} />

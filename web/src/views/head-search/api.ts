@@ -1,3 +1,4 @@
+import type { Labels } from "../../data/explanations";
 import type { HeadClass, Manifest } from "../../contract/generated";
 import type { Heads } from "../../data/heads";
 
@@ -5,6 +6,8 @@ import type { Heads } from "../../data/heads";
 export interface SearchData {
   classes: readonly HeadClass[];
   heads: Heads;
+  /** What is shown of each head; null shows names alone. */
+  labels?: Labels | null;
 }
 
 /** A text field that completes heads by name, class and behaviour. */
@@ -29,4 +32,6 @@ export interface Suggestion {
   head: string;
   /** Reason of the match: "induction", "induction score 0.93"; empty for its name. */
   reason: string;
+  /** What is known of the head; empty if nothing is, or if the reason says it. */
+  label: string;
 }

@@ -1,6 +1,7 @@
 // Heads that match a text: by name, then by class, then by behaviour score.
 
 import type { Manifest } from "../../contract/generated";
+import { labelText } from "../../data/explanations";
 import { headName, headRow } from "../../data/heads";
 import type { SearchData, Suggestion } from "./api";
 
@@ -16,7 +17,8 @@ export function suggest(
   const matches = new Map<number, Suggestion>();
   const add = (row: number, reason: string) => {
     if (matches.size < most && !matches.has(row)) {
-      matches.set(row, { row, head: headName(manifest, row), reason });
+      const label = reason === "" && data?.labels ? labelText(manifest, data.labels, row) : "";
+      matches.set(row, { row, head: headName(manifest, row), reason, label });
     }
   };
   const exact = headRow(manifest, text);

@@ -76,7 +76,7 @@ export function HeadSearch(props: HeadSearchProps) {
             }}
           >
             <span>{suggestion.head}</span>
-            <span class="muted">{suggestion.reason}</span>
+            <span class="muted">{suggestion.reason || suggestion.label}</span>
           </li>
         ))}
       </ul>
