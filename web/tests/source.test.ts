@@ -1,6 +1,6 @@
 import { gzipSync } from "node:zlib";
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import type { Manifest } from "../src/contract/generated";
+import { SITE_SCHEMA, type Manifest } from "../src/contract/generated";
 
 type Source = typeof import("../src/data/source");
 
@@ -73,7 +73,7 @@ describe("data files", () => {
   });
 
   it("are asked for with the version of the manifest, whose schema is checked", async () => {
-    put("manifest.json", { schema: 1, version: "abc" } as Manifest);
+    put("manifest.json", { schema: SITE_SCHEMA, version: "abc" } as Manifest);
     await source.loadManifest();
     put("x.bin", new Uint8Array(4));
     await source.bytes("x.bin");
@@ -81,7 +81,7 @@ describe("data files", () => {
     vi.resetModules();
     source = await import("../src/data/source");
     put("manifest.json", { schema: 99 });
-    await expect(source.loadManifest()).rejects.toThrow("has schema 99, but these pages read schema 1");
+    await expect(source.loadManifest()).rejects.toThrow("has schema 99");
   });
 
   it("hold a pattern where the manifest says", async () => {

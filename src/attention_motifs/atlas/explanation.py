@@ -349,7 +349,7 @@ def would_change(verdicts: ModelVerdicts, place: int) -> str:
                     )
                 break
     if best is None:
-        return "No vote of its nearest labelled heads alone; its motif shares decide."
+        return "Other labelled neighbours alone would not change it: its motif shares decide."
     return f"The verdict would change if {best[1]}."
 
 

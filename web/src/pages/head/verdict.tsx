@@ -90,8 +90,10 @@ export function Answer({ manifest, row, prompts, found, labels }: AnswerProps) {
           {chanceText(found)} {found.would_change}
         </p>
         <Writes found={found} />
-        <Prompts title="Most itself on" items={found.typical} prompts={prompts} head={name} />
-        <Prompts title="Departs most on" items={found.departs} prompts={prompts} head={name} />
+        <div class="verdict-prompt-lists">
+          <Prompts title="Most itself on" items={found.typical} prompts={prompts} head={name} />
+          <Prompts title="Departs most on" items={found.departs} prompts={prompts} head={name} />
+        </div>
       </div>
     </section>
   );
@@ -163,7 +165,7 @@ interface PromptsProps {
 function Prompts({ title, items, prompts, head: name }: PromptsProps) {
   if (items.length === 0) return null;
   return (
-    <>
+    <div>
       <h3>{title}</h3>
       <ul class="verdict-prompts">
         {items.map((item) => {
@@ -185,6 +187,6 @@ function Prompts({ title, items, prompts, head: name }: PromptsProps) {
           );
         })}
       </ul>
-    </>
+    </div>
   );
 }
