@@ -207,14 +207,16 @@ def main() -> None:
     parser.add_argument("--peers", help="Python with the peers installed")
     parser.add_argument("--libraries", type=Path, help="folder with the libraries of BertViz")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--limit", type=float, default=90, help="seconds per page (default 90)")
+    parser.add_argument("--limit", type=float, default=60, help="seconds to open a page")
+    parser.add_argument("--making", type=float, default=300, help="seconds to make a page")
+    parser.add_argument("--cases", type=int, default=len(CASES), help="how many of the cases")
     parser.add_argument("--folder", type=Path, default=Path("viewer-pages"))
     given = parser.parse_args()
     from playwright.sync_api import sync_playwright
 
     results: dict[str, dict[str, Any]] = {}
     program = shutil.which("chromium") or shutil.which("google-chrome")
-    for case, shape in CASES.items():
+    for case, shape in list(CASES.items())[: given.cases]:
         folder = given.folder / "-".join(map(str, shape))
         folder.mkdir(parents=True, exist_ok=True)
         tokens = [f" word{i}" for i in range(shape[-1])]
@@ -227,7 +229,7 @@ def main() -> None:
             if name == "attention-motifs":
                 seconds[name] = make_ours(patterns, tokens, out)
             else:
-                seconds[name] = make_peer(given.peers, name, folder, out, given.limit)
+                seconds[name] = make_peer(given.peers, name, folder, out, given.making)
         rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in seconds}
         pages = [name for name, value in seconds.items() if isinstance(value, float)]
         with serving(folder) as address, sync_playwright() as playwright:
