@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
 from attention_motifs.evaluation.class_probabilities import (
+    N_CLOSEST,
     N_VOTERS,
     RIDGE,
+    class_nearness,
     fit_classes,
-    neighbour_votes,
     with_unknown,
 )
 
@@ -48,17 +49,21 @@ def test_numbers_that_do_not_vary_are_harmless() -> None:
     assert p == pytest.approx(0.5)
 
 
-def test_votes_are_those_of_the_nearest_that_may_vote() -> None:
-    n = N_VOTERS + 4
-    distances = np.arange(n, dtype=float)[None]
-    members = np.zeros((n, 1), dtype=bool)
-    members[:2] = True
+def test_nearness_compares_the_nearest_inside_and_outside_of_a_class() -> None:
+    n = N_CLOSEST + N_VOTERS + 2
+    distances = np.full((1, n), 4.0)
+    distances[0, :N_CLOSEST] = 1.0
+    members = np.zeros((n, 2), dtype=bool)
+    members[: N_CLOSEST + 1, 0] = True
     allowed = np.ones((1, n), dtype=bool)
-    assert neighbour_votes(distances, members, allowed)[0, 0] == 2 / N_VOTERS
-    allowed[0, 0] = False
-    assert neighbour_votes(distances, members, allowed)[0, 0] == 1 / N_VOTERS
-    assert neighbour_votes(distances, members, ~np.ones((1, n), dtype=bool))[0, 0] == 0.0
-    assert neighbour_votes(distances + np.inf, members, allowed)[0, 0] == 0.0
+    assert class_nearness(distances, members, allowed)[0] == pytest.approx([-np.log(4), 0.0])
+    allowed[0, :N_CLOSEST] = False
+    assert class_nearness(distances, members, allowed)[0] == pytest.approx([0.0, 0.0])
+    assert class_nearness(distances, members, ~np.ones((1, n), dtype=bool)).tolist() == [[0, 0]]
+    assert class_nearness(distances + np.inf, members, allowed).tolist() == [[0, 0]]
+    distances[0, :] = 0.0
+    distances[0, -3:] = 1.0
+    assert np.isfinite(class_nearness(distances, members, ~allowed | allowed)).all()
 
 
 def test_unknown_is_the_probability_of_no_class() -> None:

@@ -111,9 +111,10 @@ class Explanation:
         writes: scores of what the head writes, and effects of ablating it, by name.
         typical: prompts on which its shares are nearest to their mean.
         departs: prompts on which they are farthest.
-        null_percentile: percentile of the votes for the verdict if labels were dealt within layers.
+        null_percentile: percentile of the number of nearest labelled heads in the class of the
+            verdict if labels were dealt within layers.
         would_change: what would change the verdict.
-        metric: metric of `nearest` and of the votes.
+        metric: metric of `nearest` and of the nearness of classes.
     """
 
     head: str
@@ -321,7 +322,7 @@ def sentence(
 
 
 def would_change(verdicts: ModelVerdicts, place: int) -> str:
-    """Return what would change the verdict on a head: how its nearest labelled heads would vote.
+    """Return what would change the verdict on a head: nearest heads of a class elsewhere.
 
     Args:
         verdicts: of the heads of its model.
@@ -330,35 +331,34 @@ def would_change(verdicts: ModelVerdicts, place: int) -> str:
     if verdicts.fitted is None:
         return "Labelled heads of another model: add a scored model to the atlas."
     verdict, _ = verdicts.verdict(place)
-    n_voters = len(verdicts.voters[place])
-    if not n_voters:
-        return "Other motif shares; in this atlas neighbours do not vote."
+    if not len(verdicts.voters[place]):
+        return "Other motif shares; this atlas holds no distances of all pairs."
     names = [name for name in verdicts.names if name != UNKNOWN]
-    best: tuple[int, str] | None = None
+    changes = []
     for name in names if verdict == UNKNOWN else [verdict]:
-        at = names.index(name)
-        votes = round(float(verdicts.votes[place, at]) * n_voters)
-        targets = range(votes + 1, n_voters + 1) if verdict == UNKNOWN else range(votes - 1, -1, -1)
-        for target in targets:
-            if _verdict_with(verdicts, verdicts.fitted, place, at, target / n_voters) != verdict:
-                if best is None or abs(target - votes) < best[0]:
-                    best = (
-                        abs(target - votes),
-                        f"{target} of its {n_voters} nearest labelled "
-                        f"heads were {name} heads instead of {votes}",
-                    )
-                break
-    if best is None:
-        return "Other labelled neighbours alone would not change it: its motif shares decide."
-    return f"The verdict would change if {best[1]}."
+        change = _least_change(verdicts, verdicts.fitted, place, names.index(name))
+        if change is not None:
+            changes.append((abs(change), change, name))
+    if not changes:
+        return "Nearer or farther heads alone would not change it: its motif shares decide."
+    _, change, name = min(changes)
+    return (
+        f"The verdict would change if the nearest labelled {name} heads were "
+        f"{np.exp(change):.2g} times as far as they are."
+    )
 
 
-def _verdict_with(
-    verdicts: ModelVerdicts, fitted: ClassModel, place: int, at: int, vote: float
-) -> str:
-    numbers = verdicts.numbers[place : place + 1].copy()
-    numbers[0, len(MOTIFS) + at] = vote
-    return verdicts.names[int(np.argmax(with_unknown(fitted.probabilities(numbers))))]
+def _least_change(verdicts: ModelVerdicts, fitted: ClassModel, place: int, at: int) -> float | None:
+    """Return the least change of the nearness of a class that gives another verdict."""
+    verdict, _ = verdicts.verdict(place)
+    steps = np.array([0.05 * k * sign for k in range(1, 61) for sign in (-1, 1)])
+    numbers = np.repeat(verdicts.numbers[place : place + 1], len(steps), axis=0)
+    numbers[:, len(MOTIFS) + at] += steps
+    best = np.argmax(with_unknown(fitted.probabilities(numbers)), axis=1)
+    for step, name in zip(steps, best, strict=True):
+        if verdicts.names[int(name)] != verdict:
+            return float(step)
+    return None
 
 
 def _nearest(evidence: ModelEvidence, nearest: Nearest | None) -> list[LabelledHead]:

@@ -15,8 +15,8 @@ from attention_motifs.evaluation.class_probabilities import (
     N_VOTERS,
     UNKNOWN,
     ClassModel,
+    class_nearness,
     fit_classes,
-    neighbour_votes,
     with_unknown,
 )
 from attention_motifs.features.motif_definitions import MOTIFS
@@ -63,17 +63,16 @@ class ModelVerdicts:
         rows: (heads,) rows of the heads in `Atlas.heads`.
         names: classes that could be learnt, then `unknown`.
         probabilities: (heads, names); those of the classes need not sum to 1.
-        votes: (heads, classes) share of the nearest labelled heads in each class.
         voters: nearest labelled heads of each head, rows in `Atlas.heads`; empty without distances
             of all pairs.
         fitted: the regressions.
-        numbers: (heads, numbers) what the regressions read: square roots of motif shares, votes.
+        numbers: (heads, numbers) what the regressions read: square roots of motif shares, and the
+            nearness of each class where the atlas holds distances of all pairs.
     """
 
     rows: Int[np.ndarray, " heads"]
     names: tuple[str, ...]
     probabilities: Float[np.ndarray, "heads names"]
-    votes: Float[np.ndarray, "heads classes"]
     voters: list[Int[np.ndarray, " voters"]]
     fitted: ClassModel | None
     numbers: Float[np.ndarray, "heads numbers"]
@@ -134,7 +133,7 @@ def model_verdicts(
     Args:
         atlas: with motif shares, and behaviour scores or known heads.
         model: a model of the atlas.
-        metric: whose nearest labelled heads vote.
+        metric: of the distances to labelled heads.
         labels: default: those of `head_labels`.
 
     Raises:
@@ -159,37 +158,35 @@ def model_verdicts(
             rows,
             (UNKNOWN,),
             np.ones((len(rows), 1)),
-            np.zeros((len(rows), 0)),
             [np.empty(0, dtype=np.int64)] * len(rows),
             None,
             np.sqrt(shares[rows]),
         )
     members = labels.members[np.ix_(trained, np.flatnonzero(enough))]
-    votes, own_votes, voters = _votes(atlas, metric, rows, trained, members)
-    numbers = np.column_stack([np.sqrt(shares[rows]), votes])
-    fitted = fit_classes(np.column_stack([np.sqrt(shares[trained]), own_votes]), members, names)
+    nearness, among_trained, voters = _nearness(atlas, metric, rows, trained, members)
+    numbers = np.column_stack([np.sqrt(shares[rows]), nearness])
+    fitted = fit_classes(np.column_stack([np.sqrt(shares[trained]), among_trained]), members, names)
     return ModelVerdicts(
         rows,
         (*names, UNKNOWN),
         with_unknown(fitted.probabilities(numbers)),
-        votes,
         voters,
         fitted,
         numbers,
     )
 
 
-def _votes(
+def _nearness(
     atlas: AtlasFolder,
     metric: str,
     rows: Int[np.ndarray, " heads"],
     trained: Int[np.ndarray, " trained"],
     members: Bool[np.ndarray, "trained classes"],
 ) -> tuple[Any, Any, list[Any]]:
-    """Return the votes on the heads of a model and on the labelled ones, and the voters.
+    """Return the nearness of classes to the heads of a model and to the labelled ones, and voters.
 
-    A labelled head is voted on by those of other models, as the heads of the model are, or by those
-    of other layers if there is one other model only.
+    A labelled head is compared with those of other models, as the heads of the model are, or with
+    those of other layers if there is one other model only.
     """
     nothing = np.zeros((len(rows), 0)), np.zeros((len(trained), 0))
     held = head_distances_of(atlas, metric)
@@ -202,9 +199,9 @@ def _votes(
     apart = model_of[:, None] != model_of[None, :]
     if not apart.any():
         apart = layer_of[:, None] != layer_of[None, :]
-    votes = neighbour_votes(distances, members, np.ones(distances.shape, dtype=bool))
+    nearness = class_nearness(distances, members, np.ones(distances.shape, dtype=bool))
     order = np.argsort(distances, axis=1, kind="stable")[:, :N_VOTERS]
-    return votes, neighbour_votes(among, members, apart), [trained[places] for places in order]
+    return nearness, class_nearness(among, members, apart), [trained[places] for places in order]
 
 
 @dataclass(frozen=True)

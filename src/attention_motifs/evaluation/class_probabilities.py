@@ -23,7 +23,15 @@ RIDGE = 1.0
 """Penalty on the squared weights of standardised numbers."""
 
 N_VOTERS = 8
-"""Nearest labelled heads that vote."""
+"""Nearest labelled heads that a head is compared with."""
+
+N_CLOSEST = 3
+"""Nearest heads of a class whose mean distance counts."""
+
+MOST_NEARNESS = 3.0
+"""Bound on the logarithm of a ratio of distances."""
+
+TINY = 1e-12
 
 _STEPS = 50
 _CONVERGED = 1e-9
@@ -118,28 +126,32 @@ def _sigmoid(x: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
     return np.asarray(1.0 / (1.0 + np.exp(-np.clip(x, -500.0, 500.0))))
 
 
-def neighbour_votes(
+def class_nearness(
     distances: Float[np.ndarray, "queries heads"],
     members: Bool[np.ndarray, "heads classes"],
     allowed: Bool[np.ndarray, "queries heads"],
 ) -> Float[np.ndarray, "queries classes"]:
-    """Return the share of the nearest labelled heads in each class.
+    """Return how far the nearest heads of each class are, against the nearest heads outside of it.
 
     Args:
         distances: (queries, heads) distances.
         members: (heads, classes) whether each head is in each class.
-        allowed: (queries, heads) heads that may vote on each query.
+        allowed: (queries, heads) labelled heads to which each query is compared.
 
     Returns:
-        (queries, classes) shares among the `N_VOTERS` nearest allowed heads; 0 if none is.
+        (queries, classes) log of the mean distance to the `N_CLOSEST` nearest heads of the class
+        over that to the `N_VOTERS` nearest others, within ±`MOST_NEARNESS`; 0 where there are none.
     """
-    votes = np.zeros((len(distances), members.shape[1]))
+    nearness = np.zeros((len(distances), members.shape[1]))
     for i, row in enumerate(distances):
-        voters = np.flatnonzero(allowed[i] & np.isfinite(row))
-        nearest = voters[np.argsort(row[voters], kind="stable")[:N_VOTERS]]
-        if len(nearest):
-            votes[i] = members[nearest].mean(axis=0)
-    return votes
+        compared = allowed[i] & np.isfinite(row)
+        for c in range(members.shape[1]):
+            inside = np.sort(row[compared & members[:, c]])[:N_CLOSEST]
+            outside = np.sort(row[compared & ~members[:, c]])[:N_VOTERS]
+            if len(inside) and len(outside):
+                ratio = max(inside.mean(), TINY) / max(outside.mean(), TINY)
+                nearness[i, c] = np.clip(np.log(ratio), -MOST_NEARNESS, MOST_NEARNESS)
+    return nearness
 
 
 def with_unknown(

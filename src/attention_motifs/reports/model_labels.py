@@ -30,7 +30,7 @@ def label_heads(
         model: name of the model in the atlas.
         atlas: the atlas, or its folder or URL; default: `atlas` or `demo-atlas` in the current
             folder.
-        metric: whose nearest labelled heads vote; default: the best that the atlas stores.
+        metric: of the distances to labelled heads; default: the best that the atlas stores.
 
     Returns:
         One row per head: `head`, `layer`, `index`, `verdict`, `probability` (null without labelled
@@ -65,7 +65,7 @@ def label_table(atlas: Atlas, model: str, metric: str, labels: Labels) -> pl.Dat
     Args:
         atlas: the atlas.
         model: one of its models.
-        metric: whose nearest labelled heads vote.
+        metric: of the distances to labelled heads.
         labels: of the atlas.
     """
     import polars as pl
