@@ -55,6 +55,7 @@ def calls(atlas: am.Atlas, folder: Path) -> list[tuple[Callable[..., Any], dict[
         (am.build, {"path": folder / "none", "configuration": am.Configuration(models=("none",))}),
         (am.remove, {"path": folder / "none", "model": "none"}),
         (am.compute_features, {"patterns": pattern, "features": "paper"}),
+        (am.diff, {"atlas": atlas, "a": "synthetic-0", "b": "org/synthetic-1"}),
         (am.extract_patterns, {"model": "none", "prompts": "a"}),
         (am.feature, {"name": "kind.of"}),
         (am.feature_names, {"set": "paper"}),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from attention_motifs.head import HeadId
     from attention_motifs.literature import known_heads
     from attention_motifs.prompts import Prompt, load_prompts
+    from attention_motifs.reports.model_diff import diff
     from attention_motifs.reports.model_labels import label_heads
     from attention_motifs.stages.remove import remove
     from attention_motifs.stages.run import add, build
@@ -45,6 +46,7 @@ _WHERE = {
     "add": "stages.run",
     "build": "stages.run",
     "compute_features": "features",
+    "diff": "reports.model_diff",
     "extract_patterns": "extraction",
     "feature": "features",
     "feature_names": "features",
@@ -73,6 +75,7 @@ __all__ = [
     "add",
     "build",
     "compute_features",
+    "diff",
     "extract_patterns",
     "feature",
     "feature_names",

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from attention_motifs.evaluation.class_probabilities import UNKNOWN
 from attention_motifs.features.motif_definitions import MOTIFS
 from attention_motifs.literature import COMPUTED_COLOURS, UNKNOWN_COLOUR, group_colours
 from attention_motifs.reports.model_labels import label_table
+from attention_motifs.reports.page import html_table, number, page
 from attention_motifs.store.atomic import atomic
 
 if TYPE_CHECKING:
@@ -29,47 +29,6 @@ N_UNLIKE = 10
 """Heads listed that resemble no labelled head."""
 THIRDS = ("early", "middle", "late")
 """Thirds of a model's depth."""
-
-_POLICY = (
-    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
-    "base-uri 'none'; form-action 'none'"
-)
-_STYLE = """
-:root { color-scheme: light dark; --text: #1b1f24; --page: #fff; --soft: #57606a; --line: #d0d7de; }
-@media (prefers-color-scheme: dark) { :root { --text: #e6edf3; --page: #0d1117; --soft: #9198a1;
-  --line: #3d444d; } }
-body { font: 14px/1.5 system-ui, sans-serif; color: var(--text); background: var(--page);
-  margin: 24px auto; max-width: 1100px; padding: 0 16px; }
-h1 { font-size: 22px; margin: 0; } h2 { font-size: 16px; margin: 28px 0 8px; }
-.soft { color: var(--soft); } .scroll { overflow-x: auto; }
-table { border-collapse: collapse; } th { text-align: left; color: var(--soft); font-weight: 600; }
-th, td { padding: 2px 12px 2px 0; vertical-align: top; } td.n { text-align: right;
-  font-variant-numeric: tabular-nums; }
-th button { font: inherit; color: inherit; background: none; border: 0; padding: 0;
-  cursor: pointer; }
-.map { border-spacing: 2px; border-collapse: separate; } .map td { padding: 0; }
-.map a { display: block; width: 18px; height: 18px; border: 1px solid var(--line); }
-.swatch { display: inline-block; width: 12px; height: 12px; border: 1px solid var(--line);
-  margin-right: 6px; vertical-align: -1px; }
-img { width: 120px; height: 120px; image-rendering: pixelated; border: 1px solid var(--line); }
-figure { display: inline-block; margin: 0 12px 12px 0; font-size: 12px; }
-tr:target { outline: 2px solid var(--soft); }
-"""
-_SCRIPT = """
-for (const button of document.querySelectorAll('#heads th button')) {
-  button.addEventListener('click', () => {
-    const column = button.parentElement.cellIndex, body = document.querySelector('#heads tbody');
-    const down = button.dataset.down !== '1';
-    button.dataset.down = down ? '1' : '0';
-    const value = (row) => row.cells[column].dataset.v ?? row.cells[column].textContent;
-    const rows = [...body.rows].sort((a, b) => {
-      const x = value(a), y = value(b), n = Number(x) - Number(y);
-      return (Number.isNaN(n) ? x.localeCompare(y) : n) * (down ? -1 : 1);
-    });
-    body.append(...rows);
-  });
-}
-"""
 
 
 @dataclass(frozen=True)
@@ -169,7 +128,6 @@ def write_report(atlas: Atlas, report: ModelReport, path: Path) -> list[Path]:
 def report_page(atlas: Atlas, report: ModelReport) -> str:
     """Return the page; every text in it is escaped, images are embedded."""
     colours = {**group_colours(atlas.paths.own_classes), **COMPUTED_COLOURS}
-    title = html.escape(report.model, quote=True)
     n_classes = sum(len(v) > 0 for v in report.strongest.values())
     n_known = int((report.table["verdict"] != UNKNOWN).sum())
     summary = (
@@ -190,14 +148,7 @@ def report_page(atlas: Atlas, report: ModelReport) -> str:
         "<h2>All heads</h2>",
         _heads_table(report),
     ]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Heads of {title}</title>\n<style>{_STYLE}</style></head>\n<body>\n"
-        + "\n".join(parts)
-        + f"\n<script>{_SCRIPT}</script>\n</body></html>\n"
-    )
+    return page(f"Heads of {report.model}", parts)
 
 
 def _colour(name: str, colours: dict[str, str]) -> str:
@@ -238,22 +189,7 @@ def _counts_table(report: ModelReport, colours: dict[str, str]) -> str:
         swatch = f'<span class="swatch" style="background:{_colour(name, colours)}"></span>'
         rows.append(f"<tr><td>{swatch}{html.escape(name)}</td>{cells}</tr>")
     titles = ["class", *THIRDS, "of its heads", "of labelled heads of other models"]
-    return _table("", titles, rows)
-
-
-def _table(identity: str, titles: Sequence[str], rows: Sequence[str], *, sort: bool = False) -> str:
-    cells = "".join(
-        f'<th scope="col"><button type="button">{html.escape(t)}</button></th>'
-        if sort
-        else f'<th scope="col">{html.escape(t)}</th>'
-        for t in titles
-    )
-    attribute = f' id="{identity}"' if identity else ""
-    return (
-        f'<div class="scroll"><table{attribute}><thead><tr>{cells}</tr></thead><tbody>'
-        + "\n".join(rows)
-        + "</tbody></table></div>"
-    )
+    return html_table("", titles, rows)
 
 
 def _strongest(atlas: Atlas, report: ModelReport, name: str, heads: list[str]) -> str:
@@ -282,17 +218,13 @@ def _heads_table(report: ModelReport) -> str:
         cells = [
             f'<td data-v="{place}">L{row["layer"]}:H{row["index"]}</td>',
             *(f"<td>{shown(text)}</td>" for text in (row["verdict"],)),
-            _number(row["probability"]),
+            number(row["probability"]),
             *(
                 f"<td>{shown(text or '')}</td>"
                 for text in (row["measured"], ", ".join(row["classes"]), row["nearest"])
             ),
-            _number(row["distance"]),
-            *(_number(row[f"{name} share"]) for name in MOTIFS),
+            number(row["distance"]),
+            *(number(row[f"{name} share"]) for name in MOTIFS),
         ]
         rows.append(f'<tr id="L{row["layer"]}H{row["index"]}">{"".join(cells)}</tr>')
-    return _table("heads", titles, rows, sort=True)
-
-
-def _number(value: Any) -> str:
-    return f'<td class="n">{"" if value is None else f"{value:.2f}"}</td>'
+    return html_table("heads", titles, rows, sort=True)
