@@ -50,15 +50,17 @@ def make_synthetic_atlas(
     n_tokens: int = 12,
     seed: int = 0,
     n_components: int = 16,
+    presets: Any = (),
 ) -> Atlas:
     """Write a whole atlas of causal softmax patterns, as far as the distances of `mean`.
 
     The models are `synthetic-0`, `org/synthetic-1`, `synthetic-2`... The same arguments give
-    the same atlas: it is made once per process, and copied.
+    the same atlas: it is made once per process, and copied. `presets` are those of a user; an
+    atlas with them, or in an object store, is made anew.
     """
     shape = (n_models, n_layers, n_heads, n_prompts, n_tokens, seed, n_components)
-    if remote.is_url(path):
-        return _make(path, *shape)
+    if presets or remote.is_url(path):
+        return _make(path, *shape, presets)
     if shape not in _KEPT:
         kept = tempfile.TemporaryDirectory(prefix="synthetic-atlas-")
         _make(Path(kept.name) / "atlas", *shape)
@@ -76,6 +78,7 @@ def _make(
     n_tokens: int,
     seed: int,
     n_components: int,
+    presets: Any = (),
 ) -> Atlas:
     names = tuple(f"org/synthetic-{i}" if i % 2 else f"synthetic-{i}" for i in range(n_models))
     prompts = [Prompt(text, "synthetic/hostile") for text in HOSTILE_TEXTS[:n_prompts]]
@@ -90,6 +93,7 @@ def _make(
         seed=seed,
         max_tokens=n_tokens,
         n_components=n_components,
+        presets=presets,
     )
     with Atlas.lock(path, new=True):
         atlas = Atlas.create(path, configuration, prompts_table(prompts), prompts_digest(prompts))

@@ -224,8 +224,8 @@ def _weight_median(bits: Int32[np.ndarray, " n"]) -> float:
     pair[0], pair[1] = _neighbours(bits, high)
     value, above = pair.view(np.float32)
     if len(bits) % 2 or up_to_high > middle + 1:
-        return float(value)
-    return 0.5 * (float(value) + float(above))
+        return np.float64(value)
+    return 0.5 * (np.float64(value) + np.float64(above))
 
 
 @compiled
