@@ -34,12 +34,14 @@ from attention_motifs.store import files
 from synthetic_atlas import HOSTILE_TEXTS, make_synthetic_atlas
 
 NAMES = (
-    "variance_explained",
-    "pattern_embedding",
-    "pattern_embedding_heads",
-    "distance_heatmap_mean",
-    "pattern_sheet",
+    "figure-11-variance",
+    "figure-04-models",
+    "figure-04-heads",
+    "figure-13-distances",
+    "figure-03-patterns",
 )
+TABLES = ("figure-03-patterns", "figure-11-variance", "figure-13-distances-mean",
+          "patterns-in-components", "columns")  # fmt: skip
 HEADS = ["synthetic-0:L0:H0", "org/synthetic-1:L2:H1"]
 
 
@@ -69,7 +71,9 @@ def svg_text(path: Path) -> str:
 def test_all_files_are_written_into_the_atlas(atlas, built):
     folder = atlas.path / "figures"
     expected = {folder / f"{name}.{ending}" for name in NAMES for ending in ("png", "svg")}
-    expected |= {folder / "numbers" / f"{name}.csv" for name in NAMES}
+    expected |= {folder / "numbers" / f"{name}.csv" for name in TABLES}
+    expected |= {folder / f"captions.{ending}" for ending in ("json", "txt", "tex")}
+    expected |= {folder / "figures.json", folder / "numbers" / "figure-11-variance.tex"}
     assert set(built) == expected
     assert {p for p in folder.rglob("*") if p.is_file()} == expected  # nothing unfinished is left
 
@@ -85,19 +89,19 @@ def test_pictures_are_valid_and_not_blank(atlas, built, name):
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
 
 
-@pytest.mark.parametrize("name", ["pattern_embedding", "distance_heatmap_mean"])
+@pytest.mark.parametrize("name", ["figure-04-models", "figure-13-distances"])
 def test_models_are_named(atlas, built, name):
     text = svg_text(atlas.path / "figures" / f"{name}.svg").splitlines()
     assert set(atlas.models) <= set(text)
 
 
-@pytest.mark.parametrize("name", ["pattern_embedding_heads", "pattern_sheet"])
+@pytest.mark.parametrize("name", ["figure-04-heads", "figure-03-patterns"])
 def test_heads_are_named(atlas, built, name):
     assert set(HEADS) <= set(svg_text(atlas.path / "figures" / f"{name}.svg").splitlines())
 
 
 def test_prompts_are_shown_as_plain_text(atlas, built):
-    path = atlas.path / "figures" / "pattern_sheet.svg"
+    path = atlas.path / "figures" / "figure-03-patterns.svg"
     text = svg_text(path)
     assert "<b>$x$</b> &" in text
     assert "line one line two" in text
@@ -108,34 +112,36 @@ def test_prompts_are_shown_as_plain_text(atlas, built):
 
 
 def test_numbers_of_the_variance_are_those_of_the_embedding(atlas, built):
-    table = pl.read_csv(atlas.path / "figures" / "numbers" / "variance_explained.csv")
+    table = pl.read_csv(atlas.path / "figures" / "numbers" / "figure-11-variance.csv")
     shares = atlas.embedding().explained_variance_ratio
-    np.testing.assert_array_equal(table["share"].to_numpy(), shares)
-    np.testing.assert_allclose(table["cumulative"].to_numpy(), np.cumsum(shares))
+    np.testing.assert_allclose(table["share"].to_numpy(), shares, rtol=1e-4)
+    np.testing.assert_allclose(table["cumulative"].to_numpy(), np.cumsum(shares), rtol=1e-4)
     assert table["n_components"].to_list() == list(range(1, len(shares) + 1))
 
 
 def test_variance_marks_three_ten_and_sixteen(atlas, built):
     cumulative = variance_table(atlas)["cumulative"]
-    text = svg_text(atlas.path / "figures" / "variance_explained.svg").splitlines()
+    text = svg_text(atlas.path / "figures" / "figure-11-variance.svg").splitlines()
     for k in (3, 10, 16):
         assert f"{k}: {cumulative[k - 1]:.1%}" in text
 
 
 def test_numbers_of_the_patterns(atlas, built):
-    table = pl.read_csv(atlas.path / "figures" / "numbers" / "pattern_sheet.csv")
+    table = pl.read_csv(atlas.path / "figures" / "numbers" / "figure-03-patterns.csv")
     prompt_id = atlas.view_prompts()[1]
     rows = table.filter(pl.col("head") == HEADS[1], pl.col("prompt_id") == prompt_id)
-    assert rows["query"].to_list() == list(range(12))
-    drawn = rows.drop("head", "prompt_id", "query").to_numpy()
-    np.testing.assert_allclose(drawn, atlas.pattern(HEADS[1], prompt_id), rtol=1e-6)
+    reference = atlas.pattern(HEADS[1], prompt_id)
+    drawn = np.zeros_like(reference)
+    drawn[rows["query"], rows["key"]] = rows["attention"]
+    np.testing.assert_allclose(drawn, reference, rtol=1e-4)
 
 
-def test_numbers_of_the_distances_are_in_the_order_of_the_picture(atlas, built):
-    table = pl.read_csv(atlas.path / "figures" / "numbers" / "distance_heatmap_mean.csv")
-    heads = table["head"].to_list()
-    assert heads == atlas.heads["head"].to_list()
-    np.testing.assert_allclose(table.select(heads).to_numpy(), atlas.distances("mean"), rtol=1e-6)
+def test_numbers_of_the_distances_hold_every_pair_once(atlas, built):
+    table = pl.read_csv(atlas.path / "figures" / "numbers" / "figure-13-distances-mean.csv")
+    pairs = table.select("head_a", "head_b").rows()
+    assert len({frozenset(pair) for pair in pairs}) == len(pairs) == 12 * 11 // 2
+    expected = [atlas.distances("mean")[atlas.head_index(a), atlas.head_index(b)] for a, b in pairs]
+    np.testing.assert_allclose(table["distance"].to_numpy(), expected, rtol=1e-4)
 
 
 def test_same_bytes_from_another_process(atlas, built, tmp_path):
@@ -168,6 +174,8 @@ def test_heads_are_ordered_by_model_layer_and_index(atlas, tmp_path):
 def test_heatmap_shows_the_distances_and_a_strip_per_side(atlas):
     matrix, top, left = distance_heatmap(atlas).axes[0].images
     np.testing.assert_array_equal(matrix.get_array(), atlas.distances("mean"))
+    off_diagonal = atlas.distances("mean")[~np.eye(12, dtype=bool)]
+    assert matrix.get_clim()[1] == pytest.approx(np.quantile(off_diagonal, 0.99))
     assert matrix.get_clim()[0] == 0.0
     hues = colours(2)
     expected = [shade(hues[m], d) for m in (0, 1) for d in (0.0, 0.5, 1.0) for _ in range(2)]
@@ -196,7 +204,7 @@ def test_points_are_all_there_or_a_seeded_sample(atlas):
     assert len(everything) == 20 * 12
     cloud = everything.filter(pl.col("head") == HEADS[1])
     expected = atlas.embedded()[:, atlas.head_index(HEADS[1]), :3]
-    np.testing.assert_array_equal(cloud.select("pc0", "pc1", "pc2").to_numpy(), expected)
+    np.testing.assert_array_equal(cloud.select("pc1", "pc2", "pc3").to_numpy(), expected)
     assert cloud["prompt_id"].to_list() == atlas.prompts["prompt_id"].to_list()
 
     sample = embedding_points(atlas, max_points=50, seed=3)
@@ -213,18 +221,18 @@ def test_chosen_heads_keep_all_their_points(atlas):
     assert len(sample) <= 40 + 10
 
 
-def test_chosen_heads_are_in_colour_and_the_rest_grey(atlas):
+def test_chosen_heads_are_points_over_the_density(atlas):
     figure = pattern_embedding(atlas, HEADS)
     assert len(figure.axes) == 3
     for axes in figure.axes:
-        rest, *chosen = axes.collections
-        assert np.ptp(rest.get_facecolor()[0, :3]) < 0.02
+        density, *chosen = axes.collections
+        assert density.get_array().sum() == 20 * 12
         assert [len(c.get_offsets()) for c in chosen] == [20, 20]
         assert all(np.ptp(c.get_facecolor()[0, :3]) > 0.3 for c in chosen)
 
 
 def test_points_are_rasterised_in_vector_files(atlas, built):
-    svg = (atlas.path / "figures" / "pattern_embedding.svg").read_text(encoding="utf-8")
+    svg = (atlas.path / "figures" / "figure-04-models.svg").read_text(encoding="utf-8")
     assert svg.count("<image") == 3
     assert svg.count("<use") < 200  # ticks and legend; never the 720 points
 
@@ -297,7 +305,8 @@ def test_unknown_format_writes_nothing(atlas, tmp_path):
 )
 def test_degenerate_atlases_are_drawn(tmp_path, shape):
     paths = make_figures(make_synthetic_atlas(tmp_path / "atlas", **shape), tmp_path / "out")
-    assert len(paths) == 3 * len(NAMES)
+    names = {path.stem for path in paths if path.suffix == ".png"}
+    assert names == set(NAMES)
 
 
 def test_typical_heads_are_one_per_motif(tmp_path):
@@ -316,7 +325,7 @@ def test_the_users_own_settings_neither_matter_nor_change(atlas, built, tmp_path
 
     mine = {"font.size": 30.0, "text.parse_math": True, "savefig.dpi": 20.0}
     with matplotlib.rc_context(mine):
-        paths = save(pattern_sheet(atlas, HEADS), tmp_path, "pattern_sheet")
+        paths = save(pattern_sheet(atlas, HEADS), tmp_path, "figure-03-patterns")
         assert {key: matplotlib.rcParams[key] for key in mine} == mine
     for path in paths:
         assert path.read_bytes() == (atlas.path / "figures" / path.name).read_bytes()

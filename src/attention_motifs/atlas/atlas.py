@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from attention_motifs.atlas import blocks, explanation, head_record, queries
@@ -15,6 +16,7 @@ from attention_motifs.atlas.folder import AtlasFolder
 if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Float
+    from matplotlib.figure import Figure
 
     from attention_motifs.atlas.explanation import Explanation
     from attention_motifs.atlas.head_record import HeadRecord
@@ -124,3 +126,11 @@ class Atlas(AtlasFolder):
     def head_notes(self, model: str) -> tuple[str, list[ViewNote]]:
         """Return verdicts and nearest heads; see `attention_motifs.atlas.head_notes`."""
         return notes.head_notes(self, model)
+
+    def plot(self, name: str, *arguments: Any, **options: Any) -> Figure:
+        """Draw a figure, such as `atlas.plot("distances")`; see `attention_motifs.figures.plot`."""
+        # Figures read atlases, so their package is above this one and is loaded by its name.
+        figure: Figure = import_module("attention_motifs.figures.plot").plot(
+            self, name, *arguments, **options
+        )
+        return figure

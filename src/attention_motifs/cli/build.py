@@ -343,38 +343,6 @@ def import_pattern_lens(
 
 
 @app.command()
-def figures(
-    atlas: o.AtlasOption = None,
-    out: Annotated[Path | None, o.out_option("figures/ of the atlas")] = None,
-    head: Annotated[
-        list[str] | None,
-        o.value_option(
-            "--head",
-            "HEAD",
-            "Head to show in the sheet of patterns; repeatable.",
-            unset="typical heads",
-            autocompletion=o.complete_head,
-        ),
-    ] = None,
-    metric: o.MetricOption = "mean",
-) -> None:
-    """Draw figures as PNG and SVG: variance, embedding, distances, sheets of patterns.
-
-    Examples:
-      motifs figures --atlas demo-atlas
-      motifs figures --head gemma-3-270m:L5:H1 --head gemma-3-270m:L6:H2 --out figures/
-    """
-    from attention_motifs.figures import make_figures
-
-    folder = o.find_atlas(atlas)
-    opened = Atlas.open(folder)
-    target = out or o.beside(opened, "figures")
-    paths = make_figures(opened, target, heads=head or None, metric=metric, report=report)
-    for path in paths:
-        print_line(str(path))
-
-
-@app.command()
 def demo(
     atlas: Annotated[
         Path, typer.Option("--atlas", metavar="DIR", help="Folder to write the atlas to.")

@@ -1,4 +1,4 @@
-"""`motifs paper` and `motifs compare`: the paper's figures and claims, made from an atlas."""
+"""`motifs paper`, `figures` and `compare`: figures and the paper's claims, made from an atlas."""
 
 from __future__ import annotations
 
@@ -10,6 +10,35 @@ from attention_motifs.atlas import Atlas
 from attention_motifs.cli import options as o
 from attention_motifs.cli.app import app
 from attention_motifs.cli.console import print_json, print_line, print_table, report
+
+OnlyOption = Annotated[
+    list[str] | None,
+    o.value_option(
+        "--only",
+        "NUMBER|NAME",
+        "Figure to draw: its number in the paper, or its name, such as evaluation; repeatable.",
+        unset="all",
+    ),
+]
+WidthOption = Annotated[
+    float | None,
+    o.value_option(
+        "--width",
+        "INCHES",
+        "Width of all figures: 3.35 for a column, 5.5 for a page of one column, 6.9 for both.",
+        unset="3.35 or 6.9, whichever suits the figure",
+    ),
+]
+HeadOption = Annotated[
+    list[str] | None,
+    o.value_option(
+        "--head",
+        "HEAD",
+        "Head to show in figures 3 and 4; repeatable.",
+        unset="typical heads",
+        autocompletion=o.complete_head,
+    ),
+]
 
 
 @app.command()
@@ -26,19 +55,25 @@ def paper(
             unset="all three",
         ),
     ] = None,
+    only: OnlyOption = None,
+    width: WidthOption = None,
+    head: HeadOption = None,
+    metric: o.MetricOption = "mean",
 ) -> None:
-    """Draw the counterpart of every figure and table of the paper, with the numbers as CSV.
+    """Draw the figures and tables of the paper and more, with captions and numbers.
 
-    With --config, build the atlas first. `--config paper` is the paper's configuration (it needs
-    the hub and a GPU), `--config packaged` the same with the packaged models.
+    Files of the run before are replaced. With --config, build the atlas first. `--config paper` is
+    the paper's configuration (it needs the hub and a GPU), `--config packaged` the same with the
+    packaged models.
 
     Examples:
       motifs paper --atlas demo-atlas
-      motifs paper --atlas demo-atlas --format pdf --out paper-figures/
+      motifs paper --atlas demo-atlas --format pdf --width 5.5 --out paper-figures/
+      motifs paper --atlas demo-atlas --only 13 --only evaluation --width 3.35
       motifs paper --config packaged --atlas reference-atlas
       motifs paper --config paper --atlas paper-atlas
     """
-    from attention_motifs.figures.paper import DEFAULT_FIGURES
+    from attention_motifs.figures.catalogue import DEFAULT_FIGURES
     from attention_motifs.stages.paper import paper_figures
 
     settings = DEFAULT_FIGURES
@@ -53,12 +88,51 @@ def paper(
         folder = o.place(atlas) if atlas else o.DEFAULT_ATLAS
         check_folder(folder)
         opened = run_plan(folder, plan)
+    given: dict[str, Any] = {}
     if formats:
-        given: dict[str, Any] = {"formats": formats}
-        settings = replace(settings, **given)
+        given["formats"] = tuple(formats)
+    if head:
+        given["heads"] = tuple(head)
+    settings = replace(settings, **given)
     target = out or o.beside(opened, "figures") / "paper"
-    for path in paper_figures(opened, target, settings, report):
+    paths = paper_figures(
+        opened, target, settings, report, only=only or (), width=width, metric=metric
+    )
+    _print_files(paths)
+
+
+@app.command()
+def figures(
+    atlas: o.AtlasOption = None,
+    out: Annotated[Path | None, o.out_option("figures/ of the atlas")] = None,
+    head: HeadOption = None,
+    metric: o.MetricOption = "mean",
+    width: WidthOption = None,
+) -> None:
+    """Draw the quick figures, which need no projections: `motifs paper --only 3,4,11,13`.
+
+    Examples:
+      motifs figures --atlas demo-atlas
+      motifs figures --head gemma-3-270m:L5:H1 --head gemma-3-270m:L6:H2 --out figures/
+    """
+    from attention_motifs.figures import make_figures
+
+    opened = Atlas.open(o.find_atlas(atlas))
+    target = out or o.beside(opened, "figures")
+    paths = make_figures(
+        opened, target, heads=head or None, metric=metric, report=report, width=width
+    )
+    _print_files(paths)
+
+
+def _print_files(paths: list[Path]) -> None:
+    """Print the paths, and the figures that the atlas cannot have."""
+    from attention_motifs.store import files
+
+    for path in paths:
         print_line(str(path))
+    for name, reason in files.read_json(paths[-1])["left_out"].items():
+        print_line(f"Not drawn: {name}. {reason}")
 
 
 @app.command()

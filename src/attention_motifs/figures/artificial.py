@@ -7,15 +7,17 @@ similar in the tokens they attend to, A2 and A3 in their motif: both have vertic
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attention_motifs.figures.style import PAGE_WIDTH, SMALL, styled
+from attention_motifs.figures.style import PAGE_WIDTH, SMALL, new_figure, styled
 
 if TYPE_CHECKING:
     import polars as pl
     from jaxtyping import Float
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from attention_motifs.atlas import Atlas
@@ -24,6 +26,34 @@ HEADS = ("A1: capitals to their countries", "A2: all to countries", "A3: all to 
 N_TEXTS = 16
 _WEIGHT = 0.8
 """Attention to the tokens that the head looks for; the rest goes to the first token."""
+
+
+DRAWN = (
+    "<start>", "1789", "France", "Spain", "Japan", "1914",
+    "Paris", "Madrid", "Tokyo", "1969", "and", "so",
+)  # fmt: skip
+"""Tokens of the text that is drawn: each capital comes four tokens after its country."""
+_COUNTRIES, _CAPITALS, _YEARS = (2, 3, 4), (6, 7, 8), (1, 5, 9)
+
+
+def drawn_patterns() -> Float[np.ndarray, "3 n n"]:
+    """Return the patterns of the three heads on the text `DRAWN`."""
+    patterns = np.zeros((3, len(DRAWN), len(DRAWN)), dtype=np.float32)
+    patterns[0, _CAPITALS, _COUNTRIES] = 1.0
+    patterns[1][:, _COUNTRIES] = 1.0
+    patterns[2][:, _YEARS] = 1.0
+    return _normalised(patterns)
+
+
+def _normalised(
+    patterns: Float[np.ndarray, "*texts 3 n n"],
+) -> Float[np.ndarray, "*texts 3 n n"]:
+    """Remove the future, scale rows to `_WEIGHT`, and give the rest to the first token."""
+    patterns = np.tril(patterns)
+    sums = patterns.sum(axis=-1, keepdims=True)
+    patterns = np.divide(_WEIGHT * patterns, sums, out=np.zeros_like(patterns), where=sums > 0)
+    patterns[..., 0] += 1.0 - patterns.sum(axis=-1)
+    return patterns
 
 
 def artificial_patterns(
@@ -42,18 +72,14 @@ def artificial_patterns(
         text[0, capitals, countries] = 1.0
         for head, keys in ((1, countries), (2, years)):
             text[head][:, keys] = 1.0
-        text[:] = np.tril(text)
-    sums = patterns.sum(axis=-1, keepdims=True)
-    np.divide(_WEIGHT * patterns, sums, out=patterns, where=sums > 0)
-    patterns[..., 0] += 1.0 - patterns.sum(axis=-1)
-    return patterns
+    return _normalised(patterns)
 
 
 def artificial_distances(atlas: Atlas) -> pl.DataFrame:
     """Return the distances by Eq. 3 of the three heads, in the embedding of an atlas.
 
     Returns:
-        Columns `head`, and one per head: symmetric, zero diagonal.
+        Columns `head_a`, `head_b`, `distance`; every pair is in it once.
 
     Raises:
         AtlasError: if the atlas has no embedding.
@@ -68,34 +94,58 @@ def artificial_distances(atlas: Atlas) -> pl.DataFrame:
     n_texts, n_heads, n, _ = patterns.shape
     rows = compute_features(patterns.reshape(-1, n, n), list(embedding.feature_names))
     embedded = embedding.transform(rows, np.full(len(rows), n))
-    matrix = head_distances(embedded.reshape(n_texts, n_heads, -1), metric="mean")
-    return pl.DataFrame({"head": HEADS}).hstack(
-        pl.DataFrame(np.asarray(matrix), schema=list(HEADS), orient="row")
+    matrix = np.asarray(head_distances(embedded.reshape(n_texts, n_heads, -1), metric="mean"))
+    pairs = list(combinations(range(n_heads), 2))
+    return pl.DataFrame(
+        {
+            "head_a": [HEADS[i] for i, _ in pairs],
+            "head_b": [HEADS[j] for _, j in pairs],
+            "distance": [float(matrix[i, j]) for i, j in pairs],
+        }
     )
 
 
 @styled
-def artificial_example(atlas: Atlas) -> Figure:
-    """Draw the three patterns on one text, with their distances (paper, figure 2).
+def artificial_example(atlas: Atlas, width: float = PAGE_WIDTH) -> Figure:
+    """Draw the three artificial heads on one text, with their distances (paper, figure 2).
 
     The colour is the square root of the attention, as in the sheets of patterns.
+
+    Args:
+        atlas: an atlas with an embedding of features that need no tokens.
+        width: width in inches.
 
     Raises:
         AtlasError: if the atlas has no embedding.
     """
-    from matplotlib.colors import PowerNorm
-    from matplotlib.figure import Figure
-
-    patterns = artificial_patterns(1)[0]
-    distances = artificial_distances(atlas)
-    figure = Figure(figsize=(PAGE_WIDTH, 2.7), layout="constrained")
-    for axes, name, pattern in zip(figure.subplots(1, 3), HEADS, patterns, strict=True):
-        future = np.triu(np.ones(pattern.shape, dtype=bool), k=1)
-        shown = np.ma.masked_array(pattern, future)
-        axes.imshow(shown, cmap="cividis", norm=PowerNorm(0.5, 0.0, 1.0), interpolation="none")
-        axes.set(xticks=[], yticks=[])
-        axes.set_title(name)
-        i = HEADS.index(name)
-        rest = [f"to {HEADS[j][:2]} {distances[name][j]:.2f}" for j in range(3) if j != i]
-        axes.set_xlabel("distance " + ", ".join(rest), fontsize=SMALL)
+    columns = 4 if width > 6.0 else 2
+    rows = 4 // columns
+    figure = new_figure(width, rows * (0.95 * width / columns + 0.2), layout="constrained")
+    grid = figure.subplots(rows, columns).ravel()
+    for axes, name, pattern in zip(grid, HEADS, drawn_patterns(), strict=False):
+        _draw(axes, name, pattern, labelled=axes is grid[0] or columns == 2)
+    _write_distances(grid[3], artificial_distances(atlas))
     return figure
+
+
+def _draw(axes: Axes, name: str, pattern: Float[np.ndarray, "n n"], *, labelled: bool) -> None:
+    from matplotlib.colors import PowerNorm
+
+    future = np.triu(np.ones(pattern.shape, dtype=bool), k=1)
+    shown = np.ma.masked_array(pattern, future)
+    axes.imshow(shown, cmap="cividis", norm=PowerNorm(0.5, 0.0, 1.0))
+    places = range(len(DRAWN))
+    axes.set_xticks(places, DRAWN, rotation=90)
+    axes.set_yticks(places, DRAWN if labelled else [])
+    axes.tick_params(length=0, pad=1.5)
+    axes.set_title(name.replace(": ", "\n"), fontsize=SMALL, pad=3)
+
+
+def _write_distances(axes: Axes, table: pl.DataFrame) -> None:
+    axes.axis("off")
+    lines = ["artificial patterns,", "of no model", "", "distance by Eq. 3:"]
+    lines += [f"{a[:2]} to {b[:2]}: {d:.1f}" for a, b, d in table.iter_rows()]
+    axes.text(
+        0.02, 0.98, "\n".join(lines), transform=axes.transAxes, va="top", fontsize=SMALL,
+        linespacing=1.4,
+    )  # fmt: skip

@@ -1,29 +1,34 @@
-"""One label and one colour per head, the same in every figure."""
+"""One label, one colour and one marker shape per head, the same in every figure of an atlas."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from attention_motifs.behaviour import CLASS_THRESHOLDS
-from attention_motifs.figures.style import GREY
-from attention_motifs.literature import COMPUTED_COLOURS, group_colours
+from attention_motifs.figures.palette import CLASS_MARKS, GREY, OTHERS, SPARE_MARKS, Mark
 from attention_motifs.literature.records import load_known_heads
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from attention_motifs.atlas import Atlas
 
 UNKNOWN = "not known"
+COMPUTED = " (computed)"
+"""Ending of the labels of classes that behaviour scores, not the literature, give."""
+OTHER_CLASSES = "other classes"
 
 
 @dataclass(frozen=True)
 class HeadGroups:
-    """Label of every head, in the order of `atlas.heads`, and the colour of each label."""
+    """Label of every head, in the order of `atlas.heads`, and the mark of each label."""
 
     labels: tuple[str, ...]
-    colours: dict[str, str]
+    marks: dict[str, Mark]
     """Labels in the order of a legend, `UNKNOWN` last."""
 
 
@@ -34,14 +39,14 @@ def head_groups(atlas: Atlas) -> HeadGroups:
 
     A head with several classes takes the first; one above the thresholds of several behaviours
     takes the behaviour that exceeds its own by the largest factor. Computed labels end in
-    "(computed)" and share the colour of the literature's group.
+    "(computed)" and share the mark of the literature's group. Classes beyond the eight marks that
+    stay apart in print share one.
 
     Raises:
         AtlasError: if the heads table is missing or damaged.
         InputError: if the class file of the atlas is malformed.
     """
-    file = atlas.paths.own_classes
-    known, colours = load_known_heads(file).classes, {**group_colours(file), **COMPUTED_COLOURS}
+    known = load_known_heads(atlas.paths.own_classes).classes
     heads = atlas.heads
     measured = [name for name in CLASS_THRESHOLDS if name in heads.columns]
     scores = np.zeros((len(heads), len(measured)))
@@ -53,11 +58,30 @@ def head_groups(atlas: Atlas) -> HeadGroups:
         if groups:
             labels.append(groups[0])
         elif measured and scores[row].max() >= 1.0:
-            labels.append(f"{measured[int(scores[row].argmax())]} (computed)")
+            labels.append(measured[int(scores[row].argmax())] + COMPUTED)
         else:
             labels.append(UNKNOWN)
-    present = [
-        name for group in colours for name in (group, f"{group} (computed)") if name in set(labels)
-    ]
-    legend = {name: colours[name.removesuffix(" (computed)")] for name in present}
-    return HeadGroups(tuple(labels), {**legend, UNKNOWN: GREY})
+    return _marked(labels)
+
+
+def _marked(labels: Sequence[str]) -> HeadGroups:
+    """Give the marks to the groups that are present, most heads first."""
+    counts = Counter(label.removesuffix(COMPUTED) for label in labels if label != UNKNOWN)
+    marks = {name: mark for name, mark in CLASS_MARKS.items() if name in counts}
+    spare = sorted((n for n in counts if n not in marks), key=lambda n: (-counts[n], n))
+    free = [mark for mark in (*SPARE_MARKS, *CLASS_MARKS.values()) if mark not in marks.values()]
+    marks |= dict(zip(spare, free, strict=False))
+    present = set(labels)
+    shown = tuple(
+        label if label == UNKNOWN or label.removesuffix(COMPUTED) in marks else OTHER_CLASSES
+        for label in labels
+    )
+    legend = {
+        label: mark
+        for name, mark in marks.items()
+        for label in (name, name + COMPUTED)
+        if label in present
+    }
+    if OTHER_CLASSES in shown:
+        legend[OTHER_CLASSES] = OTHERS
+    return HeadGroups(shown, {**legend, UNKNOWN: Mark(GREY, ".")})

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attention_motifs.errors import AtlasError
-from attention_motifs.figures.head_groups import UNKNOWN, head_groups
+from attention_motifs.figures.head_groups import COMPUTED, UNKNOWN, head_groups
+from attention_motifs.figures.palette import Mark
 from attention_motifs.figures.style import (
     PAGE_WIDTH,
     SMALL,
+    fitted,
     legend_below,
     legend_height,
+    new_figure,
     styled,
 )
 
@@ -78,39 +81,55 @@ def head_maps(
     scopes: Sequence[str],
     methods: Sequence[str] = METHODS,
     n_neighbors: Sequence[int] | None = None,
+    width: float = PAGE_WIDTH,
 ) -> Figure:
     """Draw heads in the plane: a row per scope and neighbourhood size, a column per method.
 
     With one method the scopes are next to each other (figure 7). T and C under a panel are its
-    trustworthiness and continuity, which measure how well it keeps the neighbours.
+    trustworthiness and continuity, which measure how well it keeps the neighbours. Classes of the
+    literature have black edges.
+
+    Args:
+        atlas: an atlas with projections.
+        scopes: models, or `all`.
+        methods: names in `projection.PROJECTIONS`.
+        n_neighbors: neighbourhood sizes (default: all that are stored).
+        width: width in inches.
 
     Raises:
         AtlasError: as `head_map_table`.
     """
-    from matplotlib.figure import Figure
-
     groups = head_groups(atlas)
     tables = [head_map_table(atlas, scope, methods, n_neighbors) for scope in scopes]
     sizes = sorted({k for table in tables for k in table["n_neighbors"].to_list()})
     by_scope = len(methods) == 1
     rows = sizes if not by_scope else [sizes[0]]
     columns: list[Any] = list(scopes) if by_scope else list(methods)
-    panel = PAGE_WIDTH / max(len(columns), 2)
-    legend = list(groups.colours)
-    height = 0.86 * panel * len(rows) + 0.2 + legend_height(legend, PAGE_WIDTH)
-    figure = Figure(figsize=(panel * len(columns), height), layout="constrained")
+    panel = width / max(len(columns), 2)
+    legend = list(groups.marks)
+    height = (0.86 * panel + 0.28 + 0.1 * by_scope) * len(rows) + legend_height(legend, width)
+    figure = new_figure(width, height, layout="constrained")
     grid = figure.subplots(len(rows), len(columns), squeeze=False)
     for i, k in enumerate(rows):
         for j, column in enumerate(columns):
             table = tables[j] if by_scope else tables[0]
             method = methods[0] if by_scope else column
             _panel(grid[i][j], _projection(table, method, k), groups)
-            if i == 0:
-                grid[i][j].set_title(_scope_title(column) if by_scope else _TITLES[method])
-            if j == 0:
-                grid[i][j].set_ylabel(f"{k} neighbours")
-    legend_below(figure, [_dot(name, groups.colours[name]) for name in legend], legend)
+            room = 72 * (panel - 0.08)
+            title = fitted(_TITLES[method] + _size(method, k), room, SMALL)
+            if by_scope:
+                title = f"{fitted(_scope_title(column), room, SMALL)}\n{title}"
+            grid[i][j].set_title(title, fontsize=SMALL, pad=3)
+    handles = [_handle(name, mark) for name, mark in groups.marks.items()]
+    legend_below(figure, handles, legend)
     return figure
+
+
+def _size(method: str, k: int) -> str:
+    """Return the neighbourhood size of a projection in words; for t-SNE it is the perplexity."""
+    if method == "pca":
+        return ""
+    return f", perplexity {k}" if method == "tsne" else f", {k} neighbours"
 
 
 def _projection(table: pl.DataFrame, method: str, k: int) -> pl.DataFrame:
@@ -134,30 +153,33 @@ def _panel(axes: Axes, table: pl.DataFrame, groups: HeadGroups) -> None:
         axes.set_xlabel("not computed", fontsize=SMALL)
         return
     labels, x, y = (table[c].to_numpy() for c in ("label", "x", "y"))
-    for name in (UNKNOWN, *(n for n in groups.colours if n != UNKNOWN)):
+    for name in (UNKNOWN, *(n for n in groups.marks if n != UNKNOWN)):
         rows: Any = labels == name
-        known = name != UNKNOWN
+        mark, known = groups.marks[name], name != UNKNOWN
         axes.scatter(
             x[rows],
             y[rows],
-            s=11 if known else 4,
-            c=groups.colours[name],
-            alpha=1.0 if known else 0.45,
-            marker=_marker(name),
-            linewidths=0,
+            s=13 if known else 5,
+            c=mark.colour,
+            alpha=1.0 if known else 0.5,
+            marker=mark.marker,
+            linewidths=0.5 if _of_literature(name) else 0.0,
+            edgecolors="black" if _of_literature(name) else "none",
         )
     worth = [table[c][0] for c in ("trustworthiness", "continuity")]
     parts = [f"{letter} {value:.2f}" for letter, value in zip("TC", worth, strict=True)
             if value is not None and np.isfinite(value)]  # fmt: skip
-    axes.set_xlabel("   ".join(parts), fontsize=SMALL)
+    axes.set_xlabel("   ".join(parts), fontsize=SMALL, labelpad=2)
 
 
-def _marker(name: str) -> str:
-    """Return diamonds for classes computed from behaviour, dots for those of the literature."""
-    return "D" if name.endswith("(computed)") else "o"
+def _of_literature(name: str) -> bool:
+    return name != UNKNOWN and not name.endswith(COMPUTED)
 
 
-def _dot(name: str, colour: str) -> Any:
+def _handle(name: str, mark: Mark) -> Any:
     from matplotlib.lines import Line2D
 
-    return Line2D([], [], color=colour, marker=_marker(name), markersize=4, linestyle="none")
+    return Line2D(
+        [], [], color=mark.colour, marker=mark.marker, markersize=4.5, linestyle="none",
+        markeredgecolor="black" if _of_literature(name) else mark.colour, markeredgewidth=0.5,
+    )  # fmt: skip

@@ -10,11 +10,13 @@ from attention_motifs.atlas.head_distances import all_pairs_of
 from attention_motifs.figures.arguments import check_atlas
 from attention_motifs.figures.style import (
     COLUMN_WIDTH,
+    DOTS,
     SMALL,
     colours,
     legend_below,
     legend_height,
     mix,
+    new_figure,
     round_ticks,
     styled,
 )
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from attention_motifs.atlas import Atlas
     from attention_motifs.figures.style import Colour
 
+MAX_PAIRED = 1500
+"""Largest number of heads whose pairs are written as a table."""
 _STRIP, _GAP = 0.035, 0.012  # relative to the side of the matrix
 _LIGHTER, _DARKER = 0.75, 0.5  # share of white in the first layer, of black in the last
 
@@ -52,39 +56,51 @@ def heads_in_order(atlas: Atlas) -> pl.DataFrame:
 
 
 @styled
-def distance_heatmap(atlas: Atlas, metric: str = "mean") -> Figure:
+def distance_heatmap(atlas: Atlas, metric: str = "mean", width: float = COLUMN_WIDTH) -> Figure:
     """Draw the distances between all heads, ordered by model, layer and index (paper, figure 13).
 
     The strips at the top and at the left have a hue for each model, light in its first layer and
-    dark in its last; lines separate the models.
+    dark in its last; lines separate the models. Colours end at the 99th percentile of the
+    distances, so that few outlying heads do not rule the scale.
+
+    Args:
+        atlas: an atlas with distances by the metric.
+        metric: a metric.
+        width: width in inches.
 
     Raises:
         AtlasError: if the distances by this metric do not exist or are damaged.
     """
     check_atlas(atlas)
-    from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
     order = heads_in_order(atlas)
-    rows = order["row"].to_numpy()
-    matrix = all_pairs_of(atlas, metric).among(rows)
+    matrix = all_pairs_of(atlas, metric).among(order["row"].to_numpy())
     hues = dict(zip(atlas.models, colours(len(atlas.models)), strict=True))
-    below = legend_height(list(hues), COLUMN_WIDTH) + 0.16  # and its title
-    figure = Figure(figsize=(COLUMN_WIDTH, 0.81 * COLUMN_WIDTH + below), layout="constrained")
+    below = legend_height(list(hues), width) + 0.16  # and its title
+    figure = new_figure(width, 0.84 * width + below, layout="constrained")
     axes = figure.subplots()
-    # The largest distances are few; they share a colour, which leaves more contrast for the rest.
-    finite = matrix[np.isfinite(matrix)]
-    top = float(np.quantile(finite, 0.999)) if finite.size else 0.0
+    top = colour_limit(matrix)
     n = len(matrix)
-    image = axes.imshow(matrix, extent=(0, n, n, 0), cmap="viridis", vmin=0.0, vmax=top or 1.0)
+    image = axes.imshow(
+        matrix, extent=(0, n, n, 0), cmap="viridis", vmin=0.0, vmax=top,
+        interpolation="none" if n < 0.6 * DOTS * width else "antialiased",
+    )  # fmt: skip
     _draw_strips(axes, [shade(hues[m], d) for m, d in order.select("model", "depth").iter_rows()])
     _draw_borders(axes, order["model"].to_list())
+    finite = matrix[np.isfinite(matrix)]
+    beyond = float((finite > top).mean()) if finite.size else 0.0
     bar = figure.colorbar(
-        image, ax=axes, shrink=0.8, aspect=30, extend="max" if finite.max(initial=0) > top else None
+        image, ax=axes, shrink=0.8, aspect=30, extend="max" if beyond else "neither"
     )
-    bar.set_label(f"distance ({metric})")
+    bar.set_label(f"distance ({metric})" + (f"; {beyond:.1%} above the scale" if beyond else ""))
     bar.outline.set_visible(False)
     bar.locator = round_ticks(6)
+    axes.set_title("head (model, layer, index)", fontsize=SMALL)
+    axes.text(
+        -0.01, 0.5, "head (model, layer, index)", transform=axes.transAxes, rotation=90,
+        ha="right", va="center", fontsize=SMALL,
+    )  # fmt: skip
     legend_below(
         figure,
         [Patch(color=hue) for hue in hues.values()],
@@ -95,6 +111,34 @@ def distance_heatmap(atlas: Atlas, metric: str = "mean") -> Figure:
         handleheight=1.0,
     )
     return figure
+
+
+def colour_limit(matrix: Float[np.ndarray, "heads heads"]) -> float:
+    """Return the distance at which the colours end: the 99th percentile, or 1 if it is 0."""
+    off_diagonal = matrix[~np.eye(len(matrix), dtype=bool)]
+    finite = off_diagonal[np.isfinite(off_diagonal)]
+    return (float(np.quantile(finite, 0.99)) if finite.size else 0.0) or 1.0
+
+
+def distance_pairs(atlas: Atlas, metric: str = "mean") -> pl.DataFrame:
+    """Return the distance of every pair of heads, once; of the heads alone if they are many.
+
+    Returns:
+        Columns `head_a`, `head_b`, `distance`, in the order of the heatmap; for more than
+        `MAX_PAIRED` heads, `heads_in_order`.
+
+    Raises:
+        AtlasError: if the distances by this metric do not exist or are damaged.
+    """
+    import polars as pl
+
+    order = heads_in_order(atlas)
+    if len(order) > MAX_PAIRED:
+        return order
+    matrix = all_pairs_of(atlas, metric).among(order["row"].to_numpy())
+    a, b = np.tril_indices(len(order), -1)
+    heads = order["head"]
+    return pl.DataFrame({"head_a": heads[a], "head_b": heads[b], "distance": matrix[a, b]})
 
 
 def shade(hue: Colour, depth: float) -> Colour:

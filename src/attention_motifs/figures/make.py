@@ -1,37 +1,34 @@
-"""All figures of an atlas, with the numbers behind them."""
+"""Files of figures: pictures, captions, and the numbers behind them, replaced as a whole."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
 
 from attention_motifs.atlas.head_distances import all_pairs_of
-from attention_motifs.errors import InputError
-from attention_motifs.figures.arguments import check_atlas, check_count, list_heads
-from attention_motifs.figures.clouds import embedding_points, pattern_embedding
-from attention_motifs.figures.heatmap import distance_heatmap, heads_in_order
-from attention_motifs.figures.sheet import DEFAULT_PROMPTS, pattern_sheet
-from attention_motifs.figures.style import save
-from attention_motifs.figures.variance import variance_explained, variance_table
+from attention_motifs.errors import AtlasError, InputError, MotifsError
+from attention_motifs.figures.arguments import check_atlas, list_heads
+from attention_motifs.figures.captions import full
+from attention_motifs.figures.catalogue import DEFAULT_FIGURES, catalogue, choose_items
+from attention_motifs.figures.style import check_formats, check_width, save
+from attention_motifs.figures.tables import describe_columns, figure_tex, write_table
 from attention_motifs.progress import Report, checked_report, silent
-from attention_motifs.store.files import atomic
+from attention_motifs.store import files
+from attention_motifs.store.settings import FigureSettings
 
 if TYPE_CHECKING:
-    import polars as pl
-    from matplotlib.figure import Figure
-
     from attention_motifs.atlas import Atlas
+    from attention_motifs.figures.catalogue import FigureItem
     from attention_motifs.head import HeadId
 
-N_TYPICAL = 6
-"""Number of typical heads, which are shown by default."""
-
-MAX_MATRIX = 1000
-"""Largest number of heads whose distances are also written as CSV (about 8 MB)."""
+QUICK_FIGURES = ("3", "4", "11", "13")
+"""Figures that need no projections: `motifs figures`."""
+INDEX = "figures.json"
+"""Lists the files of a run, which the next run replaces."""
 
 
 def make_figures(
@@ -40,23 +37,34 @@ def make_figures(
     heads: Sequence[str | HeadId] | None = None,
     metric: str = "mean",
     report: Report = silent,
+    *,
+    only: Sequence[str] | str = QUICK_FIGURES,
+    width: float | None = None,
+    formats: Sequence[str] | str = ("png", "svg"),
+    settings: FigureSettings = DEFAULT_FIGURES,
 ) -> list[Path]:
-    """Draw every figure as PNG and SVG, and write its numbers as CSV.
+    """Draw figures, and write their captions and numbers.
+
+    Files of the run before are removed once all new ones are drawn; other files of the folder stay.
 
     Args:
         atlas: an atlas with embedded patterns and distances by `metric`.
         out: folder for the files, `figures/` in the atlas by default; numbers go to its
             `numbers/`.
-        heads: heads for the sheet of patterns and to pick out in the embedding; by default
-            `typical_heads`.
-        metric: metric of the heatmap and of the choice of typical heads.
+        heads: heads for figure 3 and to pick out in figure 4; by default `typical_heads`.
+        metric: metric of figure 13 and of the choice of typical heads.
         report: shows progress.
+        only: numbers in the paper or names of figures (default: 3, 4, 11 and 13); empty for all.
+        width: width of all figures in inches, such as 3.35, 5.5 or 6.9 (default: 3.35 or 6.9,
+            whichever suits the figure).
+        formats: `png`, `svg` and `pdf`.
+        settings: number of look-alikes, neighbourhoods.
 
     Returns:
-        Paths of the files. Without patterns for viewing there is no sheet of patterns.
+        Paths of the files.
 
     Raises:
-        InputError: if a head is not in the atlas, or an argument is of another type.
+        InputError: if a head or figure is not known, or an argument is of another type.
         AtlasError: if a stage has not run or a file is damaged.
         ResourceError: if the disk is full or the folder cannot be written.
     """
@@ -64,120 +72,142 @@ def make_figures(
     check_atlas(atlas)
     if not isinstance(out, str | os.PathLike | None):
         raise InputError(f"out={out!r:.80}: expected the path of a folder")
+    endings = check_formats(formats)
+    if width is not None:
+        width = check_width(width)
     folder = atlas.path / "figures" if out is None else Path(out)
     all_pairs_of(atlas, metric)  # raises before anything is drawn
-    chosen = list_heads(heads) or typical_heads(atlas, metric=metric)
-    for head in chosen:
-        atlas.head_index(head)
-    work: list[tuple[str, Callable[[], Figure], Callable[[], pl.DataFrame]]] = [
-        (
-            "variance_explained",
-            lambda: variance_explained(atlas),
-            lambda: variance_table(atlas),
-        ),
-        (
-            "pattern_embedding",
-            lambda: pattern_embedding(atlas),
-            lambda: embedding_points(atlas),
-        ),
-        (
-            "pattern_embedding_heads",
-            lambda: pattern_embedding(atlas, chosen),
-            lambda: embedding_points(atlas, chosen),
-        ),
-        (
-            f"distance_heatmap_{metric}",
-            lambda: distance_heatmap(atlas, metric),
-            lambda: distance_numbers(atlas, metric),
-        ),
-    ]
-    if atlas.view_prompts():
-        work.append(
-            (
-                "pattern_sheet",
-                lambda: pattern_sheet(atlas, chosen),
-                lambda: pattern_numbers(atlas, chosen),
-            )
-        )
-    paths = []
-    with report("draw the figures", len(work)) as advance:
-        for name, draw, numbers in work:
-            paths += save(draw(), folder, name)
-            paths.append(_write_numbers(folder / "numbers" / f"{name}.csv", numbers()))
-            advance(1)
-    return paths
+    names = [str(atlas.heads["head"][atlas.head_index(head)]) for head in list_heads(heads)]
+    if names:
+        settings = _with_heads(settings, names)
+    words = [only] if isinstance(only, str) else list(only)
+    if words == list(QUICK_FIGURES) and not atlas.view_prompts():
+        words.remove("3")
+    items = choose_items(catalogue(atlas, settings, metric), words)
+    return write_figures(atlas, items, folder, endings, width, report, chosen=bool(words))
 
 
-def typical_heads(atlas: Atlas, n: int = N_TYPICAL, metric: str = "mean") -> list[str]:
-    """Return n typical heads: the medoids of n groups, in the order of the atlas.
+def _with_heads(settings: FigureSettings, heads: Sequence[str]) -> FigureSettings:
+    from dataclasses import replace
 
-    The first medoid has the smallest sum of distances, every further one is the head farthest
-    from those before; then heads join their nearest medoid and each group chooses its own anew
-    (k-medoids after Park and Jun 2009) until nothing changes.
+    changed: dict[str, Any] = {"heads": tuple(heads)}
+    return replace(settings, **changed)
+
+
+def write_figures(
+    atlas: Atlas,
+    items: Sequence[FigureItem],
+    folder: Path,
+    formats: Sequence[str],
+    width: float | None = None,
+    report: Report = silent,
+    *,
+    chosen: bool = False,
+) -> list[Path]:
+    """Draw the items into a new folder, then let them replace the run before.
+
+    Args:
+        atlas: the atlas.
+        items: figures and tables of `catalogue`.
+        folder: folder for the files.
+        formats: `png`, `svg` and `pdf`.
+        width: width of all figures in inches (default: that of each).
+        report: shows progress.
+        chosen: whether the user named the items; else optional ones that the atlas cannot have
+            are left out, and the index says why.
+
+    Returns:
+        Paths of the files in `folder`.
 
     Raises:
-        AtlasError: if the distances by `metric` do not exist or are damaged.
+        AtlasError: if a stage has not run or a file is damaged.
+        ResourceError: if the disk is full or the folder cannot be written.
     """
-    check_atlas(atlas)
-    n = check_count("n", n)
-    distances = np.nan_to_num(
-        np.asarray(all_pairs_of(atlas, metric).matrix, dtype=np.float64), nan=np.inf
+    parent = folder.absolute().parent
+    with files.writable_folder(folder):
+        parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=files.TEMPORARY_PREFIX, dir=parent))
+        try:
+            names = _draw(atlas, items, scratch, formats, width, report, chosen=chosen)
+            _replace(scratch, folder, names)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    return [folder / name for name in names]
+
+
+def _draw(
+    atlas: Atlas,
+    items: Sequence[FigureItem],
+    scratch: Path,
+    formats: Sequence[str],
+    width: float | None,
+    report: Report,
+    *,
+    chosen: bool,
+) -> list[str]:
+    """Draw everything into `scratch`; return the names of the files, the index last."""
+    captions: dict[str, str] = {}
+    left_out: dict[str, str] = {}
+    widths: dict[str, float] = {}
+    written: list[Path] = []
+    columns: set[str] = set()
+    stems: set[str] = set()
+    with report("draw the figures", len(items)) as advance:
+        for item in items:
+            try:
+                if item.draw is not None:
+                    widths[item.name] = width or item.width
+                    written += save(item.draw(widths[item.name]), scratch, item.name, formats)
+                captions[item.name] = full(atlas, item.name, item.caption())
+            except AtlasError as error:
+                if not item.optional or chosen:
+                    raise
+                left_out[item.name] = str(error)
+                widths.pop(item.name, None)
+                advance(1)
+                continue
+            for stem, table in item.tables.items():
+                if stem not in stems:
+                    stems.add(stem)
+                    paths, of_table = write_table(table(), scratch / "numbers", stem)
+                    written += paths
+                    columns |= of_table
+            advance(1)
+    written.append(describe_columns(scratch / "numbers", columns))
+    files.write_json(scratch / "captions.json", captions)
+    (scratch / "captions.txt").write_text(
+        "".join(f"{name}\n{text}\n\n" for name, text in captions.items()), encoding="utf-8"
     )
-    medoids = [int(distances.sum(axis=1).argmin())]
-    while len(medoids) < min(n, len(distances)):
-        from_medoids = distances[medoids].min(axis=0)
-        from_medoids[medoids] = -1.0
-        medoids.append(int(from_medoids.argmax()))
-    for _ in range(100):  # converges in a few rounds; equal distances could make a cycle
-        group = distances[medoids].argmin(axis=0)
-        group[medoids] = np.arange(len(medoids))
-        new = []
-        for g in range(len(medoids)):
-            members = np.flatnonzero(group == g)
-            inner = distances[np.ix_(members, members)].sum(axis=1)
-            new.append(int(members[inner.argmin()]))
-        if new == medoids:
-            break
-        medoids = new
-    return [str(atlas.heads["head"][i]) for i in sorted(medoids)]
+    (scratch / "captions.tex").write_text(figure_tex(captions, widths), encoding="utf-8")
+    written += [scratch / f"captions.{ending}" for ending in ("json", "txt", "tex")]
+    names = [path.relative_to(scratch).as_posix() for path in written]
+    files.write_json(
+        scratch / INDEX,
+        {"schema_version": 1, "files": names, "widths": widths, "left_out": left_out},
+    )
+    return [*names, INDEX]
 
 
-def distance_numbers(atlas: Atlas, metric: str) -> pl.DataFrame:
-    """Return the heads in the order of the heatmap, with their distances if they are few."""
-    import polars as pl
-
-    order = heads_in_order(atlas)
-    if len(order) > MAX_MATRIX:
-        return order
-    rows = order["row"].to_numpy()
-    matrix = all_pairs_of(atlas, metric).among(rows)
-    return order.hstack(pl.DataFrame(matrix, schema=order["head"].to_list(), orient="row"))
-
-
-def pattern_numbers(atlas: Atlas, heads: Sequence[str | HeadId]) -> pl.DataFrame:
-    """Return a row per head, prompt and query token; columns k0, k1, ... are the key tokens."""
-    import polars as pl
-
-    names = dict.fromkeys(str(atlas.heads["head"][atlas.head_index(head)]) for head in heads)
-    tables = []
+def _replace(scratch: Path, folder: Path, names: Sequence[str]) -> None:
+    """Remove the files of the run before, and move the new ones to the folder, the index last."""
+    for name in _previous(folder):
+        (folder / name).unlink(missing_ok=True)
     for name in names:
-        for prompt_id in atlas.view_prompts()[:DEFAULT_PROMPTS]:
-            pattern = atlas.pattern(name, prompt_id)
-            n = len(pattern)
-            keys = pl.DataFrame(pattern, schema=[f"k{i}" for i in range(n)], orient="row")
-            tables.append(
-                keys.select(
-                    pl.lit(name).alias("head"),
-                    pl.lit(prompt_id).alias("prompt_id"),
-                    pl.Series("query", np.arange(n)),
-                    pl.all(),
-                )
-            )
-    # Prompts differ in length: missing keys of a shorter one are left empty.
-    return pl.concat(tables, how="diagonal")
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (scratch / name).replace(target)
 
 
-def _write_numbers(path: Path, table: pl.DataFrame) -> Path:
-    with atomic(path) as temporary:
-        table.write_csv(temporary)
-    return path
+def _previous(folder: Path) -> list[str]:
+    """Return the files that the run before wrote, none where its index cannot be trusted."""
+    path = folder / INDEX
+    if not path.is_file():
+        return []
+    try:
+        listed = files.read_json(path)["files"]
+    except (MotifsError, KeyError, TypeError):
+        return []
+    if not isinstance(listed, list):
+        return []
+    inside = [PurePosixPath(name) for name in listed if isinstance(name, str)]
+    return [str(name) for name in inside if not name.is_absolute() and ".." not in name.parts]

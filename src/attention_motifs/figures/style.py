@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 from attention_motifs.errors import InputError, replace_unprintable
+from attention_motifs.figures.palette import PALETTE
 from attention_motifs.store.files import atomic
 
 if TYPE_CHECKING:
@@ -21,19 +23,22 @@ P = ParamSpec("P")
 
 COLUMN_WIDTH = 3.35
 """Width in inches of one column of a two-column page."""
+TEXT_WIDTH = 5.5
+"""Width in inches of the text of a page with one column."""
 PAGE_WIDTH = 6.9
-"""Width in inches of both columns."""
+"""Width in inches of both columns of a two-column page."""
+MAX_WIDTH = 12.0
+NARROW = 5.0
+"""Below this width in inches, figures of three panels have two per row."""
+DOTS = 300
+"""Dots per inch of pictures."""
 
 FONT = "DejaVu Sans"  # comes with matplotlib, so that figures are the same everywhere
 FONT_SIZE = 7.0
 SMALL = 6.0
-GREY = "#8a8a8a"
+"""Size in points of the smallest text."""
 MISSING = "\N{WHITE SQUARE}"
 """Replaces a character that the font lacks."""
-
-# Okabe & Ito (2008), Color Universal Design: distinct with any colour vision. Black is kept for
-# text, and yellow is last because it is weak on white.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#F0E442")
 
 _STYLE: dict[str, Any] = {
     "axes.grid": False,
@@ -42,11 +47,19 @@ _STYLE: dict[str, Any] = {
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlesize": FONT_SIZE,
-    "font.family": FONT,
+    # The generic family is the fallback of an SVG on machines without the font.
+    "font.family": [FONT, "sans-serif"],
+    "font.sans-serif": [FONT],
     "font.size": FONT_SIZE,
+    # Cells of patterns and matrices keep their edges: neither resampled nor merged.
+    "image.composite_image": False,
+    "image.interpolation": "none",
     "legend.fontsize": FONT_SIZE,
     "legend.frameon": False,
-    "savefig.dpi": 300,
+    # TrueType: large venues refuse the Type 3 fonts that are matplotlib's default.
+    "pdf.fonttype": 42,
+    "ps.fonttype": 42,
+    "savefig.dpi": DOTS,
     # Text in an SVG stays text, which can be searched, copied and read aloud.
     "svg.fonttype": "none",
     # Without a salt the names of an SVG's parts are random.
@@ -68,6 +81,46 @@ _METADATA: dict[str, dict[str, Any]] = {
     "svg": {"Date": None},
     "pdf": {"CreationDate": None},
 }
+
+
+def check_width(width: object) -> float:
+    """Return a width of figures in inches.
+
+    Raises:
+        InputError: if it is no number from 3.35 to 12.
+    """
+    if (
+        isinstance(width, bool)
+        or not isinstance(width, int | float)
+        or not COLUMN_WIDTH <= width <= MAX_WIDTH
+    ):
+        raise InputError(
+            f"width={width!r:.80}: expected inches from {COLUMN_WIDTH} to {MAX_WIDTH:g}, such as "
+            f"{COLUMN_WIDTH} (a column), {TEXT_WIDTH} (a page of one column) or {PAGE_WIDTH} (both "
+            "columns)"
+        )
+    return float(width)
+
+
+def new_figure(width: float, height: float, **options: Any) -> Figure:
+    """Return an empty figure of a size in inches, which notebooks show without pyplot."""
+    figure: Figure = _figure_class()(figsize=(check_width(width), height), **options)
+    return figure
+
+
+@functools.cache
+def _figure_class() -> type[Figure]:
+    """Return the class of figures, made on first use so that importing needs no matplotlib."""
+    from matplotlib.figure import Figure
+
+    class PaperFigure(Figure):
+        def _repr_png_(self) -> bytes:
+            picture = io.BytesIO()
+            with style():
+                self.savefig(picture, format="png", dpi=DOTS / 2)
+            return picture.getvalue()
+
+    return PaperFigure
 
 
 @contextlib.contextmanager
@@ -192,7 +245,7 @@ def legend_columns(labels: Sequence[str], width: float) -> int:
 
 def legend_height(labels: Sequence[str], width: float) -> float:
     """Return the height in inches of a legend below axes of a width in inches."""
-    return 0.16 * -(-len(labels) // legend_columns(labels, width))
+    return 0.05 + 0.15 * -(-len(labels) // legend_columns(labels, width))
 
 
 def round_ticks(n: int) -> Any:
@@ -225,6 +278,24 @@ def fitted(text: str, width: float, size: float) -> str:
     while shown and text_width(shown + "…", size) > width:
         shown = shown[:-1]
     return shown.rstrip() + "…"
+
+
+def wrapped(text: str, width: float, size: float, n_lines: int) -> list[str]:
+    """Return `plain(text)` on at most n lines of a width in points, the last one cut to fit."""
+    # A line holds few characters, so the rest of a long text is dropped.
+    words = plain(_one_line(text)[: n_lines * (int(width / size * 8) + 8)]).split(" ")
+    lines: list[str] = []
+    while words and len(lines) < n_lines - 1:
+        n = len(words)
+        while n > 1 and text_width(" ".join(words[:n]), size) > width:
+            n -= 1
+        line = " ".join(words[:n])
+        if text_width(line, size) > width:
+            break
+        lines.append(line)
+        words = words[n:]
+    rest = fitted(" ".join(words), width, size)
+    return [line for line in (*lines, rest) if line]
 
 
 def text_width(text: str, size: float) -> float:

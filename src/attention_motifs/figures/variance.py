@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attention_motifs.figures.arguments import check_atlas
-from attention_motifs.figures.style import COLUMN_WIDTH, GREY, PALETTE, SMALL, styled
+from attention_motifs.figures.palette import GREY, LIGHT_GREY, PALETTE
+from attention_motifs.figures.style import COLUMN_WIDTH, SMALL, new_figure, styled
 
 if TYPE_CHECKING:
     import polars as pl
@@ -47,25 +48,28 @@ def variance_table(atlas: Atlas) -> pl.DataFrame:
 
 
 @styled
-def variance_explained(atlas: Atlas) -> Figure:
+def variance_explained(atlas: Atlas, width: float = COLUMN_WIDTH) -> Figure:
     """Draw the share of variance per component and the cumulative share, marked at 3, 10, 16.
 
     Components that the embedding keeps are dark (paper, figure 11).
 
+    Args:
+        atlas: an atlas with an embedding.
+        width: width in inches.
+
     Raises:
         AtlasError: if the atlas has no embedding.
     """
-    from matplotlib.figure import Figure
     from matplotlib.ticker import PercentFormatter
 
     table = variance_table(atlas).head(_SHOWN)
     n, share, cumulative = (table[c].to_numpy() for c in ("n_components", "share", "cumulative"))
     kept = n <= atlas.embedding().n_components
-    figure = Figure(figsize=(COLUMN_WIDTH, 2.3), layout="constrained")
+    figure = new_figure(width, 2.3, layout="constrained")
     axes = figure.subplots()
     axes.bar(n[kept], share[kept], color=PALETTE[0], label="one component, kept")
     if not kept.all():
-        axes.bar(n[~kept], share[~kept], color="#c4c4c4", label="one component, left out")
+        axes.bar(n[~kept], share[~kept], color=LIGHT_GREY, label="one component, left out")
     axes.plot(n, cumulative, color=PALETTE[1], linewidth=1.2, label="all up to here")
     for k in MARKED:
         if k <= len(n):

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.head_distances import all_pairs_of
+from attention_motifs.figures.catalogue import DEFAULT_FIGURES, catalogue, choose_items
 from attention_motifs.figures.head_maps import METHODS
-from attention_motifs.figures.paper import DEFAULT_FIGURES, make_paper
-from attention_motifs.figures.style import check_formats
+from attention_motifs.figures.make import write_figures
+from attention_motifs.figures.style import check_formats, check_width
 from attention_motifs.progress import Report, silent
 from attention_motifs.store.settings import FigureSettings
 
 METRIC = "mean"
 """Eq. 3, by which the paper projects."""
+PROJECTED = ("figure-07-", "figure-14-", "figure-15-")
+"""Beginnings of the names of figures that need projections."""
 
 
 def paper_figures(
@@ -21,28 +25,43 @@ def paper_figures(
     out: str | Path | None = None,
     settings: FigureSettings = DEFAULT_FIGURES,
     report: Report = silent,
+    *,
+    only: Sequence[str] | str = (),
+    width: float | None = None,
+    metric: str = METRIC,
 ) -> list[Path]:
-    """Make the counterpart of every figure and table of the paper; see `figures.paper`.
+    """Make the counterpart of every figure and table of the paper, and the other figures.
 
     Projections that the figures need and the atlas lacks are made first. Projections by another
     metric are replaced by those of Eq. 3.
+
+    Args:
+        atlas: an atlas with distances by `mean`.
+        out: folder, `figures/paper/` in the atlas by default. Files of the run before are replaced.
+        settings: formats, chosen heads, neighbourhoods.
+        report: shows progress.
+        only: numbers in the paper or names of figures (default: all).
+        width: width of all figures in inches (default: that of each).
+        metric: metric of figure 13 and of the choice of typical heads.
 
     Returns:
         The files written.
 
     Raises:
-        InputError: if a format or a head is unknown.
+        InputError: if a format, a figure or a head is unknown.
         AtlasError: if a stage has not run, a file is damaged, or another run holds the atlas.
         ResourceError: if the disk is full or the folder cannot be written.
     """
-    check_formats(settings.formats)
-    all_pairs_of(atlas, METRIC)  # raises before anything is projected
-    project_for_figures(atlas, settings, report)
-
-    def nearest(head: str, n: int) -> list[str]:
-        return [near.head for near in atlas.near(head, n=n, metric=METRIC)]
-
-    return make_paper(atlas, nearest, out, settings, report)
+    formats = check_formats(settings.formats)
+    if width is not None:
+        width = check_width(width)
+    for needed in dict.fromkeys((METRIC, metric)):
+        all_pairs_of(atlas, needed)  # raises before anything is projected
+    items = choose_items(catalogue(atlas, settings, metric), only)
+    if any(item.name.startswith(PROJECTED) for item in items):
+        project_for_figures(atlas, settings, report)
+    folder = atlas.path / "figures" / "paper" if out is None else Path(out)
+    return write_figures(atlas, items, folder, formats, width, report, chosen=bool(only))
 
 
 def project_for_figures(atlas: Atlas, settings: FigureSettings, report: Report = silent) -> None:
