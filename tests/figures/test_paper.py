@@ -56,6 +56,7 @@ def built(atlas: Atlas, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_every_figure_and_table_of_the_paper_has_its_counterpart(built: Path) -> None:
     names = {path.stem for path in built.glob("*.svg")}
     for number in FIGURES:
@@ -74,6 +75,7 @@ def test_every_figure_and_table_of_the_paper_has_its_counterpart(built: Path) ->
     assert tex.count("\\caption{") == len(captions)
 
 
+@pytest.mark.slow
 def test_figures_are_vectors_and_numbers_are_tables(built: Path) -> None:
     for path in built.glob("*.svg"):
         assert ET.parse(path).getroot().tag.endswith("svg")  # noqa: S314 - our own file
@@ -88,6 +90,7 @@ def test_figures_are_vectors_and_numbers_are_tables(built: Path) -> None:
             np.testing.assert_array_equal(column.round_sig_figs(5), column)
 
 
+@pytest.mark.slow
 def test_numbers_are_in_long_form_without_repetition(atlas: Atlas, built: Path) -> None:
     numbers = built / "numbers"
     patterns = pl.read_csv(numbers / "figure-03-patterns.csv")
@@ -146,6 +149,7 @@ def test_figures_are_chosen_by_number_or_name(atlas: Atlas, only: str, names: se
         choose_items(catalogue(atlas), ["99"])
 
 
+@pytest.mark.slow
 def test_what_the_atlas_lacks_is_left_out_with_the_command(built: Path) -> None:
     left_out = json.loads((built / INDEX).read_text())["left_out"]
     assert "motifs evaluate" in left_out["evaluation"]
@@ -178,6 +182,7 @@ def test_latex_escapes_every_special_character() -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_same_atlas_gives_the_same_bytes(atlas: Atlas, built: Path, tmp_path: Path) -> None:
     item = next(i for i in catalogue(atlas) if i.name == "figure-12-components")
     from attention_motifs.figures.style import save
@@ -313,6 +318,7 @@ def test_the_command_writes_the_figures(
     atlas: Atlas, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["paper", "--atlas", str(atlas.path), "--out", str(tmp_path), "--format", "svg"]
+    arguments += ["--only", "13", "--width", "5.5"]
     cli.app(arguments, standalone_mode=False)
     assert "figure-13-distances.svg" in capsys.readouterr().out
     assert (tmp_path / "figure-13-distances.svg").is_file()

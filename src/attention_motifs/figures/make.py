@@ -14,6 +14,7 @@ from attention_motifs.errors import AtlasError, InputError, MotifsError
 from attention_motifs.figures.arguments import check_atlas, list_heads
 from attention_motifs.figures.captions import full
 from attention_motifs.figures.catalogue import DEFAULT_FIGURES, catalogue, choose_items
+from attention_motifs.figures.head_maps import ALL_MODELS, head_map_table
 from attention_motifs.figures.style import check_formats, check_width, save
 from attention_motifs.figures.tables import describe_columns, figure_tex, write_table
 from attention_motifs.progress import Report, checked_report, silent
@@ -84,6 +85,8 @@ def make_figures(
     if words == list(QUICK_FIGURES) and not atlas.view_prompts():
         words.remove("3")
     items = choose_items(catalogue(atlas, settings, metric), words)
+    if any(item.name == "figure-07-isomap" for item in items):
+        head_map_table(atlas, ALL_MODELS)  # raises before anything is drawn
     return write_figures(atlas, items, folder, endings, width, report, chosen=bool(words))
 
 

@@ -51,7 +51,7 @@ def motif_table(atlas: Atlas) -> pl.DataFrame:
 
     shares = _shares(atlas)
     table = atlas.heads.select("head", "model", "layer", "index").with_columns(
-        **{name: pl.Series(shares[:, i]) for i, name in enumerate(MOTIFS)}
+        pl.Series(name, shares[:, i]) for i, name in enumerate(MOTIFS)
     )
     return (
         table.filter(np.isfinite(shares).all(axis=1))
