@@ -8,7 +8,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,14 +46,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _builds_do_not_score() -> Iterator[None]:
+def score_models() -> Iterator[Callable[..., None]]:
     """Leave out the scores of builds in this process: tiny models are slow to score.
 
-    `tests/stages/test_scores_by_default.py` builds with them.
+    `tests/stages/test_scores_by_default.py` builds with them, and so do tests on the demo, which
+    put back the function that this gives.
     """
+    function = run.score_models
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run, "score_models", lambda *_: None)
-        yield
+        yield function
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,15 +31,18 @@ N_PROMPTS = 12
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def demo(tmp_path_factory: pytest.TempPathFactory, score_models: Callable[..., None]) -> Path:
     """The demo on fewer prompts: a real atlas with its exported site."""
     find_browser()
     from attention_motifs.cli.demonstration import run_demo
+    from attention_motifs.stages import run
 
     path = tmp_path_factory.mktemp("browser") / "sub folder" / "demo-atlas"
     if existing := os.environ.get("MOTIFS_DEMO_ATLAS"):
         shutil.copytree(existing, path)
-    else:
+        return path
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "score_models", score_models)
         run_demo(path, N_PROMPTS, "cpu")
     return path
 
