@@ -9,15 +9,19 @@ weights, the model must give the same output when its softmax returns exactly th
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from attention_motifs import __version__
 from attention_motifs.errors import ModelError, MotifsError
 from attention_motifs.extraction.tap import INTERFACE, NotHeldError, run_tapped
 from attention_motifs.models.architectures import has_sinks
+from attention_motifs.store.cache_folder import cache_folder
 
 if TYPE_CHECKING:
     from attention_motifs.models.model import LoadedModel
@@ -43,6 +47,8 @@ def causal_check(loaded: LoadedModel) -> None:
     if loaded.info.tap == "attention interface" and hidden is not None:
         _check_against_eager(loaded, tokens, hidden, tolerance)
         _check_effect(loaded, tokens, hidden)
+    elif loaded.info.tap == "hook points" and hidden is not None:
+        _check_effect(loaded, tokens, hidden)
     elif hidden is not None:
         _check_held(loaded, tokens, patterns, hidden, tolerance)
     changed = tokens.clone()
@@ -50,6 +56,23 @@ def causal_check(loaded: LoadedModel) -> None:
     for layer, weights in enumerate(_patterns(loaded, changed)[0]):
         if (weights[..., :-1, :] - patterns[layer][..., :-1, :]).abs().max() > tolerance:
             raise _refusal(loaded, layer, "the last token changes the rows of earlier ones")
+
+
+def check_once(loaded: LoadedModel) -> None:
+    """Run the causal check the first time that these weights are tapped this way."""
+    from transformers import __version__ as transformers_version
+
+    info, config = loaded.info, loaded.model.config.to_json_string()
+    versions = [str(VERSION), __version__, transformers_version]
+    key = [info.weights_sha256, info.tap, info.dtype, config, *versions]
+    name = hashlib.sha256("\n".join(key).encode()).hexdigest()[:32]
+    passed = cache_folder() / "checked" / name
+    if passed.is_file():
+        return
+    causal_check(loaded)
+    with contextlib.suppress(OSError):  # the check is quick; it is only done again
+        passed.parent.mkdir(parents=True, exist_ok=True)
+        passed.touch()
 
 
 def _patterns(loaded: LoadedModel, tokens: Tensor) -> tuple[list[Tensor], Tensor | None]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
 import os
 import re
@@ -13,10 +11,10 @@ from typing import Any
 
 import torch
 
-from attention_motifs import __version__
 from attention_motifs.errors import InputError, ModelError, ResourceError
 from attention_motifs.extraction import onednn_linear, tap
-from attention_motifs.extraction.causal_check import VERSION, causal_check
+from attention_motifs.extraction.causal_check import check_once
+from attention_motifs.extraction.loading_from_memory import load_from_memory
 from attention_motifs.features.numerics import fixed_numerics
 from attention_motifs.models import architectures
 from attention_motifs.models.convert import quiet_transformers
@@ -24,14 +22,18 @@ from attention_motifs.models.diagnosis import checked_configuration
 from attention_motifs.models.digests import weight_files
 from attention_motifs.models.dtypes import AUTO, DTYPES, dtype_as_stored, stored_dtype
 from attention_motifs.models.fetch import local_folder
-from attention_motifs.models.identity import ModelIdentity, conversion_record, identity_of
+from attention_motifs.models.identity import (
+    ModelIdentity,
+    conversion_record,
+    identity_in_memory,
+    identity_of,
+)
 from attention_motifs.models.language_head import LanguageHead, without_head
 from attention_motifs.models.model import LoadedModel, ModelInfo
-from attention_motifs.models.sources import ModelReference, resolve
+from attention_motifs.models.sources import ModelLike, ModelReference, resolve
 from attention_motifs.models.tokenizing import check_max_tokens
 from attention_motifs.models.view import View, view_of
 from attention_motifs.progress import Report, silent
-from attention_motifs.store.cache_folder import cache_folder
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class _Request:
 
 @fixed_numerics()
 def load_model(
-    model: str | os.PathLike[str],
+    model: ModelLike,
     *,
     device: str = "auto",
     dtype: str = "float32",
@@ -65,8 +67,10 @@ def load_model(
 ) -> LoadedModel:
     """Load a model by name, hub id, folder, GGUF file or NAME=PATH, and check its attention.
 
+    A model in memory is not changed: its twin shares its weights, device and number format.
+
     Args:
-        model: see `resolve`.
+        model: see `resolve`; a model in memory keeps its device and its dtype.
         device: `auto` (CUDA if available, else the CPU), or a device of torch.
         dtype: `float32`, `bfloat16`, `float16`, or `auto` for the type of the stored weights (on a
             CPU float32 in place of float16).
@@ -93,6 +97,11 @@ def load_model(
         raise InputError(f"dtype {dtype!r:.80}: choose {', '.join(DTYPES)} or {AUTO}")
     place = _device(device)
     reference = resolve(model)
+    if reference.held is not None:
+        with report(f"check {reference.name}", 1):
+            return load_from_memory(
+                reference.held, language_head=language_head, max_tokens=max_tokens
+            )
     folder = local_folder(reference, report)
     content = checked_configuration(reference.name, reference.shown, folder)
     with view_of(folder, content) as view:
@@ -111,7 +120,7 @@ def load_model(
 
 
 def resolve_dtype(
-    model: str | os.PathLike[str], dtype: str, *, device: str = "auto", report: Report = silent
+    model: ModelLike, dtype: str, *, device: str = "auto", report: Report = silent
 ) -> str:
     """Return the dtype in which `load_model` would load a model, without loading it.
 
@@ -124,13 +133,16 @@ def resolve_dtype(
     Raises:
         InputError, ModelError, ResourceError: as `load_model`, before it loads.
     """
+    reference = resolve(model)
+    if reference.held is not None:
+        return reference.held.dtype
     if dtype != AUTO:
         return dtype
-    return dtype_as_stored(local_folder(resolve(model), report), _device(device))
+    return dtype_as_stored(local_folder(reference, report), _device(device))
 
 
 def identify_model(
-    model: str | os.PathLike[str],
+    model: ModelLike,
     *,
     device: str = "auto",
     dtype: str = "float32",
@@ -151,6 +163,9 @@ def identify_model(
         InputError, ModelError, ResourceError: as `load_model`, before it loads.
     """
     reference = resolve(model)
+    if reference.held is not None:
+        with report(f"digest of the weights of {reference.name}", 1):
+            return identity_in_memory(reference.held)
     folder = local_folder(reference, report)
     checked_configuration(reference.name, reference.shown, folder)
     chosen = dtype_as_stored(folder, _device(device)) if dtype == AUTO else dtype
@@ -202,7 +217,7 @@ def _load(request: _Request) -> LoadedModel:
             loaded = LoadedModel(
                 model, tokenizer, replace(info, tap=way, n_parameters=n_parameters), head
             )
-            _check_once(loaded)
+            check_once(loaded)
         except ModelError as error:
             refusals.append(error)
         else:
@@ -261,7 +276,7 @@ def _require_all_weights(request: _Request, loading: dict[str, Any]) -> None:
         )
 
 
-def load_tokenizer(model: str | os.PathLike[str], report: Report = silent) -> Any:
+def load_tokenizer(model: ModelLike, report: Report = silent) -> Any:
     """Load the tokenizer of a model, without its weights.
 
     Args:
@@ -272,6 +287,8 @@ def load_tokenizer(model: str | os.PathLike[str], report: Report = silent) -> An
         InputError, ModelError, ResourceError: as `load_model`, before it loads.
     """
     reference = resolve(model)
+    if reference.held is not None:
+        return reference.held.tokenizer
     folder = local_folder(reference, report)
     content = checked_configuration(reference.name, reference.shown, folder)
     with view_of(folder, content) as view:
@@ -360,20 +377,3 @@ def free_memory(device: torch.device) -> int | None:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError, AttributeError):
         return None
-
-
-def _check_once(loaded: LoadedModel) -> None:
-    """Run the causal check the first time that these weights are tapped this way."""
-    from transformers import __version__ as transformers_version
-
-    info, config = loaded.info, loaded.model.config.to_json_string()
-    versions = [str(VERSION), __version__, transformers_version]
-    key = [info.weights_sha256, info.tap, info.dtype, config, *versions]
-    name = hashlib.sha256("\n".join(key).encode()).hexdigest()[:32]
-    passed = cache_folder() / "checked" / name
-    if passed.is_file():
-        return
-    causal_check(loaded)
-    with contextlib.suppress(OSError):  # the check is quick; it is only done again
-        passed.parent.mkdir(parents=True, exist_ok=True)
-        passed.touch()

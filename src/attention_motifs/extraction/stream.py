@@ -26,6 +26,7 @@ from attention_motifs.features.numerics import use_own_threads
 from attention_motifs.features.stopping import Stopped, raise_if_stopped, stopped_by
 from attention_motifs.head import HeadId
 from attention_motifs.models.model import LoadedModel
+from attention_motifs.models.sources import ModelLike
 from attention_motifs.models.tokenizing import BOS_POLICIES, TokenizedPrompt, tokenize
 from attention_motifs.prompts import Prompt
 
@@ -226,7 +227,7 @@ def _not_finite(
 
 
 def extract_patterns(
-    model: str | LoadedModel,
+    model: ModelLike | LoadedModel,
     prompts: str | Prompt | Sequence[str | Prompt],
     *,
     max_tokens: int = 128,
@@ -240,7 +241,7 @@ def extract_patterns(
     with the prompts nor with the depth.
 
     Args:
-        model: loaded, or what `load_model` takes.
+        model: a name, a path, (model, tokenizer), or a loaded model; see `load_model`.
         prompts: texts or prompts; a single text is one prompt.
         max_tokens: length in tokens to which prompts are cut (default 128).
         bos: BOS policy, see `tokenize`.

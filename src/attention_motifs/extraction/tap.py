@@ -1,9 +1,10 @@
 """The pattern tap: passes every layer's attention weights to a function while the model runs.
 
-There are two ways. Through the attention interface of transformers, our attention function is
+There are three ways. Through the attention interface of transformers, our attention function is
 called for every layer and computes the eager attention of the architecture. Architectures that do
 not use the interface run with their own eager attention, and forward hooks on the attention
-modules read the weights from their outputs. Either way one layer's weights are in memory at a time.
+modules read the weights from their outputs. Models of TransformerLens are read at their hook
+points. Each way one layer's weights are in memory at a time.
 
 The outputs of the heads, before the output projection mixes them, can be read and replaced in the
 same call, or with hooks as the inputs of the output projection.
@@ -181,7 +182,7 @@ def run_tapped(
             return returned
         return None if held is None else kept
 
-    device = loaded.model.device
+    device = loaded.model.get_input_embeddings().weight.device  # where modules are on several
     # Without a mask transformers warns of texts that begin or end with the padding token.
     mask = torch.ones_like(token_ids) if attention_mask is None else attention_mask
     inputs = {
@@ -193,6 +194,9 @@ def run_tapped(
         with torch.inference_mode():
             if loaded.info.tap == "attention interface":
                 with _sending_to(watched, output_sink):
+                    hidden = loaded.model(**inputs)[0]
+            elif loaded.info.tap == "hook points":
+                with loaded.model.sending_to(watched, output_sink):
                     hidden = loaded.model(**inputs)[0]
             else:
                 with (
@@ -354,7 +358,8 @@ def attention_modules(model: torch.nn.Module, n_layers: int) -> list[torch.nn.Mo
         last = name.rpartition(".")[2].lower()
         inside = any(name.startswith(outer + ".") for outer in modules)
         # Falcon calls a norm `ln_attn`, MPT a dropout `resid_attn_dropout`.
-        is_other = "norm" in last or "Norm" in type(module).__name__ or "dropout" in last
+        kind = type(module).__name__
+        is_other = "norm" in last or "Norm" in kind or "dropout" in last or kind == "HookPoint"
         if not inside and ("attn" in last or "attention" in last) and not is_other:
             modules[name] = module
     if len(modules) != n_layers:

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from attention_motifs.errors import ModelError
 
-Tap = Literal["attention interface", "output_attentions"]
+Tap = Literal["attention interface", "output_attentions", "hook points"]
+"""The last is for models of TransformerLens."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,13 @@ REFUSED: dict[str, str] = {
 }
 
 
-def check_configuration(name: str, config: Any) -> None:
+def check_configuration(name: str, config: Any, *, of_class: bool = False) -> None:
     """Refuse architectures that have no causal softmax attention in every layer.
 
     Args:
         name: of the model, for errors.
         config: of the whole model, of which the text decoder may be a part.
+        of_class: whether the model exists already, so that transformers need not know its class.
 
     Raises:
         ModelError: with the reason.
@@ -78,12 +80,14 @@ def check_configuration(name: str, config: Any) -> None:
     if reason is None and getattr(config, "is_encoder_decoder", False):
         reason = _TWO_STACKS
     if reason is None:
-        reason = _reason_in(config, config.get_text_config(decoder=True))
+        reason = _reason_in(config.get_text_config(decoder=True))
+    if reason is None and not of_class and not _generates_text(config):
+        reason = "transformers has no model of it that predicts the next token of a text"
     if reason is not None:
         raise ModelError(f"{name}: the architecture {kind} is refused: {reason}")
 
 
-def _reason_in(config: Any, text_config: Any) -> str | None:
+def _reason_in(text_config: Any) -> str | None:
     """Return why the layers of a text decoder are refused, or None."""
     others = _layer_kinds(text_config) - _SOFTMAX_LAYERS
     if others:
@@ -92,8 +96,6 @@ def _reason_in(config: Any, text_config: Any) -> str | None:
         return "it is a hybrid: its layers mix state-space blocks (mamba) with attention"
     if getattr(text_config, "use_bidirectional_attention", None) in (True, "all"):
         return _NOT_CAUSAL
-    if not _generates_text(config):
-        return "transformers has no model of it that predicts the next token of a text"
     return None
 
 

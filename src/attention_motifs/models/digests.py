@@ -52,7 +52,7 @@ NEUTRALISED = frozenset(
 """Settings of config.json that say how a model was run, not what it is. They are removed before a
 model loads, so that patterns do not depend on them."""
 
-_DESCRIPTIVE = frozenset({"architectures", "transformers_version"})
+DESCRIPTIVE = frozenset({"architectures", "transformers_version"})
 """Settings that transformers reads and that do not change patterns."""
 
 
@@ -159,7 +159,7 @@ def config_sha256(folder: Path) -> str:
     It includes special tokens that `tokenizer_sha256` leaves out.
     """
     settings, _ = neutralised(json.loads((folder / "config.json").read_bytes()))
-    settings = {key: value for key, value in settings.items() if key not in _DESCRIPTIVE}
+    settings = {key: value for key, value in settings.items() if key not in DESCRIPTIVE}
     if (folder / "tokenizer.json").is_file():
         settings |= {n: sha256_of(folder / n) for n in _LEGACY_TOKENS if (folder / n).is_file()}
     text = json.dumps(settings, sort_keys=True, ensure_ascii=True)

@@ -6,11 +6,12 @@ import errno
 from collections.abc import Callable
 from pathlib import Path
 
-from attention_motifs.errors import ModelError, ResourceError
+from attention_motifs.errors import InputError, ModelError, ResourceError
 from attention_motifs.models.cache import locked, require_disk
 from attention_motifs.models.convert import convert_gguf, is_conversion_of
 from attention_motifs.models.diagnosis import checked_configuration
 from attention_motifs.models.digests import current_sha256
+from attention_motifs.models.in_memory import MEMORY
 from attention_motifs.models.packaged import PACKAGED, converted_folder, pull_packaged
 from attention_motifs.models.sources import Kind, ModelReference, resolve
 from attention_motifs.progress import Report, silent
@@ -42,8 +43,11 @@ def local_folder(reference: ModelReference, report: Report = silent) -> Path:
     """Return a folder with the model's files, fetching or converting it if needed.
 
     Raises:
+        InputError: for a model in memory, which has no files.
         ModelError, ResourceError: as `pull_model`.
     """
+    if reference.kind == MEMORY:
+        raise InputError(f"{reference.name}: is a model in memory, so it has no files to fetch")
     return _FETCH[reference.kind](reference, report)
 
 

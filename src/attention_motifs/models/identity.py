@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from attention_motifs.models.convert import RECORD
 from attention_motifs.models.digests import config_sha256, tokenizer_sha256, weights_sha256
+from attention_motifs.models.in_memory import MEMORY, ModelInMemory
 from attention_motifs.models.sources import ModelReference
 
 if TYPE_CHECKING:
@@ -27,11 +28,12 @@ class ModelIdentity:
     name: str
     kind: str
     location: str
-    """Hub id, requirement of the package, or the last part of a local path."""
+    """Hub id, requirement of the package, the last part of a local path, or a class."""
     revision: str | None
     """Commit on the hub."""
     weights_sha256: str
-    """Digest of the weight files; of the GGUF file for packaged and GGUF models."""
+    """Digest of the weight files; of the GGUF file for packaged and GGUF models; of the tensors for
+    a model in memory."""
     tokenizer_sha256: str
     config_sha256: str | None
     """Digest of the settings that change patterns; None for packaged and GGUF models, whose
@@ -79,6 +81,21 @@ def identity_of(reference: ModelReference, folder: Path, dtype: str) -> ModelIde
         config_sha256=None if record else config_sha256(folder),
         licence=record.get("licence"),
         dtype=dtype,
+    )
+
+
+def identity_in_memory(held: ModelInMemory) -> ModelIdentity:
+    """Return the identity of a model that is given as an object, as its weights are now."""
+    return ModelIdentity(
+        name=held.name,
+        kind=MEMORY,
+        location=held.location,
+        revision=None,
+        weights_sha256=held.weights_sha256,
+        tokenizer_sha256=held.tokenizer_sha256,
+        config_sha256=held.config_sha256,
+        licence=None,
+        dtype=held.dtype,
     )
 
 

@@ -17,7 +17,7 @@ class ModelInfo:
     name: str
     kind: str
     location: str
-    """Hub id, requirement of the package, or the last part of a local path."""
+    """Hub id, requirement of the package, the last part of a local path, or a class."""
     revision: str | None
     """Commit on the hub."""
     weights_sha256: str

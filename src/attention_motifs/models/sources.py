@@ -8,16 +8,23 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from attention_motifs.errors import InputError, did_you_mean
 from attention_motifs.head import check_model_name
 from attention_motifs.models.diagnosis import GGUF_SUFFIX, not_a_model
+from attention_motifs.models.in_memory import (
+    MEMORY,
+    ModelInMemory,
+    in_memory,
+    is_model_object,
+    model_given,
+)
 from attention_motifs.models.packaged import PACKAGED, is_cached
 
-Kind = Literal["packaged", "hub", "folder", "gguf"]
+Kind = Literal["packaged", "hub", "folder", "gguf", "memory"]
 
 ALIASES = {
     "gpt2-small": "openai-community/gpt2",
@@ -62,6 +69,10 @@ _HUB_FACTS: dict[str, tuple[int, int, str]] = {
 _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}", re.ASCII)
 
 
+ModelLike = str | os.PathLike[str] | Any
+"""A name, hub id, path or object that stands for a model."""
+
+
 @dataclass(frozen=True)
 class ModelReference:
     """A model as named by the user, before anything is fetched or loaded."""
@@ -73,6 +84,8 @@ class ModelReference:
     """Hub id, absolute path, or name of the packaged model."""
     revision: str | None = None
     """Branch, tag or commit on the hub, if the user named one."""
+    held: ModelInMemory | None = field(default=None, compare=False, repr=False)
+    """The object, of a model in memory."""
 
     @property
     def shown(self) -> str:
@@ -102,12 +115,13 @@ class KnownModel:
         return asdict(self)
 
 
-def resolve(model: str | os.PathLike[str]) -> ModelReference:
-    """Return the source that a model's name, hub id or path stands for.
+def resolve(model: ModelLike) -> ModelReference:
+    """Return the source that a model's name, hub id, path or object stands for.
 
     Args:
         model: `NAME`, `org/name`, `org/name@revision`, a path, or `NAME=` before any of these. The
-            same folder by another path (`m`, `./m`, absolute) gives the same reference.
+            same folder by another path (`m`, `./m`, absolute) gives the same reference. Or a model
+            in memory, see `in_memory`.
 
     Raises:
         InputError: if it is none of these; the nearest known names are offered.
@@ -115,11 +129,15 @@ def resolve(model: str | os.PathLike[str]) -> ModelReference:
     if isinstance(model, os.PathLike):
         path = _path(os.fspath(model))
         return _local(_name_of(path), path)
+    if is_model_object(model):
+        return _held(in_memory(model))
     if not isinstance(model, str):
         raise InputError(
             f"model {model!r:.80} is a {type(model).__name__}, not a name: give a name such as "
-            "'gpt2-small', a hub id (org/name) or a path"
+            "'gpt2-small', a hub id (org/name), a path, or (model, tokenizer)"
         )
+    if (held := model_given(model)) is not None:
+        return _held(held)
     if model.startswith((".", "/", "~")):  # a path, whatever else is in it
         path = _path(model)
         return _local(_name_of(path), path)
@@ -130,6 +148,10 @@ def resolve(model: str | os.PathLike[str]) -> ModelReference:
     if whole.exists() and not (source and _path(source).exists()):
         return _local(_name_of(whole), whole)  # a path with "=" in it, such as lr=1e-4/step-500
     return _named(check_model_name(name), source)
+
+
+def _held(held: ModelInMemory) -> ModelReference:
+    return ModelReference(held.name, MEMORY, held.location, held=held)
 
 
 def _unnamed(model: str) -> ModelReference:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 DETECTOR = "prompts"
 """The kind of scores on the prompts of the atlas itself: those of the perfect detector."""
 
-_RUNNABLE = ("packaged", "hub", "folder", "gguf")
+_RUNNABLE = ("packaged", "hub", "folder", "gguf", "memory")
 """Kinds of models that can be run again."""
 
 _VERSION = 1

@@ -35,13 +35,19 @@ def wanted_model(atlas: Atlas, model: str, advice: str) -> str:
         advice: how to give the path, for the error.
 
     Raises:
-        InputError: if it is a local model that is in none of these places.
+        InputError: if it is a local model that is in none of these places, or a model in memory
+            that is not given again.
     """
+    from attention_motifs.models.in_memory import MEMORY, model_given
     from attention_motifs.models.packaged import PACKAGED
 
     info = atlas.manifest.models[model]
     names = (w for w in atlas.manifest.configuration.models if recorded_name(atlas, w) == model)
     given = next(names, info.wanted)
+    if model_given(model) is not None:
+        return model
+    if info.kind == MEMORY and given == model:
+        raise not_given(atlas, model)
     if info.is_local:
         return _place_of_local(atlas, info, given, advice)
     if given is not None and (info.wanted is None or info.kind != "hub"):
@@ -53,6 +59,15 @@ def wanted_model(atlas: Atlas, model: str, advice: str) -> str:
             if ", ".join(packaged.requirements) == info.location:
                 return f"{model}={packaged.name}"
     return given or model
+
+
+def not_given(atlas: Atlas, model: str) -> InputError:
+    """Build the error for a model that an atlas was made with from memory, and that is needed."""
+    return InputError(
+        f"{model}: {atlas.place} was made with this model in memory, and no file holds it. Give it "
+        f"again in Python, for example am.score({str(atlas.place)!r}, models={{{model!r}: (model, "
+        "tokenizer)})"
+    )
 
 
 def models_to_extract(atlas: Atlas) -> list[str]:

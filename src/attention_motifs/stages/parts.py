@@ -16,12 +16,13 @@ import numpy as np
 
 from attention_motifs.atlas import BLOCK_SIZE, Atlas
 from attention_motifs.atlas.stimuli import N_VIEW_PROBES, PROBES, PROMPTS, Stimuli
-from attention_motifs.errors import AtlasError, InputError
+from attention_motifs.errors import AtlasError
 from attention_motifs.features import compute_features, feature_names
 from attention_motifs.features.compute import available_cores
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.heads import heads_of
 from attention_motifs.stages.motif_parts import BlockShares, write_shares
+from attention_motifs.stages.same_model import name_of
 from attention_motifs.store import files
 from attention_motifs.store.manifest import IMPORTED, ModelRecord
 from attention_motifs.store.packed_patterns import pack_triangles
@@ -114,17 +115,11 @@ def finish_model(atlas: Atlas, model: str, info: ModelRecord, *, added: bool = F
 
 def _in_configured_order(atlas: Atlas, models: dict[str, ModelRecord]) -> dict[str, ModelRecord]:
     """Return records in the order of the configuration, in whatever order workers finish."""
-    from attention_motifs.models.sources import resolve
-
     configuration = atlas.manifest.configuration
     if configuration.prompts == IMPORTED:
         return models
-    rank = {}
-    for i, model in enumerate(configuration.models):
-        try:
-            rank[resolve(model).name] = i
-        except InputError:  # Patterns of a source other than a known model.
-            rank[model] = i
+    names = [name_of(model) for model in configuration.models]
+    rank = {name: i for i, name in enumerate(names)}
     return dict(sorted(models.items(), key=lambda item: rank.get(item[0], len(rank))))
 
 

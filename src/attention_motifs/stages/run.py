@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from attention_motifs.atlas import IMPORTED, Atlas
 from attention_motifs.atlas.stimuli import PROMPTS
 from attention_motifs.errors import AtlasError, InputError, JobsFailedError, ModelError
 from attention_motifs.executors import LOCAL, Executor
+from attention_motifs.models.in_memory import given, in_memory, is_model_object, named_models
 from attention_motifs.progress import Report, checked_report, silent
 from attention_motifs.stages.create import check_configuration, check_folder, create_or_resume
 from attention_motifs.stages.distances import distances, standard_metrics
@@ -22,11 +25,15 @@ from attention_motifs.stages.score import score as score_heads
 from attention_motifs.stages.stage import writing
 from attention_motifs.store.settings import Configuration
 
+if TYPE_CHECKING:
+    from attention_motifs.models.sources import ModelLike
+
 
 def build(
     path: str | Path,
-    configuration: Configuration,
+    configuration: Configuration | None = None,
     *,
+    models: Mapping[str, Any] | Sequence[Any] | None = None,
     metrics: Sequence[str] | None = None,
     device: str = "auto",
     executor: Executor = LOCAL,
@@ -38,7 +45,10 @@ def build(
 
     Args:
         path: folder of the atlas, or its URL.
-        configuration: settings of the atlas.
+        configuration: settings of the atlas; default: those of `Configuration(models)`.
+        models: the models, instead of those of the configuration: a mapping from names to models,
+            or a list of models. A model is a name, a path, or an object in memory such as
+            `(model, tokenizer)`, which is not changed.
         metrics: default: `mean`, `cosine`, `natural` and `recommended`, without those that need
             features or probes that are not computed.
         device: `auto`, `cpu`, `cuda`...
@@ -67,6 +77,19 @@ def build(
     from attention_motifs.distances import get_metric
 
     report = checked_report(report)
+    if models is not None:
+        texts, objects = named_models(models)
+        require_this_process(objects, executor)
+        settings = (
+            Configuration(models=tuple(texts))
+            if configuration is None
+            else dataclasses.replace(configuration, models=tuple(texts))
+        )
+        with given(objects):
+            return build(
+                path, settings, metrics=metrics, device=device, executor=executor, force=force,
+                score=score, report=report,
+            )  # fmt: skip
     check_configuration(configuration)
     metrics = [metrics] if isinstance(metrics, str) else metrics
     if not isinstance(metrics, Iterable | None):
@@ -87,6 +110,19 @@ def build(
         return atlas
 
 
+def require_this_process(objects: Mapping[str, Any], executor: Executor) -> None:
+    """Refuse models in memory for an executor that runs models in other processes.
+
+    Raises:
+        InputError: naming the models.
+    """
+    if objects and executor is not LOCAL:
+        raise InputError(
+            f"{', '.join(objects)}: models in memory run in this process only. Leave out "
+            "`executor`, or save the models and give their folders"
+        )
+
+
 def score_models(
     atlas: Atlas, models: Sequence[str], device: str, executor: Executor, report: Report
 ) -> None:
@@ -102,7 +138,7 @@ def score_models(
 
 def add(
     path: str | Path,
-    model: str,
+    model: ModelLike,
     *,
     replace: bool = False,
     device: str = "auto",
@@ -113,7 +149,8 @@ def add(
 
     Args:
         path: folder of the atlas, or its URL.
-        model: name or path of the model.
+        model: name or path of the model, or an object in memory: `(model, tokenizer)`, or
+            `{"name": (model, tokenizer)}`. It is not changed.
         replace: let the model take the place of one of the same name. If the embedding was fitted
             on that one, it is fitted again, and the positions and distances of all heads change.
         device: `auto`, `cpu`, `cuda`...
@@ -136,6 +173,10 @@ def add(
         ('smollm2-135m-instruct', 'gemma-3-270m')
     """
     report = checked_report(report)
+    if is_model_object(model):
+        held = in_memory(model)
+        with given({held.name: held}):
+            return add(path, held.name, replace=replace, device=device, score=score, report=report)
     with writing(path) as atlas:
         finish_removals(atlas, report)
         if "embed" not in atlas.manifest.stages:

@@ -54,7 +54,11 @@ def changed_model(atlas: Atlas, requested: str, name: str, changed: list[str]) -
         name: its name in the atlas.
         changed: what differs, such as `weights`.
     """
+    from attention_motifs.models.in_memory import model_given
+
     replacing = command(atlas, "add", requested, "--replace")
+    if model_given(name) is not None:
+        replacing = f"am.add({str(atlas.place)!r}, {{{name!r}: (model, tokenizer)}}, replace=True)"
     removing = command(atlas, "remove", name)
     return InputError(
         f"{requested}: its {' and '.join(changed)} changed since {atlas.place} was made with it. "

@@ -34,7 +34,8 @@ class ModelRecord:
 
     name: str
     kind: str
-    """`packaged`, `hub`, `folder`, `gguf`, or `pattern-lens` for imported patterns."""
+    """`packaged`, `hub`, `folder`, `gguf`, `memory` for a model that was given as an object, or
+    `pattern-lens` for imported patterns."""
     n_layers: Positive
     n_heads: Positive
     """Query heads per layer."""
@@ -43,7 +44,7 @@ class ModelRecord:
     config_sha256: str | None = None
     """Digest of the settings that change patterns; None for packaged and GGUF models."""
     location: str | None = None
-    """Hub id, requirement of the package, or the last part of a local path."""
+    """Hub id, requirement of the package, the last part of a local path, or a class."""
     revision: str | None = None
     """Commit on the hub."""
     licence: str | None = None
