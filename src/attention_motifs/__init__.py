@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from attention_motifs.prompts import Prompt, load_prompts
     from attention_motifs.reports.model_diff import diff
     from attention_motifs.reports.model_labels import label_heads
+    from attention_motifs.stages.import_arrays import atlas_from_patterns
+    from attention_motifs.stages.measure import ablate, score
     from attention_motifs.stages.remove import remove
     from attention_motifs.stages.run import add, build
     from attention_motifs.store.settings import Configuration
@@ -43,7 +45,9 @@ _WHERE = {
     "PatternView": "viewer.widget",
     "Prompt": "prompts",
     "RecommendedEmbedding": "embedding.recommended",
+    "ablate": "stages.measure",
     "add": "stages.run",
+    "atlas_from_patterns": "stages.import_arrays",
     "build": "stages.run",
     "compute_features": "features",
     "diff": "reports.model_diff",
@@ -58,6 +62,7 @@ _WHERE = {
     "load_prompts": "prompts",
     "metric_names": "distances",
     "remove": "stages.remove",
+    "score": "stages.measure",
     "view": "viewer.show",
 }
 
@@ -72,7 +77,9 @@ __all__ = [
     "Prompt",
     "RecommendedEmbedding",
     "__version__",
+    "ablate",
     "add",
+    "atlas_from_patterns",
     "build",
     "compute_features",
     "diff",
@@ -87,6 +94,7 @@ __all__ = [
     "load_prompts",
     "metric_names",
     "remove",
+    "score",
     "view",
 ]
 

@@ -7,6 +7,7 @@ patterns, and patterns on a GPU, go through the torch kernels.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Iterator, Sequence
 from importlib import import_module
@@ -17,6 +18,13 @@ import numpy as np
 from attention_motifs.features.arguments import flag
 from attention_motifs.features.columns import Columns, Texts, groups_of, user_rows
 from attention_motifs.features.definitions import NOT_FINITE
+from attention_motifs.features.forms import (
+    has_layers,
+    is_one_by_one,
+    layers_of,
+    stacked,
+    tokens_of_each,
+)
 from attention_motifs.features.registry import selected
 from attention_motifs.features.threads import run_in_threads
 from attention_motifs.features.validation import (
@@ -56,6 +64,15 @@ def compute_features(
     threads: int | None = None,
     validate: bool = True,
 ) -> torch.Tensor: ...
+@overload
+def compute_features(
+    patterns: Any,
+    features: str | Sequence[str] = "paper",
+    *,
+    tokens: Tokens | None = None,
+    threads: int | None = None,
+    validate: bool = True,
+) -> Any: ...
 def compute_features(
     patterns: Any,
     features: str | Sequence[str] = "paper",
@@ -67,15 +84,17 @@ def compute_features(
     """Compute features of attention patterns (paper, section 2.2).
 
     Args:
-        patterns: (B, n, n), or (n, n) for a single pattern: attention weights after the softmax,
-            rows = queries, columns = keys, zero above the diagonal. Rows sum to 1, or to less
-            with an attention sink in the softmax. A numpy array or a torch tensor of float16,
-            bfloat16, float32 or float64.
+        patterns: (..., n, n): attention weights after the softmax, rows = queries, columns = keys,
+            zero above the diagonal. Rows sum to 1, or to less with an attention sink in the
+            softmax. A numpy array or a torch tensor of float16, bfloat16, float32 or float64. Or
+            one such array per layer: `outputs.attentions`, a list, a mapping from layers to
+            arrays, or an `ActivationCache` of TransformerLens. Or an iterator of any of these.
         features: a feature set, or a list of sets and features. A feature named twice becomes
             one column, at the place where it was named first.
         tokens: texts of the n tokens, which the set `tokens` needs: one list for all patterns, or
             one list for each. They are as in the prompt (` the`) or as in the vocabulary of the
-            tokenizer (`Ġthe`, `▁the`).
+            tokenizer (`Ġthe`, `▁the`). For patterns of (..., prompts, heads, n, n), also one list
+            per prompt.
         threads: number of threads for float32 patterns in main memory, at least 1. Default: all
             cores of the process. Other patterns use the threads of torch.
         validate: check that the values are attention weights. With False, weights above the
@@ -83,10 +102,11 @@ def compute_features(
             of rows that sum to more than 1.
 
     Returns:
-        (B, F), or (F,) for a single pattern: one column for each of `feature_names(features)`.
-        An array for an array, a tensor on the same device for a tensor; float64 for float64,
-        else float32. The row of a pattern that holds NaN or infinity is NaN. A row does not
-        depend on the other patterns of the batch, up to rounding.
+        (..., F), with the leading axes of the patterns: one column for each of
+        `feature_names(features)`. Layers become the first axis, in their order; an iterator gives
+        a list. An array for an array, a tensor on the same device for a tensor; float64 for
+        float64, else float32. The row of a pattern that holds NaN or infinity is NaN. A row does
+        not depend on the other patterns, up to rounding.
 
     Raises:
         InputError: if the type, shape, number type or `threads` cannot be used; if a feature or
@@ -114,14 +134,30 @@ def compute_features(
 Pass attention weights after the softmax, not scores
     """
     columns = selected(features)
-    check_batch(patterns)
     threads = checked_threads(threads)
     validate = flag(validate, "validate")
-    if patterns.ndim == 2:
-        return compute_features(
-            patterns[None], features, tokens=tokens, threads=threads, validate=validate
-        )[0]
-    texts = checked_texts(tokens, tuple(patterns.shape), columns)
+
+    def rows_of(value: Any) -> Any:
+        if has_layers(value):
+            layers = layers_of(value)
+            return stacked([rows_of(layers[layer]) for layer in layers], list(layers))
+        check_batch(value)
+        leading, n = tuple(value.shape[:-2]), value.shape[-1]
+        flat = value.reshape(math.prod(leading), n, n)
+        texts = checked_texts(tokens_of_each(tokens, leading), tuple(flat.shape), columns)
+        return _rows(flat, columns, texts, threads, validate).reshape(*leading, len(columns))
+
+    return [rows_of(value) for value in patterns] if is_one_by_one(patterns) else rows_of(patterns)
+
+
+def _rows(
+    patterns: Any,
+    columns: Columns,
+    texts: list[Texts] | None,
+    threads: int | None,
+    validate: bool,
+) -> Any:
+    """Compute the rows of one batch of patterns, an array or a tensor."""
     if isinstance(patterns, np.ndarray):
         if patterns.dtype != np.float64:
             return _rows_in_threads(patterns, columns, texts, threads, validate)

@@ -25,20 +25,17 @@ def check_batch(patterns: Any) -> None:
 
     Raises:
         InputError: if `patterns` is not a dense array or tensor of real numbers, of shape
-            (n, n) or (B, n, n) with n >= 1.
+            (..., n, n) with n >= 1.
     """
     shape, dtype = getattr(patterns, "shape", None), getattr(patterns, "dtype", None)
     if shape is None or dtype is None or isinstance(patterns, np.generic):
         raise InputError(
             f"patterns of type {type(patterns).__name__} cannot be used: "
-            "pass a numpy array or a torch tensor"
+            "pass a numpy array, a torch tensor, or one of these per layer"
         )
     shape = tuple(shape)
-    if len(shape) not in (2, 3) or shape[-1] != shape[-2]:
-        advice = "pass (n, n) or (B, n, n)"
-        if len(shape) > 3 and shape[-1] == shape[-2]:
-            advice += f"; patterns.reshape(-1, {shape[-1]}, {shape[-1]}) makes one batch of these"
-        raise InputError(f"patterns of shape {shape} cannot be used: {advice}")
+    if len(shape) < 2 or shape[-1] != shape[-2]:
+        raise InputError(f"patterns of shape {shape} cannot be used: pass (..., n, n)")
     if shape[-1] == 0:
         raise InputError(f"patterns of shape {shape} hold no tokens: pass at least one token")
     name = str(dtype).removeprefix("torch.")

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
@@ -127,11 +127,8 @@ def named_models(models: Any) -> tuple[list[str], dict[str, ModelInMemory]]:
     """
     texts: list[str] = []
     objects: dict[str, ModelInMemory] = {}
-    pairs = [(name, models[name]) for name in models] if isinstance(models, Mapping) else [
-        (None, model) for model in (models if isinstance(models, list) else [models])
-    ]  # fmt: skip
-    for name, model in pairs:
-        if hasattr(model, "__fspath__") or isinstance(model, str):
+    for name, model in _pairs(models):
+        if _is_text(model):
             text = str(model)
             texts.append(text if name is None else f"{check_model_name(name)}={text}")
             continue
@@ -144,6 +141,19 @@ def named_models(models: Any) -> tuple[list[str], dict[str, ModelInMemory]]:
         objects[held.name] = held
         texts.append(held.name)
     return texts, objects
+
+
+def _pairs(models: Any) -> list[tuple[Any, Any]]:
+    if isinstance(models, Mapping):
+        return list(models.items())
+    is_list = isinstance(models, list) or (
+        isinstance(models, tuple) and all(_is_text(model) for model in models)
+    )
+    return [(None, model) for model in (models if is_list else [models])]
+
+
+def _is_text(model: Any) -> bool:
+    return isinstance(model, str) or hasattr(model, "__fspath__")
 
 
 def in_memory(model: Any, name: str | None = None) -> ModelInMemory:
@@ -183,7 +193,7 @@ def in_memory(model: Any, name: str | None = None) -> ModelInMemory:
 
 def is_model_object(value: Any) -> bool:
     """Return whether a value stands for a model in memory rather than for a name or a path."""
-    if isinstance(value, str | bytes | None) or hasattr(value, "__fspath__"):
+    if value is None or isinstance(value, bytes) or _is_text(value):
         return False
     if isinstance(value, ModelInMemory):
         return True
@@ -268,10 +278,13 @@ def _weights_digest(name: str, model: Any) -> str:
 
 
 def _digest_of(name: str, key: str, value: Any, known: dict[Any, str]) -> str:
+    """Return the digest of one entry of a state: a tensor, or what a quantised layer keeps."""
     import torch
 
+    if isinstance(value, tuple | list):
+        return _joined(_digest_of(name, key, part, known) for part in value)
     if not isinstance(value, torch.Tensor):
-        return hashlib.sha256(repr(value).encode()).hexdigest()
+        return _joined([repr(value)])
     value = value.detach()
     if value.device.type == "meta":
         raise ModelError(
@@ -280,8 +293,11 @@ def _digest_of(name: str, key: str, value: Any, known: dict[Any, str]) -> str:
         )
     if hasattr(value, "__tensor_flatten__"):  # a quantised tensor is made of several
         parts, _ = value.__tensor_flatten__()
-        text = " ".join(_digest_of(name, key, getattr(value, part), known) for part in parts)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return _joined(_digest_of(name, key, getattr(value, part), known) for part in parts)
+    if value.is_quantized:
+        scales = value.q_per_channel_scales() if "channel" in str(value.qscheme()) else None
+        rule = (value.q_scale(), value.q_zero_point()) if scales is None else scales.tolist()
+        return _joined([repr(rule), _digest_of(name, key, value.int_repr(), known)])
     place = (value.data_ptr(), tuple(value.shape), value.stride(), value.dtype, value.device)
     if place not in known:  # tied weights are read once
         data = value.cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
@@ -291,14 +307,24 @@ def _digest_of(name: str, key: str, value: Any, known: dict[Any, str]) -> str:
     return known[place]
 
 
+def _joined(texts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+
+
 def _tokenizer_digest(tokenizer: Any) -> str:
     backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        content = tokenizer.get_vocab()
+    else:
+        # Calls of the tokenizer set how it truncates and pads.
+        content = {**json.loads(backend.to_str()), "truncation": None, "padding": None}
     special = getattr(tokenizer, "special_tokens_map", {})
-    vocabulary = backend.to_str() if backend is not None else json.dumps(
-        tokenizer.get_vocab(), sort_keys=True
-    )  # fmt: skip
-    parts = [type(tokenizer).__name__, vocabulary, repr(sorted(special.items(), key=str))]
-    return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+    parts = [
+        type(tokenizer).__name__,
+        json.dumps(content, sort_keys=True),
+        repr(sorted(special.items(), key=str)),
+    ]
+    return _joined(parts)
 
 
 def _config_digest(model: Any) -> str:

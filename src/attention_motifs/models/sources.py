@@ -168,7 +168,7 @@ def _unnamed(model: str) -> ModelReference:
     raise InputError(
         f"model {model[:150]!r} is not known: no packaged model, no alias, no folder and no file "
         f"of that name; {advice} (see `motifs models list`; a hub id is org/name, a local model a "
-        "path)"
+        "path, and a model in memory is given in Python)"
     )
 
 

@@ -10,8 +10,11 @@ import numpy as np
 from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.head_distances import head_distances_of
 from attention_motifs.atlas.verdicts import Labels, head_labels, mean_shares, model_verdicts
+from attention_motifs.errors import InputError
 from attention_motifs.features.motif_definitions import MOTIFS
 from attention_motifs.literature.behaviours import class_text, measured_classes
+from attention_motifs.models.identity import differences, identity_in_memory
+from attention_motifs.models.in_memory import in_memory, is_model_object
 from attention_motifs.store.paths import MANIFEST
 
 _DEFAULTS = (Path("atlas"), Path("demo-atlas"))
@@ -20,14 +23,17 @@ if TYPE_CHECKING:
     import polars as pl
     from jaxtyping import Float, Int
 
+    from attention_motifs.models.sources import ModelLike
+
 
 def label_heads(
-    model: str, atlas: Atlas | str | Path | None = None, *, metric: str | None = None
+    model: ModelLike, atlas: Atlas | str | Path | None = None, *, metric: str | None = None
 ) -> pl.DataFrame:
     """Return the labels of all heads of a model of an atlas.
 
     Args:
-        model: name of the model in the atlas.
+        model: name of the model in the atlas, or the object in memory that the atlas was made with,
+            such as `{"mine": (model, tokenizer)}`.
         atlas: the atlas, or its folder or URL; default: `atlas` or `demo-atlas` in the current
             folder.
         metric: of the distances to labelled heads; default: the best that the atlas stores.
@@ -39,7 +45,8 @@ def label_heads(
         motif.
 
     Raises:
-        InputError: if the model is not in the atlas, or the metric is not known.
+        InputError: if the model is not in the atlas, or has other weights than it was made with, or
+            the metric is not known.
         AtlasError: if there is no atlas, or it holds no motif shares.
 
     Example:
@@ -51,8 +58,31 @@ def label_heads(
     """
     folder = _default_folder() if atlas is None else atlas
     opened = folder if isinstance(folder, Atlas) else Atlas.open(folder)
+    name = _name_in(opened, model) if is_model_object(model) else model
     chosen = opened.best_metric if metric is None else metric
-    return label_table(opened, model, chosen, head_labels(opened))
+    return label_table(opened, name, chosen, head_labels(opened))
+
+
+def _name_in(atlas: Atlas, model: ModelLike) -> str:
+    """Return the name in an atlas of a model in memory, after comparing its weights.
+
+    Raises:
+        InputError: if the atlas does not hold it.
+    """
+    held = in_memory(model)
+    adding = f"am.add({str(atlas.place)!r}, {{{held.name!r}: (model, tokenizer)}}"
+    record = atlas.manifest.models.get(held.name)
+    if record is None:
+        raise InputError(
+            f"{held.name}: this model is not in {atlas.place}, which has "
+            f"{', '.join(atlas.models)}. Add it with {adding})"
+        )
+    if changed := differences(identity_in_memory(held), record):
+        raise InputError(
+            f"{held.name}: its {' and '.join(changed)} changed since {atlas.place} was made with "
+            f"it. Place it again with {adding}, replace=True)"
+        )
+    return held.name
 
 
 def _default_folder() -> Path:

@@ -119,24 +119,32 @@ def ablate(
         True
     """
     report = checked_report(report)
-    names = [heads] if isinstance(heads, str | HeadId) else list(heads)
+    names = _texts(heads, "heads")
     if not names:
         raise InputError("heads = []: no heads are selected. Name a head, or a model")
     settings = Settings(
-        methods=(methods,) if isinstance(methods, str) else tuple(methods),
-        designs=(designs,) if isinstance(designs, str) else tuple(designs),
+        methods=_texts(methods, "methods"),
+        designs=_texts(designs, "designs"),
         n_sequences=n_sequences,
         n_controls=n_controls,
         seed=seed,
         device=device,
     )
     with writing(path) as atlas:
-        whole = len(names) == 1 and str(names[0]) in atlas.models
-        target = None if whole else targets.named_heads(atlas, [str(name) for name in names])
-        name = str(names[0]) if target is None else target.model
+        whole = len(names) == 1 and names[0] in atlas.models
+        target = None if whole else targets.named_heads(atlas, names)
+        name = names[0] if target is None else target.model
         requested = model if isinstance(model, str) else None
         held = None if model is None or requested else replace(in_memory(model, name), name=name)
         with given({} if held is None else {name: held}):
             if target is None:
                 return sweep(atlas, name, settings, requested=requested, report=report)
             return ablate_target(atlas, target, settings, model=requested, report=report)
+
+
+def _texts(value: Any, name: str) -> tuple[str, ...]:
+    """Return a text or a list of texts, or of heads, as texts."""
+    values = [value] if isinstance(value, str | HeadId) else value
+    if not isinstance(values, Sequence) or not all(isinstance(v, str | HeadId) for v in values):
+        raise InputError(f"{name} = {value!r:.80}: give a name, or a list of names")
+    return tuple(str(v) for v in values)

@@ -63,10 +63,11 @@ def wanted_model(atlas: Atlas, model: str, advice: str) -> str:
 
 def not_given(atlas: Atlas, model: str) -> InputError:
     """Build the error for a model that an atlas was made with from memory, and that is needed."""
+    place = str(atlas.place)
     return InputError(
-        f"{model}: {atlas.place} was made with this model in memory, and no file holds it. Give it "
-        f"again in Python, for example am.score({str(atlas.place)!r}, models={{{model!r}: (model, "
-        "tokenizer)})"
+        f"{model}: no file holds its weights, since {place} was made with this model in memory. "
+        f"Give it again in Python: am.build({place!r}, models={{{model!r}: (model, tokenizer)}}), "
+        "the same models= in am.score, or model=(model, tokenizer) in am.ablate"
     )
 
 

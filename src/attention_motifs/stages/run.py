@@ -12,17 +12,26 @@ from attention_motifs.atlas import IMPORTED, Atlas
 from attention_motifs.atlas.stimuli import PROMPTS
 from attention_motifs.errors import AtlasError, InputError, JobsFailedError, ModelError
 from attention_motifs.executors import LOCAL, Executor
-from attention_motifs.models.in_memory import given, in_memory, is_model_object, named_models
+from attention_motifs.models.in_memory import (
+    MEMORY,
+    given,
+    in_memory,
+    is_model_object,
+    model_given,
+    named_models,
+)
 from attention_motifs.progress import Report, checked_report, silent
 from attention_motifs.stages.create import check_configuration, check_folder, create_or_resume
 from attention_motifs.stages.distances import distances, standard_metrics
 from attention_motifs.stages.embed import embed
 from attention_motifs.stages.extract import extract, identify
-from attention_motifs.stages.model_source import load_for, source_on
+from attention_motifs.stages.model_source import load_for, not_given, source_on
 from attention_motifs.stages.remove import begin_removal, finish_removals, rebuild
-from attention_motifs.stages.same_model import changed_model, changes, recorded_name
+from attention_motifs.stages.same_model import changed_model, changes, name_of, recorded_name
 from attention_motifs.stages.score import score as score_heads
 from attention_motifs.stages.stage import writing
+from attention_motifs.store import remote
+from attention_motifs.store.paths import MANIFEST
 from attention_motifs.store.settings import Configuration
 
 if TYPE_CHECKING:
@@ -45,7 +54,8 @@ def build(
 
     Args:
         path: folder of the atlas, or its URL.
-        configuration: settings of the atlas; default: those of `Configuration(models)`.
+        configuration: settings of the atlas; default: those of the existing atlas, or those of
+            `Configuration(models)` for a new one.
         models: the models, instead of those of the configuration: a mapping from names to models,
             or a list of models. A model is a name, a path, or an object in memory such as
             `(model, tokenizer)`, which is not changed.
@@ -77,19 +87,15 @@ def build(
     from attention_motifs.distances import get_metric
 
     report = checked_report(report)
-    if models is not None:
-        texts, objects = named_models(models)
+    if configuration is None or models is not None:
+        texts, objects = named_models([] if models is None else models)
         require_this_process(objects, executor)
-        settings = (
-            Configuration(models=tuple(texts))
-            if configuration is None
-            else dataclasses.replace(configuration, models=tuple(texts))
-        )
         with given(objects):
             return build(
-                path, settings, metrics=metrics, device=device, executor=executor, force=force,
-                score=score, report=report,
+                path, _settings_of(path, configuration, tuple(texts)), metrics=metrics,
+                device=device, executor=executor, force=force, score=score, report=report,
             )  # fmt: skip
+    _require_given(path, configuration)
     check_configuration(configuration)
     metrics = [metrics] if isinstance(metrics, str) else metrics
     if not isinstance(metrics, Iterable | None):
@@ -108,6 +114,48 @@ def build(
         if score:
             score_models(atlas, atlas.models, device, executor, report)
         return atlas
+
+
+def _settings_of(
+    path: str | Path, configuration: Configuration | None, models: tuple[str, ...]
+) -> Configuration:
+    """Return the settings for models that are given apart from them: of an existing atlas, its own.
+
+    Raises:
+        InputError: if there are neither models nor an atlas.
+    """
+    if configuration is not None:
+        return dataclasses.replace(configuration, models=models)
+    if _is_atlas(path):
+        known = Atlas.open(path).manifest.configuration
+        names = {name_of(model) for model in known.models}
+        again = all(name_of(model) in names for model in models)
+        return known if again else dataclasses.replace(known, models=models)
+    if not models:
+        raise InputError(
+            f"{path}: there is no atlas to continue. Give the models of a new one: "
+            "am.build(path, models={'mine': (model, tokenizer)}), or a configuration"
+        )
+    return Configuration(models=models)
+
+
+def _require_given(path: str | Path, configuration: Any) -> None:
+    """Require the models that an existing atlas was made with from memory.
+
+    Raises:
+        InputError: for the first of them that is not given.
+    """
+    if not _is_atlas(path):
+        return
+    atlas = Atlas.open(path)
+    for model in getattr(configuration, "models", ()):
+        record = atlas.manifest.models.get(model)
+        if record is not None and record.kind == MEMORY and model_given(model) is None:
+            raise not_given(atlas, model)
+
+
+def _is_atlas(path: str | Path) -> bool:
+    return (remote.paths_of(path).folder / MANIFEST).is_file()
 
 
 def require_this_process(objects: Mapping[str, Any], executor: Executor) -> None:
