@@ -299,15 +299,16 @@ def _softmax_held(loaded: LoadedModel, held: Callable[[int], Tensor] | None) -> 
 @contextlib.contextmanager
 def forward_replaced(module: torch.nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
     """Make a module run another function instead of its `forward`, for the time of the block."""
-    before = vars(module).get("forward")
-    module.forward = forward
+    attributes = vars(module)  # some classes pass what is set to a module inside them
+    before = attributes.get("forward")
+    attributes["forward"] = forward
     try:
         yield
     finally:
         if before is None:
-            del module.forward  # that of the class is used again
+            del attributes["forward"]  # that of the class is used again
         else:
-            module.forward = before
+            attributes["forward"] = before
 
 
 @contextlib.contextmanager

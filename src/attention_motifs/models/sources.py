@@ -16,7 +16,6 @@ from attention_motifs.errors import InputError, did_you_mean
 from attention_motifs.head import check_model_name
 from attention_motifs.models.diagnosis import GGUF_SUFFIX, not_a_model
 from attention_motifs.models.in_memory import (
-    MEMORY,
     ModelInMemory,
     in_memory,
     is_model_object,
@@ -151,7 +150,7 @@ def resolve(model: ModelLike) -> ModelReference:
 
 
 def _held(held: ModelInMemory) -> ModelReference:
-    return ModelReference(held.name, MEMORY, held.location, held=held)
+    return ModelReference(held.name, "memory", held.location, held=held)
 
 
 def _unnamed(model: str) -> ModelReference:
