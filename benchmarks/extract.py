@@ -10,6 +10,7 @@ with its linear layers computed as extraction computes them, is shown beside.
     python benchmarks/extract.py --max-tokens 512 --n-prompts 8
     python benchmarks/extract.py --load --long                  # loading; 2,048 tokens
     python benchmarks/extract.py --memory                       # peaks for 32, 128 and 512 prompts
+    python benchmarks/extract.py --peers --rounds 3             # the loop, and other libraries
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ def main() -> None:
     parser.add_argument("--memory", action="store_true", help="peak memory instead")
     parser.add_argument("--load", action="store_true", help="loading of cached models instead")
     parser.add_argument("--long", action="store_true", help="memory of 2,048 tokens instead")
+    parser.add_argument("--peers", action="store_true", help="in memory, by us and others, instead")
+    parser.add_argument("--way", choices=PEERS, default="patterns", help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help="JSON file for the figures")
     parser.add_argument("--child", choices=CHILDREN, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -51,11 +54,10 @@ def main() -> None:
         print(json.dumps(CHILDREN[arguments.child](arguments)))
         return
     result: dict[str, Any] = {}
-    for name in ("memory", "load", "long"):
+    parts = {"memory": memory, "load": loading, "long": long_pattern, "peers": peers}
+    for name, measure in parts.items():
         if getattr(arguments, name):
-            result[name] = {"memory": memory, "load": loading, "long": long_pattern}[name](
-                arguments
-            )
+            result[name] = measure(arguments)
     result = result or ratio(arguments)
     if arguments.out:
         arguments.out.write_text(json.dumps(result, indent=1) + "\n")
@@ -335,10 +337,123 @@ def long_once(arguments: argparse.Namespace) -> dict[str, float]:
     return figures
 
 
+# A model in memory, by us and by others
+
+LOOP_BAR = 1.3
+
+
+def in_memory_ways(
+    arguments: argparse.Namespace, model: Any, tokenizer: Any, folder: Path
+) -> dict[str, Callable[[], Callable[[], None]]]:
+    """Ways to the patterns or the features of a model in memory; each is prepared by a call."""
+    import torch
+
+    import attention_motifs as am
+    from attention_motifs.models.tokenizing import tokenize
+
+    n = arguments.max_tokens
+    prompts = long_prompts(arguments.n_prompts, n)
+    sets = SETS["paper + extended"]
+    cut = [tokenizer(p.text, truncation=True, max_length=n)["input_ids"] for p in prompts]
+    ids = torch.tensor(cut)
+
+    def batches() -> Any:
+        return am.extract_patterns((model, tokenizer), prompts, max_tokens=n)
+
+    def patterns() -> None:
+        for _ in batches():
+            pass
+
+    def loop() -> None:
+        for batch in batches():
+            am.compute_features(batch.patterns, sets)
+
+    def extraction() -> Callable[[], None]:
+        loaded = am.load_model((model, tokenizer))
+        given = [(p.prompt_id, p.text) for p in prompts]
+        return whole(loaded, prompts, tokenize(loaded, given, max_tokens=n), n, sets, 1)
+
+    def eager() -> Callable[[], None]:
+        model.set_attn_implementation("eager")
+
+        def run() -> None:
+            with torch.inference_mode():
+                for batch in ids.split(4):
+                    model(input_ids=batch, use_cache=False, output_attentions=True)
+
+        return run
+
+    def lens() -> Callable[[], None]:
+        from transformer_lens.model_bridge import TransformerBridge
+
+        model.set_attn_implementation("eager")
+        bridge = TransformerBridge.boot_transformers(
+            str(folder), hf_model=model, tokenizer=tokenizer, device="cpu"
+        )
+
+        def run() -> None:
+            with torch.inference_mode():
+                for batch in ids.split(4):
+                    bridge.run_with_cache(batch, names_filter=lambda n: n.endswith("hook_pattern"))
+
+        return run
+
+    return {
+        "patterns": lambda: patterns,
+        "loop": lambda: loop,
+        "extraction": extraction,
+        "output_attentions": eager,
+        "run_with_cache": lens,
+    }
+
+
+PEERS = ("patterns", "loop", "extraction", "output_attentions", "run_with_cache")
+
+
+def peer_once(arguments: argparse.Namespace) -> dict[str, float]:
+    """Seconds of the second run of one way in a fresh process, and its peak memory in MiB."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from attention_motifs.models.fetch import local_folder
+    from attention_motifs.models.sources import resolve
+
+    folder = local_folder(resolve(arguments.model))
+    model = AutoModelForCausalLM.from_pretrained(folder).float().eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    run = in_memory_ways(arguments, model, tokenizer, folder)[arguments.way]()
+    run()
+    started = time.perf_counter()
+    run()
+    return {"seconds": time.perf_counter() - started, "peak": peak_mib()}
+
+
+def peers(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Compare the ways, round by round; a library that is not installed is left out."""
+    figures: dict[str, list[dict[str, float]]] = {way: [] for way in PEERS}
+    for _ in range(arguments.rounds):
+        for way in PEERS:
+            try:
+                figures[way].append(
+                    in_process(arguments, "peer", way=way, **{"n-prompts": arguments.n_prompts})
+                )
+            except subprocess.CalledProcessError as error:
+                print(f"  {way}: left out ({error.stderr.strip().splitlines()[-1]:.100})")
+    seconds = {way: [one["seconds"] for one in rounds] for way, rounds in figures.items() if rounds}
+    for way, values in seconds.items():
+        peak = max(one["peak"] for one in figures[way])
+        print(f"  {way:20} {min(values):6.2f} fastest, {statistics.median(values):6.2f} s median, "
+              f"peak {peak:6.0f} MiB")  # fmt: skip
+    for kind, of in (("fastest", min), ("median", statistics.median)):
+        value = of(seconds["loop"]) / of(seconds["extraction"])
+        print_result(f"the loop over extraction, {kind}", value, LOOP_BAR)
+    return figures
+
+
 CHILDREN: dict[str, Callable[[argparse.Namespace], Any]] = {
     "peak": peak_of_extraction,
     "load": load_once,
     "long": long_once,
+    "peer": peer_once,
 }
 
 

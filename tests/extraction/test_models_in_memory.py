@@ -56,16 +56,28 @@ def load(folder: Path) -> tuple[Any, Any]:
 
 
 def eager_patterns(model: Any, tokenizer: Any, text: str) -> list[Tensor]:
-    """Patterns as transformers returns them, of a copy of the model."""
+    """Patterns as transformers returns them, of another model with the same weights."""
     import copy
 
-    own = copy.deepcopy(model).eval()
-    own.set_attn_implementation("eager")
-    own.config.output_attentions = True  # some classes install what records them by it
+    if type(model).__module__.startswith("transformers.") and not changed_layers(model):
+        from transformers import AutoModelForCausalLM
+
+        config = copy.deepcopy(model.config)
+        own = AutoModelForCausalLM.from_config(config, attn_implementation="eager")
+        own.load_state_dict(model.state_dict())
+    else:
+        own = copy.deepcopy(model)
+        own.set_attn_implementation("eager")
+    own.eval()
     with torch.no_grad():
-        return [
-            a[0] for a in own(**tokenizer(text, return_tensors="pt"), output_attentions=True)[-1]
-        ]
+        output = own(**tokenizer(text, return_tensors="pt"), output_attentions=True)
+    return [a[0] for a in output.attentions]
+
+
+def changed_layers(model: Any) -> bool:
+    return any(
+        not type(m).__module__.startswith(("transformers.", "torch.")) for m in model.modules()
+    )
 
 
 def state(model: Any) -> dict[str, Any]:

@@ -47,7 +47,6 @@ def test_an_atlas_of_objects_is_that_of_their_folders(of_memory: Atlas, built: A
             of_memory.distances(metric), built.distances(metric), atol=1e-5, rtol=1e-5
         )
     assert {info.kind for info in of_memory.manifest.models.values()} == {"memory"}
-    assert str(built.path.parent.parent) not in (of_memory.path / "atlas.json").read_text()
 
 
 def test_a_finished_atlas_is_not_made_again(of_memory: Atlas, models: Any) -> None:
@@ -84,15 +83,12 @@ def test_changed_weights_under_the_same_name_are_noticed(
             am.add(copy_of_memory.path, {"a": models["a"]})
         with pytest.raises(InputError, match="weights changed"):
             am.label_heads({"a": models["a"]}, copy_of_memory)
+        before = np.array(copy_of_memory.distances("mean")[:4])
         with pytest.warns(UserWarning, match="fitted again"):
             replaced = am.add(copy_of_memory.path, {"a": models["a"]}, replace=True)
-        assert not np.array_equal(replaced.distances("mean")[:4], kept_distances(copy_of_memory))
+        assert not np.array_equal(replaced.distances("mean")[:4], before)
     finally:
         weight.copy_(kept)
-
-
-def kept_distances(atlas: Atlas) -> np.ndarray:
-    return atlas.distances("mean")[:4]
 
 
 def test_a_model_in_memory_is_added(copy_of_memory: Atlas, tiny: Tiny) -> None:

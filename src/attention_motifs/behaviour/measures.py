@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
     from attention_motifs.behaviour.designs import Design
-    from attention_motifs.models.language_head import LanguageHead
+    from attention_motifs.models.language_head import Head
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def measures_on(design: str) -> list[str]:
 
 @fixed_numerics()
 def losses_and_divergence(
-    head: LanguageHead,
+    head: Head,
     hidden: Float[Tensor, "ablations sequences looked_at width"],
     clean: Float[Tensor, "sequences looked_at width"],
     targets: Int[Tensor, "sequences looked_at"],

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
     from attention_motifs.behaviour.designs import Design
-    from attention_motifs.models.language_head import LanguageHead
+    from attention_motifs.models.language_head import Head
     from attention_motifs.models.model import LoadedModel
 
 BLOCK_SEQUENCES = 4
@@ -151,7 +151,7 @@ def measure_block(
 def _put_predictions(
     values: dict[str, np.ndarray],
     design: Design,
-    head: LanguageHead,
+    head: Head,
     waiting: Sequence[tuple[list[int], Tensor]],
     known: Tensor,
     targets: Tensor,

@@ -74,7 +74,7 @@ class HookedModel(torch.nn.Module):
     @property
     def device(self) -> torch.device:
         """Device of the weights."""
-        return next(self.hooked.parameters()).device
+        return next(self.parameters()).device
 
     def get_input_embeddings(self) -> Any:
         """Return the object whose `weight` holds one row per token."""

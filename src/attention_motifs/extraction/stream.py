@@ -7,9 +7,8 @@ works on the patterns of one pass, the other passes go on.
 
 from __future__ import annotations
 
-import contextlib
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -181,11 +180,16 @@ def most_at_once(loaded: LoadedModel, n_tokens: int, batch_tokens: int = BATCH_T
     rope = getattr(loaded.model.config, "rope_parameters", None)
     # Frequencies that depend on the length of the prompt are stored in the model.
     follows_length = "dynamic" in str(rope) or "longrope" in str(rope)
-    hooked = loaded.info.tap != "attention interface"
+    hooked = loaded.info.tap != "attention interface" or _has_hooks(loaded.model)
     if loaded.model.device.type != "cpu" or hooked or follows_length:
         return 1
     fitting = 1 << 10 if free is None else int(free * _SHARE_OF_MEMORY / needed)
     return max(1, min(torch.get_num_threads(), fitting))
+
+
+def _has_hooks(model: torch.nn.Module) -> bool:
+    """Return whether a user's hooks run with the model, which may keep a state."""
+    return any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
 
 
 _SHARE_OF_MEMORY = 0.5
@@ -237,8 +241,8 @@ def extract_patterns(
 ) -> Iterator[PatternBatch]:
     """Yield the patterns of one layer and one prompt at a time, with their heads.
 
-    The model runs in a thread of its own, at most one layer ahead, so that memory grows neither
-    with the prompts nor with the depth.
+    The model runs in threads of its own, at most 256 MB of patterns (or one layer of each pass)
+    ahead, so that memory grows neither with the prompts nor with the depth.
 
     Args:
         model: a name, a path, (model, tokenizer), or a loaded model; see `load_model`.
@@ -296,40 +300,101 @@ def _prompts(prompts: Any) -> list[Prompt]:
     return [p if isinstance(p, Prompt) else Prompt(p) for p in prompts]
 
 
-def _in_thread(
-    loaded: LoadedModel, prompts: Sequence[TokenizedPrompt]
-) -> Iterator[tuple[int, Sequence[int], Tensor]]:
-    """Turn the callbacks of `for_each_layer` into an iterator, one layer ahead at most."""
-    handover: queue.Queue[tuple[int, Sequence[int], Tensor] | BaseException | None]
-    handover = queue.Queue(maxsize=1)
-    stopped = threading.Event()
+AHEAD_BYTES = 1 << 28
+"""Bytes of patterns that passes may hold before the caller takes them, if they run at once."""
 
-    def put(item: tuple[int, Sequence[int], Tensor] | BaseException | None) -> None:
-        while not stopped.is_set():
-            try:
-                handover.put(item, timeout=0.1)
-            except queue.Full:
-                continue
-            return
-        raise Stopped
+_Layer = tuple[int, Sequence[int], Tensor]
+
+
+class _Ahead:
+    """Layers that are computed and not yet taken, by pass.
+
+    Each pass may hold one layer. Passes that come later in the order may hold more, up to a number
+    of bytes, so that they go on while the caller takes the layers of an earlier one.
+    """
+
+    def __init__(self, n_passes: int, stopped: threading.Event) -> None:
+        self.held: list[deque[_Layer]] = [deque() for _ in range(n_passes)]
+        self.n_bytes = 0
+        self.changed = threading.Condition()
+        self.stopped = stopped
+        self.error: BaseException | None = None
+        self.ended = False
+
+    def put(self, number: int, layer: _Layer) -> None:
+        """Keep a layer of a pass, once there is room for it.
+
+        Raises:
+            Stopped: if the caller takes no more.
+        """
+        size = layer[2].nbytes
+        with self.changed:
+            self.changed.wait_for(
+                lambda: (
+                    self.stopped.is_set()
+                    or not self.held[number]
+                    or self.n_bytes + size <= AHEAD_BYTES
+                )
+            )
+            if self.stopped.is_set():
+                raise Stopped
+            self.held[number].append(layer)
+            self.n_bytes += size
+            self.changed.notify_all()
+
+    def take(self, number: int) -> _Layer | None:
+        """Return the next layer of a pass; None, or the error that ended it, if there is none."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.ended or self.held[number])
+            if not self.held[number]:
+                if self.error is not None:
+                    raise self.error
+                return None
+            layer = self.held[number].popleft()
+            self.n_bytes -= layer[2].nbytes
+            self.changed.notify_all()
+            return layer
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Wake all that wait: all passes ended, one failed, or the caller leaves."""
+        with self.changed:
+            self.error, self.ended = error, True
+            self.changed.notify_all()
+
+
+def _in_thread(loaded: LoadedModel, prompts: Sequence[TokenizedPrompt]) -> Iterator[_Layer]:
+    """Turn the callbacks of `for_each_layer` into an iterator over passes and their layers.
+
+    Several passes run at once, as in an extraction: one pass on all cores would compete for them
+    with what the caller computes, and threads of one pass wait for each other.
+    """
+    at_once = most_at_once(loaded, max((len(p.token_ids) for p in prompts), default=2))
+    stopped = threading.Event()
+    batches = _batches(prompts, BATCH_TOKENS)
+    number_of = {positions[0]: number for number, positions in enumerate(batches)}
+    ahead = _Ahead(len(batches), stopped)
+
+    def keep(layer: int, positions: Sequence[int], patterns: Tensor) -> None:
+        ahead.put(number_of[positions[0]], (layer, positions, patterns))
 
     def work() -> None:
         try:
-            for_each_layer(loaded, prompts, lambda *item: put(item), stopped=stopped)
-            put(None)
+            for_each_layer(loaded, prompts, keep, at_once=at_once, stopped=stopped)
+            ahead.end()
         except Stopped:
             pass
         except BaseException as error:  # noqa: BLE001 - raised again in the consumer's thread
-            with contextlib.suppress(Stopped):
-                put(error)
+            ahead.end(error)
 
     worker = threading.Thread(target=work, name="attention-motifs patterns", daemon=True)
     worker.start()
     try:
-        while (item := handover.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
+        for number in range(len(batches)):
+            for _ in range(loaded.info.n_layers):
+                layer = ahead.take(number)
+                if layer is not None:
+                    yield layer
     finally:
         stopped.set()
+        ahead.end()
         worker.join(_PATIENCE)

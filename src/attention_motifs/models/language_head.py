@@ -9,13 +9,28 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
     from jaxtyping import Float
+
+
+class Head(Protocol):
+    """From the last hidden states of a model to its logits."""
+
+    @property
+    def unembedding(self) -> Float[Tensor, "words width"]:
+        """The matrix from hidden states to logits."""
+
+    @property
+    def n_words(self) -> int:
+        """Width of the logits."""
+
+    def __call__(self, hidden: Float[Tensor, "rows n width"]) -> Float[Tensor, "rows n words"]:
+        """Return the logits in float32."""
 
 
 @dataclass(frozen=True)

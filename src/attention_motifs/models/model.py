@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from attention_motifs.models import architectures
-from attention_motifs.models.language_head import LanguageHead
+from attention_motifs.models.language_head import Head
 
 
 @dataclass(frozen=True)
@@ -67,5 +67,5 @@ class LoadedModel:
     """The base model of transformers; of a multimodal model, its text model."""
     tokenizer: Any
     info: ModelInfo
-    head: LanguageHead | None = None
+    head: Head | None = None
     """From hidden states to logits; None unless `load_model` was asked for it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -58,7 +58,7 @@ def label_heads(
     """
     folder = _default_folder() if atlas is None else atlas
     opened = folder if isinstance(folder, Atlas) else Atlas.open(folder)
-    name = _name_in(opened, model) if is_model_object(model) else model
+    name: Any = _name_in(opened, model) if is_model_object(model) else model
     chosen = opened.best_metric if metric is None else metric
     return label_table(opened, name, chosen, head_labels(opened))
 

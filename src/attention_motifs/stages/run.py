@@ -12,14 +12,7 @@ from attention_motifs.atlas import IMPORTED, Atlas
 from attention_motifs.atlas.stimuli import PROMPTS
 from attention_motifs.errors import AtlasError, InputError, JobsFailedError, ModelError
 from attention_motifs.executors import LOCAL, Executor
-from attention_motifs.models.in_memory import (
-    MEMORY,
-    given,
-    in_memory,
-    is_model_object,
-    model_given,
-    named_models,
-)
+from attention_motifs.models.in_memory import MEMORY, given, model_given, named_models
 from attention_motifs.progress import Report, checked_report, silent
 from attention_motifs.stages.create import check_configuration, check_folder, create_or_resume
 from attention_motifs.stages.distances import distances, standard_metrics
@@ -221,18 +214,15 @@ def add(
         ('smollm2-135m-instruct', 'gemma-3-270m')
     """
     report = checked_report(report)
-    if is_model_object(model):
-        held = in_memory(model)
-        with given({held.name: held}):
-            return add(path, held.name, replace=replace, device=device, score=score, report=report)
-    with writing(path) as atlas:
+    (requested,), objects = named_models([model])
+    with given(objects), writing(path) as atlas:
         finish_removals(atlas, report)
         if "embed" not in atlas.manifest.stages:
             raise AtlasError(
                 f"{atlas.place}: has no embedding to place a model in; finish it with "
                 f"{atlas.paths.command('build')}"
             )
-        identity = identify(atlas, model, device, report)
+        identity = identify(atlas, requested, device, report)
         name = identity.name
         existing = atlas.manifest.models.get(name)
         fitted = any(name == recorded_name(atlas, w) for w in atlas.manifest.configuration.models)
@@ -244,15 +234,15 @@ def add(
             )
         changed = changes(atlas, identity)
         if changed and not replace:
-            raise changed_model(atlas, model, name, changed)
+            raise changed_model(atlas, requested, name, changed)
         if fitted and existing is not None and not changed:
             raise InputError(f"{name} is one of the models this atlas was built on already")
         if changed:
-            loaded = load_for(atlas, model, device, report)
+            loaded = load_for(atlas, requested, device, report)
             source_on(atlas, loaded, PROMPTS)  # raises before anything is removed
-            begin_removal(atlas, name, replacement=model)
+            begin_removal(atlas, name, replacement=requested)
             finish_removals(atlas, report)
-        extract(atlas, device=device, models=[model], report=report, added=not fitted)
+        extract(atlas, device=device, models=[requested], report=report, added=not fitted)
         rebuild(atlas, report)
         if score:
             score_models(atlas, [name], device, LOCAL, report)
