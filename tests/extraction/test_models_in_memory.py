@@ -63,7 +63,8 @@ def eager_patterns(model: Any, tokenizer: Any, text: str) -> list[Tensor]:
         from transformers import AutoModelForCausalLM
 
         config = copy.deepcopy(model.config)
-        own = AutoModelForCausalLM.from_config(config, attn_implementation="eager")
+        with torch.random.fork_rng(devices=[]):
+            own = AutoModelForCausalLM.from_config(config, attn_implementation="eager")
         own.load_state_dict(model.state_dict())
     else:
         own = copy.deepcopy(model)

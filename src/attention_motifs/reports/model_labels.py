@@ -59,6 +59,8 @@ def label_heads(
     folder = _default_folder() if atlas is None else atlas
     opened = folder if isinstance(folder, Atlas) else Atlas.open(folder)
     name: Any = _name_in(opened, model) if is_model_object(model) else model
+    if not isinstance(name, str):
+        raise InputError(f"model={name!r:.80}: expected the name of a model of the atlas")
     chosen = opened.best_metric if metric is None else metric
     return label_table(opened, name, chosen, head_labels(opened))
 

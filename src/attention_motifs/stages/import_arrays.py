@@ -14,6 +14,7 @@ import numpy as np
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.errors import InputError, ResourceError
+from attention_motifs.features.arguments import name_list
 from attention_motifs.features.forms import has_layers, is_one_by_one, layers_of
 from attention_motifs.features.registry import selected, token_readers
 from attention_motifs.features.validation import check_batch
@@ -79,7 +80,9 @@ def atlas_from_patterns(
     """
     report = checked_report(report)
     chosen = _Texts(tokens, prompts, needed=bool(token_readers(selected(feature_sets))))
-    models = patterns if _is_of_models(patterns) else {name: patterns}
+    if metrics is not None:
+        metrics = name_list(metrics, "metrics")
+    models = patterns if _is_of_models(patterns) else {check_model_name(name): patterns}
     try:
         with tempfile.TemporaryDirectory(prefix="attention-motifs-") as temporary:
             folder = Path(temporary) / "arrays"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.errors import InputError
+from attention_motifs.features.arguments import whole_number
 from attention_motifs.head import HeadId
 from attention_motifs.models.in_memory import given, in_memory, named_models
 from attention_motifs.progress import Report, checked_report, silent
@@ -62,6 +63,7 @@ def score(
         True
     """
     report = checked_report(report)
+    seed = whole_number(seed, "seed")
     texts, objects = (None, {}) if models is None else named_models(models)
     with given(objects), writing(path) as atlas:
         score_stage(atlas, seed=seed, device=device, models=texts, force=force, report=report)
@@ -125,9 +127,9 @@ def ablate(
     settings = Settings(
         methods=_texts(methods, "methods"),
         designs=_texts(designs, "designs"),
-        n_sequences=n_sequences,
-        n_controls=n_controls,
-        seed=seed,
+        n_sequences=whole_number(n_sequences, "n_sequences", least=1),
+        n_controls=whole_number(n_controls, "n_controls"),
+        seed=whole_number(seed, "seed"),
         device=device,
     )
     with writing(path) as atlas:
