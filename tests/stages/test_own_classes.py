@@ -63,7 +63,7 @@ def test_saved_classes_are_everywhere_and_forgotten_again(atlas: Atlas, tmp_path
     assert {x.head for x in atlas.near(OF_ATLAS[0], n=11) if x.classes} == set(OF_ATLAS[1:])
     groups = head_groups(atlas)
     assert groups.labels.count("mine <b>") == 3
-    assert groups.colours["mine <b>"] == "#123456"
+    assert groups.marks["mine <b>"].colour == "#123456"
     tags = export_heads.tags(atlas)
     assert [atlas.heads["head"][tag.row] for tag in tags] == OF_ATLAS
     assert {tag.paper for tag in tags} == {"My notes"}

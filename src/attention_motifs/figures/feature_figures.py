@@ -173,7 +173,7 @@ def correlation_matrix(atlas: Atlas, width: float = COLUMN_WIDTH) -> Figure:
         for start in starts[1:]:
             draw(start - 0.5, color="black", linewidth=0.4)
     bar = figure.colorbar(picture, ax=axes, location="bottom", shrink=0.6, aspect=30)
-    bar.set_ticks([-1, -0.5, 0, 0.5, 1])
+    bar.set_ticks([-1, 0, 1])
     bar.set_label("correlation")
     return figure
 

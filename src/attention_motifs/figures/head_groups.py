@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from attention_motifs.behaviour import CLASS_THRESHOLDS
 from attention_motifs.figures.palette import CLASS_MARKS, GREY, OTHERS, SPARE_MARKS, Mark
+from attention_motifs.literature import group_colours
 from attention_motifs.literature.records import load_known_heads
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from attention_motifs.atlas import Atlas
 
@@ -40,7 +42,7 @@ def head_groups(atlas: Atlas) -> HeadGroups:
     A head with several classes takes the first; one above the thresholds of several behaviours
     takes the behaviour that exceeds its own by the largest factor. Computed labels end in
     "(computed)" and share the mark of the literature's group. Classes beyond the eight marks that
-    stay apart in print share one.
+    stay apart in print share one. Groups of the atlas's own class file keep the colour given there.
 
     Raises:
         AtlasError: if the heads table is missing or damaged.
@@ -61,16 +63,19 @@ def head_groups(atlas: Atlas) -> HeadGroups:
             labels.append(measured[int(scores[row].argmax())] + COMPUTED)
         else:
             labels.append(UNKNOWN)
-    return _marked(labels)
+    shipped = group_colours()
+    of_user = group_colours(atlas.paths.own_classes)
+    return _marked(labels, {n: colour for n, colour in of_user.items() if n not in shipped})
 
 
-def _marked(labels: Sequence[str]) -> HeadGroups:
-    """Give the marks to the groups that are present, most heads first."""
+def _marked(labels: Sequence[str], colours: Mapping[str, str] = MappingProxyType({})) -> HeadGroups:
+    """Give the marks to the groups that are present, most heads first; users choose colours."""
     counts = Counter(label.removesuffix(COMPUTED) for label in labels if label != UNKNOWN)
     marks = {name: mark for name, mark in CLASS_MARKS.items() if name in counts}
     spare = sorted((n for n in counts if n not in marks), key=lambda n: (-counts[n], n))
     free = [mark for mark in (*SPARE_MARKS, *CLASS_MARKS.values()) if mark not in marks.values()]
-    marks |= dict(zip(spare, free, strict=False))
+    for name, mark in zip(spare, free, strict=False):
+        marks[name] = Mark(colours.get(name, mark.colour), mark.marker)
     present = set(labels)
     shown = tuple(
         label if label == UNKNOWN or label.removesuffix(COMPUTED) in marks else OTHER_CLASSES
