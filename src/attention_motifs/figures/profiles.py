@@ -122,8 +122,8 @@ def model_map(atlas: Atlas, model: str | None = None, width: float = COLUMN_WIDT
             )  # fmt: skip
     axes.imshow(picture)
     axes.set(xlabel="layer", ylabel="head", title=fitted(name, 72 * (width - 0.5), 7.0))
-    axes.xaxis.set_major_locator(round_ticks(8))
-    axes.yaxis.set_major_locator(round_ticks(4))
+    axes.xaxis.set_major_locator(round_ticks(8, whole=True))
+    axes.yaxis.set_major_locator(round_ticks(4, whole=True))
     axes.set(xlim=(-0.5, n_layers - 0.5), ylim=(n_heads - 0.5, -0.5))
     patches = [Patch(color=MOTIF_COLOURS[motifs[i]]) for i in present]
     legend_below(figure, patches, labels, handlelength=1.0, handleheight=1.0)
@@ -189,4 +189,4 @@ def _stack(axes: Axes, shares: Float[np.ndarray, "layers motifs"], depths: Any) 
         )  # fmt: skip
         base += 100 * shares[:, i]
     axes.set_ylim(0, 100)
-    axes.xaxis.set_major_locator(round_ticks(5))
+    axes.xaxis.set_major_locator(round_ticks(5, whole=True))

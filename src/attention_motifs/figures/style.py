@@ -248,11 +248,16 @@ def legend_height(labels: Sequence[str], width: float) -> float:
     return 0.05 + 0.15 * -(-len(labels) // legend_columns(labels, width))
 
 
-def round_ticks(n: int) -> Any:
-    """Return a locator of at most n + 1 ticks at multiples of 1, 2 or 5 (of a power of ten)."""
+def round_ticks(n: int, *, whole: bool = False) -> Any:
+    """Return a locator of about n ticks at multiples of 1, 2 or 5 (of a power of ten).
+
+    Args:
+        n: largest number of intervals.
+        whole: whether ticks are whole numbers, as for layers.
+    """
     from matplotlib.ticker import MaxNLocator
 
-    return MaxNLocator(n, steps=[1, 2, 5, 10])
+    return MaxNLocator(n, steps=[1, 2, 5, 10], integer=whole)
 
 
 def plain(text: str) -> str:
