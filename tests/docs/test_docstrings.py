@@ -12,7 +12,7 @@ import attention_motifs
 from synthetic_atlas import make_synthetic_atlas
 
 NAMES = sorted(set(attention_motifs.__all__) - {"__version__"})
-BUILD_ATLASES = ("add", "build", "remove")
+BUILD_ATLASES = ("ablate", "add", "build", "remove", "score")
 """Names whose examples take half a minute."""
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 

@@ -113,8 +113,13 @@ def ablate(
 
     Example:
         >>> import attention_motifs as am
+        >>> settings = am.Configuration(
+        ...     models="smollm2-135m-instruct", n_prompts=4, max_tokens=16, n_components=4,
+        ...     feature_sets="paper", n_view_prompts=1,
+        ... )
+        >>> _ = am.score(am.build("my-atlas", settings, metrics=["mean"], score=False).path)
         >>> effects = am.ablate(
-        ...     "demo-atlas", "smollm2-135m-instruct:L18:H6", designs="repeated", n_sequences=2,
+        ...     "my-atlas", "smollm2-135m-instruct:L18:H6", designs="repeated", n_sequences=2,
         ...     n_controls=1,
         ... )
         >>> "effect" in effects.columns
