@@ -12,6 +12,8 @@ from attention_motifs.atlas import identify as identification
 from attention_motifs.atlas import view as viewing
 from attention_motifs.atlas import why as comparison
 from attention_motifs.atlas.folder import AtlasFolder
+from attention_motifs.atlas.near_patterns import near_patterns
+from attention_motifs.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,15 +84,28 @@ class Atlas(AtlasFolder):
 
     def near(
         self,
-        head: str | HeadId | Sequence[str | HeadId],
+        head: str | HeadId | Sequence[str | HeadId] | None = None,
         n: int = 10,
         metric: str | None = None,
+        *,
+        patterns: Any = None,
+        tokens: Sequence[Sequence[str]] | None = None,
         **filters: Any,
     ) -> list[NearHead]:
-        """Return the nearest heads of one head or several; see `attention_motifs.atlas.queries`.
+        """Return the nearest heads of one head or several, or of patterns of another head.
 
-        The default metric is the best one that the atlas stores.
+        `attention_motifs.atlas.queries` describes heads and their filters,
+        `attention_motifs.atlas.near_patterns` patterns, their tokens and filters. The default
+        metric is the best one that the atlas stores; for patterns, the distance in the space of
+        `identify`.
+
+        Raises:
+            InputError: if both or neither of head and patterns are given; see these modules.
         """
+        if (head is None) == (patterns is None):
+            raise InputError("nothing to compare, or two things: give a head or patterns")
+        if head is None:
+            return near_patterns(self, patterns, n, metric, tokens=tokens, **filters)
         chosen = self.best_metric if metric is None else metric
         return queries.near(self, head, n=n, metric=chosen, **filters)
 

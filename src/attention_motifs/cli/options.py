@@ -125,11 +125,20 @@ ConfigOption = Annotated[
     ),
 ]
 HeadsArgument = Annotated[
-    list[str],
+    list[str] | None,
     typer.Argument(
-        metavar="HEAD...",
+        metavar="[HEAD]...",
         help="Head, as MODEL:LAYER:HEAD; of several, the mean distance counts.",
         autocompletion=complete_head,
+    ),
+]
+PatternsOption = Annotated[
+    Path | None,
+    value_option(
+        "--patterns",
+        "FILE",
+        "Patterns of one head instead of HEAD: a .npy or .safetensors file (prompts, tokens, "
+        "tokens), of any prompts. With --metric mean: of all prompts of the atlas, in their order.",
     ),
 ]
 WithoutOption = Annotated[

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -16,6 +17,7 @@ from attention_motifs.atlas.head_distances import AllPairs, stored_distances
 from attention_motifs.cli import options as o
 from attention_motifs.cli.app import app
 from attention_motifs.cli.console import print_error, print_json, print_line, print_table, report
+from attention_motifs.cli.near_patterns import print_near_patterns, refuse_options
 from attention_motifs.errors import AtlasError, InputError
 
 if TYPE_CHECKING:
@@ -30,10 +32,11 @@ _SHADES = " .:-=+*#%@"
 
 @app.command()
 def near(
-    head: o.HeadsArgument,
+    head: o.HeadsArgument = None,
     atlas: o.AtlasOption = None,
     n: Annotated[int, o.count_option("-n", "Number of heads to list.")] = 10,
     metric: o.BestMetricOption = None,
+    patterns: o.PatternsOption = None,
     scope: Annotated[
         Literal["all", "within", "across"],
         typer.Option("--scope", help="Heads of all models, within the head's model, or across."),
@@ -62,10 +65,17 @@ def near(
       motifs near smollm2-135m-instruct:L18:H6 --metric recommended --scope across -n 5
       motifs near gemma-3-270m:L5:H1 --layers 4-9 --json
       motifs near gemma-3-270m:L5:H1 gemma-3-270m:L8:H0 --not-model gemma-3-270m
+      motifs near --patterns patterns.npy
     """
     from attention_motifs.atlas.queries import why_nothing_is_near
 
     opened = Atlas.open(o.find_atlas(atlas))
+    if patterns is not None or not head:
+        unused = {"HEAD": head, "--layers": layers, "--not": without, "--farthest": farthest,
+                  "--scope": scope != "all"}  # fmt: skip
+        refuse_options(unused, patterns)
+        print_near_patterns(opened, Path(str(patterns)), n, metric, model, without_model, json=json)
+        return
     metric = metric or opened.best_metric
     neighbours = opened.near(
         head,

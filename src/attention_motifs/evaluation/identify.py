@@ -226,6 +226,23 @@ class HeadIdentifier:
             answers.append(self._answer(squared, [self.heads[i] for i in chosen], n))
         return answers
 
+    def distances(
+        self, features: Float[np.ndarray, "patterns features"], n_tokens: int
+    ) -> Float[np.ndarray, "patterns heads"]:
+        """Return the distance from each pattern to the mean of each head, of one length.
+
+        Args:
+            features: (patterns, features), in the columns of the fit.
+            n_tokens: as `identify`.
+
+        Raises:
+            InputError: if the columns differ in number.
+        """
+        rows = number_array(features, "features", ("patterns", "features"))
+        ranked = _centred(self.ranks.ranked(rows[None], np.array([n_tokens])), self.centred)[0]
+        points = ranked @ self.whitening
+        return np.stack([np.linalg.norm(point - self.centroids, axis=1) for point in points])
+
     def _answer(
         self, squared: Float[np.ndarray, " candidates"], heads: Sequence[str], n: int
     ) -> IdentifiedPattern:
