@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -250,8 +251,7 @@ def test_half_precision_passes(tiny: Tiny, own_cache: Path, dtype: str) -> None:
 def test_the_check_is_made_once_for_the_same_weights(
     tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from attention_motifs.extraction import loading
-
+    module = importlib.import_module("attention_motifs.extraction.causal_check")
     monkeypatch.setenv("ATTENTION_MOTIFS_CACHE", str(tmp_path / "cache"))
     checked: list[str] = []
 
@@ -260,7 +260,7 @@ def test_the_check_is_made_once_for_the_same_weights(
         if len(checked) == 1:
             raise ModelError("refused")
 
-    monkeypatch.setattr(loading, "causal_check", check)
+    monkeypatch.setattr(module, "causal_check", check)
     with pytest.raises(ModelError, match="refused"):
         load_model(tiny.model("a"))
     load_model(tiny.model("a"))  # what failed is not remembered

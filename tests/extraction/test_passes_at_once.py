@@ -175,15 +175,21 @@ def test_a_pattern_of_nan_is_named(tiny: Tiny, own_cache: Path) -> None:
         for_each_layer(loaded, prompts_of(loaded), lambda *_: None, 24, at_once=2)
 
 
+def stand_in(config: SimpleNamespace, device: str) -> torch.nn.Module:
+    """A model without layers."""
+    model = torch.nn.Module()
+    model.config, model.device = config, torch.device(device)  # type: ignore[assignment]
+    return model
+
+
 def test_passes_that_share_state_run_alone(loaded: LoadedModel) -> None:
     assert most_at_once(loaded, 20) == torch.get_num_threads()
     hooked = replace(loaded, info=replace(loaded.info, tap="output_attentions"))
     assert most_at_once(hooked, 20) == 1
     for rope in ({"rope_type": "dynamic"}, {"full_attention": {"rope_type": "longrope"}}):
         config = SimpleNamespace(hidden_size=8, rope_parameters=rope)
-        model = SimpleNamespace(config=config, device=torch.device("cpu"))
-        assert most_at_once(replace(loaded, model=model), 20) == 1
-    on_a_gpu = SimpleNamespace(config=SimpleNamespace(), device=torch.device("meta"))
+        assert most_at_once(replace(loaded, model=stand_in(config, "cpu")), 20) == 1
+    on_a_gpu = stand_in(SimpleNamespace(), "meta")
     assert most_at_once(replace(loaded, model=on_a_gpu), 20) == 1
 
 

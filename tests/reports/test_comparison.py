@@ -219,13 +219,13 @@ def test_the_other_gram_matrix_is_measured_where_its_features_are(
 
 
 def test_every_claim_is_judged_with_a_figure_that_is_drawn(measured: dict[str, Any]) -> None:
-    from attention_motifs.figures import paper
+    from attention_motifs.figures import catalogue
 
     rows = judged(measured)
     assert [row["claim"] for row in rows] == [claim.key for claim in CLAIMS]
     verdicts = {"agrees", "partly", "differs", "no number to compare", "not measurable here"}
     assert {row["verdict"] for row in rows} <= verdicts
-    source = Path(paper.__file__).read_text()
+    source = Path(catalogue.__file__).read_text()
     for claim in CLAIMS:
         stem = re.sub(r"figure-0[5689]-", "-", claim.figure)
         assert stem in source, claim.figure

@@ -300,6 +300,11 @@ def checked_patterns(patterns: Any) -> Float[np.ndarray, "patterns n n"]:
     if is_whole_model(patterns):
         patterns = patterns.reshape(-1, *patterns.shape[2:])
     check_batch(patterns)
+    if len(patterns.shape) > 3:
+        raise InputError(
+            f"patterns of shape {tuple(patterns.shape)} cannot be used: give (n, n), (B, n, n), or "
+            "(layers, heads, n, n)"
+        )
     if hasattr(patterns, "detach"):
         patterns = patterns.detach().float().cpu().numpy()
     batch = np.asarray(patterns, dtype=np.float32)
