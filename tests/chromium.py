@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Frame, Page
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
@@ -29,3 +34,15 @@ def find_browser() -> str:
     if os.environ.get("MOTIFS_REQUIRE_BROWSER") == "1":
         pytest.fail(word)
     pytest.skip(word)
+
+
+def wait_until(page: Page | Frame, expression: str, seconds: float = 30.0) -> None:
+    """Wait until a JavaScript expression is true.
+
+    Playwright's own `wait_for_function` asks a second time by `eval` in the page, which the
+    Content-Security-Policy of the pages forbids: it fails where the first answer is no.
+    """
+    end = time.monotonic() + seconds
+    while not page.evaluate(f"Boolean({expression})"):
+        assert time.monotonic() < end, f"not true after {seconds} s: {expression}"
+        time.sleep(0.05)

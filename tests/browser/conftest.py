@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from chromium import find_browser
+from chromium import find_browser, wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -109,8 +109,8 @@ class Visit:
 
     def settle(self) -> None:
         self.page.wait_for_load_state("networkidle")
-        self.page.wait_for_function("document.querySelector('#app')?.textContent.length > 20")
-        self.page.wait_for_function("!document.querySelector('[aria-busy=\"true\"]')")
+        wait_until(self.page, "document.querySelector('#app')?.textContent.length > 20")
+        wait_until(self.page, "!document.querySelector('[aria-busy=\"true\"]')")
 
 
 @pytest.fixture

@@ -145,6 +145,7 @@ def test_the_head_page_has_the_effect_with_its_interval(page: Visit, ablated: Ab
     row = ablated.table.row(
         by_predicate=(pl.col("name") == ANCHOR) & (pl.col("kind") == "head"), named=True
     )
+    page.settle()  # the evidence above the effects is there
     page.page.get_by_role("region", name="Ablation").scroll_into_view_if_needed()
     effects = page.page.get_by_role("list", name=f"Effects of ablating {ANCHOR}")
     expect(effects).to_contain_text(f"{row['effect']:.3g}".replace("-", "\u2212"))

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from browser.conftest import Visit
+from chromium import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.models, pytest.mark.timeout(600)]
 
@@ -129,7 +130,7 @@ def test_heads_clusters_and_branches_are_selected_and_saved(visit: Visit) -> Non
     table = saved(visit, section, "CSV").read_text().splitlines()
     assert len(table) == len(rows) + 1
     visit.page.go_back()
-    visit.page.wait_for_function("!location.search.includes('picked')")
+    wait_until(visit.page, "!location.search.includes('picked')")
     tree = visit.page.locator(".dendrogram svg")
     tree.focus()
     visit.page.keyboard.press("ArrowDown")

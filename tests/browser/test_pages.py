@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from browser.conftest import Visit
+from chromium import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.models, pytest.mark.timeout(600)]
 
@@ -147,14 +148,14 @@ def test_the_link_brings_back_the_view_and_back_goes_back(visit: Visit) -> None:
     visit.open(query("head"))
     before = visit.page.url
     visit.page.select_option("main select >> nth=0", index=1)
-    visit.page.wait_for_function(f"location.href !== {json.dumps(before)}")
+    wait_until(visit.page, f"location.href !== {json.dumps(before)}")
     after = visit.page.url
     visit.page.reload()
     visit.settle()
     assert visit.page.url == after
     assert visit.page.locator("main select").first.evaluate("s => s.selectedIndex") == 1
     visit.page.go_back()
-    visit.page.wait_for_function(f"location.href === {json.dumps(before)}")
+    wait_until(visit.page, f"location.href === {json.dumps(before)}")
     visit.settle()
     assert visit.page.locator("main select").first.evaluate("s => s.selectedIndex") == 0
     assert visit.wrong == []

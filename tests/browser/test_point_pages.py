@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from browser.conftest import Visit, visiting
-from chromium import find_browser
+from chromium import find_browser, wait_until
 from exported_site import manifest_of, values
 
 pytestmark = [pytest.mark.slow, pytest.mark.models, pytest.mark.timeout(600)]
@@ -184,9 +184,8 @@ def test_the_keyboard_goes_from_point_to_point_and_opens_one(visit: Visit) -> No
     card.wait_for()
     first = card.inner_text()
     page.keyboard.press("n")
-    page.wait_for_function(
-        "before => document.querySelector('.points-3d-preview').innerText !== before", arg=first
-    )
+    text = "document.querySelector('.points-3d-preview').innerText"
+    wait_until(page, f"{text} !== {json.dumps(first)}")
     page.keyboard.press("ArrowLeft")
     page.wait_for_url(re.compile("view="))
     kept = page.url

@@ -13,6 +13,7 @@ from PIL import Image
 
 import attention_motifs as am
 from attention_motifs.viewer import PatternView, document
+from chromium import wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Frame, Page
@@ -95,7 +96,7 @@ def test_one_cursor_over_matrix_map_and_text(page: Page, tmp_path: Path) -> None
     # From the large pattern to the text and to every small one.
     before = marked_pixels(frame)
     hover_cell(page, frame, ".pattern-matrix", 6, 4)
-    frame.wait_for_function("document.querySelector('.token[data-query]')")
+    wait_until(frame, "document.querySelector('.token[data-query]')")
     assert frame.locator(".token[data-query]").get_attribute("data-token") == "6"
     assert frame.locator(".token[data-key]").get_attribute("data-token") == "4"
     assert "36.0 %" in frame.locator(".pattern-readout").inner_text()
@@ -105,13 +106,13 @@ def test_one_cursor_over_matrix_map_and_text(page: Page, tmp_path: Path) -> None
     assert all(count > 0 for count in after)
     # From the text to the patterns: the strongest key of the token.
     frame.locator(".token[data-token='5']").hover()
-    frame.wait_for_function("document.querySelector('.token[data-query]')?.dataset.token === '5'")
+    wait_until(frame, "document.querySelector('.token[data-query]')?.dataset.token === '5'")
     assert frame.locator(".token[data-key]").get_attribute("data-token") == "3"
     # From a small pattern, of another head, to the large one.
     box = frame.locator(".pattern-grid-cursor").nth(0).bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + 2, box["y"] + box["height"] * 0.8)
-    frame.wait_for_function("document.querySelector('.token[data-key]')?.dataset.token === '0'")
+    wait_until(frame, "document.querySelector('.token[data-key]')?.dataset.token === '0'")
     assert frame.locator(".viewer-readout").inner_text().startswith("L0:H0")
 
 
@@ -132,26 +133,26 @@ def test_keys_choose_heads_move_the_cell_and_change_the_scale(page: Page, tmp_pa
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowRight")
     title = frame.locator("h1")
-    frame.wait_for_function("document.querySelector('h1').textContent.endsWith('L2:H3')")
+    wait_until(frame, "document.querySelector('h1').textContent.endsWith('L2:H3')")
     page.keyboard.press("n")  # after the last head comes the first
-    frame.wait_for_function("document.querySelector('h1').textContent.endsWith('L0:H0')")
+    wait_until(frame, "document.querySelector('h1').textContent.endsWith('L0:H0')")
     page.keyboard.press("p")
-    frame.wait_for_function("document.querySelector('h1').textContent.endsWith('L2:H3')")
+    wait_until(frame, "document.querySelector('h1').textContent.endsWith('L2:H3')")
     assert title.inner_text().endswith("L2:H3")
     hover_cell(page, frame, ".pattern-matrix", 6, 4)
     page.mouse.down()
     page.mouse.up()
     page.keyboard.press("ArrowUp")
-    frame.wait_for_function("document.querySelector('.token[data-query]')?.dataset.token === '5'")
+    wait_until(frame, "document.querySelector('.token[data-query]')?.dataset.token === '5'")
     page.keyboard.press("Escape")
     page.mouse.move(1, 1)
-    frame.wait_for_function("!document.querySelector('.token[data-query]')")
+    wait_until(frame, "!document.querySelector('.token[data-query]')")
     before = canvas_of(frame)
     page.keyboard.press("s")
-    frame.wait_for_function("document.body.textContent.includes('logarithmic')")
+    wait_until(frame, "document.body.textContent.includes('logarithmic')")
     assert canvas_of(frame) != before
     page.keyboard.press("t")
-    frame.wait_for_function("document.body.textContent.includes('first token hidden')")
+    wait_until(frame, "document.body.textContent.includes('first token hidden')")
 
 
 def canvas_of(frame: Frame) -> str:
@@ -205,7 +206,7 @@ def test_output_of_an_executed_notebook_works_in_its_frame(page: Page, tmp_path:
     frame = page.frames[-1]
     frame.wait_for_selector(".pattern-matrix canvas")
     hover_cell(page, frame, ".pattern-matrix", 6, 4)
-    frame.wait_for_function("document.querySelector('.token[data-key]')?.dataset.token === '4'")
+    wait_until(frame, "document.querySelector('.token[data-key]')?.dataset.token === '4'")
     picture = save(page, frame, ".viewer-head", "SVG", tmp_path).read_text(encoding="utf-8")
     assert "L1:H2" in picture
     with Image.open(save(page, frame, ".viewer-map", "PNG", tmp_path)) as saved:
@@ -222,7 +223,7 @@ def test_long_prompts_are_one_canvas_and_no_table(page: Page, tmp_path: Path) ->
     page.wait_for_selector(".token")
     assert page.evaluate("document.querySelectorAll('*').length") < 3 * n
     page.locator(".token[data-token='700']").hover()
-    page.wait_for_function("document.querySelector('.token[data-key]')?.dataset.token === '400'")
+    wait_until(page, "document.querySelector('.token[data-key]')?.dataset.token === '400'")
 
 
 def test_narrow_pages_do_not_scroll_sideways(page: Page, tmp_path: Path) -> None:

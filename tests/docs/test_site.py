@@ -25,6 +25,7 @@ from attention_motifs.distances import get_metric, metric_names
 from attention_motifs.features import features_of
 from attention_motifs.features.registry import BUILT_IN_SETS
 from attention_motifs.store.paths import ARTEFACTS
+from chromium import wait_until
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -322,7 +323,7 @@ def test_the_search_finds_pages_by_everyday_words(
 ) -> None:
     page = browser.new_page()
     page.goto(f"{(site.root / 'search.html').as_uri()}?q={quote(words)}")
-    page.wait_for_function("/finished|Search Results/.test(document.body.innerText)")
+    wait_until(page, "/finished|Search Results/.test(document.body.innerText)")
     page.wait_for_selector("ul.search li a")
     page.wait_for_timeout(500)
     links = page.locator("ul.search li a").all()
