@@ -74,9 +74,9 @@ class FigureItem:
         """Return whether a word names the item: a number, a name, or the beginning of one."""
         number = re.fullmatch(r"(?:figure-|table-)?0*(\d+)", word)
         if number:
-            own = re.match(r"(figure|table)-0*(\d+)-", self.name)
-            wanted = "table" if word.startswith("table") else "figure"
-            return own is not None and own.groups() == (wanted, number[1])
+            numbered = re.match(r"(figure|table)-0*(\d+)-", self.name)
+            kind = "table" if word.startswith("table") else "figure"
+            return numbered is not None and numbered.groups() == (kind, number[1])
         return self.name == word or self.name.startswith(f"{word}-")
 
 
