@@ -24,14 +24,16 @@ import attention_motifs
 from attention_motifs import errors
 from attention_motifs.atlas.ablation_table import COLUMNS, KINDS
 from attention_motifs.behaviour.scores import CLASS_THRESHOLDS
-from attention_motifs.cli.app import app as motifs
+from attention_motifs.cli.app import app
 from attention_motifs.distances import get_metric, metric_names
 from attention_motifs.features import features_of
+from attention_motifs.features.motif_definitions import MOTIFS
 from attention_motifs.literature import conflict_table, load_known_heads
 from attention_motifs.literature.behaviours import BEHAVIOURS
 from attention_motifs.models.architectures import TESTED
 from attention_motifs.reports.comparison_page import comparison_page
 from attention_motifs.store.paths import ARTEFACTS
+from attention_motifs.store.presets import PRESETS
 from attention_motifs.store.settings import SETTINGS, Setting
 
 MARK = re.compile(r"<!-- generated: ([a-z_]+)(?: ([\w./, -]+?))? -->")
@@ -44,7 +46,7 @@ DOCS = Path(__file__).resolve().parents[1]
 
 def every_command() -> Iterator[tuple[str, Any]]:
     """Names of all commands, those of groups with the group's, and the commands."""
-    for name, command in sorted(typer.main.get_command(motifs).commands.items()):  # type: ignore[attr-defined]
+    for name, command in sorted(typer.main.get_command(app).commands.items()):  # type: ignore[attr-defined]
         inner = getattr(command, "commands", None)
         if inner is None:
             yield name, command
@@ -201,6 +203,24 @@ def metrics() -> str:
             f"- {fact}" for fact in facts
         ))  # fmt: skip
     return "\n\n".join(parts)
+
+
+def presets() -> str:
+    """List the presets of the package with the blocks they are made of."""
+    rows = [
+        (
+            f"`{preset.name}`",
+            ", ".join(f"`{block.name}` {block.weight:g}" for block in preset.blocks),
+            preset.description,
+        )
+        for preset in PRESETS.values()
+    ]
+    return _table(("preset", "blocks and weights", "near heads have"), rows)
+
+
+def motifs() -> str:
+    """List the motifs among which attention is divided."""
+    return _table(("motif", "meaning"), [(f"`{name}`", text) for name, text in MOTIFS.items()])
 
 
 def scores() -> str:
@@ -367,6 +387,8 @@ GENERATED: dict[str, Callable[..., str]] = {
     "file": file,
     "known_heads": known_heads,
     "metrics": metrics,
+    "motifs": motifs,
+    "presets": presets,
     "python": python,
     "scores": scores,
     "settings": settings,

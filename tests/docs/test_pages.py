@@ -24,7 +24,7 @@ INCLUDED = {"contributing.md", "changelog.md", "measurements.md"}
 NEED_NOTHING = ("method", "distances", "evaluation", "maps", "known-heads", "scale",
                 "reference/python", "reference/commands")  # fmt: skip
 NEED_THE_DEMO = ("../README", "index", "start", "own-model", "heads-like-mine", "how-sure",
-                 "explain", "real-group", "figures", "features", "atlas", "ablation",
+                 "explain", "real-group", "figures", "features", "atlas",
                  "troubleshooting")  # fmt: skip
 
 
