@@ -21,7 +21,7 @@ PACKAGE = "attention_motifs"
 ROOT = Path(attention_motifs.__file__).parent
 
 FLOORS = (
-    {"errors", "head", "progress", "prompts"},
+    {"errors", "head", "notebook", "progress", "prompts"},
     {"features", "executors"},
     {"store"},
     {"models", "embedding", "distances", "literature"},
@@ -34,7 +34,7 @@ FLOORS = (
     {"cli"},
     {"__main__"},
 )
-"""A package imports only packages on lower floors, and itself; the four flat modules of the first
+"""A package imports only packages on lower floors, and itself; the flat modules of the first
 floor may import one another, without a circle."""
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS, 1) for name in names}
 

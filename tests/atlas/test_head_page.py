@@ -16,9 +16,10 @@ import pytest
 from PIL import Image
 
 from attention_motifs.atlas import Atlas
-from attention_motifs.atlas.head_page import page, png_url, shown
+from attention_motifs.atlas.head_page import page, png_url
 from attention_motifs.atlas.head_record import head_record
 from attention_motifs.errors import HeadNotFoundError
+from attention_motifs.notebook import shown
 from attention_motifs.store.packed_patterns import pack_triangles, unpack_triangle
 from synthetic_atlas import make_synthetic_atlas
 
@@ -80,9 +81,9 @@ def test_the_images_are_the_patterns(atlas: Atlas) -> None:
 
 def test_neighbours_scores_and_features_are_those_of_the_queries(atlas: Atlas) -> None:
     text = " ".join(Tags(page(atlas.head(HEAD, n=3))).texts)
-    for result in atlas.near(HEAD, 3):
-        assert result.head in text
-        assert f"{result.distance:.4g}" in text
+    for head, distance in atlas.near(HEAD, 3).select("head", "distance").iter_rows():
+        assert head in text
+        assert f"{distance:.4g}" in text
     assert "induction" in text
     assert atlas.head(HEAD).features[0].feature in text
 
@@ -137,11 +138,11 @@ def test_json_and_csv(atlas: Atlas) -> None:
     record = atlas.head(HEAD, n=2, metrics=("mean",))
     value = json.loads(json.dumps(record.to_json(), allow_nan=False))
     assert value["head"] == HEAD
-    assert [x["head"] for x in value["neighbours"]["mean"]] == [x.head for x in atlas.near(HEAD, 2)]
+    assert [x["head"] for x in value["neighbours"]["mean"]] == atlas.near(HEAD, 2)["head"].to_list()
     rows = list(csv.DictReader(io.StringIO(record.to_csv())))
     assert len(rows) == len(atlas.heads) - 1
     by_rank = sorted(rows, key=lambda row: int(row["mean rank"]))
-    assert by_rank[0]["head"] == atlas.near(HEAD, 1)[0].head
+    assert by_rank[0]["head"] == atlas.near(HEAD, 1)["head"][0]
     exact = atlas.distances("mean")[atlas.head_index(HEAD), atlas.head_index(rows[0]["head"])]
     assert float(rows[0]["mean"]) == pytest.approx(float(exact), rel=1e-6)
 

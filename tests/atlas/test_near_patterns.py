@@ -35,12 +35,12 @@ def patterns_of(row: int, noise: float = 0.3) -> np.ndarray:
 def test_own_patterns_on_the_prompts_of_the_atlas_are_the_head(atlas: Atlas, row: int) -> None:
     found = atlas.near(patterns=patterns_of(row), n=4, metric="mean")
     head = atlas.heads["head"][row]
-    assert found[0].head == head
-    assert found[0].distance == pytest.approx(0, abs=1e-3)
+    assert found["head"][0] == head
+    assert found["distance"][0] == pytest.approx(0, abs=1e-3)
     others = atlas.near(head, n=3, metric="mean")
-    assert [x.head for x in found[1:]] == [x.head for x in others]
-    assert [x.distance for x in found[1:]] == pytest.approx([x.distance for x in others], abs=1e-3)
-    assert [x.rank for x in found] == [1, 2, 3, 4]
+    assert found["head"][1:].to_list() == others["head"].to_list()
+    np.testing.assert_allclose(found["distance"][1:], others["distance"], atol=1e-3)
+    assert found["rank"].to_list() == [1, 2, 3, 4]
 
 
 def test_patterns_on_any_prompts_find_heads_of_their_kind(atlas: Atlas) -> None:
@@ -49,11 +49,11 @@ def test_patterns_on_any_prompts_find_heads_of_their_kind(atlas: Atlas) -> None:
     kinds = [MOTIFS[(r["layer"] * 2 + r["index"]) % 6] for r in atlas.heads.to_dicts()]
     kind_of = dict(zip(atlas.heads["head"], kinds, strict=True))
     found = atlas.near(patterns=given, n=2)
-    assert {kind_of[x.head] for x in found} == {"previous token"}
-    assert found[0].distance <= found[1].distance
-    assert found[0].p is found[0].percentile is None
+    assert {kind_of[head] for head in found["head"]} == {"previous token"}
+    assert found["distance"].is_sorted()
+    assert found["p"].null_count() == found["percentile"].null_count() == 2
     one_model = atlas.near(patterns=given[0], n=50, models=atlas.models[1])
-    assert {x.model for x in one_model} == {atlas.models[1]}
+    assert set(one_model["model"]) == {atlas.models[1]}
     assert len(one_model) == 6
 
 

@@ -163,11 +163,11 @@ def test_every_command_is_in_a_group_of_the_help() -> None:
 def test_scope_layers_and_farthest(atlas: Atlas) -> None:
     head = atlas.heads.row(0, named=True)
     across = atlas.near(head["head"], n=99, scope="across")
-    assert {item.model for item in across} == set(atlas.models) - {head["model"]}
-    assert {item.layer for item in atlas.near(head["head"], n=99, layers=[1])} == {1}
-    far = atlas.near(head["head"], n=1, farthest=True)[0]
-    assert far.distance == pytest.approx(float(atlas.distances("mean")[0].max()))
-    assert far.rank == len(atlas.heads) - 1
+    assert set(across["model"]) == set(atlas.models) - {head["model"]}
+    assert set(atlas.near(head["head"], n=99, layers=[1])["layer"]) == {1}
+    far = atlas.near(head["head"], n=1, farthest=True).row(0, named=True)
+    assert far["distance"] == pytest.approx(float(atlas.distances("mean")[0].max()))
+    assert far["rank"] == len(atlas.heads) - 1
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_what_is_published_is_what_is_fetched(atlas: Atlas, server: Hub, tmp_pat
     remaining = {path.name for path in fetched.path.iterdir()} - {".lock"}
     assert remaining == {name.split("/")[0] for name in contents(atlas.path)}
     head = atlas.heads["head"][0]
-    assert fetched.near(head, 3) == atlas.near(head, 3)
+    assert fetched.near(head, 3).equals(atlas.near(head, 3))
 
 
 def test_only_what_belongs_to_the_atlas_is_sent(atlas: Atlas, server: Hub, tmp_path: Path) -> None:
@@ -384,7 +384,7 @@ def test_a_published_atlas_is_read_where_it_is(
     monkeypatch.setenv("ATTENTION_MOTIFS_CACHE", str(tmp_path / "cache"))
     from_remote = Atlas.open(url)
     head = atlas.heads["head"][0]
-    assert from_remote.near(head, 3) == atlas.near(head, 3)
+    assert from_remote.near(head, 3).equals(atlas.near(head, 3))
     came = published.requests(r"^GET .*/resolve/")
     assert {line.rpartition("/")[2] for line in came} == {
         "files.json", "atlas.json", "heads.parquet", "mean.npy",

@@ -218,7 +218,7 @@ def test_all_methods_are_measured_together_and_shown_in_one_table(
 
 def test_targets_and_their_mistakes(swept: Atlas) -> None:
     near = near_heads(swept, "b:L2:H0", 3, "cosine")
-    result = [n.head for n in swept.near("b:L2:H0", n=3, metric="cosine", scope="within")]
+    result = swept.near("b:L2:H0", n=3, metric="cosine", scope="within")["head"].to_list()
     assert sorted(str(h) for h in near.heads) == sorted(result)
     assert near.name == "3 nearest of b:L2:H0 by cosine"
     for call, message in (

@@ -83,18 +83,18 @@ def test_patterns_are_placed_by_the_saved_embedding(grown: Atlas, built: Atlas) 
 
 
 def test_new_heads_are_found_and_can_be_asked_about(grown: Atlas) -> None:
-    across = {result.model for result in grown.near("a:L0:H0", n=99, scope="across")}
+    across = set(grown.near("a:L0:H0", n=99, scope="across")["model"])
     assert across == {"b", "c"}
-    assert [result.model for result in grown.near("c:L0:H0", n=3, scope="within")] == ["c"] * 3
+    assert grown.near("c:L0:H0", n=3, scope="within")["model"].to_list() == ["c"] * 3
     assert grown.pattern("c:L0:H3", grown.view_prompts()[0]).shape == (24, 24)
 
 
 def test_a_copy_of_a_model_lies_on_top_of_it(copy: Atlas, tiny: Tiny) -> None:
     again = add(copy.path, f"again={tiny.folder / 'a'}")
     for head in ("L0:H0", "L1:H1"):
-        nearest = again.near(f"a:{head}", n=1)[0]
-        assert nearest.head == f"again:{head}"
-        assert nearest.distance == pytest.approx(0.0, abs=1e-12)
+        nearest = again.near(f"a:{head}", n=1).row(0, named=True)
+        assert nearest["head"] == f"again:{head}"
+        assert nearest["distance"] == pytest.approx(0.0, abs=1e-12)
 
 
 def test_adding_again_changes_nothing(grown: Atlas, tiny: Tiny) -> None:

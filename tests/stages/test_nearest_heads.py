@@ -11,6 +11,7 @@ import pytest
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.check import check_atlas
+from attention_motifs.atlas.queries import near
 from attention_motifs.distances.neighbour_graph import DENSE_LIMIT
 from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.site.export import export_site
@@ -124,9 +125,9 @@ def test_near_answers_as_before(atlas: Atlas, thinned: Atlas, metric: str) -> No
         {"n": 3, "models": ["synthetic-2"]},
     ]
     heads = ["synthetic-0:L0:H0", "org/synthetic-1:L3:H2", "synthetic-2:L5:H4"]
-    before = [atlas.near(h, metric=metric, **a) for h in heads for a in asked]
+    before = [near(atlas, h, metric=metric, **a) for h in heads for a in asked]
     sparse = thinned
-    after = [sparse.near(h, metric=metric, **a) for h in heads for a in asked]
+    after = [near(sparse, h, metric=metric, **a) for h in heads for a in asked]
     for old, new in zip(before, after, strict=True):
         np.testing.assert_allclose(
             [x.distance for x in new], [x.distance for x in old], rtol=1e-4, atol=1e-5

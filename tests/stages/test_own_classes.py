@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from attention_motifs.atlas import Atlas
@@ -60,7 +61,8 @@ def test_saved_classes_are_everywhere_and_forgotten_again(atlas: Atlas, tmp_path
     assert save_classes(atlas, write(tmp_path / "mine.json")) == 3
     assert labelled(atlas) == labelled(Atlas.open(atlas.path)) == OF_ATLAS
     assert [c.name for c in literature_classes(atlas.heads)] == ["comma"]
-    assert {x.head for x in atlas.near(OF_ATLAS[0], n=11) if x.classes} == set(OF_ATLAS[1:])
+    near = atlas.near(OF_ATLAS[0], n=11)
+    assert set(near.filter(pl.col("classes").list.len() > 0)["head"]) == set(OF_ATLAS[1:])
     groups = head_groups(atlas)
     assert groups.labels.count("mine <b>") == 3
     assert groups.marks["mine <b>"].colour == "#123456"

@@ -118,7 +118,7 @@ def test_an_atlas_written_there_is_the_same_as_a_local_one(
     assert contents(from_remote) == contents(local)
     assert not check_atlas(from_remote)
     head = local.heads["head"][3]
-    assert from_remote.near(head, 5) == local.near(head, 5)
+    assert from_remote.near(head, 5).equals(local.near(head, 5))
     assert np.array_equal(from_remote.embedded(), local.embedded())
     with Atlas.lock(url):
         again = Atlas.open(url)
@@ -147,7 +147,7 @@ def test_opening_and_near_fetch_only_what_they_need(
     atlas = Atlas.open(stored)
     assert len(server.log) == 1, "one request opens it"
     head = local.heads["head"][0]
-    assert atlas.near(head, 3) == local.near(head, 3)
+    assert atlas.near(head, 3).equals(local.near(head, 3))
     heads, matrix = local.path / "heads.parquet", local.path / "distances" / "mean.npy"
     assert len(server.log) == 3, server.log
     manifest = len(server.objects[next(k for k in server.objects if k.endswith("atlas.json"))])
@@ -495,7 +495,7 @@ def test_commands_take_a_url_and_tell_no_secret(
     ):
         runs.append(motifs(tmp_path, *words))
         assert runs[-1].returncode == 0, runs[-1].stderr
-    assert [n["head"] for n in json.loads(runs[0].stdout)] == [n.head for n in local.near(head)]
+    assert [n["head"] for n in json.loads(runs[0].stdout)] == local.near(head)["head"].to_list()
     assert f"{stored}: sound" in runs[2].stdout
     assert Atlas.open(stored).metrics() == ["cosine", "mean"]
     server.faults.append(Fault("status", ".", status=403, times=999))

@@ -154,9 +154,9 @@ def test_a_view_of_an_atlas_holds_its_patterns_and_the_nearest_heads(atlas: Atla
     notes = {(note["layer"], note["head"]): note for note in data["notes"]}
     assert len(notes) == 6
     near = atlas.near(head, n=5)
-    assert [item["head"] for item in notes[2, 1]["near"]] == [item.head for item in near]
-    for item, expected in zip(notes[2, 1]["near"], near, strict=True):
-        assert item["distance"] == pytest.approx(expected.distance, rel=1e-5)
+    assert [item["head"] for item in notes[2, 1]["near"]] == near["head"].to_list()
+    for item, expected in zip(notes[2, 1]["near"], near["distance"], strict=True):
+        assert item["distance"] == pytest.approx(expected, rel=1e-5)
     assert html.unescape(view._repr_html_()).count(head.rpartition(":L")[0]) > 0
 
 

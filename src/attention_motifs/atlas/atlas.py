@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from attention_motifs.atlas import blocks, explanation, head_record, queries
+from attention_motifs.atlas import blocks, explanation, head_record, named_arrays, queries
 from attention_motifs.atlas import head_notes as notes
 from attention_motifs.atlas import identify as identification
 from attention_motifs.atlas import view as viewing
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from attention_motifs.atlas.explanation import Explanation
     from attention_motifs.atlas.head_record import HeadRecord
-    from attention_motifs.atlas.queries import NearHead
+    from attention_motifs.atlas.named_arrays import HeadPatterns, NamedArray
+    from attention_motifs.atlas.near_table import NearHeads
     from attention_motifs.atlas.why import Why
     from attention_motifs.embedding.recommended import RecommendedEmbedding
     from attention_motifs.evaluation import IdentifiedPattern
@@ -45,7 +46,7 @@ class Atlas(AtlasFolder):
         >>> atlas.distances("mean").shape == (n, n)
         True
         >>> nearest = atlas.near(atlas.heads["head"][0], n=3, metric="mean")
-        >>> [found.rank for found in nearest]
+        >>> nearest["rank"].to_list()
         [1, 2, 3]
     """
 
@@ -91,7 +92,7 @@ class Atlas(AtlasFolder):
         patterns: Any = None,
         tokens: Sequence[Sequence[str]] | None = None,
         **filters: Any,
-    ) -> list[NearHead]:
+    ) -> NearHeads:
         """Return the nearest heads of one head or several, or of patterns of another head.
 
         `attention_motifs.atlas.queries` describes heads and their filters,
@@ -99,15 +100,38 @@ class Atlas(AtlasFolder):
         metric is the best one that the atlas stores; for patterns, the distance in the space of
         `identify`.
 
+        Returns:
+            A polars frame, one row per head, nearest first: `rank`, `head`, `distance`,
+            `percentile`, `p`, `classes`, `measured`, `model`, `layer` and `index`. A notebook shows
+            each head with its most typical pattern.
+
         Raises:
             InputError: if both or neither of head and patterns are given; see these modules.
         """
+        from attention_motifs.atlas import near_table
+
         if (head is None) == (patterns is None):
             raise InputError("nothing to compare, or two things: give a head or patterns")
         if head is None:
-            return near_patterns(self, patterns, n, metric, tokens=tokens, **filters)
+            listed = near_patterns(self, patterns, n, metric, tokens=tokens, **filters)
+            return near_table.of_patterns(self, listed, metric)
         chosen = self.best_metric if metric is None else metric
-        return queries.near(self, head, n=n, metric=chosen, **filters)
+        listed = queries.near(self, head, n=n, metric=chosen, **filters)
+        farthest = bool(filters.get("farthest"))
+        return near_table.of_heads(self, listed, head, chosen, farthest=farthest)
+
+    def features(
+        self,
+        heads: str | HeadId | Sequence[str | HeadId] | None = None,
+        prompts: str | Sequence[str] | None = None,
+        names: str | Sequence[str] | None = None,
+    ) -> NamedArray:
+        """Return features as an array with names; see `attention_motifs.atlas.named_arrays`."""
+        return named_arrays.features(self, heads, prompts, names)
+
+    def patterns(self, head: str | HeadId) -> HeadPatterns:
+        """Return the kept patterns of a head; see `attention_motifs.atlas.named_arrays`."""
+        return named_arrays.patterns(self, head)
 
     def identify(self, patterns: Any, n: int = 5, **options: Any) -> list[IdentifiedPattern]:
         """Return the heads that patterns are from; see `attention_motifs.atlas.identify`."""

@@ -26,6 +26,8 @@ from attention_motifs.literature.behaviours import (
     CLASS_THRESHOLDS,
     OF_OUTPUTS,
 )
+from attention_motifs.notebook import block, table
+from attention_motifs.notebook import sentence as sentence_html
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -42,6 +44,9 @@ N_PROMPTS = 2
 
 _NAMED_FROM = 0.1
 """Smallest share that the sentence names."""
+
+_SHOWN_FROM = 0.01
+"""Smallest probability of a class that a notebook shows."""
 
 _GOES_TO = {
     "first token": "the first token",
@@ -93,7 +98,7 @@ class PromptOfHead:
     share: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Explanation:
     """What a head does, with the evidence; every number is of the atlas.
 
@@ -148,6 +153,32 @@ class Explanation:
             for near in self.nearest
         ]
         return value
+
+    @property
+    def answer(self) -> str:
+        """The verdict with its probability."""
+        return self.verdict + ("" if self.probability is None else f" ({self.probability:.2f})")
+
+    def __repr__(self) -> str:
+        return f"<Explanation of {self.head}: {self.answer}. {self.sentence}>"
+
+    def _repr_html_(self) -> str:
+        prompts = [
+            [kind, p.text, p.motif, p.share]
+            for kind, listed in (("typical", self.typical), ("unusual", self.departs))
+            for p in listed
+        ]
+        classes = [[name, p] for name, p in self.classes if p >= _SHOWN_FROM]
+        nearest = [[x.head, x.distance, ", ".join(x.classes), x.source] for x in self.nearest]
+        parts = [sentence_html(self.sentence)]
+        for columns, rows in (
+            (("class", "probability"), classes),
+            (("nearest labelled head", "distance", "classes", "source"), nearest),
+            (("behaviour", "score"), list({**self.measured, **self.writes}.items())),
+            (("prompt", "first words", "motif that differs most", "share"), prompts),
+        ):
+            parts += [table(columns, rows)] if rows else []
+        return block(f"{self.head}: {self.answer}", *parts, note=self.would_change)
 
 
 def explain(atlas: Atlas, head: str | HeadId, metric: str | None = None) -> Explanation:

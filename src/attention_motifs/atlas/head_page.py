@@ -1,6 +1,6 @@
 """A head as one HTML page without other files and scripts.
 
-Every text goes through `shown`: names, tokens and prompts are data of strangers.
+Every text goes through `notebook.shown`: names, tokens and prompts are data of strangers.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attention_motifs.errors import replace_unprintable
+from attention_motifs.notebook import Markup, shown, table
 
 if TYPE_CHECKING:
     from attention_motifs.atlas.head_record import HeadRecord
 
-_LONGEST = 300
 _URL = re.compile(r"https?://[^\s\"'<>]+")
 
 _POLICY = (
@@ -45,15 +44,6 @@ _STYLE = """
 @media (prefers-color-scheme: dark) { body > .motifs-head { color: #e6edf3; background: #0d1117; }
   body > .motifs-head .muted, body > .motifs-head th { color: #9198a1; } }
 """
-
-
-def shown(value: object, longest: int = _LONGEST) -> str:
-    """Escape a text for HTML, cut it, and show control characters and direction marks."""
-    text = str(value)
-    if len(text) > longest:
-        text = text[: longest - 1] + "…"
-    visible = replace_unprintable(text, lambda character: f"⟨U+{ord(character):04X}⟩")
-    return f"<bdi>{html.escape(visible, quote=True)}</bdi>"
 
 
 def page(record: HeadRecord) -> str:
@@ -87,29 +77,8 @@ def fragment(record: HeadRecord) -> str:
 
 
 def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Return a table; numbers are aligned to the right, `_Markup` cells are not escaped."""
-    head = "".join(f"<th>{html.escape(c)}</th>" for c in columns)
-    body = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>\n" for row in rows)
-    return (
-        f'<h2>{html.escape(title)}</h2><div class="scroll"><table><tr>{head}</tr>\n'
-        f"{body}</table></div>"
-    )
-
-
-class _Markup(str):
-    """HTML made by this module, with every text in it escaped."""
-
-    __slots__ = ()
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, _Markup):
-        return f"<td>{value}</td>"
-    if isinstance(value, float):
-        return f'<td class="number">{value:.4g}</td>'
-    if isinstance(value, int):
-        return f'<td class="number">{value}</td>'
-    return f"<td>{'' if value is None else shown(value)}</td>"
+    """Return a table below its title."""
+    return f'<h2>{html.escape(title)}</h2><div class="scroll">{table(columns, rows)}</div>'
 
 
 def _classes(record: HeadRecord) -> str:
@@ -126,11 +95,11 @@ def _classes(record: HeadRecord) -> str:
     return summary + (_table("Classes", columns, rows) if rows else "")
 
 
-def _link(title: str, url: str) -> _Markup:
+def _link(title: str, url: str) -> Markup:
     if not _URL.fullmatch(url):
-        return _Markup(shown(title))
+        return Markup(shown(title))
     href = html.escape(url, quote=True)
-    return _Markup(f'<a href="{href}" rel="noreferrer noopener">{shown(title)}</a>')
+    return Markup(f'<a href="{href}" rel="noreferrer noopener">{shown(title)}</a>')
 
 
 def _patterns(record: HeadRecord) -> str:

@@ -37,7 +37,7 @@ class PatternRow:
     """Packed lower triangles, as in the atlas; see `triangles.pack_triangles`."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class HeadRecord:
     """A head: position, classes, scores, features, neighbours and patterns.
 
@@ -97,6 +97,13 @@ class HeadRecord:
                 cells += [f"{self.distances[m][i][1]:.7g}", ranks[m][i]]
             writer.writerow(cells)
         return out.getvalue()
+
+    def __repr__(self) -> str:
+        classes = ", ".join(dict.fromkeys(tag["class"] for tag in self.tags))
+        nearest = [f"{x[0].head} ({x[0].distance:.3g} by {m})" for m, x in self.neighbours.items()
+                   if x]  # fmt: skip
+        parts = [f"depth {self.depth:.2f}", classes, f"nearest {nearest[0]}" if nearest else ""]
+        return f"<Head {self.head}: {'; '.join(filter(None, parts))}>"
 
     def _repr_html_(self) -> str:
         from attention_motifs.atlas.head_page import fragment

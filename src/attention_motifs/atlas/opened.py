@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from attention_motifs.distances import register_preset
 from attention_motifs.errors import AtlasError
+from attention_motifs.notebook import block, sentence, table
 from attention_motifs.store import files, remote
 from attention_motifs.store.manifest import Manifest, read_manifest
 from attention_motifs.store.paths import MANIFEST, AtlasFile, AtlasPaths
@@ -64,6 +65,24 @@ class OpenedFolder:
         return (
             f"<Atlas {self.place}: {', '.join(self.manifest.models) or 'no models yet'}; "
             f"{self.manifest.prompts['n']} prompts>"
+        )
+
+    def _repr_html_(self) -> str:
+        rows = [
+            [name, info.n_layers, info.n_all_heads, info.architecture or info.kind, info.dtype]
+            for name, info in self.manifest.models.items()
+        ]
+        c = self.manifest.configuration
+        prompts = f"{self.manifest.prompts['n']} prompts of {c.prompts}, "
+        prompts += f"up to {c.max_tokens} tokens. Features: {', '.join(c.feature_sets)}."
+        return block(
+            f"Atlas {self.place}",
+            table(["model", "layers", "heads", "architecture", "numbers"], rows),
+            sentence(prompts),
+            note="Ask atlas.near(head), atlas.explain(head), atlas.view(head); "
+            "atlas.heads lists the heads."
+            if rows
+            else "It has no models yet.",
         )
 
     @property

@@ -12,6 +12,7 @@ from attention_motifs.atlas.queries import head_feature_means
 from attention_motifs.atlas.verdicts import mean_shares
 from attention_motifs.errors import InputError
 from attention_motifs.features.motif_definitions import MOTIFS
+from attention_motifs.notebook import block, sentence, table
 
 if TYPE_CHECKING:
     from attention_motifs.atlas.atlas import Atlas
@@ -51,7 +52,7 @@ class PairOnFeature:
     other: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Why:
     """What makes two heads near or far.
 
@@ -85,6 +86,29 @@ class Why:
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object."""
         return asdict(self)
+
+    def __repr__(self) -> str:
+        return f"<Why {self.head} and {self.other}: {self.sentence}>"
+
+    def _repr_html_(self) -> str:
+        features = [
+            [kind, pair.feature, pair.head, pair.other]
+            for kind, pairs in (("alike", self.alike), ("apart", self.apart))
+            for pair in pairs
+        ]
+        prompts = [
+            [kind, pair.text, pair.distance]
+            for kind, pairs in (("near", self.near_prompts), ("far", self.far_prompts))
+            for pair in pairs
+        ]
+        motifs = [[name, *pair] for name, pair in self.motifs.items()]
+        return block(
+            f"{self.head} and {self.other}: {self.distance:.4g} by {self.metric}",
+            sentence(self.sentence),
+            table(["motif", self.head, self.other], motifs),
+            table(["z-scores", "feature", self.head, self.other], features),
+            table(["patterns", "prompt", "distance"], prompts),
+        )
 
 
 def why(atlas: Atlas, head: str | HeadId, other: str | HeadId, metric: str | None = None) -> Why:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from attention_motifs.atlas import Atlas
+from attention_motifs.atlas.queries import Scope, near
 from attention_motifs.cli.console import print_line, print_table, report
 from attention_motifs.cli.explorer import print_page
 from attention_motifs.store.settings import Configuration
@@ -30,7 +31,7 @@ def run_demo(path: Path, n_prompts: int, device: str, *, score: bool = True) -> 
     paths = make_figures(
         atlas,
         path / "figures",
-        heads=[head, *(neighbour.head for neighbour in atlas.near(head, n=5, metric="mean"))],
+        heads=[head, *(neighbour.head for neighbour in near(atlas, head, n=5, metric="mean"))],
         report=report,
     )
     site = explore(atlas, report=report)
@@ -59,9 +60,13 @@ def _print_summary(atlas: Atlas, head: str, paths: list[Path]) -> None:
             "patterns:"
         )
     induction = dict(atlas.heads.select("head", "induction").iter_rows()) if scored else {}
-    for scope, title in (("within", "in the same model"), ("across", "in the other model")):
+    scopes: tuple[tuple[Scope, str], ...] = (
+        ("within", "in the same model"),
+        ("across", "in the other model"),
+    )
+    for scope, title in scopes:
         for metric in ("mean", "recommended"):
-            neighbours = atlas.near(head, n=5, metric=metric, scope=scope)
+            neighbours = near(atlas, head, 5, metric, scope=scope)
             print_table(
                 f"Nearest {title}, by {metric}",
                 ["rank among all", "head", "distance", "induction score"],

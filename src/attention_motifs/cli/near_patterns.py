@@ -39,12 +39,13 @@ def print_near_patterns(
 ) -> None:
     """Print the heads nearest to the patterns in a file."""
     from attention_motifs.atlas.identify import read_patterns
-    from attention_motifs.atlas.near_patterns import IDENTIFICATION
+    from attention_motifs.atlas.near_patterns import IDENTIFICATION, near_patterns
 
-    neighbours = atlas.near(
-        n=n,
-        metric=metric,
-        patterns=read_patterns(file),
+    neighbours = near_patterns(
+        atlas,
+        read_patterns(file),
+        n,
+        metric,
         models=models,
         without_models=without_models or (),
     )

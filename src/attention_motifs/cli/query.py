@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from attention_motifs.atlas import IMPORTED, Atlas
+from attention_motifs.atlas import IMPORTED, Atlas, queries
 from attention_motifs.atlas.head_distances import AllPairs, stored_distances
 from attention_motifs.cli import options as o
 from attention_motifs.cli.app import app
@@ -77,7 +77,8 @@ def near(
         print_near_patterns(opened, Path(str(patterns)), n, metric, model, without_model, json=json)
         return
     metric = metric or opened.best_metric
-    neighbours = opened.near(
+    neighbours = queries.near(
+        opened,
         head,
         n,
         metric,
@@ -173,7 +174,7 @@ def show(
     chosen = _prompt_id(opened, prompt)
     unusual = unusual_features(opened, head, n)
     metric = metric or opened.best_metric
-    neighbours = opened.near(head, n, metric)
+    neighbours = queries.near(opened, head, n, metric)
     if json:
         print_json(
             {

@@ -17,6 +17,7 @@ from attention_motifs.embedding.recommended import RecommendedEmbedding
 from attention_motifs.errors import InputError
 from attention_motifs.evaluation.null import generator
 from attention_motifs.features.arguments import number_array
+from attention_motifs.notebook import block, table
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
@@ -36,6 +37,8 @@ CALIBRATED_PATTERNS = 2048
 FAR = 0.01
 """Share of known patterns below which a pattern is called unlike every head."""
 
+_UNLIKE = "unlike every head of the atlas"
+
 _LOG_TEMPERATURES = (-3.0, 12.0)
 
 
@@ -51,7 +54,7 @@ class IdentifiedHead:
     the square root of the number of features."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class IdentifiedPattern:
     """The answer for one pattern."""
 
@@ -70,6 +73,19 @@ class IdentifiedPattern:
     def is_unlike_all(self) -> bool:
         """Whether the pattern is farther from every head than nearly all known patterns."""
         return self.share_farther < FAR
+
+    def __repr__(self) -> str:
+        heads = ", ".join(f"{x.head} ({x.probability:.2f})" for x in self.heads[:3])
+        return f"<IdentifiedPattern: {heads}{'; ' + _UNLIKE if self.is_unlike_all else ''}>"
+
+    def _repr_html_(self) -> str:
+        rows = [[x.head, x.probability, x.distance] for x in self.heads]
+        return block(
+            f"The pattern is {_UNLIKE}" if self.is_unlike_all else "The pattern may be from",
+            table(["head", "probability", "distance"], rows),
+            note=f"{self.share_farther:.1%} of the patterns of known heads are as far from their "
+            "own head.",
+        )
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from attention_motifs.atlas import queries
 from attention_motifs.atlas.head_distances import head_distances_of
 from attention_motifs.features.motif_definitions import MOTIFS
 from attention_motifs.figures.head_groups import head_groups
@@ -67,7 +68,7 @@ def is_near(near: NearHead) -> bool:
 def nearest_to(atlas: Atlas, head: str | HeadId, n: int, why: str = "chosen") -> LookAlikes:
     """Return a head with its n nearest heads by Eq. 3."""
     name = str(atlas.heads["head"][atlas.head_index(head)])
-    return LookAlikes(name, why, tuple(atlas.near(name, n=n, metric="mean")))
+    return LookAlikes(name, why, tuple(queries.near(atlas, name, n, "mean")))
 
 
 def look_alikes(atlas: Atlas, n: int) -> dict[str, LookAlikes]:

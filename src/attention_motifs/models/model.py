@@ -8,6 +8,7 @@ from typing import Any
 
 from attention_motifs.models import architectures
 from attention_motifs.models.language_head import Head
+from attention_motifs.notebook import block, table
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class ModelInfo:
         return cls(**{**values, "set_aside": tuple(values.get("set_aside") or ())})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LoadedModel:
     """A model in memory, in evaluation mode."""
 
@@ -69,3 +70,24 @@ class LoadedModel:
     info: ModelInfo
     head: Head | None = None
     """From hidden states to logits; None unless `load_model` was asked for it."""
+
+    def __repr__(self) -> str:
+        info = self.info
+        return (
+            f"<LoadedModel {info.name}: {info.n_layers} layers of {info.n_heads} heads, "
+            f"{info.architecture or info.kind}, {info.dtype} on {info.device}>"
+        )
+
+    def _repr_html_(self) -> str:
+        info = self.info
+        rows: list[list[Any]] = [
+            ["layers", info.n_layers],
+            ["heads per layer", info.n_heads],
+            ["parameters without the language-model head", f"{info.n_parameters:,}"],
+            ["architecture", info.architecture or info.kind],
+            ["numbers", f"{info.dtype} on {info.device}"],
+            ["from", info.source or info.location],
+            ["licence", info.licence],
+            ["SHA-256 of the weights", info.weights_sha256[:16]],
+        ]
+        return block(info.name, table(["", ""], rows))

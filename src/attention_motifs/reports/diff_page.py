@@ -5,8 +5,8 @@ from __future__ import annotations
 import html
 from pathlib import Path
 
-from attention_motifs.atlas.head_page import shown
 from attention_motifs.head import HeadId
+from attention_motifs.notebook import shown
 from attention_motifs.reports.model_diff import HeadChange, ModelDiff
 from attention_motifs.reports.page import html_table, number, page
 from attention_motifs.store.atomic import atomic

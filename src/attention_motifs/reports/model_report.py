@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attention_motifs.atlas import Atlas
-from attention_motifs.atlas.head_page import png_url, shown
+from attention_motifs.atlas.head_page import png_url
 from attention_motifs.atlas.verdicts import Labels, head_labels
 from attention_motifs.evaluation.class_probabilities import UNKNOWN
 from attention_motifs.features.motif_definitions import MOTIFS
 from attention_motifs.literature import COMPUTED_COLOURS, UNKNOWN_COLOUR, group_colours
+from attention_motifs.notebook import shown
 from attention_motifs.reports.model_labels import label_table
 from attention_motifs.reports.page import html_table, number, page
 from attention_motifs.store.atomic import atomic

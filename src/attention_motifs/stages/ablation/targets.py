@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from attention_motifs.atlas import Atlas
+from attention_motifs.atlas.queries import near
 from attention_motifs.errors import InputError
 from attention_motifs.head import HeadId
 from attention_motifs.stages.evaluate import computed_head_classes, literature_classes
@@ -84,8 +85,8 @@ def near_heads(atlas: Atlas, head: str, n: int, metric: str) -> Target:
         InputError: if the atlas lacks the head, or n < 1.
     """
     anchor = str(HeadId.parse(head))
-    nearest = atlas.near(anchor, n=n, metric=metric, scope="within")
-    heads = tuple(sorted(HeadId.parse(near.head) for near in nearest))
+    nearest = near(atlas, anchor, n, metric, scope="within")
+    heads = tuple(sorted(HeadId.parse(found.head) for found in nearest))
     return Target(f"{len(heads)} nearest of {anchor} by {metric}", heads, metric, anchor)
 
 
