@@ -15,6 +15,7 @@ from attention_motifs.features.motif_definitions import (
     first_query,
     key_motifs,
     motif_shares,
+    separator_tokens,
 )
 from attention_motifs.features.motif_kernels import _weight_median, batch_motif_shares
 
@@ -128,6 +129,24 @@ def test_the_kernel_agrees_with_the_definition(n: int, seed: int) -> None:
     assert fast == pytest.approx(np.stack([motif_shares(p, bits) for p in patterns]), abs=2e-6)
     assert fast.sum(axis=1) == pytest.approx(np.ones(3), abs=1e-5)
     assert (fast >= 0).all()
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["The", " cat", ".", "\n", " —", " 2", " ", "a,"],
+        ["The", "Ġcat", ".", "Ċ", "ĠâĢĶ", "Ġ2", "Ġ", "a,"],
+        ["The", "▁cat", ".", "<0x0A>", "▁—", "▁2", "▁", "a,"],
+    ],
+    ids=["text", "byte-level", "SentencePiece"],
+)
+def test_separators_are_the_same_in_every_form_of_the_tokens(texts: list[str]) -> None:
+    expected = [False, False, True, True, True, False, False, False]
+    assert separator_tokens(texts).tolist() == expected
+
+
+def test_a_letter_that_a_vocabulary_uses_for_a_line_break_is_a_letter_in_text() -> None:
+    assert not separator_tokens(["Iċ", " Ċentru", " ta"]).any()
 
 
 def test_a_pattern_that_is_not_finite_has_no_shares() -> None:

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from attention_motifs.features.token_texts import token_table
+
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int, UInt8
 
@@ -103,19 +105,16 @@ def key_motifs(
 
 
 def separator_tokens(texts: Sequence[str]) -> Bool[np.ndarray, " n"]:
-    """Return which tokens are punctuation or hold a line break, from their texts.
+    """Return which tokens are punctuation or hold a line break: those of the feature set `tokens`.
 
     Args:
-        texts: one per token; `Ġ`, `▁`, `Ċ` and `<0x0A>` of vocabularies are read as they are meant.
+        texts: one per token, of any vocabulary's style, see `plain_pieces`.
+
+    Returns:
+        (n,) True for separators.
     """
-    return np.array([_is_separator(text) for text in texts], dtype=bool)
-
-
-def _is_separator(text: str) -> bool:
-    if text == "<0x0A>" or any(mark in text for mark in "\n\r\u010a"):
-        return True
-    visible = text.replace("\u0120", "").replace("\u2581", "").strip()
-    return bool(visible) and not any(c.isalnum() for c in visible)
+    table = token_table(tuple(texts))
+    return table.newline | table.punctuation
 
 
 def motif_shares(
