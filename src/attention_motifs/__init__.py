@@ -6,7 +6,6 @@ The names below are loaded when first used, so that importing the package costs 
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,10 +29,7 @@ if TYPE_CHECKING:
     from attention_motifs.viewer.show import view
     from attention_motifs.viewer.widget import PatternView
 
-try:
-    __version__ = version("attention-motifs")
-except PackageNotFoundError:  # running from a source tree that was never installed
-    __version__ = "0+unknown"
+__version__: str
 
 _WHERE = {
     "Atlas": "atlas",
@@ -101,9 +97,20 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Load a public name when it is first asked for."""
+    if name == "__version__":
+        return _version()
     if name not in _WHERE:
         raise AttributeError(f"module 'attention_motifs' has no attribute {name!r}")
     return getattr(import_module(f"attention_motifs.{_WHERE[name]}"), name)
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version  # slower than the package itself
+
+    try:
+        return version("attention-motifs")
+    except PackageNotFoundError:  # running from a source tree that was never installed
+        return "0+unknown"
 
 
 def __dir__() -> list[str]:

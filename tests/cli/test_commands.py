@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -11,7 +13,8 @@ import typer
 
 from attention_motifs import Atlas
 from attention_motifs.cli import main
-from attention_motifs.cli.app import GROUPS, app
+from attention_motifs.cli.app import app
+from attention_motifs.cli.application import GROUPS, MODULES
 from synthetic_atlas import make_synthetic_atlas
 
 
@@ -58,6 +61,33 @@ def test_all_commands_are_there_with_examples() -> None:
     for name, command in commands.items():
         assert "Examples:" in (command.help or ""), name
         assert f"motifs {name}" in (command.help or ""), name
+
+
+def test_every_command_is_registered_by_the_module_named_for_it() -> None:
+    commands = [*app.registered_commands, *app.registered_groups]
+    registered: dict[str, set[str]] = {}
+    for command in commands:
+        callback = getattr(command, "callback", None)
+        if callable(callback):
+            module, name = callback.__module__, command.name or callback.__name__
+        else:
+            module, name = "models", command.name or ""
+        registered.setdefault(module.rpartition(".")[2], set()).add(name.replace("_", "-"))
+    assert registered == {module: set(names) for module, names in MODULES.items()}
+
+
+def test_a_command_runs_without_the_modules_of_the_others() -> None:
+    code = (
+        "import sys; sys.argv = ['motifs', 'near', 'no-head']\n"
+        "from attention_motifs.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "names = [n.rpartition('.')[2] for n in sys.modules if 'attention_motifs.cli.' in n]\n"
+        "print(sorted(set(names) & set('ablate build explorer query share'.split())))\n"
+        "print('scipy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-2:] == ["['query']", "False"]
 
 
 @pytest.mark.parametrize("name", sorted(EXPECTED))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -122,13 +123,24 @@ def _hypergeometric(
     possible = (counts <= near) & (counts <= drawn) & (drawn - counts <= far)
     # Impossible counts would give logarithms of factorials of negative numbers.
     x = np.where(possible, counts, np.maximum(drawn - far, 0))
-    log_p = _log_choose(near, x) + _log_choose(far, drawn - x) - _log_choose(sizes, drawn)
+    factorial = _log_factorials(int(sizes.max()))
+    log_p = (
+        _log_choose(factorial, near, x)
+        + _log_choose(factorial, far, drawn - x)
+        - _log_choose(factorial, sizes, drawn)
+    )
     return np.where(possible, np.exp(log_p), 0.0)
 
 
 def _log_choose(
-    n: Int[np.ndarray, "*shape"], k: Int[np.ndarray, "*shape"]
+    factorial: Float[np.ndarray, " numbers"],
+    n: Int[np.ndarray, "*shape"],
+    k: Int[np.ndarray, "*shape"],
 ) -> Float[np.ndarray, "*shape"]:
-    from scipy.special import gammaln
+    return np.asarray(factorial[n] - factorial[k] - factorial[n - k])
 
-    return np.asarray(gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0))
+
+@lru_cache(maxsize=4)
+def _log_factorials(largest: int) -> Float[np.ndarray, " numbers"]:
+    """Return the logarithms of the factorials of 0 to `largest`; scipy takes longer to import."""
+    return np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, largest + 1)))])

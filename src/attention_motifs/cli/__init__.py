@@ -23,11 +23,12 @@ def main() -> None:
 
 def _run() -> int:
     from attention_motifs.cli import console
-    from attention_motifs.cli.app import app
+    from attention_motifs.cli.application import app, load_command
     from attention_motifs.errors import InputError, MotifsError, ResourceError
 
     console.escape_unencodable()
     console.show_warnings_in_one_line()
+    load_command(sys.argv[1] if len(sys.argv) > 1 else None)
     try:
         code = app(prog_name="motifs", standalone_mode=False) or 0
         if sys.stdout is not None:

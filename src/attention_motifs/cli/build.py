@@ -10,7 +10,7 @@ import typer
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.cli import options as o
-from attention_motifs.cli.app import app
+from attention_motifs.cli.application import app
 from attention_motifs.cli.console import errors, print_line, report
 from attention_motifs.cli.executor_options import takes_executor
 from attention_motifs.cli.setting_options import setting_option, takes_settings

@@ -9,7 +9,7 @@ import typer
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.cli import options as o
-from attention_motifs.cli.app import app
+from attention_motifs.cli.application import app
 from attention_motifs.cli.console import print_json, print_line, print_table, report
 from attention_motifs.errors import InputError
 

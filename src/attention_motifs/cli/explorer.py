@@ -10,7 +10,7 @@ import typer
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.cli import options as o
-from attention_motifs.cli.app import app
+from attention_motifs.cli.application import app
 from attention_motifs.cli.console import output, print_error, print_json, print_line, report
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from attention_motifs.cli import options as o
-from attention_motifs.cli.app import app
+from attention_motifs.cli.application import app
 from attention_motifs.cli.console import print_json, print_line, print_table, report
 
 models_app = typer.Typer(no_args_is_help=True, help="List models, or fetch one.")

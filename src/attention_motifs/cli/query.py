@@ -15,7 +15,7 @@ import typer
 from attention_motifs.atlas import IMPORTED, Atlas, queries
 from attention_motifs.atlas.head_distances import AllPairs, stored_distances
 from attention_motifs.cli import options as o
-from attention_motifs.cli.app import app
+from attention_motifs.cli.application import app
 from attention_motifs.cli.console import print_error, print_json, print_line, print_table, report
 from attention_motifs.cli.near_patterns import print_near_patterns, refuse_options
 from attention_motifs.errors import AtlasError, InputError

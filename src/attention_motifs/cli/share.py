@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from attention_motifs.cli import options as o
-from attention_motifs.cli.app import app
+from attention_motifs.cli.application import app
 from attention_motifs.cli.console import print_line, print_table, report
 from attention_motifs.errors import InputError
 from attention_motifs.stages.stage import writing
