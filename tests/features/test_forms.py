@@ -11,6 +11,7 @@ import torch
 
 import attention_motifs as am
 from attention_motifs.errors import InputError
+from attention_motifs.extraction import PatternBatch
 
 N = 7
 SCORES = np.random.default_rng(3).random((2, 3, 4, N, N)) * np.tril(np.ones((N, N)))
@@ -31,9 +32,17 @@ def flat() -> Any:
         {1: PATTERNS[1], 0: PATTERNS[0]},
         SimpleNamespace(attentions=tuple(PATTERNS)),
         {f"blocks.{i}.attn.hook_pattern": PATTERNS[i] for i in (1, 0)},
-        SimpleNamespace(cache_dict={f"blocks.{i}.attn.hook_pattern": PATTERNS[i] for i in (0, 1)}),
+        SimpleNamespace(
+            cache_dict={
+                "blocks.0.hook_resid_pre": None,
+                **{f"blocks.{i}.attn.hook_pattern": PATTERNS[i] for i in (0, 1)},
+            }
+        ),
+        {"L1": PATTERNS[1], "layer 0": PATTERNS[0]},
+        (None, PATTERNS[0], None, PATTERNS[1]),
+        [PatternBatch("m", i, "0" * 16, (), PATTERNS[i]) for i in (1, 0)],
     ],
-    ids=["array", "list", "mapping", "output", "hooks", "cache"],
+    ids=["array", "list", "mapping", "output", "hooks", "cache", "names", "hybrid", "batches"],
 )
 def test_leading_axes_are_kept(value: Any) -> None:
     np.testing.assert_allclose(am.compute_features(value), flat(), rtol=1e-5, atol=1e-6)
@@ -69,7 +78,11 @@ def test_empty_and_smallest_batches(shape: tuple[int, ...]) -> None:
         {},
         [None],
         ["a"],
-        {"a": PATTERNS[0], -1: PATTERNS[1]},
+        {"a": PATTERNS[0]},
+        {-1: PATTERNS[1]},
+        {"0": PATTERNS[0], 0: PATTERNS[1]},
+        {"blocks.0.hook_resid_pre": PATTERNS[0]},
+        [PatternBatch("m", 0, str(i) * 16, (), PATTERNS[i]) for i in (1, 0)],
         [PATTERNS[0], PATTERNS[0, :2]],
         SimpleNamespace(attentions=None),
         np.ones(3, np.float32),

@@ -15,7 +15,7 @@ import numpy as np
 from attention_motifs.atlas import Atlas
 from attention_motifs.errors import InputError, ResourceError
 from attention_motifs.features.arguments import name_list
-from attention_motifs.features.forms import has_layers, is_one_by_one, layers_of
+from attention_motifs.features.forms import as_float32, has_layers, is_one_by_one, layers_of
 from attention_motifs.features.registry import selected, token_readers
 from attention_motifs.features.validation import check_batch
 from attention_motifs.head import check_model_name
@@ -222,7 +222,7 @@ def _prompts(patterns: Any) -> Iterator[list[Float[np.ndarray, "heads n n"]]]:
         shapes = sorted({tuple(array.shape) for array in arrays})
         raise InputError(f"patterns of layers have the shapes {shapes}. Give layers of one shape")
     for position in range(arrays[0].shape[0]):
-        yield [_numbers(array[position]) for array in arrays]
+        yield [as_float32(array[position]) for array in arrays]
 
 
 def _batch(of_layer: Any) -> Any:
@@ -233,12 +233,6 @@ def _batch(of_layer: Any) -> Any:
     if of_layer.ndim != 4:
         raise _unreadable(of_layer)
     return of_layer
-
-
-def _numbers(patterns: Any) -> Float[np.ndarray, "heads n n"]:
-    if hasattr(patterns, "detach"):
-        patterns = patterns.detach().float().cpu().numpy()
-    return np.asarray(patterns, dtype=np.float32)
 
 
 def _unreadable(patterns: Any) -> InputError:

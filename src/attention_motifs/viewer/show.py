@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 from attention_motifs.errors import InputError, did_you_mean
+from attention_motifs.features.forms import as_float32
 from attention_motifs.features.token_texts import plain_pieces
 from attention_motifs.head import HeadId
-from attention_motifs.viewer.arrays import as_float32, check_layer, read_layers
+from attention_motifs.viewer.arrays import check_layer, read_layers
 from attention_motifs.viewer.contract import (
     VIEW_SCHEMA,
     FirstToken,
