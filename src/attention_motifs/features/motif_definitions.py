@@ -114,7 +114,7 @@ def separator_tokens(texts: Sequence[str]) -> Bool[np.ndarray, " n"]:
         (n,) True for separators.
     """
     table = token_table(tuple(texts))
-    return table.newline | table.punctuation
+    return np.logical_or(table.newline, table.punctuation)
 
 
 def motif_shares(
