@@ -11,12 +11,16 @@ with its linear layers computed as extraction computes them, is shown beside.
     python benchmarks/extract.py --load --long                  # loading; 2,048 tokens
     python benchmarks/extract.py --memory                       # peaks for 32, 128 and 512 prompts
     python benchmarks/extract.py --peers --rounds 3             # the loop, and other libraries
+
+TransformerLens need not be installed next to the package: `--libraries FOLDER` names a folder that
+`pip install --target FOLDER --no-deps` filled with it and what it needs.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -46,6 +50,7 @@ def main() -> None:
     parser.add_argument("--load", action="store_true", help="loading of cached models instead")
     parser.add_argument("--long", action="store_true", help="memory of 2,048 tokens instead")
     parser.add_argument("--peers", action="store_true", help="in memory, by us and others, instead")
+    parser.add_argument("--libraries", type=Path, help="folder with TransformerLens, for --peers")
     parser.add_argument("--way", choices=PEERS, default="patterns", help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help="JSON file for the figures")
     parser.add_argument("--child", choices=CHILDREN, help=argparse.SUPPRESS)
@@ -74,7 +79,9 @@ def in_process(arguments: argparse.Namespace, child: str, **options: Any) -> Any
     command = [sys.executable, __file__, "--child", child]
     values = {"model": arguments.model, "max-tokens": arguments.max_tokens, **options}
     command += [word for name, value in values.items() for word in (f"--{name}", str(value))]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    paths = [str(arguments.libraries or ""), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths[::-1]))}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -437,7 +444,7 @@ def peers(arguments: argparse.Namespace) -> dict[str, Any]:
                     in_process(arguments, "peer", way=way, **{"n-prompts": arguments.n_prompts})
                 )
             except subprocess.CalledProcessError as error:
-                print(f"  {way}: left out ({error.stderr.strip().splitlines()[-1]:.100})")
+                print(f"  {way}: left out: {error.stderr.strip().splitlines()[-1]}")
     seconds = {way: [one["seconds"] for one in rounds] for way, rounds in figures.items() if rounds}
     for way, values in seconds.items():
         peak = max(one["peak"] for one in figures[way])

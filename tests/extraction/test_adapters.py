@@ -1,8 +1,10 @@
-"""Adapters that peft itself saved: next to merged weights they have no effect; alone, refused."""
+"""Adapters that peft itself saved: without effect next to merged weights; alone, merged."""
 
 from __future__ import annotations
 
+import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from attention_motifs.errors import InputError, MotifsError
+from attention_motifs.errors import ModelError
 from attention_motifs.extraction import extract_patterns, load_model
+from attention_motifs.models import adapters
 from tiny_models import make_tiny_model
 
 peft: Any = pytest.importorskip("peft")
@@ -72,20 +75,66 @@ def test_merged_weights_give_the_patterns_of_base_and_adapter(
     np.testing.assert_array_equal(patterns_of(merged), alone)
 
 
-def test_a_folder_with_an_adapter_alone_is_refused(
-    base: Path, adapter: Path, tmp_path: Path, own_cache: Path
+def test_an_adapter_alone_is_merged_with_its_base_model_once(
+    base: Path, adapter: Path, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with_config = tmp_path / "with-config"
-    shutil.copytree(adapter, with_config)
-    shutil.copy(base / "config.json", with_config)
-    shutil.copy(base / "tokenizer.json", with_config)
-    for folder in (adapter, with_config):
-        with pytest.raises(MotifsError, match=r"adapter .*merge") as caught:
+    model = peft.AutoPeftModelForCausalLM.from_pretrained(adapter)
+    expected = patterns_of_model(model)
+    for folder in (adapter, with_config(adapter, base, tmp_path / "with config=1")):
+        np.testing.assert_allclose(patterns_of(folder), expected, atol=1e-6)
+    info = load_model(f"m={adapter}").info
+    assert (info.name, info.kind, info.location) == ("m", "folder", "adapter")
+    assert load_model(adapter).info.weights_sha256 == info.weights_sha256
+    monkeypatch.setattr(adapters, "_merge", None)  # it is merged once
+    np.testing.assert_allclose(patterns_of(adapter), expected, atol=1e-6)
+
+
+def patterns_of_model(model: Any) -> np.ndarray:
+    """Patterns of a peft model that runs with its adapter, from its own eager attention."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(model.active_peft_config.base_model_name_or_path)
+    model.set_attn_implementation("eager")
+    with torch.no_grad():
+        outputs = model(**tokenizer(TEXT, return_tensors="pt"), output_attentions=True)
+    return np.stack([layer[0].numpy() for layer in outputs.attentions])
+
+
+def with_config(adapter: Path, base: Path, folder: Path) -> Path:
+    shutil.copytree(adapter, folder)
+    shutil.copy(base / "config.json", folder)
+    return folder
+
+
+def test_another_adapter_is_another_model(base: Path, adapter: Path, own_cache: Path) -> None:
+    before = load_model(f"m={adapter}").info.weights_sha256
+    settings = json.loads((adapter / "adapter_config.json").read_text())
+    stronger = adapter.with_name("stronger")
+    shutil.copytree(adapter, stronger)
+    (stronger / "adapter_config.json").write_text(
+        json.dumps({**settings, "lora_alpha": 4 * settings["lora_alpha"]})
+    )
+    assert load_model(f"m={stronger}").info.weights_sha256 != before
+    assert np.abs(patterns_of(stronger) - patterns_of(adapter)).max() > 1e-3
+
+
+def test_what_cannot_be_merged_is_refused_with_the_reason(
+    base: Path, adapter: Path, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(change: dict[str, Any], reason: str, missing: str = "") -> None:
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        shutil.copytree(adapter, folder)
+        settings = json.loads((folder / "adapter_config.json").read_text())
+        (folder / "adapter_config.json").write_text(json.dumps({**settings, **change}))
+        if missing:
+            (folder / missing).unlink()
+        with pytest.raises(ModelError, match=reason):
             load_model(f"m={folder}")
-        assert str(base) in str(caught.value)
-        assert "damaged" not in str(caught.value)
 
-
-def test_an_adapter_by_its_path_alone_is_refused(adapter: Path, own_cache: Path) -> None:
-    with pytest.raises(InputError, match=r"adapter .*merge"):
-        load_model(adapter)
+    refused({"base_model_name_or_path": ""}, "base_model_name_or_path cannot be read")
+    refused({"base_model_name_or_path": "no-such-model"}, "its base model is not available here")
+    refused({"base_model_name_or_path": str(adapter)}, "itself an adapter")
+    refused({"peft_type": "UNKNOWN"}, "peft cannot merge them")
+    refused({}, "are missing", missing="adapter_model.safetensors")
+    monkeypatch.setitem(sys.modules, "peft", None)
+    refused({"r": 3}, r"pip install peft")

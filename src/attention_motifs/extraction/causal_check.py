@@ -42,7 +42,7 @@ def causal_check(loaded: LoadedModel) -> None:
     tokens = torch.arange(1, _N_TOKENS + 1)[None] % loaded.model.config.vocab_size
     tolerance = _TOLERANCE.get(next(loaded.model.parameters()).dtype, 1e-4)
     patterns, hidden = _patterns(loaded, tokens)
-    for layer, weights in enumerate(patterns):
+    for layer, weights in zip(loaded.layers, patterns, strict=True):
         _check_layer(loaded, layer, weights, tolerance)
     if loaded.info.tap == "attention interface" and hidden is not None:
         _check_against_eager(loaded, tokens, hidden, tolerance)
@@ -53,8 +53,9 @@ def causal_check(loaded: LoadedModel) -> None:
         _check_held(loaded, tokens, patterns, hidden, tolerance)
     changed = tokens.clone()
     changed[0, -1] = (changed[0, -1] + 7) % loaded.model.config.vocab_size
-    for layer, weights in enumerate(_patterns(loaded, changed)[0]):
-        if (weights[..., :-1, :] - patterns[layer][..., :-1, :]).abs().max() > tolerance:
+    again, _ = _patterns(loaded, changed)
+    for layer, weights, before in zip(loaded.layers, again, patterns, strict=True):
+        if (weights[..., :-1, :] - before[..., :-1, :]).abs().max() > tolerance:
             raise _refusal(loaded, layer, "the last token changes the rows of earlier ones")
 
 
@@ -117,7 +118,7 @@ def _check_against_eager(
         model.set_attn_implementation(INTERFACE)
     if (hidden - expected).abs().max() > tolerance * expected.abs().max().clamp(min=1.0):
         raise _refusal(
-            loaded, loaded.info.n_layers - 1, "the output is not that of its own eager attention"
+            loaded, loaded.layers[-1], "the output is not that of its own eager attention"
         )
 
 
@@ -125,7 +126,7 @@ def _check_effect(loaded: LoadedModel, tokens: Tensor, hidden: Tensor) -> None:
     """Check that attending to the first token alone, in the last layer, changes the output."""
 
     def first_token_only(layer: int, weights: Tensor) -> Any:
-        return _on_first_token(weights) if layer == loaded.info.n_layers - 1 else None
+        return _on_first_token(weights) if layer == loaded.layers[-1] else None
 
     _require_changed(loaded, hidden, run_tapped(loaded, tokens, first_token_only))
 
@@ -134,7 +135,7 @@ def _check_held(
     loaded: LoadedModel, tokens: Tensor, patterns: list[Tensor], hidden: Tensor, tolerance: float
 ) -> None:
     """Check that the model uses the tapped weights: held at the softmax, they give its output."""
-    last = loaded.info.n_layers - 1
+    last = loaded.layers[-1]
     changed = [*patterns[:last], _on_first_token(patterns[last])]
 
     def run(held: list[Tensor]) -> Tensor | None:
@@ -165,9 +166,7 @@ def _on_first_token(weights: Tensor) -> Tensor:
 
 def _require_changed(loaded: LoadedModel, hidden: Tensor, changed: Tensor | None) -> None:
     if changed is None or torch.equal(hidden, changed):
-        raise _refusal(
-            loaded, loaded.info.n_layers - 1, "changing the weights does not change the output"
-        )
+        raise _refusal(loaded, loaded.layers[-1], "changing the weights does not change the output")
 
 
 def _refusal(loaded: LoadedModel, layer: int, reason: str) -> ModelError:

@@ -49,6 +49,7 @@ class _Request:
     dtype: str
     device: torch.device
     language_head: bool
+    softmax_only: bool
 
     @property
     def name(self) -> str:
@@ -63,6 +64,7 @@ def load_model(
     dtype: str = "float32",
     language_head: bool = False,
     max_tokens: int | None = None,
+    softmax_only: bool = False,
     report: Report = silent,
 ) -> LoadedModel:
     """Load a model by name, hub id, folder, GGUF file or NAME=PATH, and check its attention.
@@ -77,6 +79,9 @@ def load_model(
         language_head: whether to load the language-model head too, which patterns do not need.
         max_tokens: length of the prompts, if known: a model with a shorter context is refused
             before its weights are loaded.
+        softmax_only: load a hybrid too (Qwen3-Next, Jamba, Falcon-H1, LFM2), and read its layers
+            with softmax attention alone; `layers` of the result are their numbers. Atlases need
+            softmax attention in every layer.
         report: shows the progress of fetching and loading.
 
     Returns:
@@ -100,13 +105,16 @@ def load_model(
     if reference.held is not None:
         with report(f"check {reference.name}", 1):
             return load_from_memory(
-                reference.held, language_head=language_head, max_tokens=max_tokens
+                reference.held,
+                language_head=language_head,
+                max_tokens=max_tokens,
+                softmax_only=softmax_only,
             )
     folder = local_folder(reference, report)
     content = checked_configuration(reference.name, reference.shown, folder)
     with view_of(folder, content) as view:
         config = _transformers_config(reference, view)
-        architectures.check_configuration(reference.name, config)
+        architectures.check_configuration(reference.name, config, softmax_only=softmax_only)
         if max_tokens is not None:
             check_max_tokens(reference.name, config.get_text_config(decoder=True), max_tokens)
         if dtype == AUTO:
@@ -115,8 +123,11 @@ def load_model(
         with report(f"load {reference.name}", 1):
             identity = identity_of(reference, folder, dtype)
             return _load(
-                _Request(reference, folder, identity, view, config, dtype, place, language_head)
-            )
+                _Request(
+                    reference, folder, identity, view, config, dtype, place, language_head,
+                    softmax_only,
+                )
+            )  # fmt: skip
 
 
 def resolve_dtype(
@@ -210,13 +221,13 @@ def _load(request: _Request) -> LoadedModel:
     )
     tokenizer = _tokenizer(request.reference, request.folder, request.view)
     refusals = []
-    for way in architectures.taps_to_try(config.model_type):
+    layers = architectures.softmax_layers(config) if request.softmax_only else None
+    for way in architectures.taps_to_try(config.model_type, softmax_only=request.softmax_only):
         try:
             model, head = _model(request, way)
             n_parameters = sum(p.numel() for p in model.parameters())
-            loaded = LoadedModel(
-                model, tokenizer, replace(info, tap=way, n_parameters=n_parameters), head
-            )
+            info = replace(info, tap=way, n_parameters=n_parameters)
+            loaded = LoadedModel(model, tokenizer, info, head, layers)
             check_once(loaded)
         except ModelError as error:
             refusals.append(error)

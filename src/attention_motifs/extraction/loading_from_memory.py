@@ -24,7 +24,11 @@ _PLAIN = {"output_attentions": False, "output_hidden_states": False, "return_dic
 
 
 def load_from_memory(
-    held: ModelInMemory, *, language_head: bool = False, max_tokens: int | None = None
+    held: ModelInMemory,
+    *,
+    language_head: bool = False,
+    max_tokens: int | None = None,
+    softmax_only: bool = False,
 ) -> LoadedModel:
     """Make a model in memory ready to be tapped, without changing it.
 
@@ -34,6 +38,7 @@ def load_from_memory(
         held: the model and its tokenizer.
         language_head: whether the language-model head is needed too.
         max_tokens: length of the prompts, if known.
+        softmax_only: whether softmax attention in some of the layers is enough.
 
     Raises:
         InputError: if `max_tokens` exceeds the context.
@@ -45,11 +50,16 @@ def load_from_memory(
         check_once(loaded)
         return loaded
     inner = _without_peft(held)
-    architectures.check_configuration(held.name, inner.config, of_class=True)
+    architectures.check_configuration(
+        held.name, inner.config, of_class=True, softmax_only=softmax_only
+    )
     refusals: list[ModelError] = []
-    for way in architectures.taps_to_try(inner.config.get_text_config(decoder=True).model_type):
+    config = inner.config.get_text_config(decoder=True)
+    layers = architectures.softmax_layers(config) if softmax_only else None
+    for way in architectures.taps_to_try(config.model_type, softmax_only=softmax_only):
         try:
             loaded = _tapped(held, inner, way, language_head=language_head)
+            loaded = replace(loaded, softmax_layers=layers)
             _check_length(loaded, max_tokens)
             check_once(loaded)
         except ModelError as error:

@@ -109,7 +109,7 @@ def for_each_layer(
         token_ids = torch.tensor([prompts[i].token_ids for i in positions])
         with stopped_by(stopped):
             # What follows the attention of the last layer is not needed.
-            run_tapped(loaded, token_ids, checked, stop_after_layer=loaded.info.n_layers - 1)
+            run_tapped(loaded, token_ids, checked, stop_after_layer=loaded.layers[-1])
 
     batches = _batches(prompts, batch_tokens)
     at_once = min(at_once, len(batches))
@@ -238,6 +238,7 @@ def extract_patterns(
     bos: str = "auto",
     device: str = "auto",
     dtype: str = "float32",
+    softmax_only: bool = False,
 ) -> Iterator[PatternBatch]:
     """Yield the patterns of one layer and one prompt at a time, with their heads.
 
@@ -251,6 +252,7 @@ def extract_patterns(
         bos: BOS policy, see `tokenize`.
         device: see `load_model`.
         dtype: see `load_model`.
+        softmax_only: see `load_model`.
 
     Returns:
         An iterator of `PatternBatch`: all layers of the prompts of one pass, then the next pass.
@@ -270,7 +272,7 @@ def extract_patterns(
     if not isinstance(bos, str) or bos not in BOS_POLICIES:
         raise InputError(f"--bos {bos!r}: choose {', '.join(BOS_POLICIES)}")
     loaded = model if isinstance(model, LoadedModel) else load_model(
-        model, device=device, dtype=dtype, max_tokens=max_tokens
+        model, device=device, dtype=dtype, max_tokens=max_tokens, softmax_only=softmax_only
     )  # fmt: skip
     tokenized = tokenize(
         loaded, [(p.prompt_id, p.text) for p in texts], max_tokens=max_tokens, bos=bos
@@ -390,7 +392,7 @@ def _in_thread(loaded: LoadedModel, prompts: Sequence[TokenizedPrompt]) -> Itera
     worker.start()
     try:
         for number in range(len(batches)):
-            for _ in range(loaded.info.n_layers):
+            for _ in loaded.layers:
                 layer = ahead.take(number)
                 if layer is not None:
                     yield layer

@@ -207,11 +207,11 @@ def run_tapped(
                     hidden = loaded.model(**inputs, output_attentions=True)[0]
     except _Enough:
         return None
-    if seen != list(range(first_layer, loaded.info.n_layers)):
+    expected = [layer for layer in loaded.layers if layer >= first_layer]
+    if seen != expected:
         raise ModelError(
             f"{loaded.info.name}: attention weights came from layers {seen}, not from each of "
-            f"{loaded.info.n_layers - first_layer} once; the architecture "
-            f"{loaded.info.architecture} cannot be tapped"
+            f"{len(expected)} once; the architecture {loaded.info.architecture} cannot be tapped"
         )
     return hidden  # type: ignore[no-any-return]
 

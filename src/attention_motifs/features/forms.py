@@ -67,7 +67,7 @@ def layers_of(value: Any) -> dict[int, Any]:
         raise InputError(f"patterns of all layers are None: the model kept none. {_ADVICE}")
     if not layers:
         raise InputError(
-            f"patterns: a {type(value).__name__} that holds no layer. Give one array per layer; a "
+            f"patterns: a {type(value).__name__} without a layer. Give one array per layer; a "
             "cache of TransformerLens holds them as blocks.0.attn.hook_pattern"
         )
     if len({layer for layer, _ in pairs}) < len(pairs):

@@ -114,7 +114,8 @@ def separator_tokens(texts: Sequence[str]) -> Bool[np.ndarray, " n"]:
         (n,) True for separators.
     """
     table = token_table(tuple(texts))
-    return np.logical_or(table.newline, table.punctuation)
+    separators: Bool[np.ndarray, " n"] = table.newline | table.punctuation
+    return separators
 
 
 def motif_shares(

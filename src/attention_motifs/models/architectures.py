@@ -48,6 +48,11 @@ _TWO_STACKS = (
     "it has two stacks, an encoder and a decoder, and only models of one decoder are taken"
 )
 _SOFTMAX_LAYERS = {"attention", "chunked_attention", "full_attention", "sliding_attention"}
+_PARALLEL_LAYER = "hybrid"
+"""Kind of a layer with softmax attention and another block next to it, as in Falcon-H1."""
+_PART_OF_IT = (
+    "Its softmax layers alone can be read in Python: am.load_model(NAME, softmax_only=True)"
+)
 
 _ENCODERS = (
     "albert", "bert", "bert-generation", "big_bird", "camembert", "convbert", "data2vec-text",
@@ -64,13 +69,16 @@ REFUSED: dict[str, str] = {
 }
 
 
-def check_configuration(name: str, config: Any, *, of_class: bool = False) -> None:
+def check_configuration(
+    name: str, config: Any, *, of_class: bool = False, softmax_only: bool = False
+) -> None:
     """Refuse architectures that have no causal softmax attention in every layer.
 
     Args:
         name: of the model, for errors.
         config: of the whole model, of which the text decoder may be a part.
         of_class: whether the model exists already, so that transformers need not know its class.
+        softmax_only: whether softmax attention in some of the layers is enough.
 
     Raises:
         ModelError: with the reason.
@@ -80,30 +88,49 @@ def check_configuration(name: str, config: Any, *, of_class: bool = False) -> No
     if reason is None and getattr(config, "is_encoder_decoder", False):
         reason = _TWO_STACKS
     if reason is None:
-        reason = _reason_in(config.get_text_config(decoder=True))
+        reason = _reason_in(config.get_text_config(decoder=True), softmax_only=softmax_only)
     if reason is None and not of_class and not _generates_text(config):
         reason = "transformers has no model of it that predicts the next token of a text"
     if reason is not None:
         raise ModelError(f"{name}: the architecture {kind} is refused: {reason}")
 
 
-def _reason_in(text_config: Any) -> str | None:
+def _reason_in(text_config: Any, *, softmax_only: bool) -> str | None:
     """Return why the layers of a text decoder are refused, or None."""
-    others = _layer_kinds(text_config) - _SOFTMAX_LAYERS
-    if others:
-        return f"some of its layers have no softmax attention ({', '.join(sorted(others))})"
-    if any(key.startswith("mamba_") for key in text_config.to_dict()):
-        return "it is a hybrid: its layers mix state-space blocks (mamba) with attention"
+    others = set(_layer_kinds(text_config)) - _SOFTMAX_LAYERS
+    hybrid = any(key.startswith("mamba_") for key in text_config.to_dict())
+    if others or hybrid:
+        if not softmax_layers(text_config):
+            return _NOT_SOFTMAX
+        if not softmax_only:
+            kinds = ", ".join(sorted(others)) or "mamba"
+            return f"some of its layers have no softmax attention ({kinds}). {_PART_OF_IT}"
     if getattr(text_config, "use_bidirectional_attention", None) in (True, "all"):
         return _NOT_CAUSAL
     return None
 
 
-def _layer_kinds(text_config: Any) -> set[str]:
-    kinds: set[str] = set()
+def softmax_layers(text_config: Any) -> tuple[int, ...]:
+    """Return the numbers of the layers that have softmax attention, from 0.
+
+    Args:
+        text_config: of the text decoder.
+
+    Returns:
+        All layers where the configuration names no kinds.
+    """
+    kinds = _layer_kinds(text_config)
+    if not kinds:
+        return tuple(range(text_config.num_hidden_layers))
+    softmax = _SOFTMAX_LAYERS | {_PARALLEL_LAYER}
+    return tuple(layer for layer, kind in enumerate(kinds) if kind in softmax)
+
+
+def _layer_kinds(text_config: Any) -> list[str]:
     for key in ("layer_types", "layers_block_type", "block_types"):
-        kinds.update(str(kind) for kind in getattr(text_config, key, None) or ())
-    return kinds
+        if kinds := getattr(text_config, key, None):
+            return [str(kind) for kind in kinds]
+    return []
 
 
 def _generates_text(config: Any) -> bool:
@@ -157,12 +184,16 @@ def text_model(name: str, model: Any) -> Any:
     )
 
 
-def taps_to_try(model_type: str) -> tuple[Tap, ...]:
+def taps_to_try(model_type: str, *, softmax_only: bool = False) -> tuple[Tap, ...]:
     """Return the ways to tap an architecture; the first that passes the causal check is taken.
+
+    Of a hybrid, only the attention interface knows which layer an attention module is in.
 
     An architecture that is not in the table runs with its own eager attention if that can be
     tapped, because our attention function would ignore what is special to it.
     """
+    if softmax_only:
+        return ("attention interface",)
     known = TESTED.get(model_type)
     return (known.tap,) if known else ("output_attentions", "attention interface")
 

@@ -100,6 +100,11 @@ def changed_file(folder: Path) -> str | None:
     return None
 
 
+def recorded_sha256(folder: Path) -> str | None:
+    """Return the SHA-256 of the GGUF file of a conversion; None for other folders."""
+    return _record(folder).get("sha256")
+
+
 def _record(folder: Path) -> dict[str, Any]:
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))

@@ -21,7 +21,7 @@ GGUF_SUFFIX = ".gguf"
 
 _LFS_START = b"version https://git-lfs.github.com/spec/"
 
-_TOKENIZER_SOURCES = (
+TOKENIZER_SOURCES = (
     "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "vocab.model",
     "sentencepiece.bpe.model", "tekken.json", "source.spm",
 )  # fmt: skip
@@ -35,7 +35,7 @@ _DEQUANTISED = {"mxfp4", "fp8"}
 
 
 def not_a_model(path: Path) -> str | None:
-    """Return why a local path is not a folder of a model; None if it has a config.json.
+    """Return why a local path is not a folder of a model or an adapter; None if it is.
 
     Args:
         path: as the user gave it.
@@ -50,7 +50,7 @@ def not_a_model(path: Path) -> str | None:
         names = sorted(entry.name for entry in path.iterdir())
     except PermissionError:
         return f"{path}: no permission to read it. Ask its owner for access"
-    if "config.json" in names:
+    if "config.json" in names or "adapter_config.json" in names:
         return None
     return f"{path}: has no config.json, so it is not a folder of a model. " + _other_kind(
         path, names, expects
@@ -68,8 +68,6 @@ def _other_kind(path: Path, names: list[str], expects: str) -> str:
             f"It holds {len(checkpoints)} checkpoints of a training run: give one of them, for "
             f"example {shlex.quote(str(path / checkpoints[-1]))}"
         )
-    if "adapter_config.json" in names:
-        return _adapter(path)
     ggufs = [n for n in names if n.lower().endswith(GGUF_SUFFIX)]
     if ggufs:
         return f"It holds GGUF files: give one, {shlex.quote(str(path / ggufs[0]))}"
@@ -89,21 +87,6 @@ def _other_kind(path: Path, names: list[str], expects: str) -> str:
     if any(n.endswith((".safetensors", ".bin", ".pt", ".pth")) for n in names):
         return "Copy config.json and the tokenizer's files to the folder of the weights"
     return expects
-
-
-def _adapter(folder: Path) -> str:
-    """Return what to do with a folder of an adapter of peft."""
-    base = "BASE_MODEL"
-    try:
-        named = json.loads((folder / "adapter_config.json").read_bytes())
-        base = str(named["base_model_name_or_path"] or base)
-    except (OSError, ValueError, LookupError, TypeError):
-        pass
-    return (
-        f"It holds an adapter (LoRA, PEFT) of {base} and not the model itself: merge the two with "
-        "peft (`AutoPeftModelForCausalLM.from_pretrained(FOLDER).merge_and_unload()"
-        ".save_pretrained(NEW_FOLDER)`) and give the new folder"
-    )
 
 
 def checked_configuration(name: str, shown: str, folder: Path) -> dict[str, Any]:
@@ -216,7 +199,7 @@ def _weights_reason(folder: Path) -> str | None:
     except ModelError as error:
         return str(error)
     if not files:
-        return _no_weights(folder, names)
+        return _no_weights(names)
     missing = [path.name for path in files if not path.exists()]
     if missing:
         shown = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
@@ -227,10 +210,8 @@ def _weights_reason(folder: Path) -> str | None:
     return next((r for path in files if (r := _not_safetensors(path)) is not None), None)
 
 
-def _no_weights(folder: Path, names: Iterable[str]) -> str:
+def _no_weights(names: Iterable[str]) -> str:
     names = list(names)
-    if "adapter_config.json" in names:
-        return "it has no weights of its own. " + _adapter(folder)
     others = [n for n in names if n.endswith((".bin", ".pt", ".pth", ".ckpt"))]
     if others:
         return (
@@ -290,7 +271,7 @@ def _too_short(path: Path, size: int, needed: int | None) -> str:
 
 
 def _tokenizer_reason(folder: Path, config: dict[str, Any]) -> str | None:
-    for name in _TOKENIZER_SOURCES:
+    for name in TOKENIZER_SOURCES:
         if (folder / name).is_file():
             return _unreadable(folder / name)
         if os.path.lexists(folder / name):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from attention_motifs.errors import InputError, ModelError, ResourceError
+from attention_motifs.models.adapters import is_adapter, merged, read_adapter
 from attention_motifs.models.cache import locked, require_disk
 from attention_motifs.models.convert import convert_gguf, is_conversion_of
 from attention_motifs.models.diagnosis import checked_configuration
@@ -14,6 +15,7 @@ from attention_motifs.models.digests import current_sha256
 from attention_motifs.models.in_memory import MEMORY
 from attention_motifs.models.packaged import PACKAGED, converted_folder, pull_packaged
 from attention_motifs.models.sources import Kind, ModelReference, resolve
+from attention_motifs.models.view import ADAPTER
 from attention_motifs.progress import Report, silent
 
 
@@ -48,7 +50,27 @@ def local_folder(reference: ModelReference, report: Report = silent) -> Path:
     """
     if reference.kind == MEMORY:
         raise InputError(f"{reference.name}: is a model in memory, so it has no files to fetch")
-    return _FETCH[reference.kind](reference, report)
+    folder = _FETCH[reference.kind](reference, report)
+    return _merged(reference, folder, report) if is_adapter(folder) else folder
+
+
+def _merged(reference: ModelReference, folder: Path, report: Report) -> Path:
+    """Return the folder of an adapter merged with its base model, which is fetched if needed."""
+    adapter = read_adapter(reference.name, reference.shown, folder)
+    try:
+        base = resolve(adapter.base)
+    except InputError as error:
+        raise adapter.error(
+            f"its base model is not available here ({error!s:.250}). Write the path or the hub id "
+            f"of the base model into {ADAPTER}, as base_model_name_or_path"
+        ) from error
+    of_base = _FETCH[base.kind](base, report)
+    if is_adapter(of_base):
+        raise adapter.error(
+            "its base model is itself an adapter. Merge that one first, and write the path of the "
+            f"merged folder into {ADAPTER}"
+        )
+    return merged(adapter, of_base, report)
 
 
 def _fetch_packaged(reference: ModelReference, report: Report) -> Path:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from attention_motifs.models.adapters import merge_record
 from attention_motifs.models.convert import RECORD
 from attention_motifs.models.digests import config_sha256, tokenizer_sha256, weights_sha256
 from attention_motifs.models.in_memory import MEMORY, ModelInMemory
@@ -70,13 +71,13 @@ def identity_of(reference: ModelReference, folder: Path, dtype: str) -> ModelIde
     Raises:
         ModelError: if config.json or the index of shards cannot be read.
     """
-    record = conversion_record(folder)
+    record, merge = conversion_record(folder), merge_record(folder)
     return ModelIdentity(
         name=reference.name,
         kind=reference.kind,
         location=record.get("location") or _shown_location(reference),
-        revision=_revision(folder) if reference.kind == "hub" else None,
-        weights_sha256=record.get("sha256") or weights_sha256(folder),
+        revision=merge.get("revision", _revision(folder)) if reference.kind == "hub" else None,
+        weights_sha256=record.get("sha256") or merge.get("sha256") or weights_sha256(folder),
         tokenizer_sha256=tokenizer_sha256(folder),
         config_sha256=None if record else config_sha256(folder),
         licence=record.get("licence"),

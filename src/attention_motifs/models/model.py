@@ -70,6 +70,15 @@ class LoadedModel:
     info: ModelInfo
     head: Head | None = None
     """From hidden states to logits; None unless `load_model` was asked for it."""
+    softmax_layers: tuple[int, ...] | None = None
+    """Numbers of the layers that are read, of a hybrid; None for all layers."""
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """Numbers of the layers that are read, from 0."""
+        if self.softmax_layers is not None:
+            return self.softmax_layers
+        return tuple(range(self.info.n_layers))
 
     def __repr__(self) -> str:
         info = self.info

@@ -336,7 +336,7 @@ def _run(model: Any, tokenizer: Any, text: Any, max_tokens: int | None) -> Strea
     n_heads = loaded.info.n_heads
     batches = extract_patterns(loaded, text, max_tokens=max_tokens)
     return Stream(
-        shape=[(layer, n_heads) for layer in range(loaded.info.n_layers)],
+        shape=[(layer, n_heads) for layer in loaded.layers],
         layers=((batch.layer, as_float32(batch.patterns)) for batch in batches),
         tokens=prompt.tokens,
         prompt="".join(prompt.tokens),
