@@ -45,7 +45,7 @@ def passes(prompts: list[TokenizedPrompt], batch_tokens: int) -> list[tuple[int,
             sink(layer, ids[:, :1, None, None].to(torch.float32).expand(-1, 2, n, n))
 
     given_on: list[tuple[int, list[int], Any]] = []
-    loaded: Any = SimpleNamespace(info=SimpleNamespace(n_layers=N_LAYERS))
+    loaded: Any = SimpleNamespace(layers=tuple(range(N_LAYERS)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stream, "run_tapped", run)
         for_each_layer(
