@@ -129,7 +129,7 @@ def test_pca_of_euclidean_distances_is_pca_of_the_points() -> None:
     assert np.allclose(np.abs(result), np.abs(centred @ axes[:3].T), atol=1e-3)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.integers(1, 12), st.integers(1, 3))
 def test_classical_scaling_finds_points_with_these_distances(seed: int, n: int, c: int) -> None:
     points = np.random.default_rng(seed).normal(size=(n, c))
@@ -202,10 +202,14 @@ def test_many_heads_are_placed_as_few_are(
         monkeypatch.undo()
 
 
-def test_many_heads_without_a_direction_are_placed_too(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("most_by_lapack", [10, 1000])
+@pytest.mark.parametrize("n", [12, 30, 60])
+def test_many_heads_without_a_direction_are_placed_too(
+    monkeypatch: pytest.MonkeyPatch, n: int, most_by_lapack: int
+) -> None:
     """All at the same distance: the eigenvalues are equal, and any directions will do."""
-    D = 1.0 - np.eye(60)
-    monkeypatch.setattr("attention_motifs.projection.methods._LANCZOS_HEADS", 10)
+    D = 1.0 - np.eye(n)
+    monkeypatch.setattr("attention_motifs.projection.methods._LANCZOS_HEADS", most_by_lapack)
     placed = classical_scaling(D, 3)
     assert np.isfinite(placed).all()
     np.testing.assert_allclose(placed.T @ placed, 0.5 * np.eye(3), atol=1e-8)
