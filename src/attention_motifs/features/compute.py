@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import sys
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, overload
 
@@ -182,8 +184,14 @@ def one_blas_thread() -> Iterator[None]:
     The number of threads changes the order of sums, and so the last digits. Threads also wait for
     each other on small matrices.
     """
-    with import_module("threadpoolctl").threadpool_limits(limits=1, user_api="blas"):
+    with _loaded_libraries(len(sys.modules)).limit(limits=1, user_api="blas"):
         yield
+
+
+@lru_cache(maxsize=1)
+def _loaded_libraries(n_modules: int) -> Any:  # noqa: ARG001 - the key of the cache
+    """Find the libraries of linear algebra, again after an import: the search takes 2 ms."""
+    return import_module("threadpoolctl").ThreadpoolController()
 
 
 def _tensor_rows(
