@@ -11,11 +11,13 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 
 from attention_motifs.atlas import Atlas
+from attention_motifs.behaviour import sequences
 from attention_motifs.stages import run
 from attention_motifs.store.settings import Configuration
 from chromium import FLAGS, find_browser
@@ -24,6 +26,9 @@ from tiny_models import make_tiny_model, texts, write_prompts
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+# A busy machine takes seconds for an example that takes milliseconds elsewhere.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 LONGEST = (
     "stages/test_stopped_at_steps.py",
@@ -56,6 +61,23 @@ def score_models() -> Iterator[Callable[..., None]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run, "score_models", lambda *_: None)
         yield function
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ids_of_prompts_once() -> Iterator[None]:
+    """Tokenize the built-in prompts once per tokenizer: it takes a third of a tiny build."""
+    function = sequences._ids_of_prompts
+    results: dict[str, set[int]] = {}
+
+    def once(tokenizer: Any) -> set[int]:
+        key = tokenizer.backend_tokenizer.to_str()
+        if key not in results:
+            results[key] = function(tokenizer)
+        return set(results[key])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sequences, "_ids_of_prompts", once)
+        yield
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,7 @@ def test_no_prompts_cannot_be_drawn(n_prompts: int) -> None:
 # JSON lines
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(texts, min_size=1, unique=True),
     st.booleans(),
@@ -155,7 +155,7 @@ def test_any_texts_are_read_back(
     assert {prompt.source for prompt in prompts} == {"prompts.jsonl"}
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(texts, min_size=1))
 @example(["a", "b", "a"])
 def test_the_first_of_equal_texts_is_kept(prompts_file: Path, written: list[str]) -> None:

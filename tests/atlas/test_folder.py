@@ -279,7 +279,7 @@ lower = st.integers(1, 40).flatmap(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(lower)
 @example(np.ones((1, 1), np.float32))
 @example(np.tril(np.full((7, 7), 1e-6, np.float32)))

@@ -43,7 +43,7 @@ def by_definition(matrix: np.ndarray, layer: np.ndarray, query: int, k: int) -> 
     return float(np.mean([sorted(deal)[k - 1] <= observed for deal in deals]))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.lists(st.integers(0, 2), min_size=2, max_size=6),
     st.integers(0, 1000),

@@ -234,7 +234,7 @@ def test_without_an_embedding_there_is_nothing_to_compute(changed: Atlas) -> Non
         near(changed, QUERY, metric="cosine")
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 2**31), st.integers(0, N - 1), st.integers(1, N + 3))
 def test_near_is_a_sort_of_a_row(atlas: Atlas, seed: int, query: int, n: int) -> None:
     matrix = np.random.default_rng(seed).integers(0, 5, (N, N)).astype(np.float32)  # many ties

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,17 @@ def tokens(seed: int = 0, rows: int = 2, n: int = N) -> Tensor:
     return torch.randint(2, 64, (rows, n), generator=torch.Generator().manual_seed(seed))
 
 
-def by_hand(folder: Path, change: Callable[[list[torch.nn.Module]], Any]) -> Any:
-    """The model as transformers runs it, changed at its output projections."""
+@lru_cache
+def by_transformers(folder: Path) -> Any:
+    """The model as transformers loads it; loading takes ten times as long as a copy."""
     from transformers import AutoModelForCausalLM
 
-    whole = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager").eval()
+    return AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager").eval()
+
+
+def by_hand(folder: Path, change: Callable[[list[torch.nn.Module]], Any]) -> Any:
+    """The model as transformers runs it, changed at its output projections."""
+    whole = copy.deepcopy(by_transformers(folder))
     change(output_projections(whole.base_model, N_LAYERS))
     return whole
 

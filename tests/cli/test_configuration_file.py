@@ -157,7 +157,7 @@ def test_a_file_that_is_not_text_is_told(tmp_path: Path) -> None:
     assert "not UTF-8 (byte 14)" in refusal(str(path))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_any_bytes_are_a_configuration_or_an_input_error(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "any.toml"

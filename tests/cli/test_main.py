@@ -160,15 +160,16 @@ def test_ctrl_c_leaves_with_130_and_says_how_to_go_on(
     assert motifs("info") == (130, "", "stopped; run the same command again to continue\n")
 
 
-def test_mistakes_in_a_run_as_a_program(tiny: Tiny, own_cache: Path, tmp_path: Path) -> None:
+def test_damaged_weights_leave_with_the_code_of_models(
+    motifs, tiny: Tiny, own_cache: Path, tmp_path: Path
+) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(tiny.folder / "a", broken)
     weights = broken / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
     prompts = write_prompts(tmp_path / "prompts.jsonl", ["one two three four five six"])
-    finished = program(
-        "build", "--model", broken, "--prompts", prompts, "--atlas", tmp_path / "new"
-    )
+    words = ["--model", broken, "--prompts", prompts, "--atlas", tmp_path / "new"]
+    finished = motifs("build", *words)
     assert (finished.code, "broken" in finished.error()) == (3, True)
 
 

@@ -48,7 +48,7 @@ def test_cuts_by_number_and_by_height() -> None:
     assert cut(merges, n_clusters=3, min_size=2).tolist() == [0, 0, UNCLUSTERED, 1, 1]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(0, 10**6), st.integers(1, 20), st.sampled_from(["average", "complete", "single"])
 )
@@ -68,7 +68,7 @@ def test_a_cut_by_number_has_that_number_and_refines_the_coarser(
         coarser = labels
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.integers(2, 20), st.floats(0, 4))
 def test_a_cut_by_height_is_scipys(seed: int, n: int, height: float) -> None:
     from scipy.cluster.hierarchy import fcluster
@@ -80,7 +80,7 @@ def test_a_cut_by_height_is_scipys(seed: int, n: int, height: float) -> None:
     assert adjusted_rand(cut(merges, height=height), theirs) == 1.0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(-1, 5), min_size=1, max_size=30), st.integers(1, 4))
 def test_numbering_keeps_the_clusters_and_orders_them(labels: list[int], min_size: int) -> None:
     old = np.array(labels)

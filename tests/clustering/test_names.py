@@ -95,7 +95,7 @@ def test_no_names_and_no_clusters() -> None:
     assert carry_over(named(), HEADS, np.full(12, -1)).unassigned == ("sinks", "induction")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(st.integers(-1, 4), min_size=12, max_size=12),
     st.lists(st.integers(-1, 4), min_size=12, max_size=12),

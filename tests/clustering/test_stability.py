@@ -86,7 +86,7 @@ def test_what_cannot_be() -> None:
         adjusted_rand(np.zeros(2, dtype=int), np.zeros(3, dtype=int))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(labellings, st.randoms(use_true_random=False))
 def test_the_index_is_one_for_equal_clusters_under_any_numbers(labels: list[int], rng) -> None:  # type: ignore[no-untyped-def]
     a = np.array(labels)
@@ -97,7 +97,7 @@ def test_the_index_is_one_for_equal_clusters_under_any_numbers(labels: list[int]
     assert adjusted_rand(a, b) == pytest.approx(1.0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(labellings, st.integers(0, 10**6))
 def test_the_index_is_symmetric_and_at_most_one(labels: list[int], seed: int) -> None:
     a = np.array(labels)

@@ -16,7 +16,7 @@ def total(cost: np.ndarray) -> float:
     return float(cost[np.arange(len(cost)), columns].sum())
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(n=st.integers(1, 12), data=st.data())
 def test_the_pairing_is_optimal_with_many_ties(n: int, data: st.DataObject) -> None:
     numbers = st.integers(0, 4).map(float)

@@ -14,7 +14,7 @@ from attention_motifs.distances import (
 )
 from distances.clouds import FAST, clouds, gaussian, oracle, relative_error
 
-QUICK = settings(max_examples=25, deadline=None)
+QUICK = settings(max_examples=25)
 CLOUD_METRICS = ("cosine", "centroid", "wasserstein", "sliced-wasserstein", "energy")
 
 

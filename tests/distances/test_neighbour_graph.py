@@ -92,7 +92,7 @@ def test_pieces_at_distance_zero_from_each_other_are_joined_too() -> None:
     assert not geodesics(join_pieces(torn, twins)).any()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(clouds, st.integers(1, 16))
 def test_joined_graphs_reach_every_head_by_paths_no_shorter_than_the_distance(
     points: np.ndarray, k: int
@@ -108,7 +108,7 @@ def test_joined_graphs_reach_every_head_by_paths_no_shorter_than_the_distance(
     assert len(np.unique(joined.edges, axis=0)) == len(joined.edges)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(clouds)
 def test_with_all_neighbours_paths_are_the_distances(points: np.ndarray) -> None:
     D = distances(points)
@@ -117,14 +117,14 @@ def test_with_all_neighbours_paths_are_the_distances(points: np.ndarray) -> None
     assert np.allclose(geodesics(graph), D)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(clouds, st.integers(1, 5))
 def test_more_neighbours_never_make_more_pieces(points: np.ndarray, k: int) -> None:
     D = distances(points)
     assert neighbour_graph(D, k + 1).n_pieces <= neighbour_graph(D, k).n_pieces
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10**6), st.integers(5, 25))
 def test_trustworthiness_is_scikit_learns_and_continuity_is_its_mirror(seed: int, n: int) -> None:
     from sklearn.manifold import trustworthiness

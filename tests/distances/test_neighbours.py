@@ -55,7 +55,7 @@ def test_the_ten_nearest_of_thousands_are_those_of_brute_force(metric: str) -> N
     )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(clouds(max_heads=7), st.sampled_from(SKETCHED), st.integers(1, 8))
 def test_with_all_heads_for_candidates_it_is_brute_force(
     embedded: np.ndarray, metric: str, n: int
@@ -164,7 +164,7 @@ def test_an_index_comes_back_and_a_damaged_one_is_named(tmp_path: Path) -> None:
         HeadIndex.load(path, "mend it")
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.data())
 def test_no_changed_byte_of_an_index_goes_unnoticed(data: st.DataObject) -> None:
     path = Path(data.draw(st.just(_written())))

@@ -19,7 +19,7 @@ from attention_motifs.embedding.moments import (
 )
 from attention_motifs.errors import InputError
 
-QUICK = settings(max_examples=60, deadline=None)
+QUICK = settings(max_examples=60)
 N_FEATURES = 4
 
 

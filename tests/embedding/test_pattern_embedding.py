@@ -62,7 +62,6 @@ def assert_equal(one: PatternEmbedding, other: PatternEmbedding) -> None:
 # Moments
 
 
-@settings(deadline=None)
 @given(holed_tables)
 @example(np.array([[np.nan, 1.0], [np.inf, 2.0]]))
 def test_moments_are_those_of_the_imputed_table(rows: np.ndarray) -> None:
@@ -77,7 +76,6 @@ def test_moments_are_those_of_the_imputed_table(rows: np.ndarray) -> None:
     assert np.abs(difference / np.outer(size, size)).max() < 1e-9
 
 
-@settings(deadline=None)
 @given(holed_tables, st.data())
 def test_any_split_in_any_order_gives_the_same_moments(rows: np.ndarray, data: Any) -> None:
     order = data.draw(st.permutations(range(len(rows))))
@@ -205,7 +203,6 @@ def test_transforming_rows_does_not_depend_on_their_company() -> None:
     assert embedding.transform(rows[:0]).shape == (0, 5)
 
 
-@settings(deadline=None)
 @given(tables, st.integers(-3, 3), floats)
 def test_units_of_the_features_do_not_matter(rows: np.ndarray, power: int, shift: float) -> None:
     scaled = rows * 2.0**power
@@ -312,7 +309,6 @@ def test_a_column_without_any_finite_value_is_dropped() -> None:
     assert embedding.n_imputed[5] == 200
 
 
-@settings(deadline=None)
 @given(holed_tables)
 @example(np.array([[0.0], [1.0]]))
 def test_any_table_is_embedded_or_refused(rows: np.ndarray) -> None:
@@ -527,7 +523,7 @@ def damage(
         return path, None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(share=st.floats(0, 1, exclude_max=True))
 @pytest.mark.parametrize("ending", [".json", ".safetensors"])
 def test_a_truncated_file_is_refused(
@@ -541,7 +537,7 @@ def test_a_truncated_file_is_refused(
         assert_equal(loaded, saved[1])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(
         st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=4

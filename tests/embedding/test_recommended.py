@@ -18,7 +18,7 @@ from attention_motifs.embedding.recommended import N_QUANTILES, RIDGE, Recommend
 from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.store import files
 
-QUICK = settings(max_examples=40, deadline=None)
+QUICK = settings(max_examples=40)
 
 
 def made_up(n_prompts: int, n_heads: int, n_features: int, seed: int = 0) -> np.ndarray:

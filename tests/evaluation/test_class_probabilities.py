@@ -19,7 +19,7 @@ from attention_motifs.evaluation.class_probabilities import (
 
 
 @given(st.integers(0, 1000), st.integers(6, 60), st.integers(1, 6))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_the_regression_is_that_of_scikit_learn(seed: int, n: int, m: int) -> None:
     rng = np.random.default_rng(seed)
     numbers = rng.normal(size=(n, m))

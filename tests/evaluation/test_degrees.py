@@ -49,7 +49,7 @@ def plain_map(distances: np.ndarray, members: np.ndarray) -> float:
     return float(np.mean(values))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10**6), n=st.integers(12, 40))
 def test_both_are_their_definition(seed: int, n: int) -> None:
     rng = np.random.default_rng(seed)
@@ -64,7 +64,7 @@ def test_both_are_their_definition(seed: int, n: int) -> None:
     assert drawn[0] == pytest.approx(s5)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10**6), n=st.integers(3, 30))
 def test_average_precision_is_its_definition(seed: int, n: int) -> None:
     rng = np.random.default_rng(seed)

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import spearmanr, ttest_1samp
 
@@ -101,7 +101,6 @@ def test_a_group_is_held_against_its_layers() -> None:
         compare_group(effects, np.array([], dtype=int), LAYER, 1, rng())
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_rho_is_spearmans(seed: int) -> None:
     generator = np.random.default_rng(seed)

@@ -137,7 +137,7 @@ def test_models_of_different_sizes_are_fitted_together() -> None:
     assert both.identify(features[0, 5], 65).heads[0].head == NAMES[5]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 100), st.sampled_from([0.0, 1.0, np.nan, np.inf, -np.inf, 1e30]))
 def test_degenerate_features_give_finite_answers(seed: int, value: float) -> None:
     features = drawn(seed=seed)

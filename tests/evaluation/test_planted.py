@@ -48,7 +48,7 @@ def test_rules_attend_where_their_description_says(rule) -> None:  # type: ignor
     assert np.allclose(pattern, expected)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from(RULES),
     st.lists(

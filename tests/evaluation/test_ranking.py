@@ -30,7 +30,7 @@ def test_without_ties_the_statistics_are_those_of_sklearn(seed: int, n: int, k: 
     assert purity == pytest.approx(relevant[np.argsort(distances)[:k]].sum() / min(k, n))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 2), min_size=2, max_size=6), st.data())
 def test_ties_count_as_the_mean_over_all_orders(levels: list[int], data: st.DataObject) -> None:
     n = len(levels)

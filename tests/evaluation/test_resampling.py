@@ -25,7 +25,7 @@ def clouds(seed: int, n: int = 6, heads: int = 5) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(n, heads, 4)).astype(np.float32)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10**6), often=st.lists(st.integers(0, 3), min_size=4, max_size=4))
 def test_a_resample_is_the_metric_on_repeated_prompts(seed: int, often: list[int]) -> None:
     if not sum(often):

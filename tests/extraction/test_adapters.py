@@ -17,9 +17,13 @@ from attention_motifs.extraction import extract_patterns, load_model
 from attention_motifs.models import adapters
 from tiny_models import make_tiny_model
 
-peft: Any = pytest.importorskip("peft")
-
 TEXT = "one two three one two three"
+
+
+@pytest.fixture(scope="module")
+def peft() -> Any:
+    """Imported by the process that runs these tests only: it takes seconds."""
+    return pytest.importorskip("peft")
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +32,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def adapter(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def adapter(peft: Any, base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an adapter that changes patterns, as peft saves it."""
     from transformers import AutoModelForCausalLM
 
@@ -58,7 +62,7 @@ def test_an_adapter_next_to_weights_has_no_effect(
 
 
 def test_merged_weights_give_the_patterns_of_base_and_adapter(
-    base: Path, adapter: Path, tmp_path: Path, own_cache: Path
+    peft: Any, base: Path, adapter: Path, tmp_path: Path, own_cache: Path
 ) -> None:
     from transformers import AutoTokenizer
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -63,7 +63,6 @@ def masked(kind: str, batch: int, heads: int, n: int) -> Tensor | None:
     return {"none": None, "open": torch.zeros(1, 1, n, n)}.get(kind, mask)
 
 
-@settings(deadline=None)
 @given(
     st.integers(1, 3),
     st.integers(1, 3),

@@ -287,7 +287,7 @@ def test_prompts_that_are_missing_are_named(folder: Folder) -> None:
     assert "prompts.jsonl: cannot be read" in refused_folder(folder.root)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(max_size=70))
 @example("../" + "a" * 20)
 def test_no_hash_leads_out_of_the_folder(shared_folder: Folder, hash_: str) -> None:
@@ -419,7 +419,7 @@ def read_damaged(folder: Folder, data: bytes) -> np.ndarray | None:
         folder.activations().write_bytes(sound)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.floats(0, 1, exclude_max=True))
 @example(0.0)
 def test_a_truncated_archive_is_refused(shared_folder: Folder, share: float) -> None:
@@ -427,7 +427,7 @@ def test_a_truncated_archive_is_refused(shared_folder: Folder, share: float) -> 
     assert read_damaged(shared_folder, data[: int(share * len(data))]) is None
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 @given(
     st.lists(
         st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=4

@@ -31,7 +31,7 @@ def batch(count: int, n: int, seed: int = 0) -> np.ndarray:
 
 
 @given(pattern_batches())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_row_does_not_depend_on_the_batch(patterns: np.ndarray) -> None:
     together = compute_features(patterns)
     alone = np.stack([compute_features(pattern) for pattern in patterns])

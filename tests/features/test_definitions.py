@@ -155,7 +155,7 @@ def test_histogram_clips_instead_of_dropping() -> None:
 
 
 @given(pattern_batches())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_every_feature_is_finite(patterns: np.ndarray) -> None:
     assert np.isfinite([paper_features(pattern) for pattern in patterns]).all()
 

@@ -66,7 +66,7 @@ def check_close(got: np.ndarray, patterns: np.ndarray, tolerance: float) -> None
 
 
 @given(pattern_batches())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_kernels_agree_with_the_oracle(patterns: np.ndarray) -> None:
     check_close(experimental_kernels.experimental_features(patterns), patterns, 1e-5)
     wide = experimental_torch.experimental_features(torch.from_numpy(patterns).double())

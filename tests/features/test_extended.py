@@ -49,7 +49,7 @@ def check_close(got: np.ndarray, patterns: np.ndarray, tolerance: float) -> None
 
 
 @given(pattern_batches())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_the_kernels_agree_with_the_oracle(patterns: np.ndarray) -> None:
     check_close(extended_kernels.extended_features(patterns), patterns, 3e-5)
     wide = extended_torch.extended_features(torch.from_numpy(patterns).double())
@@ -79,7 +79,7 @@ def test_real_patterns_agree(name: str) -> None:
 
 
 @given(pattern_batches())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_values_lie_in_the_documented_ranges(patterns: np.ndarray) -> None:
     for column, entry in zip(oracle(patterns).T, features_of("extended"), strict=True):
         low, high = entry.range

@@ -65,7 +65,7 @@ def check_counts(pattern: np.ndarray) -> None:
 
 
 @given(pattern_batches())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_counts_differ_from_the_oracle_only_at_edges(patterns: np.ndarray) -> None:
     for pattern in patterns:
         check_counts(pattern)
@@ -105,7 +105,7 @@ def test_real_patterns_rarely_change_a_bin() -> None:
         elements=st.sampled_from([0.0, 0.125, 0.25, 0.7, 1.0]) | st.floats(0, 32),
     )
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_statistics_agree_with_the_oracle(x: np.ndarray) -> None:
     work = vector_work(len(x))
     work.vector[:] = x
@@ -162,7 +162,7 @@ def test_status_of_patterns() -> None:
         [0.0, -0.0, 1e-7, -1e-7, 2e-6, -2e-6, 0.3, -0.3, 0.9, 3.0, -3e38, 3e38, np.nan, -np.inf]
     ),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_status_agrees_with_the_definition(
     patterns: np.ndarray, i: int, j: int, value: float
 ) -> None:

@@ -90,7 +90,7 @@ def test_planted_mixtures_are_recovered(weights: dict[str, float], seed: int) ->
     st.lists(st.floats(0.0, 1.0), min_size=9, max_size=9).filter(lambda w: sum(w) > 0.1),
     st.integers(0, 1000),
 )
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_any_mixture_is_recovered(weights: list[float], seed: int) -> None:
     bits = key_motifs(*prompt(np.random.default_rng(seed)))
     mixture = dict(zip(NAMES, np.array(weights) / sum(weights), strict=False))
@@ -120,7 +120,7 @@ def random_pattern(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 @given(st.integers(1, 70), st.integers(0, 10_000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_kernel_agrees_with_the_definition(n: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     bits = key_motifs(*prompt(rng, n))

@@ -56,7 +56,7 @@ def test_every_feature_is_described(name: str) -> None:
 
 
 @given(pattern_batches())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_values_lie_in_the_described_range(patterns: np.ndarray) -> None:
     rows = compute_features(patterns)
     for entry, column in zip(features_of("paper"), rows.T, strict=True):

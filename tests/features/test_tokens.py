@@ -118,7 +118,7 @@ def test_the_table_of_a_text_by_hand() -> None:
 
 
 @given(pattern_batches(), texts_of)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_the_kernels_agree_with_the_oracle(patterns: np.ndarray, texts: list[str]) -> None:
     texts = texts[: patterns.shape[1]]
     expected = oracle(patterns, texts)
@@ -150,7 +150,7 @@ def test_real_patterns_agree() -> None:
 
 
 @given(pattern_batches(), texts_of)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_values_are_in_the_documented_ranges(patterns: np.ndarray, texts: list[str]) -> None:
     rows = compute_features(patterns, "tokens", tokens=texts[: patterns.shape[1]])
     for column, entry in zip(rows.T, features_of("tokens"), strict=True):

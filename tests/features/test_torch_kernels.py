@@ -30,7 +30,7 @@ def oracle(patterns: np.ndarray) -> np.ndarray:
 
 
 @given(pattern_batches())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_float64_agrees_with_the_oracle(patterns: np.ndarray) -> None:
     got = paper_features(torch.from_numpy(patterns).double()).numpy()
     error = relative_error(got, oracle(patterns))

@@ -304,7 +304,8 @@ def test_unknown_format_writes_nothing(atlas, tmp_path):
     ids=["one head", "ten models"],
 )
 def test_degenerate_atlases_are_drawn(tmp_path, shape):
-    paths = make_figures(make_synthetic_atlas(tmp_path / "atlas", **shape), tmp_path / "out")
+    atlas = make_synthetic_atlas(tmp_path / "atlas", **shape)
+    paths = make_figures(atlas, tmp_path / "out", formats="png")
     names = {path.stem for path in paths if path.suffix == ".png"}
     assert names == set(NAMES)
 

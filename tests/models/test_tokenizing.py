@@ -112,7 +112,7 @@ def _tokenizers() -> dict[str, Any]:
 TOKENIZERS: dict[str, Any] = {}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(st.characters(codec="utf-8"), min_size=3, max_size=30))
 @example("a 👩‍👩‍👧 b")
 @example("猫が好き、犬も。")

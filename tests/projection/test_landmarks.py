@@ -6,7 +6,7 @@ import importlib
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -44,7 +44,6 @@ def on_graph(D: np.ndarray, k: int, n_landmarks: int = 10_000, **settings: objec
     return project_neighbours(neighbours, landmarks, rows, **settings)  # type: ignore[arg-type]
 
 
-@settings(deadline=None)
 @given(
     st.integers(1, 12).flatmap(
         lambda n: arrays(np.float64, (n, 3), elements=st.integers(-4, 4).map(float))
@@ -82,14 +81,13 @@ def test_every_head_a_landmark_gives_the_projection_of_all_pairs(method: str) ->
     assert result.n_pieces == expected.n_pieces
 
 
+NEEDS_UMAP = pytest.mark.skipif(importlib.util.find_spec("umap") is None, reason="no umap-learn")
 METHODS = [
     "isomap",
     "pca",
     "tsne",
-    pytest.param(
-        "umap",
-        marks=pytest.mark.skipif(importlib.util.find_spec("umap") is None, reason="no umap-learn"),
-    ),
+    # Its numba code takes ten seconds to compile in each process.
+    pytest.param("umap", marks=[pytest.mark.slow, NEEDS_UMAP]),
 ]
 
 

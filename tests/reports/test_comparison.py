@@ -95,7 +95,7 @@ def plain_auroc(distances: np.ndarray, late: np.ndarray) -> float:
     return float(np.mean(wins))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), st.integers(2, 5), st.integers(2, 3))
 def test_depth_contrast_is_as_defined(seed: int, n_layers: int, n_heads: int) -> None:
     rng = np.random.default_rng(seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import shutil
@@ -20,7 +21,7 @@ from attention_motifs.sharing import fetch, prepare, publish
 from attention_motifs.sharing.publish import Publication
 from attention_motifs.store.inventory import atlas_files
 from attention_motifs.store.paths import ARTEFACTS, AtlasPaths
-from hub_server import TOKEN, Hub
+from hub_server import TOKEN, Hub, Repository
 from loopback import Fault, serving
 from synthetic_atlas import make_synthetic_atlas
 
@@ -251,9 +252,18 @@ def test_a_hub_that_lists_other_bytes_is_noticed(
 # Fetching
 
 
+@pytest.fixture(scope="module")
+def kept() -> dict[str, Repository]:
+    """Repositories with the published atlas, from the first test that needs them."""
+    return {}
+
+
 @pytest.fixture
-def published(atlas: Atlas, server: Hub) -> Hub:
-    publish(ready(atlas))
+def published(atlas: Atlas, server: Hub, kept: dict[str, Repository]) -> Hub:
+    if not kept:
+        publish(ready(atlas))
+        kept.update(copy.deepcopy(server.repositories))
+    server.repositories = copy.deepcopy(kept)
     server.forget()
     return server
 

@@ -144,6 +144,7 @@ def test_table_1_is_what_the_configuration_asks_for() -> None:
     assert sum(layers * heads for _, layers, heads, _ in TABLE_1.values()) == 1_520
 
 
+@pytest.mark.slow
 def test_a_gated_model_names_the_page_of_its_licence(
     repositories: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -50,7 +50,7 @@ def test_runs_killed_while_writing_leave_nothing_different(
     built: Atlas, tiny: Tiny, tmp_path: Path
 ) -> None:
     atlas = tmp_path / "atlas"
-    steps = [1, 6, 3, 14]
+    steps = [6, 14]
     stopped_runs(build_arguments(tiny, atlas), signal.SIGKILL, steps)
     assert contents(atlas) == contents(built.path)
     assert check_atlas(Atlas.open(atlas)) == []

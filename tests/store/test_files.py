@@ -329,11 +329,11 @@ print(next(int(line.split()[1]) for line in status.splitlines() if line.startswi
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="not Linux")
 def test_memory_does_not_grow_with_the_parts_that_are_written(tmp_path: Path) -> None:
     peaks = {}
-    for n_parts in (8, 48):
+    for n_parts in (4, 24):
         command = [sys.executable, "-c", PEAK, str(tmp_path / "a.parquet"), str(n_parts)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         peaks[n_parts] = int(done.stdout) / 1024
-    assert peaks[48] - peaks[8] < 200, "40 parts more are 400 MB"
+    assert peaks[24] - peaks[4] < 100, "20 parts more are 200 MB"
 
 
 INTERRUPTED = """
@@ -391,7 +391,6 @@ def test_an_array_filled_through_memory_is_the_one_written(
     st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=1),
     st.text(min_size=1, max_size=9).filter(lambda name: name != "__metadata__"),
 )
-@settings(deadline=None)
 def test_bytes_filled_through_memory_are_those_written(
     shape: list[int], metadata: dict[str, str], name: str
 ) -> None:
@@ -575,7 +574,7 @@ def test_a_missing_file_is_named(tmp_path: Path, ending: str) -> None:
         files.parquet_metadata(tmp_path / "a.parquet", MEND)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(share=st.floats(0, 1, exclude_max=True))
 @example(share=0.0)
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -589,7 +588,7 @@ def test_a_truncated_file_is_refused_or_whole(
     assert value is None or ending == "json", "only a text's last line break can be spared"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(share=st.floats(0, 1, exclude_max=True))
 @example(share=0.0)
 def test_a_truncated_array_is_not_mapped(good: dict[str, Path], share: float) -> None:
@@ -600,7 +599,7 @@ def test_a_truncated_array_is_not_mapped(good: dict[str, Path], share: float) ->
 
 
 # The same examples in every run, since some change might make a reader claim all the memory.
-@settings(max_examples=120, deadline=None, derandomize=True)
+@settings(max_examples=120, derandomize=True)
 @given(st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1))
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_changed_bytes_never_end_in_another_error(
@@ -612,7 +611,6 @@ def test_changed_bytes_never_end_in_another_error(
     read_or_atlas_error(damaged_copy(good, ending, bytes(data)), ending)
 
 
-@settings(deadline=None)
 @given(data=st.binary(max_size=200))
 @example(data=b"")
 @example(data=b"\x93NUMPY")

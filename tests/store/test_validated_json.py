@@ -24,7 +24,7 @@ VALUES = st.recursive(
 
 
 @pytest.mark.parametrize("read", [read_names, load_known_heads])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(value=st.dictionaries(KEYS, VALUES, max_size=5), whole=st.booleans(), noise=st.binary())
 def test_whatever_the_file_holds_the_error_is_one_line(
     tmp_path_factory: pytest.TempPathFactory, read, value: dict, whole: bool, noise: bytes

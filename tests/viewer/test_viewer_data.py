@@ -44,7 +44,7 @@ def stored(view: View, layer: int) -> np.ndarray:
     return unpack_triangle(packed.reshape(stored_layer.n_heads, -1))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     n=st.integers(1, 20), heads=st.integers(1, 3), layers=st.integers(1, 3), seed=st.integers(0, 99)
 )
@@ -59,7 +59,7 @@ def test_stored_weights_are_within_half_a_step_of_the_root(
         assert error.max() <= 0.5 / 255 + 1e-6
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(n=st.integers(1, 40), side=st.integers(1, 40), seed=st.integers(0, 99))
 def test_blocks_hold_the_largest_weight_of_their_tokens(n: int, side: int, seed: int) -> None:
     side = min(side, n)

@@ -88,7 +88,7 @@ HOSTILE = st.text(
 ) | st.sampled_from(["</script><script>alert(1)</script>", "<!--<script>", "]]>", "&lt;"])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(first=HOSTILE, second=HOSTILE, model=HOSTILE)
 def test_tokens_and_names_are_data(first: str, second: str, model: str) -> None:
     page = am.view(PATTERN, [first, second], model=model).html

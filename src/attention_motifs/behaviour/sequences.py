@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -91,13 +91,19 @@ def common_tokens(loaded: LoadedModel) -> Int[np.ndarray, " words"]:
 
     Rare tokens, whose embeddings may be hardly trained, are thus left out for every tokenizer.
     """
+    tokenizer = loaded.tokenizer
+    ids = _ids_of_prompts(tokenizer) - set(tokenizer.all_special_ids)
+    return np.array(sorted(ids), dtype=np.int64)
+
+
+def _ids_of_prompts(tokenizer: Any) -> set[int]:
+    """Return the ids of all tokens in the built-in prompts."""
     from attention_motifs.prompts import load_prompts
 
-    tokenizer = loaded.tokenizer
     ids: set[int] = set()
     for prompt in load_prompts():
         ids.update(tokenizer(prompt.text, add_special_tokens=False)["input_ids"])
-    return np.array(sorted(ids - set(tokenizer.all_special_ids)), dtype=np.int64)
+    return ids
 
 
 REPEAT_LENGTHS = (17, 21, 31, 37, 41, 61, 29, 19)
