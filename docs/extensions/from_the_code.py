@@ -28,6 +28,7 @@ from attention_motifs.cli.app import app
 from attention_motifs.distances import get_metric, metric_names
 from attention_motifs.features import features_of
 from attention_motifs.features.motif_definitions import MOTIFS
+from attention_motifs.features.registry import built_in_set
 from attention_motifs.literature import conflict_table, load_known_heads
 from attention_motifs.literature.behaviours import BEHAVIOURS
 from attention_motifs.models.architectures import TESTED
@@ -163,7 +164,8 @@ def escape_bars(
 
 def features(name: str) -> str:
     """List the features of a set by what they are taken from, with folded formulas."""
-    parts = []
+    notes = built_in_set(name).notes
+    parts = [notes] if notes else []
     for context, group in groupby(features_of(name), key=lambda f: f.context):
         parts.append(f"**`{context}`**")
         parts += [_feature(f) for f in group]

@@ -1,10 +1,4 @@
-r"""The feature set `experimental`: names and descriptions. Off by default.
-
-The paper (section 4, "Features") names absorption times, Fourier statistics and network analyses
-without definitions; these are this project's, computed by `features.experimental_definitions`.
-
-In the formulas $P$ is the pattern with rows that sum to more than 1 scaled to 1; $S$ is $P$ with
-its rows aligned at the query, $S_{id}=P_{i,i-d}$; $W$ is $P$ without its diagonal.
+"""The feature set `experimental`: names and descriptions. Off by default.
 
 Reciprocity, cycles and eigenvalues are omitted: a causal pattern has no edge both
 ways and no cycle but self-loops, and its eigenvalues are its diagonal, which `paper` has.
@@ -263,6 +257,21 @@ def _network_feature(name: str) -> Feature:
     return Feature(f"network.{name}", context, statistic, formula, limits, large, SOURCE, cost)
 
 
+NOTES = r"""
+The paper (section 4) names absorption times, Fourier statistics and network analyses without
+definitions; these are this project's. $P$ is the pattern with negative entries set to 0 and rows
+that sum to more than 1 scaled to 1, $S_{id}=P_{i,i-d}$ the skewed pattern, $W$ is $P$ without its
+diagonal. Logarithms are base 2.
+
+- **Absorption**: the pattern as a Markov chain that walks from a query to one of its keys until the
+  first token. $t_i$ is the expected number of steps from token $i$. A token that attends only to
+  itself is left with chance 1e-6 per step. Rows that sum to less than 1 may end a walk.
+- **Fourier**: power spectra of the skewed pattern along the distance and along the query. Shares by
+  band sum to 1; without power all are 0.
+- **Network**: the pattern as a directed graph from query to key. Self-loops count in strengths and
+  PageRank only.
+""".strip()
+
 EXPERIMENTAL = FeatureSet(
     name="experimental",
     features=(
@@ -270,6 +279,7 @@ EXPERIMENTAL = FeatureSet(
         *(_fourier_feature(d, s) for d in DIRECTIONS for s in SPECTRUM_STATISTICS),
         *(_network_feature(name) for name in _NETWORK),
     ),
+    notes=NOTES,
     oracle="attention_motifs.features.experimental_definitions:experimental_features",
     cpu="attention_motifs.features.experimental_kernels:experimental_features",
     torch="attention_motifs.features.experimental_torch:experimental_features",

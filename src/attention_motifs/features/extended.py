@@ -1,10 +1,6 @@
-r"""The feature set `extended`: names and descriptions of its features, family by family.
+"""The feature set `extended`: names and descriptions of its features, family by family.
 
-The features describe what a head does with the tokens other than the first. They are chosen to
-bring heads of the same behaviour together.
-
-In the formulas $W$ is the pattern with negative entries set to 0, $B$ is $W$ without its first
-column (the sink), and means and spreads run over all queries but the first.
+The features are chosen to bring heads of the same behaviour together.
 """
 
 from __future__ import annotations
@@ -372,6 +368,13 @@ def columns_of(family: str) -> slice:
 EXTENDED = FeatureSet(
     name="extended",
     features=tuple(entry for family in FAMILIES for entry in family.features),
+    notes=(
+        "At which distance a head attends, how sharply, how far, and whether it continues from one "
+        "query to the next. In the formulas $W$ is the pattern with negative entries set to 0 and "
+        "$B$ is $W$ without its first column, a sink in many heads. Means and spreads run over all "
+        "queries but the first, which has no choice. What has no value is 0: a band that no query "
+        "reaches, a row whose weights are all on the first token."
+    ),
     oracle="attention_motifs.features.extended_definitions:extended_features",
     cpu="attention_motifs.features.extended_kernels:extended_features",
     torch="attention_motifs.features.extended_torch:extended_features",

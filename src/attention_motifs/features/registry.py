@@ -73,6 +73,7 @@ class FeatureSet:
         torch: (B, n, n) tensor of float32 or float64, finite -> (B, F) on the same device.
         reads_tokens: whether each function takes the texts of the n tokens as a second argument;
             the patterns of a call are then of one prompt.
+        notes: what the formulas have in common, in Markdown, for the documentation.
     """
 
     name: str
@@ -81,6 +82,7 @@ class FeatureSet:
     cpu: str
     torch: str
     reads_tokens: bool = False
+    notes: str = ""
 
     def function(self, kind: str) -> Callable[..., Any]:
         """Return the function of a kind: `oracle`, `cpu` or `torch`."""

@@ -1,9 +1,6 @@
-r"""The feature set `tokens`: names and descriptions of its features.
+"""The feature set `tokens`: names and descriptions of its features.
 
-The features describe a pattern together with the texts of its tokens: which earlier tokens a query
-attends to, by what these tokens are. In the formulas $C$ is the pattern without its first column,
-its diagonal and negative entries, $R$ is a set of pairs of a query $i$ and an earlier key $j$
-($1\le j<i$), and $Q$ is the set of queries with such a key.
+The features describe a pattern together with the texts of its tokens.
 """
 
 from __future__ import annotations
@@ -119,9 +116,27 @@ def _described(name: str) -> Feature:
     return Feature(name, context, statistic, formula, limits, large, SOURCE)
 
 
+NOTES = r"""
+Which earlier tokens a query attends to: copies of its token, the tokens after them, punctuation,
+parts of its word.
+
+- **Same**: two tokens are the same if their texts are equal without case and outer spaces. Line
+  breaks are the same, however many a token holds.
+- **Words, digits, punctuation** follow from characters alone, so entries of a vocabulary (`Ġthe`,
+  `▁the`) count as the text that they stand for. A tokenizer that cuts words into other pieces gives
+  other values.
+- **Earlier tokens** exclude the query and the first token, a sink in many heads. $C$ is the pattern
+  on them, with negative entries set to 0. $R$ is a set of pairs of a query $i$ and an earlier key
+  $j$ ($1\le j<i$).
+- **Queries**: each feature is of the queries $Q$ that have such a key. Without any, the value is 0.
+- **Excess** is the share less that of a head which follows distances alone: a head that looks three
+  tokens back meets commas too.
+""".strip()
+
 TOKENS = FeatureSet(
     name="tokens",
     features=tuple(_described(name) for name in NAMES),
+    notes=NOTES,
     oracle="attention_motifs.features.token_definitions:token_features",
     cpu="attention_motifs.features.token_kernels:token_features",
     torch="attention_motifs.features.token_torch:token_features",
