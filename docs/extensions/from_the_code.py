@@ -23,8 +23,11 @@ from sphinx.application import Sphinx
 import attention_motifs
 from attention_motifs import errors
 from attention_motifs.atlas.ablation_table import COLUMNS, KINDS
+from attention_motifs.behaviour.ablation import METHODS
+from attention_motifs.behaviour.measures import MEASURES
 from attention_motifs.behaviour.scores import CLASS_THRESHOLDS
 from attention_motifs.cli.app import app
+from attention_motifs.clustering.methods import CLUSTERINGS
 from attention_motifs.distances import get_metric, metric_names
 from attention_motifs.features import features_of
 from attention_motifs.features.motif_definitions import MOTIFS
@@ -32,6 +35,7 @@ from attention_motifs.features.registry import built_in_set
 from attention_motifs.literature import conflict_table, load_known_heads
 from attention_motifs.literature.behaviours import BEHAVIOURS
 from attention_motifs.models.architectures import TESTED
+from attention_motifs.projection.methods import PROJECTIONS
 from attention_motifs.reports.comparison_page import comparison_page
 from attention_motifs.store.paths import ARTEFACTS
 from attention_motifs.store.presets import PRESETS
@@ -89,7 +93,7 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 def _cell(text: str) -> str:
     shown = " ".join(text.split()).replace("|", "\\|")
-    return shown if shown.startswith("`") else shown.replace("<", "\\<")
+    return shown if shown.startswith(("`", "$")) else shown.replace("<", "\\<")
 
 
 # Settings
@@ -223,6 +227,34 @@ def presets() -> str:
 def motifs() -> str:
     """List the motifs among which attention is divided."""
     return _table(("motif", "meaning"), [(f"`{name}`", text) for name, text in MOTIFS.items()])
+
+
+def projections() -> str:
+    """List the methods that draw maps of heads."""
+    rows = [(f"`{m.name}`", f"${m.formula}$", m.source) for m in PROJECTIONS.values()]
+    return _table(("method", "places heads by", "source"), rows)
+
+
+def clusterings() -> str:
+    """List the methods that group heads."""
+    rows = [(f"`{m.name}`", m.title, f"${m.formula}$", m.source) for m in CLUSTERINGS.values()]
+    return _table(("method", "is", "groups heads by", "source"), rows)
+
+
+def replacements() -> str:
+    """List what the output of an ablated head is replaced by."""
+    rows = [(f"`{name}`", meaning) for name, meaning in METHODS.items()]
+    return _table(("`--replacement`", "the output becomes"), rows)
+
+
+def measures() -> str:
+    """List what is measured of an ablated model."""
+    rows = [
+        (f"`{name}`", ", ".join(f"`{d}`" for d in m.designs), m.meaning, "up" if m.worse > 0
+         else "down")
+        for name, m in MEASURES.items()
+    ]  # fmt: skip
+    return _table(("`measure`", "designs", "meaning", "worse"), rows)
 
 
 def scores() -> str:
@@ -381,6 +413,7 @@ GENERATED: dict[str, Callable[..., str]] = {
     "ablation_columns": ablation_columns,
     "architectures": architectures,
     "artefacts": artefacts,
+    "clusterings": clusterings,
     "commands": commands,
     "comparison": comparison,
     "csv": csv,
@@ -388,10 +421,13 @@ GENERATED: dict[str, Callable[..., str]] = {
     "features": features,
     "file": file,
     "known_heads": known_heads,
+    "measures": measures,
     "metrics": metrics,
     "motifs": motifs,
     "presets": presets,
+    "projections": projections,
     "python": python,
+    "replacements": replacements,
     "scores": scores,
     "settings": settings,
     "words": words,
