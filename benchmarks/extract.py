@@ -364,8 +364,10 @@ def in_memory_ways(
     cut = [tokenizer(p.text, truncation=True, max_length=n)["input_ids"] for p in prompts]
     ids = torch.tensor(cut)
 
+    ours = am.load_model((model, tokenizer)) if arguments.way in OURS else None
+
     def batches() -> Any:
-        return am.extract_patterns((model, tokenizer), prompts, max_tokens=n)
+        return am.extract_patterns(ours, prompts, max_tokens=n)
 
     def patterns() -> None:
         for _ in batches():
@@ -376,9 +378,8 @@ def in_memory_ways(
             am.compute_features(batch.patterns, sets)
 
     def extraction() -> Callable[[], None]:
-        loaded = am.load_model((model, tokenizer))
         given = [(p.prompt_id, p.text) for p in prompts]
-        return whole(loaded, prompts, tokenize(loaded, given, max_tokens=n), n, sets, 1)
+        return whole(ours, prompts, tokenize(ours, given, max_tokens=n), n, sets, 1)
 
     def eager() -> Callable[[], None]:
         model.set_attn_implementation("eager")
@@ -414,11 +415,15 @@ def in_memory_ways(
     }
 
 
-PEERS = ("patterns", "loop", "extraction", "output_attentions", "run_with_cache")
+OURS = ("patterns", "loop", "extraction")
+PEERS = (*OURS, "output_attentions", "run_with_cache")
 
 
 def peer_once(arguments: argparse.Namespace) -> dict[str, float]:
-    """Seconds of the second run of one way in a fresh process, and its peak memory in MiB."""
+    """Seconds and processor seconds of the second run of one way in a fresh process, and its peak.
+
+    Processor seconds differ less from run to run where other programs use the machine too.
+    """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from attention_motifs.models.fetch import local_folder
@@ -429,9 +434,13 @@ def peer_once(arguments: argparse.Namespace) -> dict[str, float]:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     run = in_memory_ways(arguments, model, tokenizer, folder)[arguments.way]()
     run()
-    started = time.perf_counter()
+    started, used = time.perf_counter(), time.process_time()
     run()
-    return {"seconds": time.perf_counter() - started, "peak": peak_mib()}
+    return {
+        "seconds": time.perf_counter() - started,
+        "processor seconds": time.process_time() - used,
+        "peak": peak_mib(),
+    }
 
 
 def peers(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -445,14 +454,16 @@ def peers(arguments: argparse.Namespace) -> dict[str, Any]:
                 )
             except subprocess.CalledProcessError as error:
                 print(f"  {way}: left out: {error.stderr.strip().splitlines()[-1]}")
-    seconds = {way: [one["seconds"] for one in rounds] for way, rounds in figures.items() if rounds}
-    for way, values in seconds.items():
-        peak = max(one["peak"] for one in figures[way])
-        print(f"  {way:20} {min(values):6.2f} fastest, {statistics.median(values):6.2f} s median, "
-              f"peak {peak:6.0f} MiB")  # fmt: skip
-    for kind, of in (("fastest", min), ("median", statistics.median)):
-        value = of(seconds["loop"]) / of(seconds["extraction"])
-        print_result(f"the loop over extraction, {kind}", value, LOOP_BAR)
+    done = {way: rounds for way, rounds in figures.items() if rounds}
+    for way, rounds in done.items():
+        parts = [f"  {way:18}"]
+        for kind in ("seconds", "processor seconds"):
+            values = [one[kind] for one in rounds]
+            parts.append(f"{min(values):6.2f} to {max(values):6.2f} {kind}")
+        print(", ".join([*parts, f"peak {max(one['peak'] for one in rounds):6.0f} MiB"]))
+    for kind in ("seconds", "processor seconds"):
+        loop, extraction = (min(one[kind] for one in done[way]) for way in ("loop", "extraction"))
+        print_result(f"the loop over extraction, fastest {kind}", loop / extraction, LOOP_BAR)
     return figures
 
 

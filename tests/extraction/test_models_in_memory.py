@@ -326,3 +326,30 @@ def test_a_loaded_model_is_accepted_again(mine: Any) -> None:
     loaded = am.load_model(mine)
     assert isinstance(loaded, LoadedModel)
     assert next(am.extract_patterns(loaded, PROMPTS[0])).layer == 0
+
+
+@pytest.mark.slow
+@pytest.mark.models
+def test_the_packaged_model_in_memory_gives_its_own_patterns_and_stays_the_same() -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from attention_motifs.models.packaged import converted_folder
+
+    am.load_model("smollm2-135m-instruct")  # fetched and converted, if that was not done before
+    folder = converted_folder("smollm2-135m-instruct")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager").eval()
+    tokens = [tokenizer(text, return_tensors="pt") for text in PROMPTS]
+    with torch.no_grad():
+        before = [model(**each, output_attentions=True) for each in tokens]
+    batches = list(am.extract_patterns((model, tokenizer), PROMPTS))
+    assert len(batches) == 30 * len(PROMPTS)
+    ids = [am.Prompt(text).prompt_id for text in PROMPTS]
+    for batch in batches:
+        own = before[ids.index(batch.prompt_id)].attentions[batch.layer][0]
+        np.testing.assert_allclose(batch.patterns, own, atol=1e-5)
+    with torch.no_grad():
+        after = [model(**each) for each in tokens]
+    for output, again in zip(before, after, strict=True):
+        assert torch.equal(output.logits, again.logits)
+    assert model.config._attn_implementation == "eager"

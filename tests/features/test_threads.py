@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ import torch
 from attention_motifs.errors import InputError
 from attention_motifs.features import compute, compute_features
 from attention_motifs.features.stopping import Stopped, stopped_by
-from attention_motifs.features.threads import run_in_threads
+from attention_motifs.features.threads import run_in_threads, using_cores
 
 
 @pytest.mark.parametrize("n_threads", [1, 3])
@@ -109,3 +110,23 @@ def test_an_interrupt_ends_the_features_of_8192_tokens(dtype: str, features: str
     output, _ = run.communicate(timeout=20)
     assert output == "interrupted\n"
     assert run.returncode == 0
+
+
+def test_features_leave_the_cores_to_passes_that_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[int] = []
+
+    def run(compute_chunk: Callable[[int], None], starts: Iterable[int], n_threads: int) -> None:
+        used.append(n_threads)
+        for start in starts:
+            compute_chunk(start)
+
+    monkeypatch.setattr(compute, "available_cores", lambda: 4)
+    monkeypatch.setattr(compute, "run_in_threads", run)
+    patterns = np.tile(np.eye(128, dtype=np.float32), (16, 1, 1))
+    with using_cores(2):
+        compute_features(patterns, "paper")
+        compute_features(patterns, "paper", threads=3)
+        with using_cores(7):
+            compute_features(patterns, "paper")  # one thread: the caller's own
+    compute_features(patterns, "paper")
+    assert used == [2, 3, 4]

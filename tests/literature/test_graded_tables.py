@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 
 from attention_motifs.errors import InputError, RemoteError
 from attention_motifs.literature import fetch_graded_scores, graded, graded_scores
+from loopback import Answer, Fault, Loopback, serving
 
 
 @pytest.fixture
@@ -79,3 +82,66 @@ def test_fetched_tables_are_kept_and_read(cache: Path, monkeypatch: pytest.Monke
     assert fetch_graded_scores() == 44
     assert fetch_graded_scores() == 0
     assert len(graded_scores()) == 152
+
+
+@dataclass
+class Authors(Loopback):
+    """Files of scores as the authors keep them; the address of a repository leads to another."""
+
+    def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
+        if "/raw/" in path:
+            return Answer(302, headers={"Location": path.replace("/raw/", "/files/")})
+        table = next(t for t in graded._tables() if path.endswith(f"/{t.commit}/{t.path}"))
+        places = [(layer, head) for layer in range(table.layers) for head in range(table.heads)]
+        if table.format == "ranking":
+            ranked = [{str(i): [*place, i / 10]} for i, place in enumerate(places)]
+            return Answer(body=json.dumps(ranked).encode())
+        trials = {f"{layer}-{head}": [0.25, layer + 0.25] for layer, head in places}
+        return Answer(body=json.dumps(trials).encode())
+
+
+@pytest.fixture
+def authors(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Authors]:
+    with serving(Authors()) as server:
+        monkeypatch.setattr(graded, "_HOST", server.url)
+        assert isinstance(server, Authors)
+        yield server
+
+
+def test_tables_are_fetched_from_a_server(authors: Authors) -> None:
+    before = {(t.source, t.model, t.head_class) for t in graded_scores()}
+    assert fetch_graded_scores() == 46
+    fetched = {
+        (t.source, t.model, t.head_class): t.scores
+        for t in graded_scores()
+        if (t.source, t.model, t.head_class) not in before
+    }
+    assert len(fetched) == 46
+    for (source, *_), scores in fetched.items():
+        if source == "song2024-induction":  # ranked lists
+            assert np.allclose(scores.ravel(), np.arange(scores.size) / 10)
+        else:  # trials, of which the mean is taken
+            assert np.allclose(scores, 0.25 + np.arange(len(scores))[:, None] / 2)
+    authors.forget()
+    assert fetch_graded_scores() == 0
+    assert authors.log == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (Fault("status", "/files/", status=404), "cannot be fetched .*Not Found"),
+        (Fault("drop", "/files/"), "cannot be fetched"),
+        (Fault("truncate", "/files/"), "cannot be (read|fetched)"),
+        (Fault("corrupt", "/files/"), "cannot be read"),
+    ],
+    ids=lambda value: getattr(value, "kind", ""),
+)
+def test_what_goes_wrong_on_the_way_is_one_line_and_the_next_call_goes_on(
+    authors: Authors, fault: Fault, reason: str
+) -> None:
+    authors.faults.append(fault)
+    with pytest.raises(RemoteError, match=reason) as caught:
+        fetch_graded_scores()
+    assert "\n" not in str(caught.value)
+    assert fetch_graded_scores() == 46

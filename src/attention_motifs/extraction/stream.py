@@ -23,6 +23,7 @@ from attention_motifs.extraction.loading import free_memory, load_model
 from attention_motifs.extraction.tap import run_tapped
 from attention_motifs.features.numerics import use_own_threads
 from attention_motifs.features.stopping import Stopped, raise_if_stopped, stopped_by
+from attention_motifs.features.threads import using_cores
 from attention_motifs.head import HeadId
 from attention_motifs.models.model import LoadedModel
 from attention_motifs.models.sources import ModelLike
@@ -381,7 +382,8 @@ def _in_thread(loaded: LoadedModel, prompts: Sequence[TokenizedPrompt]) -> Itera
 
     def work() -> None:
         try:
-            for_each_layer(loaded, prompts, keep, at_once=at_once, stopped=stopped)
+            with using_cores(at_once):
+                for_each_layer(loaded, prompts, keep, at_once=at_once, stopped=stopped)
             ahead.end()
         except Stopped:
             pass

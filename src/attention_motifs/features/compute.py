@@ -28,7 +28,7 @@ from attention_motifs.features.forms import (
     tokens_of_each,
 )
 from attention_motifs.features.registry import selected
-from attention_motifs.features.threads import run_in_threads
+from attention_motifs.features.threads import cores_in_use, run_in_threads
 from attention_motifs.features.validation import (
     check_batch,
     checked_texts,
@@ -98,7 +98,8 @@ def compute_features(
             tokenizer (`Ġthe`, `▁the`). For patterns of (..., prompts, heads, n, n), also one list
             per prompt.
         threads: number of threads for float32 patterns in main memory, at least 1. Default: all
-            cores of the process. Other patterns use the threads of torch.
+            cores of the process that do not compute patterns at this moment (see
+            `extract_patterns`). Other patterns use the threads of torch.
         validate: check that the values are attention weights. With False, weights above the
             diagonal are ignored, and the kernels compute what they can of negative weights and
             of rows that sum to more than 1.
@@ -244,7 +245,8 @@ def _rows_in_threads(
     count, n = patterns.shape[:2]
     out = np.empty((count, len(columns)), np.float32)
     groups = groups_of(columns)
-    workers = min(threads or available_cores(), max(1, count * n * n // THREAD_ELEMENTS))
+    free = max(1, available_cores() - cores_in_use())
+    workers = min(threads or free, max(1, count * n * n // THREAD_ELEMENTS))
     size = max(1, min(CHUNK_BYTES // (4 * n * n), -(-count // workers)))
 
     def compute_chunk(start: int) -> None:

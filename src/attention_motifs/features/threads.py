@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from attention_motifs.features.stopping import raise_if_stopped
@@ -12,6 +13,31 @@ Item = TypeVar("Item")
 
 _PATIENCE = 0.1
 """Seconds between two looks at the event to stop."""
+
+
+_cores_in_use = 0
+_counting = threading.Lock()
+
+
+@contextlib.contextmanager
+def using_cores(n: int) -> Iterator[None]:
+    """Count cores that work in the background, for the time of the block; see `cores_in_use`."""
+    global _cores_in_use
+    with _counting:
+        _cores_in_use += n
+    try:
+        yield
+    finally:
+        with _counting:
+            _cores_in_use -= n
+
+
+def cores_in_use() -> int:
+    """Return the number of cores that passes of models use at this moment, in the background.
+
+    More threads than free cores make a caller wait for the slowest of them, again and again.
+    """
+    return _cores_in_use
 
 
 def run_in_threads(run: Callable[[Item], object], items: Iterable[Item], n_threads: int) -> None:

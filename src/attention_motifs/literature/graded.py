@@ -7,8 +7,8 @@ are fetched from the authors' repositories.
 
 from __future__ import annotations
 
+import http.client
 import re
-import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from functools import lru_cache
@@ -29,6 +29,7 @@ from attention_motifs.store.validated_json import parse, parse_document
 if TYPE_CHECKING:
     from jaxtyping import Float
 
+_HOST = "https://github.com"
 _SECONDS = 60
 _MOST_BYTES = 64 << 20
 
@@ -52,7 +53,7 @@ class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def url(self) -> str:
         """Address of the authors' file."""
-        return f"https://github.com/{self.repository}/raw/{self.commit}/{self.path}"
+        return f"{_HOST}/{self.repository}/raw/{self.commit}/{self.path}"
 
     @property
     def cached(self) -> Path:
@@ -180,7 +181,7 @@ def _fetched(url: str) -> bytes:
         with urllib.request.urlopen(url, timeout=_SECONDS) as response:  # noqa: S310 (https only)
             data: bytes = response.read(_MOST_BYTES)
             return data
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+    except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise RemoteError(
             f"{url}: cannot be fetched ({reason!s:.100}). Check the connection and run the command "
