@@ -27,7 +27,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "check",
     ),
     "Test": ("evaluate", "benchmark", "ablate", "compare"),
-    "Draw": ("serve", "figures", "paper", "export"),
+    "Draw": ("serve", "figures", "paper", "export", "export-headvis"),
     "Share": ("publish", "fetch", "copy"),
     "Stages": (
         *("extract", "probe", "embed", "distances", "project", "cluster", "score", "shares"),
@@ -48,7 +48,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "cluster": ("cluster",),
     "diff": ("diff",),
     "explain": ("explain", "report", "why"),
-    "explorer": ("export", "serve", "site"),
+    "explorer": ("export", "export-headvis", "serve", "site"),
     "identify": ("identify",),
     "models": ("models",),
     "paper": ("compare", "figures", "paper"),

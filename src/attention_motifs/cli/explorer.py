@@ -183,6 +183,25 @@ def export(
     print_line(f"Written: {target}")
 
 
+@app.command("export-headvis")
+def export_headvis(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model of the atlas.")],
+    atlas: o.AtlasOption = None,
+    out: Annotated[
+        Path, o.value_option("--out", "DIR", "Folder to write; it must not exist.")
+    ] = Path("data"),
+) -> None:
+    """Write the heads of a model as the data folder of HeadVis, a viewer of attention heads.
+
+    Examples:
+      motifs export-headvis smollm2-135m-instruct --atlas demo-atlas --out data
+    """
+    from attention_motifs.site.headvis import export_headvis as run_export
+
+    folder = run_export(Atlas.open(o.find_atlas(atlas)), model, out, report=report)
+    print_line(f"Written: {folder}. Serve it as data/ next to the pages that HeadVis builds.")
+
+
 def _json_text(value: Any) -> str:
     from json import dumps
 
