@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from attention_motifs.prompts import Prompt, load_prompts
     from attention_motifs.reports.model_diff import diff
     from attention_motifs.reports.model_labels import label_heads
+    from attention_motifs.reports.training_track import track
     from attention_motifs.stages.import_arrays import atlas_from_patterns
     from attention_motifs.stages.measure import ablate, score
     from attention_motifs.stages.remove import remove
@@ -47,6 +48,7 @@ _WHERE = {
     "build": "stages.run",
     "compute_features": "features",
     "diff": "reports.model_diff",
+    "track": "reports.training_track",
     "extract_patterns": "extraction",
     "feature": "features",
     "feature_names": "features",
@@ -91,6 +93,7 @@ __all__ = [
     "metric_names",
     "remove",
     "score",
+    "track",
     "view",
 ]
 

@@ -17,6 +17,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "why",
         "report",
         "diff",
+        "track",
         "identify",
         "complementary",
         "classes",
@@ -54,6 +55,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "paper": ("compare", "figures", "paper"),
     "query": ("check", "features", "info", "metrics", "near", "prompts", "show"),
     "share": ("copy", "fetch", "publish"),
+    "track": ("track",),
 }
 """Modules of this package, and the commands that each registers when it is imported."""
 

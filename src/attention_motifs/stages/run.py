@@ -119,7 +119,7 @@ def _settings_of(
     """
     if configuration is not None:
         return dataclasses.replace(configuration, models=models)
-    if _is_atlas(path):
+    if is_atlas(path):
         known = Atlas.open(path).manifest.configuration
         names = {name_of(model) for model in known.models}
         again = all(name_of(model) in names for model in models)
@@ -138,7 +138,7 @@ def _require_given(path: str | Path, configuration: Any) -> None:
     Raises:
         InputError: for the first of them that is not given.
     """
-    if not _is_atlas(path):
+    if not is_atlas(path):
         return
     atlas = Atlas.open(path)
     for model in getattr(configuration, "models", ()):
@@ -147,7 +147,8 @@ def _require_given(path: str | Path, configuration: Any) -> None:
             raise not_given(atlas, model)
 
 
-def _is_atlas(path: str | Path) -> bool:
+def is_atlas(path: str | Path) -> bool:
+    """Return whether a folder or URL holds an atlas, finished or not."""
     return (remote.paths_of(path).folder / MANIFEST).is_file()
 
 
