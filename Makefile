@@ -38,8 +38,8 @@ docs: $(VENV)/installed-dev web/node_modules/.package-lock.json ## build the doc
 	@echo "The site: docs/_build/html/index.html"
 
 lint: $(VENV)/installed-dev
-	$(BIN)/ruff check src tests benchmarks docs/*.py docs/extensions web hatch_build.py
-	$(BIN)/ruff format --check src tests benchmarks docs/*.py docs/extensions web hatch_build.py
+	$(BIN)/ruff check src tests benchmarks examples docs/*.py docs/extensions web hatch_build.py
+	$(BIN)/ruff format --check src tests benchmarks examples docs/*.py docs/extensions web hatch_build.py
 	$(BIN)/mypy
 
 # Runs again only if a source of the pages, a test of them or a pin changed.

@@ -15,9 +15,9 @@ import argparse
 from pathlib import Path
 
 import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from attention_motifs import load_model
-
+from attention_motifs.models.packaged import PACKAGED, pull_packaged
 
 GROUP = 32
 """Weights of a row that share a scale."""
@@ -32,10 +32,12 @@ def main() -> None:
     parser.add_argument("--bits", type=int, default=4, choices=range(2, 17), help="bits per weight")
     parser.add_argument("--out", type=Path, required=True, help="folder of the copy")
     arguments = parser.parse_args()
-    loaded = load_model(arguments.model)
-    n_rounded = round_weights(loaded.model, arguments.bits)
-    loaded.model.save_pretrained(arguments.out)
-    loaded.tokenizer.save_pretrained(arguments.out)
+    packaged = PACKAGED.get(arguments.model)
+    source = arguments.model if packaged is None else pull_packaged(packaged)
+    model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
+    n_rounded = round_weights(model, arguments.bits)
+    model.save_pretrained(arguments.out)
+    AutoTokenizer.from_pretrained(source).save_pretrained(arguments.out)
     print(f"{arguments.out}: {n_rounded:,} weights of {arguments.bits} bits")
 
 

@@ -81,6 +81,7 @@ def calls(atlas: am.Atlas, folder: Path) -> list[tuple[Callable[..., Any], dict[
         (atlas.embedded, {"models": ["synthetic-0"]}),
         (atlas.tokens, {"model": "synthetic-0"}),
         (atlas.head_index, {"head": head}),
+        (am.track, {"atlas": atlas, "runs": {"run": {0: "synthetic-0", 1: "synthetic-0"}}}),
         (am.view, {"patterns": pattern, "tokens": list("abcde")}),
         (atlas.view, {"head": head, "prompt": prompt}),
         (figures.save, {"figure": figure, "folder": folder, "name": "figure"}),

@@ -16,7 +16,7 @@ BUILD_ATLASES = ("ablate", "add", "build", "remove", "score")
 """Names whose examples take half a minute."""
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
-ASK_AN_ATLAS = ("Atlas", "diff", "label_heads")
+ASK_AN_ATLAS = ("Atlas", "diff", "label_heads", "track")
 """Names whose examples open an atlas."""
 
 

@@ -125,6 +125,13 @@ def test_the_page_escapes_names_and_requests_nothing(tracked: Atlas) -> None:
     assert re.findall(r"https?://[^'\" ]*", text) == ["http://www.w3.org/2000/svg"]  # SVG's name
 
 
+def test_versions_without_scores_are_followed_too(built: Atlas) -> None:
+    result = am.track(built, {"run": {1: "a", 2: "a"}})
+    assert not result.appearances
+    assert "no scores" in result.sentence
+    assert len(result.paths) == 4
+
+
 def test_mistakes_are_named(tracked: Atlas, built: Atlas, folders: Path, tiny: Tiny) -> None:
     with pytest.raises(InputError, match="no run of two versions"):
         am.track(built)
@@ -132,5 +139,7 @@ def test_mistakes_are_named(tracked: Atlas, built: Atlas, folders: Path, tiny: T
         am.track(tracked, {"run": {1: "one-step-0", 2: "none"}})
     with pytest.raises(InputError, match="no versions of one model"):
         am.track(built, {"run": {1: "a", 2: "b"}})
+    with pytest.raises(InputError, match="name no versions"):
+        am.track(tracked, ["one-step-0", "one-step-20"])  # type: ignore[arg-type]
     with pytest.raises(InputError, match="has max_tokens 24, not 50"):
         build_versions(tracked.path, checkpoints(str(folders / "one")), {"max_tokens": 50})

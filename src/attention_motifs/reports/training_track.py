@@ -178,21 +178,23 @@ def track(
 
     Returns:
         Scores, places in the map and distances of every head at every version; when each class
-        appears; heads of different runs matched in their last versions.
+        appears, if the versions are scored; heads of different runs matched in their last versions.
 
     Raises:
-        InputError: if there is no run of two versions, a model is not known, heads have no scores,
-            or versions of a run differ in shape.
+        InputError: if there is no run of two versions, a model or the metric is not known, or
+            versions of a run differ in shape.
         AtlasError: if the stage `embed` has not run, or a file is damaged.
+
+    Example:
+        >>> import attention_motifs as am
+        >>> atlas = am.Atlas.open("demo-atlas")
+        >>> model = atlas.models[0]
+        >>> followed = am.track(atlas, {"the same twice": {0: model, 100: model}})
+        >>> max(max(path.to_final) for path in followed.paths) < 1e-5
+        True
     """
     opened = atlas if isinstance(atlas, Atlas) else Atlas.open(atlas)
-    if runs is None:
-        listed = runs_of(opened.models)
-    else:
-        listed = [
-            Run(name, *zip(*sorted(versions.items()), strict=True))
-            for name, versions in runs.items()
-        ]
+    listed = runs_of(opened.models) if runs is None else _given(runs)
     listed = [run for run in listed if len(run.models) > 1]
     if not listed:
         raise InputError(
@@ -202,7 +204,7 @@ def track(
     opened.known_models([model for run in listed for model in run.models])
     metric = opened.best_metric if metric is None else metric
     rows = {run.name: _rows(opened, run) for run in listed}
-    scores = {run.name: _scores(opened, run, rows[run.name]) for run in listed}
+    scores = {run.name: _scores(opened, rows[run.name]) for run in listed}
     positions, share = _positions(opened, listed)
     held = head_distances_of(opened, metric)
     appearances, paths = [], []
@@ -217,7 +219,7 @@ def track(
     )
     return Track(
         metric, tuple(listed), tuple(appearances), tuple(paths), matches, share,
-        _sentence(listed, appearances, matches),
+        _sentence(opened, listed, appearances, matches),
     )  # fmt: skip
 
 
@@ -225,6 +227,29 @@ Scores = dict[
     str, "tuple[Float[np.ndarray, 'versions heads'], Float[np.ndarray, 'versions heads']]"
 ]
 """Scores and their spreads over sequences, each (versions, heads), by class."""
+
+
+def _given(runs: Mapping[str, Mapping[int, str]]) -> list[Run]:
+    """Return the runs that a caller names.
+
+    Raises:
+        InputError: if they are no mapping from names to mappings from steps to models.
+    """
+    right = isinstance(runs, Mapping) and all(
+        isinstance(name, str)
+        and isinstance(versions, Mapping)
+        and all(isinstance(s, int) and isinstance(m, str) for s, m in versions.items())
+        for name, versions in runs.items()
+    )
+    if not right:
+        raise InputError(
+            f"runs {runs!r:.80} name no versions. Give the models by run and step, such as "
+            "{'seed-0': {0: 'seed-0-step-0', 100: 'seed-0-step-100'}}"
+        )
+    return [
+        Run(name, tuple(sorted(versions)), tuple(versions[s] for s in sorted(versions)))
+        for name, versions in runs.items()
+    ]
 
 
 def _rows(atlas: Atlas, run: Run) -> Int[np.ndarray, "versions heads"]:
@@ -246,7 +271,7 @@ def _places(atlas: Atlas, rows: Int[np.ndarray, " heads"]) -> list[tuple[int, in
     return list(zip(table["layer"].to_list(), table["index"].to_list(), strict=True))
 
 
-def _scores(atlas: Atlas, run: Run, rows: Int[np.ndarray, "versions heads"]) -> Scores:
+def _scores(atlas: Atlas, rows: Int[np.ndarray, "versions heads"]) -> Scores:
     scores: Scores = {}
     for name in CLASS_THRESHOLDS:
         if name not in atlas.heads.columns:
@@ -257,11 +282,6 @@ def _scores(atlas: Atlas, run: Run, rows: Int[np.ndarray, "versions heads"]) -> 
         ]
         if np.isfinite(columns[0]).all():
             scores[name] = (columns[0], np.nan_to_num(columns[1]))
-    if not scores:
-        raise InputError(
-            f"{atlas.place}: the heads of {run.name} have no scores, so that classes are not "
-            f"known. Compute them with {atlas.paths.command('score')}"
-        )
     return scores
 
 
@@ -345,7 +365,9 @@ def _match(
     matches = match_heads(held.rows(first)[:, second])
     common = sorted(scores[a.name].keys() & scores[b.name].keys())
     labels = [
-        np.stack([scores[run.name][name][0][-1] >= CLASS_THRESHOLDS[name] for name in common])
+        np.array(
+            [scores[run.name][name][0][-1] >= CLASS_THRESHOLDS[name] for name in common]
+        ).reshape(len(common), rows[run.name].shape[1])
         for run in (a, b)
     ]
     labelled = np.flatnonzero(labels[0].any(axis=0) & (matches >= 0))
@@ -369,8 +391,16 @@ def _match(
 
 
 def _sentence(
-    runs: Sequence[Run], appearances: Sequence[Appearance], matches: Sequence[RunMatch]
+    atlas: Atlas,
+    runs: Sequence[Run],
+    appearances: Sequence[Appearance],
+    matches: Sequence[RunMatch],
 ) -> str:
+    if not appearances:
+        return (
+            "The heads have no scores, so that their classes are not known. Compute them with "
+            f"{atlas.paths.command('score')}."
+        )
     parts = []
     for name in CLASS_THRESHOLDS:
         rows = [a for a in appearances if a.name == name]
