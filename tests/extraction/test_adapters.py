@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import numpy as np
 import pytest
 import torch
@@ -44,7 +45,7 @@ def adapter(peft: Any, base: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return folder
 
 
-def patterns_of(folder: Path) -> np.ndarray:
+def patterns_of(folder: Path | str) -> np.ndarray:
     batches = extract_patterns(f"m={folder}", TEXT)
     return np.stack([np.asarray(batch.patterns) for batch in batches])
 
@@ -80,7 +81,12 @@ def test_merged_weights_give_the_patterns_of_base_and_adapter(
 
 
 def test_an_adapter_alone_is_merged_with_its_base_model_once(
-    base: Path, adapter: Path, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+    peft: Any,
+    base: Path,
+    adapter: Path,
+    tmp_path: Path,
+    own_cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model = peft.AutoPeftModelForCausalLM.from_pretrained(adapter)
     expected = patterns_of_model(model)
@@ -108,6 +114,26 @@ def with_config(adapter: Path, base: Path, folder: Path) -> Path:
     shutil.copytree(adapter, folder)
     shutil.copy(base / "config.json", folder)
     return folder
+
+
+def test_an_adapter_on_the_hub_is_merged_with_its_base_model_there(
+    base: Path, adapter: Path, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, folder, sha in (("base", base, "1" * 40), ("lora", adapter, "2" * 40)):
+        cache = tmp_path / f"models--acme--{name}"
+        shutil.copytree(folder, cache / "snapshots" / sha)
+        (cache / "refs").mkdir()
+        (cache / "refs" / "main").write_text(sha)
+    path = tmp_path / "models--acme--lora" / "snapshots" / ("2" * 40) / "adapter_config.json"
+    settings = json.loads(path.read_text())
+    path.write_text(json.dumps({**settings, "base_model_name_or_path": "acme/base"}))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    info = load_model("acme/lora").info
+    assert (info.name, info.kind, info.revision) == ("acme/lora", "hub", "2" * 40)
+    np.testing.assert_array_equal(patterns_of("acme/lora"), patterns_of(adapter))
+    assert info.source is not None
+    assert load_model(info.source).info == info  # what an atlas records finds the same weights
 
 
 def test_another_adapter_is_another_model(base: Path, adapter: Path, own_cache: Path) -> None:

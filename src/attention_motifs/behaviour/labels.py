@@ -151,7 +151,7 @@ def label_scores(
 
     info = loaded.info
     n_scores = len(BEHAVIOURS)
-    scores = np.empty((len(sequences), info.n_layers, info.n_heads, n_scores), np.float32)
+    scores = np.full((len(sequences), info.n_layers, info.n_heads, n_scores), np.nan, np.float32)
     lengths = np.array([len(row) for row in sequences])
     order = np.argsort(lengths, kind="stable")
     start = 0

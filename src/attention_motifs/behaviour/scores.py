@@ -181,13 +181,16 @@ def behaviour_scores(
 def _pattern_scores(
     loaded: LoadedModel, sequences: Int[np.ndarray, "sequences tokens"], advance: Advance
 ) -> Float[np.ndarray, "sequences layers heads behaviours"]:
-    """Score all heads on sequences of equal length, in the order of `OF_PATTERNS`."""
+    """Score all heads on sequences of equal length, in the order of `OF_PATTERNS`.
+
+    Layers of a hybrid without softmax attention have NaN.
+    """
     import torch
 
     from attention_motifs.extraction import run_tapped
 
     info = loaded.info
-    scores = np.empty((len(sequences), info.n_layers, info.n_heads, len(OF_PATTERNS)), np.float64)
+    scores = np.full((len(sequences), info.n_layers, info.n_heads, len(OF_PATTERNS)), np.nan)
     for start in range(0, len(sequences), _BATCH):
         batch = sequences[start : start + _BATCH]
 
