@@ -81,9 +81,12 @@ def _make(
     presets: Any = (),
 ) -> Atlas:
     names = tuple(f"org/synthetic-{i}" if i % 2 else f"synthetic-{i}" for i in range(n_models))
-    prompts = [Prompt(text, "synthetic/hostile") for text in HOSTILE_TEXTS[:n_prompts]]
+    prompts = [
+        Prompt(text, "synthetic/hostile", {"parity": i % 2})
+        for i, text in enumerate(HOSTILE_TEXTS[:n_prompts])
+    ]
     prompts += [
-        Prompt(f"Prompt number {i} is about nothing.", "synthetic/plain")
+        Prompt(f"Prompt number {i} is about nothing.", "synthetic/plain", {"parity": i % 2})
         for i in range(len(prompts), n_prompts)
     ]
     configuration = Configuration(

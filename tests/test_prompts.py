@@ -208,9 +208,9 @@ def test_prompts_know_their_lines() -> None:
     assert [p.place for p in prompts] == ["p.jsonl, line 1", "p.jsonl, line 3"]
 
 
-@pytest.mark.parametrize("source", [3, None, ("a",), ["builtin"], b"builtin", 1.5])
+@pytest.mark.parametrize("source", [3, None, {"text": "a"}, b"builtin", 1.5])
 def test_a_source_of_another_kind_is_refused(source: Any) -> None:
-    with pytest.raises(InputError, match="expected 'builtin', 'pile-10k' or the path"):
+    with pytest.raises(InputError, match="expected 'builtin', 'pile-10k', the path"):
         load_prompts(source)
 
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from attention_motifs.features import compute_features, feature, feature_names, feature_sets
     from attention_motifs.head import HeadId
     from attention_motifs.literature import known_heads
-    from attention_motifs.prompts import Prompt, load_prompts
+    from attention_motifs.prompt_templates import prompts_from_template
+    from attention_motifs.prompts import Prompt, load_prompts, save_prompts
     from attention_motifs.reports.model_diff import diff
     from attention_motifs.reports.model_labels import label_heads
     from attention_motifs.reports.training_track import track
@@ -59,7 +60,9 @@ _WHERE = {
     "load_model": "extraction",
     "load_prompts": "prompts",
     "metric_names": "distances",
+    "prompts_from_template": "prompt_templates",
     "remove": "stages.remove",
+    "save_prompts": "prompts",
     "score": "stages.measure",
     "view": "viewer.show",
 }
@@ -91,7 +94,9 @@ __all__ = [
     "load_model",
     "load_prompts",
     "metric_names",
+    "prompts_from_template",
     "remove",
+    "save_prompts",
     "score",
     "track",
     "view",

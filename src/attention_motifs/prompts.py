@@ -1,4 +1,4 @@
-"""Prompts: loading from the built-in set, pile-10k or a JSON file, and sampling.
+"""Prompts: loading from the built-in set, pile-10k, a JSON file, a list or a frame, and sampling.
 
 The id of a prompt is the first 16 hex digits of the SHA-256 of its UTF-8 text: the same text is
 the same prompt in every atlas.
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from numbers import Integral
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from attention_motifs.errors import InputError, ModelError, require
+from attention_motifs.errors import InputError, ModelError, ResourceError, require
 
 BUILTIN = "builtin"
 PILE_10K = "pile-10k"
@@ -32,7 +33,7 @@ class Prompt:
     Attributes:
         text: the text.
         source: where it comes from, such as `builtin/news`.
-        meta: other information from the file.
+        meta: labels, such as the genre or the condition of an experiment; JSON values by key.
         place: file and line, for errors; empty if the prompt is not from a file.
 
     Example:
@@ -52,14 +53,16 @@ class Prompt:
 
 
 def load_prompts(
-    source: str | Path = BUILTIN, n_prompts: int | None = None, seed: int = 0
+    source: Any = BUILTIN, n_prompts: int | None = None, seed: int = 0
 ) -> list[Prompt]:
     """Load prompts and sample `n_prompts` of them without replacement.
 
     Args:
         source: `builtin`, `pile-10k` (needs the datasets library), or a JSON-lines file whose
             lines hold `text` and, optionally, `meta`. A JSON file with a list of such objects, or
-            of texts, is read too.
+            of texts, is read too. Or a list of texts, of `Prompt` or of mappings with `text`; or a
+            polars or pandas frame with a column `text`. Other keys and columns than `text`,
+            `source` and `meta` become part of `meta`.
         n_prompts: number of prompts. Default: None, all in their order.
         seed: seed for sampling. The same source, number and seed give the same prompts.
 
@@ -75,14 +78,17 @@ def load_prompts(
     Example:
         >>> len(load_prompts("builtin", 8))
         8
+        >>> load_prompts([{"text": "The court ruled.", "genre": "law"}])[0].meta
+        {'genre': 'law'}
     """
     _check_arguments(source, n_prompts, seed)
     prompts = _without_repeats(_read_source(source))
+    shown = source if isinstance(source, str | os.PathLike) else "the given list"
     if n_prompts is None or n_prompts == len(prompts):
         return prompts
     if n_prompts > len(prompts):
         raise InputError(
-            f"--n-prompts {n_prompts}: {source} holds only {len(prompts)} different prompts; "
+            f"--n-prompts {n_prompts}: {shown} holds only {len(prompts)} different prompts; "
             f"choose {len(prompts)} or fewer"
         )
     chosen = np.random.default_rng(seed).permutation(len(prompts))[:n_prompts]
@@ -90,10 +96,11 @@ def load_prompts(
 
 
 def _check_arguments(source: object, n_prompts: object, seed: object) -> None:
-    if not isinstance(source, str | os.PathLike):
+    if not isinstance(source, str | os.PathLike) and not _is_listed(source):
         shown = " ".join(f"{source!r:.80}".split())
         raise InputError(
-            f"prompts {shown}: expected '{BUILTIN}', '{PILE_10K}' or the path of a JSON-lines file"
+            f"prompts {shown}: expected '{BUILTIN}', '{PILE_10K}', the path of a JSON-lines file, "
+            "a list of texts, or a data frame with a column 'text'"
         )
     for name, value, least in (("--n-prompts", n_prompts, 1), ("--seed", seed, 0)):
         whole = isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
@@ -101,12 +108,132 @@ def _check_arguments(source: object, n_prompts: object, seed: object) -> None:
             raise InputError(f"{name} {value!r:.80}: expected a whole number of at least {least}")
 
 
+def _is_listed(source: object) -> bool:
+    """Return whether a value is a list of prompts, or a frame of polars or pandas."""
+    is_list = isinstance(source, Sequence) and not isinstance(source, str | bytes | range)
+    return is_list or hasattr(source, "columns")
+
+
+def _listed(source: Any) -> Iterator[Prompt]:
+    """Yield the prompts of a list or frame.
+
+    Raises:
+        InputError: if there are none, an entry is no prompt, or a frame has no column `text`.
+    """
+    rows = source
+    if hasattr(source, "columns"):
+        if "text" not in list(source.columns):
+            raise InputError(
+                f"prompts: the frame has the columns {list(source.columns)!r:.80} and none of the "
+                "name 'text'. Rename the column with the texts"
+            )
+        rows = source.to_dicts() if hasattr(source, "to_dicts") else source.to_dict("records")
+    if not len(rows):
+        raise InputError("prompts: the list is empty. Give one text at least")
+    for number, row in enumerate(rows, start=1):
+        place = f"prompt {number}"
+        if isinstance(row, Prompt):
+            yield _prompt({"text": row.text, "meta": row.meta}, place, row.source)
+        elif isinstance(row, str):
+            yield _prompt({"text": row}, place, "list")
+        elif isinstance(row, Mapping):
+            yield _from_mapping(row, place)
+        else:
+            raise InputError(f"{place} is {row!r:.60}: give a text, a Prompt, or a mapping")
+
+
+def _from_mapping(row: Mapping[Any, Any], place: str) -> Prompt:
+    """Return the prompt of a mapping; keys other than `text`, `source` and `meta` are labels."""
+    meta = row.get("meta")
+    labels = {
+        str(key): value
+        for key, value in row.items()
+        # A frame has an empty cell where a row lacks the key; only NaN differs from itself.
+        if key not in ("text", "source", "meta") and value is not None and not _is_nan(value)
+    }
+    joined = {**(dict(meta) if isinstance(meta, Mapping) else {}), **labels}
+    source = row.get("source")
+    return _prompt(
+        {"text": row.get("text"), "meta": joined},
+        place,
+        source if isinstance(source, str) else "list",
+    )
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def meta_json(meta: Mapping[str, Any]) -> str | None:
+    """Return labels as JSON, None if there are none.
+
+    Values that JSON has no form for are written as text, and numbers that are not finite as null.
+
+    Args:
+        meta: labels of a prompt.
+
+    Raises:
+        InputError: if a value contains itself.
+    """
+    if not meta:
+        return None
+    try:
+        text = json.dumps(meta, default=str)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"meta {meta!r:.60} cannot be written as JSON: {error}") from error
+    except TypeError:  # a key that is no text
+        return meta_json({str(key): value for key, value in meta.items()})
+    finite = json.loads(text, parse_constant=lambda _: None)
+    return json.dumps(finite)
+
+
+def save_prompts(prompts: Sequence[Prompt], path: str | Path) -> Path:
+    """Write prompts with their labels to a JSON-lines file that `load_prompts` reads.
+
+    Args:
+        prompts: the prompts.
+        path: the file; an existing one is replaced.
+
+    Returns:
+        The path.
+
+    Raises:
+        InputError: if a value is no prompt, or a label cannot be written as JSON.
+        ResourceError: if the file cannot be written.
+
+    Example:
+        >>> path = save_prompts([Prompt("The court ruled.", meta={"genre": "law"})], "law.jsonl")
+        >>> load_prompts(path)[0].meta
+        {'genre': 'law'}
+    """
+    if not isinstance(prompts, Sequence) or not all(isinstance(p, Prompt) for p in prompts):
+        raise InputError(f"prompts={prompts!r:.60}: give a list of Prompt, such as load_prompts()")
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"path={path!r:.60}: give the path of a file")
+    lines = []
+    for prompt in prompts:
+        labels = meta_json(prompt.meta)
+        meta = {} if labels is None else {"meta": json.loads(labels)}
+        lines.append(json.dumps({"text": prompt.text, **meta}) + "\n")
+    target = Path(path)
+    try:
+        target.write_text("".join(lines), encoding="utf-8")
+    except (OSError, ValueError) as error:  # a null byte in the name is a ValueError
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ResourceError(
+            f"{str(target)[:200]}: cannot be written ({reason}). Name another file"
+        ) from error
+    return target
+
+
 def prompts_digest(prompts: Sequence[Prompt]) -> str:
     """Return the SHA-256 of the prompt ids in their order, as hex."""
     return hashlib.sha256("\n".join(p.prompt_id for p in prompts).encode()).hexdigest()
 
 
-def _read_source(source: str | Path) -> Iterable[Prompt]:
+def _read_source(source: Any) -> Iterable[Prompt]:
+    if _is_listed(source):
+        return _listed(source)
     if source == BUILTIN:
         return _builtin()
     if source == PILE_10K:

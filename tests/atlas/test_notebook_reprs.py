@@ -21,6 +21,7 @@ from attention_motifs.atlas.named_arrays import NamedArray
 from attention_motifs.atlas.thumbnails import thumbnail, typical_prompts
 from attention_motifs.errors import HeadNotFoundError, InputError
 from attention_motifs.notebook import Markup, block, shown, table
+from attention_motifs.reports.model_diff import diff
 from attention_motifs.store.packed_patterns import pack_triangles
 from synthetic_atlas import make_synthetic_atlas
 
@@ -205,6 +206,9 @@ def results(atlas: Atlas) -> list[Any]:
         atlas.why(HEAD, "synthetic-0:L0:H0"),
         atlas.patterns(HEAD),
         atlas.features(HEAD),
+        diff(atlas, "synthetic-0", "org/synthetic-1"),
+        atlas.where({"parity": 1}),
+        atlas.contrast({"parity": 0}, {"parity": 1}, n_splits=99),
         atlas.identify(np.stack([pattern] * 6), models="synthetic-0")[0],
     ]
 

@@ -7,12 +7,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from attention_motifs.atlas import blocks, explanation, head_record, named_arrays, queries
+from attention_motifs.atlas import contrast as contrasting
 from attention_motifs.atlas import head_notes as notes
 from attention_motifs.atlas import identify as identification
 from attention_motifs.atlas import view as viewing
 from attention_motifs.atlas import why as comparison
 from attention_motifs.atlas.folder import AtlasFolder
 from attention_motifs.atlas.near_patterns import near_patterns
+from attention_motifs.atlas.prompt_labels import Where, described, prompts_where
 from attention_motifs.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from matplotlib.figure import Figure
 
+    from attention_motifs.atlas.contrast import Contrast
     from attention_motifs.atlas.explanation import Explanation
     from attention_motifs.atlas.head_record import HeadRecord
     from attention_motifs.atlas.named_arrays import HeadPatterns, NamedArray
@@ -91,6 +94,7 @@ class Atlas(AtlasFolder):
         *,
         patterns: Any = None,
         tokens: Sequence[Sequence[str]] | None = None,
+        where: Where | None = None,
         **filters: Any,
     ) -> NearHeads:
         """Return the nearest heads of one head or several, or of patterns of another head.
@@ -98,7 +102,8 @@ class Atlas(AtlasFolder):
         `attention_motifs.atlas.queries` describes heads and their filters,
         `attention_motifs.atlas.near_patterns` patterns, their tokens and filters. The default
         metric is the best one that the atlas stores; for patterns, the distance in the space of
-        `identify`.
+        `identify`. With `where`, such as `{"genre": "law"}`, the heads are compared on the prompts
+        with these labels only.
 
         Returns:
             A polars frame, one row per head, nearest first: `rank`, `head`, `distance`,
@@ -112,6 +117,10 @@ class Atlas(AtlasFolder):
 
         if (head is None) == (patterns is None):
             raise InputError("nothing to compare, or two things: give a head or patterns")
+        if where is not None:
+            return self.where(where).near(
+                head, n, metric, patterns=patterns, tokens=tokens, **filters
+            )
         if head is None:
             listed = near_patterns(self, patterns, n, metric, tokens=tokens, **filters)
             return near_table.of_patterns(self, listed, metric)
@@ -150,9 +159,61 @@ class Atlas(AtlasFolder):
         """Return all facts about a head; see `attention_motifs.atlas.head_record`."""
         return head_record.head_record(self, head, **options)
 
-    def explain(self, head: str | HeadId, metric: str | None = None) -> Explanation:
+    def explain(
+        self, head: str | HeadId, metric: str | None = None, where: Where | None = None
+    ) -> Explanation:
         """Return what a head does, with the evidence; see `attention_motifs.atlas.explanation`."""
-        return explanation.explain(self, head, metric)
+        return explanation.explain(self if where is None else self.where(where), head, metric)
+
+    def distances(
+        self, metric: str = "mean", where: Where | None = None
+    ) -> Float[np.ndarray, "heads heads"]:
+        """Return a distance matrix in the order of `heads`, float32.
+
+        Args:
+            metric: name of a metric.
+            where: labels, such as `{"genre": "law"}`: the distances on the prompts that have them
+                are computed. Default: the stored distances, on all prompts.
+
+        Raises:
+            InputError: if no prompt has the labels.
+            AtlasError: if the distances are not stored, or only the nearest heads are kept (see
+                `neighbours`), or the file is damaged or of another size.
+        """
+        if where is not None:
+            return self.where(where).distances(metric)
+        return super().distances(metric)
+
+    def where(self, where: Where) -> Atlas:
+        """Return this atlas on some of its prompts: those that have all of the given labels.
+
+        Args:
+            where: label -> value, or list of allowed values. `source` is a label of every prompt.
+
+        Returns:
+            An atlas that is only read. Its embedding is that of all prompts, and its distances are
+            computed when they are used.
+
+        Raises:
+            InputError: if no prompt has such labels.
+
+        Example:
+            >>> import attention_motifs as am
+            >>> atlas = am.Atlas.open("demo-atlas")
+            >>> some = atlas.where({"source": atlas.prompts["source"][0]})
+            >>> 1 <= some.prompts.height <= atlas.prompts.height
+            True
+        """
+        # The class of the result is made from this one, so it is loaded by its name.
+        some_prompts = import_module("attention_motifs.atlas.some_prompts")
+        some: Atlas = some_prompts.AtlasOnPrompts(
+            self, prompts_where(self, where), described(where)
+        )
+        return some
+
+    def contrast(self, where: Where, against: Where, **options: Any) -> Contrast:
+        """Compare each head on two sets of prompts; see `attention_motifs.atlas.contrast`."""
+        return contrasting.contrast(self, where, against, **options)
 
     def why(self, head: str | HeadId, other: str | HeadId, metric: str | None = None) -> Why:
         """Return what makes two heads near or far; see `attention_motifs.atlas.why`."""

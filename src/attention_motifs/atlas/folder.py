@@ -23,7 +23,7 @@ from attention_motifs.store.settings import Configuration as Configuration
 
 if TYPE_CHECKING:
     import polars as pl
-    from jaxtyping import Float, UInt8
+    from jaxtyping import Float, Float32, UInt8
 
     from attention_motifs.distances.neighbour_graph import Neighbours
     from attention_motifs.embedding import PatternEmbedding
@@ -63,16 +63,30 @@ class AtlasFolder(FolderWithProbes):
 
     @property
     def prompts(self) -> pl.DataFrame:
-        """prompt_id, text, source; the order in which every table lists prompts."""
+        """prompt_id, text, source, meta; the order in which every table lists prompts.
+
+        `meta` holds the labels of a prompt as a JSON object, null if it has none.
+        """
+        import polars as pl
+
         if self._prompts is None:
             file = self.file("prompts")
-            table = files.read_parquet(file, columns=ARTEFACTS["prompts"].columns)
+            table, names = files.read_parquet(file), ARTEFACTS["prompts"].columns
+            if missing := [name for name in names if name not in table.columns]:
+                raise AtlasError(f"{file}: has no column {missing[0]!r}; {file.fix_damaged}")
             if len(table) != self.manifest.prompts["n"]:
                 raise self._mismatch(
                     file, f"{len(table)} prompts, {MANIFEST} lists {self.manifest.prompts['n']}"
                 )
-            self._prompts = table
+            if table.schema.get("meta") != pl.String:
+                table = table.with_columns(pl.lit(None, dtype=pl.String).alias("meta"))
+            self._prompts = table.select(*names, "meta")
         return self._prompts
+
+    def write_prompts(self, table: pl.DataFrame) -> None:
+        """Replace the prompts table, by the same texts with other labels."""
+        files.write_parquet(self.file("prompts"), table)
+        self._prompts = None
 
     @property
     def heads(self) -> pl.DataFrame:
@@ -276,6 +290,16 @@ class AtlasFolder(FolderWithProbes):
         from attention_motifs.atlas.ablation_table import read_table
 
         return read_table(self.file("ablations"))
+
+    def motif_shares(self, model: str) -> Float32[np.ndarray, "prompts heads motifs"]:
+        """Return the share of each motif in the patterns of a model; see `atlas.motif_shares`.
+
+        Raises:
+            AtlasError: if the atlas has no shares of the model, or a file is damaged.
+        """
+        from attention_motifs.atlas.motif_shares import read_motif_shares
+
+        return read_motif_shares(self, model)
 
     def metrics(self) -> list[str]:
         """Return the metrics whose distance matrices exist."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attention_motifs.notebook import Markup, shown, table
+from attention_motifs.viewer.packing import reduced_triangles
 
 if TYPE_CHECKING:
     from attention_motifs.atlas.head_record import HeadRecord
@@ -60,14 +61,19 @@ def page(record: HeadRecord) -> str:
     )
 
 
-def fragment(record: HeadRecord) -> str:
-    """Return the body of the page, for a notebook."""
+def fragment(record: HeadRecord, side: int | None = None) -> str:
+    """Return the body of the page.
+
+    Args:
+        record: the head.
+        side: largest number of rows of a picture; default: one for each token.
+    """
     place = f"layer {record.layer}, head {record.index}; depth {record.depth:.2f}"
     parts = [
         f"<h1>{shown(record.head)}</h1>",
         f'<p class="muted">{shown(record.model)}: {place} (0 first layer, 1 last)</p>',
         _classes(record),
-        _patterns(record),
+        _patterns(record, side),
         *(_neighbours(metric, record) for metric in record.neighbours),
         _scores(record),
         _features(record),
@@ -102,7 +108,7 @@ def _link(title: str, url: str) -> Markup:
     return Markup(f'<a href="{href}" rel="noreferrer noopener">{shown(title)}</a>')
 
 
-def _patterns(record: HeadRecord) -> str:
+def _patterns(record: HeadRecord, side: int | None) -> str:
     if not record.prompts:
         return '<p class="muted">No patterns are kept for viewing in this atlas.</p>'
     head = "".join(
@@ -113,7 +119,7 @@ def _patterns(record: HeadRecord) -> str:
     for row in record.rows:
         images = "".join(
             f'<td><img alt="attention pattern of {html.escape(row.head, quote=True)}, '
-            f'row = query" src="{png_url(packed)}"></td>'
+            f'row = query" src="{png_url(packed, side)}"></td>'
             for packed in row.patterns
         )
         distance = "" if row.head == record.head else f"<br>distance {row.distance:.4g}"
@@ -153,12 +159,19 @@ def _features(record: HeadRecord) -> str:
     return _table("Most unusual features", columns, rows)
 
 
-def png_url(packed: np.ndarray[Any, np.dtype[np.uint8]]) -> str:
-    """Return the data URL of a PNG of a packed lower triangle, transparent above the diagonal."""
+def png_url(packed: np.ndarray[Any, np.dtype[np.uint8]], side: int | None = None) -> str:
+    """Return the data URL of a PNG of a packed lower triangle, transparent above the diagonal.
+
+    Args:
+        packed: lower triangle, as in the atlas.
+        side: largest number of rows; a longer pattern is shown by the largest weight of each block.
+    """
     from matplotlib import colormaps
     from PIL import Image
 
     n = (int(np.sqrt(8 * len(packed) + 1)) - 1) // 2
+    if side is not None and n > side:
+        packed, n = reduced_triangles(packed[None], n, side)[0], side
     # Index 0 is transparent, so the 256 steps of a weight share the other 255 colours.
     index = np.zeros((n, n), dtype=np.uint8)
     index[np.tril_indices(n)] = np.rint(1 + packed * (254 / 255)).astype(np.uint8)

@@ -16,6 +16,7 @@ from attention_motifs.atlas.queries import (
     near,
     unusual_features,
 )
+from attention_motifs.literature.behaviours import class_text, measured_classes
 
 if TYPE_CHECKING:
     from jaxtyping import UInt8
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from attention_motifs.head import HeadId
 
 DEFAULT_METRICS = ("mean", "cosine")
+
+_SIDE_IN_NOTEBOOKS = 64
+"""Largest number of rows of a pattern in a notebook, so that a stored cell stays small."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,8 @@ class HeadRecord:
         return out.getvalue()
 
     def __repr__(self) -> str:
-        classes = ", ".join(dict.fromkeys(tag["class"] for tag in self.tags))
+        measured = measured_classes({name: score for name, (score, *_) in self.scores.items()})
+        classes = class_text(list(dict.fromkeys(tag["class"] for tag in self.tags)), measured)
         nearest = [f"{x[0].head} ({x[0].distance:.3g} by {m})" for m, x in self.neighbours.items()
                    if x]  # fmt: skip
         parts = [f"depth {self.depth:.2f}", classes, f"nearest {nearest[0]}" if nearest else ""]
@@ -108,7 +113,7 @@ class HeadRecord:
     def _repr_html_(self) -> str:
         from attention_motifs.atlas.head_page import fragment
 
-        return fragment(self)
+        return fragment(self, _SIDE_IN_NOTEBOOKS)
 
 
 def _ranks(distances: list[float]) -> list[int]:

@@ -22,7 +22,14 @@ SPREAD = " spread"
 
 
 def motif_shares_of(atlas: AtlasFolder, model: str) -> Float32[np.ndarray, "prompts heads motifs"]:
-    """Return the share of each motif in the patterns of a model.
+    """Return the share of each motif in the patterns of a model, as `AtlasFolder.motif_shares`."""
+    return atlas.motif_shares(model)
+
+
+def read_motif_shares(
+    atlas: AtlasFolder, model: str
+) -> Float32[np.ndarray, "prompts heads motifs"]:
+    """Read the share of each motif in the patterns of a model.
 
     Args:
         atlas: with motif shares.

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attention_motifs.atlas.opened import BLOCK_SIZE
 from attention_motifs.atlas.queries import by_prompt
 from attention_motifs.atlas.thumbnails import thumbnail
 from attention_motifs.errors import AtlasError, InputError, did_you_mean
@@ -158,12 +157,13 @@ def features(
         at = [i for i, row in enumerate(rows) if model_of[row] == model]
         first = model_of.index(model)
         in_model = [rows[i] - first for i in at]
-        for number, part in enumerate(atlas.feature_parts(model, columns)):
-            inside = np.flatnonzero(of_prompts // BLOCK_SIZE == number)
-            if len(inside):
-                on_prompts = by_prompt(atlas, model, part, columns)[0]
-                in_part = of_prompts[inside] % BLOCK_SIZE
-                values[inside[:, None], at] = on_prompts[in_part][:, in_model]
+        start = 0
+        for part in atlas.feature_parts(model, columns):
+            on_prompts = by_prompt(atlas, model, part, columns)[0]
+            in_part = of_prompts - start
+            inside = np.flatnonzero((in_part >= 0) & (in_part < len(on_prompts)))
+            values[inside[:, None], at] = on_prompts[in_part[inside]][:, in_model]
+            start += len(on_prompts)
     return NamedArray(
         values,
         {

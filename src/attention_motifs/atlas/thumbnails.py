@@ -13,7 +13,6 @@ import numpy as np
 from attention_motifs.atlas.head_page import png_url
 from attention_motifs.errors import MotifsError
 from attention_motifs.notebook import Markup
-from attention_motifs.viewer.packing import reduced_triangles
 
 if TYPE_CHECKING:
     from jaxtyping import Int, UInt8
@@ -77,7 +76,5 @@ def thumbnail(packed: UInt8[np.ndarray, " entries"], title: str) -> Markup:
         packed: lower triangle, as in the atlas.
         title: text that a pointer shows, not yet escaped.
     """
-    n = (int(np.sqrt(8 * len(packed) + 1)) - 1) // 2
-    small = reduced_triangles(packed[None], n, _SIDE)[0] if n > _SIDE else packed
     text = html.escape(title, quote=True)
-    return Markup(f'<img alt="pattern of {text}" title="{text}" src="{png_url(small)}">')
+    return Markup(f'<img alt="pattern of {text}" title="{text}" src="{png_url(packed, _SIDE)}">')

@@ -178,6 +178,7 @@ def evaluate(
     reference: _ReferenceOption = None,
     texts: _TextsOption = None,
     run_models: _RunModelsOption = True,
+    where: o.WhereOption = None,
     permutations: Annotated[
         int,
         o.count_option("--permutations", "Number of permutations to compare each result with."),
@@ -214,7 +215,9 @@ def evaluate(
       motifs evaluate --json > evaluation.json
       motifs evaluate --executor ray --ray-address auto --ray-worker gpus=1
       motifs evaluate --graded packaged
+      motifs evaluate --metric mean --where genre=fiction --json
     """
+    from attention_motifs.atlas.prompt_labels import parsed_where
     from attention_motifs.cli.graded import print_graded
     from attention_motifs.prompts import load_prompts
     from attention_motifs.stages.evaluate import evaluate as run_evaluate
@@ -232,6 +235,7 @@ def evaluate(
         reference=reference,
         run_models=run_models,
         texts=None if texts is None else load_prompts(texts),
+        where=parsed_where(where) or None,
         seed=seed,
         n_permutations=permutations,
         n_bootstraps=bootstraps,
@@ -243,7 +247,8 @@ def evaluate(
         print_json(result.to_json())
         return
     print_evaluation(result)
-    print_line(f"All {len(result.rows)} rows: {opened.file('evaluation')}.")
+    if not where:
+        print_line(f"All {len(result.rows)} rows: {opened.file('evaluation')}.")
 
 
 @app.command()

@@ -15,6 +15,7 @@ from attention_motifs.cli.console import errors, print_line, report
 from attention_motifs.cli.executor_options import takes_executor
 from attention_motifs.cli.setting_options import setting_option, takes_settings
 from attention_motifs.distances.neighbour_graph import DENSE_LIMIT
+from attention_motifs.errors import InputError
 from attention_motifs.executors import LOCAL, Executor
 from attention_motifs.stages.stage import writing
 from attention_motifs.store.settings import FEATURE_SETS, BuildSettings, Configuration
@@ -103,6 +104,35 @@ def run_plan(folder: str | Path, plan: BuildPlan, executor: Executor = LOCAL) ->
     site = explore(opened, n_neighbors=sizes, report=report)
     print_page(folder, site)
     return opened
+
+
+def _save_distances(
+    atlas: Atlas, metrics: list[str] | None, where: list[str] | None, out: Path | None
+) -> None:
+    """Write the distances on some prompts to a file.
+
+    Raises:
+        InputError: if one of the options is missing, there are several metrics, or no prompt has
+            the labels.
+    """
+    import numpy as np
+
+    from attention_motifs.store.atomic import atomic
+
+    if not where or out is None or len(metrics or ()) > 1:
+        raise InputError(
+            "--where and --out go together, with one --metric: distances on some of the prompts "
+            "are not stored in the atlas. Write --metric mean --where KEY=VALUE --out FILE.npy"
+        )
+    metric = metrics[0] if metrics else atlas.best_metric
+    some = o.on_prompts(atlas, where)
+    matrix = some.distances(metric)
+    with atomic(out) as unfinished, unfinished.open("wb") as file:
+        np.save(file, matrix)
+    print_line(
+        f"{out}: distances by {metric} of {len(matrix)} heads, in the order of heads.parquet, on "
+        f"{len(some.prompts)} of {len(atlas.prompts)} prompts."
+    )
 
 
 @app.command()
@@ -232,6 +262,17 @@ def distances(
         ),
     ] = DENSE_LIMIT,
     force: o.ForceOption = False,
+    where: o.WhereOption = None,
+    out: Annotated[
+        Path | None,
+        o.value_option(
+            "--out",
+            "FILE",
+            "With --where: the .npy file for the distances of one metric, which the atlas does "
+            "not store.",
+            callback=o.check_writable,
+        ),
+    ] = None,
 ) -> None:
     """Compute the distances between all pairs of heads.
 
@@ -240,11 +281,15 @@ def distances(
     Examples:
       motifs distances --metric mean --metric recommended
       motifs distances --metric sliced-wasserstein --budget 3600
+      motifs distances --metric mean --where genre=fiction --out fiction.npy
     """
     from attention_motifs.stages.distances import distances as run_distances
     from attention_motifs.stages.distances import standard_metrics
 
     folder = o.find_atlas(atlas)
+    if where or out:
+        _save_distances(Atlas.open(folder), metric, where, out)
+        return
     with writing(folder) as opened:
         for name in metric or standard_metrics(opened):
             run_distances(

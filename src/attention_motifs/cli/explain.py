@@ -21,15 +21,17 @@ def explain(
     head: o.HeadArgument,
     atlas: o.AtlasOption = None,
     metric: o.BestMetricOption = None,
+    where: o.WhereOption = None,
     json: o.JsonOption = False,
 ) -> None:
     """Explain HEAD: what its patterns do, its probable class, and the evidence.
 
     Examples:
       motifs explain smollm2-135m-instruct:L18:H6
-      motifs explain gemma-3-270m:L5:H1 --json
+      motifs explain gemma-3-270m:L5:H1 --where genre=chat --json
     """
-    explanation = Atlas.open(o.find_atlas(atlas)).explain(head, metric)
+    opened = o.on_prompts(Atlas.open(o.find_atlas(atlas)), where)
+    explanation = opened.explain(head, metric)
     if json:
         print_json(explanation.to_json())
     else:

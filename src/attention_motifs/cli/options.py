@@ -132,6 +132,15 @@ HeadsArgument = Annotated[
         autocompletion=complete_head,
     ),
 ]
+WhereOption = Annotated[
+    list[str] | None,
+    value_option(
+        "--where",
+        "KEY=VALUE",
+        "Only prompts with this label; repeatable: all keys must hold, one value of each.",
+        unset="all prompts",
+    ),
+]
 PatternsOption = Annotated[
     Path | None,
     value_option(
@@ -240,6 +249,17 @@ def place(atlas: str) -> str | Path:
 def beside(atlas: Atlas, name: str) -> Path:
     """Return the folder for results: in the atlas, or in the current folder if it is remote."""
     return Path(name) if is_url(atlas.place) else atlas.path / name
+
+
+def on_prompts(atlas: Atlas, where: list[str] | None) -> Atlas:
+    """Return an atlas on the prompts that --where names; the whole atlas without it.
+
+    Raises:
+        InputError: if no prompt has the labels.
+    """
+    from attention_motifs.atlas.prompt_labels import parsed_where
+
+    return atlas.where(parsed_where(where)) if where else atlas
 
 
 def find_atlas(atlas: str | None) -> str | Path:

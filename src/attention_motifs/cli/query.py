@@ -56,6 +56,7 @@ def near(
     ] = False,
     without: o.WithoutOption = None,
     without_model: o.WithoutModelOption = None,
+    where: o.WhereOption = None,
     json: o.JsonOption = False,
 ) -> None:
     """List the heads nearest to HEAD, or nearest to several heads together.
@@ -65,11 +66,12 @@ def near(
       motifs near smollm2-135m-instruct:L18:H6 --metric recommended --scope across -n 5
       motifs near gemma-3-270m:L5:H1 --layers 4-9 --json
       motifs near gemma-3-270m:L5:H1 gemma-3-270m:L8:H0 --not-model gemma-3-270m
+      motifs near smollm2-135m-instruct:L18:H6 --where genre=fiction
       motifs near --patterns patterns.npy
     """
     from attention_motifs.atlas.queries import why_nothing_is_near
 
-    opened = Atlas.open(o.find_atlas(atlas))
+    opened = o.on_prompts(Atlas.open(o.find_atlas(atlas)), where)
     if patterns is not None or not head:
         unused = {"HEAD": head, "--layers": layers, "--not": without, "--farthest": farthest,
                   "--scope": scope != "all"}  # fmt: skip
@@ -101,7 +103,8 @@ def near(
     which = "Farthest from" if farthest else "Nearest to"
     names = ", ".join(head)
     n_others = len(opened.heads) - len(set(head))
-    title = f"{which} {names} by {metric}, of {n_others} heads"
+    some = f", on some prompts ({len(opened.prompts)})" if where else ""
+    title = f"{which} {names} by {metric}, of {n_others} heads{some}"
     _print_neighbours(title, neighbours, "far" if farthest else "near")
 
 
@@ -258,10 +261,14 @@ _FIRST_CHARACTERS = 48
 def prompts(atlas: o.AtlasOption = None, json: o.JsonOption = False) -> None:
     """List the prompts of an atlas: number, id, source, first words, tokens, patterns stored.
 
+    --json prints their labels too, for --where.
+
     Examples:
       motifs prompts --atlas demo-atlas
       motifs prompts --json
     """
+    from attention_motifs.atlas.prompt_labels import labels_of
+
     opened = Atlas.open(o.find_atlas(atlas))
     stored = set(opened.view_prompts())
     tokens = _token_counts(opened)
@@ -270,11 +277,14 @@ def prompts(atlas: o.AtlasOption = None, json: o.JsonOption = False) -> None:
             "number": number,
             "id": row["prompt_id"],
             "source": row["source"],
+            "meta": labels,
             "text": row["text"],
             "tokens": {model: counts.get(row["prompt_id"]) for model, counts in tokens.items()},
             "patterns": row["prompt_id"] in stored,
         }
-        for number, row in enumerate(opened.prompts.iter_rows(named=True), start=1)
+        for number, (row, labels) in enumerate(
+            zip(opened.prompts.iter_rows(named=True), labels_of(opened), strict=True), start=1
+        )
     ]
     if json:
         print_json(rows)

@@ -83,7 +83,9 @@ def _read_model(root: Path, folder: Path) -> PatternLensModel:
             continue
         where = f"{folder / 'prompts.jsonl'}, line {number}"
         record = _record(line, where)
-        prompt = Prompt(record["text"], f"pattern-lens/{root.name}")
+        meta = record.get("meta")
+        labels = dict(meta) if isinstance(meta, dict) else {}
+        prompt = Prompt(record["text"], f"pattern-lens/{root.name}", labels)
         if prompt.prompt_id not in hashes:
             hashes[prompt.prompt_id] = record["hash"]
             prompts.append(prompt)

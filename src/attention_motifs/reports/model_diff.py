@@ -20,6 +20,7 @@ from attention_motifs.evaluation.matching import match_heads, match_limits
 from attention_motifs.evaluation.null import generator
 from attention_motifs.features.motif_definitions import MOTIFS
 from attention_motifs.literature.behaviours import CLASS_THRESHOLDS
+from attention_motifs.notebook import block, sentence, table
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -28,6 +29,8 @@ N_SPLITS = 5
 """Random splits of the prompts over which the noise of a head is averaged."""
 N_PROMPTS = 5
 """Prompts listed."""
+_MOST_SHOWN = 10
+"""Changed heads that a notebook shows."""
 DIFFERENT = 0.1
 """Smallest change of a motif share or of a behaviour score that counts."""
 
@@ -85,7 +88,7 @@ class PromptChange:
     head: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ModelDiff:
     """Two models compared head by head.
 
@@ -111,6 +114,20 @@ class ModelDiff:
         """Return the heads as a list of JSON objects."""
         listed: list[dict[str, Any]] = json.loads(json.dumps([asdict(h) for h in self.heads]))
         return listed
+
+    def __repr__(self) -> str:
+        return f"<ModelDiff of {self.first} and {self.second}: {self.sentence}>"
+
+    def _repr_html_(self) -> str:
+        changed = [h for h in self.heads if h.changed]
+        rows = [[h.head, h.match, h.distance, h.noise, ", ".join(h.reasons)] for h in changed]
+        more = len(changed) - _MOST_SHOWN
+        return block(
+            f"{self.first} and {self.second}, by {self.metric}",
+            sentence(self.sentence),
+            table(["changed head", "match", "distance", "noise", "why"], rows[:_MOST_SHOWN]),
+            note=f"{more} more heads changed." if more > 0 else "",
+        )
 
 
 def diff(atlas: Atlas | str | Path, a: str, b: str, *, metric: str | None = None) -> ModelDiff:

@@ -13,7 +13,7 @@ from attention_motifs.distances import register_preset
 from attention_motifs.errors import AtlasError, InputError, ModelError, ResourceError
 from attention_motifs.features import feature_names
 from attention_motifs.literature import load_known_heads
-from attention_motifs.prompts import load_prompts, prompts_digest
+from attention_motifs.prompts import load_prompts, meta_json, prompts_digest
 from attention_motifs.stages.heads import write_heads
 from attention_motifs.stages.probe_sequences import (
     PROBE_SETTINGS,
@@ -35,14 +35,16 @@ if TYPE_CHECKING:
 
 
 def prompts_table(prompts: Sequence[Prompt]) -> pl.DataFrame:
-    """As written to `prompts.parquet`."""
+    """As written to `prompts.parquet`; the column `meta` is left out if no prompt has labels."""
     import polars as pl
 
+    labels = [meta_json(p.meta) for p in prompts]
     return pl.DataFrame(
         {
             "prompt_id": [p.prompt_id for p in prompts],
             "text": [p.text for p in prompts],
             "source": [p.source for p in prompts],
+            **({"meta": pl.Series(labels, dtype=pl.String)} if any(labels) else {}),
         }
     )
 
@@ -219,6 +221,9 @@ def _check_same_prompts(atlas: Atlas, configuration: Configuration) -> None:
             else f"was made when {recorded.prompts} held other texts"
         )
         raise AtlasError(f"{atlas.place}: {difference}. Use another --atlas, or the same prompts")
+    table = prompts_table(prompts)
+    if "meta" in table.columns and not table["meta"].equals(atlas.prompts["meta"]):
+        atlas.write_prompts(table)  # other labels of the same texts
 
 
 def _check_same_probes(atlas: Atlas, configuration: Configuration) -> None:

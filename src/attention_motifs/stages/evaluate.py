@@ -10,6 +10,7 @@ import numpy as np
 from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.blocks import BEST_METRICS
 from attention_motifs.atlas.head_distances import all_pairs_of, stored_distances
+from attention_motifs.atlas.prompt_labels import Where
 from attention_motifs.errors import AtlasError
 from attention_motifs.evaluation.label_scores import RANDOM_TOKENS
 from attention_motifs.executors import LOCAL, Executor
@@ -35,6 +36,7 @@ def evaluate(
     reference: str | None = None,
     run_models: bool = True,
     texts: Sequence[Prompt] | None = None,
+    where: Where | None = None,
     seed: int = 0,
     n_permutations: int | None = None,
     n_bootstraps: int | None = None,
@@ -46,7 +48,7 @@ def evaluate(
 
     Labels are scores of the heads on input that no metric has seen. The models are run for those
     that the atlas does not hold yet, and the scores are kept in the atlas. The result is written to
-    `evaluation.json`, in place of an earlier one.
+    `evaluation.json`, in place of an earlier one; with `where` it is not written.
 
     Args:
         atlas: with distances.
@@ -55,6 +57,8 @@ def evaluate(
             among the metrics, else `natural`, else the last one.
         run_models: whether to draw labels that are missing.
         texts: texts that the labels are drawn from; default: the built-in ones.
+        where: labels, such as `{"genre": "law"}`: the metrics compare heads on the prompts that
+            have them only. Default: all prompts.
         seed: of labels, resamples and permutations.
         n_permutations: default: that of `evaluation.Settings`.
         n_bootstraps: default: that of `evaluation.Settings`; 0 leaves out intervals.
@@ -63,14 +67,15 @@ def evaluate(
         report: shows progress.
 
     Raises:
-        InputError: if a number is out of range, or the reference is not among the metrics.
+        InputError: if a number is out of range, the reference is not among the metrics, or no
+            prompt has the labels.
         AtlasError: if distances were not computed, or of the nearest heads only.
         JobsFailedError: from an executor whose workers failed.
     """
     from attention_motifs.evaluation import HeadPositions, Settings
     from attention_motifs.evaluation import evaluate as evaluate_metrics
 
-    heads = atlas.heads
+    heads, compared = atlas.heads, atlas if where is None else atlas.where(where)
     metrics = [metrics] if isinstance(metrics, str) else metrics
     chosen = list(dict.fromkeys(metrics or atlas.metrics() or stored_distances(atlas)))
     if not chosen:
@@ -81,30 +86,22 @@ def evaluate(
     given = {"n_permutations": n_permutations, "n_bootstraps": n_bootstraps}
     settings = Settings(seed=seed, **{k: v for k, v in given.items() if v is not None})
     for metric in chosen:
-        all_pairs_of(atlas, metric)  # refused before the models run
+        all_pairs_of(compared, metric)  # refused before the models run
     drawn = draw_labels(
-        atlas,
-        texts=texts,
-        seed=seed,
-        device=device,
-        run_models=run_models,
-        executor=executor,
+        atlas, texts=texts, seed=seed, device=device, run_models=run_models, executor=executor,
         report=report,
-    )
+    )  # fmt: skip
     with report("evaluate", 2 * len(chosen)) as advance:
         measured = {}
         for metric in chosen:
-            measured[metric] = metric_distances(atlas, metric, transfer=bool(drawn.labels))
+            measured[metric] = metric_distances(compared, metric, transfer=bool(drawn.labels))
             advance(1)
         result = evaluate_metrics(
-            measured,
-            positions,
-            _evidence(heads, drawn),
+            measured, positions, _evidence(heads, drawn), settings=settings, advance=advance,
             reference=reference or _reference(chosen),
-            settings=settings,
-            advance=advance,
-        )
-    files.write_json(atlas.file("evaluation"), result.to_json())
+        )  # fmt: skip
+    if where is None:
+        files.write_json(atlas.file("evaluation"), result.to_json())
     return result
 
 

@@ -20,7 +20,7 @@ from attention_motifs.features.registry import selected, token_readers
 from attention_motifs.features.validation import check_batch
 from attention_motifs.head import check_model_name
 from attention_motifs.progress import Report, checked_report, silent
-from attention_motifs.prompts import Prompt
+from attention_motifs.prompts import Prompt, meta_json
 from attention_motifs.stages.import_pattern_lens import import_pattern_lens
 from attention_motifs.store.settings import FEATURE_SETS
 
@@ -33,7 +33,7 @@ def atlas_from_patterns(
     patterns: Any,
     *,
     tokens: Sequence[Sequence[str]] | None = None,
-    prompts: Sequence[str] | None = None,
+    prompts: Sequence[str | Prompt] | None = None,
     name: str = "patterns",
     feature_sets: tuple[str, ...] = FEATURE_SETS,
     metrics: Sequence[str] | None = None,
@@ -53,7 +53,8 @@ def atlas_from_patterns(
             these, for prompts of different lengths. Or a mapping from names of models to any of
             these, on the same prompts.
         tokens: texts of the n tokens of each prompt; by default they are empty.
-        prompts: texts of the prompts; by default the tokens joined, or numbers.
+        prompts: texts of the prompts, or `Prompt` with labels; by default the tokens joined, or
+            numbers.
         name: of the model, as used in heads; not for a mapping from names.
         feature_sets: names of feature sets.
         metrics: default: as for `build`.
@@ -127,8 +128,8 @@ class _Texts:
                 "leave out the set"
             )
 
-    def of(self, position: int, n: int) -> tuple[str, list[str] | None]:
-        """Return the text of a prompt and of its n tokens.
+    def of(self, position: int, n: int) -> tuple[Prompt, list[str] | None]:
+        """Return a prompt and the texts of its n tokens.
 
         Raises:
             InputError: if there are none, or they are of another number.
@@ -144,11 +145,11 @@ class _Texts:
                 )
             pieces = list(pieces)
         if self.prompts is not None:
-            text = self._entry("prompts", position)
-            if not isinstance(text, str):
-                raise InputError(f"prompt {position} is {text!r:.60}: give a text")
-            return text, pieces
-        return "".join(pieces) if pieces else f"prompt {position}", pieces
+            prompt = self._entry("prompts", position)
+            if not isinstance(prompt, str | Prompt):
+                raise InputError(f"prompt {position} is {prompt!r:.60}: give a text or a Prompt")
+            return prompt if isinstance(prompt, Prompt) else Prompt(prompt), pieces
+        return Prompt("".join(pieces) if pieces else f"prompt {position}"), pieces
 
     def _entry(self, what: str, position: int) -> Any:
         values = getattr(self, what)
@@ -174,15 +175,16 @@ def _write_model(folder: Path, patterns: Any, texts: _Texts) -> None:
                     f"those of prompt 0 of {shape}. Give all layers and heads of every prompt"
                 )
             shape = found
-            text, pieces = texts.of(position, layers[0].shape[-1])
-            prompt = Prompt(text)
+            prompt, pieces = texts.of(position, layers[0].shape[-1])
             first = known.setdefault(prompt.prompt_id, position)
             if first != position:
                 raise InputError(
-                    f"prompts {first} and {position} have the same text {text!r:.60}. Leave out "
-                    "one of them, or give texts that differ"
+                    f"prompts {first} and {position} have the same text {prompt.text!r:.60}. "
+                    "Leave out one of them, or give texts that differ"
                 )
-            record = {"text": text, "hash": prompt.prompt_id}
+            record: dict[str, Any] = {"text": prompt.text, "hash": prompt.prompt_id}
+            if (labels := meta_json(prompt.meta)) is not None:
+                record["meta"] = json.loads(labels)
             lines.write(json.dumps(record | ({} if pieces is None else {"tokens": pieces})) + "\n")
             _write_arrays(folder / "prompts" / prompt.prompt_id, layers)
     if shape is None:

@@ -42,7 +42,7 @@ ARTEFACTS: Mapping[str, Artefact] = {
     "prompts": Artefact(
         "prompts.parquet",
         "prompts in the order of every table; `prompt_id` is the first 16 hex digits of the "
-        "SHA-256 of the text",
+        "SHA-256 of the text; `meta` (if a prompt has labels) is a JSON object",
         "create",
         columns=("prompt_id", "text", "source"),
     ),
