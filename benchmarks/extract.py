@@ -456,11 +456,12 @@ def peers(arguments: argparse.Namespace) -> dict[str, Any]:
                 print(f"  {way}: left out: {error.stderr.strip().splitlines()[-1]}")
     done = {way: rounds for way, rounds in figures.items() if rounds}
     for way, rounds in done.items():
-        parts = [f"  {way:18}"]
+        parts = []
         for kind in ("seconds", "processor seconds"):
             values = [one[kind] for one in rounds]
             parts.append(f"{min(values):6.2f} to {max(values):6.2f} {kind}")
-        print(", ".join([*parts, f"peak {max(one['peak'] for one in rounds):6.0f} MiB"]))
+        parts.append(f"peak {max(one['peak'] for one in rounds):6.0f} MiB")
+        print(f"  {way:18}" + ", ".join(parts))
     for kind in ("seconds", "processor seconds"):
         loop, extraction = (min(one[kind] for one in done[way]) for way in ("loop", "extraction"))
         print_result(f"the loop over extraction, fastest {kind}", loop / extraction, LOOP_BAR)

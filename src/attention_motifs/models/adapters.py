@@ -180,9 +180,9 @@ def _merge(adapter: Adapter, base: Path, target: Path) -> None:
 
 def _copy_tokenizer(adapter: Path, base: Path, target: Path) -> None:
     """Copy the tokenizer that was saved with the adapter, or else that of the base model."""
-    has_one = any((adapter / name).is_file() for name in TOKENIZER_SOURCES)
+    has_tokenizer = any((adapter / name).is_file() for name in TOKENIZER_SOURCES)
     for name in (*TOKENIZER_FILES, *OTHER_TOKENIZER_FILES):
-        path = (adapter if has_one else base) / name
+        path = (adapter if has_tokenizer else base) / name
         if path.is_file():
             shutil.copyfile(path, target / name)
 

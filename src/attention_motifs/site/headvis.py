@@ -34,7 +34,7 @@ LEAST = 0.005
 _DECIMALS = 4
 _INTERVALS = 10
 _TOP_TOKENS = 20
-_OWN_SCORES = {
+_PATTERN_SCORES = {
     "self_attention_score": "mean weight of a token on itself",
     "previous_token_score": "mean weight on the token before",
     "pattern_entropy": "mean entropy of a row, in nats",
@@ -89,7 +89,7 @@ class _Heads:
     def __init__(self, n_layers: int, n_heads: int) -> None:
         self.shape = (n_layers, n_heads)
         self.sequences: list[list[dict[str, Any]]] = [[] for _ in range(n_layers * n_heads)]
-        self.scores = np.zeros((n_layers * n_heads, len(_OWN_SCORES)))
+        self.scores = np.zeros((n_layers * n_heads, len(_PATTERN_SCORES)))
         self.n_prompts = 0
 
     def take(self, number: int, tokens: Sequence[str], packed: np.ndarray[Any, Any]) -> None:
@@ -99,7 +99,7 @@ class _Heads:
             for head, pattern in enumerate(unpack_triangle(of_layer)):
                 at = layer * self.shape[1] + head
                 self.sequences[at].append(_sequence(number, tokens, pattern))
-                self.scores[at] += _own_scores(pattern)
+                self.scores[at] += _pattern_scores(pattern)
 
 
 def _sequence(number: int, tokens: Sequence[str], pattern: Float32[np.ndarray, "n n"]) -> Any:
@@ -120,7 +120,7 @@ def _sequence(number: int, tokens: Sequence[str], pattern: Float32[np.ndarray, "
     }
 
 
-def _own_scores(pattern: Float32[np.ndarray, "n n"]) -> Float32[np.ndarray, " scores"]:
+def _pattern_scores(pattern: Float32[np.ndarray, "n n"]) -> Float32[np.ndarray, " scores"]:
     weights = pattern.astype(np.float64)
     n = len(weights)
     back = np.subtract.outer(np.arange(n), np.arange(n))
@@ -141,7 +141,7 @@ def _scores(atlas: Atlas, model: str, heads: _Heads) -> dict[str, tuple[str, lis
     means = heads.scores / heads.n_prompts
     scores = {
         name: (meaning, means[:, i].tolist())
-        for i, (name, meaning) in enumerate(_OWN_SCORES.items())
+        for i, (name, meaning) in enumerate(_PATTERN_SCORES.items())
     }
     for name, meaning in MOTIFS.items():
         if name + SHARE in table.columns:
