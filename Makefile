@@ -59,8 +59,9 @@ test: $(VENV)/installed-dev ## what a contributor needs before a commit: lint, t
 test-slow: $(VENV)/installed-dev ## tests that take minutes: kills at random moments, the demo
 	$(PYTEST) -m slow
 
+# VERSIONS=lowest or VERSIONS=3.13 runs one of them.
 test-versions: $(VENV)/installed-dev ## the core's tests with other Python versions, and the lowest versions of pyproject.toml
-	$(BIN)/python tests/other_versions.py
+	$(BIN)/python tests/other_versions.py $(VERSIONS)
 
 bench: $(VENV)/installed-dev
 	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done

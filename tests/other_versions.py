@@ -1,6 +1,6 @@
 """Run the tests of the core with other Python versions, and with the lowest versions we declare.
 
-    python tests/other_versions.py               # Python 3.12, 3.13 and the lowest versions
+    python tests/other_versions.py               # the lowest versions, Python 3.12 and 3.13
     python tests/other_versions.py 3.13          # one of them
     python tests/other_versions.py lowest
 
@@ -22,7 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 LOWEST = "lowest"
-VERSIONS = ("3.12", "3.13", LOWEST)
+VERSIONS = (LOWEST, "3.12", "3.13")
 
 CORE = (
     "tests/atlas/test_check.py",

@@ -288,9 +288,9 @@ def test_a_warning_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         show_warnings_in_one_line()
-        warnings.warn("[bold]mixed\n" + 100 * "long ", UserWarning, stacklevel=1)
+        warnings.warn("[bold]mixed\n" + 100 * "long " + "end", UserWarning, stacklevel=1)
         warnings.warn("of no use to users", DeprecationWarning, stacklevel=1)
-    assert capsys.readouterr().err == f"warning: [bold]mixed {100 * 'long '}\n"
+    assert capsys.readouterr().err == f"warning: [bold]mixed {100 * 'long '}end\n"
 
 
 # Where the atlas is
