@@ -30,6 +30,7 @@ FLOORS = (
     {"atlas", "behaviour"},
     {"figures", "site", "reports"},
     {"stages"},
+    {"live"},
     {"sharing"},
     {"cli"},
     {"__main__"},

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from attention_motifs.embedding.recommended import RecommendedEmbedding
     from attention_motifs.evaluation import IdentifiedPattern
     from attention_motifs.head import HeadId
+    from attention_motifs.live.text_patterns import TextPatterns
     from attention_motifs.viewer.contract import ViewNote
     from attention_motifs.viewer.widget import PatternView
 
@@ -222,6 +223,19 @@ class Atlas(AtlasFolder):
     def view(self, head: str | HeadId, prompt: str | int = 0, **options: Any) -> PatternView:
         """Show a head on a prompt, in a notebook or file; see `attention_motifs.atlas.view`."""
         return viewing.view(self, head, prompt, **options)
+
+    def on(self, text: str, **options: Any) -> TextPatterns:
+        """Run the models on a text of your own; see `attention_motifs.live.text_patterns`.
+
+        Args:
+            text: the text.
+            options: `against` (another text), `model`, `max_tokens` and `device`.
+        """
+        # It loads models as the stages do, so its package is above this one.
+        read: TextPatterns = import_module("attention_motifs.live.text_patterns").on_text(
+            self, text, **options
+        )
+        return read
 
     def head_notes(self, model: str) -> tuple[str, list[ViewNote]]:
         """Return verdicts and nearest heads; see `attention_motifs.atlas.head_notes`."""

@@ -16,7 +16,7 @@ from attention_motifs.features import compute_features, feature_names
 from attention_motifs.features.arguments import whole_number
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, Int
+    from jaxtyping import Bool, Float, Int, UInt8
 
     from attention_motifs.atlas.folder import AtlasFolder
     from attention_motifs.evaluation import HeadIdentifier, IdentifiedPattern
@@ -30,7 +30,7 @@ _MAX_VALUES = 1 << 25
 
 _LEAST_PROMPTS = 16
 
-_CUT_BELOW = 0.85
+CUT_BELOW = 0.85
 """Share of the shortest prompt's length below which a pattern is compared with cut patterns."""
 
 
@@ -68,10 +68,12 @@ def fit_identifier(
     n_read = max(_LEAST_PROMPTS, _MAX_VALUES // max(1, len(atlas.heads) * len(columns)))
     keep = np.array([i for i, name in enumerate(ids[:n_read]) if name != without_prompt], dtype=int)
     parts = [_of_prompts(atlas, model, columns, keep) for model in atlas.models]
-    if n_tokens is not None and n_tokens < _CUT_BELOW * min(n.min() for _, n in parts):
+    if n_tokens is not None and n_tokens < CUT_BELOW * min(n.min() for _, n in parts):
         viewed = [name for name in atlas.view_prompts() if name != without_prompt]
         if len(viewed) >= MIN_PROMPTS:
-            cut = [_of_cut(atlas, model, columns, viewed, n_tokens) for model in atlas.models]
+            cut = [
+                features_of_cut(atlas, model, columns, viewed, n_tokens) for model in atlas.models
+            ]
             parts = [(values, np.full(len(values), n_tokens)) for values in cut]
     features, lengths = zip(*parts, strict=True)
     heads = atlas.heads["head"].to_list()
@@ -93,21 +95,28 @@ def _of_prompts(
     return np.concatenate(values)[keep], np.concatenate(lengths)[keep]
 
 
-def _of_cut(
+def features_of_cut(
     atlas: AtlasFolder, model: str, columns: Sequence[str], viewed: Sequence[str], n_tokens: int
 ) -> Float[np.ndarray, "viewed heads features"]:
     """Return the features of a model's patterns kept for viewing, cut to a length."""
-    from attention_motifs.store.packed_patterns import unpack_triangle
-
     features = []
     for prompt_id in viewed:
         packed = atlas.triangles(model, prompt_id)
         # The first rows of a packed triangle are the triangle of the first tokens.
         kept = packed.reshape(-1, packed.shape[-1])[:, : n_tokens * (n_tokens + 1) // 2]
-        patterns = unpack_triangle(kept)
-        patterns /= np.maximum(patterns.sum(axis=2, keepdims=True), 1.0 / 255)
-        features.append(compute_features(patterns, columns))
+        features.append(features_of_packed(kept, columns))
     return np.stack(features)
+
+
+def features_of_packed(
+    packed: UInt8[np.ndarray, "patterns entries"], columns: Sequence[str]
+) -> Float[np.ndarray, "patterns features"]:
+    """Return the features of packed patterns, whose rows are made to sum to 1 again."""
+    from attention_motifs.store.packed_patterns import unpack_triangle
+
+    patterns = unpack_triangle(packed)
+    patterns /= np.maximum(patterns.sum(axis=2, keepdims=True), 1.0 / 255)
+    return np.asarray(compute_features(patterns, columns))
 
 
 def identifying_features(atlas: AtlasFolder) -> list[str]:

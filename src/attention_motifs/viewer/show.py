@@ -113,7 +113,7 @@ def view(
         stream = _of_arrays(patterns, tokens, model)
     metric, notes = ("", []) if atlas is None else atlas.head_notes(_named(stream.model))
     settings = Settings(scale, colours, first_token, theme)
-    return PatternView(build(stream, head, settings, metric, notes), _height(height))
+    return PatternView(build(stream, head, settings, metric, notes), checked_height(height))
 
 
 @dataclass(frozen=True)
@@ -240,7 +240,12 @@ def shown_head(head: Any, shape: Sequence[tuple[int, int]]) -> tuple[int, int]:
     return layer, index
 
 
-def _height(height: Any) -> int:
+def checked_height(height: Any) -> int:
+    """Return a height in pixels.
+
+    Raises:
+        InputError: if it is no number of pixels that a notebook can show.
+    """
     try:
         pixels = operator.index(height)
     except TypeError as error:

@@ -1,0 +1,1 @@
+"""A text of the user, read by the models of an atlas while they are in memory."""
