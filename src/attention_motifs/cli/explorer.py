@@ -15,6 +15,7 @@ from attention_motifs.cli.console import output, print_error, print_json, print_
 
 if TYPE_CHECKING:
     from attention_motifs.site.export import Exported
+    from attention_motifs.site.server import Extension
 
 
 @app.command()
@@ -90,19 +91,51 @@ def serve(
         ),
     ] = None,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the browser.")] = False,
+    live: Annotated[
+        bool,
+        typer.Option(
+            "--live", help="Load the models, and show every head on a text that you type."
+        ),
+    ] = False,
+    model: Annotated[
+        list[str] | None,
+        o.value_option(
+            "--model",
+            "MODEL",
+            "With --live: model of the atlas to load; repeatable.",
+            unset="all models",
+            autocompletion=o.complete_atlas_model,
+        ),
+    ] = None,
+    device: o.DeviceOption = "auto",
 ) -> None:
     """Show the explorer in a browser. The site is written first, if it is not up to date.
 
+    With --live, the page "Your text" runs the models of the atlas on your text. It answers this
+    machine only, and the models stay in memory.
+
     Examples:
       motifs serve --atlas demo-atlas --open
+      motifs serve --atlas demo-atlas --live --model smollm2-135m-instruct --open
       motifs serve --host 0.0.0.0 --host-name lab.example.org
     """
-    from attention_motifs.errors import ResourceError
+    from attention_motifs.errors import InputError, ResourceError
     from attention_motifs.site.server import bind, is_loopback, make_server
 
-    exported = _export(o.find_atlas(atlas), None, False)
+    if live and (not is_loopback(host) or host_name):
+        raise InputError(
+            f"--live cannot be used with {'--host-name' if is_loopback(host) else f'--host {host}'}"
+            ": a text is run for users of this machine only. Leave out one of the two options"
+        )
+    if not live and (model or device != "auto"):
+        raise InputError(
+            f"{'--model' if model else '--device'} cannot be used: no model is loaded. Add --live"
+        )
+    path = o.find_atlas(atlas)
+    exported = _export(path, None, False)
     if not exported.has_pages:
         raise ResourceError(f"{exported.path}: {_NO_PAGES}")
+    extension = _live(path, model, device) if live else None
     with bind(host, port) as socket:
         number = socket.getsockname()[1]
         shown = f"[{host}]" if ":" in host else host
@@ -120,7 +153,26 @@ def serve(
             socket.listen()  # the browser's first request waits, and is not refused
             webbrowser.open(f"http://{shown}:{number}/")
         with contextlib.suppress(KeyboardInterrupt):  # ends the server
-            make_server(exported.path, host, host_name or ()).run(sockets=[socket])
+            make_server(exported.path, host, host_name or (), extension).run(sockets=[socket])
+
+
+def _live(atlas: str | Path, models: list[str] | None, device: str) -> Extension:
+    """Load models of an atlas, and return the routes that read a text with them."""
+    from attention_motifs.live.application import live_extension
+    from attention_motifs.live.models import LiveModels, live_names
+
+    live = LiveModels(Atlas.open(atlas), device)
+    names = live_names(live.atlas, models or None)
+    with report("load and try the models", len(names)) as advance:
+        for name in names:
+            live.load(name)
+            live.read(_FIRST_TEXT, name)
+            advance(1)
+    print_line(f"Your text: page 'Your text' runs {', '.join(names)}")
+    return live_extension(live)
+
+
+_FIRST_TEXT = "The first text compiles what the next ones need. " * 3
 
 
 @app.command()

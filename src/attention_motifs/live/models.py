@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from attention_motifs.models.model import LoadedModel
 
 MAX_TOKENS = 256
-"""Tokens to which a text is cut, unless the prompts of the atlas are longer: their length then."""
+"""Tokens to which a text is cut by default."""
 
 MAX_BYTES = 16 << 10
 """Bytes of a text in UTF-8."""
@@ -72,7 +72,6 @@ class LiveModels:
 
     Attributes:
         atlas: the atlas.
-        max_tokens: tokens to which a text is cut.
     """
 
     def __init__(self, atlas: Atlas, device: str = "auto") -> None:
@@ -83,7 +82,6 @@ class LiveModels:
             device: `auto`, `cpu`, `cuda`...
         """
         self.atlas = atlas
-        self.max_tokens = max(MAX_TOKENS, atlas.manifest.configuration.max_tokens)
         self._reading = threading.Lock()
         self._models: dict[str, _LiveModel] = {}
         self._device = device
@@ -133,7 +131,8 @@ class LiveModels:
         Args:
             text: up to `MAX_BYTES` long.
             model: name of a model in memory.
-            max_tokens: tokens to which the text is cut.
+            max_tokens: tokens to which the text is cut (default 256, or the context of the model if
+                it is shorter).
             stopped: ends the work when it is set, by `Stopped`.
 
         Raises:
@@ -147,7 +146,7 @@ class LiveModels:
         live = self._models[model]
         loaded, bos = live.loaded, self.atlas.manifest.configuration.bos
         context = getattr(loaded.model.config, "max_position_embeddings", None)
-        limit = self.max_tokens if max_tokens is None else max_tokens
+        limit = MAX_TOKENS if max_tokens is None else max_tokens
         if isinstance(context, int) and max_tokens is None:
             limit = min(limit, context)
         (prompt,) = tokenize(loaded, [("of this text", text)], max_tokens=limit, bos=bos)

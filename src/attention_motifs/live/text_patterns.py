@@ -14,6 +14,7 @@ from attention_motifs.features import compute_features, feature_names
 from attention_motifs.features.arguments import whole_number
 from attention_motifs.head import HeadId
 from attention_motifs.live.difference import difference
+from attention_motifs.live.keep import keep
 from attention_motifs.live.models import LiveModels, Reading, checked_text, live_names
 from attention_motifs.viewer.show import Settings, Stream, build, checked_height
 from attention_motifs.viewer.widget import PatternView
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
     from attention_motifs.atlas import Atlas
+    from attention_motifs.site.contract_live import LiveKept
     from attention_motifs.viewer.contract import ViewNote
 
 _N_SHOWN = 10
@@ -47,8 +49,8 @@ def on_text(
         text: up to 16 KB long.
         against: another text: heads are then sorted by how differently they attend on the two.
         model: name of one model of the atlas, or of several; default: all that can run.
-        max_tokens: tokens to which a text is cut (default 256, or the length of the prompts of the
-            atlas if they are longer).
+        max_tokens: tokens to which a text is cut (default 256, or the context of the model if it
+            is shorter).
         device: `auto`, `cpu`, `cuda`... for models that are not in memory yet.
 
     Returns:
@@ -133,7 +135,8 @@ class TextPatterns:
             InputError: if the head is not among those that were run.
         """
         reading, head_id = self._reading(head)
-        return reading.layers[head_id.layer][head_id.index]
+        layer: np.ndarray[Any, Any] = reading.layers[head_id.layer]
+        return np.asarray(layer[head_id.index])
 
     @property
     def features(self) -> pl.DataFrame:
@@ -179,6 +182,10 @@ class TextPatterns:
         return PatternView(
             build(stream, head_id, Settings(**settings), metric, notes), checked_height(height)
         )
+
+    def keep(self) -> LiveKept:
+        """Keep the text as a prompt for the next build; see `attention_motifs.live.keep`."""
+        return keep(self.atlas.place, self.text)
 
     def _notes(self, model: str) -> tuple[str, list[ViewNote]]:
         """Return the notes of the atlas on the heads of a model, read once."""

@@ -26,6 +26,14 @@ from attention_motifs.site.contract_explanations import (
     Motif,
     PromptOfHead,  # noqa: F401 - of an explanation
 )
+from attention_motifs.site.contract_live import (
+    LiveAnswer,  # noqa: F401 - of the page of the user's own text
+    LiveDifference,  # noqa: F401 - of an answer
+    LiveError,  # noqa: F401 - of the same page
+    LiveKept,  # noqa: F401 - of the same page
+    LiveReading,  # noqa: F401 - of an answer
+    LiveState,  # noqa: F401 - of the same page
+)
 
 SITE_SCHEMA = 2
 """Version of these files. The pages refuse other versions."""

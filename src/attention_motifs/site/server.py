@@ -2,18 +2,21 @@
 
 It answers GET and HEAD requests for files in the folder, and refuses a request whose Host header
 names another machine: otherwise a web page could read the atlas by pointing its own host name at
-this machine (DNS rebinding).
+this machine (DNS rebinding). An extension adds routes; a POST to them must be JSON from a page of
+this server, so that no other page can send one.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import html
 import ipaddress
 import logging
 import re
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     import uvicorn
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.routing import Route
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 DEFAULT_HOST = "127.0.0.1"
@@ -170,19 +174,46 @@ def allowed_host(host: str, names: Iterable[str]) -> Callable[[str], bool]:
     return allowed
 
 
+@dataclass(frozen=True)
+class Extension:
+    """What a server answers besides the files of a site.
+
+    Attributes:
+        name: content of `<meta name="extension">`, by which the pages recognise it.
+        routes: tried before the files.
+        posts: paths that take POST requests.
+    """
+
+    name: str
+    routes: Sequence[Route]
+    posts: frozenset[str]
+
+
 class Guard:
-    """Middleware that refuses all but GET and HEAD of accepted hosts.
+    """Middleware that refuses all but GET and HEAD of accepted hosts, and POST to some paths.
 
     It adds `headers` to every answer, and turns an error of the application into status 500 and
     one line in the log.
     """
 
     def __init__(
-        self, app: ASGIApp, allowed: Callable[[str], bool], headers: Mapping[str, str]
+        self,
+        app: ASGIApp,
+        allowed: Callable[[str], bool],
+        headers: Mapping[str, str],
+        posts: frozenset[str] = frozenset(),
     ) -> None:
-        """Wrap `app`; `allowed` says whether a Host header is accepted."""
+        """Wrap `app`.
+
+        Args:
+            app: answers the requests that pass.
+            allowed: says whether a Host header is accepted.
+            headers: of every answer.
+            posts: paths that take POST requests.
+        """
         self.app = app
         self.allowed = allowed
+        self.posts = posts
         self.headers = [(k.lower().encode(), v.encode()) for k, v in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -219,6 +250,8 @@ class Guard:
             return 400, "give one Host header"
         if not self.allowed(hosts[0].decode("latin-1")):
             return 421, "this server does not answer for that host; see `motifs serve --host-name`"
+        if scope["method"] == "POST" and scope["path"] in self.posts:
+            return _post_refusal(scope, hosts[0])
         if scope["method"] not in ("GET", "HEAD"):
             return 405, "only GET and HEAD are answered"
         if not scope["raw_path"].startswith(b"/") or not scope["path"].startswith("/"):
@@ -226,12 +259,30 @@ class Guard:
         return None
 
 
-def application(folder: Path, allowed: Callable[[str], bool]) -> ASGIApp:
+def _post_refusal(scope: Scope, host: bytes) -> tuple[int, str] | None:
+    """Return status and reason for a POST that is not JSON of a page of this server."""
+    headers: dict[bytes, list[bytes]] = {}
+    for name, value in scope["headers"]:
+        headers.setdefault(name, []).append(value)
+    # Browsers send Origin with every POST, and a page cannot change it.
+    if headers.get(b"origin") != [b"http://" + host]:
+        return 403, "only pages of this server may send that"
+    if headers.get(b"sec-fetch-site", [b"same-origin"]) != [b"same-origin"]:
+        return 403, "only pages of this server may send that"
+    if headers.get(b"content-type") != [b"application/json"]:
+        return 415, "send application/json"
+    return None
+
+
+def application(
+    folder: Path, allowed: Callable[[str], bool], extension: Extension | None = None
+) -> ASGIApp:
     """Return the ASGI application that serves a site folder.
 
     Args:
         folder: the site.
         allowed: says whether a Host header is accepted.
+        extension: further routes.
     """
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
@@ -243,12 +294,29 @@ def application(folder: Path, allowed: Callable[[str], bool]) -> ASGIApp:
         path = resolve(folder, request.scope["path"])
         if path is None:
             return PlainTextResponse("this site has no such file\n", 404)
+        if extension is not None and path == folder.resolve() / "index.html":
+            return _marked_page(path, extension)
         return _file_response(request, path)
 
+    routes = list(extension.routes) if extension else []
+    posts = extension.posts if extension else frozenset()
     return Starlette(
-        routes=[Route("/{path:path}", answer, methods=["GET"])],
-        middleware=[Middleware(Guard, allowed=allowed, headers=HEADERS)],
+        routes=[*routes, Route("/{path:path}", answer, methods=["GET"])],
+        middleware=[Middleware(Guard, allowed=allowed, headers=HEADERS, posts=posts)],
     )
+
+
+def _marked_page(path: Path, extension: Extension) -> Response:
+    """Return the page with the name of the extension in it.
+
+    The exported file stays the same: without the extension it must not promise it. There is no
+    entity tag, since a browser would else show the page of an earlier server on the same port.
+    """
+    from starlette.responses import HTMLResponse
+
+    mark = f'<meta name="extension" content="{html.escape(extension.name)}">'
+    page = path.read_text(encoding="utf-8").replace("</head>", f"{mark}</head>", 1)
+    return HTMLResponse(page, headers={"Cache-Control": "no-store"})
 
 
 def _file_response(request: Request, path: Path) -> Response:
@@ -333,19 +401,22 @@ def bind(host: str, port: int) -> socket.socket:
     return opened
 
 
-def make_server(folder: Path, host: str, names: Iterable[str] = ()) -> uvicorn.Server:
+def make_server(
+    folder: Path, host: str, names: Iterable[str] = (), extension: Extension | None = None
+) -> uvicorn.Server:
     """Return the server of a site folder; run it with `server.run(sockets=[bind(...)])`.
 
     Args:
         folder: the site.
         host: address that the server is bound to.
         names: further host names to accept in requests.
+        extension: further routes.
     """
     import uvicorn
 
     return uvicorn.Server(
         uvicorn.Config(
-            application(folder, allowed_host(host, names)),
+            application(folder, allowed_host(host, names), extension),
             http="h11",
             ws="none",
             lifespan="off",

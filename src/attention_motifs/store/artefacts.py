@@ -46,6 +46,12 @@ ARTEFACTS: Mapping[str, Artefact] = {
         "create",
         columns=("prompt_id", "text", "source"),
     ),
+    "kept_prompts": Artefact(
+        "kept-prompts.jsonl",
+        "texts that you kept, then the prompts of the atlas; `motifs build --prompts` reads it",
+        "user",
+        page="explorer.md#your-own-text",
+    ),
     "tokens": Artefact(
         "tokens/{model}.parquet",
         "tokens of each prompt",

@@ -1,6 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Manifest } from "../contract/generated";
+import { isLive } from "../data/live";
 import { head, page, theme } from "../state/params";
 import { dark } from "../state/theme";
 import { useResource } from "../state/resource";
@@ -46,7 +47,7 @@ function Navigation() {
   }, [page.value]);
   return (
     <nav class="nav" aria-label="Pages" ref={nav}>
-      {PAGES.filter((entry) => entry.nav).map((item) => (
+      {PAGES.filter((entry) => entry.nav === true || (entry.nav === "live" && isLive())).map((item) => (
         <a key={item.name} href={link(item.name)} aria-current={item.name === page.value ? "page" : undefined}>
           {item.title}
         </a>

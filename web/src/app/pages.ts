@@ -6,8 +6,8 @@ import type { PageComponent } from "../pages/page";
 export interface PageEntry {
   name: string;
   title: string;
-  /** Whether the navigation lists it. */
-  nav: boolean;
+  /** Whether the navigation lists it; `live`: only under `motifs serve --live`. */
+  nav: boolean | "live";
   load: () => Promise<{ default: PageComponent }>;
 }
 
@@ -16,6 +16,7 @@ export const PAGES: PageEntry[] = [
   { name: "head", title: "Head", nav: true, load: () => import("../pages/head") },
   { name: "heads", title: "All heads", nav: true, load: () => import("../pages/heads") },
   { name: "pattern", title: "Pattern", nav: false, load: () => import("../pages/pattern") },
+  { name: "text", title: "Your text", nav: "live", load: () => import("../pages/text") },
   { name: "compare", title: "Compare", nav: true, load: () => import("../pages/compare") },
   { name: "patterns-3d", title: "Patterns in 3-D", nav: true, load: () => import("../pages/patterns-3d") },
   { name: "heads-3d", title: "Heads in 3-D", nav: true, load: () => import("../pages/heads-3d") },

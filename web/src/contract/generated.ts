@@ -134,6 +134,76 @@ export interface PromptOfHead {
   readonly share: number;
 }
 
+/** The answer to `POST live/read`. */
+export interface LiveAnswer {
+  readonly readings: ReadonlyArray<LiveReading>;
+  /** One per model, if there were two texts. */
+  readonly differences: ReadonlyArray<LiveDifference>;
+}
+
+/** How differently the heads of one model attend on two texts. */
+export interface LiveDifference {
+  readonly model: string;
+  /** Share of attention that goes to other tokens; null if the numbers of tokens differ. */
+  readonly moved: ReadonlyArray<number> | null;
+  /** Distance between the two patterns, divided by the head's usual distance from its mean. */
+  readonly distance: ReadonlyArray<number> | null;
+}
+
+/** The answer to a request that is refused. */
+export interface LiveError {
+  /** One line: what failed, why, and how to fix it. */
+  readonly error: string;
+}
+
+/** The answer to `POST live/keep`. */
+export interface LiveKept {
+  readonly prompt_id: string;
+  /** Name of the file within the atlas. */
+  readonly file: string;
+  /** Number of kept texts. */
+  readonly n_kept: number;
+  /** Whether the text was not kept, nor a prompt of the atlas, before. */
+  readonly is_new: boolean;
+  /** Builds an atlas that has the kept texts among its prompts. */
+  readonly command: string;
+}
+
+/** Patterns of one model on one text. Lists have one entry per head, layer by layer. */
+export interface LiveReading {
+  readonly model: string;
+  /** Place of the text in the request. */
+  readonly text: number;
+  readonly tokens: ReadonlyArray<string>;
+  /** Whether the first token is BOS. */
+  readonly bos: boolean;
+  /** Whether the text has more tokens. */
+  readonly is_cut: boolean;
+  readonly n_layers: number;
+  readonly n_heads: number;
+  /** What the patterns were compared with, or why they were not. */
+  readonly sentence: string;
+  /**
+   * How much farther than usual a pattern is from the mean of the head's patterns in the atlas,
+   * in standard deviations; null if the atlas cannot say.
+   */
+  readonly unusual: ReadonlyArray<number> | null;
+  /** This distance, divided by the usual one. */
+  readonly distance: ReadonlyArray<number> | null;
+  /** Share of the prompts of the atlas that are at least as far. */
+  readonly share: ReadonlyArray<number> | null;
+}
+
+/** What the server can do: the answer to `GET live/state`. */
+export interface LiveState {
+  /** Names of the models in memory. */
+  readonly models: ReadonlyArray<string>;
+  /** Tokens to which a text is cut. */
+  readonly max_tokens: number;
+  /** Bytes of a text in UTF-8. */
+  readonly max_bytes: number;
+}
+
 /** Version of these files. The pages refuse other versions. */
 export const SITE_SCHEMA = 2 as const;
 

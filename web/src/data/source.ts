@@ -172,3 +172,38 @@ export function loadManifest(): Promise<Manifest> {
 export function fileUrl(file: string): string {
   return dataUrl(file).href;
 }
+
+/** Name of what the server adds to the site: `live` under `motifs serve --live`, else empty. */
+export function extension(): string {
+  return document.querySelector('meta[name="extension"]')?.getAttribute("content") ?? "";
+}
+
+/**
+ * Ask the server that the page is from; with a value, send it as JSON. Return the bytes of the answer.
+ *
+ * @param path relative to the page
+ */
+export async function ask(path: string, value?: unknown, signal?: AbortSignal): Promise<ArrayBuffer> {
+  const url = new URL(path, document.baseURI);
+  const sent = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(value) };
+  let response: Response;
+  try {
+    response = await fetch(url, { ...(value === undefined ? {} : sent), cache: "no-store", ...(signal ? { signal } : {}) });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new Error("The server cannot be reached. Start `motifs serve --live` again, then try again.");
+  }
+  if (response.ok) return response.arrayBuffer();
+  throw new Error(refusal(await response.text(), response.status));
+}
+
+/** Return the reason in a JSON answer `{"error": "..."}`, or else the status. */
+function refusal(text: string, status: number): string {
+  try {
+    const { error } = JSON.parse(text) as { error?: unknown };
+    if (typeof error === "string") return error;
+  } catch {
+    // An answer of the server's guard is plain text.
+  }
+  return `The server answered with status ${status}: ${text.trim().slice(0, 200)}`;
+}

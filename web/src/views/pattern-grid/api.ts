@@ -32,6 +32,8 @@ export interface PatternGridProps {
   /** The cell that is marked in every pattern. */
   active: ReadonlySignal<Cell | null>;
   selected: readonly [layer: number, head: number];
+  /** Whether the row of the selected head is scrolled into view (default true). */
+  follow?: boolean;
   /** Whether a head has a frame. */
   marked: (layer: number, head: number) => boolean;
   /** Text on hover over a head. */

@@ -58,12 +58,12 @@ export function PatternGrid(props: PatternGridProps) {
 }
 
 function Row(props: PatternGridProps & { row: GridRow }) {
-  const { row, size, n, style, selected, marked } = props;
+  const { row, size, n, style, selected, marked, follow = true } = props;
   const place = useRef<HTMLDivElement>(null);
   const near = useNear(place, AHEAD);
   const isChosen = selected[0] === row.layer;
   useEffect(() => {
-    if (isChosen) place.current?.scrollIntoView({ block: "nearest" });
+    if (isChosen && follow) place.current?.scrollIntoView({ block: "nearest" });
   }, [isChosen]);
   const frames = Array.from({ length: row.nHeads }, (_, head) => head).filter(
     (head) => (isChosen && head === selected[1]) || marked(row.layer, head),
