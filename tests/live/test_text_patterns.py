@@ -140,7 +140,7 @@ def test_models_stay_in_memory_as_long_as_the_atlas(
     monkeypatch.setattr("attention_motifs.live.models.load_for", None)
     again = atlas.on(TEXT, model="a")
     assert again.table.equals(first.table)
-    from attention_motifs.live.text_patterns import _live
+    from attention_motifs.live.on_text import _live
 
     kept = weakref.ref(_live[atlas]["auto"])
     del atlas, first, again
@@ -181,7 +181,7 @@ def test_a_model_that_changed_or_cannot_run_is_refused(own: Atlas, tmp_path: Pat
 
 def test_a_kept_text_is_a_prompt_of_the_next_build(own: Atlas, tmp_path: Path) -> None:
     before = {p.name: p.read_bytes() for p in own.path.iterdir() if p.is_file()}
-    kept = own.on(TEXT, model="a").keep()
+    kept = keep(own.path, TEXT)
     assert (kept.is_new, kept.n_kept) == (True, 1)
     again = keep(own.path, TEXT)
     assert (again.is_new, again.n_kept, again.prompt_id) == (False, 1, kept.prompt_id)
@@ -210,7 +210,7 @@ def test_the_command_of_a_kept_text_builds_an_atlas(
 
     from attention_motifs.cli.app import app
 
-    kept = own.on(TEXT, model="a").keep()
+    kept = keep(own.path, TEXT)
     words = shlex.split(kept.command)
     result = CliRunner().invoke(app, [*words[1:], "--metric", "mean"])
     assert result.exit_code == 0, result.output

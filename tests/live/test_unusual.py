@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attention_motifs.live.difference import difference, moved_share
-from attention_motifs.live.models import Reading
-from attention_motifs.live.unusual import LARGEST, Unusual, Usual
+from attention_motifs.atlas.text_difference import difference, moved_share
+from attention_motifs.atlas.text_patterns import Reading
+from attention_motifs.atlas.unusual import LARGEST, Unusual, Usual
 
 
 def plainly(points: np.ndarray, clouds: np.ndarray) -> list[tuple[float, float, float, float]]:

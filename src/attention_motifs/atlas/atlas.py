@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from attention_motifs.atlas.head_record import HeadRecord
     from attention_motifs.atlas.named_arrays import HeadPatterns, NamedArray
     from attention_motifs.atlas.near_table import NearHeads
+    from attention_motifs.atlas.text_patterns import TextPatterns
     from attention_motifs.atlas.why import Why
     from attention_motifs.embedding.recommended import RecommendedEmbedding
     from attention_motifs.evaluation import IdentifiedPattern
     from attention_motifs.head import HeadId
-    from attention_motifs.live.text_patterns import TextPatterns
     from attention_motifs.viewer.contract import ViewNote
     from attention_motifs.viewer.widget import PatternView
 
@@ -225,14 +225,14 @@ class Atlas(AtlasFolder):
         return viewing.view(self, head, prompt, **options)
 
     def on(self, text: str, **options: Any) -> TextPatterns:
-        """Run the models on a text of your own; see `attention_motifs.live.text_patterns`.
+        """Run the models on a text of your own; see `attention_motifs.live.on_text`.
 
         Args:
             text: the text.
             options: `against` (another text), `model`, `max_tokens` and `device`.
         """
         # It loads models as the stages do, so its package is above this one.
-        read: TextPatterns = import_module("attention_motifs.live.text_patterns").on_text(
+        read: TextPatterns = import_module("attention_motifs.live.on_text").on_text(
             self, text, **options
         )
         return read

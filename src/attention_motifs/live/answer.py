@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attention_motifs.live.difference import difference
+from attention_motifs.atlas.text_difference import difference
 from attention_motifs.site.contract_live import LiveAnswer, LiveDifference, LiveReading
 from attention_motifs.store.packed_patterns import pack_triangles
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from attention_motifs.live.models import Reading
+    from attention_motifs.atlas.text_patterns import Reading
 
 
 def answer_bytes(readings: Sequence[Sequence[Reading]]) -> bytes:

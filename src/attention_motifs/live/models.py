@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from attention_motifs.atlas.text_patterns import Reading
+from attention_motifs.atlas.unusual import Comparison, Space, Unusual, comparison, space_of
 from attention_motifs.errors import AtlasError, InputError
-from attention_motifs.live.unusual import Comparison, Space, Unusual, comparison, space_of
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.model_source import load_for, wanted_model
 from attention_motifs.stages.parts import to_numpy
 from attention_motifs.stages.same_model import changed_model, changes
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
-
     from attention_motifs.atlas import Atlas
     from attention_motifs.models.model import LoadedModel
 
@@ -30,29 +29,6 @@ MAX_BYTES = 16 << 10
 
 _MOST_LENGTHS = 16
 """Lengths of texts whose comparisons are kept in memory."""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """Patterns of all heads of one model on one text.
-
-    Attributes:
-        model: name of the model.
-        tokens: texts of its tokens.
-        bos: whether the first token is BOS.
-        is_cut: whether the text has more tokens than were read.
-        layers: (heads, n, n) of each layer, float32, rows are queries.
-        unusual: how unusual they are; None if the atlas cannot say.
-        sentence: what they were compared with, or why they were not.
-    """
-
-    model: str
-    tokens: tuple[str, ...]
-    bos: bool
-    is_cut: bool
-    layers: tuple[Float[np.ndarray, "heads n n"], ...]
-    unusual: Unusual | None
-    sentence: str
 
 
 @dataclass

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from attention_motifs.live.models import Reading
+    from attention_motifs.atlas.text_patterns import Reading
 
 
 @dataclass(frozen=True)

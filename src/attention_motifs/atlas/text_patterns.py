@@ -1,21 +1,17 @@
-"""`atlas.on(text)`: the patterns of every head on a text, the most unusual ones first."""
+"""Patterns of every head on a text of the user, as `atlas.on(text)` returns them."""
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from attention_motifs.atlas.text_difference import difference
 from attention_motifs.errors import InputError
 from attention_motifs.features import compute_features, feature_names
-from attention_motifs.features.arguments import whole_number
 from attention_motifs.head import HeadId
-from attention_motifs.live.difference import difference
-from attention_motifs.live.keep import keep
-from attention_motifs.live.models import LiveModels, Reading, checked_text, live_names
 from attention_motifs.viewer.show import Settings, Stream, build, checked_height
 from attention_motifs.viewer.widget import PatternView
 
@@ -23,70 +19,35 @@ if TYPE_CHECKING:
     import polars as pl
     from jaxtyping import Float
 
-    from attention_motifs.atlas import Atlas
-    from attention_motifs.site.contract_live import LiveKept
+    from attention_motifs.atlas.atlas import Atlas
+    from attention_motifs.atlas.unusual import Unusual
     from attention_motifs.viewer.contract import ViewNote
 
 _N_SHOWN = 10
 """Heads listed where an object is displayed."""
 
 
-def on_text(
-    atlas: Atlas,
-    text: str,
-    *,
-    against: str | None = None,
-    model: str | Sequence[str] | None = None,
-    max_tokens: int | None = None,
-    device: str = "auto",
-) -> TextPatterns:
-    """Run the models of an atlas on a text, and compare the patterns with those of its prompts.
+@dataclass(frozen=True)
+class Reading:
+    """Patterns of all heads of one model on one text.
 
-    The models stay in memory as long as `atlas` does. The atlas on disk is not changed.
-
-    Args:
-        atlas: the atlas.
-        text: up to 16 KB long.
-        against: another text: heads are then sorted by how differently they attend on the two.
-        model: name of one model of the atlas, or of several; default: all that can run.
-        max_tokens: tokens to which a text is cut (default 256, or the context of the model if it
-            is shorter).
-        device: `auto`, `cpu`, `cuda`... for models that are not in memory yet.
-
-    Returns:
-        A `TextPatterns`: its `table`, `patterns(head)`, `features` and `view()`.
-
-    Raises:
-        InputError: if a text is empty, too long or has fewer than two tokens, or a model is not in
-            the atlas or cannot run.
-        ModelError, ResourceError: if a model is not available or does not load.
+    Attributes:
+        model: name of the model.
+        tokens: texts of its tokens.
+        bos: whether the first token is BOS.
+        is_cut: whether the text has more tokens than were read.
+        layers: (heads, n, n) of each layer, float32, rows are queries.
+        unusual: how unusual they are; None if the atlas cannot say.
+        sentence: what they were compared with, or why they were not.
     """
-    checked_text(text)
-    if against is not None:
-        checked_text(against)
-    if max_tokens is not None:
-        whole_number(max_tokens, "max_tokens", least=2)
-    names = live_names(atlas, model)
-    live = _models_of(atlas, device)
-    for name in names:
-        live.load(name)
 
-    def read(of: str) -> tuple[Reading, ...]:
-        return tuple(live.read(of, name, max_tokens=max_tokens) for name in names)
-
-    others = () if against is None else read(against)
-    return TextPatterns(atlas, text, read(text), against, others)
-
-
-_live: weakref.WeakKeyDictionary[Atlas, dict[str, LiveModels]] = weakref.WeakKeyDictionary()
-"""Models in memory by atlas and device."""
-
-
-def _models_of(atlas: Atlas, device: str) -> LiveModels:
-    by_device = _live.setdefault(atlas, {})
-    if device not in by_device:
-        by_device[device] = LiveModels(weakref.proxy(atlas), device)
-    return by_device[device]
+    model: str
+    tokens: tuple[str, ...]
+    bos: bool
+    is_cut: bool
+    layers: tuple[Float[np.ndarray, "heads n n"], ...]
+    unusual: Unusual | None
+    sentence: str
 
 
 @dataclass(frozen=True, repr=False)
@@ -182,10 +143,6 @@ class TextPatterns:
         return PatternView(
             build(stream, head_id, Settings(**settings), metric, notes), checked_height(height)
         )
-
-    def keep(self) -> LiveKept:
-        """Keep the text as a prompt for the next build; see `attention_motifs.live.keep`."""
-        return keep(self.atlas.place, self.text)
 
     def _notes(self, model: str) -> tuple[str, list[ViewNote]]:
         """Return the notes of the atlas on the heads of a model, read once."""
