@@ -201,6 +201,7 @@ def test_a_kept_text_is_a_prompt_of_the_next_build(own: Atlas, tmp_path: Path) -
     assert f"--prompts '{own.path / kept.file}'" in kept.command
 
 
+@pytest.mark.slow
 def test_the_command_of_a_kept_text_builds_an_atlas(
     own: Atlas, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -119,18 +119,10 @@ def serve(
       motifs serve --atlas demo-atlas --live --model smollm2-135m-instruct --open
       motifs serve --host 0.0.0.0 --host-name lab.example.org
     """
-    from attention_motifs.errors import InputError, ResourceError
+    from attention_motifs.errors import ResourceError
     from attention_motifs.site.server import bind, is_loopback, make_server
 
-    if live and (not is_loopback(host) or host_name):
-        raise InputError(
-            f"--live cannot be used with {'--host-name' if is_loopback(host) else f'--host {host}'}"
-            ": a text is run for users of this machine only. Leave out one of the two options"
-        )
-    if not live and (model or device != "auto"):
-        raise InputError(
-            f"{'--model' if model else '--device'} cannot be used: no model is loaded. Add --live"
-        )
+    _check_live(live, host, host_name, model, device)
     path = o.find_atlas(atlas)
     exported = _export(path, None, False)
     if not exported.has_pages:
@@ -154,6 +146,28 @@ def serve(
             webbrowser.open(f"http://{shown}:{number}/")
         with contextlib.suppress(KeyboardInterrupt):  # ends the server
             make_server(exported.path, host, host_name or (), extension).run(sockets=[socket])
+
+
+def _check_live(
+    live: bool, host: str, host_name: list[str] | None, model: list[str] | None, device: str
+) -> None:
+    """Refuse options that do not go together.
+
+    Raises:
+        InputError: naming them.
+    """
+    from attention_motifs.errors import InputError
+    from attention_motifs.site.server import is_loopback
+
+    if live and (not is_loopback(host) or host_name):
+        option = "--host-name" if is_loopback(host) else f"--host {host}"
+        raise InputError(
+            f"--live cannot be used with {option}: a text is run for users of this machine only. "
+            "Leave out one of the two options"
+        )
+    if not live and (model or device != "auto"):
+        option = "--model" if model else "--device"
+        raise InputError(f"{option} cannot be used: no model is loaded. Add --live")
 
 
 def _live(atlas: str | Path, models: list[str] | None, device: str) -> Extension:
