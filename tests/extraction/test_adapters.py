@@ -12,6 +12,7 @@ import huggingface_hub
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file, save_file
 
 from attention_motifs.errors import ModelError
 from attention_motifs.extraction import extract_patterns, load_model
@@ -146,6 +147,17 @@ def test_another_adapter_is_another_model(base: Path, adapter: Path, own_cache: 
     )
     assert load_model(f"m={stronger}").info.weights_sha256 != before
     assert np.abs(patterns_of(stronger) - patterns_of(adapter)).max() > 1e-3
+
+
+def test_an_adapter_whose_file_lacks_weights_is_refused(
+    adapter: Path, tmp_path: Path, own_cache: Path
+) -> None:
+    folder = tmp_path / "partial"
+    shutil.copytree(adapter, folder)
+    weights = load_file(folder / "adapter_model.safetensors")
+    save_file(dict(list(weights.items())[2:]), folder / "adapter_model.safetensors")
+    with pytest.raises(ModelError, match=r"peft cannot merge them .*missing adapter keys"):
+        load_model(f"m={folder}")
 
 
 def test_what_cannot_be_merged_is_refused_with_the_reason(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,7 +157,9 @@ def _merge(adapter: Adapter, base: Path, target: Path) -> None:
     from transformers import AutoConfig
 
     try:
-        with quiet_transformers():
+        with quiet_transformers(), warnings.catch_warnings():
+            # Else a weight that the adapter's file lacks would count as zero.
+            warnings.filterwarnings("error", message="Found missing adapter keys")
             config = AutoConfig.from_pretrained(base, trust_remote_code=False)
             auto = architectures.language_model_class(adapter.name, config)
             model, loading = auto.from_pretrained(
@@ -174,7 +177,8 @@ def _merge(adapter: Adapter, base: Path, target: Path) -> None:
     except Exception as error:  # adapters that do not fit their base model raise anything
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise adapter.error(
-            f"peft cannot merge them ({reason}). Check that {ADAPTER} names the right base model"
+            f"peft cannot merge them ({reason}). Check that {ADAPTER} names the right base model "
+            f"and that {WEIGHTS} is whole"
         ) from error
 
 
