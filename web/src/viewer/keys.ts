@@ -1,6 +1,6 @@
 // Keys that work anywhere in the viewer.
 
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import type { View } from "../contract/viewer";
 import { scale, sink } from "../state/params";
 import { lockedCell } from "../views/pattern-inspect/view";
@@ -32,17 +32,24 @@ export function useKeys(
   selected: readonly [number, number],
   onPick: (layer: number, head: number) => void,
 ): void {
+  // Keys may come faster than the page is drawn: the next one starts from the head just chosen.
+  const latest = useRef(selected);
+  latest.current = selected;
   useEffect(() => {
+    const step = (by: number) => {
+      latest.current = headAfter(view.layers, latest.current, by);
+      onPick(...latest.current);
+    };
     const onKeyDown = (event: KeyboardEvent) => {
       const isTyping = event.target instanceof Element && event.target.matches("input, select, textarea");
       if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
-      if (event.key === "n") onPick(...headAfter(view.layers, selected, 1));
-      else if (event.key === "p") onPick(...headAfter(view.layers, selected, -1));
+      if (event.key === "n") step(1);
+      else if (event.key === "p") step(-1);
       else if (event.key === "s") scale.set(after(SCALES, scale.peek()));
       else if (event.key === "t") sink.set(after(SINKS, sink.peek()));
       else if (event.key === "Escape") lockedCell.set(null);
     };
     document.addEventListener("keydown", onKeyDown);
     return () => document.removeEventListener("keydown", onKeyDown);
-  }, [view, selected[0], selected[1], onPick]);
+  }, [view, onPick]);
 }

@@ -43,19 +43,23 @@ export function LayerHeadGrid(props: LayerHeadGridProps) {
     const inside = layer >= 0 && layer < nLayers && index >= 0 && index < nHeads;
     onHover?.(inside ? [layer, index] : null);
   };
+  // Keys may come faster than the page is drawn: the next one starts from where the last one led.
+  const latest = useRef(at);
+  latest.current = at;
   const onKeyDown = (event: KeyboardEvent) => {
     const step = STEPS[event.key];
     if (step) {
       event.preventDefault();
       const next: At = [
-        Math.min(nLayers - 1, Math.max(0, at[0] + step[0])),
-        Math.min(nHeads - 1, Math.max(0, at[1] + step[1])),
+        Math.min(nLayers - 1, Math.max(0, latest.current[0] + step[0])),
+        Math.min(nHeads - 1, Math.max(0, latest.current[1] + step[1])),
       ];
+      latest.current = next;
       setAt(next);
       onHover?.(next);
     } else if (event.key === " " || event.key === "Enter") {
       event.preventDefault();
-      onPick?.(at[0], at[1], event.shiftKey);
+      onPick?.(...latest.current, event.shiftKey);
     }
   };
   return (

@@ -24,13 +24,18 @@ const STEPS: Record<string, readonly [layers: number, heads: number]> = {
 export function PatternGrid(props: PatternGridProps) {
   const { label, rows, size, selected, onPick, onHover } = props;
   const most = Math.max(0, ...rows.map((row) => row.nHeads));
+  // Keys may come faster than the page is drawn: the next one starts from the head just chosen.
+  const latest = useRef(selected);
+  latest.current = selected;
   const onKeyDown = (event: KeyboardEvent) => {
     const step = STEPS[event.key];
-    const row = rows.findIndex((item) => item.layer === selected[0]);
+    const [layer, head] = latest.current;
+    const row = rows.findIndex((item) => item.layer === layer);
     if (!step || row < 0) return;
     event.preventDefault();
     const to = rows[Math.min(rows.length - 1, Math.max(0, row + step[0]))] as GridRow;
-    onPick(to.layer, Math.min(to.nHeads - 1, Math.max(0, selected[1] + step[1])));
+    latest.current = [to.layer, Math.min(to.nHeads - 1, Math.max(0, head + step[1]))];
+    onPick(...latest.current);
   };
   return (
     <div
