@@ -78,12 +78,12 @@ def causal(n: int, seed: int) -> np.ndarray:
 
 
 def test_moved_is_the_share_of_attention_that_goes_elsewhere() -> None:
-    here, there = np.zeros((1, 3, 3)), np.zeros((1, 3, 3))
-    here[0, :, 0] = there[0, 0, 0] = 1
-    there[0, 1, 1] = 1  # all of the second query
-    there[0, 2, [0, 2]] = [0.5, 0.5]  # half of the third
-    assert moved_share(here, there)[0] == pytest.approx(0.75)
-    assert moved_share(here, here)[0] == 0
+    first, second = np.zeros((1, 3, 3)), np.zeros((1, 3, 3))
+    first[0, :, 0] = second[0, 0, 0] = 1
+    second[0, 1, 1] = 1  # all of the second query
+    second[0, 2, [0, 2]] = [0.5, 0.5]  # half of the third
+    assert moved_share(first, second)[0] == pytest.approx(0.75)
+    assert moved_share(first, first)[0] == 0
 
 
 @given(st.integers(2, 8), st.integers(0, 1000))

@@ -122,12 +122,12 @@ def contrast(
     is_first = np.arange(len(chosen)) < len(first)
     groups = _groups(atlas, chosen, within)
     n_heads = len(atlas.heads)
-    wanted = whole_number(
+    n_random = whole_number(
         min(max(_SPLITS_PER_HEAD * n_heads, _LEAST_SPLITS), _MOST_SPLITS)
         if n_splits is None else n_splits, "n_splits", least=19,
     )  # fmt: skip
     whole_number(seed, "seed")
-    splits, exact = random_splits(is_first, groups, wanted, np.random.default_rng(seed))
+    splits, exact = random_splits(is_first, groups, n_random, np.random.default_rng(seed))
     space = _space(atlas, metric)
     columns: dict[str, list[Any]] = {name: [] for name in ("distance", "noise", "noise_95", "p")}
     for model in atlas.models:

@@ -13,7 +13,7 @@ from attention_motifs.cli.console import print_json, print_line, print_table, re
 from attention_motifs.cli.setting_options import setting_option
 
 if TYPE_CHECKING:
-    from attention_motifs.reports.training_track import Appearance, Track
+    from attention_motifs.reports.training_track import Track
 
 
 @app.command()
@@ -78,7 +78,7 @@ def _print(answer: Track) -> None:
         "with scores larger and smaller by their spread",
         ["run", "class", "step", "range", "heads at the end", "largest score"],
         [
-            [a.run, a.name, "never" if a.step is None else a.step, step_range(a),
+            [a.run, a.name, "never" if a.step is None else a.step, a.step_range,
              " ".join(a.heads[:4]) + (" ..." if len(a.heads) > 4 else ""),
              f"{a.score:.2f} ± {a.spread:.2f}"]
             for a in answer.appearances
@@ -94,9 +94,3 @@ def _print(answer: Track) -> None:
                 for m in answer.matches
             ],
         )
-
-
-def step_range(row: Appearance) -> str:
-    """Return the range of steps in which a class appears, in words."""
-    ends = ["never" if step is None else str(step) for step in (row.earliest, row.latest)]
-    return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"

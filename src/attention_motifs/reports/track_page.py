@@ -218,12 +218,11 @@ def _grids(track: Track) -> str:
 
 
 def _appearance(row: Appearance) -> str:
-    ends = ["never" if step is None else str(step) for step in (row.earliest, row.latest)]
     cells = [
         shown(row.run),
         shown(row.name),
         "never" if row.step is None else str(row.step),
-        ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}",
+        row.step_range,
         shown(" ".join(row.heads) or "none"),
         f"{row.score:.2f} ± {row.spread:.2f}",
     ]

@@ -65,6 +65,12 @@ class Appearance:
     score: float
     spread: float
 
+    @property
+    def step_range(self) -> str:
+        """Steps from `earliest` to `latest`, in words."""
+        ends = ["never" if step is None else str(step) for step in (self.earliest, self.latest)]
+        return ends[0] if ends[0] == ends[1] else " to ".join(ends)
+
 
 @dataclass(frozen=True)
 class HeadPath:
