@@ -24,7 +24,7 @@ INCLUDED = {"contributing.md", "changelog.md", "measurements.md"}
 NEED_NOTHING = ("method", "distances", "evaluation", "maps", "known-heads", "scale",
                 "reference/python", "reference/commands")  # fmt: skip
 NEED_THE_DEMO = ("../README", "index", "start", "own-model", "heads-like-mine", "how-sure",
-                 "explain", "real-group", "figures", "features", "atlas",
+                 "explain", "figures", "features", "atlas",
                  "troubleshooting")  # fmt: skip
 
 
@@ -53,9 +53,9 @@ def test_every_page_with_something_to_run_is_run() -> None:
 
 def test_the_documentation_keeps_its_size() -> None:
     pages = [path for path in PAGES if path.name not in INCLUDED]
-    assert len(pages) <= 26, "when a page joins, another one goes"
+    assert len(pages) <= 25, "when a page joins, another one goes"
     words = sum(len(p.read_text(encoding="utf-8").split()) for p in pages if p.suffix == ".md")
-    assert words <= 21_800
+    assert words <= 20_000
 
 
 @pytest.mark.parametrize(
