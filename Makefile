@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest
 # Sources of the explorer's pages; the installation builds them if they changed.
 WEB := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/tests/*')
 
-.PHONY: demo docs test test-slow test-versions lint kernels bench clean web
+.PHONY: demo docs test test-slow test-versions lint kernels bench lock licences sbom clean web
 
 $(VENV)/installed: pyproject.toml constraints.txt hatch_build.py $(WEB)
 	$(PYTHON) -m venv $(VENV)
@@ -65,6 +65,22 @@ test-versions: $(VENV)/installed-dev ## the core's tests with other Python versi
 
 bench: $(VENV)/installed-dev
 	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+
+$(VENV)/installed-supply: $(VENV)/installed
+	$(PIP) --quiet -e '.[supply]'
+	@touch $@
+
+lock: $(VENV)/installed-supply ## write requirements.lock: all dependencies of users, for any platform, with digests
+	echo hatchling | $(BIN)/uv pip compile pyproject.toml - --extra all --constraint constraints.txt --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet --output-file requirements.lock
+
+licences: $(VENV)/installed-supply ## list the licence of every installed package, then of those of the explorer's pages
+	$(BIN)/pip-licenses --from=mixed --order=license --format=plain
+	node -p "Object.entries(require('./web/package-lock.json').packages).filter(([path]) => path).map(([path, { version, license }]) => [path.replace(/.*node_modules./, ''), version, license].join('  ')).join('\n')"
+
+sbom: $(VENV)/installed-supply web/node_modules/.package-lock.json ## write what a build consists of, as CycloneDX: dist/python.cdx.json, dist/pages.cdx.json
+	mkdir -p dist
+	$(BIN)/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --mc-type library --output-reproducible --output-file dist/python.cdx.json
+	cd web && npm sbom --sbom-format cyclonedx --package-lock-only > ../dist/pages.cdx.json
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

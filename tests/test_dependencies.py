@@ -87,7 +87,7 @@ def test_every_import_is_declared_and_every_declaration_imported(
     for_users |= {
         n
         for extra, names in extras.items()
-        if extra not in ("dev", "docs")
+        if extra not in ("dev", "docs", "supply")
         for n in declared(names)
     }
     at_run_time = {name for name, kinds in used.items() if False in kinds}
@@ -119,3 +119,32 @@ def test_the_pins_lie_in_the_declared_ranges(project: dict[str, dict[str, list[s
         if name != "attention-motifs":
             assert name in pins, f"{name} has no pin in constraints.txt"
             assert requirement.specifier.contains(pins[name]), f"{text}: pinned {pins[name]}"
+
+
+def test_the_locked_requirements_are_the_pins_and_have_digests(
+    project: dict[str, dict[str, list[str]]],
+) -> None:
+    from packaging.requirements import Requirement
+
+    text = (ROOT / "requirements.lock").read_text("utf-8").replace("\\\n", " ")
+    locked = {}
+    for line in text.splitlines():
+        requirement, *digests = line.split("--hash=")
+        assert digests, f"{line}: no digest"
+        assert all(re.fullmatch(r"sha256:[0-9a-f]{64}\s*", digest) for digest in digests)
+        parsed = Requirement(requirement.strip())
+        assert parsed.url is None
+        locked[distribution_name(parsed.name)] = str(parsed.specifier).removeprefix("==")
+    pins = dict(
+        line.split("==") for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    )
+    pins = {distribution_name(name): version for name, version in pins.items()}
+    assert {name: pins[name] for name in locked if name in pins}.items() <= locked.items()
+    extras = project["optional-dependencies"]
+    used = [
+        t
+        for name in ("hub", "umap", "leiden", "transport", "nearest", "remote")
+        for t in extras[name]
+    ]
+    for text in [*project["dependencies"], *used]:
+        assert distribution_name(text) in locked, f"{text}: run `make lock`"
