@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 BLOCK_SIZE = 16
 """Prompts per part: the unit that is complete or absent, and is redone after a kill."""
+
+SECONDS_BETWEEN_WRITES = 2.0
+"""Between two writes of `atlas.json` within `batched_updates`: what a kill makes it repeat."""
 
 
 class _Locks(threading.local):
@@ -57,6 +61,8 @@ class OpenedFolder:
         for preset in manifest.configuration.presets:
             register_preset(preset.name, preset.description)
         self._stamp = self._stamp_on_disk()
+        self._write_after: float | None = None  # within `batched_updates`
+        self._has_unwritten = False
         self._heads: pl.DataFrame | None = None  # tables that were read
         self._prompts: pl.DataFrame | None = None
         self._probes: pl.DataFrame | None = None
@@ -195,7 +201,28 @@ class OpenedFolder:
         """Replace fields of the manifest and write it."""
         self.manifest = replace(self.manifest, **changes)
         self.paths = replace(self.paths, manifest=self.manifest)
-        self._write_manifest()
+        self._has_unwritten = True
+        if self._write_after is None or time.monotonic() >= self._write_after:
+            self._write_manifest()
+
+    @contextlib.contextmanager
+    def batched_updates(self) -> Iterator[None]:
+        """Write the manifest every two seconds and when the block ends, not at each `update`.
+
+        For many short steps: each write holds the records of all models. A kill loses the record
+        of the steps since the last write, which are then made again. Nothing else in the block
+        may open the same atlas to write.
+        """
+        if self._write_after is not None:
+            yield
+            return
+        self._write_after = time.monotonic() + SECONDS_BETWEEN_WRITES
+        try:
+            yield
+        finally:
+            self._write_after = None
+            if self._has_unwritten:
+                self._write_manifest()
 
     def finish(self, stage: str, inputs: str) -> None:
         """Record in the journal that `stage` is complete for these inputs."""
@@ -209,6 +236,9 @@ class OpenedFolder:
         with remote.sent(self.paths):
             files.write_json(self.file("manifest"), self.manifest.to_json())
         self._stamp = self._stamp_on_disk()
+        self._has_unwritten = False
+        if self._write_after is not None:
+            self._write_after = time.monotonic() + SECONDS_BETWEEN_WRITES
 
     def _stamp_on_disk(self) -> tuple[int, int] | None:
         """Return what changes whenever `atlas.json` is replaced."""

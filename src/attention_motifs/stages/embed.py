@@ -70,8 +70,9 @@ def embed(atlas: Atlas, *, force: bool = False, report: Report = silent) -> Patt
 
     stage.run(atlas, fit, force=force, report=report)
     embedding = atlas.embedding()
-    for model in atlas.models:
-        place(atlas, model, embedding, force=force, report=report)
+    with atlas.batched_updates():
+        for model in atlas.models:
+            place(atlas, model, embedding, force=force, report=report)
     for block in blocks_of(atlas):
         embed_block(atlas, block, fitted, force=force, report=report)
     return embedding
@@ -178,8 +179,9 @@ def embed_block(
     stage = Stage(f"fit-block:{block.name}", inputs, title, steps=steps)
     stage.run(atlas, fit, force=force, report=report)
     embedding = atlas.block(block.name)
-    for model in atlas.models:
-        _place_in_block(atlas, model, block, embedding, force=force, report=report)
+    with atlas.batched_updates():
+        for model in atlas.models:
+            _place_in_block(atlas, model, block, embedding, force=force, report=report)
 
 
 def _n_patterns(atlas: Atlas, block: Block, models: Sequence[str]) -> int:

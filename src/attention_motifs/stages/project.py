@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from attention_motifs.atlas.head_distances import (
     all_pairs_of,
     stored_distances,
 )
+from attention_motifs.atlas.opened import SECONDS_BETWEEN_WRITES
 from attention_motifs.errors import AtlasError
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.stage import Stage, under_lock
@@ -80,6 +82,7 @@ def project(
     each = len(atlas.models) > 1 and not isinstance(stored, NearestHeads)
     scopes = [ALL_MODELS, *(atlas.models if each else ())]
     placing = _placing(atlas, metric, stored, seed, report) if set(scopes) - tables.keys() else None
+    write_after = time.monotonic()
     with report(stage.title, len(scopes) * len(plan)) as advance:
         for scope in scopes:
             if scope in tables or placing is None:
@@ -96,9 +99,14 @@ def project(
                 parts.append(_table(scope, heads, metric, projection))
                 advance(1)
             tables[scope] = _concat(parts)
-            files.write_parquet(
-                atlas.file("projections"), _concat(list(tables.values())), {"inputs": stage.digest}
-            )
+            # The file holds all scopes: written after each of many, it would cost their square.
+            if scope == scopes[-1] or time.monotonic() >= write_after:
+                files.write_parquet(
+                    atlas.file("projections"),
+                    _concat(list(tables.values())),
+                    {"inputs": stage.digest},
+                )
+                write_after = time.monotonic() + SECONDS_BETWEEN_WRITES
     stage.record(atlas)
 
 
