@@ -7,6 +7,7 @@ the paper and its site are read too, but never written.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import total_ordering
 from numbers import Integral
@@ -116,3 +117,11 @@ class HeadId:
         if not isinstance(other, HeadId):
             return NotImplemented
         return (self.model, self.layer, self.index) < (other.model, other.layer, other.index)
+
+
+def layers_in_words(layers: Sequence[int]) -> str:
+    """Return the numbers of a model's layers for a message: `layers 0 to 29`, `layers 3, 7, 11`."""
+    numbers = list(layers)
+    if numbers == list(range(len(numbers))):
+        return f"layers 0 to {len(numbers) - 1}"
+    return f"layers {', '.join(map(str, numbers))}"

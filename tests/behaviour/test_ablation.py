@@ -50,7 +50,7 @@ def by_transformers(folder: Path) -> Any:
 def by_hand(folder: Path, change: Callable[[list[torch.nn.Module]], Any]) -> Any:
     """The model as transformers runs it, changed at its output projections."""
     whole = copy.deepcopy(by_transformers(folder))
-    change(output_projections(whole.base_model, N_LAYERS))
+    change(list(output_projections(whole.base_model, range(N_LAYERS)).values()))
     return whole
 
 
@@ -247,12 +247,12 @@ def test_held_patterns_let_the_value_path_alone_change(
         clean=clean,
         sink=lambda _layer, weights: seen.append(weights.clone()),
     )
-    for ours, kept in zip(seen, clean.patterns, strict=True):
+    for ours, kept in zip(seen, clean.patterns.values(), strict=True):
         assert torch.equal(ours, kept)
     plain = run_ablated(loaded, tokens(), ablation, "zero")
     assert (plain - hidden).abs().max() > 1e-3
     whole = by_hand(folder, without_slices(ablation))
-    hold_softmax(monkeypatch, clean.patterns)
+    hold_softmax(monkeypatch, list(clean.patterns.values()))
     with torch.inference_mode():
         same(loaded.head(hidden), logits_of(whole, tokens()))
 
@@ -388,8 +388,8 @@ def test_layers_that_hand_on_more_than_one_stream_are_noticed(
 
 
 def test_a_projection_without_a_known_name_is_told(llama: LoadedModel) -> None:
-    attention: Any = attention_modules(llama.model, N_LAYERS)[1]
+    attention: Any = attention_modules(llama.model, range(N_LAYERS))[1]
     attention.mixing = attention.o_proj
     del attention.o_proj
     with pytest.raises(ModelError):
-        output_projections(llama.model, N_LAYERS)
+        output_projections(llama.model, range(N_LAYERS))

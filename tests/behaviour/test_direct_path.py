@@ -58,7 +58,7 @@ def test_only_families_with_a_norm_after_attention_have_one(
 def test_heads_add_up_to_what_attention_adds(family: tuple[LoadedModel, DirectPath]) -> None:
     """The sum over heads is what leaves the projection, less its shift, and the norm after it."""
     loaded, path = family
-    for layer, projection in enumerate(output_projections(loaded.model, N_LAYERS)):
+    for layer, projection in output_projections(loaded.model, range(N_LAYERS)).items():
         outputs = path.clean.outputs[layer]
         with torch.inference_mode():
             difference = projection(outputs.flatten(2)) - projection(
@@ -86,7 +86,7 @@ def test_outputs_are_those_of_heads_attending_to_one_token(
 ) -> None:
     """Weighted by the pattern, what each token alone would give is what the head gave."""
     _, path = family
-    for layer, pattern in enumerate(path.clean.patterns):
+    for layer, pattern in path.clean.patterns.items():
         mixed = torch.einsum("shij,sjhd->sihd", pattern, path.alone[layer])
         close(mixed, path.clean.outputs[layer])
 

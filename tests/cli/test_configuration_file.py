@@ -81,7 +81,7 @@ def test_every_key_reaches_the_plan(tmp_path: Path) -> None:
         "device": '"cuda:1"', "features": '["extended"]', "n_components": "6",
         "n_probes": "5", "probe_tokens": "40", "probe_seed": "8", "probe_file": '"probes.jsonl"',
         "length_bins": "true", "metrics": '["cosine"]', "n_view_prompts": "7",
-        "score": "false", "site": "false", "figures.formats": '["pdf"]',
+        "score": "false", "site": "false", "softmax_only": "true", "figures.formats": '["pdf"]',
         "figures.heads": '["gpt2-small:L0:H1"]', "figures.look_alikes": "2",
         "figures.isomap_neighbors": "9", "figures.neighbors": "[3, 9]",
     }  # fmt: skip

@@ -11,9 +11,9 @@ import pytest
 import attention_motifs
 from synthetic_atlas import make_synthetic_atlas
 
-NAMES = sorted(set(attention_motifs.__all__) - {"__version__"})
-BUILD_ATLASES = ("ablate", "add", "build", "remove", "score")
+BUILD_ATLASES = ("Atlas.on", "ablate", "add", "build", "remove", "score")
 """Names whose examples take half a minute."""
+NAMES = sorted({*attention_motifs.__all__, *BUILD_ATLASES} - {"__version__"})
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 ASK_AN_ATLAS = ("Atlas", "diff", "label_heads", "track")
@@ -22,13 +22,16 @@ ASK_AN_ATLAS = ("Atlas", "diff", "label_heads", "track")
 
 def examples_of(name: str) -> list[doctest.DocTest]:
     """Return the examples of a public name; of a class, those of its public methods too."""
+    name, _, method = name.partition(".")
     value = getattr(attention_motifs, name)
-    described = [(name, value)]
-    if inspect.isclass(value):
+    described = [(name, value)] if not method else [(name, getattr(value, method))]
+    if inspect.isclass(value) and not method:
         described += [
             (f"{name}.{key}", member)
             for key, member in vars(value).items()
-            if not key.startswith("_") and inspect.getdoc(member)
+            if not key.startswith("_")
+            and inspect.getdoc(member)
+            and f"{name}.{key}" not in BUILD_ATLASES
         ]
     parser = doctest.DocTestParser()
     names = {**vars(inspect.getmodule(value)), "am": attention_motifs}  # as doctest does

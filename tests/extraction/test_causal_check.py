@@ -152,7 +152,7 @@ def with_attention(
     loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch, other: Callable[[Attention], Attention]
 ) -> None:
     """Let every attention module of the model run another function, made of its own."""
-    for module in tap.attention_modules(loaded.model, loaded.info.n_layers):
+    for module in tap.attention_modules(loaded.model, loaded.layers).values():
         monkeypatch.setattr(module, "forward", other(module.forward))
 
 
@@ -193,7 +193,7 @@ def test_returned_weights_that_are_not_those_used(
 def test_weights_of_one_layer_that_are_not_those_used(
     hooked: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = tap.attention_modules(hooked.model, hooked.info.n_layers)[1]
+    module = tap.attention_modules(hooked.model, hooked.layers)[1]
     forward = module.forward
 
     def run(*arguments: Any, **named: Any) -> tuple[torch.Tensor, torch.Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,14 @@ needs_onednn = pytest.mark.skipif(
     not onednn_linear.onednn_available(), reason="PyTorch has no oneDNN for this processor"
 )
 sizes = st.integers(1, 40)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def on_any_processor() -> Iterator[None]:
+    """Use oneDNN also on processors on which MKL is as fast."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onednn_linear, "onednn_is_faster", onednn_linear.onednn_available)
+        yield
 
 
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:

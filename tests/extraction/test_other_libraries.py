@@ -158,6 +158,7 @@ def test_a_lens_model_without_patterns_is_refused(hooked: Any) -> None:
         am.load_model(hooked)
 
 
+@pytest.mark.filterwarnings("ignore:LanguageModel is deprecated")
 def test_a_model_of_nnsight_is_the_model_in_it(folder: Path) -> None:
     nnsight = pytest.importorskip(
         "nnsight", reason="nnsight is not installed", exc_type=ImportError
@@ -181,3 +182,32 @@ def test_a_model_of_nnterp_is_the_model_in_it(folder: Path) -> None:
     expected = [b.patterns for b in am.extract_patterns((model, tokenizer), PROMPT)]
     for batch in am.extract_patterns(wrapped, PROMPT):
         torch.testing.assert_close(batch.patterns, expected[batch.layer], atol=1e-5, rtol=0)
+
+
+def test_a_model_quantised_by_bitsandbytes_is_tapped_as_it_runs(
+    tmp_path: Path, own_cache: Path
+) -> None:
+    pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed")
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+
+    folder = make_tiny_model(tmp_path / "tiny")
+    sizes = {"hidden_size": 128, "intermediate_size": 128, "head_dim": 64, "vocab_size": 320}
+    config = AutoConfig.from_pretrained(folder, **sizes)
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(
+        folder,
+        quantization_config=BitsAndBytesConfig(load_in_4bit=True),
+        attn_implementation="eager",
+        device_map="cpu",
+    ).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    ids = tokenizer(PROMPT, return_tensors="pt")["input_ids"]
+    with torch.no_grad():
+        before = model(ids, output_attentions=True)
+    batches = list(am.extract_patterns((model, tokenizer), PROMPT))
+    assert len(batches) == 2
+    for batch in batches:
+        expected = before.attentions[batch.layer][0].float()
+        torch.testing.assert_close(batch.patterns, expected, atol=1e-5, rtol=0)
+    with torch.no_grad():
+        assert torch.equal(model(ids).logits, before.logits)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from attention_motifs.errors import ModelError
-from attention_motifs.extraction import load_model, run_tapped
+from attention_motifs.extraction import load_model, onednn_linear, run_tapped
 from attention_motifs.models.architectures import TESTED
 from attention_motifs.models.model import LoadedModel
 from tiny_models import FAMILIES, make_tiny_model, save_family
@@ -163,9 +163,10 @@ def test_packaged_models_too(name: str) -> None:
     ids = torch.randint(5, 10_000, (1, 24), generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         expected = eager(input_ids=ids, output_attentions=True, use_cache=False).attentions
+    # oneDNN adds up a sum in one piece: over 30 layers, 2.6e-5 was seen.
+    tolerance = 5e-5 if onednn_linear.onednn_is_faster() else 1e-5
     for ours, theirs in zip(tapped(model, ids)[0], expected, strict=True):
-        # Other products than transformers' own, over 18 layers: up to 1.3e-5 was seen.
-        torch.testing.assert_close(ours, theirs, atol=5e-5, rtol=0)
+        torch.testing.assert_close(ours, theirs, atol=tolerance, rtol=0)
     text = "In 2024 it cost $15,000,\n  or so: déjà vu."
     assert text in model.tokenizer.decode(model.tokenizer(text)["input_ids"])
     starts_with_bos = model.tokenizer(text)["input_ids"][0] == model.tokenizer.bos_token_id

@@ -262,7 +262,7 @@ class Slow:
             raise
         finally:
             self.at_once -= 1
-        return Reading(model, ("t", "t"), False, False, (np.ones((1, 2, 2)),), None, "")
+        return Reading(model, ("t", "t"), False, False, (0,), (np.ones((1, 2, 2)),), None, "")
 
 
 @pytest.fixture

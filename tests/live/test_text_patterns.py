@@ -6,6 +6,7 @@ import gc
 import json
 import shutil
 import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -223,6 +224,42 @@ def test_the_command_of_a_kept_text_builds_an_atlas(
     for name in settings:
         recorded = with_kept.manifest.configuration
         assert getattr(recorded, name) == getattr(own.manifest.configuration, name)
+
+
+def test_settings_without_an_option_are_in_the_command_of_a_kept_text(
+    tmp_path: Path,
+) -> None:
+    import shlex
+
+    from attention_motifs.cli.configuration_file import build_plan, read_configuration
+    from attention_motifs.store.presets import Block, Preset
+
+    preset = Preset("lines", "similar lines", (Block("prompts", "extended", 2.0),))
+    atlas = make_synthetic_atlas(tmp_path / "atlas", presets=(preset,))
+    bins = (4, 8, 16)
+    own = replace(atlas.manifest.configuration, length_bins=bins)
+    with Atlas.lock(atlas.path):
+        atlas.update(configuration=own)
+        models = {n: replace(r, kind="hub") for n, r in atlas.manifest.models.items()}
+        atlas.update(models=models)
+    words = shlex.split(keep(atlas.path, TEXT).command)
+    assert words[words.index("--n-prompts") + 1] == str(1 + len(atlas.prompts))
+    values = read_configuration(words[words.index("--config") + 1])
+    plan = build_plan({**values, "prompts": "builtin"}).configuration
+    assert plan.length_bins == bins
+    assert plan.presets == (preset,)
+    assert plan.max_tokens == own.max_tokens
+
+
+def test_labels_of_prompts_stay_with_kept_texts(tmp_path: Path) -> None:
+    atlas = make_synthetic_atlas(tmp_path / "atlas")
+    with Atlas.lock(atlas.path):
+        models = {n: replace(r, kind="hub") for n, r in atlas.manifest.models.items()}
+        atlas.update(models=models)
+    first, *rest = load_prompts(atlas.path / keep(atlas.path, TEXT).file)
+    assert first.meta == {"kept": True}
+    assert [prompt.meta["parity"] for prompt in rest] == [i % 2 for i in range(len(rest))]
+    assert rest[0].meta["source"] == "synthetic/hostile"
 
 
 def test_nothing_is_kept_while_another_run_works_on_the_atlas(own: Atlas) -> None:

@@ -69,7 +69,8 @@ def reading(layers: list[np.ndarray], points: np.ndarray | None = None) -> Readi
     unusual = None
     if points is not None:
         unusual = Usual.of(np.stack([points, points + 1, points - 1])).compare(points)
-    return Reading("m", ("t",) * n, False, False, tuple(layers), unusual, "")
+    numbers = tuple(range(len(layers)))
+    return Reading("m", ("t",) * n, False, False, numbers, tuple(layers), unusual, "")
 
 
 def causal(n: int, seed: int) -> np.ndarray:

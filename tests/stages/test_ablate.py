@@ -134,7 +134,7 @@ def test_a_mean_is_taken_over_other_sequences_of_the_design_that_is_measured(
     # The mean is that of plain runs over these sequences.
     outputs = clean_run(run.loaded, torch.from_numpy(repeated)).outputs
     calibration = run._calibration("repeated")
-    for layer, output in enumerate(outputs):
+    for layer, output in outputs.items():
         assert torch.allclose(calibration.by_position[layer], output.mean(dim=0), atol=1e-5)
         assert torch.allclose(calibration.overall[layer], output.mean(dim=(0, 1)), atol=1e-5)
     shown = swept.ablations.filter(pl.col("kind") == "head").select("method", "design", "reference")

@@ -27,8 +27,8 @@ function rows(...given: Record<string, unknown>[]): AblationRow[] {
 
 const manifest = {
   models: [
-    { name: "m", n_layers: 2, n_heads: 2, first_row: 0 },
-    { name: "k", n_layers: 1, n_heads: 1, first_row: 4 },
+    { name: "m", n_layers: 2, n_heads: 2, layers: [0, 1], first_row: 0 },
+    { name: "k", n_layers: 1, n_heads: 1, layers: [0], first_row: 4 },
   ],
   n_heads: 5,
   clusterings: [],

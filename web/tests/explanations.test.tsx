@@ -63,7 +63,7 @@ const explanation: HeadExplanation = {
   null_percentile: 99.96,
   would_change: "The verdict would change if 3 of its 8 nearest labelled heads were self heads.",
 };
-const prompt = { id: "0123456789abcdef", source: "s", text: "<i>text</i>", cut: false, n_tokens: [3, 3], viewable: true, group: "prompts" } as const;
+const prompt = { id: "0123456789abcdef", source: "s", text: "<i>text</i>", cut: false, n_tokens: [3, 3], viewable: true, group: "prompts", labels: {} } as const;
 
 describe("words about a head", () => {
   it("are its measured class, its published class, or its verdict", () => {

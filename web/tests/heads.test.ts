@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { headName, headRow, parseHead, passing } from "../src/data/heads";
 import { highestRow, reason } from "../src/pages/head/unknown";
 import { suggest } from "../src/views/head-search/suggest";
-import { manifest } from "./manifest";
+import { hybrid, manifest } from "./manifest";
 
 describe("heads", () => {
   it("are read in every spelling, and written in one", () => {
@@ -21,6 +21,17 @@ describe("heads", () => {
     expect(headName(manifest, 8)).toBe("org/other-1.5:L2:H0");
     expect(headRow(manifest, "small:L2:H0")).toBeNull();
     expect(headRow(manifest, "small:L0:H3")).toBeNull();
+  });
+
+  it("of a hybrid keep the true numbers of their layers", () => {
+    expect([0, 1, 2, 3].map((row) => headName(hybrid, row))).toEqual([
+      "mixed:L1:H0", "mixed:L1:H1", "mixed:L4:H0", "mixed:L4:H1",
+    ]);
+    for (let row = 0; row < 4; row++) expect(headRow(hybrid, headName(hybrid, row))).toBe(row);
+    expect(headRow(hybrid, "mixed:L0:H0")).toBeNull();
+    expect(reason(hybrid, "mixed:L0:H0")).toBe("mixed has layers 1, 4 with heads 0 to 1.");
+    expect([...passing(hybrid, { models: [], layers: [2, 4], rows: null })]).toEqual([0, 0, 1, 1]);
+    expect(suggest(hybrid, null, "4.1").map((item) => item.head)).toEqual(["mixed:L4:H1"]);
   });
 
   it("that are not there are explained, and the highest of each model offered", () => {

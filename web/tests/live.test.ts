@@ -11,7 +11,7 @@ function reading(values: Partial<LiveReading>): LiveReading {
     tokens: ["a", "b"],
     bos: false,
     is_cut: false,
-    n_layers: 2,
+    layers: [0, 1],
     n_heads: 2,
     sentence: "",
     unusual: [0, 3, -1, 2],
@@ -38,9 +38,9 @@ describe("an answer", () => {
     const readings = [reading({}), reading({ text: 1, tokens: ["a", "\ud800", "c"] })];
     const bytes = Uint8Array.from({ length: 4 * 3 + 4 * 6 }, (_, i) => i);
     const result = unpackAnswer(packed({ readings, differences: [] }, bytes));
-    expect([...(result.readings[0]?.layers[1]?.[0]?.triangle ?? [])]).toEqual([6, 7, 8]);
-    expect([...(result.readings[1]?.layers[0]?.[1]?.triangle ?? [])]).toEqual([18, 19, 20, 21, 22, 23]);
-    expect(result.readings[1]?.layers[1]?.[1]).toMatchObject({ head: 1, n: 3 });
+    expect([...(result.readings[0]?.patterns[1]?.[0]?.triangle ?? [])]).toEqual([6, 7, 8]);
+    expect([...(result.readings[1]?.patterns[0]?.[1]?.triangle ?? [])]).toEqual([18, 19, 20, 21, 22, 23]);
+    expect(result.readings[1]?.patterns[1]?.[1]).toMatchObject({ head: 1, n: 3 });
     expect(result.readings[1]?.tokens[1]).toBe("\ufffd");
   });
   it("of a wrong length is refused", () => {
@@ -51,14 +51,14 @@ describe("an answer", () => {
 });
 
 describe("the rows of heads", () => {
-  const result: LiveResult = { readings: [{ ...reading({}), layers: [] }], differences: [] };
+  const result: LiveResult = { readings: [{ ...reading({}), patterns: [] }], differences: [] };
   it("begin with the most unusual head", () => {
     const rows = textRows(manifest, labels, result);
     expect(rows.map((row) => row.head)).toEqual(["m:L0:H1", "m:L1:H1", "m:L0:H0", "m:L1:H0"]);
     expect(rows[0]).toMatchObject({ layer: 0, index: 1, unusual: 3, share: 0.1, moved: null, known: "" });
   });
   it("begin with the head that differs most on two texts, by distance where nothing else is known", () => {
-    const two = { ...result, readings: [...result.readings, { ...reading({ text: 1 }), layers: [] }] };
+    const two = { ...result, readings: [...result.readings, { ...reading({ text: 1 }), patterns: [] }] };
     const moved = { ...two, differences: [{ model: "m", moved: [0.1, 0, 0.4, 0.2], distance: [9, 9, 9, 9] }] };
     expect(textRows(manifest, labels, moved).map((row) => row.head)).toEqual(["m:L1:H0", "m:L1:H1", "m:L0:H0", "m:L0:H1"]);
     const apart = { ...two, differences: [{ model: "m", moved: null, distance: [1, 4, 2, 3] }] };
@@ -66,7 +66,7 @@ describe("the rows of heads", () => {
     expect(readingsOf(two, "m")).toHaveLength(2);
   });
   it("keep their order where the atlas cannot compare", () => {
-    const none = { ...result, readings: [{ ...reading({ unusual: null, distance: null, share: null }), layers: [] }] };
+    const none = { ...result, readings: [{ ...reading({ unusual: null, distance: null, share: null }), patterns: [] }] };
     expect(textRows(manifest, labels, none).map((row) => row.head)).toEqual(["m:L0:H0", "m:L0:H1", "m:L1:H0", "m:L1:H1"]);
   });
 });

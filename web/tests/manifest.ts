@@ -2,12 +2,21 @@
 
 import type { Manifest, Model } from "../src/contract/generated";
 
-function model(name: string, first_row: number, n_layers: number, n_heads: number): Model {
+const numbers = (n: number) => Array.from({ length: n }, (_, i) => i);
+
+function model(
+  name: string,
+  first_row: number,
+  n_layers: number,
+  n_heads: number,
+  layers: number[] = numbers(n_layers),
+): Model {
   return {
     name,
     architecture: "made-up",
     n_layers,
     n_heads,
+    layers,
     n_parameters: 1,
     first_row,
     bos: false,
@@ -34,3 +43,6 @@ export const manifest = {
   motif_shares: null,
   explained_by: null,
 } as unknown as Manifest;
+
+/** A hybrid of five layers, of which 1 and 4 have heads. */
+export const hybrid = { ...manifest, models: [model("mixed", 0, 5, 2, [1, 4])], n_heads: 4 } as Manifest;

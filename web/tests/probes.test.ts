@@ -4,7 +4,7 @@ import { choiceTitle, isProbe, promptsById, shortId, viewablePrompts } from "../
 import { choosePrompts } from "../src/pages/head/choose";
 
 function prompt(id: string, group: Prompt["group"], viewable = true): Prompt {
-  return { id, source: "made up", text: `text of ${id}`, cut: false, n_tokens: [8], viewable, group };
+  return { id, source: "made up", text: `text of ${id}`, cut: false, n_tokens: [8], viewable, group, labels: {} };
 }
 
 const PROMPTS = [

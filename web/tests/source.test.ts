@@ -91,7 +91,7 @@ describe("data files", () => {
     put("p.bin", bytes, true);
     put("prompts.json", [{ n_tokens: [9] }, { n_tokens: [2] }, { n_tokens: [3] }]);
     const model = {
-      name: "m", n_layers: 1, n_heads: 3, first_row: 0, tokens: "t",
+      name: "m", n_layers: 1, n_heads: 3, layers: [0], first_row: 0, tokens: "t",
       patterns: [{ layer: 0, first_head: 1, n_heads: 2, prompts: [1, 2], file: "p.bin", bytes: 0 }],
     };
     const manifest = { models: [model], n_heads: 3, prompts: "prompts.json" } as unknown as Manifest;

@@ -244,6 +244,14 @@ describe("grids and trees of heads", () => {
     expect(onPick).toHaveBeenCalledWith(1, 1, false);
   });
 
+  it("a grid of a hybrid has cells and keys for the layers with heads alone", async () => {
+    const onPick = vi.fn();
+    const view = await draw(<LayerHeadGrid model="m" nLayers={6} nHeads={1} layers={[1, 4]} onPick={onPick} />);
+    expect(texts(view, "rect")).toEqual(["m:L1:H0", "m:L4:H0"]);
+    for (const key of ["ArrowDown", "ArrowDown", " "]) await press(view, "svg", key);
+    expect(onPick).toHaveBeenCalledWith(4, 0, false);
+  });
+
   it("a tree names the branch that the keyboard reaches, and picks it", async () => {
     const onPick = vi.fn();
     const view = await draw(
@@ -370,7 +378,7 @@ describe("patterns and their texts", () => {
   it("a prompt is one line; its card holds the text and the source", async () => {
     const text = `<script>\n${"word ".repeat(200)}`;
     expect(promptLine(text, 12)).toBe("<script> wor…");
-    const prompt = { id: "0123456789abcdef", source: "made up", text, cut: false, n_tokens: [], viewable: true, group: "prompts" as const };
+    const prompt = { id: "0123456789abcdef", source: "made up", text, cut: false, n_tokens: [], viewable: true, group: "prompts" as const, labels: {} };
     const view = await draw(<PromptLabel prompt={prompt} length={12} />);
     expect(view.querySelector("[role=tooltip]")).toBeNull();
     await change(() => {

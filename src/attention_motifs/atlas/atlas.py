@@ -230,6 +230,17 @@ class Atlas(AtlasFolder):
         Args:
             text: the text.
             options: `against` (another text), `model`, `max_tokens` and `device`.
+
+        Example:
+            >>> import attention_motifs as am
+            >>> settings = am.Configuration(
+            ...     models="smollm2-135m-instruct", n_prompts=4, max_tokens=16, n_components=4,
+            ...     feature_sets="paper", n_view_prompts=1,
+            ... )
+            >>> atlas = am.build("text-atlas", settings, metrics=["mean"], score=False)
+            >>> read = atlas.on("one two three one two three")
+            >>> read.patterns(read.table["head"][0]).shape
+            (6, 6)
         """
         # It loads models as the stages do, so its package is above this one.
         read: TextPatterns = import_module("attention_motifs.live.on_text").on_text(

@@ -14,7 +14,7 @@ from attention_motifs.atlas.stimuli import PROBES, PROMPTS, get_stimuli
 from attention_motifs.distances import get_metric
 from attention_motifs.distances.neighbour_files import read_neighbours
 from attention_motifs.errors import AtlasError, HeadNotFoundError, InputError, did_you_mean
-from attention_motifs.head import HeadId
+from attention_motifs.head import HeadId, layers_in_words
 from attention_motifs.store import files
 from attention_motifs.store.manifest import IMPORTED as IMPORTED
 from attention_motifs.store.packed_patterns import unpack_triangle
@@ -134,7 +134,7 @@ class AtlasFolder(FolderWithProbes):
             advice = did_you_mean(head.model, self.models)
             return f"{head}: this atlas has no model {head.model!r}; {advice}"
         return (
-            f"{head}: {head.model} has layers 0 to {record.n_layers - 1} and heads 0 to "
+            f"{head}: {head.model} has {layers_in_words(record.layers)} and heads 0 to "
             f"{record.n_heads - 1}; {did_you_mean(head, names)}"
         )
 
@@ -326,7 +326,8 @@ class AtlasFolder(FolderWithProbes):
                 f"{self.place}: no patterns are kept of prompt {prompt_id!s:.80} (viewing prompts: "
                 f"{', '.join(kept)}); build with a larger --n-view-prompts"
             )
-        return unpack_triangle(self.triangles(row["model"], prompt_id)[row["layer"], row["index"]])
+        place = self.manifest.models[row["model"]].place_of(row["layer"], row["index"])
+        return unpack_triangle(self.triangles(row["model"], prompt_id)[place])
 
     def triangles(self, model: str, prompt_id: str) -> UInt8[np.ndarray, "layers heads entries"]:
         """Return the packed patterns of all heads of a model on a prompt kept for viewing.
@@ -340,7 +341,7 @@ class AtlasFolder(FolderWithProbes):
         file = self.file(stimuli.patterns, model=model, prompt=prompt_id)
         packed = files.read_tensors(file)[0].get("triangles")
         record = self.manifest.models[model]
-        shape = (record.n_layers, record.n_heads)
+        shape = (len(record.layers), record.n_heads)
         if packed is None or packed.dtype != np.uint8 or packed.shape[:-1] != shape:
             raise self._mismatch(file, f"not the patterns of {shape[0]} layers of {shape[1]} heads")
         return packed

@@ -212,9 +212,9 @@ def _pattern_rows(
     rows = []
     for name, distance in [(head, 0.0), *((x.head, x.distance) for x in nearest)]:
         row = atlas.heads.row(atlas.head_index(name), named=True)
+        place = atlas.manifest.models[row["model"]].place_of(row["layer"], row["index"])
         patterns = tuple(
-            np.asarray(atlas.triangles(row["model"], prompt)[row["layer"], row["index"]])
-            for prompt in prompts
+            np.asarray(atlas.triangles(row["model"], prompt)[place]) for prompt in prompts
         )
         rows.append(PatternRow(name, distance, patterns))
     return rows

@@ -229,11 +229,11 @@ def identify_on_prompt(
     block, place = divmod(ids.index(prompt_id), BLOCK_SIZE)
     parts = list(atlas.feature_parts(row["model"], columns))
     values, n_tokens = by_prompt(atlas, row["model"], parts[block], columns)
-    n_heads = atlas.manifest.models[row["model"]].n_heads
+    record = atlas.manifest.models[row["model"]]
     fitted = identifier or fit_identifier(atlas, without_prompt=prompt_id, whole_models=True)
     answers = fitted.identify_all(values[place], int(n_tokens[place]), n=n, candidates=candidates)
-    place_in_model: int = row["layer"] * n_heads + row["index"]
-    return answers[place_in_model]
+    layer, index = record.place_of(row["layer"], row["index"])
+    return answers[layer * record.n_heads + index]
 
 
 def read_patterns(path: str | Path, name: str | None = None) -> Float[np.ndarray, "..."]:

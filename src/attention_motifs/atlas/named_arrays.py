@@ -237,7 +237,8 @@ def patterns(atlas: AtlasFolder, head: str | HeadId) -> HeadPatterns:
         AtlasError: if no patterns are kept, or a file is missing or damaged.
     """
     row = atlas.heads.row(atlas.head_index(head), named=True)
-    model, place = row["model"], (row["layer"], row["index"])
+    model = row["model"]
+    place = atlas.manifest.models[model].place_of(row["layer"], row["index"])
     probes = [name for name in atlas.view_probes() if atlas.has_probes(model)]
     kept = [*atlas.view_prompts(), *probes]
     if not kept:

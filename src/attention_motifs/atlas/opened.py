@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from attention_motifs.distances import register_preset
-from attention_motifs.errors import AtlasError
+from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.notebook import block, sentence, table
 from attention_motifs.store import files, remote
 from attention_motifs.store.manifest import Manifest, read_manifest
@@ -164,6 +164,10 @@ class OpenedFolder:
             raise AtlasError(
                 f"{path}: another run is working on this atlas; wait for it, or use another "
                 "--atlas (nothing was changed)"
+            ) from error
+        except ValueError as error:  # a NUL in its name
+            raise InputError(
+                f"{str(path)!r:.80}: cannot hold an atlas ({error}). Name another folder"
             ) from error
         try:
             files.remove_unfinished(folder)

@@ -58,20 +58,20 @@ def prompts_where(atlas: AtlasFolder, where: Where) -> Int[np.ndarray, " some"]:
     labels = labels_of(atlas)
     mask = np.ones(len(labels), dtype=bool)
     for key, value in where.items():
-        held = {text for of_prompt in labels for text in _texts(of_prompt.get(str(key)))}
+        held = {text for of_prompt in labels for text in label_values(of_prompt.get(str(key)))}
         if not held:
             known = sorted({name for of_prompt in labels for name in of_prompt})
             raise InputError(
                 f"where: no prompt of {atlas.place} has the label {str(key)[:60]!r}; "
                 f"{did_you_mean(str(key)[:60], known)}"
             )
-        allowed = _texts(value)
+        allowed = label_values(value)
         if not allowed & held:
             raise InputError(
                 f"where: no prompt of {atlas.place} has {key}={', '.join(sorted(allowed)):.60}. "
                 f"Its values are {_listed(held)}"
             )
-        mask &= [bool(_texts(of_prompt.get(str(key))) & allowed) for of_prompt in labels]
+        mask &= [bool(label_values(of_prompt.get(str(key))) & allowed) for of_prompt in labels]
     if not mask.any():
         raise InputError(
             f"where: no prompt of {atlas.place} has all of {described(where)}. Leave one out"
@@ -81,7 +81,7 @@ def prompts_where(atlas: AtlasFolder, where: Where) -> Int[np.ndarray, " some"]:
 
 def described(where: Where) -> str:
     """Return conditions as they are written on the command line."""
-    return ", ".join(f"{key}={_listed(_texts(value))}" for key, value in where.items())
+    return ", ".join(f"{key}={_listed(label_values(value))}" for key, value in where.items())
 
 
 def parsed_where(texts: Sequence[str] | None, option: str = "--where") -> dict[str, list[str]]:
@@ -103,8 +103,8 @@ def parsed_where(texts: Sequence[str] | None, option: str = "--where") -> dict[s
     return where
 
 
-def _texts(value: Any) -> set[str]:
-    """Return the values of a label as texts: those of a list, or the one value."""
+def label_values(value: Any) -> set[str]:
+    """Return the values of a label as texts: those of a list, or the value itself."""
     if value is None:
         return set()
     values = value if isinstance(value, list | tuple | set | frozenset) else [value]

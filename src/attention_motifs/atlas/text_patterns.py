@@ -36,6 +36,7 @@ class Reading:
         tokens: texts of its tokens.
         bos: whether the first token is BOS.
         is_cut: whether the text has more tokens than were read.
+        layer_numbers: numbers of the layers.
         layers: (heads, n, n) of each layer, float32, rows are queries.
         unusual: how unusual they are; None if the atlas cannot say.
         sentence: what they were compared with, or why they were not.
@@ -45,9 +46,15 @@ class Reading:
     tokens: tuple[str, ...]
     bos: bool
     is_cut: bool
+    layer_numbers: tuple[int, ...]
     layers: tuple[Float[np.ndarray, "heads n n"], ...]
     unusual: Unusual | None
     sentence: str
+
+    @property
+    def numbered(self) -> list[tuple[int, Float[np.ndarray, "heads n n"]]]:
+        """Each layer's number and patterns."""
+        return list(zip(self.layer_numbers, self.layers, strict=True))
 
 
 @dataclass(frozen=True, repr=False)
@@ -96,7 +103,7 @@ class TextPatterns:
             InputError: if the head is not among those that were run.
         """
         reading, head_id = self._reading(head)
-        layer: np.ndarray[Any, Any] = reading.layers[head_id.layer]
+        layer = reading.layers[reading.layer_numbers.index(head_id.layer)]
         return np.asarray(layer[head_id.index])
 
     @property
@@ -133,8 +140,8 @@ class TextPatterns:
         reading, head_id = self._reading(self.table["head"][0] if head is None else head)
         metric, notes = self._notes(reading.model)
         stream = Stream(
-            shape=[(layer, len(patterns)) for layer, patterns in enumerate(reading.layers)],
-            layers=enumerate(reading.layers),
+            shape=[(layer, len(patterns)) for layer, patterns in reading.numbered],
+            layers=reading.numbered,
             tokens=reading.tokens,
             prompt=self.text,
             model=reading.model,
@@ -180,7 +187,7 @@ class TextPatterns:
 def _heads(reading: Reading) -> list[str]:
     return [
         str(HeadId(reading.model, layer, index))
-        for layer, patterns in enumerate(reading.layers)
+        for layer, patterns in reading.numbered
         for index in range(len(patterns))
     ]
 

@@ -39,9 +39,9 @@ def thumbnails(atlas: AtlasFolder, heads: Iterable[str]) -> dict[str, Markup]:
     pictures: dict[str, Markup] = {}
     kept = atlas.view_prompts()
     for model, names in by_model.items() if kept else ():
-        places = [(rows[name]["layer"], rows[name]["index"]) for name in names]
-        n_heads = atlas.manifest.models[model].n_heads
-        typical = typical_prompts(atlas, model, [a * n_heads + b for a, b in places])
+        record = atlas.manifest.models[model]
+        places = [record.place_of(rows[name]["layer"], rows[name]["index"]) for name in names]
+        typical = typical_prompts(atlas, model, [a * record.n_heads + b for a, b in places])
         for prompt in np.unique(typical).tolist():
             with contextlib.suppress(MotifsError):
                 packed = atlas.triangles(model, kept[prompt])

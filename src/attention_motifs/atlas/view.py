@@ -40,24 +40,28 @@ def view(
     """
     row = atlas.heads.row(atlas.head_index(head), named=True)
     model, shown = row["model"], (int(row["layer"]), int(row["index"]))
+    record = atlas.manifest.models[model]
     prompt_id = _kept_prompt(atlas, prompt)
     triangles = atlas.triangles(model, prompt_id)
     tokens, text = _tokens(atlas, model, prompt_id)
-    n_layers, n_heads, entries = triangles.shape
+    _, n_heads, entries = triangles.shape
     n = len(tokens)
     if entries != n * (n + 1) // 2:
         raise AtlasError(
             f"{atlas.place}: patterns of {prompt_id} have {entries} entries, not those of {n} "
             f"tokens. Run {atlas.paths.extract_command()}"
         )
-    side = stored_side(n, n_layers * n_heads)
-    stored = (t if side == n else reduced_triangles(t, n, side) for t in triangles)
-    layers = [ViewLayer(layer, n_heads, as_text(part)) for layer, part in enumerate(stored)]
-    whole = [] if side == n else [WholePattern(*shown, as_text(triangles[shown]))]
+    side = stored_side(n, record.n_all_heads)
+    stored = [t if side == n else reduced_triangles(t, n, side) for t in triangles]
+    layers = [
+        ViewLayer(layer, n_heads, as_text(part))
+        for layer, part in zip(record.layers, stored, strict=True)
+    ]
+    pattern = triangles[record.place_of(*shown)]
+    whole = [] if side == n else [WholePattern(*shown, as_text(pattern))]
     metric, notes = head_notes(atlas, model)
-    shape = [(layer, n_heads) for layer in range(n_layers)]
-    bos = bool(atlas.manifest.models[model].bos)
-    stream = Stream(shape, (), tokens, text, model, bos)
+    shape = [(layer, n_heads) for layer in record.layers]
+    stream = Stream(shape, (), tokens, text, model, bool(record.bos))
     data = view_of(
         stream, shown, layers=layers, whole=whole, side=side,
         settings=Settings(**settings), metric=metric, notes=notes,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from attention_motifs.errors import InputError, did_you_mean
 from attention_motifs.extraction import run_tapped
 from attention_motifs.extraction.tap import LayerSink, OutputSink
 from attention_motifs.features.numerics import fixed_numerics
+from attention_motifs.head import layers_in_words
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -54,9 +55,9 @@ class Ablation:
 class Calibration:
     """Mean outputs of all heads over calibration sequences."""
 
-    by_position: tuple[Float[Tensor, "n heads d"], ...]
-    """Per layer and position."""
-    overall: tuple[Float[Tensor, "heads d"], ...]
+    by_position: Mapping[int, Float[Tensor, "n heads d"]]
+    """Per layer, for each position."""
+    overall: Mapping[int, Float[Tensor, "heads d"]]
 
 
 @fixed_numerics()
@@ -64,22 +65,20 @@ def calibrate(
     loaded: LoadedModel, token_ids: Int[Tensor, "prompts n"], batch: int = 4
 ) -> Calibration:
     """Average the output of each head over sequences of equal length, in float64."""
-    sums: list[Tensor] = []
+    sums: dict[int, Tensor] = {}
 
     def add(layer: int, output: Tensor) -> None:
         total = output.double().sum(dim=0)
-        if layer == len(sums):
-            sums.append(total)
-        else:
-            sums[layer] += total
+        sums[layer] = sums[layer] + total if layer in sums else total
 
     for start in range(0, len(token_ids), batch):
         rows = token_ids[start : start + batch]
         run_tapped(loaded, rows, lambda _layer, _weights: None, output_sink=add)
     dtype = next(loaded.model.parameters()).dtype
-    means = [total / len(token_ids) for total in sums]
+    means = {layer: total / len(token_ids) for layer, total in sums.items()}
     return Calibration(
-        tuple(mean.to(dtype) for mean in means), tuple(mean.mean(dim=0).to(dtype) for mean in means)
+        {layer: mean.to(dtype) for layer, mean in means.items()},
+        {layer: mean.mean(dim=0).to(dtype) for layer, mean in means.items()},
     )
 
 
@@ -88,7 +87,7 @@ def replaced_outputs(
     method: str,
     *,
     calibration: Calibration | None = None,
-    donors: Sequence[Float[Tensor, "sequences n heads d"]] = (),
+    donors: Mapping[int, Float[Tensor, "sequences n heads d"]] | None = None,
 ) -> OutputSink:
     """Build a function that replaces outputs, for several ablations at once.
 
@@ -115,7 +114,7 @@ def replaced_outputs(
 
 
 def _source(
-    method: str, calibration: Calibration | None, donors: Sequence[Tensor]
+    method: str, calibration: Calibration | None, donors: Mapping[int, Tensor] | None
 ) -> Callable[[int, list[int], int], Tensor]:
     """Return a function from layer, heads and number of tokens to the replacing outputs."""
     if method not in METHODS:
@@ -156,7 +155,7 @@ def run_ablated(
     *,
     clean: CleanRun | None = None,
     calibration: Calibration | None = None,
-    donors: Sequence[Float[Tensor, "sequences n heads d"]] = (),
+    donors: Mapping[int, Float[Tensor, "sequences n heads d"]] | None = None,
     sink: LayerSink | None = None,
 ) -> Float[Tensor, "sequences n width"]:
     """Run the whole model with heads ablated, without a replay.
@@ -206,7 +205,7 @@ def replay_ablated(
     *,
     positions: Int[Tensor, " looked_at"] | None = None,
     calibration: Calibration | None = None,
-    donors: Sequence[Float[Tensor, "sequences n heads d"]] = (),
+    donors: Mapping[int, Float[Tensor, "sequences n heads d"]] | None = None,
     sink: LayerSink | None = None,
 ) -> Float[Tensor, "ablations sequences looked_at width"]:
     """Run several ablations at once, from the first layer that any of them changes.
@@ -245,10 +244,10 @@ def check_heads(loaded: LoadedModel, ablations: Sequence[Ablation]) -> None:
     Raises:
         InputError: naming the head.
     """
-    n_layers, n_heads = loaded.info.n_layers, loaded.info.n_heads
+    layers, n_heads = loaded.layers, loaded.info.n_heads
     for layer, index in (head for ablation in ablations for head in ablation.heads):
-        if not (0 <= layer < n_layers and 0 <= index < n_heads):
+        if not (layer in layers and 0 <= index < n_heads):
             raise InputError(
                 f"head {loaded.info.name}:L{layer}:H{index} does not exist: {loaded.info.name} has "
-                f"layers 0 to {n_layers - 1} and heads 0 to {n_heads - 1}."
+                f"{layers_in_words(layers)} and heads 0 to {n_heads - 1}."
             )

@@ -58,7 +58,7 @@ def copying_scores(
     rng = np.random.default_rng(seed)
     rows = repeated_sequences(common_tokens(loaded), N_TOKENS, 1, n_samples, rng, prefix)
     start = len(prefix)
-    scores = np.empty((n_samples, loaded.info.n_layers, loaded.info.n_heads, 2))
+    scores = np.empty((n_samples, len(loaded.layers), loaded.info.n_heads, 2))
     with torch.inference_mode():
         centre = loaded.head.unembedding.float().mean(dim=0)
         for begin in range(0, n_samples, _BATCH):
@@ -66,13 +66,13 @@ def copying_scores(
             path = direct_path(loaded, batch)
             words = loaded.head.unembedding[batch[:, start:]].float() - centre
             itself = torch.eye(N_TOKENS).to(words)
-            for layer, pattern in enumerate(path.clean.patterns):
+            for row, (layer, pattern) in enumerate(path.clean.patterns.items()):
                 attended = pattern[:, :, start:, start:].float()
                 ways = ((path.alone, itself.expand_as(attended)), (path.clean.outputs, attended))
                 for i, (outputs, weights) in enumerate(ways):
                     parts = path.contributions(layer, outputs[layer])[:, start:]
                     logits = torch.einsum("snhw,skw->shnk", parts, words)
-                    scores[begin : begin + len(batch), layer, :, i] = (
+                    scores[begin : begin + len(batch), row, :, i] = (
                         copied_share(logits, weights).cpu().numpy()
                     )
     return scores

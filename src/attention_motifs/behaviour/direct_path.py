@@ -9,7 +9,7 @@ linear: the contributions of the parts of the stream add up to the whole.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -79,9 +79,9 @@ class DirectPath:
 
     clean: CleanRun
     """The clean run, with its patterns."""
-    alone: tuple[Float[Tensor, "sequences n heads d"], ...]
+    alone: Mapping[int, Float[Tensor, "sequences n heads d"]]
     """Per layer, the output of each head if it attended to its own token only."""
-    mixing: tuple[Float[Tensor, "heads d width"], ...]
+    mixing: Mapping[int, Float[Tensor, "heads d width"]]
     """Per layer, the output projection."""
     after: dict[int, PassedNorm]
     """Norms between output projection and residual stream, for layers that have one."""
@@ -121,7 +121,12 @@ def direct_path(loaded: LoadedModel, token_ids: Int[Tensor, "sequences n"]) -> D
     Raises:
         ModelError: if the heads' outputs or the norms cannot be observed or are of an unknown kind.
     """
-    name, n_layers = loaded.info.name, loaded.info.n_layers
+    name = loaded.info.name
+    if loaded.info.softmax_layers is not None:
+        raise ModelError(
+            f"{name}: the heads of a hybrid have no known direct path: its architecture "
+            f"{loaded.info.architecture} may have a gate before the output projection."
+        )
     with torch.inference_mode():
         with _watching_norms(loaded) as seen:
             clean = clean_run(loaded, token_ids, keep_patterns=True)
@@ -137,35 +142,34 @@ def direct_path(loaded: LoadedModel, token_ids: Int[Tensor, "sequences n"]) -> D
             )
         for norm in (finals[-1], *seen.after.values()):
             norm.check(name)
-        projections = output_projections(loaded.model, n_layers)
-        mixing = tuple(
-            _matrix(projection, outputs)
-            for projection, outputs in zip(projections, clean.outputs, strict=True)
-        )
+        projections = output_projections(loaded.model, loaded.layers)
+        mixing = {
+            layer: _matrix(projections[layer], outputs) for layer, outputs in clean.outputs.items()
+        }
         alone = _attending_to_one(loaded, clean)
     return DirectPath(clean, alone, mixing, seen.after, finals[-1])
 
 
-def _attending_to_one(loaded: LoadedModel, clean: CleanRun) -> tuple[Tensor, ...]:
+def _attending_to_one(loaded: LoadedModel, clean: CleanRun) -> dict[int, Tensor]:
     """Return the output of each head with the identity as its pattern, on the clean stream.
 
     Sequences are run twice, next to each other. The second copy has identity patterns; its outputs
     are kept and replaced by those of the first copy.
     """
     n = len(clean.token_ids)
-    outputs: list[Tensor] = []
+    outputs: dict[int, Tensor] = {}
 
     def held(layer: int) -> Tensor:
         pattern = clean.patterns[layer]
         return torch.cat([pattern, torch.eye(pattern.shape[-1]).to(pattern).expand_as(pattern)])
 
-    def put_back(_layer: int, output: Tensor) -> None:
-        outputs.append(output[n:].clone())
+    def put_back(layer: int, output: Tensor) -> None:
+        outputs[layer] = output[n:].clone()
         output[n:] = output[:n]
 
     twice = torch.cat([clean.token_ids, clean.token_ids])
     run_tapped(loaded, twice, lambda *_: None, output_sink=put_back, held=held)
-    return tuple(outputs)
+    return outputs
 
 
 def _matrix(projection: Any, outputs: Tensor) -> Tensor:
@@ -209,7 +213,7 @@ def _watching_norms(loaded: LoadedModel) -> Iterator[_Norms]:
     def watch_outside(module: Any, given: Any, passed: Any) -> None:
         seen.outside.append((PassedNorm(module, given[0].clone()), passed))
 
-    for i, projection in enumerate(output_projections(loaded.model, loaded.info.n_layers)):
+    for i, projection in output_projections(loaded.model, loaded.layers).items():
         handles.append(projection.register_forward_hook(watch_projection(i)))
         handles += [m.register_forward_pre_hook(watch_inside(i)) for m in _norms_in(layers[i])]
     handles += [

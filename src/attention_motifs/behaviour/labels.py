@@ -167,7 +167,7 @@ def label_scores(
         run_tapped(loaded, torch.from_numpy(np.stack([sequences[i] for i in batch])), sink)
         start += len(batch)
         advance(len(batch))
-    return scores.reshape(len(sequences), -1, n_scores)
+    return scores[:, list(loaded.layers)].reshape(len(sequences), -1, n_scores)
 
 
 def detector_sequences(

@@ -9,7 +9,7 @@ written again here: skipped layers return their input.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -42,10 +42,10 @@ class CleanRun:
     token_ids: Int[Tensor, "sequences n"]
     inputs: tuple[Float[Tensor, "sequences n width"], ...]
     """Input of each layer: the residual stream."""
-    outputs: tuple[Float[Tensor, "sequences n heads d"], ...]
-    """Output of each head, which is the input of the output projection."""
-    patterns: tuple[Float[Tensor, "sequences heads n n"], ...]
-    """Patterns per layer; empty if they were not kept."""
+    outputs: Mapping[int, Float[Tensor, "sequences n heads d"]]
+    """Per layer with heads: output of each head, which is the input of the output projection."""
+    patterns: Mapping[int, Float[Tensor, "sequences heads n n"]]
+    """Per layer with heads; empty if they were not kept."""
     hidden: Float[Tensor, "sequences n width"]
     """The last hidden states, after the final norm."""
     forms: tuple[Callable[[Tensor], Any], ...]
@@ -72,8 +72,8 @@ def clean_run(
     """
     inputs: list[Tensor] = []
     forms: list[Callable[[Tensor], Any]] = []
-    outputs: list[Tensor] = []
-    patterns: list[Tensor] = []
+    outputs: dict[int, Tensor] = {}
+    patterns: dict[int, Tensor] = {}
 
     def before(_module: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         inputs.append(_hidden_among(arguments, named))
@@ -81,12 +81,12 @@ def clean_run(
     def after(_module: Any, _arguments: Any, returned: Any) -> None:
         forms.append(_form(returned))
 
-    def keep(_layer: int, output: Tensor) -> None:
-        outputs.append(output)
+    def keep(layer: int, output: Tensor) -> None:
+        outputs[layer] = output
 
     def look(layer: int, weights: Tensor) -> None:
         if keep_patterns:
-            patterns.append(weights.clone())
+            patterns[layer] = weights.clone()
         if sink is not None:
             sink(layer, weights)
 
@@ -98,12 +98,13 @@ def clean_run(
     finally:
         for handle in handles:
             handle.remove()
-    if hidden is None or not len(inputs) == len(outputs) == len(forms) == len(layers):
+    complete = len(inputs) == len(forms) == len(layers) and len(outputs) == len(loaded.layers)
+    if hidden is None or not complete:
         raise ModelError(
             f"{loaded.info.name}: {len(inputs)} layer inputs and {len(outputs)} head outputs were "
             f"seen in {len(layers)} layers, so its heads cannot be ablated."
         )
-    return CleanRun(token_ids, tuple(inputs), tuple(outputs), tuple(patterns), hidden, tuple(forms))
+    return CleanRun(token_ids, tuple(inputs), outputs, patterns, hidden, tuple(forms))
 
 
 def replay(
@@ -139,13 +140,12 @@ def replay(
     """
     if hold_patterns and not clean.patterns:
         raise ModelError(f"{loaded.info.name}: patterns cannot be held, the clean run kept none.")
-    if hold_patterns and not clean.patterns:
-        raise ModelError(f"{loaded.info.name}: the clean run kept no patterns that could be held")
 
     def repeated(tensor: Tensor) -> Tensor:
         return tensor.repeat(n_copies, *(1,) * (tensor.ndim - 1))
 
-    fast = loaded.info.tap == "attention interface"
+    # Hybrids may have a gate before the output projection, and blocks that mix positions.
+    fast = loaded.info.tap == "attention interface" and loaded.info.softmax_layers is None
     with contextlib.ExitStack() as stack:
         _skip_layers(stack, loaded, clean, first_layer, repeated)
         if fast:
@@ -171,7 +171,7 @@ def check_replay(loaded: LoadedModel, clean: CleanRun) -> None:
         ModelError: if it does not, for example if layers return more than one stream.
     """
     tolerance = _TOLERANCE.get(clean.hidden.dtype, 1e-4) * float(clean.hidden.abs().max())
-    for first_layer in (loaded.info.n_layers // 2, loaded.info.n_layers - 1):
+    for first_layer in (loaded.layers[len(loaded.layers) // 2], loaded.layers[-1]):
         again = replay(loaded, clean, first_layer, lambda _layer, _output: None)
         worst = float((again - clean.hidden).abs().max())
         if not worst <= tolerance:
@@ -183,17 +183,17 @@ def check_replay(loaded: LoadedModel, clean: CleanRun) -> None:
 
 
 def decoder_layers(loaded: LoadedModel) -> list[torch.nn.Module]:
-    """Return the layers that hold the attention modules, in order.
+    """Return all layers of the model, in order, of which some hold the attention modules.
 
     Raises:
         ModelError: if they are not in one list.
     """
-    attention = attention_modules(loaded.model, loaded.info.n_layers)
+    attention = attention_modules(loaded.model, loaded.layers)
     for module in loaded.model.modules():
-        if isinstance(module, torch.nn.ModuleList) and len(module) == len(attention):
-            pairs = zip(module, attention, strict=True)
-            if all(any(m is a for m in layer.modules()) for layer, a in pairs):
-                return list(module)
+        if not isinstance(module, torch.nn.ModuleList) or len(module) != loaded.info.n_layers:
+            continue
+        if all(any(m is a for m in module[i].modules()) for i, a in attention.items()):
+            return list(module)
     raise ModelError(
         f"{loaded.info.name}: the layers of its architecture {loaded.info.architecture} were not "
         "found, so its heads cannot be ablated."
@@ -231,8 +231,8 @@ def _skip_attention(
     output_sink: OutputSink,
 ) -> None:
     """Replace the first layer's attention by the projection of its heads' known outputs."""
-    attention = attention_modules(loaded.model, loaded.info.n_layers)[layer]
-    projection = output_projections(loaded.model, loaded.info.n_layers)[layer]
+    attention = attention_modules(loaded.model, loaded.layers)[layer]
+    projection = output_projections(loaded.model, loaded.layers)[layer]
 
     def forward(*_arguments: Any, **_named: Any) -> Any:
         output = repeated(clean.outputs[layer])
@@ -248,7 +248,7 @@ def _narrow_last_layer(
 ) -> None:
     """Run the part after the last layer's attention on some positions; the rest becomes zero."""
     layer = decoder_layers(loaded)[-1]
-    attention = attention_modules(loaded.model, loaded.info.n_layers)[-1]
+    attention = attention_modules(loaded.model, loaded.layers)[loaded.layers[-1]]
     layer_forward, attention_forward = layer.forward, attention.forward
 
     def forward(*arguments: Any, **named: Any) -> Any:

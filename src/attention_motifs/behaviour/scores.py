@@ -181,10 +181,7 @@ def behaviour_scores(
 def _pattern_scores(
     loaded: LoadedModel, sequences: Int[np.ndarray, "sequences tokens"], advance: Advance
 ) -> Float[np.ndarray, "sequences layers heads behaviours"]:
-    """Score all heads on sequences of equal length, in the order of `OF_PATTERNS`.
-
-    Layers of a hybrid without softmax attention have NaN.
-    """
+    """Score all heads on sequences of equal length, in the order of `OF_PATTERNS`."""
     import torch
 
     from attention_motifs.extraction import run_tapped
@@ -201,7 +198,7 @@ def _pattern_scores(
 
         run_tapped(loaded, torch.from_numpy(batch), sink)
         advance(len(batch))
-    return scores
+    return scores[:, list(loaded.layers)]
 
 
 def _output_scores(
@@ -213,7 +210,7 @@ def _output_scores(
     try:
         return copying_scores(loaded, prefix=prefix, seed=seed)
     except ModelError:  # patterns can be scored without it
-        return np.full((2, loaded.info.n_layers, loaded.info.n_heads, len(OF_OUTPUTS)), np.nan)
+        return np.full((2, len(loaded.layers), loaded.info.n_heads, len(OF_OUTPUTS)), np.nan)
 
 
 _BATCH = 4

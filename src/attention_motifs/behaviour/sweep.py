@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -108,7 +108,7 @@ def measure_block(
     clean = clean_run(loaded, token_ids, keep_patterns=holds, sink=reader)
     if check:
         check_replay(loaded, clean)
-    donors: Sequence[Tensor] = ()
+    donors: Mapping[int, Tensor] | None = None
     if plan.method == "resample" and plan.donors is not None:
         standing_in = torch.from_numpy(design.token_ids[plan.donors[list(sequences)]])
         donors = clean_run(loaded, standing_in).outputs

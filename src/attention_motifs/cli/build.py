@@ -319,6 +319,7 @@ def add(
     ] = False,
     device: o.DeviceOption = "auto",
     score: ScoreOption = True,
+    softmax_only: Annotated[bool, setting_option("softmax_only")] = False,
 ) -> None:
     """Add a model to an existing atlas. Existing distances do not change.
 
@@ -333,7 +334,10 @@ def add(
     from attention_motifs.stages import run
 
     folder = o.find_atlas(atlas)
-    opened = run.add(folder, model, replace=replace, device=device, score=score, report=report)
+    opened = run.add(
+        folder, model, replace=replace, device=device, score=score, softmax_only=softmax_only,
+        report=report,
+    )  # fmt: skip
     print_line(f"{folder} now holds {', '.join(opened.models)}.")
 
 

@@ -9,7 +9,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
+from attention_motifs.atlas import Atlas
 from attention_motifs.errors import InputError, MotifsError, did_you_mean
+from attention_motifs.store.paths import MANIFEST
 from attention_motifs.store.presets import Preset, presets_of_user
 from attention_motifs.store.settings import (
     SETTINGS,
@@ -40,10 +42,11 @@ def shipped() -> list[str]:
 
 
 def read_configuration(name: str) -> dict[str, Any]:
-    """Read a configuration: one of the package by its name, or a TOML file.
+    """Read a configuration: one of the package by its name, a TOML file, or that of an atlas.
 
     Args:
-        name: name of a configuration of the package, or path of a file.
+        name: name of a configuration of the package, or path of a file; an `atlas.json` gives the
+            settings with which the atlas was made.
 
     Returns:
         Values by the keys of `SETTINGS`, and `presets`; only those in the file.
@@ -53,6 +56,8 @@ def read_configuration(name: str) -> dict[str, Any]:
             key or a value that cannot be used. The message is one line and names file, key, value
             and fix.
     """
+    if Path(name).name == MANIFEST:
+        return _settings_of_atlas(Path(name))
     source, data = _content(name)
     try:
         table = tomllib.loads(data.decode("utf-8"))
@@ -76,6 +81,17 @@ def read_configuration(name: str) -> dict[str, Any]:
     if "models" not in values:
         raise InputError(f'{source}: has no models; write models = ["gpt2-small"]')
     return values
+
+
+def _settings_of_atlas(path: Path) -> dict[str, Any]:
+    """Return the settings of an atlas that differ from the defaults."""
+    configuration = Atlas.open(path.parent).manifest.configuration
+    values = {
+        setting.key: value
+        for setting in settings_of(Configuration)
+        if (value := getattr(configuration, setting.field)) != setting.default
+    }
+    return {**values, "presets": _presets(str(path), configuration.presets)}
 
 
 def _presets(source: str, value: object) -> tuple[Preset, ...]:

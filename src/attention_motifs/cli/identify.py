@@ -104,10 +104,12 @@ def identify(
         what = str(file)
     else:
         asked = HeadId.parse(str(head))
-        patterns = model_patterns_on_text(opened, asked, str(text), device=device, report=report)
+        patterns, place = model_patterns_on_text(
+            opened, asked, str(text), device=device, report=report
+        )
         fitted = fit_identifier(opened, n_tokens=patterns.shape[-1], whole_models=True)
         answers = identify_patterns(opened, patterns, n, models=model, identifier=fitted)
-        answers = [answers[asked.layer * patterns.shape[1] + asked.index]]
+        answers = [answers[place]]
         what = f"{head} on the text"
     if json:
         print_json(_as_json(answers, fitted))

@@ -120,7 +120,8 @@ ConfigOption = Annotated[
     value_option(
         "--config",
         "NAME|FILE",
-        "Settings: paper, packaged, or a TOML file. Options override them.",
+        "Settings: paper, packaged, a TOML file, or the atlas.json of an atlas. Options override "
+        "them.",
         autocompletion=complete_configuration,
     ),
 ]

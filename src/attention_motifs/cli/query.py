@@ -420,7 +420,7 @@ def info(atlas: o.AtlasOption = None, json: o.JsonOption = False) -> None:
             [
                 name,
                 i.n_layers,
-                i.n_layers * i.n_heads,
+                i.n_all_heads,
                 i.architecture or i.kind,
                 i.bos,
                 i.dtype,

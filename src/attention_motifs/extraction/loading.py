@@ -80,8 +80,8 @@ def load_model(
         max_tokens: length of the prompts, if known: a model with a shorter context is refused
             before its weights are loaded.
         softmax_only: load a hybrid too (Qwen3-Next, Jamba, Falcon-H1, LFM2), and read its layers
-            with softmax attention alone; `layers` of the result are their numbers. Atlases need
-            softmax attention in every layer.
+            with softmax attention alone; `layers` of the result are their numbers. Other models
+            are loaded as without it.
         report: shows the progress of fetching and loading.
 
     Returns:
@@ -218,16 +218,17 @@ def _load(request: _Request) -> LoadedModel:
         tap="attention interface",
         config_sha256=identity.config_sha256,
         set_aside=request.view.set_aside,
+        softmax_layers=architectures.layers_of_hybrid(config),
     )
     tokenizer = _tokenizer(request.reference, request.folder, request.view)
     refusals = []
-    layers = architectures.softmax_layers(config) if request.softmax_only else None
-    for way in architectures.taps_to_try(config.model_type, softmax_only=request.softmax_only):
+    hybrid = info.softmax_layers is not None
+    for way in architectures.taps_to_try(config.model_type, hybrid=hybrid):
         try:
             model, head = _model(request, way)
             n_parameters = sum(p.numel() for p in model.parameters())
             info = replace(info, tap=way, n_parameters=n_parameters)
-            loaded = LoadedModel(model, tokenizer, info, head, layers)
+            loaded = LoadedModel(model, tokenizer, info, head)
             check_once(loaded)
         except ModelError as error:
             refusals.append(error)

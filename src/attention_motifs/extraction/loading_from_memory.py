@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from attention_motifs.errors import InputError, ModelError
-from attention_motifs.extraction import onednn_linear, tap
+from attention_motifs.extraction import tap
 from attention_motifs.extraction.causal_check import check_once
 from attention_motifs.extraction.hooked import HookedHead, HookedModel
 from attention_motifs.extraction.twin import twin_of
@@ -32,7 +32,8 @@ def load_from_memory(
 ) -> LoadedModel:
     """Make a model in memory ready to be tapped, without changing it.
 
-    It runs on its device and in its number format, with its adapters and quantised layers.
+    It runs on its device and in its number format, with its adapters and quantised layers, and with
+    its own products: its patterns are those that it computes itself with eager attention.
 
     Args:
         held: the model and its tokenizer.
@@ -55,11 +56,10 @@ def load_from_memory(
     )
     refusals: list[ModelError] = []
     config = inner.config.get_text_config(decoder=True)
-    layers = architectures.softmax_layers(config) if softmax_only else None
-    for way in architectures.taps_to_try(config.model_type, softmax_only=softmax_only):
+    hybrid = architectures.is_hybrid(config)
+    for way in architectures.taps_to_try(config.model_type, hybrid=hybrid):
         try:
             loaded = _tapped(held, inner, way, language_head=language_head)
-            loaded = replace(loaded, softmax_layers=layers)
             _check_length(loaded, max_tokens)
             check_once(loaded)
         except ModelError as error:
@@ -101,7 +101,6 @@ def _tapped(
             if getattr(config, setting, value) != value:
                 setattr(config, setting, value)
     whole.set_attn_implementation(tap.INTERFACE if way == "attention interface" else "eager")
-    onednn_linear.use_in(whole)
     base, head = _parts(held.name, whole, language_head=language_head)
     model = architectures.text_model(held.name, base)
     n_layers, n_heads = architectures.layers_and_heads(held.name, model.config)
@@ -112,6 +111,7 @@ def _tapped(
         n_heads=n_heads,
         n_parameters=sum(p.numel() for p in model.parameters()),
         device=model.device.type,
+        softmax_layers=architectures.layers_of_hybrid(model.config),
     )
     return LoadedModel(model, held.tokenizer, info, head)
 

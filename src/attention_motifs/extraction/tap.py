@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -219,7 +219,7 @@ def run_tapped(
 @contextlib.contextmanager
 def _hooked(loaded: LoadedModel, sink: LayerSink) -> Iterator[None]:
     """Pass the weights in the outputs of the attention modules to a sink, and drop them there."""
-    modules = attention_modules(loaded.model, loaded.info.n_layers)
+    modules = attention_modules(loaded.model, loaded.layers)
 
     def hook_of(layer: int) -> Callable[..., Any]:
         def hook(_module: torch.nn.Module, _inputs: Any, outputs: Any) -> Any:
@@ -236,7 +236,7 @@ def _hooked(loaded: LoadedModel, sink: LayerSink) -> Iterator[None]:
         return hook
 
     # Before the hooks of transformers, which keep the outputs of every layer.
-    handles = [m.register_forward_hook(hook_of(i), prepend=True) for i, m in enumerate(modules)]
+    handles = [m.register_forward_hook(hook_of(i), prepend=True) for i, m in modules.items()]
     try:
         yield
     finally:
@@ -289,9 +289,9 @@ def _softmax_held(loaded: LoadedModel, held: Callable[[int], Tensor] | None) -> 
 
         return run
 
-    modules = attention_modules(loaded.model, loaded.info.n_layers)
+    modules = attention_modules(loaded.model, loaded.layers)
     with contextlib.ExitStack() as stack:
-        for layer, module in enumerate(modules):
+        for layer, module in modules.items():
             stack.enter_context(forward_replaced(module, with_held(layer, module.forward)))
         yield
 
@@ -317,7 +317,7 @@ def _outputs_hooked(loaded: LoadedModel, sink: OutputSink | None) -> Iterator[No
     if sink is None:
         yield
         return
-    modules = output_projections(loaded.model, loaded.info.n_layers)
+    modules = output_projections(loaded.model, loaded.layers)
     n_heads = loaded.info.n_heads
 
     def hook_of(layer: int) -> Callable[..., Any]:
@@ -330,7 +330,7 @@ def _outputs_hooked(loaded: LoadedModel, sink: OutputSink | None) -> Iterator[No
 
         return hook
 
-    handles = [m.register_forward_pre_hook(hook_of(i)) for i, m in enumerate(modules)]
+    handles = [m.register_forward_pre_hook(hook_of(i)) for i, m in modules.items()]
     try:
         yield
     finally:
@@ -348,8 +348,12 @@ def _weights_in(outputs: Any) -> Tensor | None:
     return None
 
 
-def attention_modules(model: torch.nn.Module, n_layers: int) -> list[torch.nn.Module]:
-    """Return the outermost attention module of each layer, in order.
+def attention_modules(model: torch.nn.Module, layers: Sequence[int]) -> dict[int, torch.nn.Module]:
+    """Return the outermost attention module of each layer.
+
+    Args:
+        model: the whole model or its base.
+        layers: numbers of the layers that are read; of a hybrid, those with softmax attention.
 
     Raises:
         ModelError: if there is not one per layer.
@@ -361,24 +365,30 @@ def attention_modules(model: torch.nn.Module, n_layers: int) -> list[torch.nn.Mo
         # Falcon calls a norm `ln_attn`, MPT a dropout `resid_attn_dropout`.
         kind = type(module).__name__
         is_other = "norm" in last or "Norm" in kind or "dropout" in last or kind == "HookPoint"
+        number = getattr(module, "layer_idx", None)
+        is_other |= isinstance(number, int) and number not in layers  # of a hybrid
         if not inside and ("attn" in last or "attention" in last) and not is_other:
             modules[name] = module
-    if len(modules) != n_layers:
+    if len(modules) != len(layers):
         raise ModelError(
-            f"{type(model).__name__}: {len(modules)} attention modules were found in {n_layers} "
+            f"{type(model).__name__}: {len(modules)} attention modules were found in {len(layers)} "
             "layers; this architecture is not known (see 'Model families' in the documentation)"
         )
-    return list(modules.values())
+    return dict(zip(layers, modules.values(), strict=True))
 
 
-def output_projections(model: torch.nn.Module, n_layers: int) -> list[torch.nn.Module]:
-    """Return the module of each layer that mixes the heads' outputs, in order.
+def output_projections(model: torch.nn.Module, layers: Sequence[int]) -> dict[int, torch.nn.Module]:
+    """Return the module of each layer that mixes the heads' outputs.
+
+    Args:
+        model: the whole model or its base.
+        layers: see `attention_modules`.
 
     Raises:
         ModelError: if an attention module has none by a known name.
     """
-    projections = []
-    for attention in attention_modules(model, n_layers):
+    projections = {}
+    for layer, attention in attention_modules(model, layers).items():
         named = {name.rpartition(".")[2]: m for name, m in attention.named_modules() if name}
         candidates = [named[name] for name in OUTPUT_PROJECTIONS if name in named]
         if len(candidates) != 1:
@@ -386,5 +396,5 @@ def output_projections(model: torch.nn.Module, n_layers: int) -> list[torch.nn.M
                 f"{type(attention).__name__}: its output projection is not known (none or several "
                 f"of {', '.join(OUTPUT_PROJECTIONS)}); its heads cannot be ablated"
             )
-        projections.append(candidates[0])
+        projections[layer] = candidates[0]
     return projections

@@ -53,7 +53,7 @@ def _reading(reading: Reading, text: int) -> LiveReading:
         tokens=list(reading.tokens),
         bos=reading.bos,
         is_cut=reading.is_cut,
-        n_layers=len(reading.layers),
+        layers=list(reading.layer_numbers),
         n_heads=len(reading.layers[0]),
         sentence=reading.sentence,
         unusual=_rounded(None if unusual is None else unusual.deviations),

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from attention_motifs.atlas import Atlas
+from attention_motifs.atlas.prompt_labels import labels_of
 from attention_motifs.errors import InputError
 from attention_motifs.live.models import checked_text, live_names
 from attention_motifs.prompts import Prompt, read_jsonl
 from attention_motifs.site.contract_live import LiveKept
-from attention_motifs.stages.model_source import wanted_model
+from attention_motifs.stages.model_source import reads_softmax_only, wanted_model
 from attention_motifs.store import files
 from attention_motifs.store.paths import AtlasFile
 from attention_motifs.store.settings import Configuration, settings_of
@@ -60,9 +61,10 @@ def keep(place: str | Path, text: str) -> LiveKept:
             )
         if is_new:
             kept.append(prompt)
+            labels = [{k: v for k, v in of.items() if k != "kept"} for of in labels_of(atlas)]
             rest = [
-                Prompt(row["text"], row["source"], {"source": row["source"]})
-                for row in of_atlas.iter_rows(named=True)
+                Prompt(row["text"], row["source"], of_prompt)
+                for row, of_prompt in zip(of_atlas.iter_rows(named=True), labels, strict=True)
             ]
             # The first prompts are those whose patterns are kept for viewing.
             lines = [json.dumps({"text": p.text, "meta": p.meta}) for p in (*kept, *rest)]
@@ -93,6 +95,9 @@ def kept_prompts(atlas: Atlas) -> list[Prompt]:
 def build_command(atlas: Atlas) -> str:
     """Return the command that builds an atlas with the kept texts, next to this one.
 
+    Settings are given as options; where some have none, such as presets, they are read from the
+    `atlas.json` of this atlas.
+
     Raises:
         InputError: if no model of the atlas can run, or the files of one are gone.
     """
@@ -101,12 +106,24 @@ def build_command(atlas: Atlas) -> str:
     options: list[tuple[str, Any]] = [("--atlas", f"{str(atlas.place).rstrip('/')}-with-kept")]
     options += [("--model", wanted_model(atlas, name, advice)) for name in live_names(atlas, None)]
     options.append(("--prompts", _file(atlas).path))
-    for setting in settings_of(Configuration):
-        value = getattr(recorded, setting.field)
-        if setting.field in ("models", "prompts", "n_prompts", "seed") or value == setting.default:
-            continue
+    given = [
+        (setting, value)
+        for setting in settings_of(Configuration)
+        if (value := getattr(recorded, setting.field)) != setting.default
+        and setting.field not in ("models", "prompts", "n_prompts", "seed")
+    ]
+    without_option = any(s.is_flag and v not in (True, s.about.true_value) for s, v in given)
+    if recorded.presets or without_option:
+        n_prompts = len(kept_prompts(atlas)) + int(atlas.manifest.prompts["n"])
+        options.append(("--n-prompts", n_prompts))
+        options.append(("--config", atlas.file("manifest").path))
+        given = []
+    for setting, value in given:
         values = value if setting.is_list and not setting.is_flag else (value,)
         options += [(setting.option, None if setting.is_flag else item) for item in values]
+    added_hybrid = any(reads_softmax_only(atlas, name) for name in live_names(atlas, None))
+    if added_hybrid and not recorded.softmax_only:
+        options.append(("--softmax-only", None))
     words = [f"{name} {shlex.quote(str(v))}" if v is not None else name for name, v in options]
     return f"motifs build {' '.join(words)}"
 

@@ -135,13 +135,14 @@ class LiveModels:
         with self._reading, stopped_by(event):
             raise_if_stopped()
             for_each_layer(loaded, [prompt], keep, stopped=event)
-            patterns = tuple(layers[layer] for layer in range(loaded.info.n_layers))
+            patterns = tuple(layers[layer] for layer in loaded.layers)
             unusual, sentence = self._compare(live, patterns, prompt.tokens)
         return Reading(
             model=model,
             tokens=prompt.tokens,
             bos=live.bos,
             is_cut=count_tokens(loaded.tokenizer, text, bos) > len(prompt.tokens),
+            layer_numbers=loaded.layers,
             layers=patterns,
             unusual=unusual,
             sentence=sentence,

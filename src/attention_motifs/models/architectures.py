@@ -50,9 +50,7 @@ _TWO_STACKS = (
 _SOFTMAX_LAYERS = {"attention", "chunked_attention", "full_attention", "sliding_attention"}
 _PARALLEL_LAYER = "hybrid"
 """Kind of a layer with softmax attention and another block next to it, as in Falcon-H1."""
-_PART_OF_IT = (
-    "Its softmax layers alone can be read in Python: am.load_model(NAME, softmax_only=True)"
-)
+_PART_OF_IT = "Read its softmax layers alone with --softmax-only (softmax_only=True in Python)"
 
 _ENCODERS = (
     "albert", "bert", "bert-generation", "big_bird", "camembert", "convbert", "data2vec-text",
@@ -97,33 +95,44 @@ def check_configuration(
 
 def _reason_in(text_config: Any, *, softmax_only: bool) -> str | None:
     """Return why the layers of a text decoder are refused, or None."""
-    others = set(_layer_kinds(text_config)) - _SOFTMAX_LAYERS
-    hybrid = any(key.startswith("mamba_") for key in text_config.to_dict())
-    if others or hybrid:
-        if not softmax_layers(text_config):
+    if is_hybrid(text_config):
+        if not _softmax_layers(text_config):
             return _NOT_SOFTMAX
         if not softmax_only:
-            kinds = ", ".join(sorted(others)) or "mamba"
+            kinds = ", ".join(sorted(_other_kinds(text_config))) or "mamba"
             return f"some of its layers have no softmax attention ({kinds}). {_PART_OF_IT}"
     if getattr(text_config, "use_bidirectional_attention", None) in (True, "all"):
         return _NOT_CAUSAL
     return None
 
 
-def softmax_layers(text_config: Any) -> tuple[int, ...]:
-    """Return the numbers of the layers that have softmax attention, from 0.
+def is_hybrid(text_config: Any) -> bool:
+    """Return whether some layers of a text decoder hold another block than softmax attention."""
+    is_mamba = any(key.startswith("mamba_") for key in text_config.to_dict())
+    return is_mamba or bool(_other_kinds(text_config))
+
+
+def layers_of_hybrid(text_config: Any) -> tuple[int, ...] | None:
+    """Return the numbers of the softmax layers of a hybrid, from 0; None for other architectures.
 
     Args:
         text_config: of the text decoder.
-
-    Returns:
-        All layers where the configuration names no kinds.
     """
+    return _softmax_layers(text_config) if is_hybrid(text_config) else None
+
+
+def _softmax_layers(text_config: Any) -> tuple[int, ...]:
+    """Return the layers with softmax attention: all where the configuration names no kinds."""
     kinds = _layer_kinds(text_config)
     if not kinds:
         return tuple(range(text_config.num_hidden_layers))
     softmax = _SOFTMAX_LAYERS | {_PARALLEL_LAYER}
     return tuple(layer for layer, kind in enumerate(kinds) if kind in softmax)
+
+
+def _other_kinds(text_config: Any) -> set[str]:
+    """Return the kinds of layers without softmax attention alone."""
+    return set(_layer_kinds(text_config)) - _SOFTMAX_LAYERS
 
 
 def _layer_kinds(text_config: Any) -> list[str]:
@@ -184,7 +193,7 @@ def text_model(name: str, model: Any) -> Any:
     )
 
 
-def taps_to_try(model_type: str, *, softmax_only: bool = False) -> tuple[Tap, ...]:
+def taps_to_try(model_type: str, *, hybrid: bool = False) -> tuple[Tap, ...]:
     """Return the ways to tap an architecture; the first that passes the causal check is taken.
 
     Of a hybrid, only the attention interface knows which layer an attention module is in.
@@ -192,7 +201,7 @@ def taps_to_try(model_type: str, *, softmax_only: bool = False) -> tuple[Tap, ..
     An architecture that is not in the table runs with its own eager attention if that can be
     tapped, because our attention function would ignore what is special to it.
     """
-    if softmax_only:
+    if hybrid:
         return ("attention interface",)
     known = TESTED.get(model_type)
     return (known.tap,) if known else ("output_attentions", "attention interface")

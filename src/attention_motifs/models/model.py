@@ -39,6 +39,13 @@ class ModelInfo:
     set_aside: tuple[str, ...] = ()
     """Settings and files of the model's folder without effect on patterns, such as
     `output_attentions` or an adapter."""
+    softmax_layers: tuple[int, ...] | None = None
+    """Numbers of the layers that are read, of a hybrid; None for all layers."""
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """Numbers of the layers that are read, from 0."""
+        return tuple(range(self.n_layers)) if self.softmax_layers is None else self.softmax_layers
 
     @property
     def source(self) -> str | None:
@@ -51,12 +58,15 @@ class ModelInfo:
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as a JSON object."""
-        return {**asdict(self), "set_aside": list(self.set_aside)}
+        layers = None if self.softmax_layers is None else list(self.softmax_layers)
+        return {**asdict(self), "set_aside": list(self.set_aside), "softmax_layers": layers}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> ModelInfo:
         """Read what `to_json` wrote; other keys are ignored, newer ones have defaults."""
         values = {k: value[k] for k in cls.__dataclass_fields__ if k in value}
+        layers = values.get("softmax_layers")
+        values["softmax_layers"] = None if layers is None else tuple(layers)
         return cls(**{**values, "set_aside": tuple(values.get("set_aside") or ())})
 
 
@@ -70,15 +80,11 @@ class LoadedModel:
     info: ModelInfo
     head: Head | None = None
     """From hidden states to logits; None unless `load_model` was asked for it."""
-    softmax_layers: tuple[int, ...] | None = None
-    """Numbers of the layers that are read, of a hybrid; None for all layers."""
 
     @property
     def layers(self) -> tuple[int, ...]:
         """Numbers of the layers that are read, from 0."""
-        if self.softmax_layers is not None:
-            return self.softmax_layers
-        return tuple(range(self.info.n_layers))
+        return self.info.layers
 
     def __repr__(self) -> str:
         info = self.info

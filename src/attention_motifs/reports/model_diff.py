@@ -190,7 +190,7 @@ class _Pair:
         self.names = [[row["head"] for row in table] for table in self.table]
         self.layers = [np.array([row["layer"] for row in table]) for table in self.table]
         records = [atlas.manifest.models[name] for name in (a, b)]
-        self.same_depth = records[0].n_layers == records[1].n_layers
+        self.same_depth = records[0].layers == records[1].layers
         self.same_shape = self.same_depth and records[0].n_heads == records[1].n_heads
         self.n_prompts = int(atlas.manifest.prompts["n"])
 

@@ -163,7 +163,10 @@ def _map(report: ModelReport, colours: dict[str, str]) -> str:
     for layer in range(1 + max(layer for layer, _ in by_place)):
         cells = []
         for index in range(n_heads):
-            row = by_place[layer, index]
+            row = by_place.get((layer, index))
+            if row is None:  # a layer of a hybrid without softmax attention
+                cells.append("<td></td>")
+                continue
             p = row["probability"]
             text = f"L{layer}:H{index} {row['verdict']}" + ("" if p is None else f" {p:.2f}")
             colour = _colour(row["verdict"], colours)
@@ -196,12 +199,14 @@ def _counts_table(report: ModelReport, colours: dict[str, str]) -> str:
 def _strongest(atlas: Atlas, report: ModelReport, name: str, heads: list[str]) -> str:
     by_head = {row["head"]: row for row in report.table.iter_rows(named=True)}
     prompts = atlas.view_prompts()[:1]
+    record = atlas.manifest.models[report.model]
     figures = []
     for head in heads:
         row = by_head[head]
+        place = record.place_of(row["layer"], row["index"])
         images = "".join(
             f'<img alt="attention pattern of {html.escape(head, quote=True)}, row = query" src="'
-            + png_url(atlas.triangles(report.model, prompt)[row["layer"], row["index"]])
+            + png_url(atlas.triangles(report.model, prompt)[place])
             + '">'
             for prompt in prompts
         )

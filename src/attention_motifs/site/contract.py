@@ -75,9 +75,12 @@ class Model:
     architecture: str
     n_layers: int
     n_heads: int
+    layers: list[int]
+    """Numbers of the layers whose heads are in the atlas, in order; of a hybrid, those with softmax
+    attention."""
     n_parameters: int
     first_row: int
-    """Row of its head L0:H0; head L:H is row first_row + L * n_heads + H."""
+    """Row of the first head; head H of layer `layers[i]` is row first_row + i * n_heads + H."""
     bos: bool
     """Whether its prompts begin with a BOS token."""
     dtype: str
@@ -133,6 +136,8 @@ class Prompt:
     """Per model."""
     viewable: bool
     """Whether patterns on it are in the site."""
+    labels: dict[str, list[str]]
+    """Values of its labels, as texts; its source is one of them. Empty for a probe."""
     group: Literal["prompts", "probes"]
 
 

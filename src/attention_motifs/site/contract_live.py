@@ -34,7 +34,8 @@ class LiveReading:
     """Whether the first token is BOS."""
     is_cut: bool
     """Whether the text has more tokens."""
-    n_layers: int
+    layers: list[int]
+    """Numbers of the layers."""
     n_heads: int
     sentence: str
     """What the patterns were compared with, or why they were not."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from attention_motifs.atlas import Atlas
+from attention_motifs.atlas.prompt_labels import label_values, labels_of
 from attention_motifs.atlas.stimuli import PROBES
 from attention_motifs.behaviour import BEHAVIOURS, CLASS_THRESHOLDS, computed_classes
 from attention_motifs.literature import (
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 LONGEST_TEXT = 1000
 LONGEST_TOKEN = 100
+LONGEST_LABEL = 100
 
 SPREAD = " spread"
 """Suffix of the column of a score's standard deviation over sequences."""
@@ -51,14 +54,14 @@ def models(
     """Return the models of the atlas with their files, in the order of the heads."""
     described, row = [], 0
     for name, info in atlas.manifest.models.items():
-        n_layers, n_heads = info.n_layers, info.n_heads
         architecture = str(info.architecture or info.kind or "")
         described.append(
             Model(
                 name=name,
                 architecture=architecture,
-                n_layers=n_layers,
-                n_heads=n_heads,
+                n_layers=info.n_layers,
+                n_heads=info.n_heads,
+                layers=list(info.layers),
                 n_parameters=int(info.n_parameters or 0),
                 first_row=row,
                 bos=bool(info.bos),
@@ -74,7 +77,7 @@ def models(
                 patterns=patterns[name],
             )
         )
-        row += n_layers * n_heads
+        row += info.n_all_heads
     return described
 
 
@@ -94,6 +97,7 @@ def prompts(atlas: Atlas) -> list[Prompt]:
     """Return all prompts, with the beginning of each text, and the probes that can be viewed."""
     n_tokens = [atlas.tokens(model)["token_ids"].list.len().to_list() for model in atlas.models]
     n_view = len(atlas.view_prompts())
+    labels = labels_of(atlas)
     listed = [
         Prompt(
             id=row["prompt_id"],
@@ -102,11 +106,19 @@ def prompts(atlas: Atlas) -> list[Prompt]:
             cut=len(row["text"]) > LONGEST_TEXT,
             n_tokens=[lengths[i] for lengths in n_tokens],
             viewable=i < n_view,
+            labels=_labels(labels[i]),
             group="prompts",
         )
         for i, row in enumerate(atlas.prompts.iter_rows(named=True))
     ]
     return listed + _probes(atlas)
+
+
+def _labels(labels: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the values of labels as `--where` compares them, without very long ones."""
+    texts = {key: sorted(label_values(value)) for key, value in labels.items()}
+    short = {key: [v for v in values if len(v) <= LONGEST_LABEL] for key, values in texts.items()}
+    return {key: values for key, values in short.items() if values}
 
 
 def _probes(atlas: Atlas) -> list[Prompt]:
@@ -132,6 +144,7 @@ def _probes(atlas: Atlas) -> list[Prompt]:
                 cut=len(text) > LONGEST_TEXT,
                 n_tokens=[of_model[i] for of_model in lengths],
                 viewable=True,
+                labels={},
                 group="probes",
             )
         )

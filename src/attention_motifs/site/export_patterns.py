@@ -29,16 +29,16 @@ def write_patterns(atlas: Atlas, out: DataFolder, report: Report) -> dict[str, l
     written = {}
     shown = viewable(atlas)
     for code, (model, info) in enumerate(atlas.manifest.models.items()):
-        n_layers, n_heads = info.n_layers, info.n_heads
+        n_heads = info.n_heads
         lengths = [len(tokens) for tokens in tokens_of(atlas, model, shown)]
         sizes = [n * (n + 1) // 2 for n in lengths]
         described = []
-        with report(f"site: patterns of {model}", n_layers) as advance:
-            for layer in range(n_layers):
+        with report(f"site: patterns of {model}", len(info.layers)) as advance:
+            for row, layer in enumerate(info.layers):
                 for number, (heads, prompts) in enumerate(chunks(sizes, n_heads)):
                     file = f"patterns/{code}/{layer}-{number}.bin"
                     data = b"".join(
-                        _triangles(atlas, model, shown[i], layer, sizes[i])[
+                        _triangles(atlas, model, shown[i], row, sizes[i])[
                             heads.start : heads.stop
                         ].tobytes()
                         for i in prompts
@@ -86,11 +86,11 @@ def chunks(sizes: Sequence[int], n_heads: int) -> Iterator[tuple[range, range]]:
 
 
 def _triangles(
-    atlas: Atlas, model: str, shown: Viewable, layer: int, size: int
+    atlas: Atlas, model: str, shown: Viewable, row: int, size: int
 ) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
     """Return the packed patterns of the heads of a layer on a viewable prompt or probe."""
     path = atlas.file(shown.stimuli.patterns, model=model, prompt=shown.prompt_id)
-    packed = files.read_tensor_part(path, "triangles", layer)
+    packed = files.read_tensor_part(path, "triangles", row)
     n_heads = atlas.manifest.models[model].n_heads
     if packed.dtype != np.uint8 or packed.shape != (n_heads, size):
         raise AtlasError(

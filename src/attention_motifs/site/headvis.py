@@ -73,7 +73,7 @@ def export_headvis(atlas: Atlas, model: str, out: str | Path, *, report: Report 
         raise InputError(f"{target}: exists already. Choose another --out, or remove it")
     record = atlas.manifest.models[model]
     with report(f"patterns of {model}", len(prompts)) as advance:
-        heads = _Heads(record.n_layers, record.n_heads)
+        heads = _Heads(record.layers, record.n_heads)
         tokens = dict(atlas.tokens(model).select("prompt_id", "tokens").iter_rows())
         for number, prompt_id in enumerate(prompts):
             heads.take(number, tokens[prompt_id], atlas.triangles(model, prompt_id))
@@ -86,18 +86,19 @@ def export_headvis(atlas: Atlas, model: str, out: str | Path, *, report: Report 
 class _Heads:
     """What is collected for each head, prompt after prompt."""
 
-    def __init__(self, n_layers: int, n_heads: int) -> None:
-        self.shape = (n_layers, n_heads)
-        self.sequences: list[list[dict[str, Any]]] = [[] for _ in range(n_layers * n_heads)]
-        self.scores = np.zeros((n_layers * n_heads, len(_PATTERN_SCORES)))
+    def __init__(self, layers: Sequence[int], n_heads: int) -> None:
+        self.n_heads = n_heads
+        self.pairs = [(layer, head) for layer in layers for head in range(n_heads)]
+        self.sequences: list[list[dict[str, Any]]] = [[] for _ in self.pairs]
+        self.scores = np.zeros((len(self.pairs), len(_PATTERN_SCORES)))
         self.n_prompts = 0
 
     def take(self, number: int, tokens: Sequence[str], packed: np.ndarray[Any, Any]) -> None:
         """Add the patterns of all heads on a prompt."""
         self.n_prompts += 1
-        for layer, of_layer in enumerate(packed):
+        for row, of_layer in enumerate(packed):
             for head, pattern in enumerate(unpack_triangle(of_layer)):
-                at = layer * self.shape[1] + head
+                at = row * self.n_heads + head
                 self.sequences[at].append(_sequence(number, tokens, pattern))
                 self.scores[at] += _pattern_scores(pattern)
 
@@ -155,8 +156,7 @@ def _scores(atlas: Atlas, model: str, heads: _Heads) -> dict[str, tuple[str, lis
 def _write(
     folder: Path, heads: _Heads, scores: dict[str, tuple[str, list[float]]], model: str
 ) -> None:
-    n_layers, n_heads = heads.shape
-    pairs = [(layer, head) for layer in range(n_layers) for head in range(n_heads)]
+    pairs = heads.pairs
     (folder / HEADS).mkdir()
     (folder / "attributions").mkdir()
     for (layer, head), sequences in zip(pairs, heads.sequences, strict=True):
@@ -176,8 +176,8 @@ def _write(
     config = {
         "model_name": model,
         "heads": pairs,
-        "n_layers": n_layers,
-        "n_heads": n_heads,
+        "n_layers": 1 + pairs[-1][0],
+        "n_heads": heads.n_heads,
         "n_intervals": _INTERVALS,
         "metrics": list(scores),
         "metric_descriptions": {name: meaning for name, (meaning, _) in scores.items()},

@@ -315,12 +315,11 @@ def save_classes(atlas: Atlas, file: Path) -> int:
         shutil.copyfile(file, unfinished)
     write_heads(atlas)
     literature = load_known_heads(atlas.file("classes").path)
-    sizes = {
-        literature.model_name(model): (info.n_layers, info.n_heads)
-        for model, info in atlas.manifest.models.items()
-    }
-    heads = [a.head for a in assignments if a.head.model in sizes]
-    return sum(h.layer < sizes[h.model][0] and h.index < sizes[h.model][1] for h in heads)
+    records = {literature.model_name(m): info for m, info in atlas.manifest.models.items()}
+    heads = [a.head for a in assignments if a.head.model in records]
+    return sum(
+        h.layer in records[h.model].layers and h.index < records[h.model].n_heads for h in heads
+    )
 
 
 @under_lock

@@ -56,6 +56,7 @@ def extract(
     models: Sequence[str] | None = None,
     report: Report = silent,
     added: bool = False,
+    softmax_only: bool = False,
     executor: Executor = LOCAL,
 ) -> None:
     """Compute the features of the models on the atlas's prompts, and on its probes if it has any.
@@ -70,6 +71,7 @@ def extract(
             ones whose features are not complete.
         report: shows progress.
         added: whether these models are placed in an embedding that was fitted without them.
+        softmax_only: read the softmax layers of hybrids, also if the atlas has no such setting.
         executor: runs the models; default: this process. The files do not depend on it.
 
     Raises:
@@ -88,7 +90,7 @@ def extract(
     for model in requested:
         _check_folder_is_free(atlas, resolve(model).name)
     kinds = (PROMPTS, PROBES) if atlas.manifest.probes["n"] else (PROMPTS,)
-    run = Extraction(atlas, device, report, executor, kinds)
+    run = Extraction(atlas, device, report, executor, kinds, softmax_only)
     run.extract(requested, added=added)
     write_heads(atlas)
     if models is None:
@@ -129,6 +131,7 @@ class Extraction:
     report: Report
     executor: Executor
     kinds: tuple[Stimuli, ...]
+    softmax_only: bool = False
 
     def extract(self, requested: Sequence[str], *, added: bool) -> None:
         """Make the missing parts of these models."""
@@ -178,7 +181,7 @@ class Extraction:
             for number, (block, positions) in enumerate(blocks.items()):
                 arguments = (
                     *(shared, model.requested, block, self.device),
-                    *(model.identity, number == 0, kind.name),
+                    *(model.identity, number == 0, kind.name, self.softmax_only),
                 )
                 jobs.append(
                     Job(
@@ -237,6 +240,7 @@ def extract_part(
     identity: ModelIdentity | None = None,
     begin: bool = False,
     stimuli: str = PROMPTS.name,
+    softmax_only: bool = False,
 ) -> ModelRecord:
     """Make one part in any process that sees the folder of the atlas.
 
@@ -251,6 +255,7 @@ def extract_part(
         identity: of the model where the run started; default: that which `identify` returns.
         begin: whether to write the tokens of the model's prompts or probes too.
         stimuli: `prompts` or `probes`.
+        softmax_only: see `extract`.
 
     Returns:
         Record of the model for the manifest.
@@ -262,7 +267,8 @@ def extract_part(
     """
     opened = _opened(atlas)
     identity = identity or identify(opened, requested, device)
-    opened, source = _source_of_process(opened, requested, device, identity, get_stimuli(stimuli))
+    run = _Run(requested, device, identity, softmax_only)
+    opened, source = _source_of_process(opened, run, get_stimuli(stimuli))
     if source.info.weights_sha256 != identity.weights_sha256:
         raise InputError(
             f"{requested}: has other weights in this process than where the run started. Give all "
@@ -278,7 +284,17 @@ def _opened(atlas: Atlas | str | Path) -> Atlas:
     return atlas if isinstance(atlas, Atlas) else Atlas.open(atlas)
 
 
-_Key = tuple[Path, str, str, "ModelIdentity", Configuration, str]
+@dataclass(frozen=True)
+class _Run:
+    """A model as a process is to run it."""
+
+    requested: str
+    device: str
+    identity: ModelIdentity
+    softmax_only: bool
+
+
+_Key = tuple[Path, _Run, Configuration, str]
 
 
 @dataclass
@@ -294,25 +310,23 @@ _loaded: dict[_Key, _LoadedSource] = {}
 """The model that this process ran last: one at a time is in memory."""
 
 
-def _source_of_process(
-    atlas: Atlas, requested: str, device: str, identity: ModelIdentity, stimuli: Stimuli
-) -> tuple[Atlas, PatternSource]:
+def _source_of_process(atlas: Atlas, run: _Run, stimuli: Stimuli) -> tuple[Atlas, PatternSource]:
     manifest = atlas.manifest
-    key = (
-        *(atlas.path.resolve(), requested, device, identity),
-        *(manifest.configuration, str(manifest.probes["sha256"])),
-    )
+    key = (atlas.path.resolve(), run, manifest.configuration, str(manifest.probes["sha256"]))
     if key not in _loaded:
         _loaded.clear()  # before the next model needs the memory
-        model = load_for(atlas, requested, device, dtype=identity.dtype)
+        model = load_for(
+            atlas, run.requested, run.device,
+            dtype=run.identity.dtype, softmax_only=run.softmax_only,
+        )  # fmt: skip
         _loaded[key] = _LoadedSource(atlas, model, {})
     loaded = _loaded[key]
     if stimuli.name not in loaded.sources:
         source = source_on(loaded.atlas, loaded.model, stimuli)
         info = replace(
             source.info,
-            tokenizer_sha256=identity.tokenizer_sha256,
-            config_sha256=identity.config_sha256,
+            tokenizer_sha256=run.identity.tokenizer_sha256,
+            config_sha256=run.identity.config_sha256,
         )
         loaded.sources[stimuli.name] = replace(source, info=info)
     return loaded.atlas, loaded.sources[stimuli.name]

@@ -70,7 +70,7 @@ def graded(
         for model, scored in matched:
             rows_of_model = np.flatnonzero(of_model == model)
             record = atlas.manifest.models[model]
-            shape = record.n_layers, record.n_heads
+            shape = len(record.layers), record.n_heads
             if scored.values.shape != shape:
                 raise InputError(
                     f"{path}: {scored.source} scores {scored.values.shape} layers and heads of "

@@ -5,11 +5,12 @@ from __future__ import annotations
 from attention_motifs.atlas import Atlas
 from attention_motifs.head import HeadId
 from attention_motifs.store import files
+from attention_motifs.store.manifest import ModelRecord
 
 
-def heads_of(model: str, n_layers: int, n_heads: int) -> list[HeadId]:
-    """Return the heads of a model, layer by layer."""
-    return [HeadId(model, layer, i) for layer in range(n_layers) for i in range(n_heads)]
+def heads_of(info: ModelRecord) -> list[HeadId]:
+    """Return the heads of a model that the atlas holds, layer by layer."""
+    return [HeadId(info.name, layer, i) for layer in info.layers for i in range(info.n_heads)]
 
 
 def write_heads(atlas: Atlas) -> None:
@@ -21,7 +22,7 @@ def write_heads(atlas: Atlas) -> None:
     tables = []
     classes_file = atlas.paths.own_classes
     for model, info in atlas.manifest.models.items():
-        heads = heads_of(model, info.n_layers, info.n_heads)
+        heads = heads_of(info)
         last = max(info.n_layers - 1, 1)
         tables.append(
             pl.DataFrame(

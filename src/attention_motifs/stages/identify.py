@@ -8,9 +8,9 @@ import numpy as np
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.errors import HeadNotFoundError
-from attention_motifs.head import HeadId
+from attention_motifs.head import HeadId, layers_in_words
 from attention_motifs.progress import Report, silent
-from attention_motifs.stages.model_source import dtype_in, wanted_model
+from attention_motifs.stages.model_source import dtype_in, reads_softmax_only, wanted_model
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -23,7 +23,7 @@ def model_patterns_on_text(
     *,
     device: str = "auto",
     report: Report = silent,
-) -> Float[np.ndarray, "layers heads n n"]:
+) -> tuple[Float[np.ndarray, "layers heads n n"], int]:
     """Run the model of a head on a text, and return the patterns of all its heads.
 
     Args:
@@ -34,7 +34,8 @@ def model_patterns_on_text(
         report: shows progress.
 
     Returns:
-        (layers, heads, n_tokens, n_tokens) patterns.
+        (layers, heads, n_tokens, n_tokens) patterns, and the place of the head among the heads of
+        all these layers.
 
     Raises:
         InputError: if the text is shorter than two tokens, or the model is not found.
@@ -50,11 +51,15 @@ def model_patterns_on_text(
         dtype = dtype_in(atlas, asked.model)
     configuration = atlas.manifest.configuration
     max_tokens = configuration.max_tokens
-    loaded = load_model(source, device=device, dtype=dtype, max_tokens=max_tokens, report=report)
-    n_layers, n_heads = loaded.info.n_layers, loaded.info.n_heads
-    if asked.layer >= n_layers or asked.index >= n_heads:
+    loaded = load_model(
+        source, device=device, dtype=dtype, max_tokens=max_tokens,
+        softmax_only=reads_softmax_only(atlas, asked.model), report=report,
+    )  # fmt: skip
+    layers, n_heads = loaded.layers, loaded.info.n_heads
+    if asked.layer not in layers or asked.index >= n_heads:
         raise HeadNotFoundError(
-            f"{asked}: {asked.model} has layers 0 to {n_layers - 1} and heads 0 to {n_heads - 1}"
+            f"{asked}: {asked.model} has {layers_in_words(layers)} and heads 0 to {n_heads - 1}"
         )
     batches = extract_patterns(loaded, text, max_tokens=max_tokens, bos=configuration.bos)
-    return np.stack([batch.patterns.cpu().numpy() for batch in batches])
+    patterns = np.stack([batch.patterns.cpu().numpy() for batch in batches])
+    return patterns, layers.index(asked.layer) * n_heads + asked.index

@@ -121,6 +121,7 @@ def load_for(
     report: Report = silent,
     *,
     dtype: str | None = None,
+    softmax_only: bool = False,
 ) -> LoadedModel:
     """Load a model to run it on the prompts and the probes of an atlas.
 
@@ -130,6 +131,7 @@ def load_for(
         device: `auto`, `cpu`, `cuda`...
         report: shows progress.
         dtype: default: that of `dtype_in`.
+        softmax_only: read the softmax layers of a hybrid, also if the atlas does not say so.
 
     Raises:
         ModelError, ResourceError: if the model is not available, does not load or fails its check.
@@ -137,9 +139,15 @@ def load_for(
     from attention_motifs.extraction import load_model
     from attention_motifs.models.sources import resolve
 
-    dtype = dtype or dtype_in(atlas, resolve(requested).name)
-    max_tokens = atlas.manifest.configuration.max_tokens
-    return load_model(requested, device=device, dtype=dtype, max_tokens=max_tokens, report=report)
+    name = resolve(requested).name
+    return load_model(
+        requested,
+        device=device,
+        dtype=dtype or dtype_in(atlas, name),
+        max_tokens=atlas.manifest.configuration.max_tokens,
+        softmax_only=softmax_only or reads_softmax_only(atlas, name),
+        report=report,
+    )
 
 
 def source_on(atlas: Atlas, loaded: LoadedModel, stimuli: Stimuli) -> PatternSource:
@@ -173,6 +181,13 @@ def dtype_in(atlas: Atlas, model: str) -> str:
     """
     record = atlas.manifest.models.get(model)
     return (record.dtype if record else None) or atlas.manifest.configuration.dtype
+
+
+def reads_softmax_only(atlas: Atlas, model: str) -> bool:
+    """Return whether the atlas holds the softmax layers alone of a model, or is to hold them."""
+    record = atlas.manifest.models.get(model)
+    recorded = record is not None and record.softmax_layers is not None
+    return recorded or atlas.manifest.configuration.softmax_only
 
 
 def source_of(

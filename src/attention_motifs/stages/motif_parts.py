@@ -27,14 +27,15 @@ class BlockShares:
 
     Args:
         tokens: ids and texts of the tokens, per prompt of the block.
-        n_layers: number of layers.
-        n_heads: number of heads per layer.
+        info: record of the model.
     """
 
     def __init__(
-        self, tokens: Sequence[tuple[Sequence[int], Sequence[str]]], n_layers: int, n_heads: int
+        self, tokens: Sequence[tuple[Sequence[int], Sequence[str]]], info: ModelRecord
     ) -> None:
-        self.shares = np.empty((len(tokens), n_layers, n_heads, len(MOTIFS)), dtype=np.float32)
+        self._row_of_layer = info.row_of_layer
+        shape = (len(tokens), len(self._row_of_layer), info.n_heads, len(MOTIFS))
+        self.shares = np.empty(shape, dtype=np.float32)
         self._bits = [key_motifs(*_identity_and_separators(*each)) for each in tokens]
 
     def take(
@@ -43,7 +44,8 @@ class BlockShares:
         """Compute the shares of the patterns of one layer on one prompt of the block."""
         from attention_motifs.features.motif_kernels import batch_motif_shares
 
-        self.shares[prompt, layer] = batch_motif_shares(patterns, self._bits[prompt], threads)
+        shares = batch_motif_shares(patterns, self._bits[prompt], threads)
+        self.shares[prompt, self._row_of_layer[layer]] = shares
 
 
 def _identity_and_separators(ids: Sequence[int], texts: Sequence[str]) -> tuple[Any, Any]:
@@ -65,7 +67,7 @@ def write_shares(
     """Write the part of one block of a model."""
     import polars as pl
 
-    heads = [str(head) for head in heads_of(info.name, info.n_layers, info.n_heads)]
+    heads = [str(head) for head in heads_of(info)]
     keys = pl.DataFrame(
         {
             "head": heads * len(prompt_ids),

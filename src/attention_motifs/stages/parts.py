@@ -137,7 +137,7 @@ def write_part(atlas: Atlas, source: PatternSource, block: int) -> None:
     lengths = [len(source.tokens[position][0]) for position in positions]
     sets = list(atlas.manifest.configuration.feature_sets)
     view = set(_view_ids(atlas, stimuli))
-    n_layers, n_heads = source.info.n_layers, source.info.n_heads
+    shape = len(source.info.layers), source.info.n_heads
     with contextlib.ExitStack() as written:
         # Filled layer by layer on the disk: of long prompts they would be most of the memory.
         triangles = {
@@ -145,7 +145,7 @@ def write_part(atlas: Atlas, source: PatternSource, block: int) -> None:
                 files.mapped_bytes(
                     atlas.file(stimuli.patterns, model=source.model, prompt=prompt_id),
                     "triangles",
-                    (n_layers, n_heads, lengths[i] * (lengths[i] + 1) // 2),
+                    (*shape, lengths[i] * (lengths[i] + 1) // 2),
                     {"n_tokens": str(lengths[i])},
                 )
             )
@@ -154,11 +154,11 @@ def write_part(atlas: Atlas, source: PatternSource, block: int) -> None:
         }
         shares = None
         if stimuli is PROMPTS:
-            shares = BlockShares([source.tokens[i] for i in positions], n_layers, n_heads)
+            shares = BlockShares([source.tokens[i] for i in positions], source.info)
         features = _features(source, positions, sets, triangles, shares)
     if shares is not None:
         write_shares(atlas, source.info, block, prompt_ids, shares.shares, inputs)
-    table = _part_table(source.model, prompt_ids, lengths, features, feature_names(sets))
+    table = _part_table(source.info, prompt_ids, lengths, features, feature_names(sets))
     files.write_parquet(
         atlas.file(stimuli.features, model=source.model, block=block), table, {"inputs": inputs}
     )
@@ -172,16 +172,17 @@ def _features(
     shares: BlockShares | None,
 ) -> Float[np.ndarray, "prompts layers heads features"]:
     """Compute the features of these prompts, and fill `triangles` and `shares`."""
-    n_layers, n_heads = source.info.n_layers, source.info.n_heads
+    row_of_layer, n_heads = source.info.row_of_layer, source.info.n_heads
     n_features = len(feature_names(sets))
-    features = np.empty((len(positions), n_layers, n_heads, n_features), dtype=np.float32)
+    features = np.empty((len(positions), len(row_of_layer), n_heads, n_features), dtype=np.float32)
     threads = max(1, available_cores() // source.at_once)
 
     def sink(layer: int, indices: Sequence[int], patterns: Any) -> None:
         flat = patterns.reshape(-1, *patterns.shape[-2:])
         texts = [source.tokens[positions[i]][1] for i in indices for _ in range(n_heads)]
         rows = to_numpy(compute_features(flat, sets, tokens=texts, threads=threads))
-        features[np.asarray(indices), layer] = rows.reshape(len(indices), n_heads, -1)
+        at = row_of_layer[layer]
+        features[np.asarray(indices), at] = rows.reshape(len(indices), n_heads, -1)
         for row, i in enumerate(indices):
             if shares is None and i not in triangles:
                 continue
@@ -192,14 +193,14 @@ def _features(
                 shares.take(layer, i, of_prompt, threads)
             if i in triangles:
                 for head, pattern in enumerate(of_prompt):
-                    triangles[i][layer, head] = pack_triangles(pattern)
+                    triangles[i][at, head] = pack_triangles(pattern)
 
     source.run_block(positions, sink)
     return features
 
 
 def _part_table(
-    model: str,
+    info: ModelRecord,
     prompt_ids: Sequence[str],
     lengths: Sequence[int],
     features: Float[np.ndarray, "prompts layers heads features"],
@@ -207,11 +208,10 @@ def _part_table(
 ) -> pl.DataFrame:
     import polars as pl
 
-    n_prompts, n_layers, n_heads, _ = features.shape
-    heads = [str(head) for head in heads_of(model, n_layers, n_heads)]
+    heads = [str(head) for head in heads_of(info)]
     keys = pl.DataFrame(
         {
-            "head": heads * n_prompts,
+            "head": heads * len(prompt_ids),
             "prompt_id": [p for p in prompt_ids for _ in heads],
             "n_tokens": pl.Series([n for n in lengths for _ in heads], dtype=pl.Int32),
         }

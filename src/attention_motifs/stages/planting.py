@@ -35,6 +35,8 @@ from attention_motifs.store import files
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
+    from attention_motifs.store.manifest import ModelRecord
+
     Clouds = dict[tuple[str, float], Float[np.ndarray, "prompts heads columns"]]
 
 LAYERS_ALONE = "layer alone"
@@ -87,10 +89,10 @@ def plant(
             advice = f"run {atlas.paths.command(f'build --model {model}=PATH')}"
             requested = wanted_model(atlas, model, advice)
             loaded = load_for(atlases[0], requested, planting.device, dtype=info.dtype)
-            tables = [_Vectors(info.n_layers, info.n_heads, planting) for _ in strengths]
+            tables = [_Vectors(info, planting) for _ in strengths]
             for kind in stimuli:
                 source = source_on(atlases[0], loaded, kind)
-                of_layers = rules.reshape(info.n_layers, info.n_heads)
+                of_layers = rules.reshape(len(info.layers), info.n_heads)
                 _plant_model(atlases, strengths, source, of_layers, tables, advance)
             for strength, table in zip(strengths, tables, strict=True):
                 for embedding in planting.embeddings:
@@ -201,13 +203,15 @@ def _blended(
     strength: float,
 ) -> PatternSource:
     """Return a source whose hosts follow their rules."""
+    row_of_layer = source.info.row_of_layer
 
     def run(positions: Sequence[int], sink: Sink) -> None:
         def blended(layer: int, indices: Sequence[int], patterns: Any) -> None:
             values = _copied(patterns)
             for row, i in enumerate(indices):
                 token_ids, tokens = source.tokens[positions[i]]
-                values[row] = blend(values[row], rules[layer], token_ids, tokens, strength)
+                of_layer = rules[row_of_layer[layer]]
+                values[row] = blend(values[row], of_layer, token_ids, tokens, strength)
             sink(layer, indices, values)
 
         run_block(positions, blended)
@@ -218,8 +222,9 @@ def _blended(
 class _Vectors:
     """Vectors of one model's patterns on prompts, by every embedding, at one strength."""
 
-    def __init__(self, n_layers: int, n_heads: int, planting: Planting) -> None:
-        self._shape = n_layers, n_heads
+    def __init__(self, info: ModelRecord, planting: Planting) -> None:
+        self._row_of_layer = info.row_of_layer
+        self._shape = len(info.layers), info.n_heads
         self._embeddings = planting.embeddings
         self._n_prompts = planting.n_prompts
         self._arrays: dict[str, Float[np.ndarray, "prompts layers heads columns"]] = {}
@@ -235,7 +240,7 @@ class _Vectors:
                         rows = embedding.apply(patterns[row])
                         shape = (n_prompts, *self._shape, rows.shape[1])
                         array = self._arrays.setdefault(embedding.name, np.zeros(shape, np.float32))
-                        array[positions[i], layer] = rows
+                        array[positions[i], self._row_of_layer[layer]] = rows
 
         source.run_block(positions, sink)
 

@@ -185,6 +185,7 @@ def add(
     replace: bool = False,
     device: str = "auto",
     score: bool = True,
+    softmax_only: bool = False,
     report: Report = silent,
 ) -> Atlas:
     """Place a new model in an atlas by its saved embeddings, which are not fitted again.
@@ -197,6 +198,7 @@ def add(
             on that one, it is fitted again, and the positions and distances of all heads change.
         device: `auto`, `cpu`, `cuda`...
         score: score its heads on repeated random tokens, if the model can be scored.
+        softmax_only: read the softmax layers alone of a hybrid, see `load_model`.
         report: shows progress.
 
     Raises:
@@ -239,11 +241,14 @@ def add(
         if fitted and existing is not None and not changed:
             raise InputError(f"{name} is one of the models this atlas was built on already")
         if changed:
-            loaded = load_for(atlas, requested, device, report)
+            loaded = load_for(atlas, requested, device, report, softmax_only=softmax_only)
             source_on(atlas, loaded, PROMPTS)  # raises before anything is removed
             begin_removal(atlas, name, replacement=requested)
             finish_removals(atlas, report)
-        extract(atlas, device=device, models=[requested], report=report, added=not fitted)
+        extract(
+            atlas, device=device, models=[requested], report=report, added=not fitted,
+            softmax_only=softmax_only,
+        )  # fmt: skip
         rebuild(atlas, report)
         if score:
             score_models(atlas, [name], device, LOCAL, report)

@@ -14,7 +14,7 @@ from attention_motifs.errors import InputError, ModelError
 from attention_motifs.executors import LOCAL, Executor, Job
 from attention_motifs.models.sources import resolve
 from attention_motifs.progress import Report, silent
-from attention_motifs.stages.model_source import dtype_in, wanted_model
+from attention_motifs.stages.model_source import dtype_in, reads_softmax_only, wanted_model
 from attention_motifs.stages.same_model import changed_model, changes
 from attention_motifs.stages.stage import Stage, under_lock
 
@@ -184,6 +184,7 @@ def load_scored_model(
         device=device,
         dtype=dtype_in(atlas, model),
         language_head=language_head,
+        softmax_only=reads_softmax_only(atlas, model),
         report=report,
     )
     if changed := changes(atlas, replace(loaded.info, name=model)):

@@ -85,7 +85,7 @@ def _compute(
     with report(title, sum(len(positions_of(atlas, block)) for block in missing)) as advance:
         for block in missing:
             positions = positions_of(atlas, block)
-            part = BlockShares([source.tokens[i] for i in positions], info.n_layers, info.n_heads)
+            part = BlockShares([source.tokens[i] for i in positions], info)
 
             def take(layer: int, indices: Sequence[int], patterns: Any, part: Any = part) -> None:
                 for row, i in enumerate(indices):

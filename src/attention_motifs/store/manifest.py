@@ -64,11 +64,27 @@ class ModelRecord:
     """Whether it was placed in an embedding that was fitted without it."""
     wanted: str | None = None
     """Name or path under which the user requested it, where the configuration has none."""
+    softmax_layers: Annotated[tuple[Count, ...], Meta(min_length=1)] | None = None
+    """Numbers of the layers that were read, of a hybrid; None for all layers."""
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """Numbers of the layers whose heads the atlas holds, in the order of its tables."""
+        return tuple(range(self.n_layers)) if self.softmax_layers is None else self.softmax_layers
+
+    @property
+    def row_of_layer(self) -> dict[int, int]:
+        """Row of each layer in arrays (layers, heads) of the model, such as `Atlas.triangles`."""
+        return {layer: row for row, layer in enumerate(self.layers)}
+
+    def place_of(self, layer: int, index: int) -> tuple[int, int]:
+        """Return the place of a head in arrays (layers, heads) of the model."""
+        return self.row_of_layer[layer], index
 
     @property
     def n_all_heads(self) -> int:
         """Heads of all layers."""
-        return self.n_layers * self.n_heads
+        return len(self.layers) * self.n_heads
 
     @property
     def is_local(self) -> bool:
@@ -91,7 +107,14 @@ class ModelRecord:
         Raises:
             InputError: if a key is missing or its value is of another type.
         """
-        return convert(dict(value), cls, where)
+        record = convert(dict(value), cls, where)
+        layers = record.softmax_layers
+        if layers is not None and list(layers) != sorted({*layers} & {*range(record.n_layers)}):
+            raise InputError(
+                f"{where}: 'softmax_layers' is {shown(list(layers))}; give numbers from 0 to "
+                f"{record.n_layers - 1}, in order"
+            )
+        return record
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object of the facts that are known."""

@@ -146,6 +146,14 @@ class Configuration(_Checked):
     ] = None
     probe_seed: Annotated[int, Meta(ge=0, le=MAX_SEED), About("Seed for the tokens of probes")] = 0
 
+    softmax_only: Annotated[
+        bool,
+        About(
+            "Read the softmax layers alone of hybrid models, such as Qwen3-Next and LFM2, which "
+            "are refused otherwise"
+        ),
+    ] = False
+
     presets: tuple[Preset, ...] = ()
     """Presets of the user; in a TOML file, a table `[presets.NAME]` for each."""
 

@@ -179,7 +179,8 @@ export interface LiveReading {
   readonly bos: boolean;
   /** Whether the text has more tokens. */
   readonly is_cut: boolean;
-  readonly n_layers: number;
+  /** Numbers of the layers. */
+  readonly layers: ReadonlyArray<number>;
   readonly n_heads: number;
   /** What the patterns were compared with, or why they were not. */
   readonly sentence: string;
@@ -238,8 +239,13 @@ export interface Model {
   readonly architecture: string;
   readonly n_layers: number;
   readonly n_heads: number;
+  /**
+   * Numbers of the layers whose heads are in the atlas, in order; of a hybrid, those with softmax
+   * attention.
+   */
+  readonly layers: ReadonlyArray<number>;
   readonly n_parameters: number;
-  /** Row of its head L0:H0; head L:H is row first_row + L * n_heads + H. */
+  /** Row of the first head; head H of layer `layers[i]` is row first_row + i * n_heads + H. */
   readonly first_row: number;
   /** Whether its prompts begin with a BOS token. */
   readonly bos: boolean;
@@ -296,6 +302,8 @@ export interface Prompt {
   readonly n_tokens: ReadonlyArray<number>;
   /** Whether patterns on it are in the site. */
   readonly viewable: boolean;
+  /** Values of its labels, as texts; its source is one of them. Empty for a probe. */
+  readonly labels: Readonly<Record<string, ReadonlyArray<string>>>;
   readonly group: "prompts" | "probes";
 }
 

@@ -13,7 +13,7 @@ export const UNKNOWN = "unknown";
 export async function loadExplanation(manifest: Manifest, row: number): Promise<HeadExplanation | null> {
   const model = modelOfRow(manifest, row);
   const { layer, index } = placeOfRow(model, row);
-  const file = model.explanations[layer];
+  const file = model.explanations[model.layers.indexOf(layer)];
   if (file === undefined) return null;
   const found = (await json<HeadExplanation[]>(file))[index];
   if (!found) throw new DataError(file, `has no head ${index}`);

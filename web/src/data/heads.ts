@@ -28,14 +28,37 @@ export function modelOfRow(manifest: Manifest, row: number): Model {
   return model;
 }
 
-function rowsEnd(model: Model): number {
-  return model.first_row + model.n_layers * model.n_heads;
+/** Return the number of heads of a model in the atlas. */
+export function headCount(model: Model): number {
+  return model.layers.length * model.n_heads;
+}
+
+/** Return the row after the last head of a model. */
+export function rowsEnd(model: Model): number {
+  return model.first_row + headCount(model);
+}
+
+/** Return the row of a head of a model; the layer must be one of `model.layers`. */
+export function rowAt(model: Model, layer: number, index: number): number {
+  return model.first_row + model.layers.indexOf(layer) * model.n_heads + index;
+}
+
+/** Return the layers of a model in words: `0 to 29`, or the list of those in the atlas. */
+export function layersText(model: Model): string {
+  const last = model.layers[model.layers.length - 1] ?? 0;
+  return last === model.layers.length - 1 ? `0 to ${last}` : model.layers.join(", ");
+}
+
+/** Return the numbers of layers and heads: `30 × 9`, or `4 of 16 × 8` for a hybrid. */
+export function sizeText(model: Model): string {
+  const layers = model.layers.length === model.n_layers ? "" : `${model.layers.length} of `;
+  return `${layers}${model.n_layers} × ${model.n_heads}`;
 }
 
 /** Return layer and index of a row. */
 export function placeOfRow(model: Model, row: number): { layer: number; index: number } {
   const within = row - model.first_row;
-  return { layer: Math.floor(within / model.n_heads), index: within % model.n_heads };
+  return { layer: model.layers[Math.floor(within / model.n_heads)] ?? 0, index: within % model.n_heads };
 }
 
 /** Return the name of a row's head, `model:L5:H3`. */
@@ -49,13 +72,13 @@ export function headName(manifest: Manifest, row: number): string {
 export function headRow(manifest: Manifest, text: string): number | null {
   const name = parseHead(text);
   const model = name && manifest.models.find((model) => model.name === name.model);
-  if (!name || !model || name.layer >= model.n_layers || name.index >= model.n_heads) return null;
-  return model.first_row + name.layer * model.n_heads + name.index;
+  if (!name || !model || !model.layers.includes(name.layer) || name.index >= model.n_heads) return null;
+  return rowAt(model, name.layer, name.index);
 }
 
 /** Return the first row of a layer and the number of its rows. */
 export function layerRows(model: Model, layer: number): { first: number; count: number } {
-  return { first: model.first_row + layer * model.n_heads, count: model.n_heads };
+  return { first: rowAt(model, layer, 0), count: model.n_heads };
 }
 
 /** The heads table, decoded. Arrays have one entry per head, in the order of the atlas. */

@@ -11,8 +11,8 @@ export function isLive(): boolean {
 
 /** A reading with its patterns. */
 export interface LiveText extends LiveReading {
-  /** Patterns of each layer, in the order of its heads. */
-  layers: Pattern[][];
+  /** Patterns of each of `layers`, in the order of its heads. */
+  patterns: Pattern[][];
 }
 
 /** The answer to one text, or two. */
@@ -51,14 +51,14 @@ export function unpackAnswer(buffer: ArrayBuffer): LiveResult {
   const readings = answer.readings.map((reading): LiveText => {
     const n = reading.tokens.length;
     const size = triangleSize(n);
-    const layers = Array.from({ length: reading.n_layers }, () =>
+    const patterns = reading.layers.map(() =>
       Array.from({ length: reading.n_heads }, (_, head): Pattern => {
         const triangle = new Uint8Array(buffer, at, size);
         at += size;
         return { head, prompt: reading.text, n, triangle };
       }),
     );
-    return { ...reading, layers };
+    return { ...reading, patterns };
   });
   if (at !== buffer.byteLength) throw new Error(`The answer holds ${buffer.byteLength} bytes, not ${at}.`);
   return { ...answer, readings };

@@ -1,6 +1,7 @@
 // Projections of the heads to two or three dimensions.
 
 import type { Manifest, Projection } from "../contract/generated";
+import { headCount } from "./heads";
 import { floats } from "./source";
 
 /** A projection with its coordinates. */
@@ -35,7 +36,7 @@ export function mostTrustworthy(projections: readonly Projection[]): Projection 
 /** Load the coordinates of a projection. */
 export async function loadProjection(manifest: Manifest, projection: Projection): Promise<Placed> {
   const model = manifest.models.find((model) => model.name === projection.scope);
-  const n = model ? model.n_layers * model.n_heads : manifest.n_heads;
+  const n = model ? headCount(model) : manifest.n_heads;
   const all = await floats(projection.file, n * projection.n_components);
   return {
     projection,

@@ -6,7 +6,7 @@ import { writeNames } from "../data/cluster-names";
 import { headName, headRow, loadHeads, type Heads } from "../data/heads";
 import { loadPrompts, viewablePrompts } from "../data/prompts";
 import { heightOfCut } from "../data/tree";
-import { heads as headsParam } from "../state/params";
+import { heads as headsParam, where } from "../state/params";
 import { useResource } from "../state/resource";
 import { stored } from "../state/stored";
 import { link } from "../state/url";
@@ -80,7 +80,7 @@ function Content({ manifest, clusters, heads, classes, prompts }: ContentProps) 
     return selectedRows(clustered, picks, clusters.labels, clusters.linkage);
   }, [single, picks, clusters]);
   const selected = useMemo(() => new Set(rows), [rows]);
-  const viewable = useMemo(() => viewablePrompts([...prompts]), [prompts]);
+  const viewable = useMemo(() => viewablePrompts(prompts, where.value), [prompts, where.value]);
   const last = picks.findLast((pick) => pick.kind === "cluster")?.number ?? 0;
   return (
     <>

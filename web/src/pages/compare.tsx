@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import type { Manifest, Prompt } from "../contract/generated";
 import { headRow, modelOfRow, placeOfRow } from "../data/heads";
 import { loadPrompts, promptsById, shortId, viewablePrompts } from "../data/prompts";
-import { heads, prompts as promptsParam } from "../state/params";
+import { heads, prompts as promptsParam, where } from "../state/params";
 import { useResource } from "../state/resource";
 import { change } from "../state/url";
 import { Empty, Loaded } from "../views/states/view";
@@ -25,7 +25,7 @@ export default function Compare({ manifest }: PageProps) {
 }
 
 function Ready({ manifest, prompts }: { manifest: Manifest; prompts: Prompt[] }) {
-  const viewable = viewablePrompts(prompts);
+  const viewable = viewablePrompts(prompts, where.value);
   const asked = promptsById(prompts, promptsParam.value).filter((item) => viewable.includes(item));
   const places = asked.length > 0 ? asked : viewable.slice(0, 1);
   const rows = [...new Set(heads.value.flatMap((name) => headRow(manifest, name) ?? []))];
@@ -41,7 +41,7 @@ function Ready({ manifest, prompts }: { manifest: Manifest; prompts: Prompt[] })
         </span>
         <button
           type="button"
-          onClick={() => change([heads.to([]), promptsParam.to([]), only.to([])])}
+          onClick={() => change([heads.to([]), promptsParam.to([]), only.to([]), where.to([])])}
         >
           Clear all
         </button>
@@ -55,7 +55,9 @@ function Ready({ manifest, prompts }: { manifest: Manifest; prompts: Prompt[] })
         <PickPrompts manifest={manifest} prompts={prompts} viewable={viewable} chosen={places} />
       </details>
       {viewable.length === 0 ? (
-        <Empty title="No patterns are in this site">{manifest.missing["patterns"]}</Empty>
+        <Empty title={where.value.length > 0 ? "No prompt here has these labels" : "No patterns are in this site"}>
+          {manifest.missing["patterns"]}
+        </Empty>
       ) : rows.length === 0 ? (
         <Empty title="No heads are chosen">Pick cells of the grids above, or search for heads.</Empty>
       ) : (

@@ -3,7 +3,7 @@ import { useRef } from "preact/hooks";
 import { loadClassesByHead } from "../data/classes";
 import { headName, headRow, modelOfRow, placeOfRow } from "../data/heads";
 import { isProbe, loadPrompts, promptsById, viewablePrompts } from "../data/prompts";
-import { head, prompts as promptsParam, seed } from "../state/params";
+import { head, prompts as promptsParam, seed, where } from "../state/params";
 import { useResource } from "../state/resource";
 import { go, here, link } from "../state/url";
 import { ExportMenu } from "../views/export-menu/view";
@@ -45,7 +45,7 @@ function OneHead({ manifest, row }: { manifest: Manifest; row: number }) {
       <Title manifest={manifest} row={row} />
       <Loaded resource={known} what="prompts and classes">
         {({ prompts, byHead }) => {
-          const viewable = viewablePrompts(prompts);
+          const viewable = viewablePrompts(prompts, where.value);
           const ofGroup = (probes: boolean) =>
             viewable.filter((place) => isProbe(prompts[place] as Prompt) === probes);
           const chosen = choosePrompts(
@@ -96,6 +96,8 @@ function Title({ manifest, row }: { manifest: Manifest; row: number }) {
   const { layer, index } = placeOfRow(model, row);
   const to = (otherLayer: number, otherIndex: number) =>
     here(head.to(`${model.name}:L${otherLayer}:H${otherIndex}`));
+  const at = model.layers.indexOf(layer);
+  const [above, below] = [model.layers[at - 1], model.layers[at + 1]];
   return (
     <div class="head-title">
       <h1>{headName(manifest, row)}</h1>
@@ -105,8 +107,8 @@ function Title({ manifest, row }: { manifest: Manifest; row: number }) {
         {model.bos ? ", prompts begin with BOS" : ", prompts have no BOS"}
         {model.added ? " · added later to the saved embedding" : ""}
         <nav class="head-steps" aria-label="Neighbouring heads" data-export="no">
-          {layer > 0 ? <a href={to(layer - 1, index)}>↑ L{layer - 1}</a> : null}
-          {layer + 1 < model.n_layers ? <a href={to(layer + 1, index)}>↓ L{layer + 1}</a> : null}
+          {above === undefined ? null : <a href={to(above, index)}>↑ L{above}</a>}
+          {below === undefined ? null : <a href={to(below, index)}>↓ L{below}</a>}
           {index > 0 ? <a href={to(layer, index - 1)}>← H{index - 1}</a> : null}
           {index + 1 < model.n_heads ? <a href={to(layer, index + 1)}>→ H{index + 1}</a> : null}
         </nav>

@@ -3,7 +3,7 @@ import { useRef } from "preact/hooks";
 import type { Manifest } from "../contract/generated";
 import { loadClasses } from "../data/classes";
 import { loadLabels } from "../data/explanations";
-import { headName, type Heads } from "../data/heads";
+import { headName, sizeText, type Heads } from "../data/heads";
 import { fileUrl } from "../data/source";
 import { classes as classesParam, head } from "../state/params";
 import { useResource } from "../state/resource";
@@ -140,7 +140,7 @@ function Models({ manifest }: { manifest: Manifest }) {
                 <th scope="row">{model.name}</th>
                 <td>{model.architecture}</td>
                 <td>
-                  {model.n_layers} × {model.n_heads}
+                  {sizeText(model)}
                 </td>
                 <td>{`${(model.n_parameters / 1e6).toLocaleString("en", { maximumFractionDigits: 0 })} M`}</td>
                 <td>{model.bos ? "yes" : "no"}</td>

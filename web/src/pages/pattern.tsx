@@ -4,9 +4,10 @@ import type { Manifest, Prompt } from "../contract/generated";
 import { headName, headRow, modelOfRow, placeOfRow } from "../data/heads";
 import { loadPattern } from "../data/patterns";
 import { isProbe, loadPrompts, loadTokens, promptsById, shortId, viewablePrompts } from "../data/prompts";
-import { head, prompt as promptParam } from "../state/params";
+import { head, prompt as promptParam, where } from "../state/params";
 import { useResource } from "../state/resource";
 import { here, link } from "../state/url";
+import { LabelFilter } from "../views/label-filter/view";
 import { HeadLink } from "../views/head-link/view";
 import { PatternInspect } from "../views/pattern-inspect/view";
 import type { Cell } from "../views/pattern-matrix/api";
@@ -30,7 +31,7 @@ export default function PatternPage({ manifest }: PageProps) {
 
 function Choose({ manifest, prompts }: { manifest: Manifest; prompts: Prompt[] }) {
   const row = headRow(manifest, head.value);
-  const viewable = viewablePrompts(prompts);
+  const viewable = viewablePrompts(prompts, where.value);
   const place = promptParam.value === "" ? viewable[0] : promptsById(prompts, [promptParam.value])[0];
   const prompt = place === undefined ? undefined : prompts[place];
   if (row === null) {
@@ -118,8 +119,10 @@ function Steps({ manifest, row, place, prompts, viewable }: OneProps) {
     const onto = target === undefined ? undefined : prompts[target];
     return onto ? here(promptParam.to(shortId(onto))) : null;
   };
-  const ofHead = (otherLayer: number, otherIndex: number) =>
-    otherLayer < 0 || otherIndex < 0 || otherLayer >= model.n_layers || otherIndex >= model.n_heads
+  const inModel = model.layers.indexOf(layer);
+  const [above, below] = [model.layers[inModel - 1], model.layers[inModel + 1]];
+  const ofHead = (otherLayer: number | undefined, otherIndex: number) =>
+    otherLayer === undefined || otherIndex < 0 || otherIndex >= model.n_heads
       ? null
       : here(head.to(`${model.name}:L${otherLayer}:H${otherIndex}`));
   const steps: [string, string | null][] = [
@@ -127,13 +130,14 @@ function Steps({ manifest, row, place, prompts, viewable }: OneProps) {
     ["prompt →", onPrompt(viewable[at + 1])],
     [`← H${index - 1}`, ofHead(layer, index - 1)],
     [`H${index + 1} →`, ofHead(layer, index + 1)],
-    [`↑ L${layer - 1}`, ofHead(layer - 1, index)],
-    [`↓ L${layer + 1}`, ofHead(layer + 1, index)],
+    [`↑ L${above}`, ofHead(above, index)],
+    [`↓ L${below}`, ofHead(below, index)],
   ];
   return (
     <nav class="toolbar pattern-steps" aria-label="Other patterns">
       {steps.map(([title, to]) => (to === null ? null : <a key={title} href={to}>{title}</a>))}
       <a href={link("head", head.to(headName(manifest, row)))}>all prompts of this head</a>
+      <LabelFilter prompts={prompts.filter((item) => item.viewable)} where={where.value} onChange={where.set} />
     </nav>
   );
 }

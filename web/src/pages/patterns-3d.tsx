@@ -2,11 +2,12 @@ import { useMemo } from "preact/hooks";
 import type { Manifest } from "../contract/generated";
 import { headName, headRow } from "../data/heads";
 import { ofPoint, pointOf } from "../data/points";
-import { promptsById, shortId } from "../data/prompts";
-import { classes, colour, head as headParam, layers, models, prompt as promptParam } from "../state/params";
+import { hasLabels, promptsById, shortId } from "../data/prompts";
+import { classes, colour, head as headParam, layers, models, prompt as promptParam, where } from "../state/params";
 import { useResource } from "../state/resource";
 import { go, link } from "../state/url";
 import { Check } from "../views/controls/view";
+import { LabelFilter } from "../views/label-filter/view";
 import { Empty, Loaded } from "../views/states/view";
 import { chosenAxes, loadAxes } from "./points/axes";
 import { both, filteredHeads, loadBase, perPattern, perPrompt, type Base } from "./points/base";
@@ -43,9 +44,15 @@ function Body({ manifest, base }: { manifest: Manifest; base: Base }) {
     () =>
       both(
         perPattern(filteredHeads(manifest, base, filter), manifest.points.n_prompts),
-        params.kept.value ? perPrompt(base.prompts, manifest.n_heads) : null,
+        params.kept.value || where.value.length > 0
+          ? perPrompt(
+              base.prompts,
+              manifest.n_heads,
+              (prompt) => (prompt.viewable || !params.kept.value) && hasLabels(prompt, where.value),
+            )
+          : null,
       ),
-    [manifest, base, JSON.stringify(filter), params.kept.value],
+    [manifest, base, JSON.stringify(filter), params.kept.value, where.value],
   );
   const labels = useMemo(
     () => namedPatterns(manifest, base, headParam.value, promptParam.value),
@@ -63,6 +70,7 @@ function Body({ manifest, base }: { manifest: Manifest; base: Base }) {
         <AxisSelects columns={columns} ids={ids} />
         <ColumnSelect label="Colour" value={colourId} columns={columns} onChange={(next) => params.colourBy(next)} />
         <HeadFilters manifest={manifest} base={base} />
+        <LabelFilter prompts={base.prompts} where={where.value} onChange={where.set} />
         <FlatCheck />
         <Check label="With picture" help="Show only patterns that can be viewed" value={params.kept.value} onChange={params.kept.set} />
         <PointStyling />

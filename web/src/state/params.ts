@@ -19,6 +19,8 @@ export const classes = param("classes", list(text), []);
 export const prompt = param("prompt", text, "");
 /** Several prompts, by the beginning of their ids; empty is the default of the page. */
 export const prompts = param("prompts", list(text), []);
+/** Labels that prompts must have, `genre=law` each; several values of a label allow any of them. */
+export const where = param("where", list(text), []);
 /** Name of a distance metric; empty is the first in the atlas. */
 export const metric = param("metric", text, "");
 /** Seed of every random choice on a page. */

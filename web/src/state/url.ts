@@ -123,7 +123,7 @@ function read<T>(text: string | null, codec: Codec<T>, fallback: T): T {
 }
 
 /** Parameters that links to another page keep. */
-const KEPT = ["theme", "map", "metric", "sink"];
+const KEPT = ["theme", "map", "metric", "sink", "where"];
 
 /** Return the link to a page: `link("head", head.to("gpt2-small:L5:H3"))`. */
 export function link(page: string, ...settings: Setting[]): string {

@@ -178,9 +178,7 @@ class _Run:
             atlas, model, requested, settings.device, report, language_head=True
         )
         info = self.loaded.info
-        self.heads = [
-            HeadId(model, layer, i) for layer in range(info.n_layers) for i in range(info.n_heads)
-        ]
+        self.heads = [HeadId(model, layer, i) for layer in info.layers for i in range(info.n_heads)]
         self.layers = np.array([head.layer for head in self.heads])
         self.sequences = {
             of_design.design.name: of_design

@@ -3,7 +3,7 @@
 import type { AblationRow } from "../../data/ablations";
 import type { HeadClass, Manifest } from "../../contract/generated";
 import { clusterName } from "../../data/clusters";
-import { headName, placeOfRow, type Heads } from "../../data/heads";
+import { headCount, headName, placeOfRow, type Heads } from "../../data/heads";
 
 /** Heads of one class, cluster, model or layer. */
 export interface HeadGroup {
@@ -23,9 +23,9 @@ export function headGroups(manifest: Manifest, by: string, heads: Heads, classes
   }
   if (by === "model" || by === "layer") {
     return manifest.models.flatMap((model) => {
-      const rows = Array.from({ length: model.n_layers * model.n_heads }, (_, i) => model.first_row + i);
+      const rows = Array.from({ length: headCount(model) }, (_, i) => model.first_row + i);
       if (by === "model") return [{ name: model.name, asked: model.name, heads: rows }];
-      return Array.from({ length: model.n_layers }, (_, layer) => ({
+      return model.layers.map((layer) => ({
         name: `${model.name}:L${layer}`,
         asked: "",
         heads: rows.filter((row) => placeOfRow(model, row).layer === layer),

@@ -1,4 +1,5 @@
 import type { Manifest } from "../../contract/generated";
+import { sizeText } from "../../data/heads";
 import { fileUrl } from "../../data/source";
 import { byteSize } from "../../views/chart/view";
 import { Fix } from "../../views/states/view";
@@ -75,7 +76,7 @@ export function Models({ manifest }: { manifest: Manifest }) {
                   {model.architecture}, {model.dtype}
                 </td>
                 <td>
-                  {model.n_layers} × {model.n_heads}
+                  {sizeText(model)}
                 </td>
                 <td>{model.n_parameters.toLocaleString("en")}</td>
                 <td>{model.bos ? "yes" : "no"}</td>

@@ -1,6 +1,6 @@
 import { useMemo } from "preact/hooks";
 import type { HeadClass, Manifest, Model } from "../../contract/generated";
-import { headName } from "../../data/heads";
+import { headName, rowAt } from "../../data/heads";
 import { head } from "../../state/params";
 import { go, link } from "../../state/url";
 import { LayerHeadGrid } from "../../views/layer-head-grid/view";
@@ -39,13 +39,14 @@ export function Grids({ manifest, models, classes }: GridsProps) {
       )}
       <div class="class-grids">
         {models.map((model) => {
-          const row = (layer: number, index: number) => model.first_row + layer * model.n_heads + index;
+          const row = (layer: number, index: number) => rowAt(model, layer, index);
           return (
             <figure key={model.name}>
               <figcaption>{model.name}</figcaption>
               <LayerHeadGrid
                 model={model.name}
                 nLayers={model.n_layers}
+                layers={model.layers}
                 nHeads={model.n_heads}
                 cell={cellSide(manifest)}
                 colour={(layer, index) => known.get(row(layer, index))?.[0]?.colour}

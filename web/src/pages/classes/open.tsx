@@ -1,6 +1,6 @@
 import { useRef } from "preact/hooks";
 import type { ClassTag, HeadClass, Manifest, Model } from "../../contract/generated";
-import { headName, type Heads } from "../../data/heads";
+import { headName, rowsEnd, type Heads } from "../../data/heads";
 import { classes as classesParam, heads as headsParam, sort } from "../../state/params";
 import { here, link } from "../../state/url";
 import { Citation } from "../../views/citation/view";
@@ -103,7 +103,7 @@ export function OpenClass({ manifest, class: headClass, tags, models, heads }: O
 }
 
 function isOf(model: Model, row: number): boolean {
-  return row >= model.first_row && row < model.first_row + model.n_layers * model.n_heads;
+  return row >= model.first_row && row < rowsEnd(model);
 }
 
 function columnsOf(score: string | null, entries: readonly Entry[]): TableColumn<Entry>[] {

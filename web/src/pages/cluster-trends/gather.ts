@@ -1,5 +1,6 @@
 // The trends that the link describes.
 
+import { headCount, rowsEnd } from "../../data/heads";
 import { categoryColour } from "../../views/palette/palette";
 import type { View } from "../clusters/model";
 import { lineStyle, type Across, type LineStyle } from "./panel";
@@ -58,7 +59,7 @@ export function gather(view: View, asked: Asked): Gathered {
             family: model.family,
             parameters: model.n_parameters,
             firstRow: model.first_row,
-            nHeads: model.n_layers * model.n_heads,
+            nHeads: headCount(model),
           })),
           names,
           n,
@@ -83,7 +84,7 @@ function groupsOf(
     const heads = new Uint8Array(view.manifest.n_heads);
     for (const model of models) {
       if ((by === "model" ? model.name : model.family) !== name) continue;
-      heads.fill(1, model.first_row, model.first_row + model.n_layers * model.n_heads);
+      heads.fill(1, model.first_row, rowsEnd(model));
     }
     return { name, heads };
   });

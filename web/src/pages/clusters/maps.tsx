@@ -1,5 +1,6 @@
 import { useSignal, type ReadonlySignal } from "@preact/signals";
 import { composed } from "../../data/composed";
+import { rowAt } from "../../data/heads";
 import { heads as headsParam } from "../../state/params";
 import { LayerHeadGrid } from "../../views/layer-head-grid/view";
 import { cellSide } from "../clustering/cell";
@@ -27,13 +28,14 @@ export function Maps({ view, selected }: { view: View; selected: ReadonlySet<num
     <>
       <div class="cluster-maps">
         {manifest.models.map((model) => {
-          const row = (layer: number, index: number) => model.first_row + layer * model.n_heads + index;
+          const row = (layer: number, index: number) => rowAt(model, layer, index);
           return (
             <figure key={model.name}>
               <figcaption>{model.name}</figcaption>
               <LayerHeadGrid
                 model={model.name}
                 nLayers={model.n_layers}
+                layers={model.layers}
                 nHeads={model.n_heads}
                 cell={cellSide(manifest)}
                 colour={(layer, index) => {

@@ -2,11 +2,12 @@ import { useRef, useState } from "preact/hooks";
 import type { Prompt } from "../../contract/generated";
 import { loadPattern } from "../../data/patterns";
 import { choiceTitle, promptsById, shortId } from "../../data/prompts";
-import { heads as headsParam, prompt as promptParam } from "../../state/params";
+import { heads as headsParam, prompt as promptParam, where } from "../../state/params";
 import { change, link } from "../../state/url";
 import { Select } from "../../views/controls/view";
 import { csv } from "../../views/export-menu/csv";
 import { ExportMenu } from "../../views/export-menu/view";
+import { LabelFilter } from "../../views/label-filter/view";
 import { HeadLink } from "../../views/head-link/view";
 import { PatternCell } from "../../views/pattern-cell/view";
 import { PatternStyleControls } from "../../views/pattern-style/view";
@@ -35,6 +36,9 @@ export function Selected({ view, rows, prompts, viewable }: Props) {
   const place = asked.find((item) => viewable.includes(item)) ?? viewable[0];
   const prompt = place === undefined ? undefined : prompts[place];
   const shown = rows.slice(0, most);
+  const filter = (
+    <LabelFilter prompts={prompts.filter((item) => item.viewable)} where={where.value} onChange={where.set} />
+  );
   return (
     <section ref={target} aria-label="Selected heads">
       <div class="toolbar cluster-heading">
@@ -61,6 +65,7 @@ export function Selected({ view, rows, prompts, viewable }: Props) {
               })}
               onChange={(value) => promptParam.set(value)}
             />
+            {filter}
             <PatternStyleControls />
           </div>
           <ul class="cluster-patterns">
@@ -81,7 +86,12 @@ export function Selected({ view, rows, prompts, viewable }: Props) {
           </ul>
         </>
       ) : (
-        <p class="muted">{manifest.missing["patterns"] ?? "This site holds no patterns."}</p>
+        <>
+          {filter}
+          {where.value.length > 0 ? null : (
+            <p class="muted">{manifest.missing["patterns"] ?? "This site holds no patterns."}</p>
+          )}
+        </>
       )}
       {rows.length > most ? (
         <button type="button" onClick={() => setMost(most + MOST)}>

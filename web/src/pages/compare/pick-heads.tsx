@@ -1,6 +1,6 @@
 import type { Manifest } from "../../contract/generated";
 import { loadClassesByHead, loadClasses } from "../../data/classes";
-import { headName, loadHeads } from "../../data/heads";
+import { headName, loadHeads, rowAt } from "../../data/heads";
 import { heads, models } from "../../state/params";
 import { useResource } from "../../state/resource";
 import { Many } from "../../views/controls/view";
@@ -47,8 +47,7 @@ export function PickHeads({ manifest, rows }: { manifest: Manifest; rows: readon
       </div>
       <div class="compare-grids">
         {shown.map((model) => {
-          const rowOf = (layer: number, index: number) =>
-            model.first_row + layer * model.n_heads + index;
+          const rowOf = (layer: number, index: number) => rowAt(model, layer, index);
           const tagged = (layer: number, index: number) =>
             data.value?.byHead.get(rowOf(layer, index)) ?? [];
           return (
@@ -57,6 +56,7 @@ export function PickHeads({ manifest, rows }: { manifest: Manifest; rows: readon
               <LayerHeadGrid
                 model={model.name}
                 nLayers={model.n_layers}
+                layers={model.layers}
                 nHeads={model.n_heads}
                 selected={(layer, index) => chosen.has(rowOf(layer, index))}
                 describe={(layer, index) =>

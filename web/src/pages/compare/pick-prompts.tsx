@@ -1,6 +1,7 @@
 import type { Manifest, Prompt } from "../../contract/generated";
 import { shortId } from "../../data/prompts";
-import { filter, prompts as promptsParam, sort } from "../../state/params";
+import { filter, prompts as promptsParam, sort, where } from "../../state/params";
+import { LabelFilter } from "../../views/label-filter/view";
 import { PromptLabel } from "../../views/prompt-label/view";
 import type { TableColumn } from "../../views/table/api";
 import { Table } from "../../views/table/view";
@@ -62,6 +63,7 @@ export function PickPrompts({ manifest, prompts, viewable, chosen }: Props) {
         <button type="button" onClick={() => set([])}>
           Only the first
         </button>
+        <LabelFilter prompts={prompts.filter((prompt) => prompt.viewable)} where={where.value} onChange={where.set} />
       </div>
       <Table
         rows={viewable}

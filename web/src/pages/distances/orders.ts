@@ -1,7 +1,7 @@
 // Orders of the heads on the axes, and labels of the axes.
 
 import type { Manifest } from "../../contract/generated";
-import { headName } from "../../data/heads";
+import { headName, rowAt, rowsEnd } from "../../data/heads";
 import { leafOrder } from "../../data/tree";
 import type { AxisGroup } from "../../views/heatmap/api";
 
@@ -18,13 +18,13 @@ export function atlasOrder(manifest: Manifest): Order {
   const rows = Uint32Array.from({ length: manifest.n_heads }, (_, row) => row);
   const groups = manifest.models.map((model) => ({
     start: model.first_row,
-    end: model.first_row + model.n_layers * model.n_heads,
+    end: rowsEnd(model),
     label: model.name,
   }));
   const inner = manifest.models.flatMap((model) =>
-    Array.from({ length: model.n_layers }, (_, layer) => ({
-      start: model.first_row + layer * model.n_heads,
-      end: model.first_row + (layer + 1) * model.n_heads,
+    model.layers.map((layer) => ({
+      start: rowAt(model, layer, 0),
+      end: rowAt(model, layer, 0) + model.n_heads,
       label: `L${layer}`,
     })),
   );

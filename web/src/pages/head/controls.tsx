@@ -10,10 +10,12 @@ import {
   prompts as promptsParam,
   seed,
   size,
+  where,
 } from "../../state/params";
 import { useResource } from "../../state/resource";
 import { change } from "../../state/url";
 import { Many, NumberField, Select } from "../../views/controls/view";
+import { LabelFilter } from "../../views/label-filter/view";
 import { PatternStyleControls } from "../../views/pattern-style/view";
 import { promptLine } from "../../views/prompt-label/view";
 import { far, near, nProbes, nPrompts, random, same } from "./params";
@@ -102,6 +104,7 @@ export function Controls({ manifest, prompts, viewable }: Props) {
           })}
           onChange={promptsParam.set}
         />
+        <LabelFilter prompts={prompts.filter((prompt) => prompt.viewable)} where={where.value} onChange={where.set} />
         <NumberField label="Size" value={size.value} low={24} high={512} step={8} onChange={size.set} />
         <PatternStyleControls />
       </div>

@@ -42,10 +42,14 @@ export function both(a: Uint8Array | null, b: Uint8Array | null): Uint8Array | n
   return a.map((passes, i) => passes & (b[i] as number));
 }
 
-/** Return 1 for each pattern on a viewable prompt. */
-export function perPrompt(prompts: readonly Prompt[], nHeads: number): Uint8Array {
+/** Return 1 for each pattern on a prompt that passes. */
+export function perPrompt(
+  prompts: readonly Prompt[],
+  nHeads: number,
+  passes: (prompt: Prompt) => boolean,
+): Uint8Array {
   const all = new Uint8Array(prompts.length * nHeads);
-  prompts.forEach((prompt, i) => prompt.viewable && all.fill(1, i * nHeads, (i + 1) * nHeads));
+  prompts.forEach((prompt, i) => passes(prompt) && all.fill(1, i * nHeads, (i + 1) * nHeads));
   return all;
 }
 

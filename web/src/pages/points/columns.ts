@@ -3,7 +3,7 @@
 import { NO_CODE } from "../../contract/columns";
 import type { Manifest, Prompt } from "../../contract/generated";
 import { clusterName } from "../../data/clusters";
-import type { Heads } from "../../data/heads";
+import { rowsEnd, type Heads } from "../../data/heads";
 import { loadFeatures, loadHeadMeans } from "../../data/features";
 import { loadComponent, loadPointFeature } from "../../data/points";
 import { amounts, palette, type Amounts, type Categories, type Colouring } from "../../views/points-3d/colours";
@@ -140,7 +140,7 @@ function ofPrompts(manifest: Manifest, prompts: readonly Prompt[]): PointColumn[
     numeric("tokens", "tokens of the prompt", "Prompt", async () => {
       const values = new Float32Array(n);
       for (const [code, model] of manifest.models.entries()) {
-        for (let row = model.first_row; row < model.first_row + model.n_layers * model.n_heads; row++) {
+        for (let row = model.first_row; row < rowsEnd(model); row++) {
           for (let p = 0; p < manifest.points.n_prompts; p++) {
             values[p * nHeads + row] = prompts[p]?.n_tokens[code] ?? Number.NaN;
           }

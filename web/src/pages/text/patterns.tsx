@@ -9,7 +9,7 @@ import { PatternGrid } from "../../views/pattern-grid/view";
 import { lockedCell, PatternInspect } from "../../views/pattern-inspect/view";
 import type { Cell } from "../../views/pattern-matrix/api";
 import { promptLine } from "../../views/prompt-label/view";
-import { readingsOf, type TextRow } from "./rows";
+import { patternsOf, readingsOf, type TextRow } from "./rows";
 import { shown, type Answered } from "./state";
 
 /** Heads of the first rows that the map frames. */
@@ -34,7 +34,7 @@ export function Patterns({ answer, rows, chosen }: Props) {
       </h2>
       <div class="text-patterns">
         {readings.map((reading) => {
-          const pattern = reading.layers[chosen.layer]?.[chosen.index];
+          const pattern = patternsOf(reading, chosen.layer)[chosen.index];
           return pattern ? (
             <PatternInspect
               key={reading.text}
@@ -70,11 +70,11 @@ function Grid({ reading, rows, chosen, cursor }: { reading: LiveText; rows: read
       {width === 0 ? null : (
         <PatternGrid
           label={composed`Heads of ${reading.model} on ${reading.text === 0 ? "your text" : "the other text"}`}
-          rows={reading.layers.map((heads, layer) => ({ layer, nHeads: heads.length }))}
+          rows={reading.layers.map((layer) => ({ layer, nHeads: reading.n_heads }))}
           n={reading.tokens.length}
           size={size}
           style={{ scale: scale.value, map: map.value, sink: sink.value }}
-          load={async (layer) => reading.layers[layer] ?? []}
+          load={async (layer) => patternsOf(reading, layer)}
           active={active}
           selected={[chosen.layer, chosen.index]}
           follow={false}

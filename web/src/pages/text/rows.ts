@@ -4,6 +4,7 @@ import type { Manifest } from "../../contract/generated";
 import { labelText, type Labels } from "../../data/explanations";
 import { headRow } from "../../data/heads";
 import type { LiveResult, LiveText } from "../../data/live";
+import type { Pattern } from "../../data/patterns";
 
 /** A head on the text. */
 export interface TextRow {
@@ -32,8 +33,9 @@ export function textRows(manifest: Manifest, labels: Labels, result: LiveResult)
     .filter((reading) => reading.text === 0)
     .flatMap((reading) => {
       const apart = result.differences.find((item) => item.model === reading.model);
-      return Array.from({ length: reading.n_layers * reading.n_heads }, (_, place): TextRow => {
-        const [layer, index] = [Math.floor(place / reading.n_heads), place % reading.n_heads];
+      return Array.from({ length: reading.layers.length * reading.n_heads }, (_, place): TextRow => {
+        const layer = reading.layers[Math.floor(place / reading.n_heads)] ?? 0;
+        const index = place % reading.n_heads;
         const head = `${reading.model}:L${layer}:H${index}`;
         const row = headRow(manifest, head);
         return {
@@ -53,6 +55,11 @@ export function textRows(manifest: Manifest, labels: Labels, result: LiveResult)
   const by = result.differences.length > 0 ? (row: TextRow) => row.moved ?? row.between : (row: TextRow) => row.unusual;
   const value = (row: TextRow) => by(row) ?? Number.NEGATIVE_INFINITY;
   return rows.sort((a, b) => value(b) - value(a) || 0);
+}
+
+/** Return the patterns of a layer in a reading; none if the model was not read there. */
+export function patternsOf(reading: LiveText, layer: number): Pattern[] {
+  return reading.patterns[reading.layers.indexOf(layer)] ?? [];
 }
 
 /** Return the readings of a model: on the text, and on the other one if there are two. */

@@ -2,7 +2,7 @@
 
 import type { Manifest } from "../../contract/generated";
 import { labelText } from "../../data/explanations";
-import { headName, headRow } from "../../data/heads";
+import { headName, headRow, rowAt } from "../../data/heads";
 import type { SearchData, Suggestion } from "./api";
 
 /** Return up to `most` different heads that match a text, best first. */
@@ -36,12 +36,12 @@ function byName(manifest: Manifest, query: string, most: number): number[] {
   const matches: number[] = [];
   for (const model of manifest.models) {
     const name = model.name.toLowerCase();
-    for (let layer = 0; layer < model.n_layers; layer++) {
+    for (const layer of model.layers) {
       for (let index = 0; index < model.n_heads; index++) {
         const place = `l${layer}:h${index}`;
         const spelt = `${name}:${place} l${layer}h${index} ${layer}.${index}`;
         if (words.every((word) => spelt.includes(word) && !isLoose(word, layer, index))) {
-          matches.push(model.first_row + layer * model.n_heads + index);
+          matches.push(rowAt(model, layer, index));
           if (matches.length >= most) return matches;
         }
       }

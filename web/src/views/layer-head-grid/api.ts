@@ -2,6 +2,8 @@
 export interface LayerHeadGridProps {
   model: string;
   nLayers: number;
+  /** Numbers of the layers that have heads (default: all); the rows of the others are empty. */
+  layers?: readonly number[];
   nHeads: number;
   /** Colour of a head, CSS text; undefined for none. */
   colour?: (layer: number, index: number) => string | undefined;

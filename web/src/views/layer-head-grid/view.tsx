@@ -12,7 +12,8 @@ type At = readonly [layer: number, index: number];
 /** One rectangle per head, layer 0 on top. Arrow keys move, Space picks. */
 export function LayerHeadGrid(props: LayerHeadGridProps) {
   const { model, nLayers, nHeads, cell = 14, onPick, onPickMany, onHover } = props;
-  const [at, setAt] = useState<At>([0, 0]);
+  const layers = layersOf(props);
+  const [at, setAt] = useState<At>([layers[0] ?? 0, 0]);
   const [focused, setFocused] = useState(false);
   const svg = useRef<SVGSVGElement>(null);
   const width = LEFT + nHeads * cell + 1;
@@ -27,7 +28,7 @@ export function LayerHeadGrid(props: LayerHeadGridProps) {
   };
   const onClick = (event: MouseEvent) => {
     const { layer, index } = find(event);
-    const inLayers = layer >= 0 && layer < nLayers;
+    const inLayers = layers.includes(layer);
     const inHeads = index >= 0 && index < nHeads;
     if (inLayers && inHeads) {
       setAt([layer, index]);
@@ -35,12 +36,12 @@ export function LayerHeadGrid(props: LayerHeadGridProps) {
     } else if (inLayers) {
       onPickMany?.(Array.from({ length: nHeads }, (_, head) => [layer, head] as const));
     } else if (inHeads) {
-      onPickMany?.(Array.from({ length: nLayers }, (_, layer) => [layer, index] as const));
+      onPickMany?.(layers.map((layer) => [layer, index] as const));
     }
   };
   const onMove = (event: MouseEvent) => {
     const { layer, index } = find(event);
-    const inside = layer >= 0 && layer < nLayers && index >= 0 && index < nHeads;
+    const inside = layers.includes(layer) && index >= 0 && index < nHeads;
     onHover?.(inside ? [layer, index] : null);
   };
   // Keys may come faster than the page is drawn: the next one starts from where the last one led.
@@ -50,8 +51,9 @@ export function LayerHeadGrid(props: LayerHeadGridProps) {
     const step = STEPS[event.key];
     if (step) {
       event.preventDefault();
+      const row = layers.indexOf(latest.current[0]) + step[0];
       const next: At = [
-        Math.min(nLayers - 1, Math.max(0, latest.current[0] + step[0])),
+        layers[Math.min(layers.length - 1, Math.max(0, row))] ?? 0,
         Math.min(nHeads - 1, Math.max(0, latest.current[1] + step[1])),
       ];
       latest.current = next;
@@ -109,6 +111,10 @@ function name({ model, describe }: LayerHeadGridProps, [layer, index]: At): stri
   return composed`${`${model}:L${layer}:H${index}`}${words ? composed`, ${words}` : ""}`;
 }
 
+function layersOf({ layers, nLayers }: LayerHeadGridProps): readonly number[] {
+  return layers ?? Array.from({ length: nLayers }, (_, layer) => layer);
+}
+
 function Labels({ nLayers, nHeads, cell }: { nLayers: number; nHeads: number; cell: number }) {
   // As many labels as fit, at round numbers.
   const every = (room: number) => [1, 2, 5, 10, 20, 50].find((step) => step * cell >= room) ?? 100;
@@ -135,9 +141,9 @@ function range(n: number, step: number): number[] {
 }
 
 function Cells(props: LayerHeadGridProps & { cell: number }) {
-  const { nLayers, nHeads, cell, colour, selected } = props;
+  const { nHeads, cell, colour, selected } = props;
   const cells = [];
-  for (let layer = 0; layer < nLayers; layer++) {
+  for (const layer of layersOf(props)) {
     for (let index = 0; index < nHeads; index++) {
       cells.push(
         <rect
