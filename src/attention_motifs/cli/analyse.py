@@ -136,7 +136,8 @@ def project(
     )
     quality = ["trustworthiness", "continuity", "n_pieces", "note"]
     keys = ["scope", "method", "n_neighbors", "n_components"]
-    table = opened.projections.select(*keys, *quality).unique(maintain_order=True)
+    rows = opened.projections.filter(opened.projections["metric"] == metric)
+    table = rows.select(*keys, *quality).unique(maintain_order=True)
     print_table(
         f"Projections in {opened.file('projections')} (1 is best for trustworthiness, continuity)",
         [*keys, *quality],

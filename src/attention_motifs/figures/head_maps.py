@@ -58,6 +58,9 @@ def head_map_table(
     )
     if n_neighbors is not None:
         chosen &= pl.col("n_neighbors").is_in(list(n_neighbors))
+    metrics = atlas.projections["metric"].unique(maintain_order=True)
+    if len(metrics):
+        chosen &= pl.col("metric") == ("mean" if "mean" in metrics else metrics[0])
     table = atlas.projections.filter(chosen)
     if scope == ALL_MODELS and not len(table):  # an atlas of one model stores them under its name
         table = atlas.projections.filter(chosen | (pl.col("scope") == atlas.models[0]))

@@ -18,6 +18,8 @@ their time grows with the square of the number of heads and more."""
 
 NEIGHBOURHOODS = (8, 16, 32)
 """Sizes of neighbourhoods, among them the paper's 16 (section 3.1)."""
+BEST_NEIGHBOURHOOD = 16
+"""Size of neighbourhoods of the maps by the best metric of the atlas."""
 CLUSTERINGS = ("average", "hdbscan", "leiden")
 METRIC = "mean"
 _ROUNDS = 10
@@ -60,7 +62,7 @@ def _make(atlas: Atlas, n_neighbors: Sequence[int], report: Report) -> None:
     journal = {k: v for k, v in atlas.manifest.stages.items() if k.startswith(("dist", "score"))}
     methods = installed_projections()
     clusterings = [name for name in CLUSTERINGS if _installed(name)]
-    inputs = [3, journal, atlas.models, methods, clusterings, list(n_neighbors)]
+    inputs = [4, journal, atlas.models, methods, clusterings, list(n_neighbors)]
     outputs = (atlas.file("projections"), atlas.file("evaluation"))
     stage = Stage("explore", inputs, "explore", outputs)
     columns = [f"cluster ({method})" for method in clusterings]
@@ -70,6 +72,16 @@ def _make(atlas: Atlas, n_neighbors: Sequence[int], report: Report) -> None:
         project(
             atlas, metric=METRIC, methods=methods, n_neighbors=n_neighbors, report=report
         )  # projections that a user made with other settings are kept
+        best = atlas.best_metric
+        if best != METRIC:
+            project(
+                atlas,
+                metric=best,
+                methods=methods,
+                n_neighbors=(BEST_NEIGHBOURHOOD,),
+                each_model=False,
+                report=report,
+            )
     for method in clusterings:
         cluster(atlas, method=method, metric=METRIC, n_rounds=_ROUNDS, report=report)
     with contextlib.suppress(

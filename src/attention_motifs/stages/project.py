@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,7 @@ def project(
     n_neighbors: Sequence[int] | None = None,
     dimensions: Sequence[int] | None = None,
     seed: int = 0,
+    each_model: bool = True,
     force: bool = False,
     report: Report = silent,
 ) -> None:
@@ -47,7 +49,8 @@ def project(
 
     An atlas that stores the nearest heads only (docs/scale.md) is projected for all models
     together. A row is one head in one projection, with the quality of the projection. Scopes that
-    an earlier run finished from the same inputs are kept.
+    an earlier run finished from the same inputs are kept, and so are the projections of other
+    metrics whose distances have not changed since.
 
     Args:
         atlas: with the distances of the metric.
@@ -56,6 +59,7 @@ def project(
         n_neighbors: sizes of the neighbourhoods; default: those of the paper and others.
         dimensions: 2, 3 or both; default: both.
         seed: of methods that draw numbers.
+        each_model: project the heads of each model alone, too.
         force: project again although nothing changed.
         report: shows progress.
 
@@ -73,14 +77,18 @@ def project(
     plan = projection_plan(
         methods or list(PROJECTIONS), n_neighbors or NEIGHBOURHOODS, dimensions or DIMENSIONS
     )
-    made_from = [atlas.manifest.stages.get(f"distances:{metric}"), metric, plan, seed, atlas.models]
-    stage = Stage("project", made_from, "projections")
-    tables = {} if force else _finished_scopes(atlas, stage.digest)
+    journal = atlas.manifest.stages
     model_of = atlas.heads["model"].to_numpy()
     # Stored neighbours are among the heads of all models: too few are of the same model.
     stored = stored_distances(atlas).get(metric)
-    each = len(atlas.models) > 1 and not isinstance(stored, NearestHeads)
+    each = each_model and len(atlas.models) > 1 and not isinstance(stored, NearestHeads)
     scopes = [ALL_MODELS, *(atlas.models if each else ())]
+    made_from = [journal.get(f"distances:{metric}"), metric, plan, seed, scopes, atlas.models]
+    stage = Stage("project", made_from, "projections")
+    kept = _stored_tables(atlas)
+    digests = {m: d for m, d in kept.digests.items() if m != metric} | {metric: stage.digest}
+    others = kept.of_other_metrics(metric)
+    tables = {} if force else kept.scopes(metric, stage.digest)
     placing = _placing(atlas, metric, stored, seed, report) if set(scopes) - tables.keys() else None
     write_after = time.monotonic()
     with report(stage.title, len(scopes) * len(plan)) as advance:
@@ -101,11 +109,7 @@ def project(
             tables[scope] = _concat(parts)
             # The file holds all scopes: written after each of many, it would cost their square.
             if scope == scopes[-1] or time.monotonic() >= write_after:
-                files.write_parquet(
-                    atlas.file("projections"),
-                    _concat(list(tables.values())),
-                    {"inputs": stage.digest},
-                )
+                _write(atlas, [*others, *tables.values()], digests)
                 write_after = time.monotonic() + SECONDS_BETWEEN_WRITES
     stage.record(atlas)
 
@@ -134,16 +138,55 @@ def _landmarks(stored: NearestHeads, seed: int, report: Report) -> Landmarks:
         return Landmarks.choose(n_heads, partial(stored.rows, done=advance), seed=seed)
 
 
-def _finished_scopes(atlas: Atlas, inputs: str) -> dict[str, pl.DataFrame]:
-    """Return the tables of the scopes that an earlier run finished from the same inputs."""
-    path = atlas.file("projections")
-    try:
-        if not path.is_file() or files.parquet_metadata(path, "").get("inputs") != inputs:
+@dataclass(frozen=True)
+class _Stored:
+    """The projections that an atlas holds, and what those of each metric were made from."""
+
+    table: pl.DataFrame | None
+    digests: dict[str, str]
+    """By metric, the digest of the inputs of its last run."""
+
+    def scopes(self, metric: str, inputs: str) -> dict[str, pl.DataFrame]:
+        """Return the tables of a metric's finished scopes, if they have the same inputs."""
+        if self.table is None or self.digests.get(metric) != inputs:
             return {}
-        table = files.read_parquet(path, "")
+        groups = self._of(metric).group_by("scope", maintain_order=True)
+        return {str(key[0]): part for key, part in groups}
+
+    def of_other_metrics(self, metric: str) -> list[pl.DataFrame]:
+        return [self._of(other) for other in self.digests if other != metric]
+
+    def _of(self, metric: str) -> pl.DataFrame:
+        import polars as pl
+
+        assert self.table is not None  # noqa: S101 - digests are of a table
+        return self.table.filter(pl.col("metric") == metric)
+
+
+def _stored_tables(atlas: Atlas) -> _Stored:
+    """Read the stored projections; those of distances that changed since are left out."""
+    path, journal = atlas.file("projections"), atlas.manifest.stages
+    try:
+        if not path.is_file():
+            return _Stored(None, {})
+        metadata = files.parquet_metadata(path, "")
+        digests = {
+            metric: metadata[f"inputs of {metric}"]
+            for metric in atlas.metrics()
+            if metadata.get(f"distances of {metric}", "-") == journal.get(f"distances:{metric}")
+            and f"inputs of {metric}" in metadata
+        }
+        return _Stored(files.read_parquet(path, ""), digests)
     except AtlasError:
-        return {}
-    return {str(key[0]): part for key, part in table.group_by("scope", maintain_order=True)}
+        return _Stored(None, {})
+
+
+def _write(atlas: Atlas, tables: Sequence[pl.DataFrame], digests: Mapping[str, str]) -> None:
+    journal = atlas.manifest.stages
+    metadata = {f"inputs of {metric}": digest for metric, digest in digests.items()}
+    for metric in digests:
+        metadata[f"distances of {metric}"] = journal.get(f"distances:{metric}", "")
+    files.write_parquet(atlas.file("projections"), _concat(tables), metadata)
 
 
 def _table(scope: str, heads: Sequence[str], metric: str, projection: Projection) -> pl.DataFrame:
