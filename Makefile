@@ -28,7 +28,7 @@ demo: $(VENV)/installed ## install, fetch two small models, build an atlas, show
 web: ## build the explorer's pages if their sources changed
 	$(PYTHON) web/build_pages.py
 
-# KaTeX renders the formulas of the documentation; it is one of the explorer's packages.
+# The build of the pages installs these packages too. KaTeX renders the formulas of the documentation.
 web/node_modules/.package-lock.json: web/package-lock.json
 	cd web && npm ci --ignore-scripts --no-audit --no-fund --fetch-retries 1
 	@touch $@
@@ -43,8 +43,7 @@ lint: $(VENV)/installed-dev
 	$(BIN)/mypy
 
 # Runs again only if a source of the pages, a test of them or a pin changed.
-web/node_modules/checked: $(shell find web -type f -not -path '*/node_modules/*')
-	cd web && npm ci --ignore-scripts --no-audit --no-fund --fetch-retries 1
+web/node_modules/checked: web/node_modules/.package-lock.json $(shell find web -type f -not -path '*/node_modules/*')
 	cd web && npm run lint && npm test
 	@touch $@
 

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
+import typer
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.behaviour import sequences
+from attention_motifs.cli import application
 from attention_motifs.stages import run
 from attention_motifs.store.settings import Configuration
 from chromium import FLAGS, find_browser
@@ -77,6 +79,24 @@ def ids_of_prompts_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sequences, "_ids_of_prompts", once)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_flush_to_disk() -> Iterator[None]:
+    """Do not wait for the disk: files of tests need not outlive a loss of power."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _handle: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def commands_once() -> Iterator[None]:
+    """Make the commands once: typer makes all of them again for every command line."""
+    from attention_motifs.cli.app import app
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(application, "app", typer.main.get_command(app))
         yield
 
 
@@ -145,9 +165,11 @@ def built_once(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def built(built_once: Path, own_cache: Path) -> Atlas:
-    """A finished atlas of `a` and `b`; tests leave it as it is, and change a `copy`."""
-    return Atlas.open(built_once)
+def built(built_once: Path, own_cache: Path) -> Iterator[Atlas]:
+    """A finished atlas of `a` and `b`; tests do not change it, but a `copy`."""
+    before = contents(built_once)
+    yield Atlas.open(built_once)
+    assert contents(built_once) == before, "a test changed the atlas that all tests share"
 
 
 @pytest.fixture

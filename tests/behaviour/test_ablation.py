@@ -131,7 +131,7 @@ def test_ablating_nothing_changes_nothing_bit_for_bit(
     assert torch.equal(clean.hidden, plain)
 
 
-@pytest.mark.parametrize("ablation", SOME, ids=str)
+@pytest.mark.parametrize("ablation", SOME[1:3], ids=str)
 def test_zero_is_the_slice_of_the_projection_set_to_zero(
     family: tuple[LoadedModel, Path], ablation: Ablation
 ) -> None:
@@ -145,12 +145,10 @@ def test_zero_is_the_slice_of_the_projection_set_to_zero(
     assert (ours - untouched).abs().max() > 1e-2
 
 
-@pytest.mark.parametrize("ablation", SOME[1:3], ids=str)
-def test_in_float64_zero_is_the_same_to_1e_5_of_a_logit(
-    family: tuple[LoadedModel, Path], ablation: Ablation
-) -> None:
+def test_in_float64_zero_is_the_same_to_1e_5_of_a_logit(family: tuple[LoadedModel, Path]) -> None:
     """Logits of some tens have a rounding of 4e-6 in float32; here nothing is scaled away."""
     loaded, folder = family
+    ablation = SOME[2]
     if loaded.info.architecture == "gpt_oss":
         pytest.skip("its experts are multiplied in float32 at most")
     wide = copy.deepcopy(loaded)
@@ -204,12 +202,10 @@ def test_other_outputs_are_put_in_place(family: tuple[LoadedModel, Path], method
     same(ours, logits_of(by_hand(folder, with_outputs(ablation, instead)), tokens()))
 
 
-@pytest.mark.parametrize("ablation", SOME, ids=str)
-def test_the_overall_mean_is_a_shift_of_the_projection(
-    family: tuple[LoadedModel, Path], ablation: Ablation
-) -> None:
+def test_the_overall_mean_is_a_shift_of_the_projection(family: tuple[LoadedModel, Path]) -> None:
     """By weights alone: the slice set to zero, and what it made of the mean added to the bias."""
     loaded, folder = family
+    ablation = SOME[2]
     assert loaded.head is not None
     others = outputs_by_hand(folder, tokens(1, rows=5))
     means = [of_layer.double().mean(dim=(0, 1)).float() for of_layer in others]

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import attention_motifs
 
 PACKAGE = Path(attention_motifs.__file__).parent
@@ -50,6 +52,7 @@ assert "| `n_examples` |" in from_the_code.settings()
 """
 
 
+@pytest.mark.slow
 def test_a_setting_is_added_in_one_place(tmp_path: Path) -> None:
     copied = tmp_path / "package" / "attention_motifs"
     shutil.copytree(PACKAGE, copied, ignore=shutil.ignore_patterns("assets", "__pycache__"))

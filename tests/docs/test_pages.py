@@ -32,6 +32,7 @@ def path_of(page: str) -> Path:
     return (DOCS / f"{page}.md").resolve()
 
 
+@pytest.mark.slow
 def test_pages_that_need_no_atlas_run_and_print_what_they_show(tmp_path: Path) -> None:
     run_pages([path_of(page) for page in NEED_NOTHING], tmp_path)
 

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import attention_motifs
 from documented_pages import DOCS
 from test_layout import FLOOR_OF
@@ -34,6 +36,7 @@ def test_files_named_in_contributing_exist() -> None:
 # Pictures
 
 
+@pytest.mark.slow
 def test_the_pictures_of_the_mathematics_are_drawn_again(tmp_path: Path) -> None:
     script = DOCS / "mathematics_pictures.py"
     done = subprocess.run(

@@ -144,6 +144,7 @@ def test_numbers_of_the_distances_hold_every_pair_once(atlas, built):
     np.testing.assert_allclose(table["distance"].to_numpy(), expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_same_bytes_from_another_process(atlas, built, tmp_path):
     script = (
         "import sys; from attention_motifs.atlas import Atlas\n"
@@ -299,7 +300,10 @@ def test_unknown_format_writes_nothing(atlas, tmp_path):
     "shape",
     [
         {"n_models": 1, "n_layers": 1, "n_heads": 1, "n_prompts": 2, "n_tokens": 2},
-        {"n_models": 10, "n_layers": 1, "n_heads": 2, "n_prompts": 3, "n_tokens": 4},
+        pytest.param(
+            {"n_models": 10, "n_layers": 1, "n_heads": 2, "n_prompts": 3, "n_tokens": 4},
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["one head", "ten models"],
 )

@@ -354,13 +354,13 @@ def test_the_server_ends_while_a_text_is_read(slow: Slow, tmp_path: Path) -> Non
         (["--live", "--model", "zzz"], "zzz"),
     ],
 )
-def test_options_that_do_not_go_together(built: Atlas, options: list[str], word: str) -> None:
+def test_options_that_do_not_go_together(atlas: Atlas, options: list[str], word: str) -> None:
     from typer.testing import CliRunner
 
     from attention_motifs.cli.app import app
     from attention_motifs.errors import MotifsError
 
-    result = CliRunner().invoke(app, ["serve", "--atlas", str(built.path), *options])
+    result = CliRunner().invoke(app, ["serve", "--atlas", str(atlas.path), *options])
     assert result.exit_code != 0
     assert word in (
         str(result.exception) if isinstance(result.exception, MotifsError) else result.output

@@ -16,14 +16,10 @@ from attention_motifs.projection import (
     projection_plan,
 )
 
-# umap takes seconds to import and compile: one module-wide skip where it is not installed.
+NEEDS_UMAP = pytest.mark.skipif(importlib.util.find_spec("umap") is None, reason="no umap-learn")
 METHODS = [
-    pytest.param(
-        name,
-        marks=pytest.mark.skipif(
-            name == "umap" and importlib.util.find_spec("umap") is None, reason="no umap-learn"
-        ),
-    )
+    # umap compiles its numba code in each process, which takes 15 seconds.
+    pytest.param(name, marks=[pytest.mark.slow, NEEDS_UMAP] if name == "umap" else [])
     for name in PROJECTIONS
 ]
 

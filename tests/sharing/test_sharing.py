@@ -454,6 +454,7 @@ def motifs(server: Hub, home: Path, *words: str) -> subprocess.CompletedProcess[
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_commands_share_an_atlas_and_tell_no_secret(
     atlas: Atlas, server: Hub, tmp_path: Path
 ) -> None:

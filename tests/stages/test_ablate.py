@@ -153,7 +153,7 @@ def test_true_nulls_keep_their_rate_beside_many_real_effects_of_another_question
 ) -> None:
     rng = np.random.default_rng(0)
     hits = 0
-    n_runs = 200
+    n_runs = 100
     for _ in range(n_runs):
         real = [{"kind": "head", "p": p} for p in rng.uniform(0, 0.002, 300)]
         null = [

@@ -121,9 +121,12 @@ def test_labels_drawn_by_other_processes_are_the_same(evaluated: Atlas, tmp_path
     atlas = Atlas.open(tmp_path / "atlas")
     shutil.rmtree(atlas.path / "label-scores")
     executor = OtherProcess()
-    result = evaluate(atlas, executor=executor, **FAST)
+    evaluate(atlas, metrics=["mean"], executor=executor, **FAST)
     assert executor.jobs == ["labels of plain", "labels of other"]
-    assert result == evaluate(evaluated, **FAST)
+    for ours, expected in zip(
+        draw_labels(atlas).labels, draw_labels(evaluated).labels, strict=True
+    ):
+        np.testing.assert_array_equal(ours.scores, expected.scores)
 
 
 def test_the_evaluation_is_written_and_read(evaluated: Atlas) -> None:

@@ -107,6 +107,7 @@ def test_a_part_that_is_there_is_left_alone(extracted: Atlas, tiny: Tiny) -> Non
     assert path.stat().st_ino == before
 
 
+@pytest.mark.slow
 def test_another_process_makes_the_same_part_from_names_alone(
     extracted: Atlas, tiny: Tiny, tmp_path: Path
 ) -> None:

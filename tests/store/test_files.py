@@ -326,6 +326,7 @@ print(next(int(line.split()[1]) for line in status.splitlines() if line.startswi
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="not Linux")
 def test_memory_does_not_grow_with_the_parts_that_are_written(tmp_path: Path) -> None:
     peaks = {}

@@ -483,6 +483,7 @@ def motifs(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_commands_take_a_url_and_tell_no_secret(
     server: ObjectServer, stored: str, local: Atlas, tmp_path: Path
 ) -> None:
