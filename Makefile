@@ -47,12 +47,12 @@ web/node_modules/checked: web/node_modules/.package-lock.json $(shell find web -
 	cd web && npm run lint && npm test
 	@touch $@
 
-# On one core here, while mypy and the pages' tests take the other; else each test process compiles them.
+# On one core, while mypy and the tests of the pages take the other; else each test process compiles them.
 kernels: $(VENV)/installed-dev
 	$(BIN)/python tests/compile_kernels.py
 
 test: $(VENV)/installed-dev ## what a contributor needs before a commit: lint, types and the quick tests
-	$(MAKE) --jobs=2 --output-sync=target lint web/node_modules/checked kernels
+	$(MAKE) --jobs=2 --output-sync=target kernels lint web/node_modules/checked
 	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-slow: $(VENV)/installed-dev ## tests that take minutes: kills at random moments, the demo

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +16,9 @@ from attention_motifs.features.stopping import Stopped
 from attention_motifs.live.application import live_extension
 from attention_motifs.live.models import LiveModels
 from attention_motifs.site.export import export_site
-from attention_motifs.site.server import bind, make_server
 from browser.conftest import Visit, visiting
 from chromium import wait_until
+from site_server import serving_site
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -47,17 +46,8 @@ def served(built: Atlas, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     live = LiveModels(atlas)
     for name in atlas.models:
         live.load(name)
-    server = make_server(exported.path, "127.0.0.1", (), live_extension(live))
-    opened = bind("127.0.0.1", 0)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [opened]}, daemon=True)
-    thread.start()
-    for _ in range(200):
-        if server.started:
-            break
-        time.sleep(0.05)
-    yield Served(atlas, f"http://127.0.0.1:{opened.getsockname()[1]}/", live)
-    server.should_exit = True
-    thread.join(20)
+    with serving_site(exported.path, live_extension(live)) as port:
+        yield Served(atlas, f"http://127.0.0.1:{port}/", live)
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ from attention_motifs.atlas.text_patterns import Reading
 from attention_motifs.features.stopping import raise_if_stopped, stopped_by
 from attention_motifs.live.application import _LARGEST_BODY, MOST_WAITING, live_extension
 from attention_motifs.live.models import MAX_BYTES, LiveModels
-from attention_motifs.site.server import bind, make_server
 from attention_motifs.store.packed_patterns import pack_triangles
+from site_server import serving_site
 
 TEXT = "one two three one two three one two three, said the cat."
 
@@ -31,18 +31,8 @@ TEXT = "one two three one two three one two three, said the cat."
 @contextlib.contextmanager
 def serving(folder: Path, live: Any) -> Iterator[int]:
     (folder / "index.html").write_text("<!doctype html><head><title>x</title></head><p>page")
-    server = make_server(folder, "127.0.0.1", (), live_extension(live))
-    opened = bind("127.0.0.1", 0)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [opened]}, daemon=True)
-    thread.start()
-    for _ in range(200):
-        if server.started:
-            break
-        time.sleep(0.05)
-    yield opened.getsockname()[1]
-    server.should_exit = True
-    thread.join(20)
-    assert not thread.is_alive()
+    with serving_site(folder, live_extension(live)) as number:
+        yield number
 
 
 @pytest.fixture(scope="module")
@@ -204,18 +194,12 @@ def test_other_methods_and_paths_are_refused(port: int) -> None:
 
 def test_a_site_that_is_not_live_takes_no_text(tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("<head></head>")
-    server, opened = make_server(tmp_path, "127.0.0.1"), bind("127.0.0.1", 0)
-    opened.listen()
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [opened]}, daemon=True)
-    thread.start()
-    number = opened.getsockname()[1]
-    assert post(number, "/live/read", {"texts": [TEXT], "models": []})[0] == 405
-    connection = http.client.HTTPConnection("127.0.0.1", number, timeout=10)
-    connection.request("GET", "/")
-    assert b"extension" not in connection.getresponse().read()
-    connection.close()
-    server.should_exit = True
-    thread.join(10)
+    with serving_site(tmp_path) as number:
+        assert post(number, "/live/read", {"texts": [TEXT], "models": []})[0] == 405
+        connection = http.client.HTTPConnection("127.0.0.1", number, timeout=10)
+        connection.request("GET", "/")
+        assert b"extension" not in connection.getresponse().read()
+        connection.close()
 
 
 def test_a_text_is_kept_by_a_request_alone(built: Atlas, live: LiveModels, tmp_path: Path) -> None:

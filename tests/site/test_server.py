@@ -6,8 +6,6 @@ import gzip
 import logging
 import mimetypes
 import socket
-import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +20,9 @@ from attention_motifs.site.server import (
     allowed_host,
     bind,
     host_name,
-    make_server,
     resolve,
 )
+from site_server import serving_site
 
 SECRET = b"the secret of another folder"
 
@@ -80,16 +78,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def port(folder: Path) -> Iterator[int]:
-    server, opened = make_server(folder, "127.0.0.1"), bind("127.0.0.1", 0)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [opened]}, daemon=True)
-    thread.start()
-    for _ in range(200):
-        if server.started:
-            break
-        time.sleep(0.05)
-    yield opened.getsockname()[1]
-    server.should_exit = True
-    thread.join(10)
+    with serving_site(folder) as number:
+        yield number
 
 
 def test_files_are_served_as_they_are(port: int, folder: Path) -> None:

@@ -60,6 +60,15 @@ class Settings:
     """Prompts held out for the identification of heads; None holds out all in turn."""
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        """Check the numbers of resamples.
+
+        Raises:
+            InputError: if a number of resamples is no whole number, or is out of range.
+        """
+        whole_number(self.n_bootstraps, "n_bootstraps")
+        whole_number(self.n_permutations, "n_permutations", least=1)
+
 
 @dataclass(frozen=True)
 class Transferred:
@@ -141,8 +150,6 @@ def evaluate(
     settings = settings or Settings()
     if not metrics:
         raise InputError("there is no metric to evaluate. Give the distances of at least one.")
-    whole_number(settings.n_bootstraps, "n_bootstraps")
-    whole_number(settings.n_permutations, "n_permutations", least=1)
     reference = reference or list(metrics)[-1]
     if reference not in metrics:
         advice = did_you_mean(reference, list(metrics))
