@@ -18,9 +18,7 @@ import pytest
 import typer
 
 from attention_motifs.atlas import Atlas
-from attention_motifs.behaviour import sequences
 from attention_motifs.cli import application
-from attention_motifs.stages import run
 from attention_motifs.store.settings import Configuration
 from chromium import FLAGS, find_browser
 from tiny_models import make_tiny_model, texts, write_prompts
@@ -33,15 +31,16 @@ hypothesis.settings.register_profile("suite", deadline=None)
 hypothesis.settings.load_profile("suite")
 
 LONGEST = (
-    "stages/test_stopped_at_steps.py",
+    "behaviour/test_ablation.py",
+    "figures/test_make.py",
+    "atlas/test_folder.py",
+    "sharing/test_sharing.py",
     "stages/test_blocks_stage.py",
-    "stages/test_extract.py",
-    "stages/test_ablate.py",
-    "stages/test_probe.py",
-    "stages/test_changed_models.py",
+    "cli/test_main.py",
+    "stages/test_stopped_at_steps.py",
+    "store/test_object_store.py",
     "stages/test_evaluate_stage.py",
-    "docs/test_pages.py",
-    "extraction/test_fixed_numerics.py",
+    "site/test_exported_site.py",
 )
 """Files that take longest, beginning with the longest."""
 
@@ -59,6 +58,8 @@ def score_models() -> Iterator[Callable[..., None]]:
     `tests/stages/test_scores_by_default.py` builds with them, and so do tests on the demo, which
     put back the function that this gives.
     """
+    from attention_motifs.stages import run
+
     function = run.score_models
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run, "score_models", lambda *_: None)
@@ -68,6 +69,8 @@ def score_models() -> Iterator[Callable[..., None]]:
 @pytest.fixture(scope="session", autouse=True)
 def ids_of_prompts_once() -> Iterator[None]:
     """Tokenize the built-in prompts once per tokenizer: it takes a third of a tiny build."""
+    from attention_motifs.behaviour import sequences
+
     function = sequences._ids_of_prompts
     results: dict[str, set[int]] = {}
 

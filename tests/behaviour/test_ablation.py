@@ -277,6 +277,22 @@ def test_a_replay_gives_what_whole_runs_give(family: tuple[LoadedModel, Path], m
         "calibration": calibrate(loaded, tokens(1)),
         "donors": clean_run(loaded, tokens(2)).outputs,
     }
+    alone: list[Tensor] = []
+    whole: list[dict[int, Tensor]] = []
+    for ablation in SOME:
+        of_run: dict[int, Tensor] = {}
+        alone.append(
+            run_ablated(
+                loaded,
+                tokens(),
+                ablation,
+                method,
+                clean=clean,
+                sink=lambda layer, weights, kept=of_run: kept.update({layer: weights.clone()}),
+                **others,  # type: ignore[arg-type]
+            )
+        )
+        whole.append(of_run)
     positions = torch.tensor([2, 3, 7, 9])
     for expected in (None, positions):
         patterns: dict[int, Tensor] = {}
@@ -289,22 +305,12 @@ def test_a_replay_gives_what_whole_runs_give(family: tuple[LoadedModel, Path], m
             sink=lambda layer, weights, kept=patterns: kept.update({layer: weights.clone()}),
             **others,  # type: ignore[arg-type]
         )
-        for i, ablation in enumerate(SOME):
-            whole: dict[int, Tensor] = {}
-            alone = run_ablated(
-                loaded,
-                tokens(),
-                ablation,
-                method,
-                clean=clean,
-                sink=lambda layer, weights, kept=whole: kept.update({layer: weights.clone()}),
-                **others,  # type: ignore[arg-type]
-            )
-            same(together[i], alone if expected is None else alone[:, expected])
+        for i in range(len(SOME)):
+            same(together[i], alone[i] if expected is None else alone[i][:, expected])
             for layer in (1, 2):
                 rows = patterns[layer].unflatten(0, (len(SOME), -1))
-                torch.testing.assert_close(rows[i], whole[layer], atol=1e-5, rtol=0)
-    for ablation in SOME:  # each from its own first layer on
+                torch.testing.assert_close(rows[i], whole[i][layer], atol=1e-5, rtol=0)
+    for i, ablation in enumerate(SOME):  # each from its own first layer on
         ours = replay_ablated(
             loaded,
             clean,
@@ -313,8 +319,7 @@ def test_a_replay_gives_what_whole_runs_give(family: tuple[LoadedModel, Path], m
             positions=positions,
             **others,  # type: ignore[arg-type]
         )
-        alone = run_ablated(loaded, tokens(), ablation, method, clean=clean, **others)  # type: ignore[arg-type]
-        same(ours[0], alone[:, positions])
+        same(ours[0], alone[i][:, positions])
     assert all("forward" not in vars(m) for m in loaded.model.modules()), "left as it was"
 
 

@@ -16,7 +16,7 @@ from attention_motifs.cli.app import app
 from attention_motifs.errors import EXIT_CODES
 from synthetic_atlas import make_synthetic_atlas
 
-N_TRIES = 500
+N_TRIES = 300
 
 QUERIES = ("near", "show", "prompts", "info", "classes", "features", "export", "check")
 """Commands that are fast enough to run on an atlas; the others meet a folder without one."""

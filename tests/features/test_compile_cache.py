@@ -32,6 +32,7 @@ def run(folder: Path, **environment: str) -> list[str]:
     return done.stdout.split()
 
 
+@pytest.mark.slow
 def test_a_changed_callee_or_a_damaged_cache_is_compiled_again(
     tmp_path: Path,
 ) -> None:

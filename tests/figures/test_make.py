@@ -251,9 +251,9 @@ def test_outlying_points_do_not_set_the_frame(tmp_path):
 
 
 def test_two_components_make_one_panel_and_one_is_refused(tmp_path):
-    two = make_synthetic_atlas(tmp_path / "two", n_components=2)
+    two = make_synthetic_atlas(tmp_path / "two", n_prompts=4, n_components=2)
     assert len(pattern_embedding(two).axes) == 1
-    one = make_synthetic_atlas(tmp_path / "one", n_components=1)
+    one = make_synthetic_atlas(tmp_path / "one", n_prompts=4, n_components=1)
     with pytest.raises(InputError, match="--n-components 3"):
         pattern_embedding(one)
     assert svg_text(save(variance_explained(one), tmp_path, "v")[1])
