@@ -39,7 +39,7 @@ DARK = "#3F3F3F"
 
 # Inches.
 _LEFT, _RIGHT, _TOP, _BOTTOM = 0.34, 0.06, 0.42, 0.42
-_HEADING, _BETWEEN = 0.31, 0.07
+_HEADING, _BETWEEN, _LINE = 0.31, 0.07, 0.115
 _LEAST_PANEL, _LARGEST_PANEL = 0.9, 1.4
 
 
@@ -89,15 +89,19 @@ def pattern_sheet(
             f"{atlas.place} keeps no patterns for viewing. Build it with `--n-view-prompts 6`."
         )
     panel = min((width - _LEFT - _RIGHT - _BETWEEN * (len(ids) - 1)) / len(ids), _LARGEST_PANEL)
-    height = _TOP + len(rows) * (_HEADING + panel) + _BOTTOM
+    headings = [
+        _heading(atlas, index, notes or {}, width, marked=query and row == 0)
+        for row, index in enumerate(rows)
+    ]
+    n_lines = max(len(lines) for lines in headings)
+    row_height = _HEADING + (n_lines - 2) * _LINE + panel
+    height = _TOP + len(rows) * row_height + _BOTTOM
     figure = new_figure(width, height)
     _write_prompts(figure, atlas, ids, panel)
     for row, index in enumerate(rows):
         name = str(atlas.heads["head"][index])
-        bottom = height - _TOP - (row + 1) * (_HEADING + panel)
-        after, below = (notes or {}).get(name) or ("", motif_note(atlas, index))
-        title = f"{name}  {after}" if after else name
-        _write_head(figure, title, below, bottom + panel, marked=query and row == 0)
+        bottom = height - _TOP - (row + 1) * row_height
+        _write_head(figure, headings[row], bottom + panel, marked=query and row == 0)
         for column, prompt_id in enumerate(ids):
             left = _LEFT + column * (panel + _BETWEEN)
             axes = figure.add_axes((left / width, bottom / height, panel / width, panel / height))
@@ -137,19 +141,44 @@ def pattern_numbers(
     return pl.concat(tables)
 
 
-def _write_head(figure: Figure, name: str, note: str, top: float, *, marked: bool) -> None:
-    """Write the name of a head and its note above the row whose panels end at `top` inches."""
-    width, height = figure.get_size_inches()
-    room = 72 * (width - _LEFT - 0.05)
+def _room(width: float) -> float:
+    """Return the points that a heading may take on a sheet of a width in inches."""
+    return 72 * (width - _LEFT - 0.05)
+
+
+def _heading(
+    atlas: Atlas,
+    index: int,
+    notes: Mapping[str, tuple[str, str]],
+    width: float,
+    *,
+    marked: bool,
+) -> list[str]:
+    """Return the lines above a row: the head with the words after it, if they fit; the note."""
+    name = str(atlas.heads["head"][index])
+    after, below = notes.get(name) or ("", motif_note(atlas, index))
     title = f"query: {name}" if marked else name
-    weight = "bold" if marked else "normal"
+    whole = f"{title}  {after}" if after else title
+    if fitted(whole, 0.88 * _room(width), FONT_SIZE) == whole:
+        return [whole, below]
+    return [title, after, below]
+
+
+def _write_head(figure: Figure, lines: Sequence[str], top: float, *, marked: bool) -> None:
+    """Write the lines above the row whose panels end at `top` inches: name first, notes smaller."""
+    width, height = figure.get_size_inches()
+    room = _room(width)
+    title, *notes = lines
+    at = top + 0.045 + _LINE * (len(notes) - 1)
     figure.text(
-        _LEFT / width, (top + 0.15) / height, fitted(title, 0.88 * room, FONT_SIZE),
-        fontweight=weight, color=ORANGE if marked else "black",
+        _LEFT / width, (at + 0.105) / height, fitted(title, 0.88 * room, FONT_SIZE),
+        fontweight="bold" if marked else "normal", color=ORANGE if marked else "black",
     )  # fmt: skip
-    figure.text(
-        _LEFT / width, (top + 0.045) / height, fitted(note, room, SMALL), fontsize=SMALL, color=DARK
-    )
+    for k, note in enumerate(notes):
+        figure.text(
+            _LEFT / width, (at - k * _LINE) / height, fitted(note, room, SMALL),
+            fontsize=SMALL, color=DARK,
+        )  # fmt: skip
 
 
 def _draw_pattern(axes: Axes, pattern: Float[np.ndarray, "n n"], *, marked: bool) -> None:
