@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import total_ordering
+from functools import lru_cache, total_ordering
 from numbers import Integral
 
 from attention_motifs.errors import InputError
@@ -39,14 +39,20 @@ def check_model_name(name: str) -> str:
     """
     if not isinstance(name, str):
         raise InputError(f"model name {_shown(name)} is not usable: expected a text")
-    # `a__b` would share the folder of `a/b`; after the slash, two underscores are not ambiguous.
-    doubled = "__" in name.partition("/")[0]
-    if len(name) > _MAX_LENGTH or not _MODEL.fullmatch(name) or ".." in name or doubled:
+    if not _is_usable(name):
         raise InputError(
             f"model name {_shown(name)} is not usable: write `name` or `org/name` with letters, "
             f"digits, '.', '-' and single '_', at most {_MAX_LENGTH} characters"
         )
     return name
+
+
+@lru_cache(maxsize=1024)
+def _is_usable(name: str) -> bool:
+    # `a__b` would share the folder of `a/b`; after the slash, two underscores are not ambiguous.
+    doubled = "__" in name.partition("/")[0]
+    usable = len(name) <= _MAX_LENGTH and _MODEL.fullmatch(name) is not None
+    return usable and ".." not in name and not doubled
 
 
 def model_folder(name: str) -> str:

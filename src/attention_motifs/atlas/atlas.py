@@ -1,4 +1,7 @@
-"""The public class of an atlas: its tables, and the questions one asks it."""
+"""The public class of an atlas: its tables, and the questions one asks it.
+
+The module of a question is loaded when the question is asked, so that each command starts fast.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from attention_motifs.atlas import blocks, explanation, head_record, named_arrays, queries
-from attention_motifs.atlas import contrast as contrasting
-from attention_motifs.atlas import head_notes as notes
-from attention_motifs.atlas import identify as identification
-from attention_motifs.atlas import view as viewing
-from attention_motifs.atlas import why as comparison
+from attention_motifs.atlas import blocks
 from attention_motifs.atlas.folder import AtlasFolder
-from attention_motifs.atlas.near_patterns import near_patterns
 from attention_motifs.atlas.prompt_labels import Where, described, prompts_where
 from attention_motifs.errors import InputError
 
@@ -114,7 +111,8 @@ class Atlas(AtlasFolder):
         Raises:
             InputError: if both or neither of head and patterns are given; see these modules.
         """
-        from attention_motifs.atlas import near_table
+        from attention_motifs.atlas import near_table, queries
+        from attention_motifs.atlas.near_patterns import near_patterns
 
         if (head is None) == (patterns is None):
             raise InputError("nothing to compare, or two things: give a head or patterns")
@@ -137,15 +135,21 @@ class Atlas(AtlasFolder):
         names: str | Sequence[str] | None = None,
     ) -> NamedArray:
         """Return features as an array with names; see `attention_motifs.atlas.named_arrays`."""
+        from attention_motifs.atlas import named_arrays
+
         return named_arrays.features(self, heads, prompts, names)
 
     def patterns(self, head: str | HeadId) -> HeadPatterns:
         """Return the kept patterns of a head; see `attention_motifs.atlas.named_arrays`."""
+        from attention_motifs.atlas import named_arrays
+
         return named_arrays.patterns(self, head)
 
     def identify(self, patterns: Any, n: int = 5, **options: Any) -> list[IdentifiedPattern]:
         """Return the heads that patterns are from; see `attention_motifs.atlas.identify`."""
-        return identification.identify(self, patterns, n, **options)
+        from attention_motifs.atlas.identify import identify
+
+        return identify(self, patterns, n, **options)
 
     def identify_on_prompt(
         self, head: str | HeadId, prompt_id: str, n: int = 5, **options: Any
@@ -154,17 +158,23 @@ class Atlas(AtlasFolder):
 
         See `attention_motifs.atlas.identify`.
         """
-        return identification.identify_on_prompt(self, head, prompt_id, n, **options)
+        from attention_motifs.atlas.identify import identify_on_prompt
+
+        return identify_on_prompt(self, head, prompt_id, n, **options)
 
     def head(self, head: str | HeadId, **options: Any) -> HeadRecord:
         """Return all facts about a head; see `attention_motifs.atlas.head_record`."""
-        return head_record.head_record(self, head, **options)
+        from attention_motifs.atlas.head_record import head_record
+
+        return head_record(self, head, **options)
 
     def explain(
         self, head: str | HeadId, metric: str | None = None, where: Where | None = None
     ) -> Explanation:
         """Return what a head does, with the evidence; see `attention_motifs.atlas.explanation`."""
-        return explanation.explain(self if where is None else self.where(where), head, metric)
+        from attention_motifs.atlas.explanation import explain
+
+        return explain(self if where is None else self.where(where), head, metric)
 
     def distances(
         self, metric: str = "mean", where: Where | None = None
@@ -214,15 +224,21 @@ class Atlas(AtlasFolder):
 
     def contrast(self, where: Where, against: Where, **options: Any) -> Contrast:
         """Compare each head on two sets of prompts; see `attention_motifs.atlas.contrast`."""
-        return contrasting.contrast(self, where, against, **options)
+        from attention_motifs.atlas.contrast import contrast
+
+        return contrast(self, where, against, **options)
 
     def why(self, head: str | HeadId, other: str | HeadId, metric: str | None = None) -> Why:
         """Return what makes two heads near or far; see `attention_motifs.atlas.why`."""
-        return comparison.why(self, head, other, metric)
+        from attention_motifs.atlas.why import why
+
+        return why(self, head, other, metric)
 
     def view(self, head: str | HeadId, prompt: str | int = 0, **options: Any) -> PatternView:
         """Show a head on a prompt, in a notebook or file; see `attention_motifs.atlas.view`."""
-        return viewing.view(self, head, prompt, **options)
+        from attention_motifs.atlas.view import view
+
+        return view(self, head, prompt, **options)
 
     def on(self, text: str, **options: Any) -> TextPatterns:
         """Run the models on a text of your own; see `attention_motifs.live.on_text`.
@@ -250,7 +266,9 @@ class Atlas(AtlasFolder):
 
     def head_notes(self, model: str) -> tuple[str, list[ViewNote]]:
         """Return verdicts and nearest heads; see `attention_motifs.atlas.head_notes`."""
-        return notes.head_notes(self, model)
+        from attention_motifs.atlas.head_notes import head_notes
+
+        return head_notes(self, model)
 
     def plot(self, name: str, *arguments: Any, **options: Any) -> Figure:
         """Draw a figure, such as `atlas.plot("distances")`; see `attention_motifs.figures.plot`."""

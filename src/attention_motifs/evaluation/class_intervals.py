@@ -17,7 +17,7 @@ from attention_motifs.evaluation.table import AUROC, MAP
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
 
-    from attention_motifs.evaluation.evaluate import MetricDistances, Settings
+    from attention_motifs.evaluation.metric_comparison import MetricDistances, Settings
 
 
 def class_replicates(

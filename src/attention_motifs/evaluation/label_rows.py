@@ -40,7 +40,7 @@ from attention_motifs.evaluation.table import (
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from attention_motifs.evaluation.evaluate import Evidence, MetricDistances, Settings
+    from attention_motifs.evaluation.metric_comparison import Evidence, MetricDistances, Settings
 
 LabelKey = tuple[str, str, str, str]
 """Label of the scope, kind, behaviour, statistic."""

@@ -7,9 +7,7 @@ are fetched from the authors' repositories.
 
 from __future__ import annotations
 
-import http.client
 import re
-import urllib.request
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -177,6 +175,9 @@ def read_scores(
 
 
 def _fetched(url: str) -> bytes:
+    import http.client
+    import urllib.request
+
     try:
         with urllib.request.urlopen(url, timeout=_SECONDS) as response:  # noqa: S310 (https only)
             data: bytes = response.read(_MOST_BYTES)

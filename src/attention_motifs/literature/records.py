@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
@@ -120,7 +120,7 @@ class Assignment:
     partial: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Literature:
     """All records, checked for consistency, in the order of the files."""
 
@@ -135,15 +135,16 @@ class Literature:
 
         Aliases (`gpt2`, `openai-community/gpt2` for `gpt2-small`) are found in any case.
         """
-        return _aliases(self.models).get(name.casefold(), name)
+        return self.aliases.get(name.casefold(), name)
 
-
-def _aliases(models: Mapping[str, KnownModel]) -> dict[str, str]:
-    return {
-        alias.casefold(): model.name
-        for model in models.values()
-        for alias in (model.name, *model.aliases)
-    }
+    @cached_property
+    def aliases(self) -> dict[str, str]:
+        """Names of models by their aliases in lower case; a name is an alias of itself."""
+        return {
+            alias.casefold(): model.name
+            for model in self.models.values()
+            for alias in (model.name, *model.aliases)
+        }
 
 
 class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -284,7 +285,7 @@ def _check_defined(key: str, name: str, records: Mapping[str, object]) -> None:
 
 
 def _check_model(model: KnownModel, now: Literature) -> None:
-    taken = _aliases(now.models)
+    taken = now.aliases
     for name in (model.name, *model.aliases):
         check_model_name(name)
         if name.casefold() in taken:
