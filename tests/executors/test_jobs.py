@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attention_motifs.errors import InputError
+from attention_motifs.errors import InputError, JobsFailedError
 from attention_motifs.executors import (
+    LOCAL,
     Job,
     RayExecutor,
     choose_executor,
@@ -25,9 +26,7 @@ def test_a_job_is_called_by_its_name_and_its_error_is_its_own(tmp_path: Path) ->
         call(Job("one", "jobs_to_run:note", (str(tmp_path), "mistaken")))
 
 
-def test_the_local_executor_runs_jobs_in_order_and_ends_with_the_first_error(
-    tmp_path: Path,
-) -> None:
+def test_the_local_executor_runs_jobs_in_order() -> None:
     finished: list[tuple[int, object]] = []
     steps: list[int] = []
     executor = choose_executor()
@@ -35,10 +34,6 @@ def test_the_local_executor_runs_jobs_in_order_and_ends_with_the_first_error(
     assert executor.run(jobs, steps.append, lambda *both: finished.append(both)) == [0, 2, 4]
     assert finished == [(0, 0), (1, 2), (2, 4)]
     assert steps == [0, 1, 2]
-    notes = [Job(n, "jobs_to_run:note", (str(tmp_path), n)) for n in ("a", "mistaken", "b")]
-    with pytest.raises(InputError, match="prompt 3"):
-        executor.run(notes, steps.append)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "mistaken"]
 
 
 def test_all_settings_of_ray_are_read() -> None:
@@ -87,3 +82,19 @@ def test_an_error_of_many_jobs_names_the_first_and_counts_the_rest() -> None:
     assert "part 3" not in str(error)
     assert "2 more" in str(error)
     assert error.exit_code == 7
+
+
+def test_a_job_that_fails_in_this_process_stops_those_of_its_model_alone(tmp_path: Path) -> None:
+    def job(name: str, model: str) -> Job:
+        return Job(f"{name} of {model}", "jobs_to_run:note", (str(tmp_path), name), loads=model)
+
+    jobs = [job("a", "good"), job("mistaken", "bad"), job("b", "bad"), job("c", "good")]
+    done: dict[int, object] = {}
+    steps: list[int] = []
+    with pytest.raises(JobsFailedError, match=r"2 of 4 jobs failed \(mistaken of bad: ") as caught:
+        LOCAL.run(jobs, steps.append, done.__setitem__)
+    assert "b of bad" not in str(caught.value)
+    assert done == {0: "a", 3: "c"}
+    assert sum(steps) == 4
+    with pytest.raises(InputError, match="is empty"):
+        LOCAL.run(jobs[1:3], steps.append)

@@ -24,17 +24,21 @@ def ignore(_position: int, _result: Any) -> None:
     """Ignore the result of a job."""
 
 
-def failed_jobs(failed: Sequence[tuple[str, str]], n_jobs: int) -> JobsFailedError:
+def failed_jobs(
+    failed: Sequence[tuple[str, str]], n_jobs: int, n_failed: int | None = None
+) -> JobsFailedError:
     """Build the error for jobs that failed.
 
     Args:
         failed: names of the jobs and the reasons.
         n_jobs: number of all jobs.
+        n_failed: number of jobs that failed or were left out; default: those of `failed`.
     """
+    n_failed = len(failed) if n_failed is None else n_failed
     reasons = "; ".join(f"{name}: {reason}" for name, reason in failed[:N_NAMED])
     more = f"; and {len(failed) - N_NAMED} more" if len(failed) > N_NAMED else ""
     return JobsFailedError(
-        f"{len(failed)} of {n_jobs} jobs failed ({reasons}{more}). The others are complete; run "
+        f"{n_failed} of {n_jobs} jobs failed ({reasons}{more}). The others are complete; run "
         "the same command again to do what is missing"
     )
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from attention_motifs.atlas import IMPORTED, Atlas
 from attention_motifs.atlas.stimuli import PROBES, PROMPTS, Stimuli, get_stimuli
-from attention_motifs.errors import AtlasError, InputError
+from attention_motifs.errors import AtlasError, InputError, JobsFailedError, MotifsError
 from attention_motifs.executors import LOCAL, Executor, Job
 from attention_motifs.head import model_folder
 from attention_motifs.progress import Report, silent
@@ -61,8 +61,8 @@ def extract(
 ) -> None:
     """Compute the features of the models on the atlas's prompts, and on its probes if it has any.
 
-    Parts that are complete, with all feature sets of the atlas, are kept. A model whose parts are
-    all complete is recorded in the manifest, also where parts of another failed.
+    Parts that are complete, with all feature sets of the atlas, are kept. A model that fails does
+    not stop the others: those whose parts are all complete are recorded in the manifest.
 
     Args:
         atlas: the atlas to write to; all workers see its folder under the same path.
@@ -75,9 +75,9 @@ def extract(
         executor: runs the models; default: this process. The files do not depend on it.
 
     Raises:
-        ModelError, ResourceError: if a model is not available, does not load or fails its check.
+        ModelError, ResourceError: if no model is available, loads or passes its check.
         InputError: if a prompt is shorter than two tokens.
-        JobsFailedError: from an executor, if some parts failed; the others are complete.
+        JobsFailedError: if some models or parts failed; the others are complete.
         AtlasError: if the patterns of the atlas were imported.
     """
     from attention_motifs.models.sources import resolve
@@ -91,8 +91,14 @@ def extract(
         _check_folder_is_free(atlas, resolve(model).name)
     kinds = (PROMPTS, PROBES) if atlas.manifest.probes["n"] else (PROMPTS,)
     run = Extraction(atlas, device, report, executor, kinds, softmax_only)
-    run.extract(requested, added=added)
-    write_heads(atlas)
+    try:
+        run.extract(requested, added=added)
+    except JobsFailedError as error:
+        remove = atlas.paths.command("remove MODEL")
+        raise JobsFailedError(f"{error}, or leave a model out with {remove}") from error
+    finally:
+        if atlas.models:  # also those that are complete where another failed
+            write_heads(atlas)
     if models is None:
         late = [
             wanted_model(atlas, name, f"run {atlas.paths.extract_command(name)}")
@@ -134,21 +140,30 @@ class Extraction:
     softmax_only: bool = False
 
     def extract(self, requested: Sequence[str], *, added: bool) -> None:
-        """Make the missing parts of these models."""
+        """Make the missing parts of these models, and go on with the others if one fails.
+
+        Raises:
+            MotifsError: the error of the models, if all of them failed.
+            JobsFailedError: if some failed, after the others finished.
+        """
         if not requested:
             return
         path = str(self.atlas.path.resolve())
         shared = self.executor.share(self.atlas, path)
         try:
-            models = self._identify(requested, shared)
-            self._make([m for m in models if not self._is_complete(m)], shared, added=added)
+            models, failed = self._identify(requested, shared)
+            missing = [model for model in models if not self._is_complete(model)]
+            self._make(missing, shared, failed, added=added)
         finally:
             self.executor.close()
             _loaded.clear()
             # Killed workers leave temporary files, on the disk also of an atlas in a store.
             files.remove_unfinished(self.atlas.path)
 
-    def _identify(self, requested: Sequence[str], shared: Atlas | str) -> list[_Model]:
+    def _identify(
+        self, requested: Sequence[str], shared: Atlas | str
+    ) -> tuple[list[_Model], JobsFailedError | None]:
+        """Return the models that can be identified, and the error of the others."""
         report = self.executor.share(self.report, silent)
         jobs = [
             Job(f"identify {name}", f"{__name__}:identify", (shared, name, self.device, report))
@@ -156,22 +171,33 @@ class Extraction:
         ]
         # In this process, every job shows its own progress.
         outer = self.executor.share(silent, self.report)
+        identities: dict[int, ModelIdentity] = {}
+        failed = None
         with outer(f"identify {', '.join(requested)}", len(jobs)) as advance:
-            identities = self.executor.run(jobs, advance)
-        same = [
-            as_recorded(self.atlas, name, identity)
-            for name, identity in zip(requested, identities, strict=True)
-        ]
-        return [
-            _Model(name, identity, kind, missing_parts(self.atlas, identity.name, identity, kind))
-            for name, identity in zip(requested, same, strict=True)
-            for kind in self.kinds
-        ]
+            try:
+                self.executor.run(jobs, advance, identities.__setitem__)
+            except JobsFailedError as error:
+                failed = error
+        models = []
+        for position, identity in sorted(identities.items()):
+            name = requested[position]
+            same = as_recorded(self.atlas, name, identity)
+            for kind in self.kinds:
+                missing = missing_parts(self.atlas, same.name, same, kind)
+                models.append(_Model(name, same, kind, missing))
+        return models, failed
 
     def _is_complete(self, model: _Model) -> bool:
         return not model.missing and is_extracted(self.atlas, model.identity.name, model.stimuli)
 
-    def _make(self, models: Sequence[_Model], shared: Atlas | str, *, added: bool) -> None:
+    def _make(
+        self,
+        models: Sequence[_Model],
+        shared: Atlas | str,
+        failed: JobsFailedError | None,
+        *,
+        added: bool,
+    ) -> None:
         owners: list[tuple[_Model, int, bool]] = []
         jobs: list[Job] = []
         for model in models:
@@ -210,8 +236,15 @@ class Extraction:
         names = dict.fromkeys(m.identity.name for m in models)
         title = f"patterns and features of {', '.join(names)}"
         if jobs:
-            with self.report(title, sum(job.steps for job in jobs)) as advance:
-                self.executor.run(jobs, advance, done)
+            try:
+                with self.report(title, sum(job.steps for job in jobs)) as advance:
+                    self.executor.run(jobs, advance, done)
+            except MotifsError as error:
+                if failed is None:
+                    raise
+                raise JobsFailedError(f"{failed}; {error}") from error
+        if failed is not None:
+            raise failed
 
 
 def identify(

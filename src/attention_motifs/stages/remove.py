@@ -36,7 +36,8 @@ def remove(path: str | Path, model: str, *, report: Report = silent) -> Atlas:
     Its tokens, features, patterns, scores and ablations are deleted. The embedding is fitted again
     if it was fitted on the model, and the distances are computed again. Projections, clusters and
     the evaluation, which are over all heads, are deleted. A removal that was stopped continues with
-    the same call, or with the next `build` or `add`.
+    the same call, or with the next `build` or `add`. A model that could not be extracted is taken
+    out of the settings, so that the others can be finished without it.
 
     Args:
         path: folder of the atlas, or its URL.
@@ -64,10 +65,11 @@ def remove(path: str | Path, model: str, *, report: Report = silent) -> Atlas:
     with writing(path) as atlas:
         name = model if _holds(atlas, model) else name_of(model)
         if not _holds(atlas, name):
+            names = dict.fromkeys([*atlas.models, *_configured(atlas)])
             raise InputError(
-                f"model {name!r} is not in this atlas; it has {', '.join(atlas.models) or 'none'}"
+                f"model {name!r} is not in this atlas; it has {', '.join(names) or 'none'}"
             )
-        if name in atlas.manifest.models:
+        if name in atlas.manifest.models or name in _configured(atlas):
             begin_removal(atlas, name)
         finish_removals(atlas, report)
         rebuild(atlas, report)
@@ -75,7 +77,13 @@ def remove(path: str | Path, model: str, *, report: Report = silent) -> Atlas:
 
 
 def _holds(atlas: Atlas, name: str) -> bool:
-    return name in atlas.manifest.models or f"{_PENDING}{name}" in atlas.manifest.stages
+    pending = f"{_PENDING}{name}" in atlas.manifest.stages
+    return pending or name in atlas.manifest.models or name in _configured(atlas)
+
+
+def _configured(atlas: Atlas) -> list[str]:
+    """Return the names of the models that the embedding is to be fitted on."""
+    return [recorded_name(atlas, wanted) for wanted in atlas.manifest.configuration.models]
 
 
 def begin_removal(atlas: Atlas, name: str, *, replacement: str | None = None) -> None:
@@ -102,7 +110,7 @@ def begin_removal(atlas: Atlas, name: str, *, replacement: str | None = None) ->
     requested = tuple(fitted)
     if was_fitted and replacement is not None:
         requested = tuple(replacement if names[w] == name else w for w in names)
-    if was_fitted:
+    if was_fitted and "embed" in manifest.stages:
         warnings.warn(
             f"{name}: the embedding was fitted on this model and is fitted again, so that the "
             "positions and distances of all heads change",
@@ -135,7 +143,8 @@ def finish_removals(atlas: Atlas, report: Report = silent) -> None:
     ]
     for name in names:
         with report(f"remove {name}", 1):
-            _delete_results_of_all_heads(atlas)
+            if atlas.models:
+                _delete_results_of_all_heads(atlas)
             _drop_ablations(atlas, name)
             for file in _files_of(atlas, name):
                 files.remove(file)
