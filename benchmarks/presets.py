@@ -5,7 +5,7 @@ on repeated random tokens in blocks of 23, 27, 35 and 43 tokens, lengths that no
 score uses. From an atlas of both models with the features `extended` and with probes:
 
 1. mean average precision of every class within each model, by `natural`, `probes`, and both blocks
-   at weights of 1:1, 2:1 and 1:2;
+   with the ridges of `recommended` at weights of 1:1, 2:1 and 1:2;
 2. the same for the second model, with the ranks and the whitening of the blocks fitted on the first
    model alone;
 3. the gain over `natural`, with a 95 % interval: query heads, label sequences and prompts are drawn
@@ -28,7 +28,15 @@ import numpy as np
 BLOCK_LENGTHS = ((23, 5), (27, 4), (35, 3), (43, 2))
 """Length of the block and number of repetitions of the sequences that label heads."""
 CLASSES = ("induction", "previous token", "duplicate token", "first-token sink", "self")
-WEIGHTS = {"natural": (1, 0), "probes": (0, 1), "1:1": (1, 1), "2:1": (2, 1), "1:2": (1, 2)}
+BLOCKS = ("natural", "probes")
+WEIGHTS = {
+    "natural": {"natural": 1.0},
+    "probes": {"probes": 1.0},
+    "1:1": {"natural, together": 1.0, "probes, together": 1.0},
+    "2:1": {"natural, together": 2.0, "probes, together": 1.0},
+    "1:2": {"natural, together": 1.0, "probes, together": 2.0},
+}
+"""Weights of the blocks: those of the presets of one block, and those of `recommended`."""
 DRAWS = 200
 
 
@@ -80,26 +88,37 @@ def placed(atlas: Any, fitted: list[str]) -> dict[str, dict[str, np.ndarray]]:
     """Clouds (stimuli, heads, features) per block and model, fitted on some models."""
     from attention_motifs import RecommendedEmbedding
     from attention_motifs.atlas.queries import by_prompt
+    from attention_motifs.embedding.presets import get_preset
     from attention_motifs.features import feature_names
 
     names, spaces = feature_names("extended"), {}
-    for block, stimuli in (("natural", "prompts"), ("probes", "probes")):
+    for block in get_preset("recommended").blocks:
         taken = {}
         for model in atlas.models:
             parts = [by_prompt(atlas, model, part, names)
-                     for part in atlas.feature_parts(model, names, stimuli)]  # fmt: skip
+                     for part in atlas.feature_parts(model, names, block.stimuli)]  # fmt: skip
             taken[model] = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
         together = np.concatenate([taken[model][0] for model in fitted], axis=1)
         embedding = RecommendedEmbedding.fit(together, taken[fitted[0]][1], names)
-        spaces[block] = {model: embedding.place(*values) for model, values in taken.items()}
+        alone = {model: embedding.place(*values) for model, values in taken.items()}
+        spaces[block.name] = alone
+        spaces[f"{block.name}, together"] = {
+            model: embedding.with_ridge(clouds, block.ridge) for model, clouds in alone.items()
+        }
     return spaces
 
 
-def cosines(clouds: np.ndarray) -> np.ndarray:
-    """Cosine of whole clouds, of every pair of heads."""
-    rows = clouds.transpose(1, 0, 2).reshape(clouds.shape[1], -1).astype(np.float64)
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows @ rows.T)
+def products(clouds: np.ndarray) -> np.ndarray:
+    """Inner products of every pair of heads on each stimulus, (stimuli, heads, heads)."""
+    return np.asarray(clouds @ clouds.transpose(0, 2, 1), dtype=np.float64)
+
+
+def cosines(products: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
+    """Cosine of whole clouds, of every pair of heads, with each stimulus so many times."""
+    times = np.ones(len(products)) if times is None else times
+    total = np.tensordot(times, products, axes=1)
+    lengths = np.sqrt(np.diag(total))
+    return np.asarray(total / np.outer(lengths, lengths))
 
 
 def average_precisions(similarity: np.ndarray, members: np.ndarray) -> dict[int, float]:
@@ -119,11 +138,12 @@ def measured(
     from attention_motifs.behaviour import CLASS_THRESHOLDS
 
     rng, rows = np.random.default_rng(0), []
+    of_pairs = {block: products(clouds) for block, clouds in blocks.items()}
+    whole = {block: cosines(pairs) for block, pairs in of_pairs.items()}
     for name, drawn in scores.items():
         members = drawn.mean(axis=0) >= CLASS_THRESHOLDS[name]
         if members.sum() < 3:
             continue
-        whole = {block: cosines(clouds) for block, clouds in blocks.items()}
         row = {"fitted on": fitted, "model": model, "class": name, "heads": int(members.sum())}
         for label, weights in WEIGHTS.items():
             values = average_precisions(mixed(whole, weights), members)
@@ -134,9 +154,14 @@ def measured(
             again = drawn[sequences].mean(axis=0) >= CLASS_THRESHOLDS[name]
             if again.sum() < 3:
                 continue
+            sizes = {block: len(blocks[block]) for block in BLOCKS}
+            times = {
+                block: np.bincount(rng.integers(n, size=n), minlength=n)
+                for block, n in sizes.items()
+            }
             some = {
-                block: cosines(clouds[rng.integers(len(clouds), size=len(clouds))])
-                for block, clouds in blocks.items()
+                block: cosines(pairs, times[block.partition(",")[0]])
+                for block, pairs in of_pairs.items()
             }
             of = {w: average_precisions(mixed(some, weights), again)
                   for w, weights in WEIGHTS.items()}  # fmt: skip
@@ -151,9 +176,10 @@ def measured(
     return rows
 
 
-def mixed(whole: Mapping[str, np.ndarray], weights: tuple[float, float]) -> np.ndarray:
-    """Weighted mean of the cosines in both blocks."""
-    return np.asarray((weights[0] * whole["natural"] + weights[1] * whole["probes"]) / sum(weights))
+def mixed(whole: Mapping[str, np.ndarray], weights: Mapping[str, float]) -> np.ndarray:
+    """Weighted mean of the cosines in some blocks."""
+    total = sum(weight * whole[block] for block, weight in weights.items())
+    return np.asarray(total / sum(weights.values()))
 
 
 def _shown(value: object) -> str:

@@ -216,12 +216,12 @@ def presets() -> str:
     rows = [
         (
             f"`{preset.name}`",
-            ", ".join(f"`{block.name}` {block.weight:g}" for block in preset.blocks),
+            ", ".join(f"`{b.name}` {b.weight:g}, {b.ridge:g}" for b in preset.blocks),
             preset.description,
         )
         for preset in PRESETS.values()
     ]
-    return _table(("preset", "blocks and weights", "near heads have"), rows)
+    return _table(("preset", "blocks: weight, ridge", "near heads have"), rows)
 
 
 def motifs() -> str:

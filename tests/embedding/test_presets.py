@@ -21,6 +21,7 @@ from attention_motifs.embedding.presets import (
     on_prompts,
 )
 from attention_motifs.errors import InputError
+from attention_motifs.store.settings import Configuration
 
 Blocks = tuple[list[np.ndarray[Any, Any]], list[float], list[bool]]
 
@@ -97,6 +98,12 @@ def test_presets_are_known_by_name_and_share_their_blocks() -> None:
         assert preset.name == name
         assert preset.description
         assert sum(preset.shares) == pytest.approx(1)
+    ridges = {name: [block.ridge for block in preset.blocks] for name, preset in PRESETS.items()}
+    assert ridges["natural"] == ridges["probes"] == [0.1]
+    assert max(ridges["recommended"]) < 0.1
+    earlier = get_preset("recommended", Configuration(models="a", preset_version=1))
+    assert [block.ridge for block in earlier.blocks] == [0.1, 0.1]
+    assert get_preset("recommended", Configuration(models="a")) == PRESETS["recommended"]
     half = Preset("half", "", (Block(weight=1), Block("probes", weight=3)))
     assert half.shares == (0.25, 0.75)
     assert Block("probes", "paper").name == "probes-paper"

@@ -69,7 +69,11 @@ def rank_score(x: float, fitted: Sequence[float]) -> float:
 
 
 def oracle(
-    fitted: dict[str, np.ndarray], bins: np.ndarray, features: np.ndarray, new_bins: np.ndarray
+    fitted: dict[str, np.ndarray],
+    bins: np.ndarray,
+    features: np.ndarray,
+    new_bins: np.ndarray,
+    ridge: float = RIDGE,
 ) -> np.ndarray:
     """Clouds of one model, from the features of the fitted models; bins per prompt are given."""
 
@@ -91,7 +95,7 @@ def oracle(
                 deviation = z[p, h] - z[:, h].mean(axis=0)
                 within += np.outer(deviation, deviation)
                 n_rows += 1
-    variances, directions = np.linalg.eigh(within / n_rows + RIDGE * np.eye(n_features))
+    variances, directions = np.linalg.eigh(within / n_rows + ridge * np.eye(n_features))
     whitening = directions @ np.diag(variances**-0.5) @ directions.T
     white = scores(features, new_bins) @ whitening
     for p in range(len(white)):
@@ -126,6 +130,13 @@ def test_agrees_with_the_plain_definition(
     placed = embedding.place(new, n_tokens)
     assert placed.dtype == np.float32
     np.testing.assert_allclose(placed, oracle(fitted, bins, new, bins), rtol=1e-5, atol=1e-5)
+    for ridge in (0.01, 1.0):
+        moved = embedding.with_ridge(placed, ridge)
+        assert moved.dtype == np.float32
+        np.testing.assert_allclose(
+            moved, oracle(fitted, bins, new, bins, ridge), rtol=1e-4, atol=1e-4
+        )
+    assert embedding.with_ridge(placed, RIDGE) is placed
 
 
 # The rank map

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from attention_motifs.atlas import Atlas
-from attention_motifs.atlas.blocks import clouds_of, pattern_clouds
+from attention_motifs.atlas.blocks import block_clouds, clouds_of, pattern_clouds
 from attention_motifs.atlas.check import check_atlas
 from attention_motifs.atlas.queries import near
 from attention_motifs.cli import main
 from attention_motifs.distances import head_distances
+from attention_motifs.embedding.presets import get_preset
 from attention_motifs.embedding.recommended import RecommendedEmbedding
 from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.features import feature_names
@@ -252,20 +253,28 @@ def test_near_show_and_evaluate_know_the_metric(
 # Presets of several blocks
 
 
+def blocks_of(atlas: Atlas, preset: str = "recommended") -> list[np.ndarray]:
+    """Clouds of the blocks of a preset, with its ridges."""
+    blocks = get_preset(preset, atlas.manifest.configuration).blocks
+    return [block_clouds(atlas, block) for block in blocks]
+
+
 def test_the_distance_is_the_mean_of_those_in_the_blocks(built: Atlas) -> None:
-    in_blocks = [head_distances(built.block_clouds(b), "natural") for b in ("natural", "probes")]
+    in_blocks = [head_distances(clouds, "natural") for clouds in blocks_of(built)]
     assert built.block_clouds("probes").shape[:2] == (3, 13)
     np.testing.assert_allclose(
         built.distances("recommended"), (in_blocks[0] + in_blocks[1]) / 2, atol=1e-6
     )
+    on_probes = head_distances(built.block_clouds("probes"), "natural")
     result = near(built, "a:L0:H0", n=12, metric="probes")
-    assert [f.distance for f in result] == sorted(in_blocks[1][0, 1:].tolist())
+    assert [f.distance for f in result] == sorted(on_probes[0, 1:].tolist())
 
 
 def test_some_prompts_restrict_natural_text_alone(built: Atlas) -> None:
     some = np.array([1, 4, 5])
-    natural = head_distances(built.block_clouds("natural")[some], "natural")
-    probes = head_distances(built.block_clouds("probes"), "natural")
+    on_prompts, on_probes = blocks_of(built)
+    natural = head_distances(on_prompts[some], "natural")
+    probes = head_distances(on_probes, "natural")
     got = head_distances(clouds_of(built, "recommended").on(some), "recommended")
     np.testing.assert_allclose(got, (natural + probes) / 2, atol=1e-6)
     assert np.array_equal(clouds_of(built, "probes").on(some), built.block_clouds("probes"))
@@ -275,8 +284,28 @@ def test_some_prompts_restrict_natural_text_alone(built: Atlas) -> None:
 def test_single_patterns_are_points_of_the_blocks_of_prompts(built: Atlas) -> None:
     points = pattern_clouds(built, "recommended")
     assert points is not None
-    assert np.array_equal(points, built.block_clouds("natural"))
+    assert np.array_equal(points, blocks_of(built)[0])
     assert pattern_clouds(built, "probes") is None
+
+
+def test_an_atlas_of_an_earlier_version_keeps_its_ridge_until_it_is_fitted_anew(
+    copy: Atlas, built: Atlas, tiny: Tiny
+) -> None:
+    manifest = json.loads((copy.path / "atlas.json").read_text())
+    del manifest["configuration"]["preset_version"]
+    (copy.path / "atlas.json").write_text(json.dumps(manifest))
+    with Atlas.lock(copy.path):
+        distances(Atlas.open(copy.path), "recommended")
+    earlier = Atlas.open(copy.path).distances("recommended")
+    stored = [head_distances(built.block_clouds(b), "natural") for b in ("natural", "probes")]
+    np.testing.assert_allclose(earlier, (stored[0] + stored[1]) / 2, atol=1e-6)
+    grown = build(copy.path, tiny.configuration())
+    assert np.array_equal(grown.distances("recommended"), earlier)
+    with Atlas.lock(copy.path):
+        embed(grown, force=True)
+        distances(grown, "recommended")
+    assert np.array_equal(grown.distances("recommended"), built.distances("recommended"))
+    assert contents(copy.path) == contents(built.path)
 
 
 def test_the_best_metric_is_one_that_the_atlas_holds(built: Atlas, old: Atlas) -> None:

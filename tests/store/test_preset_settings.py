@@ -16,13 +16,18 @@ from attention_motifs.store.presets import Block, Preset, presets_of_user
 from attention_motifs.store.settings import Configuration
 
 BLOCK = {"stimuli": "prompts"}
-LINES = {"description": "x", "blocks": [{**BLOCK, "weight": 2}, {"stimuli": "probes"}]}
+LINES = {
+    "description": "x",
+    "blocks": [{**BLOCK, "weight": 2}, {"stimuli": "probes", "ridge": 0.3}],
+}
 
 
 def test_they_are_read_from_a_table_and_from_the_manifest() -> None:
     configuration = Configuration(models="a", presets={"lines": LINES})  # type: ignore[arg-type]
     assert configuration.presets == (
-        Preset("lines", "x", (Block("prompts", "extended", 2.0), Block("probes", "extended", 1.0))),
+        Preset(
+            "lines", "x", (Block("prompts", "extended", 2.0), Block("probes", "extended", 1.0, 0.3))
+        ),
     )
     written = json.loads(json.dumps(asdict(configuration)))
     assert Configuration.from_json(written) == configuration
@@ -46,6 +51,7 @@ def test_they_are_read_from_a_table_and_from_the_manifest() -> None:
         ({"a": {**LINES, "blocks": [{"stimuli": "prompt"}]}}, r"presets.a.blocks\[0\].stimuli"),
         ({"a": {**LINES, "blocks": [{**BLOCK, "weight": 0}]}}, r"presets.a.blocks\[0\].weight"),
         ({"a": {**LINES, "blocks": [{**BLOCK, "weight": True}]}}, r"presets.a.blocks\[0\].weight"),
+        ({"a": {**LINES, "blocks": [{**BLOCK, "ridge": 0}]}}, r"presets.a.blocks\[0\].ridge"),
         ({"a": {**LINES, "blocks": [{**BLOCK, "wieght": 1}]}}, "did you mean weight"),
         ({"a": {**LINES, "blocks": [{**BLOCK, "features": 3}]}}, r"presets.a.blocks\[0\].features"),
         ([{"name": "a", **LINES}, {"name": "a", **LINES}], "presets"),
@@ -55,6 +61,27 @@ def test_a_value_that_cannot_be_used_is_named(value: Any, key: str) -> None:
     with pytest.raises(InputError, match=key) as caught:
         presets_of_user(value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "version"),
+    [
+        ({"n_probes": 16}, 1),
+        ({"n_probes": 16, "preset_version": 2}, 2),
+        ({}, 2),
+        ({"n_probes": 0}, 2),
+    ],
+)
+def test_an_atlas_keeps_the_presets_that_it_was_made_with(
+    recorded: dict[str, int], version: int
+) -> None:
+    assert Configuration.from_json({"models": ["a"], **recorded}).preset_version == version
+
+
+@pytest.mark.parametrize("version", [0, 3, True, "2", None])
+def test_a_version_of_presets_that_is_not_known_is_refused(version: Any) -> None:
+    with pytest.raises(InputError, match=r"preset_version = .*expected one of 1, 2"):
+        Configuration(models="a", preset_version=version)
 
 
 def test_a_block_that_the_atlas_has_nothing_for_is_refused() -> None:

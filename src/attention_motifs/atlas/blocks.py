@@ -21,7 +21,7 @@ from attention_motifs.embedding.presets import (
 )
 from attention_motifs.errors import AtlasError, InputError, did_you_mean
 from attention_motifs.store.manifest import IMPORTED
-from attention_motifs.store.presets import Stimuli
+from attention_motifs.store.presets import RIDGE, Stimuli
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -199,7 +199,7 @@ def blocks_of(atlas: AtlasFolder) -> list[Block]:
 
 
 def block_named(atlas: AtlasFolder, name: str) -> Block:
-    """Return a block of the presets by its name.
+    """Return a block of the presets by its name, with the ridge of its stored clouds.
 
     Raises:
         InputError: if no preset of this atlas has such a block.
@@ -208,7 +208,7 @@ def block_named(atlas: AtlasFolder, name: str) -> Block:
     blocks = {block.name: block for preset in presets for block in preset.blocks}
     if name not in blocks:
         raise InputError(f"block {name!r:.80} is not known; {did_you_mean(name, blocks)}")
-    return blocks[name]
+    return replace(blocks[name], weight=1.0, ridge=RIDGE)
 
 
 def fitted_block(atlas: AtlasFolder, block: Block) -> RecommendedEmbedding:
@@ -239,9 +239,15 @@ def block_clouds(
     Raises:
         AtlasError: as `fitted_block`.
     """
-    fitted_block(atlas, block)
-    n = n_stimuli(atlas, block.stimuli)
-    return atlas.clouds("block_clouds", models, n, block=block.name)
+    fitted, n = fitted_block(atlas, block), n_stimuli(atlas, block.stimuli)
+    if block.ridge == RIDGE:
+        return atlas.clouds("block_clouds", models, n, block=block.name)
+    # Model by model, so that the values of a model do not depend on the others.
+    of_models = [
+        fitted.with_ridge(atlas.clouds("block_clouds", [model], n, block=block.name), block.ridge)
+        for model in (atlas.models if models is None else atlas.known_models(models))
+    ]
+    return np.concatenate(of_models, axis=1)
 
 
 def require(atlas: AtlasFolder, metric: str) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from attention_motifs.errors import InputError, did_you_mean
 from attention_motifs.store.presets import PRESETS as PRESETS
+from attention_motifs.store.presets import VERSIONS
 from attention_motifs.store.presets import Block as Block
 from attention_motifs.store.presets import Preset as Preset
 
@@ -39,9 +40,15 @@ class Segment:
 
 
 def known_presets(configuration: Configuration | None = None) -> dict[str, Preset]:
-    """Return the presets of the package, and those of a configuration, by name."""
-    of_user = () if configuration is None else configuration.presets
-    return {**PRESETS, **{preset.name: preset for preset in of_user}}
+    """Return the presets of the package, and those of a configuration, by name.
+
+    Args:
+        configuration: settings of an atlas, with the version of its presets; default: the newest.
+    """
+    if configuration is None:
+        return dict(PRESETS)
+    of_user = {preset.name: preset for preset in configuration.presets}
+    return {**VERSIONS[configuration.preset_version], **of_user}
 
 
 def get_preset(name: str, configuration: Configuration | None = None) -> Preset:

@@ -22,6 +22,7 @@ from attention_motifs.features.arguments import name_list, number_array, whole_n
 from attention_motifs.features.compute import one_blas_thread
 from attention_motifs.store.fitted_files import Fitted, FittedFormat, integers, strings
 from attention_motifs.store.paths import ARTEFACTS
+from attention_motifs.store.presets import RIDGE as RIDGE
 from attention_motifs.store.settings import LENGTH_BINS
 
 if TYPE_CHECKING:
@@ -35,9 +36,6 @@ FEATURE_SET = "extended"
 
 N_QUANTILES = 257
 """Quantiles kept per feature and bin of lengths; 33 and 4097 measured the same."""
-
-RIDGE = 0.1
-"""Added to the within-head variances, which are about 0.3 of the total variance of 1."""
 
 _COLUMNS_AT_A_TIME = 16
 """Features whose values are in memory at a time while their quantiles are computed."""
@@ -220,6 +218,26 @@ class RecommendedEmbedding(Fitted):
         """
         white = self.ranked(features, n_tokens) @ self.whitening
         return np.asarray((white - white.mean(axis=1, keepdims=True)).astype(np.float32))
+
+    @one_blas_thread()
+    def with_ridge(
+        self, clouds: Float[np.ndarray, "stimuli heads features"], ridge: float
+    ) -> Float[np.ndarray, "stimuli heads features"]:
+        """Return clouds as if the whitening had another ridge.
+
+        Args:
+            clouds: (stimuli, heads, features) as `place` returns them, of one model.
+            ridge: the other ridge, above 0; the variances of features are 1.
+
+        Returns:
+            (stimuli, heads, features) in float32.
+        """
+        if ridge == RIDGE:
+            return clouds
+        roots, directions = np.linalg.eigh(self.whitening)
+        within = np.maximum(roots**-2 - RIDGE, 0)
+        change = (directions / (roots * np.sqrt(within + ridge))) @ directions.T
+        return np.asarray(clouds @ change.astype(np.float32))
 
     @cached_property
     def _maps(self) -> list[list[tuple[np.ndarray, np.ndarray]]]:

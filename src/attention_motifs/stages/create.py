@@ -189,7 +189,8 @@ def _check_same_settings(atlas: Atlas, configuration: Configuration) -> None:
         f"{name} {getattr(recorded, name)!r}, not {getattr(configuration, name)!r}"
         for name in configuration.__dataclass_fields__
         if getattr(recorded, name) != getattr(configuration, name)
-        and name not in ("feature_sets", "models", "presets", "prompts", "probe_file")
+        and name
+        not in ("feature_sets", "models", "presets", "preset_version", "prompts", "probe_file")
         and (name not in PROBE_SETTINGS or recorded.has_probes)
     ]
     if recorded.feature_sets[0] != configuration.feature_sets[0]:  # that of the embedding

@@ -19,6 +19,7 @@ from attention_motifs.stages.neighbours import (
 )
 from attention_motifs.stages.stage import Stage, under_lock
 from attention_motifs.store import files
+from attention_motifs.store.presets import RIDGE
 
 STANDARD_METRICS = ("mean", "cosine", "natural", "recommended")
 """Default metrics; presets are left out where the atlas lacks what they need."""
@@ -121,4 +122,7 @@ def _placements(atlas: Atlas, metric: str) -> list[Any]:
         return [(m, journal.get(f"place:{m}")) for m in atlas.models]
     names = [block.name for block in preset.blocks]
     placed = [[(m, journal.get(f"place-block:{b}:{m}")) for m in atlas.models] for b in names]
-    return placed[0] if len(placed) == 1 else [names, preset.shares, placed]
+    made_from = placed[0] if len(placed) == 1 else [names, preset.shares, placed]
+    ridges = [block.ridge for block in preset.blocks]
+    # Earlier versions had one ridge, which their journals do not name.
+    return made_from if set(ridges) == {RIDGE} else [ridges, made_from]

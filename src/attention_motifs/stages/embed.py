@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from attention_motifs.features import feature_names
 from attention_motifs.progress import Advance, Report, silent
 from attention_motifs.stages.stage import Stage, under_lock
 from attention_motifs.store import files
+from attention_motifs.store.presets import PRESET_VERSION
 
 if TYPE_CHECKING:
     import polars as pl
@@ -39,7 +41,7 @@ def embed(atlas: Atlas, *, force: bool = False, report: Report = silent) -> Patt
 
     Args:
         atlas: with its features.
-        force: fit again although nothing changed.
+        force: fit again although nothing changed, and use the newest presets of the package.
         report: shows progress.
 
     Returns:
@@ -55,6 +57,9 @@ def embed(atlas: Atlas, *, force: bool = False, report: Report = silent) -> Patt
             f"{atlas.place}: has the patterns of {len(fitted)} of {len(configuration.models)} "
             f"models; run {atlas.paths.extract_command()}"
         )
+    if force and configuration.preset_version != PRESET_VERSION:
+        configuration = replace(configuration, preset_version=PRESET_VERSION)
+        atlas.update(configuration=configuration)
     inputs = {
         "extracted": [atlas.manifest.stages.get(f"extract:{m}") for m in fitted],
         "n_components": configuration.n_components,

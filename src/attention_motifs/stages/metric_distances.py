@@ -147,8 +147,8 @@ def _placed(
         names = feature_names(block.features)
         fitted = RecommendedEmbedding.fit(*_features(atlas, fitted_on, names, block.stimuli), names)
         for model, clouds in zip(models, of_models, strict=True):
-            placed_model = fitted.place(*_features(atlas, model, names, block.stimuli))
-            clouds.append((block, placed_model))
+            stored = fitted.place(*_features(atlas, model, names, block.stimuli))
+            clouds.append((block, fitted.with_ridge(stored, block.ridge)))
     return of_models
 
 

@@ -18,7 +18,13 @@ import msgspec
 from msgspec import Meta
 
 from attention_motifs.errors import InputError
-from attention_motifs.store.presets import Block, Preset, presets_of_user
+from attention_motifs.store.presets import (
+    PRESET_VERSION,
+    VERSIONS,
+    Block,
+    Preset,
+    presets_of_user,
+)
 
 FEATURE_SETS = ("paper", "extended")
 """Default feature sets. The embedding uses the first; the presets need `extended`."""
@@ -156,11 +162,18 @@ class Configuration(_Checked):
 
     presets: tuple[Preset, ...] = ()
     """Presets of the user; in a TOML file, a table `[presets.NAME]` for each."""
+    preset_version: int = PRESET_VERSION
+    """Version of the presets of the package that the atlas uses."""
 
     def __post_init__(self) -> None:
         """Check and convert all values."""
         super().__post_init__()
         object.__setattr__(self, "presets", presets_of_user(self.presets))
+        version = self.preset_version
+        if isinstance(version, bool) or not isinstance(version, int) or version not in VERSIONS:
+            raise InputError(
+                f"preset_version = {version!r:.80}: expected one of {', '.join(map(str, VERSIONS))}"
+            )
         for preset in self.presets:
             for block in preset.blocks:
                 _check_block(self, preset, block)
@@ -174,7 +187,8 @@ class Configuration(_Checked):
     def from_json(cls, value: object) -> Self:
         """Read the object `configuration` of `atlas.json`; unknown keys are ignored.
 
-        Atlases of earlier versions have no probes: without the key, `n_probes` is 0.
+        Atlases of earlier versions have no probes: without the key, `n_probes` is 0. Later ones
+        have probes, and presets of version 1 without the key.
 
         Raises:
             InputError: if it is not an object, or a value is missing or cannot be used.
@@ -185,7 +199,8 @@ class Configuration(_Checked):
         if "models" not in value:
             raise InputError("configuration has no 'models'")
         read = {key: item for key, item in value.items() if key in known}
-        return cls(**{"n_probes": 0, **read})
+        earlier = {"preset_version": 1} if value.get("n_probes") or value.get("probe_file") else {}
+        return cls(**{"n_probes": 0, **earlier, **read})
 
 
 def _check_block(configuration: Configuration, preset: Preset, block: Block) -> None:
@@ -404,9 +419,9 @@ def _rows(owner: Any, prefix: str = "") -> tuple[Setting, ...]:
     hints = get_type_hints(owner, include_extras=True)
     rows = []
     for field in fields(owner):
-        _, *notes = get_args(hints[field.name])
+        notes = get_args(hints[field.name])[1:]
         if not any(isinstance(note, About) for note in notes):
-            continue  # a table of its own
+            continue  # no option sets it
         base, *notes = get_args(hints[field.name])
         (about,) = (note for note in notes if isinstance(note, About))
         constraints = tuple(note for note in notes if isinstance(note, Meta))
