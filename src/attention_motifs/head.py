@@ -91,6 +91,8 @@ class HeadId:
         check_model_name(self.model)
         for field in ("layer", "index"):
             number = getattr(self, field)
+            if type(number) is int and 0 <= number <= _MAX_NUMBER:
+                continue
             whole = isinstance(number, Integral) and not isinstance(number, bool)
             if not (whole and 0 <= number <= _MAX_NUMBER):
                 raise InputError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -249,15 +249,22 @@ class ModelEvidence:
     dealt: DealtLabels
     known: dict[str, dict[str, list[dict[str, str]]]] = field(default_factory=dict)
 
-    def known_of(self, model: str, head: str) -> list[dict[str, str]]:
-        """Return the statements of the literature about a head: class, paper, url, conflict."""
+    def known_of(self, row: Mapping[str, Any]) -> list[dict[str, str]]:
+        """Return the statements of the literature about a head: class, paper, url, conflict.
+
+        Args:
+            row: of the head in the table of heads.
+        """
+        if not row["classes"]:  # the literature need not be read
+            return []
+        model = row["model"]
         if model not in self.known:
             by_head: dict[str, list[dict[str, str]]] = {}
-            for row in known_heads(model, self.atlas.paths.own_classes).iter_rows(named=True):
+            for known in known_heads(model, self.atlas.paths.own_classes).iter_rows(named=True):
                 keys = ("class", "paper", "url", "evidence", "conflict")
-                by_head.setdefault(row["head"], []).append({key: row[key] for key in keys})
+                by_head.setdefault(known["head"], []).append({key: known[key] for key in keys})
             self.known[model] = by_head
-        return self.known[model].get(head, [])
+        return self.known[model].get(row["head"], [])
 
 
 def model_evidence(atlas: AtlasFolder, model: str, metric: str, labels: Labels) -> ModelEvidence:
@@ -308,7 +315,7 @@ def explained(evidence: ModelEvidence, place: int, nearest: Nearest | None) -> E
         nearest=_nearest(evidence, nearest),
         sentence=sentence(mean, spread, len(shares)),
         measured={n: row[n] for n in BEHAVIOURS if row.get(n) is not None and n not in OF_OUTPUTS},
-        known=evidence.known_of(row["model"], row["head"]),
+        known=evidence.known_of(row),
         writes=_writes(evidence.atlas, row),
         typical=typical,
         departs=departs,
@@ -400,7 +407,7 @@ def _nearest(evidence: ModelEvidence, nearest: Nearest | None) -> list[LabelledH
         row = evidence.atlas.heads.row(head, named=True)
         names = tuple(n for n, member in zip(labels.names, labels.members[head], strict=True)
                       if member)  # fmt: skip
-        papers = [f"{k['paper']} {k['url']}" for k in evidence.known_of(row["model"], row["head"])]
+        papers = [f"{k['paper']} {k['url']}" for k in evidence.known_of(row)]
         scores = [
             f"{name} score {row[name]:.2f}"
             for name in names

@@ -98,8 +98,9 @@ def head_labels(atlas: AtlasFolder) -> Labels:
     labelled = np.zeros(len(heads), dtype=bool)
     for values in scores.values():
         labelled |= np.isfinite(values)
-    known = load_known_heads(atlas.paths.own_classes).classes
-    for row, classes in enumerate(heads["classes"].to_list()):
+    listed = heads["classes"].to_list()
+    known = load_known_heads(atlas.paths.own_classes).classes if any(listed) else {}
+    for row, classes in enumerate(listed):
         for name in classes:
             group = known[name].group if name in known else name
             members.setdefault(group, np.zeros(len(heads), dtype=bool))[row] = True

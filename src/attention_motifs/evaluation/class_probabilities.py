@@ -142,16 +142,28 @@ def class_nearness(
         (queries, classes) log of the mean distance to the `N_CLOSEST` nearest heads of the class
         over that to the `N_VOTERS` nearest others, within ±`MOST_NEARNESS`; 0 where there are none.
     """
+    compared = allowed & np.isfinite(distances)
     nearness = np.zeros((len(distances), members.shape[1]))
-    for i, row in enumerate(distances):
-        compared = allowed[i] & np.isfinite(row)
-        for c in range(members.shape[1]):
-            inside = np.sort(row[compared & members[:, c]])[:N_CLOSEST]
-            outside = np.sort(row[compared & ~members[:, c]])[:N_VOTERS]
-            if len(inside) and len(outside):
-                ratio = max(inside.mean(), TINY) / max(outside.mean(), TINY)
-                nearness[i, c] = np.clip(np.log(ratio), -MOST_NEARNESS, MOST_NEARNESS)
+    for c, members_of_class in enumerate(members.T):
+        inside = _mean_of_nearest(distances, compared & members_of_class, N_CLOSEST)
+        outside = _mean_of_nearest(distances, compared & ~members_of_class, N_VOTERS)
+        ratio = np.log(np.maximum(inside, TINY) / np.maximum(outside, TINY))
+        nearness[:, c] = np.nan_to_num(np.clip(ratio, -MOST_NEARNESS, MOST_NEARNESS), nan=0.0)
     return nearness
+
+
+def _mean_of_nearest(
+    distances: Float[np.ndarray, "queries heads"],
+    chosen: Bool[np.ndarray, "queries heads"],
+    n: int,
+) -> Float[np.ndarray, " queries"]:
+    """Return the mean of the n smallest distances to chosen heads, or of fewer; NaN without any."""
+    values = np.where(chosen, distances.astype(np.float64), np.inf)
+    nearest = np.partition(values, n - 1, axis=1)[:, :n] if values.shape[1] > n else values
+    finite = np.isfinite(nearest)
+    counts = finite.sum(axis=1)
+    sums = np.where(finite, nearest, 0.0).sum(axis=1)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
 
 def with_unknown(
