@@ -419,8 +419,7 @@ def _rows(owner: Any, prefix: str = "") -> tuple[Setting, ...]:
     hints = get_type_hints(owner, include_extras=True)
     rows = []
     for field in fields(owner):
-        notes = get_args(hints[field.name])[1:]
-        if not any(isinstance(note, About) for note in notes):
+        if get_origin(hints[field.name]) is not Annotated:
             continue  # no option sets it
         base, *notes = get_args(hints[field.name])
         (about,) = (note for note in notes if isinstance(note, About))
