@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from attention_motifs.errors import MotifsError
+from attention_motifs.errors import MotifsError, ResourceError
 from attention_motifs.executors.jobs import Done, Job, Live, Plain, call, failed_jobs, ignore
 from attention_motifs.progress import Advance
 
@@ -15,8 +15,8 @@ from attention_motifs.progress import Advance
 class LocalExecutor:
     """Runs jobs in this process, in their order.
 
-    After an error that a user can fix, jobs of the same model are left out and the others run. Any
-    other error ends the run.
+    After an error that a user can fix, jobs of the same model are left out and the others run. A
+    lack of disk or memory, which the others would meet too, ends the run, and so does a bug.
     """
 
     def run(self, jobs: Sequence[Job], advance: Advance, done: Done = ignore) -> list[Any]:
@@ -24,6 +24,7 @@ class LocalExecutor:
 
         Raises:
             MotifsError: the first error, if jobs of every model failed.
+            ResourceError: from the first job that lacks disk or memory.
             JobsFailedError: if jobs of some models failed, after the others finished.
         """
         results: list[Any] = [None] * len(jobs)
@@ -33,6 +34,8 @@ class LocalExecutor:
             if owner not in errors:
                 try:
                     results[position] = call(job)
+                except ResourceError:
+                    raise
                 except MotifsError as error:
                     errors[owner] = job.name, error
                 else:

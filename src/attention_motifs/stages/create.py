@@ -91,9 +91,11 @@ def check_folder(path: str | Path, *, force: bool = False) -> None:
         force: whether to write among other files all the same.
 
     Raises:
-        InputError: if the folder exists, holds files, and holds no atlas.
+        InputError: if the folder exists, holds files, and holds no atlas, or `force` is no bool.
         ResourceError: if the folder cannot be read.
     """
+    if not isinstance(force, bool):
+        raise InputError(f"force={force!r:.80}: expected True or False")
     folder = remote.work_folder(path)
     if force or remote.is_url(path) or not folder.is_dir():
         return
