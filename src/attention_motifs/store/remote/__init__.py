@@ -75,7 +75,7 @@ def _check_kind(path: object) -> None:
             f"atlas {path!r:.80} is a {type(path).__name__}: give the path of its folder, or its "
             "URL, as a str"
         )
-    if "\0" in os.fspath(path):
+    if "\0" in os.fsdecode(path):
         raise InputError(f"atlas {str(path)!r:.80}: no path holds a NUL character. Remove it")
 
 
