@@ -91,7 +91,7 @@ DRAWN = """canvas => {
 }"""
 
 
-@pytest.mark.parametrize("page", ["head", "compare", "pattern", "distances"])
+@pytest.mark.parametrize("page", ["home", "head", "compare", "pattern", "distances"])
 def test_canvases_show_more_than_one_colour(visit: Visit, page: str) -> None:
     visit.open(query(page))
     canvases = visit.page.locator("main canvas")
@@ -130,7 +130,7 @@ def test_the_search_has_the_focus_and_finds_a_head(visit: Visit) -> None:
     assert visit.page.evaluate("document.activeElement.tagName") == "INPUT"
     visit.page.keyboard.type("smollm2-135m-instruct:L18:H6")
     visit.page.keyboard.press("Enter")
-    visit.page.wait_for_url(re.compile("page=head"))
+    visit.page.wait_for_url(re.compile("head=smollm2"))
     visit.settle()
     assert HEAD in visit.page.locator("main h1").inner_text()
     assert visit.wrong == []

@@ -86,10 +86,15 @@ describe("the address", () => {
     expect(search).not.toContain("<");
   });
 
-  it("links to other pages keep metric, colours and theme, and nothing else", () => {
-    url.go("?page=distances&metric=cosine&theme=dark&map=magma&sink=hidden&frame=1,2,3");
-    expect(url.link("head")).toBe("?page=head&theme=dark&map=magma&metric=cosine&sink=hidden");
-    expect(url.link("distances", ["metric", "mean"])).toContain("metric=mean");
+  it("links to other pages carry what travels, and nothing else", async () => {
+    const { head, models, metric } = await import("../src/state/params");
+    const state = "head=a:L0:H1&models=a&layers=2-5&prompts=1f2e&n_prompts=3&metric=cosine&seed=7&colour=layer&scale=log&map=magma&sink=hidden&theme=dark";
+    url.go(`?page=distances&${state}&frame=1,2,3&classes=induction`);
+    const carried = new URLSearchParams(url.link("heads-3d"));
+    expect(Object.fromEntries(carried)).toEqual(Object.fromEntries(new URLSearchParams(`page=heads-3d&${state}`)));
+    expect(url.link("head", head.to("b:L1:H1"))).toContain("head=b:L1:H1");
+    const reset = new URLSearchParams(url.link("heads-3d", models.to([]), metric.to("mean")));
+    expect([reset.get("models"), reset.get("metric"), reset.get("layers")]).toEqual([null, "mean", "2-5"]);
     url.go("?page=head&keep=1");
   });
 

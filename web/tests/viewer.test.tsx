@@ -166,7 +166,7 @@ describe("parameters in memory", () => {
     expect(parameters.value.get("scale")).toBe("log");
     expect(here(scale.to("sqrt"))).toBe("?sink=hidden");
     go("?");
-    expect(sink.value).toBe("shown");
+    expect(sink.value).toBe("apart");
     expect(window.location.href).toBe(before);
   });
 });

@@ -5,7 +5,7 @@ import { isLive } from "../data/live";
 import { head, page, theme } from "../state/params";
 import { dark } from "../state/theme";
 import { useResource } from "../state/resource";
-import { go, link } from "../state/url";
+import { go, here, link } from "../state/url";
 import { HeadSearch, loadSearchData } from "./search";
 import { PAGES } from "./pages";
 
@@ -26,7 +26,7 @@ export function Layout({ manifest, children }: Props) {
           <a class="brand" href={link("home")}>
             Attention motifs
           </a>
-          {page.value === "home" ? <span class="grow" /> : <SearchBox manifest={manifest} />}
+          <SearchBox manifest={manifest} />
           <ThemeSwitch />
         </div>
         <Navigation />
@@ -65,8 +65,9 @@ function SearchBox({ manifest }: { manifest: Manifest }) {
       data={data.value ?? null}
       label="Search for a head"
       placeholder="Head, class or behaviour"
+      focus={page.value === "home" && head.value === ""}
       onFocus={() => setAsked(true)}
-      onPick={(name) => go(link("head", head.to(name)))}
+      onPick={(name) => go(page.value === "home" ? here(head.to(name)) : link("head", head.to(name)))}
     />
   );
 }

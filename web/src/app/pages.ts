@@ -12,12 +12,12 @@ export interface PageEntry {
 }
 
 export const PAGES: PageEntry[] = [
-  { name: "home", title: "Home", nav: true, load: () => import("../pages/home") },
-  { name: "head", title: "Head", nav: true, load: () => import("../pages/head") },
+  { name: "home", title: "Workbench", nav: true, load: () => import("../pages/home") },
+  { name: "head", title: "Head", nav: false, load: () => import("../pages/head") },
   { name: "heads", title: "All heads", nav: true, load: () => import("../pages/heads") },
   { name: "pattern", title: "Pattern", nav: false, load: () => import("../pages/pattern") },
   { name: "text", title: "Your text", nav: "live", load: () => import("../pages/text") },
-  { name: "compare", title: "Compare", nav: true, load: () => import("../pages/compare") },
+  { name: "compare", title: "Compare", nav: false, load: () => import("../pages/compare") },
   { name: "patterns-3d", title: "Patterns in 3-D", nav: true, load: () => import("../pages/patterns-3d") },
   { name: "heads-3d", title: "Heads in 3-D", nav: true, load: () => import("../pages/heads-3d") },
   { name: "projections", title: "Projections", nav: true, load: () => import("../pages/projections") },

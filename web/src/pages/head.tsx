@@ -3,7 +3,7 @@ import { useRef } from "preact/hooks";
 import { loadClassesByHead } from "../data/classes";
 import { headName, headRow, modelOfRow, placeOfRow } from "../data/heads";
 import { isProbe, loadPrompts, promptsById, viewablePrompts } from "../data/prompts";
-import { head, prompts as promptsParam, seed, where } from "../state/params";
+import { head, nProbes, nPrompts, prompts as promptsParam, seed, size, where } from "../state/params";
 import { useResource } from "../state/resource";
 import { go, here, link } from "../state/url";
 import { ExportMenu } from "../views/export-menu/view";
@@ -14,7 +14,7 @@ import { ClassList } from "./head/class-list";
 import { Controls } from "./head/controls";
 import { Effects } from "./head/effects";
 import { Features } from "./head/features";
-import { like, nProbes, nPrompts } from "./head/params";
+import { like } from "./head/params";
 import { Place } from "./head/place";
 import { Rows } from "./head/rows";
 import { Scores } from "./head/scores";
@@ -60,7 +60,7 @@ function OneHead({ manifest, row }: { manifest: Manifest; row: number }) {
               <Verdict manifest={manifest} row={row} prompts={prompts} />
               <ClassList tagged={byHead.get(row) ?? []} />
               <Alike manifest={manifest} query={query} />
-              <Controls manifest={manifest} prompts={prompts} viewable={viewable} />
+              <Controls manifest={manifest} prompts={prompts} viewable={viewable} size={size} />
               <div class="head-page">
                 <Rows
                   manifest={manifest}

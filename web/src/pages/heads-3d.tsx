@@ -105,7 +105,7 @@ function Body({ manifest, base }: { manifest: Manifest; base: Base }) {
         <HeadFilters manifest={manifest} base={base} />
         <FlatCheck />
         <PointStyling />
-        <a href={link("heads-3d")}>Reset all</a>
+        <a href={link("heads-3d", ...params.unfiltered())}>Reset all</a>
       </Bar>
       {projection?.note ? <p class="muted">{projection.note}</p> : null}
       <Loaded resource={axes} what="the positions of the heads" height={500}>

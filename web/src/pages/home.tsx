@@ -1,197 +1,186 @@
 import "./home/page.css";
-import { useRef } from "preact/hooks";
-import type { Manifest } from "../contract/generated";
-import { loadClasses } from "../data/classes";
-import { loadLabels } from "../data/explanations";
-import { headName, sizeText, type Heads } from "../data/heads";
-import { fileUrl } from "../data/source";
-import { classes as classesParam, head } from "../state/params";
+import { useSignal } from "@preact/signals";
+import { useEffect, useMemo, useRef } from "preact/hooks";
+import type { Manifest, Prompt } from "../contract/generated";
+import { loadClasses, rowsOfClasses } from "../data/classes";
+import { metricOf } from "../data/distances";
+import { loadLabels, type Labels } from "../data/explanations";
+import { headName, headRow, passing } from "../data/heads";
+import { loadPattern } from "../data/patterns";
+import { loadProjection } from "../data/projections";
+import { isProbe, loadPrompts, promptsById, shortId, viewablePrompts } from "../data/prompts";
+import { classes, head, heads, layers, metric, models, nProbes, nPrompts, prompts as promptsParam, seed, where } from "../state/params";
 import { useResource } from "../state/resource";
-import { go, link } from "../state/url";
-import { HeadSearch } from "../views/head-search/view";
+import { link } from "../state/url";
 import { ExportMenu } from "../views/export-menu/view";
-import { HeadLink } from "../views/head-link/view";
-import { Loaded } from "../views/states/view";
+import { isInside } from "../views/head-map/place";
+import { PatternRows } from "../views/pattern-rows/view";
+import { Empty, Loaded } from "../views/states/view";
+import { choosePrompts } from "./head/choose";
+import { Controls } from "./head/controls";
+import { loadNeighbours } from "./head/load";
+import { near } from "./head/params";
+import { Answer, Evidence } from "./home/answer";
+import { loadTokenTable, translator, type Spot } from "./home/cursor";
+import { Map, mapWords } from "./home/map";
+import { rectangle, side } from "./home/params";
+import { Reading } from "./home/reading";
+import { RowWords } from "./home/row";
+import { benchRows } from "./home/rows";
+import { mapProjection, tellingCell, tellingHead } from "./home/telling";
 import type { PageProps } from "./page";
 
-const WAYS = [
-  ["heads", "All heads", "every head with its verdict, motif shares and scores, to sort and filter"],
-  ["compare", "Compare", "compare patterns of any heads on any prompts"],
-  ["heads-3d", "Heads in 3-D", "every head as a point; near points have similar patterns"],
-  ["patterns-3d", "Patterns in 3-D", "every pattern as a point"],
-  ["distances", "Distances", "the distances of all pairs of heads"],
-  ["clusters", "Clusters", "groups of heads with similar patterns, layer by layer"],
-  ["features", "Features", "the numbers that describe a pattern, with examples"],
-] as const;
-
-/** The content of this atlas, and links to the pages. */
+/** The workbench: a map of all heads, one head with its verdict, and its look-alikes on the same prompts. */
 export default function Home({ manifest }: PageProps) {
-  const data = useResource(async () => {
-    const [classes, labels] = await Promise.all([loadClasses(manifest), loadLabels(manifest)]);
-    return { classes, heads: labels.heads, labels };
+  const known = useResource(async () => {
+    const [labels, prompts, classes] = await Promise.all([loadLabels(manifest), loadPrompts(manifest), loadClasses(manifest)]);
+    return { labels, prompts, classes };
   }, [manifest]);
-  const place = useRef<HTMLDivElement>(null);
+  if (manifest.n_heads === 0) return <Empty title="This atlas holds no heads" />;
   return (
-    <div class="home" ref={place}>
-      <h1>Which attention heads do something like this one?</h1>
-      <p class="home-lead">
-        Attention patterns of {manifest.n_heads.toLocaleString("en")} heads in {manifest.models.length}{" "}
-        {manifest.models.length === 1 ? "model" : "models"}, on {manifest.points.n_prompts.toLocaleString("en")}{" "}
-        prompts: {manifest.n_patterns.toLocaleString("en")} patterns. Search for a head to see the heads that are
-        most similar to it, within and across models.
-      </p>
-      <div class="home-search">
-        <HeadSearch
-          manifest={manifest}
-          data={data.value ?? null}
-          label="Search for a head"
-          placeholder={`A head, class or behaviour, as ${manifest.n_heads > 0 ? headName(manifest, 0) : "model:L0:H0"}`}
-          focus
-          onPick={(name) => go(link("head", head.to(name)))}
-        />
+    <Loaded resource={known} what="the heads" height={600}>
+      {({ labels, prompts, classes: all }) => {
+        const passes = passing(manifest, {
+          models: [...models.value],
+          layers: layers.value,
+          rows: rowsOfClasses(all, classes.value),
+        });
+        const row = headRow(manifest, head.value) ?? tellingHead(manifest, labels);
+        return <Bench manifest={manifest} labels={labels} prompts={prompts} passes={passes} row={row} />;
+      }}
+    </Loaded>
+  );
+}
+
+interface BenchProps {
+  manifest: Manifest;
+  labels: Labels;
+  prompts: Prompt[];
+  passes: Uint8Array;
+  row: number;
+}
+
+function Bench({ manifest, labels, prompts, passes, row }: BenchProps) {
+  const picture = useRef<HTMLDivElement>(null);
+  const spot = useSignal<Spot | null>(null);
+  const pointed = useSignal<number | null>(null);
+  const current = metricOf(manifest, metric.value);
+  const projection = mapProjection(manifest, current?.name ?? "");
+  const placed = useResource(async () => (projection ? loadProjection(manifest, projection) : null), [projection]);
+  const neighbours = useResource(
+    async () => (current ? loadNeighbours(manifest, current, [row]) : null),
+    [manifest, current, row],
+  );
+  const shown = useShownPrompts(manifest, prompts);
+  const within = useMemo(() => {
+    const [map, area] = [placed.value, rectangle.value];
+    return map && area ? Uint8Array.from(map.x, (x, i) => Number(isInside(x, map.y[i] as number, area))) : null;
+  }, [placed.value, rectangle.value]);
+  const groups = benchRows({
+    manifest, labels, row, metric: current, neighbours: neighbours.value ?? null, passes, within, n: near.value,
+  });
+  const rows = groups.flatMap((group) => group.heads.map((item) => item.row));
+  const table = useResource(() => loadTokenTable(manifest, rows), [manifest, rows.join()], { keep: true });
+  const translate = useMemo(
+    () => translator(manifest, prompts, table.value ?? new globalThis.Map()),
+    [manifest, prompts, table.value],
+  );
+  const first = shown[0]?.place;
+  useEffect(() => {
+    let isCurrent = true;
+    spot.value = null;
+    if (first === undefined) return undefined;
+    loadPattern(manifest, row, first).then(
+      (pattern) => {
+        const cell = tellingCell(pattern);
+        if (isCurrent && cell && spot.value === null) spot.value = { row, prompt: first, cell };
+      },
+      () => undefined, // the pattern in the row shows the failure
+    );
+    return () => {
+      isCurrent = false;
+    };
+  }, [manifest, row, first]);
+  const name = headName(manifest, row);
+  return (
+    <div class="bench">
+      <Answer manifest={manifest} labels={labels} row={row}>
+        <a href={link("head", head.to(name))}>All evidence and scores</a>
+        <a
+          href={link(
+            "compare",
+            head.to(name),
+            heads.to(groups.flatMap((group) => group.heads.map((item) => item.head))),
+            promptsParam.to(shown.map(({ prompt }) => shortId(prompt))),
+          )}
+        >
+          Compare these heads
+        </a>
+        {rectangle.value === null ? null : (
+          <button type="button" onClick={() => rectangle.set(null)}>
+            Clear the rectangle
+          </button>
+        )}
+        <ExportMenu target={() => picture.current} name={`${name}-look-alikes`} />
+      </Answer>
+      <aside class="bench-side" aria-label="Map and evidence">
+        <p class="muted">
+          {manifest.n_heads.toLocaleString("en")} heads of {manifest.models.length}{" "}
+          {manifest.models.length === 1 ? "model" : "models"}. Click a head to choose it; drag a rectangle to see its
+          heads in the rows. {projection ? mapWords(projection, current?.name ?? "") : ""}
+        </p>
+        <Loaded resource={placed} what="the map" height={290}>
+          {(map) =>
+            map ? (
+              <Map manifest={manifest} labels={labels} placed={map} row={row} shown={rows} pointed={pointed} />
+            ) : (
+              <Empty title="No map">{manifest.missing["projections"]}</Empty>
+            )
+          }
+        </Loaded>
+        <Evidence manifest={manifest} row={row} />
+      </aside>
+      <div class="bench-rows">
+        <Controls manifest={manifest} prompts={prompts} viewable={viewablePrompts(prompts, where.value)} open={false} nearestOnly size={side} />
+        <div ref={picture}>
+          {shown.length === 0 ? <Empty title={where.value.length > 0 ? "No prompt here has these labels" : "No patterns are in this site"}>{manifest.missing["patterns"]}</Empty> : null}
+          {current ? null : <Empty title="This atlas holds no distances">{manifest.missing["metrics"]}</Empty>}
+          <PatternRows
+            groups={groups}
+            prompts={shown}
+            size={side.value}
+            load={(item, prompt) => loadPattern(manifest, item, prompt)}
+            info={(item) => <RowWords row={item} />}
+            cursor={{
+              at: (item, prompt) => (spot.value ? translate(spot.value, item, prompt) : null),
+              onMove: (pattern, cell) => (spot.value = { row: pattern.head, prompt: pattern.prompt, cell }),
+            }}
+            onRow={(item) => (pointed.value = item)}
+            marked={pointed.value}
+          />
+          {neighbours.status === "loading" ? <p class="muted state-loading" aria-busy="true">Loading the distances</p> : null}
+          {neighbours.status === "failed" ? (
+            <p role="alert">
+              {neighbours.error.message} <button type="button" onClick={neighbours.retry}>Try again</button>
+            </p>
+          ) : null}
+        </div>
+        {table.value ? <Reading manifest={manifest} prompts={prompts} table={table.value} spot={spot} /> : null}
       </div>
-      <div class="home-columns">
-        <section>
-          <h2>Heads with the highest scores</h2>
-          <Loaded resource={data} what="the scores" height={160}>
-            {({ heads }) => <Highest manifest={manifest} heads={heads} />}
-          </Loaded>
-        </section>
-        <section>
-          <h2>Classes</h2>
-          <Loaded resource={data} what="the classes" height={160}>
-            {({ classes }) => (
-              <ul class="home-list">
-                {classes
-                  .filter((item) => item.rows.length > 0)
-                  .map((item) => (
-                    <li key={item.name}>
-                      <a href={link("classes", classesParam.to([item.name]))}>{item.name}</a>
-                      <span class="muted">{item.rows.length}</span>
-                    </li>
-                  ))}
-              </ul>
-            )}
-          </Loaded>
-        </section>
-      </div>
-      <section>
-        <h2>Pages</h2>
-        <ul class="home-ways">
-          {WAYS.map(([page, title, words]) => (
-            <li key={page}>
-              <a href={link(page)}>{title}</a> <span class="muted">{words}</span>
-            </li>
-          ))}
-        </ul>
-      </section>
-      <Models manifest={manifest} />
-      <Made manifest={manifest} />
-      <ExportMenu target={() => place.current} name="atlas" />
     </div>
   );
 }
 
-/** The three heads with the highest value of each score. */
-function Highest({ manifest, heads }: { manifest: Manifest; heads: Heads }) {
-  if (manifest.scores.length === 0) return <p class="muted">{manifest.missing["scores"] ?? "None."}</p>;
-  return (
-    <dl class="home-scores">
-      {manifest.scores.map((score) => {
-        const values = heads.column(score.name)?.values ?? new Float32Array();
-        const order = Array.from(values.keys()).filter((row) => Number.isFinite(values[row]));
-        order.sort((a, b) => (values[b] as number) - (values[a] as number));
-        return (
-          <div key={score.name}>
-            <dt title={score.meaning}>{score.name}</dt>
-            <dd>
-              {order.slice(0, 3).map((row) => (
-                <span key={row}>
-                  <HeadLink head={headName(manifest, row)} />{" "}
-                  <span class="muted">{(values[row] as number).toFixed(2)}</span>
-                </span>
-              ))}
-            </dd>
-          </div>
-        );
-      })}
-    </dl>
-  );
-}
-
-function Models({ manifest }: { manifest: Manifest }) {
-  return (
-    <section>
-      <h2>Models</h2>
-      <div class="home-scroll" tabIndex={0} role="region" aria-label="Models">
-        <table class="home-models">
-          <thead>
-            <tr>
-              {["Model", "Architecture", "Layers × heads", "Parameters", "BOS", "Weights", "Licence"].map((item) => (
-                <th key={item} scope="col">
-                  {item}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {manifest.models.map((model) => (
-              <tr key={model.name}>
-                <th scope="row">{model.name}</th>
-                <td>{model.architecture}</td>
-                <td>
-                  {sizeText(model)}
-                </td>
-                <td>{`${(model.n_parameters / 1e6).toLocaleString("en", { maximumFractionDigits: 0 })} M`}</td>
-                <td>{model.bos ? "yes" : "no"}</td>
-                <td title={`${model.source}\nSHA-256 ${model.weights_sha256}`}>
-                  <code>{model.weights_sha256.slice(0, 12)}</code>, {model.dtype}
-                </td>
-                <td>{model.licence}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-    </section>
-  );
-}
-
-function Made({ manifest }: { manifest: Manifest }) {
-  return (
-    <section>
-      <h2>Settings</h2>
-      <dl class="home-settings">
-        {Object.entries(manifest.settings).map(([name, value]) => (
-          <div key={name}>
-            <dt>{name}</dt>
-            <dd>{String(value)}</dd>
-          </div>
-        ))}
-        <div>
-          <dt>distances</dt>
-          <dd>{manifest.metrics.map((metric) => metric.name).join(", ")}</dd>
-        </div>
-        <div>
-          <dt>attention-motifs</dt>
-          <dd>
-            {manifest.package_version}, site schema {manifest.schema}
-          </dd>
-        </div>
-      </dl>
-      {manifest.downloads.length > 0 ? (
-        <p>
-          Downloads:{" "}
-          {manifest.downloads.map((download, place) => (
-            <span key={download.file}>
-              {place > 0 ? " · " : ""}
-              <a href={fileUrl(download.file)} download>
-                {download.title}
-              </a>
-            </span>
-          ))}
-        </p>
-      ) : null}
-    </section>
-  );
+/** The chosen prompts, or the first ones and probes. */
+function useShownPrompts(manifest: Manifest, prompts: readonly Prompt[]): { place: number; prompt: Prompt }[] {
+  const asked = [promptsParam.value, nPrompts.value, nProbes.value, seed.value, where.value] as const;
+  return useMemo(() => {
+    const viewable = viewablePrompts(prompts, asked[4]);
+    const ofGroup = (probes: boolean) => viewable.filter((place) => isProbe(prompts[place] as Prompt) === probes);
+    const chosen = promptsById([...prompts], [...asked[0]]).filter((place) => viewable.includes(place));
+    return choosePrompts(chosen, ofGroup(false), asked[1], asked[3], ofGroup(true).slice(0, asked[2])).map((place) => ({
+      place,
+      prompt: prompts[place] as Prompt,
+    }));
+  }, [manifest, prompts, JSON.stringify(asked)]);
 }

@@ -74,7 +74,7 @@ function Body({ manifest, base }: { manifest: Manifest; base: Base }) {
         <FlatCheck />
         <Check label="With picture" help="Show only patterns that can be viewed" value={params.kept.value} onChange={params.kept.set} />
         <PointStyling />
-        <a href={link("patterns-3d")}>Reset all</a>
+        <a href={link("patterns-3d", ...params.unfiltered())}>Reset all</a>
       </Bar>
       <Loaded resource={axes} what="the positions of the patterns" height={500}>
         {(placed) => (

@@ -47,12 +47,7 @@ function encode(text: string): string {
 
 /** Change parameters of the address. `push` adds a step that Back undoes; `replace` does not. */
 export function change(settings: Setting[], how: "push" | "replace" = "push"): void {
-  const next = new Map(parameters.peek());
-  for (const [name, text] of settings) {
-    if (text === null) next.delete(name);
-    else next.set(name, text);
-  }
-  go(queryString(next) || "?", how);
+  go(queryString(changed(new Map(parameters.peek()), settings)) || "?", how);
 }
 
 /** Go to a query string of this site. A step to another page, head or pattern starts at its top. */
@@ -71,12 +66,14 @@ export function go(search: string, how: "push" | "replace" = "push"): void {
   if (how === "push" && opensAnother(before, window.location.search)) scrollToTop();
 }
 
+const ABOUT_ONE_HEAD = new Set(["home", "head", "pattern"]);
+
 /** Whether a step leads to another page, or to another head on a page about one head. */
 export function opensAnother(before: string, after: string): boolean {
   const [from, to] = [new URLSearchParams(before), new URLSearchParams(after)];
   const page = to.get("page");
   if (from.get("page") !== page) return true;
-  return (page === "head" || page === "pattern") && from.get("head") !== to.get("head");
+  return ABOUT_ONE_HEAD.has(page ?? "home") && from.get("head") !== to.get("head");
 }
 
 /** A parameter of the address. */
@@ -94,8 +91,16 @@ export interface Param<T> {
   to(value: T): Setting;
 }
 
-/** Declare a parameter. */
-export function param<T>(name: string, codec: Codec<T>, fallback: T): Param<T> {
+/** Names of the parameters that every link to another page carries, in the order of declaration. */
+const travelling = new Set<string>();
+
+/**
+ * Declare a parameter.
+ *
+ * @param options.travels whether links to other pages carry it
+ */
+export function param<T>(name: string, codec: Codec<T>, fallback: T, options: { travels?: boolean } = {}): Param<T> {
+  if (options.travels) travelling.add(name);
   const text = computed(() => parameters.value.get(name));
   const current = computed(() => read(text.value, codec, fallback));
   const to = (value: T): Setting => {
@@ -122,26 +127,28 @@ function read<T>(text: string | null, codec: Codec<T>, fallback: T): T {
   return value === undefined ? fallback : value;
 }
 
-/** Parameters that links to another page keep. */
-const KEPT = ["theme", "map", "metric", "sink", "where"];
-
-/** Return the link to a page: `link("head", head.to("gpt2-small:L5:H3"))`. */
+/**
+ * Return the link to a page, with the parameters that travel: `link("head", head.to("gpt2-small:L5:H3"))`.
+ * A setting at its default removes the parameter.
+ */
 export function link(page: string, ...settings: Setting[]): string {
   const next = new Map<string, string>([["page", page]]);
-  for (const name of KEPT) {
+  for (const name of travelling) {
     const text = parameters.value.get(name);
     if (text !== null) next.set(name, text);
   }
-  for (const [name, text] of settings) if (text !== null) next.set(name, text);
-  return queryString(next);
+  return queryString(changed(next, settings));
 }
 
 /** Return the link to this page with some parameters changed. */
 export function here(...settings: Setting[]): string {
-  const next = new Map(parameters.value);
+  return queryString(changed(new Map(parameters.value), settings)) || "?";
+}
+
+function changed(values: Map<string, string>, settings: readonly Setting[]): Map<string, string> {
   for (const [name, text] of settings) {
-    if (text === null) next.delete(name);
-    else next.set(name, text);
+    if (text === null) values.delete(name);
+    else values.set(name, text);
   }
-  return queryString(next) || "?";
+  return values;
 }

@@ -7,27 +7,34 @@ import {
   layers,
   metric,
   models,
+  nProbes,
+  nPrompts,
   prompts as promptsParam,
   seed,
-  size,
   where,
 } from "../../state/params";
 import { useResource } from "../../state/resource";
-import { change } from "../../state/url";
+import { change, type Param } from "../../state/url";
 import { Many, NumberField, Select } from "../../views/controls/view";
 import { LabelFilter } from "../../views/label-filter/view";
 import { PatternStyleControls } from "../../views/pattern-style/view";
 import { promptLine } from "../../views/prompt-label/view";
-import { far, near, nProbes, nPrompts, random, same } from "./params";
+import { far, near, random, same } from "./params";
 
 interface Props {
   manifest: Manifest;
   prompts: readonly Prompt[];
   viewable: readonly number[];
+  /** Whether they are unfolded at first (default: on a wide screen). */
+  open?: boolean;
+  /** Whether the only rows are those of the nearest heads. */
+  nearestOnly?: boolean;
+  /** Side of a pattern, in pixels. */
+  size: Param<number>;
 }
 
 /** Controls: metric, number of heads of each kind, filters, prompts. */
-export function Controls({ manifest, prompts, viewable }: Props) {
+export function Controls({ manifest, prompts, viewable, open = window.innerWidth > 640, nearestOnly = false, size }: Props) {
   const known = useResource(() => loadClasses(manifest), [manifest]);
   const deepest = Math.max(0, ...manifest.models.map((model) => model.n_layers - 1));
   const [low, high] = layers.value ?? [0, deepest];
@@ -36,7 +43,7 @@ export function Controls({ manifest, prompts, viewable }: Props) {
   const current = metricOf(manifest, metric.value)?.name ?? "";
   const nViewProbes = prompts.filter((prompt) => prompt.viewable && isProbe(prompt)).length;
   return (
-    <details class="panel" open={window.innerWidth > 640}>
+    <details class="panel" open={open}>
       <summary>Heads and prompts shown</summary>
       <div class="head-controls">
       <div class="toolbar">
@@ -47,9 +54,13 @@ export function Controls({ manifest, prompts, viewable }: Props) {
           onChange={(value) => metric.set(value)}
         />
         <NumberField label="Nearest" value={near.value} low={0} high={200} onChange={near.set} />
-        <NumberField label="Farthest" value={far.value} low={0} high={200} onChange={far.set} />
-        <NumberField label="Same class" value={same.value} low={0} high={200} onChange={same.set} />
-        <NumberField label="Random" value={random.value} low={0} high={200} onChange={random.set} />
+        {nearestOnly ? null : (
+          <>
+            <NumberField label="Farthest" value={far.value} low={0} high={200} onChange={far.set} />
+            <NumberField label="Same class" value={same.value} low={0} high={200} onChange={same.set} />
+            <NumberField label="Random" value={random.value} low={0} high={200} onChange={random.set} />
+          </>
+        )}
       </div>
       <div class="toolbar">
         <Many

@@ -8,9 +8,5 @@ export const near = param("near", integer(0, 200), 5);
 export const far = param("far", integer(0, 200), 2);
 export const same = param("same", integer(0, 200), 3);
 export const random = param("random", integer(0, 200), 2);
-/** Number of prompts, if none are chosen. */
-export const nPrompts = param("n_prompts", integer(1, 50), 5);
-/** Number of probes next to them, if none are chosen. */
-export const nProbes = param("n_probes", integer(0, 16), 1);
 /** Further viewed heads: "find heads like these". */
 export const like = param("like", headList, []);

@@ -80,7 +80,7 @@ export function RowInfo({ row, total, byHead, first }: Props) {
   );
 }
 
-const CHANCE =
+export const CHANCE =
   "Probability that so many heads are at least this near if distances are dealt at random within every pair of layers. The nearest of many heads always has a low percentile; p takes this choice into account. For the first head it is at least 1 / (heads in the layer).";
 
 function toggle(name: string): void {

@@ -1,7 +1,7 @@
 // Sentences about a verdict.
 
-import type { HeadExplanation } from "../../contract/generated";
-import { UNKNOWN } from "../../data/explanations";
+import type { HeadExplanation, Manifest } from "../../contract/generated";
+import { measuredClasses, UNKNOWN, type Labels } from "../../data/explanations";
 
 /** Return the verdict in one line. */
 export function verdictLine({ verdict, probability }: HeadExplanation): string {
@@ -9,6 +9,12 @@ export function verdictLine({ verdict, probability }: HeadExplanation): string {
   if (verdict === UNKNOWN) return `No known class, probability ${probability.toFixed(2)}`;
   const sure = probability >= 0.8 ? "Probably" : "Perhaps";
   return `${sure} ${article(verdict)} ${verdict} head, probability ${probability.toFixed(2)}`;
+}
+
+/** Return what the head attends to, and the classes that were measured. */
+export function verdictSentence(manifest: Manifest, found: HeadExplanation, labels: Labels, row: number): string {
+  const measured = measuredClasses(manifest, labels.heads, row);
+  return measured.length === 0 ? found.sentence : `${found.sentence} Measured on repeated random tokens: ${measured.join(", ")}.`;
 }
 
 function article(word: string): string {

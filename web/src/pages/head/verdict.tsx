@@ -1,7 +1,7 @@
 import "./verdict.css";
 import type { HeadExplanation, Manifest, Prompt } from "../../contract/generated";
 import { composed } from "../../data/composed";
-import { loadExplanation, loadLabels, measuredClasses, type Labels } from "../../data/explanations";
+import { loadExplanation, loadLabels, type Labels } from "../../data/explanations";
 import { headName } from "../../data/heads";
 import { shortId } from "../../data/prompts";
 import { head, prompt as promptParam } from "../../state/params";
@@ -13,7 +13,7 @@ import { HeadLink } from "../../views/head-link/view";
 import { MotifBar } from "../../views/motif-bar/view";
 import { PromptLabel } from "../../views/prompt-label/view";
 import { Fix, Loaded } from "../../views/states/view";
-import { chanceText, verdictLine } from "./verdict-words";
+import { chanceText, verdictLine, verdictSentence } from "./verdict-words";
 
 interface Props {
   manifest: Manifest;
@@ -49,43 +49,21 @@ interface AnswerProps extends Props {
 
 /** The loaded explanation. */
 export function Answer({ manifest, row, prompts, found, labels }: AnswerProps) {
-  const measured = measuredClasses(manifest, labels.heads, row);
   const name = headName(manifest, row);
-  const candidates = found.classes.slice(0, 4);
   return (
     <section class="verdict" aria-label="What this head does">
       <div class="verdict-answer">
         <p class="verdict-name">{verdictLine(found)}</p>
-        <p>
-          {found.sentence}
-          {measured.length > 0 ? ` Measured on repeated random tokens: ${measured.join(", ")}.` : ""}
-        </p>
+        <p>{verdictSentence(manifest, found, labels, row)}</p>
       </div>
       <div>
         <h3>What its attention is made of</h3>
-        <MotifBar
-          motifs={manifest.motifs}
-          shares={found.shares}
-          spreads={found.spreads}
-          label={composed`Shares of the attention of ${name}`}
-        />
+        <MotifShares manifest={manifest} row={row} found={found} />
         <h3>Labelled heads nearest to it</h3>
         <Nearest manifest={manifest} found={found} />
       </div>
       <div>
-        {candidates.length > 0 ? (
-          <>
-            <h3 title="Learnt from the labelled heads of other models alone; a head can be in several classes.">
-              Probable classes
-            </h3>
-            <Bars
-              bars={candidates.map((item) => ({ title: item.name, value: item.probability }))}
-              label="Probability of each class"
-              most={1}
-              format={(value) => value.toFixed(2)}
-            />
-          </>
-        ) : null}
+        <ProbableClasses found={found} />
         <p class="muted">
           {chanceText(found)} {found.would_change}
         </p>
@@ -96,6 +74,43 @@ export function Answer({ manifest, row, prompts, found, labels }: AnswerProps) {
         </div>
       </div>
     </section>
+  );
+}
+
+interface FoundProps {
+  manifest: Manifest;
+  row: number;
+  found: HeadExplanation;
+}
+
+/** The shares of the motifs in the attention of a head. */
+export function MotifShares({ manifest, row, found }: FoundProps) {
+  return (
+    <MotifBar
+      motifs={manifest.motifs}
+      shares={found.shares}
+      spreads={found.spreads}
+      label={composed`Shares of the attention of ${headName(manifest, row)}`}
+    />
+  );
+}
+
+/** The most probable classes of a head; nothing if none was learnt. */
+export function ProbableClasses({ found }: Pick<FoundProps, "found">) {
+  const candidates = found.classes.slice(0, 4);
+  if (candidates.length === 0) return null;
+  return (
+    <>
+      <h3 title="Learnt from the labelled heads of other models alone; a head can be in several classes.">
+        Probable classes
+      </h3>
+      <Bars
+        bars={candidates.map((item) => ({ title: item.name, value: item.probability }))}
+        label="Probability of each class"
+        most={1}
+        format={(value) => value.toFixed(2)}
+      />
+    </>
   );
 }
 

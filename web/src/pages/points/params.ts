@@ -2,7 +2,7 @@
 
 import { choice, flag, list, number, text, type Codec } from "../../state/codecs";
 import { change, param, type Setting } from "../../state/url";
-import { colour } from "../../state/params";
+import { colour, head, layers, models } from "../../state/params";
 
 /** Columns of the axes; empty is the default; `none` as the third gives two axes. */
 export const x = param("x", text, "");
@@ -37,4 +37,9 @@ export const picked = param("picked", text, "");
 /** Colour by another column, and clear the filters of the legend. */
 export function colourBy(id: string, ...more: Setting[]): void {
   change([colour.to(id), hidden.to([]), low.to(null), high.to(null), ...more]);
+}
+
+/** Return the settings of a link that starts without filters, colours and marked heads. */
+export function unfiltered(): Setting[] {
+  return [models.to([]), layers.to(null), colour.to(""), head.to("")];
 }

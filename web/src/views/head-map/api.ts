@@ -1,3 +1,11 @@
+/** A part of the map in the unit of the coordinates. */
+export interface MapRectangle {
+  left: number;
+  right: number;
+  low: number;
+  high: number;
+}
+
 /** Heads as points of a small flat map. */
 export interface HeadMapProps {
   /** Coordinates; a point is drawn if both are finite. */
@@ -7,6 +15,16 @@ export interface HeadMapProps {
   colour: (point: number) => string;
   /** Points drawn large and on top; the first is the largest. */
   marked: readonly number[];
+  /** Whether a point is drawn faint, below the others (default: all are alike). */
+  faint?: (point: number) => boolean;
+  /** A point that is marked from elsewhere. */
+  pointed?: number | null;
+  /** The pointer is over a point, or over none (null). */
+  onPoint?: (point: number | null) => void;
+  /** The rectangle that is drawn; null for none. */
+  rectangle?: MapRectangle | null;
+  /** A rectangle was dragged open; null: it was taken away by a click beside the points. */
+  onRectangle?: (rectangle: MapRectangle | null) => void;
   describe: (point: number) => string;
   onPick?: (point: number) => void;
   label: string;

@@ -1,13 +1,16 @@
 // Positions of points on the map.
 
-/** Return positions in pixels, x and y in turn; NaN where a coordinate is missing. */
-export function positions(
-  x: Float32Array,
-  y: Float32Array,
-  width: number,
-  height: number,
-  margin: number,
-): Float32Array {
+import type { MapRectangle } from "./api";
+
+/** How coordinates become pixels: `left + unit * x` and `top - unit * y`. */
+export interface Fit {
+  unit: number;
+  left: number;
+  top: number;
+}
+
+/** Return how all points fit into a picture, with the same unit for x and y. */
+export function fitInto(x: Float32Array, y: Float32Array, width: number, height: number, margin: number): Fit {
   const [left, right] = extent(x);
   const [low, high] = extent(y);
   // The same scale for x and y, so that distances mean the same in every direction.
@@ -15,12 +18,28 @@ export function positions(
     (width - 2 * margin) / Math.max(right - left, 1e-12),
     (height - 2 * margin) / Math.max(high - low, 1e-12),
   );
+  return { unit, left: width / 2 - (unit * (left + right)) / 2, top: height / 2 + (unit * (low + high)) / 2 };
+}
+
+/** Return positions in pixels, x and y in turn; NaN where a coordinate is missing. */
+export function positions(x: Float32Array, y: Float32Array, { unit, left, top }: Fit): Float32Array {
   const placed = new Float32Array(x.length * 2);
   for (let i = 0; i < x.length; i++) {
-    placed[2 * i] = width / 2 + ((x[i] as number) - (left + right) / 2) * unit;
-    placed[2 * i + 1] = height / 2 - ((y[i] as number) - (low + high) / 2) * unit;
+    placed[2 * i] = left + unit * (x[i] as number);
+    placed[2 * i + 1] = top - unit * (y[i] as number);
   }
   return placed;
+}
+
+/** Return the rectangle between two positions in pixels, in the unit of the coordinates. */
+export function rectangleBetween(from: readonly [number, number], to: readonly [number, number], { unit, left, top }: Fit): MapRectangle {
+  const [x, y] = [[from[0], to[0]].map((at) => (at - left) / unit), [from[1], to[1]].map((at) => (top - at) / unit)];
+  return { left: Math.min(...x), right: Math.max(...x), low: Math.min(...y), high: Math.max(...y) };
+}
+
+/** Return whether a position in coordinates is in a rectangle. */
+export function isInside(x: number, y: number, { left, right, low, high }: MapRectangle): boolean {
+  return x >= left && x <= right && y >= low && y <= high;
 }
 
 function extent(values: Float32Array): [number, number] {

@@ -3,8 +3,12 @@ import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { composed } from "../../data/composed";
 import { dark } from "../../state/theme";
 import type { HeadMapProps } from "./api";
-import { nearestPoint, pointTowards, positions } from "./place";
+import { fitInto, nearestPoint, pointTowards, positions, rectangleBetween } from "./place";
 
+/** Pixels that the pointer moves before it drags a rectangle. */
+const DRAG = 4;
+/** Points above which they are drawn smaller. */
+const MANY = 4000;
 /** Radius in which a point is hit: larger than the point. */
 const REACH = 14;
 const DIRECTIONS: Record<string, readonly [number, number]> = {
@@ -14,13 +18,26 @@ const DIRECTIONS: Record<string, readonly [number, number]> = {
   ArrowDown: [0, 1],
 };
 
-/** Points on a canvas. Hover or arrow keys name a point; click or Enter picks it. */
+type Position = readonly [x: number, y: number];
+
+/** Points on a canvas. Hover or arrow keys name a point; click or Enter picks it; a drag opens a rectangle. */
 export function HeadMap(props: HeadMapProps) {
-  const { x, y, colour, marked, describe, onPick, label, width, height } = props;
+  const { x, y, colour, faint, pointed, onPoint, rectangle, onRectangle, marked, describe, onPick, label, width, height } = props;
   const canvas = useRef<HTMLCanvasElement>(null);
-  const [at, setAt] = useState(-1);
+  const [at, setOwn] = useState(-1);
+  const setAt = (point: number) => {
+    if (point === at) return;
+    setOwn(point);
+    onPoint?.(point < 0 ? null : point);
+  };
+  const [drag, setDrag] = useState<{ from: Position; to: Position } | null>(null);
+  // The click that ends a drag picks nothing.
+  const wasDrag = useRef(false);
   const isDark = dark.value;
-  const placed = useMemo(() => positions(x, y, width, height, 10), [x, y, width, height]);
+  const fit = useMemo(() => fitInto(x, y, width, height, 10), [x, y, width, height]);
+  const placed = useMemo(() => positions(x, y, fit), [x, y, fit]);
+  const isDrag = drag !== null && Math.hypot(drag.to[0] - drag.from[0], drag.to[1] - drag.from[1]) > DRAG;
+  const outline = isDrag ? rectangleBetween(drag.from, drag.to, fit) : (rectangle ?? null);
   useLayoutEffect(() => {
     const element = canvas.current;
     const context = element?.getContext("2d");
@@ -41,27 +58,53 @@ export function HeadMap(props: HeadMapProps) {
       context.lineWidth = 1.5;
       context.stroke();
     };
-    context.globalAlpha = 0.55;
-    for (let point = 0; point < x.length; point++) dot(point, 2, false);
+    const radius = x.length > MANY ? 1.2 : 2;
+    const isFaint = Uint8Array.from(x, (_, point) => Number(faint?.(point) ?? true));
+    context.globalAlpha = faint ? 0.4 : 0.55;
+    for (let point = 0; point < x.length; point++) if (isFaint[point]) dot(point, radius, false);
+    context.globalAlpha = 0.9;
+    for (let point = 0; point < x.length; point++) if (!isFaint[point]) dot(point, radius + 1, false);
     context.globalAlpha = 1;
     for (const [place, point] of [...marked.entries()].reverse()) dot(point, place === 0 ? 6 : 4, true);
-    if (at >= 0) dot(at, 6, true);
-  }, [placed, colour, marked, at, isDark]);
+    if (outline) {
+      context.strokeStyle = edge;
+      context.lineWidth = 1;
+      context.strokeRect(fit.left + fit.unit * outline.left, fit.top - fit.unit * outline.high, fit.unit * (outline.right - outline.left), fit.unit * (outline.high - outline.low));
+    }
+    for (const point of [pointed ?? -1, at]) if (point >= 0) dot(point, 6, true);
+  }, [placed, colour, faint, marked, pointed, at, isDark, JSON.stringify(outline)]);
   const find = (event: MouseEvent) => nearestPoint(placed, event.offsetX, event.offsetY, REACH);
   return (
     <div class="head-map" style={{ width: `${width}px` }}>
       <canvas
         ref={canvas}
+        data-drags={onRectangle !== undefined}
         style={{ width: `${width}px`, height: `${height}px`, cursor: at >= 0 && onPick ? "pointer" : "default" }}
         tabIndex={0}
         role="img"
         aria-label={at >= 0 ? composed`${label}. Now ${describe(at)}` : `${label}. Arrows move.`}
-        onPointerMove={(event) => setAt(find(event))}
-        onPointerLeave={() => setAt(-1)}
+        onPointerDown={(event) => {
+          if (onRectangle && event.button === 0) setDrag({ from: [event.offsetX, event.offsetY], to: [event.offsetX, event.offsetY] });
+        }}
+        onPointerMove={(event) => {
+          if (drag) setDrag({ ...drag, to: [event.offsetX, event.offsetY] });
+          setAt(isDrag ? -1 : find(event));
+        }}
+        onPointerUp={() => {
+          if (isDrag) onRectangle?.(rectangleBetween(drag.from, drag.to, fit));
+          wasDrag.current = isDrag;
+          setDrag(null);
+        }}
+        onPointerLeave={() => {
+          setAt(-1);
+          setDrag(null);
+        }}
         onBlur={() => setAt(-1)}
         onClick={(event) => {
+          if (wasDrag.current) return;
           const point = find(event);
           if (point >= 0) onPick?.(point);
+          else if (rectangle) onRectangle?.(null);
         }}
         onKeyDown={(event) => {
           const direction = DIRECTIONS[event.key];
@@ -72,7 +115,7 @@ export function HeadMap(props: HeadMapProps) {
         }}
       />
       <div class="head-map-name" aria-hidden="true" data-export="no">
-        {at >= 0 ? describe(at) : ""}
+        {at >= 0 ? describe(at) : pointed === null || pointed === undefined ? "" : describe(pointed)}
       </div>
     </div>
   );

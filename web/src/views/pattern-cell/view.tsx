@@ -1,14 +1,23 @@
 import "./view.css";
 import type { ComponentChildren } from "preact";
+import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { composed } from "../../data/composed";
-import { head as headParam, prompt as promptParam } from "../../state/params";
+import { weightAt, type Pattern } from "../../data/patterns";
+import { head as headParam, prompt as promptParam, sink } from "../../state/params";
 import { useResource } from "../../state/resource";
 import { link } from "../../state/url";
 import { useNear } from "../near/view";
+import { frame } from "../pattern-canvas/frame";
 import { PatternCanvas } from "../pattern-canvas/view";
+import { percent } from "../pattern-inspect/reading";
+import type { Cell } from "../pattern-matrix/api";
+import { cellIn } from "../pattern-matrix/keys";
+import { Cross } from "../pattern-matrix/view";
 import type { PatternCellProps } from "./api";
 
+/** Least side at which the weight under the pointer is written into the empty half of the picture. */
+const READABLE = 64;
 /** Pixels before the edge of the screen at which a pattern is loaded. */
 const AHEAD = 400;
 
@@ -26,7 +35,7 @@ export function PatternCell(props: PatternCellProps) {
 }
 
 function Content(props: PatternCellProps) {
-  const { row, prompt, size, load, head } = props;
+  const { row, prompt, load } = props;
   const pattern = useResource(() => load(row, prompt), [row, prompt]);
   if (pattern.status === "failed") {
     return (
@@ -37,12 +46,47 @@ function Content(props: PatternCellProps) {
   }
   return (
     <Link {...props}>
-      {pattern.status === "loading" ? (
-        <span data-waiting="true" />
-      ) : (
-        <PatternCanvas pattern={pattern.value} size={size} label={composed`Attention of ${head}`} />
-      )}
+      {pattern.status === "loading" ? <span data-waiting="true" /> : <Picture {...props} pattern={pattern.value} />}
     </Link>
+  );
+}
+
+function Picture({ row, prompt, size, head, cursor, pattern }: PatternCellProps & { pattern: Pattern }) {
+  const own = useSignal<Cell | null>(null);
+  const find = (event: MouseEvent): Cell | null => {
+    const box = (event.currentTarget as Element).getBoundingClientRect();
+    return cellIn(event.clientX - box.left, event.clientY - box.top, frame(size, sink.value), pattern.n);
+  };
+  return (
+    <div
+      onPointerMove={(event) => {
+        const cell = find(event);
+        if (!cursor) own.value = cell;
+        else if (cell) cursor.onMove(pattern, cell);
+      }}
+      onPointerLeave={() => (own.value = null)}
+    >
+      <PatternCanvas pattern={pattern} size={size} label={composed`Attention of ${head}`} />
+      <Marked pattern={pattern} size={size} at={() => (cursor ? cursor.at(row, prompt) : own.value)} />
+    </div>
+  );
+}
+
+/** The cross on the marked cell, with its weight. A component of its own: it alone follows the pointer. */
+function Marked({ pattern, size, at }: { pattern: Pattern; size: number; at: () => Cell | null }) {
+  const cell = at();
+  if (!cell || cell.query >= pattern.n) return null;
+  return (
+    <span class="pattern-cell-cursor" data-export="no" aria-hidden="true">
+      <Cross cell={cell} n={pattern.n} size={size} place={frame(size, sink.value)} locked={false} />
+      {size < READABLE ? null : (
+        <span class="pattern-cell-readout">
+          {percent(weightAt(pattern, cell.query, cell.key))}
+          <br />
+          {cell.query} → {cell.key}
+        </span>
+      )}
+    </span>
   );
 }
 

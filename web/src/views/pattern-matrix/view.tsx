@@ -52,13 +52,16 @@ export function PatternMatrix(props: PatternMatrixProps) {
 
 interface CrossProps {
   cell: Cell;
+  /** Number of tokens. */
   n: number;
+  /** Side of the picture in CSS pixels. */
   size: number;
   place: Frame;
   locked: boolean;
 }
 
-function Cross({ cell, n, size, place, locked }: CrossProps) {
+/** The row and the column of a cell, drawn over a pattern. */
+export function Cross({ cell, n, size, place, locked }: CrossProps) {
   const step = place.side / n;
   const column = columnAt(cell.key, place, n);
   const top = cell.key * step;

@@ -1,6 +1,7 @@
 import type { ComponentChildren } from "preact";
 import type { Prompt } from "../../contract/generated";
 import type { Pattern } from "../../data/patterns";
+import type { PatternCursor } from "../pattern-cell/api";
 
 /** A row of patterns. */
 export interface RowHead {
@@ -12,6 +13,7 @@ export interface RowHead {
 /** Rows under a heading. */
 export interface RowGroup<T extends RowHead = RowHead> {
   key: string;
+  /** Heading; without one, the rows follow those above. */
   title: string;
   help?: string;
   heads: readonly T[];
@@ -27,4 +29,10 @@ export interface PatternRowsProps<T extends RowHead> {
   load: (row: number, prompt: number) => Promise<Pattern>;
   /** Content in front of a row. */
   info: (head: T, group: RowGroup<T>) => ComponentChildren;
+  /** A cursor that the patterns share. */
+  cursor?: PatternCursor;
+  /** The pointer entered the row of a head, or left it (null). */
+  onRow?: (row: number | null) => void;
+  /** A row that is marked. */
+  marked?: number | null;
 }

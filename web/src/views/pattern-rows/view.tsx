@@ -27,21 +27,30 @@ export function PatternRows<T extends RowHead>(props: PatternRowsProps<T>) {
 }
 
 function Group<T extends RowHead>(props: PatternRowsProps<T> & { group: RowGroup<T> }) {
-  const { group, prompts, size, load, info } = props;
+  const { group, prompts, size, load, info, cursor, onRow, marked } = props;
   if (group.heads.length === 0 && group.empty === undefined) return null;
   return (
     <div role="rowgroup">
-      <div role="row" class="pattern-rows-heading">
-        <div role="rowheader">
-          <h2>
-            {group.title}
-            {group.help ? <span class="muted"> {group.help}</span> : null}
-          </h2>
+      {group.title === "" ? null : (
+        <div role="row" class="pattern-rows-heading">
+          <div role="rowheader">
+            <h2>
+              {group.title}
+              {group.help ? <span class="muted"> {group.help}</span> : null}
+            </h2>
+          </div>
         </div>
-      </div>
+      )}
       {group.heads.length === 0 ? <p class="muted">{group.empty}</p> : null}
       {group.heads.map((item) => (
-        <div class="pattern-rows-line" role="row" key={item.row}>
+        <div
+          class="pattern-rows-line"
+          role="row"
+          key={item.row}
+          data-marked={marked === item.row}
+          onPointerEnter={() => onRow?.(item.row)}
+          onPointerLeave={() => onRow?.(null)}
+        >
           <div class="pattern-rows-info" role="rowheader">
             {info(item, group)}
           </div>
@@ -54,6 +63,7 @@ function Group<T extends RowHead>(props: PatternRowsProps<T> & { group: RowGroup
                 promptId={shortId(prompt)}
                 size={size}
                 load={load}
+                {...(cursor ? { cursor } : {})}
               />
             </div>
           ))}
