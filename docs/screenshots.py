@@ -2,7 +2,7 @@
 
     python docs/screenshots.py demo-atlas/site
 
-needs Chromium and the `dev` extra. Pages are taken at 1280 x 800 (Home is taller), light; `--all`
+needs Chromium and the `dev` extra. Pages are taken at 1280 x 800 in light; `--all`
 adds dark and 390 x 844, for looking at (not kept in the repository). `--page NAME` takes one page
 alone. That of ablations needs a site whose atlas was ablated, which the demo's is not;
 docs/ablation.md has the commands.
@@ -40,8 +40,6 @@ QUERY = {
     "pattern": f"&head={HEAD}&prompt={PROMPTS[0]}",
     "compare": f"&heads={','.join(LOOK_ALIKES)}&prompts={','.join(PROMPTS)}&order=prompt",
 }
-TALLER = {"home": 956}
-"""Height of a picture that has to be taller than the window to show all behaviour scores."""
 FLAGS = ["--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader", "--no-first-run"]
 
 
@@ -93,7 +91,6 @@ def main() -> None:
             for name in names:
                 query = f"?page={name}{QUERY.get(name, '')}&theme={theme}"
                 address = f"http://127.0.0.1:{server.server_port}/{query}"
-                page.set_viewport_size({"width": width, "height": TALLER.get(name, height)})
                 take(page, address, given.out / f"{name}{ending}.png")
         browser.close()
     server.shutdown()

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { patternOffset, triangleIndex, triangleSize, weightAt, weightOf } from "../src/data/patterns";
 import { histogramPercentile, summarise } from "../src/data/summary";
 import { frame } from "../src/views/pattern-canvas/frame";
-import { patternPixels, shrink, stripPixels } from "../src/views/pattern-canvas/image";
+import { patternPixels, shrink, stripPixels, topByte } from "../src/views/pattern-canvas/image";
 import { brightness } from "../src/views/pattern-canvas/colour-map";
 import { cellAt, cellIn, columnAt, walk } from "../src/views/pattern-matrix/keys";
 
@@ -59,6 +59,15 @@ describe("patterns", () => {
         expect(Math.max(...bytes)).toBe(200);
       }
     }
+  });
+
+  it("are not darkened by one strong weight, and show a line that most queries have", () => {
+    const n = 200;
+    const triangle = new Uint8Array(triangleSize(n)).fill(3);
+    for (let query = 20; query < n; query++) triangle[triangleIndex(query, query - 19)] = 90;
+    triangle[triangleIndex(50, 1)] = 255;
+    expect(topByte({ n, triangle }, 1)).toBe(90);
+    expect([0, 1, 2].map((tokens) => topByte({ n: tokens, triangle: Uint8Array.from([255, 255, 255]) }, 1))).toEqual([1, 1, 255]);
   });
 
   it("have the first column as a strip of its own scale", () => {

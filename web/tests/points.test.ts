@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import { meanOverPrompts } from "../src/pages/points/columns";
 import { pointsOf, readPicked, writePicked } from "../src/pages/points/picked";
 import { eye, fly, orbit, look, readCamera, startCamera, writeCamera, zoom } from "../src/views/points-3d/camera";
-import { amounts, colourPoints, countCategories, bytesOf, legendPasses, palette, type Categories } from "../src/views/points-3d/colours";
+import { rgb } from "../src/views/pattern-canvas/colour-map";
+import { amounts, colourPoints, countCategories, legendPasses, palette, type Categories } from "../src/views/points-3d/colours";
 import { keyOf, stepFrom } from "../src/views/points-3d/keys";
 import { looks } from "../src/views/points-3d/looks";
 import { createPace } from "../src/views/points-3d/pace";
@@ -151,9 +152,9 @@ describe("colours", () => {
   it("are as many as wanted", () => {
     expect(palette(40)).toHaveLength(40);
     expect(new Set(palette(15)).size).toBe(15);
-    expect(bytesOf("hsl(120 100% 25%)")).toEqual([0, 128, 0]);
-    expect(bytesOf("hsl(210 50% 40%)")).toEqual([51, 102, 153]);
-    expect(bytesOf("#0072b2")).toEqual([0, 114, 178]);
+    expect(rgb("hsl(120 100% 25%)")).toEqual([0, 128, 0]);
+    expect(rgb("hsl(210 50% 40%)")).toEqual([51, 102, 153]);
+    expect(rgb("#0072b2")).toEqual([0, 114, 178]);
   });
 
   it("go with the state of each point", () => {

@@ -119,7 +119,7 @@ function SmallPatterns({ view, width, selected, onPick, cursor, active }: SmallP
           cursor.value = at?.cell ?? null;
         }}
       />
-      <WeightBar style={style} top={1} {...(style.sink === "shown" ? {} : { topText: "largest of the head" })} />
+      <WeightBar style={style} top={1} {...(style.sink === "shown" ? {} : { topText: "strong weights of the head" })} />
     </section>
   );
 }

@@ -3,6 +3,7 @@ import { classes as classesParam } from "../../state/params";
 import { here } from "../../state/url";
 import { Citation } from "../../views/citation/view";
 import { conflictsOf } from "./choose";
+import { themed } from "../../views/palette/themed";
 
 interface CardsProps {
   classes: readonly HeadClass[];
@@ -18,7 +19,7 @@ export function Cards({ classes, tags, papers }: CardsProps) {
       {classes.map((headClass) => (
         <li key={headClass.name} class="panel class-card" data-open={open.includes(headClass.name)}>
           <h3>
-            <span class="class-card-dot" style={{ background: headClass.colour }} aria-hidden="true" />
+            <span class="class-card-dot" style={{ background: themed(headClass.colour) }} aria-hidden="true" />
             <a href={here(classesParam.to([headClass.name]))}>{headClass.name}</a>
           </h3>
           <p>{headClass.description}</p>

@@ -7,6 +7,7 @@ import { LayerHeadGrid } from "../../views/layer-head-grid/view";
 import { cellSide } from "../clustering/cell";
 import { Legend } from "../../views/legend/view";
 import { byHead } from "./choose";
+import { themed } from "../../views/palette/themed";
 
 interface GridsProps {
   manifest: Manifest;
@@ -49,7 +50,10 @@ export function Grids({ manifest, models, classes }: GridsProps) {
                 layers={model.layers}
                 nHeads={model.n_heads}
                 cell={cellSide(manifest)}
-                colour={(layer, index) => known.get(row(layer, index))?.[0]?.colour}
+                colour={(layer, index) => {
+                  const first = known.get(row(layer, index))?.[0];
+                  return first && themed(first.colour);
+                }}
                 describe={(layer, index) =>
                   (known.get(row(layer, index)) ?? []).map((item) => item.name).join(", ") || "no class"
                 }

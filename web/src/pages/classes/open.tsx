@@ -9,6 +9,7 @@ import { ExportMenu } from "../../views/export-menu/view";
 import { HeadLink } from "../../views/head-link/view";
 import type { TableColumn } from "../../views/table/api";
 import { Table } from "../../views/table/view";
+import { themed } from "../../views/palette/themed";
 
 /** Most heads that the link to Compare holds. */
 const COMPARED = 24;
@@ -53,7 +54,7 @@ export function OpenClass({ manifest, class: headClass, tags, models, heads }: O
     <section class="class-open" ref={target} aria-label={headClass.name}>
       <div class="toolbar class-heading">
         <h2>
-          <span class="class-card-dot" style={{ background: headClass.colour }} aria-hidden="true" />
+          <span class="class-card-dot" style={{ background: themed(headClass.colour) }} aria-hidden="true" />
           {headClass.name}
         </h2>
         <a class="button" data-export="no" href={here(classesParam.to(others))}>

@@ -4,7 +4,7 @@ import type { HeadClass, Manifest } from "../../contract/generated";
 import { clusterName } from "../../data/clusters";
 import { carryOver, readNames, type ClusterName, type NamedClusters } from "../../data/cluster-names";
 import type { Heads } from "../../data/heads";
-import { categoryColour } from "../../views/palette/palette";
+import { themedCategory } from "../../views/palette/themed";
 import type { CutClustering } from "../clustering/cut";
 import { compositions, type ClusterParts } from "./composition";
 
@@ -34,7 +34,7 @@ export function makeView(
   const title = (cluster: number) =>
     named.names.get(cluster)?.name ??
     (cluster < 0 || cut.stored ? clusterName(cut.clustering, cluster) : `cluster ${cluster}`);
-  return { ...given, parts, named, colour: categoryColour, title };
+  return { ...given, parts, named, colour: themedCategory, title };
 }
 
 /** Read the names stored in this browser; none if they cannot be read. */

@@ -8,8 +8,10 @@ import { ExportMenu } from "../../views/export-menu/view";
 import { HeadLink } from "../../views/head-link/view";
 import { Legend } from "../../views/legend/view";
 import { PatternCell } from "../../views/pattern-cell/view";
+import { themedCategory } from "../../views/palette/themed";
 import { PatternStyleControls } from "../../views/pattern-style/view";
 import { promptLine } from "../../views/prompt-label/view";
+import { PatternWeightBar } from "../../views/weight-bar/view";
 import { filtered, filterOf, frameColour, sorted, type Item, type Key } from "./items";
 
 /** Patterns shown at first; a button shows as many more. */
@@ -31,7 +33,7 @@ export function Grid({ manifest, prompts, items }: Props) {
   const size = Math.max(16, Math.floor((width - GAP * (perRow.value - 1)) / perRow.value));
   const promptOrder = [...new Set(items.map((item) => item.prompt))];
   const deepest = Math.max(0, ...items.map((item) => item.layer));
-  const colour = (item: Item) => frameColour(item, frame.value, promptOrder, deepest);
+  const colour = (item: Item) => frameColour(item, frame.value, promptOrder, deepest, themedCategory);
   return (
     <>
       <div class="toolbar compare-bar">
@@ -82,6 +84,7 @@ export function Grid({ manifest, prompts, items }: Props) {
             </figure>
           ))}
         </div>
+        <PatternWeightBar />
       </div>
       {shown.length > most ? (
         <button type="button" onClick={() => setMost(most + STEP)}>

@@ -50,9 +50,10 @@ export function frameColour(
   by: Key | "none",
   promptOrder: readonly number[],
   deepest: number,
+  category: (place: number) => string = categoryColour,
 ): string | undefined {
   if (by === "none") return undefined;
   if (by === "layer") return numberColour(item.layer / Math.max(1, deepest));
-  if (by === "model") return categoryColour(item.modelPlace);
-  return categoryColour(by === "prompt" ? promptOrder.indexOf(item.prompt) : item.index);
+  if (by === "model") return category(item.modelPlace);
+  return category(by === "prompt" ? promptOrder.indexOf(item.prompt) : item.index);
 }

@@ -2,7 +2,7 @@
 
 import { useMemo } from "preact/hooks";
 import type { Placed } from "../../data/projections";
-import { bytesOf } from "../../views/points-3d/colours";
+import { rgb } from "../../views/pattern-canvas/colour-map";
 import type { PointAxis } from "../../views/points-3d/api";
 import { Points3d } from "../../views/points-3d/view";
 
@@ -24,7 +24,7 @@ export function Place3d({ placed, marked, colour, describe, onPick }: Props) {
   );
   const colours = useMemo(() => {
     const bytes = new Uint8Array(3 * n);
-    for (let point = 0; point < n; point++) bytes.set(bytesOf(colour(point)), 3 * point);
+    for (let point = 0; point < n; point++) bytes.set(rgb(colour(point)), 3 * point);
     return bytes;
   }, [n, colour]);
   const selected = useMemo(() => {

@@ -7,11 +7,13 @@ import { headName } from "../../data/heads";
 import { loadProjection, mostTrustworthy, projectionId, type Placed } from "../../data/projections";
 import { head, metric } from "../../state/params";
 import { text } from "../../state/codecs";
+import { dark } from "../../state/theme";
 import { useResource } from "../../state/resource";
 import { go, here, link, param } from "../../state/url";
 import { Select } from "../../views/controls/view";
 import { HeadMap } from "../../views/head-map/view";
 import { NONE } from "../../views/palette/api";
+import { onGround } from "../../views/palette/contrast";
 import { Empty, Loaded } from "../../views/states/view";
 
 /** Projection; empty is the 3-D one with the highest trustworthiness. */
@@ -65,9 +67,13 @@ function Map({ manifest, row, chosen }: { manifest: Manifest; row: number; chose
     const label = loaded.value ? labelText(manifest, loaded.value.labels, point) : "";
     return label === "" ? headName(manifest, point) : composed`${headName(manifest, point)}, ${label}`;
   };
+  const isDark = dark.value;
   const colour = useCallback(
-    (point: number) => byHead?.get(point)?.[0]?.class.colour ?? NONE,
-    [byHead],
+    (point: number) => {
+      const first = byHead?.get(point)?.[0];
+      return first ? onGround(first.class.colour, isDark) : NONE;
+    },
+    [byHead, isDark],
   );
   return (
     <Loaded resource={loaded} what="the projection" height={260}>

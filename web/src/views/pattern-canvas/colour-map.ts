@@ -26,11 +26,13 @@ export function brightness(byte: number, scale: Scale, top = 255): number {
   if (scale === "sqrt") return root;
   if (scale === "linear") return root * root;
   // From the smallest weight above 0 that a byte can hold, 1/65,025, to the largest.
-  return byte <= 0 ? 0 : Math.max(0, Math.log(byte) / Math.log(Math.max(2, top)));
+  return byte <= 0 ? 0 : Math.min(1, Math.max(0, Math.log(byte) / Math.log(Math.max(2, top))));
 }
 
-/** Parse CSS text as d3 writes it, `#440154` or `rgb(68, 1, 84)`. */
+/** Parse a colour of d3 or of the palettes: `#440154`, `rgb(68, 1, 84)` or `hsl(120 50% 40%)`. */
 export function rgb(css: string): [number, number, number] {
+  const hsl = /^hsl\(([\d.]+) ([\d.]+)% ([\d.]+)%\)$/.exec(css);
+  if (hsl) return fromHsl(Number(hsl[1]), Number(hsl[2]) / 100, Number(hsl[3]) / 100);
   const hex = /^#([0-9a-f]{6})$/i.exec(css);
   if (hex) {
     const all = Number.parseInt(hex[1] as string, 16);
@@ -38,6 +40,15 @@ export function rgb(css: string): [number, number, number] {
   }
   const parts = css.match(/[\d.]+/g) ?? [];
   return [Number(parts[0] ?? 0), Number(parts[1] ?? 0), Number(parts[2] ?? 0)];
+}
+
+function fromHsl(hue: number, saturation: number, light: number): [number, number, number] {
+  const reach = saturation * Math.min(light, 1 - light);
+  const channel = (at: number) => {
+    const k = (at + hue / 30) % 12;
+    return Math.round(255 * (light - reach * Math.max(-1, Math.min(k - 3, 9 - k, 1))));
+  };
+  return [channel(0), channel(8), channel(4)];
 }
 
 const tables = new Map<string, Uint8Array>();

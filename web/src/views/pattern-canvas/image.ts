@@ -53,17 +53,21 @@ export function stripPixels({ n, triangle }: Triangle, style: PatternStyle, most
   return { width: 1, height, data };
 }
 
-/** Return the largest byte of the keys from `first` on, at least 1: it has the brightest colour. */
+/** Share of the queries whose largest weight is at most the brightest colour. */
+const BRIGHTEST = 0.9;
+
+/**
+ * Return the byte from which on weights have the brightest colour, at least 1: a quantile of the largest
+ * bytes of the queries, for keys from `first` on. So one weight alone does not darken all others.
+ */
 export function topByte({ n, triangle }: Triangle, first: number): number {
-  let top = 1;
+  const largest = new Uint8Array(Math.max(0, n - first));
   for (let query = first; query < n; query++) {
     const row = triangleIndex(query, 0);
-    for (let at = row + first; at <= row + query; at++) {
-      const byte = triangle[at] as number;
-      if (byte > top) top = byte;
-    }
+    largest[query - first] = triangle.subarray(row + first, row + query + 1).reduce((a, b) => Math.max(a, b), 0);
   }
-  return top;
+  largest.sort();
+  return Math.max(1, largest[Math.ceil(BRIGHTEST * (largest.length - 1))] ?? 1);
 }
 
 /** Return a pattern of `side` blocks: the largest byte of each, without the keys before `first`. */

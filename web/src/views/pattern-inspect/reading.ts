@@ -17,7 +17,7 @@ export function strongest(pattern: Pattern, query: number, sink: Sink): Cell {
   return { query, key: best };
 }
 
-/** Return the byte that has the brightest colour: the largest one where the first token is set apart. */
+/** Return the byte that has the brightest colour: where the first token is set apart, a quantile of the others. */
 export function brightestByte(pattern: Pattern, sink: Sink): number {
   return sink === "shown" ? 255 : topByte(pattern, 1);
 }

@@ -2,6 +2,7 @@ import "./view.css";
 import { shortId } from "../../data/prompts";
 import { PatternCell } from "../pattern-cell/view";
 import { PromptLabel } from "../prompt-label/view";
+import { PatternWeightBar } from "../weight-bar/view";
 import type { PatternRowsProps, RowGroup, RowHead } from "./api";
 
 /** A table of patterns. On narrow screens, the name of a head is above its patterns. */
@@ -22,6 +23,7 @@ export function PatternRows<T extends RowHead>(props: PatternRowsProps<T>) {
       {groups.map((group) => (
         <Group key={group.key} {...props} group={group} />
       ))}
+      {prompts.length === 0 ? null : <PatternWeightBar />}
     </div>
   );
 }

@@ -35,19 +35,6 @@ export function palette(n: number): string[] {
   return Array.from({ length: n }, (_, i) => categoryColour(i));
 }
 
-/** Parse a colour of the palettes, `#d55e00` or `hsl(120 50% 40%)`. */
-export function bytesOf(css: string): [number, number, number] {
-  const hsl = /^hsl\(([\d.]+) ([\d.]+)% ([\d.]+)%\)$/.exec(css);
-  if (!hsl) return rgb(css);
-  const [hue, saturation, light] = [Number(hsl[1]), Number(hsl[2]) / 100, Number(hsl[3]) / 100];
-  const reach = saturation * Math.min(light, 1 - light);
-  const channel = (at: number) => {
-    const k = (at + hue / 30) % 12;
-    return Math.round(255 * (light - reach * Math.max(-1, Math.min(k - 3, 9 - k, 1))));
-  };
-  return [channel(0), channel(8), channel(4)];
-}
-
 /** Return a colouring whose colours span most of the values. */
 export function amounts(title: string, values: Float32Array): Amounts {
   const [low, high] = bulk(values);
@@ -68,7 +55,7 @@ export function amountColour(share: number): string {
 /** Return red, green and blue of every point. */
 export function colourPoints(colouring: Colouring, n: number): Uint8Array {
   const bytes = new Uint8Array(3 * n);
-  const table = (colours: readonly string[]) => Uint8Array.from(colours.flatMap((item) => bytesOf(item)));
+  const table = (colours: readonly string[]) => Uint8Array.from(colours.flatMap((item) => rgb(item)));
   const none = table([NONE]);
   if (colouring.kind === "categories") {
     const colours = table(colouring.colours);

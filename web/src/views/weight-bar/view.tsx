@@ -1,6 +1,7 @@
 import "./view.css";
 import type { PatternStyle } from "../pattern-canvas/api";
 import { brightness, colourAt } from "../pattern-canvas/colour-map";
+import { linkedStyle } from "../pattern-canvas/view";
 import type { WeightBarProps } from "./api";
 
 const STEPS = 48;
@@ -18,6 +19,12 @@ export function scaleName({ scale, sink }: Pick<PatternStyle, "scale" | "sink">)
 /** Return the weights at the ticks of a bar, as shares of the largest. */
 function shares(scale: PatternStyle["scale"]): number[] {
   return scale === "log" ? [0.0001, 0.001, 0.01, 0.1, 1] : scale === "sqrt" ? [0, 0.05, 0.25, 0.5, 1] : [0, 0.25, 0.5, 0.75, 1];
+}
+
+/** The colours of several patterns in the style of the link. With the first token apart, each has a scale of its own. */
+export function PatternWeightBar() {
+  const style = linkedStyle();
+  return <WeightBar style={style} top={1} {...(style.sink === "shown" ? {} : { topText: "strong weights of each pattern" })} />;
 }
 
 /** The colours of weights from 0 to the largest. */
