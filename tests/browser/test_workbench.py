@@ -1,4 +1,4 @@
-"""The workbench, on which the site opens: its first screen, one cursor, the map, and its keyboard."""
+"""The workbench, on which the site opens: first screen, cursor, map, and keyboard."""
 
 from __future__ import annotations
 

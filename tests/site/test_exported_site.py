@@ -472,3 +472,12 @@ def test_an_atlas_without_motif_shares_says_how_to_compute_them(tmp_path: Path) 
     assert manifest["motifs"] == []
     assert all(model["explanations"] == [] for model in manifest["models"])
     assert "motifs shares" in manifest["missing"]["explanations"]
+
+
+def test_prompts_are_viewed_in_the_order_of_their_distance_from_the_mean() -> None:
+    from attention_motifs.site.export_explanations import viewing_order
+
+    shares = np.array([[0.9, 0.1], [0.5, 0.5], [0.6, 0.4], [np.nan, np.nan], [0.4, 0.6]])
+    # The mean is 0.6: prompt 2 has it, 1 and 4 are near, prompt 3 is not known.
+    assert viewing_order(shares[:, None], 4).tolist() == [[2, 1, 0, 3]]
+    assert viewing_order(np.full((2, 1, 2), np.nan), 2).tolist() == [[0, 1]]

@@ -60,6 +60,7 @@ const explanation: HeadExplanation = {
   writes: { copying: 0.25 },
   typical: [{ prompt: 0, departure: 0.1, motif: "self", share: 0.2 }],
   departs: [],
+  viewed: [0],
   null_percentile: 99.96,
   would_change: "The verdict would change if 3 of its 8 nearest labelled heads were self heads.",
 };

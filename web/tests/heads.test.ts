@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { headName, headRow, parseHead, passing } from "../src/data/heads";
 import { highestRow, reason } from "../src/pages/head/unknown";
-import { suggest } from "../src/views/head-search/suggest";
+import { suggest, suggestPlaces } from "../src/views/head-search/suggest";
 import { hybrid, manifest } from "./manifest";
 
 describe("heads", () => {
@@ -50,10 +50,18 @@ describe("heads", () => {
     expect([...passing(manifest, { ...all, rows: new Set([2, 8]) })]).toEqual([0, 0, 1, 0, 0, 0, 0, 0, 1]);
   });
 
+  it("are found next to pages and features, titles that begin with the text first", () => {
+    const places = ["a cluster size", "Clusters", "Evaluation"].map((title) => ({ title, note: "page", href: () => "" }));
+    expect(suggestPlaces(places, "Cluster").map((place) => place.title)).toEqual(["Clusters", "a cluster size"]);
+    expect(suggestPlaces(places, "page eval").map((place) => place.title)).toEqual(["Evaluation"]);
+    expect(suggestPlaces(places, " ")).toEqual([]);
+  });
+
   it("are completed by name and place", () => {
     expect(suggest(manifest, null, "small:L1:H2").map((one) => one.head)).toEqual(["small:L1:H2"]);
     expect(suggest(manifest, null, "1.0").map((one) => one.head)).toEqual(["small:L1:H0", "org/other-1.5:L1:H0"]);
     expect(suggest(manifest, null, "OTHER l2").map((one) => one.head)).toEqual(["org/other-1.5:L2:H0"]);
+    expect(suggest(manifest, null, "small L1.H2").map((one) => one.head)).toEqual(["small:L1:H2"]);
     expect(suggest(manifest, null, "<script>")).toEqual([]);
   });
 });

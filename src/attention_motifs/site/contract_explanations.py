@@ -66,6 +66,8 @@ class HeadExplanation:
     """Scores of what the head writes, and effects of ablating it."""
     typical: list[PromptOfHead]
     departs: list[PromptOfHead]
+    viewed: list[int]
+    """Indices of the viewable prompts, those first on which the shares are nearest to the mean."""
     null_percentile: float | None
     """Percentile of its labelled neighbours in the class if labels were dealt within layers."""
     would_change: str

@@ -28,7 +28,7 @@ from attention_motifs.store.paths import AtlasPaths
 ASSETS = Path(__file__).parent / "assets"
 """The built pages: index.html and the files that it loads."""
 
-EXPORT_VERSION = 4
+EXPORT_VERSION = 6
 """Raise it when the same atlas gives other files."""
 
 MANIFEST = Path("data") / "manifest.json"

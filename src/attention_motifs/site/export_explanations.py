@@ -11,7 +11,7 @@ import numpy as np
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.explanation import explain_model
-from attention_motifs.atlas.motif_shares import SHARE
+from attention_motifs.atlas.motif_shares import SHARE, motif_shares_of
 from attention_motifs.atlas.verdicts import head_labels
 from attention_motifs.features.motif_definitions import MOTIFS
 from attention_motifs.progress import Report, silent
@@ -26,6 +26,8 @@ from attention_motifs.site.contract_explanations import (
 from attention_motifs.site.output import DataFolder, NamedColumn, codes
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
     from attention_motifs.atlas import explanation as of_atlas
 
 MOTIF_COLOURS: Mapping[str, str] = MappingProxyType(
@@ -86,11 +88,12 @@ def write_explanations(atlas: Atlas, out: DataFolder, report: Report = silent) -
     with report("explanations", len(rows)) as advance:
         for code, model in enumerate(atlas.models):
             n_heads = atlas.manifest.models[model].n_heads
+            viewed = viewing_order(motif_shares_of(atlas, model), len(atlas.view_prompts()))
             layers: list[list[HeadExplanation]] = []
             for place, found in enumerate(explain_model(atlas, model, metric, labels)):
                 if place % n_heads == 0:
                     layers.append([])
-                layers[-1].append(_head(found, rows, prompts))
+                layers[-1].append(_head(found, rows, prompts, viewed[place].tolist()))
                 verdicts.append(found.verdict)
                 learnt = found.probability is not None
                 probabilities.append(found.probability if learnt else np.nan)  # type: ignore[arg-type]
@@ -122,8 +125,30 @@ def _shares(atlas: Atlas, out: DataFolder) -> Table:
     return out.table("motif-shares.bin", columns)
 
 
+def viewing_order(
+    shares: Float[np.ndarray, "prompts heads motifs"], n_view: int
+) -> Int[np.ndarray, "heads view_prompts"]:
+    """Return the first prompts for each head, those first on which it is most itself.
+
+    Args:
+        shares: (prompts, heads, motifs) motif shares; NaN where they are not known.
+        n_view: number of viewable prompts, which are the first of the atlas.
+
+    Returns:
+        (heads, n_view) indices of prompts, by how far the shares are from their mean; prompts
+        without shares come last.
+    """
+    finite = np.isfinite(shares).all(axis=2, keepdims=True)
+    total = np.where(finite, shares, 0).sum(axis=0, dtype=np.float64)
+    departures = np.abs(shares[:n_view] - total / np.maximum(finite.sum(axis=0), 1)).sum(axis=2)
+    return np.argsort(departures, axis=0, kind="stable").T
+
+
 def _head(
-    found: of_atlas.Explanation, rows: Mapping[str, int], prompts: Mapping[str, int]
+    found: of_atlas.Explanation,
+    rows: Mapping[str, int],
+    prompts: Mapping[str, int],
+    viewed: list[int],
 ) -> HeadExplanation:
     return HeadExplanation(
         sentence=found.sentence,
@@ -145,6 +170,7 @@ def _head(
         writes={name: _significant(value) for name, value in found.writes.items()},
         typical=[_prompt(item, prompts) for item in found.typical],
         departs=[_prompt(item, prompts) for item in found.departs],
+        viewed=viewed,
         null_percentile=None if found.null_percentile is None else round(found.null_percentile, 1),
         would_change=found.would_change,
     )

@@ -63,8 +63,9 @@ function SearchBox({ manifest }: { manifest: Manifest }) {
     <HeadSearch
       manifest={manifest}
       data={data.value ?? null}
-      label="Search for a head"
-      placeholder="Head, class or behaviour"
+      label="Search"
+      placeholder="Head, class, behaviour, feature or page ( / )"
+      shortcut="/"
       focus={page.value === "home" && head.value === ""}
       onFocus={() => setAsked(true)}
       onPick={(name) => go(page.value === "home" ? here(head.to(name)) : link("head", head.to(name)))}

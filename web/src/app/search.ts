@@ -2,8 +2,14 @@
 
 import type { Manifest } from "../contract/generated";
 import { loadClasses } from "../data/classes";
+import { loadFeatures } from "../data/features";
+import { loadPrompts, shortId } from "../data/prompts";
+import { classes as classesParam, feature as featureParam, prompts as promptsParam } from "../state/params";
+import { link } from "../state/url";
+import { promptLine } from "../views/prompt-label/view";
+import { PAGES } from "./pages";
 import { loadLabels } from "../data/explanations";
-import type { SearchData } from "../views/head-search/api";
+import type { SearchData, SearchPlace } from "../views/head-search/api";
 
 export { HeadSearch } from "../views/head-search/view";
 
@@ -13,6 +19,29 @@ export async function loadSearchData(
   asked: boolean,
 ): Promise<SearchData | null> {
   if (!asked) return null;
-  const [classes, labels] = await Promise.all([loadClasses(manifest), loadLabels(manifest)]);
-  return { classes, heads: labels.heads, labels };
+  const [classes, labels, { features }, prompts] = await Promise.all([
+    loadClasses(manifest),
+    loadLabels(manifest),
+    loadFeatures(manifest),
+    loadPrompts(manifest),
+  ]);
+  const places: SearchPlace[] = [
+    ...PAGES.filter((page) => page.nav === true).map(({ name, title }) => ({ title, note: "page", href: () => link(name) })),
+    ...classes.map(({ name, rows }) => ({
+      title: name,
+      note: `class, ${rows.length} heads here`,
+      href: () => link("classes", classesParam.to([name])),
+    })),
+    ...features.map(({ name, large }) => ({
+      title: name,
+      note: `feature: ${large}`,
+      href: () => link("features", featureParam.to(name)),
+    })),
+    ...prompts.filter((prompt) => prompt.viewable).map((prompt) => ({
+      title: promptLine(prompt.text, 60),
+      note: "prompt of the workbench",
+      href: () => link("home", promptsParam.to([shortId(prompt)])),
+    })),
+  ];
+  return { classes, heads: labels.heads, labels, places };
 }

@@ -101,6 +101,8 @@ export interface HeadExplanation {
   readonly writes: Readonly<Record<string, number>>;
   readonly typical: ReadonlyArray<PromptOfHead>;
   readonly departs: ReadonlyArray<PromptOfHead>;
+  /** Indices of the viewable prompts, those first on which the shares are nearest to the mean. */
+  readonly viewed: ReadonlyArray<number>;
   /** Percentile of its labelled neighbours in the class if labels were dealt within layers. */
   readonly null_percentile: number | null;
   readonly would_change: string;

@@ -1,6 +1,7 @@
 import "./head/page.css";
 import { useRef } from "preact/hooks";
 import { loadClassesByHead } from "../data/classes";
+import { loadExplanation } from "../data/explanations";
 import { headName, headRow, modelOfRow, placeOfRow } from "../data/heads";
 import { isProbe, loadPrompts, promptsById, viewablePrompts } from "../data/prompts";
 import { head, nProbes, nPrompts, prompts as promptsParam, seed, size, where } from "../state/params";
@@ -9,7 +10,7 @@ import { go, here, link } from "../state/url";
 import { ExportMenu } from "../views/export-menu/view";
 import { WhenNear } from "../views/near/view";
 import { Loaded } from "../views/states/view";
-import { choosePrompts } from "./head/choose";
+import { choosePrompts, mostItself } from "./head/choose";
 import { ClassList } from "./head/class-list";
 import { Controls } from "./head/controls";
 import { Effects } from "./head/effects";
@@ -33,9 +34,13 @@ export default function HeadPage({ manifest }: PageProps) {
 function OneHead({ manifest, row }: { manifest: Manifest; row: number }) {
   const side = useRef<HTMLElement>(null);
   const known = useResource(async () => {
-    const [prompts, byHead] = await Promise.all([loadPrompts(manifest), loadClassesByHead(manifest)]);
-    return { prompts, byHead };
-  }, [manifest]);
+    const [prompts, byHead, found] = await Promise.all([
+      loadPrompts(manifest),
+      loadClassesByHead(manifest),
+      loadExplanation(manifest, row),
+    ]);
+    return { prompts, byHead, found };
+  }, [manifest, row]);
   const others = like.value.flatMap((name) => headRow(manifest, name) ?? []);
   const query = [row, ...others.filter((item) => item !== row)];
   const name = headName(manifest, row);
@@ -44,13 +49,13 @@ function OneHead({ manifest, row }: { manifest: Manifest; row: number }) {
     <>
       <Title manifest={manifest} row={row} />
       <Loaded resource={known} what="prompts and classes">
-        {({ prompts, byHead }) => {
+        {({ prompts, byHead, found }) => {
           const viewable = viewablePrompts(prompts, where.value);
           const ofGroup = (probes: boolean) =>
             viewable.filter((place) => isProbe(prompts[place] as Prompt) === probes);
           const chosen = choosePrompts(
             promptsById(prompts, promptsParam.value).filter((item) => viewable.includes(item)),
-            ofGroup(false),
+            mostItself(ofGroup(false), found),
             nPrompts.value,
             seed.value,
             ofGroup(true).slice(0, nProbes.value),

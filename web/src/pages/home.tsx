@@ -1,10 +1,10 @@
 import "./home/page.css";
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
-import type { Manifest, Prompt } from "../contract/generated";
+import type { HeadExplanation, Manifest, Prompt } from "../contract/generated";
 import { loadClasses, rowsOfClasses } from "../data/classes";
 import { metricOf } from "../data/distances";
-import { loadLabels, type Labels } from "../data/explanations";
+import { loadExplanation, loadLabels, type Labels } from "../data/explanations";
 import { headName, headRow, passing } from "../data/heads";
 import { loadPattern } from "../data/patterns";
 import { loadProjection } from "../data/projections";
@@ -16,7 +16,7 @@ import { ExportMenu } from "../views/export-menu/view";
 import { isInside } from "../views/head-map/place";
 import { PatternRows } from "../views/pattern-rows/view";
 import { Empty, Loaded } from "../views/states/view";
-import { choosePrompts } from "./head/choose";
+import { choosePrompts, mostItself } from "./head/choose";
 import { Controls } from "./head/controls";
 import { loadNeighbours } from "./head/load";
 import { near } from "./head/params";
@@ -71,7 +71,9 @@ function Bench({ manifest, labels, prompts, passes, row }: BenchProps) {
     async () => (current ? loadNeighbours(manifest, current, [row]) : null),
     [manifest, current, row],
   );
-  const shown = useShownPrompts(manifest, prompts);
+  const explanation = useResource(() => loadExplanation(manifest, row), [manifest, row]);
+  const isExplained = explanation.status !== "loading";
+  const shown = useShownPrompts(prompts, isExplained ? (explanation.value ?? null) : undefined);
   const within = useMemo(() => {
     const [map, area] = [placed.value, rectangle.value];
     return map && area ? Uint8Array.from(map.x, (x, i) => Number(isInside(x, map.y[i] as number, area))) : null;
@@ -143,7 +145,7 @@ function Bench({ manifest, labels, prompts, passes, row }: BenchProps) {
       <div class="bench-rows">
         <Controls manifest={manifest} prompts={prompts} viewable={viewablePrompts(prompts, where.value)} open={false} nearestOnly size={side} />
         <div ref={picture}>
-          {shown.length === 0 ? <Empty title={where.value.length > 0 ? "No prompt here has these labels" : "No patterns are in this site"}>{manifest.missing["patterns"]}</Empty> : null}
+          {isExplained && shown.length === 0 ? <Empty title={where.value.length > 0 ? "No prompt here has these labels" : "No patterns are in this site"}>{manifest.missing["patterns"]}</Empty> : null}
           {current ? null : <Empty title="This atlas holds no distances">{manifest.missing["metrics"]}</Empty>}
           <PatternRows
             groups={groups}
@@ -171,16 +173,20 @@ function Bench({ manifest, labels, prompts, passes, row }: BenchProps) {
   );
 }
 
-/** The chosen prompts, or the first ones and probes. */
-function useShownPrompts(manifest: Manifest, prompts: readonly Prompt[]): { place: number; prompt: Prompt }[] {
+/** The chosen prompts, or those on which the head is most itself, and probes; none until that is known. */
+function useShownPrompts(
+  prompts: readonly Prompt[],
+  found: HeadExplanation | null | undefined,
+): { place: number; prompt: Prompt }[] {
   const asked = [promptsParam.value, nPrompts.value, nProbes.value, seed.value, where.value] as const;
   return useMemo(() => {
+    if (found === undefined) return [];
     const viewable = viewablePrompts(prompts, asked[4]);
     const ofGroup = (probes: boolean) => viewable.filter((place) => isProbe(prompts[place] as Prompt) === probes);
     const chosen = promptsById([...prompts], [...asked[0]]).filter((place) => viewable.includes(place));
-    return choosePrompts(chosen, ofGroup(false), asked[1], asked[3], ofGroup(true).slice(0, asked[2])).map((place) => ({
+    return choosePrompts(chosen, mostItself(ofGroup(false), found), asked[1], asked[3], ofGroup(true).slice(0, asked[2])).map((place) => ({
       place,
       prompt: prompts[place] as Prompt,
     }));
-  }, [manifest, prompts, JSON.stringify(asked)]);
+  }, [prompts, found, JSON.stringify(asked)]);
 }

@@ -1,5 +1,6 @@
 // Heads and prompts that the page shows. The same link always gives the same ones.
 
+import type { HeadExplanation } from "../../contract/generated";
 import { generator, sample } from "../../state/random";
 
 /** A head that is compared with the viewed one. */
@@ -58,6 +59,12 @@ export function chooseRows(request: Request): Chosen {
     same: shown(byDistance(same)),
     random: shown(byDistance(random)),
   };
+}
+
+/** Return viewable prompts, those first on which the head is most itself; as they come if that is not known. */
+export function mostItself(viewable: readonly number[], found: HeadExplanation | null): number[] {
+  const first = (found?.viewed ?? []).filter((place) => viewable.includes(place));
+  return [...first, ...viewable.filter((place) => !first.includes(place))];
 }
 
 /** Return the chosen prompts, else `n` viewable ones and then the first probes; seed 0 takes the first. */

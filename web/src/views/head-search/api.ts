@@ -2,12 +2,23 @@ import type { Labels } from "../../data/explanations";
 import type { HeadClass, Manifest } from "../../contract/generated";
 import type { Heads } from "../../data/heads";
 
+/** A page, class, feature or prompt that the search leads to. */
+export interface SearchPlace {
+  title: string;
+  /** What it is: "page", "class, 18 heads". */
+  note: string;
+  /** Return the link, with the parameters that travel. */
+  href: () => string;
+}
+
 /** Data for completion by class and behaviour. */
 export interface SearchData {
   classes: readonly HeadClass[];
   heads: Heads;
   /** What is shown of each head; null shows names alone. */
   labels?: Labels | null;
+  /** What else can be found. */
+  places?: readonly SearchPlace[];
 }
 
 /** A text field that completes heads by name, class and behaviour. */
@@ -21,6 +32,8 @@ export interface HeadSearchProps {
   initial?: string;
   /** Whether the field takes the focus when it appears. */
   focus?: boolean;
+  /** A key that moves the focus into the field from anywhere but another field. */
+  shortcut?: string;
   onFocus?: () => void;
   /** A head was chosen, `model:L5:H3`. */
   onPick: (head: string) => void;

@@ -3,7 +3,7 @@
 import type { Manifest } from "../../contract/generated";
 import { labelText } from "../../data/explanations";
 import { headName, headRow, rowAt } from "../../data/heads";
-import type { SearchData, Suggestion } from "./api";
+import type { SearchData, SearchPlace, Suggestion } from "./api";
 
 /** Return up to `most` different heads that match a text, best first. */
 export function suggest(
@@ -30,6 +30,19 @@ export function suggest(
   return [...matches.values()];
 }
 
+/** Return up to `most` places whose title and note hold all words; titles that begin with the text first. */
+export function suggestPlaces(places: readonly SearchPlace[], text: string, most = 8): SearchPlace[] {
+  const query = text.trim().toLowerCase();
+  if (query === "") return [];
+  const words = query.split(/\s+/);
+  const matches = places.filter(({ title, note }) => {
+    const whole = `${title} ${note}`.toLowerCase();
+    return words.every((word) => whole.includes(word));
+  });
+  const isFirst = ({ title }: SearchPlace) => Number(title.toLowerCase().startsWith(query));
+  return matches.sort((a, b) => isFirst(b) - isFirst(a)).slice(0, most);
+}
+
 /** Return the heads whose names contain all words; `5.3` and `L5H3` mean layer 5, head 3. */
 function byName(manifest: Manifest, query: string, most: number): number[] {
   const words = query.split(/\s+/);
@@ -39,7 +52,7 @@ function byName(manifest: Manifest, query: string, most: number): number[] {
     for (const layer of model.layers) {
       for (let index = 0; index < model.n_heads; index++) {
         const place = `l${layer}:h${index}`;
-        const spelt = `${name}:${place} l${layer}h${index} ${layer}.${index}`;
+        const spelt = `${name}:${place} l${layer}h${index} l${layer}.h${index} ${layer}.${index}`;
         if (words.every((word) => spelt.includes(word) && !isLoose(word, layer, index))) {
           matches.push(rowAt(model, layer, index));
           if (matches.length >= most) return matches;

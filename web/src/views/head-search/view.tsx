@@ -1,11 +1,12 @@
 import "./view.css";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { go } from "../../state/url";
 import type { HeadSearchProps } from "./api";
-import { suggest } from "./suggest";
+import { suggest, suggestPlaces } from "./suggest";
 
 /** A combobox. Arrow keys choose, Enter picks, Escape closes. */
 export function HeadSearch(props: HeadSearchProps) {
-  const { manifest, data, label, placeholder, initial, focus, onFocus, onPick } = props;
+  const { manifest, data, label, placeholder, initial, focus, shortcut, onFocus, onPick } = props;
   const [text, setText] = useState(initial ?? "");
   const [open, setOpen] = useState(false);
   const [active, setActive] = useState(0);
@@ -14,18 +15,33 @@ export function HeadSearch(props: HeadSearchProps) {
   useEffect(() => {
     if (focus) input.current?.focus();
   }, []);
-  const suggestions = open ? suggest(manifest, data, text) : [];
-  const chosen = Math.min(active, suggestions.length - 1);
-  const pick = (head: string) => {
+  useEffect(() => {
+    if (shortcut === undefined) return undefined;
+    const onKey = (event: KeyboardEvent) => {
+      const isTyping = (event.target as Element | null)?.closest?.("input, textarea, select, [contenteditable]");
+      if (event.key !== shortcut || isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
+      event.preventDefault();
+      input.current?.focus();
+    };
+    document.addEventListener("keydown", onKey);
+    return () => document.removeEventListener("keydown", onKey);
+  }, [shortcut]);
+  const pick = (open: () => void) => () => {
     setOpen(false);
     setText("");
-    onPick(head);
+    open();
   };
+  const heads = open ? suggest(manifest, data, text) : [];
+  const places = open ? suggestPlaces(data?.places ?? [], text) : [];
+  const suggestions = [
+    ...heads.map((item) => ({ key: String(item.row), title: item.head, note: item.reason || item.label, pick: pick(() => onPick(item.head)) })),
+    ...places.map((item) => ({ key: `${item.note} ${item.title}`, title: item.title, note: item.note, pick: pick(() => go(item.href())) })),
+  ];
+  const chosen = Math.min(active, suggestions.length - 1);
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key === "Escape") setOpen(false);
     else if (event.key === "Enter") {
-      const suggestion = suggestions[chosen];
-      if (suggestion) pick(suggestion.head);
+      suggestions[chosen]?.pick();
       event.preventDefault();
     } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
@@ -62,27 +78,27 @@ export function HeadSearch(props: HeadSearchProps) {
         onBlur={() => setOpen(false)}
         onKeyDown={onKeyDown}
       />
-      <ul id={`${id}-list`} role="listbox" aria-label="Heads" hidden={suggestions.length === 0}>
+      <ul id={`${id}-list`} role="listbox" aria-label="Matches" hidden={suggestions.length === 0}>
         {suggestions.map((suggestion, place) => (
           <li
-            key={suggestion.row}
+            key={suggestion.key}
             id={`${id}-${place}`}
             role="option"
             aria-selected={place === chosen}
             // Not on click: the field loses the focus before it, which closes the list.
             onPointerDown={(event) => {
               event.preventDefault();
-              pick(suggestion.head);
+              suggestion.pick();
             }}
           >
-            <span>{suggestion.head}</span>
-            <span class="muted">{suggestion.reason || suggestion.label}</span>
+            <span>{suggestion.title}</span>
+            <span class="muted">{suggestion.note}</span>
           </li>
         ))}
       </ul>
       {open && text.trim() !== "" && suggestions.length === 0 ? (
         <div class="head-search-none" role="status">
-          No head of this atlas matches. Write a head as <code>model:L5:H3</code>.
+          Nothing in this atlas matches. Write a head as <code>model:L5:H3</code>.
         </div>
       ) : null}
     </div>
