@@ -28,6 +28,7 @@ BUILT_IN_SETS = {
     "skew_col": "attention_motifs.features.paper:SKEW_COL",
     "experimental": "attention_motifs.features.experimental:EXPERIMENTAL",
     "tokens": "attention_motifs.features.tokens:TOKENS",
+    "paper2": "attention_motifs.features.paper2:PAPER2",
 }
 USER_SET = "user"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
