@@ -343,3 +343,48 @@ def test_the_pile_without_its_library_says_how_to_install_it(
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(InputError, match="pip install datasets"):
         load_prompts("pile-10k")
+
+
+# Texts cut by characters
+
+
+def test_texts_are_cut_into_pieces_without_short_ends() -> None:
+    given = ["abcdefgh", "xy", "abc"]
+    prompts = load_prompts(given, min_chars=2, max_chars=3)
+    assert [p.text for p in prompts] == ["abc", "def", "gh", "xy"]
+    assert [p.text for p in load_prompts(given, min_chars=3)] == ["abcdefgh", "abc"]
+    assert [p.text for p in load_prompts(["ab    ", "cd"], max_chars=2)] == ["ab", "cd"]
+    (labelled, _) = load_prompts([{"text": "abcd", "genre": "law"}], max_chars=2)
+    assert labelled.meta == {"genre": "law"}
+
+
+@given(st.lists(texts, min_size=1, max_size=4), st.integers(1, 9), st.integers(0, 9))
+def test_pieces_have_the_lengths_that_were_asked_for(
+    given_texts: list[str], least: int, more: int
+) -> None:
+    most = least + more
+    try:
+        prompts = load_prompts(given_texts, min_chars=least, max_chars=most)
+    except InputError:  # no piece is long enough, or all are blank
+        assert least > 1
+        return
+    for prompt in prompts:
+        assert least <= len(prompt.text) <= most
+        assert any(prompt.text in text for text in given_texts)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"min_chars": 0}, "--min-chars 0"),
+        ({"max_chars": 1.5}, "--max-chars 1.5"),
+        ({"max_chars": True}, "--max-chars True"),
+        ({"min_chars": 5, "max_chars": 4}, "--max-chars 4"),
+        ({"min_chars": 99_999}, "--min-chars 99999"),
+    ],
+)
+def test_lengths_in_characters_that_cannot_be_used_are_refused(
+    options: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(InputError, match=named):
+        load_prompts("builtin", **options)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from attention_motifs.atlas import Atlas
+    from attention_motifs.atlas.training_track import track
     from attention_motifs.distances import head_distances, metric_names
     from attention_motifs.embedding import PatternEmbedding
     from attention_motifs.embedding.recommended import RecommendedEmbedding
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from attention_motifs.prompts import Prompt, load_prompts, save_prompts
     from attention_motifs.reports.model_diff import diff
     from attention_motifs.reports.model_labels import label_heads
-    from attention_motifs.reports.training_track import track
     from attention_motifs.stages.import_arrays import atlas_from_patterns
     from attention_motifs.stages.measure import ablate, score
     from attention_motifs.stages.remove import remove
@@ -49,7 +49,7 @@ _WHERE = {
     "build": "stages.run",
     "compute_features": "features",
     "diff": "reports.model_diff",
-    "track": "reports.training_track",
+    "track": "atlas.training_track",
     "extract_patterns": "extraction",
     "feature": "features",
     "feature_names": "features",

@@ -11,7 +11,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from numbers import Integral
 from pathlib import Path
@@ -53,7 +53,12 @@ class Prompt:
 
 
 def load_prompts(
-    source: Any = BUILTIN, n_prompts: int | None = None, seed: int = 0
+    source: Any = BUILTIN,
+    n_prompts: int | None = None,
+    seed: int = 0,
+    *,
+    min_chars: int | None = None,
+    max_chars: int | None = None,
 ) -> list[Prompt]:
     """Load prompts and sample `n_prompts` of them without replacement.
 
@@ -65,6 +70,9 @@ def load_prompts(
             `source` and `meta` become part of `meta`.
         n_prompts: number of prompts. Default: None, all in their order.
         seed: seed for sampling. The same source, number and seed give the same prompts.
+        min_chars: texts and pieces with fewer characters are left out. Default: None, none are.
+        max_chars: longer texts are cut into pieces of this many characters; each is a prompt.
+            Default: None, texts stay whole.
 
     Returns:
         The prompts; of equal texts, the first.
@@ -72,7 +80,7 @@ def load_prompts(
     Raises:
         InputError: if an argument has another type, the file is missing or not UTF-8, has a broken
             line (its number is named) or an empty text, or has fewer distinct texts than
-            `n_prompts`.
+            `n_prompts`, or none of `min_chars`.
         ModelError: if pile-10k cannot be fetched.
 
     Example:
@@ -80,10 +88,17 @@ def load_prompts(
         8
         >>> load_prompts([{"text": "The court ruled.", "genre": "law"}])[0].meta
         {'genre': 'law'}
+        >>> [p.text for p in load_prompts(["abcdefgh"], min_chars=2, max_chars=3)]
+        ['abc', 'def', 'gh']
     """
-    _check_arguments(source, n_prompts, seed)
-    prompts = _without_repeats(_read_source(source))
+    _check_arguments(source, n_prompts, seed, min_chars, max_chars)
+    prompts = _without_repeats(_pieces(_read_source(source), min_chars or 1, max_chars))
     shown = source if isinstance(source, str | os.PathLike) else "the given list"
+    if not prompts:
+        raise InputError(
+            f"--min-chars {min_chars}: {shown} holds no text of so many characters. Give a smaller "
+            "number"
+        )
     if n_prompts is None or n_prompts == len(prompts):
         return prompts
     if n_prompts > len(prompts):
@@ -95,17 +110,29 @@ def load_prompts(
     return [prompts[i] for i in chosen]
 
 
-def _check_arguments(source: object, n_prompts: object, seed: object) -> None:
+def _check_arguments(
+    source: object, n_prompts: object, seed: object, min_chars: Any, max_chars: Any
+) -> None:
     if not isinstance(source, str | os.PathLike) and not _is_listed(source):
         shown = " ".join(f"{source!r:.80}".split())
         raise InputError(
             f"prompts {shown}: expected '{BUILTIN}', '{PILE_10K}', the path of a JSON-lines file, "
             "a list of texts, or a data frame with a column 'text'"
         )
-    for name, value, least in (("--n-prompts", n_prompts, 1), ("--seed", seed, 0)):
+    for name, value, least in (
+        ("--n-prompts", n_prompts, 1),
+        ("--seed", seed, 0),
+        ("--min-chars", min_chars, 1),
+        ("--max-chars", max_chars, 1),
+    ):
         whole = isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
-        if not whole and not (value is None and name == "--n-prompts"):
+        if not whole and not (value is None and name != "--seed"):
             raise InputError(f"{name} {value!r:.80}: expected a whole number of at least {least}")
+    if min_chars is not None and max_chars is not None and max_chars < min_chars:
+        raise InputError(
+            f"--max-chars {max_chars}: pieces would have fewer than --min-chars {min_chars} "
+            f"characters. Give {min_chars} at least"
+        )
 
 
 def _is_listed(source: object) -> bool:
@@ -364,6 +391,19 @@ def _prompt(line: object, where: str, source: str) -> Prompt:
     if "repeats" in other_keys:
         meta["repeats"] = other_keys["repeats"]
     return Prompt(text, source, meta, where)
+
+
+def _pieces(prompts: Iterable[Prompt], min_chars: int, max_chars: int | None) -> Iterator[Prompt]:
+    """Yield texts cut to `max_chars`, without pieces that are blank or shorter than `min_chars`.
+
+    This is how the authors' public code cuts texts.
+    """
+    for prompt in prompts:
+        size = max_chars or len(prompt.text)
+        for start in range(0, len(prompt.text), size):
+            text = prompt.text[start : start + size]
+            if len(text) >= min_chars and text.strip():
+                yield prompt if text == prompt.text else replace(prompt, text=text)
 
 
 def _without_repeats(prompts: Iterable[Prompt]) -> list[Prompt]:

@@ -19,6 +19,7 @@ from attention_motifs.cli import main
 from attention_motifs.cli.app import app
 from attention_motifs.cli.configuration_file import build_plan, read_configuration, shipped
 from attention_motifs.errors import InputError
+from attention_motifs.models.sources import resolve
 from attention_motifs.stages import run
 from attention_motifs.store.settings import (
     LENGTH_BINS,
@@ -50,7 +51,7 @@ def refusal(path: str) -> str:
 
 
 def test_the_paper_and_its_stand_in_come_with_the_package() -> None:
-    assert shipped() == ["packaged", "paper"]
+    assert shipped() == ["packaged", "paper", "paper2"]
     paper, packaged = (build_plan(read_configuration(name)) for name in ("paper", "packaged"))
     for plan in (paper, packaged):
         assert plan.configuration.n_prompts == 128
@@ -65,6 +66,15 @@ def test_the_paper_and_its_stand_in_come_with_the_package() -> None:
         if value != asdict(packaged.configuration)[key]
     }
     assert differing == {"models", "prompts", "bos"}
+
+
+def test_the_authors_later_settings_come_with_the_package() -> None:
+    configuration = build_plan(read_configuration("paper2")).configuration
+    assert len(configuration.models) == 28
+    assert {resolve(model).kind for model in configuration.models} == {"hub", "packaged"}
+    assert configuration.feature_sets[0] == "paper2"
+    assert (configuration.min_chars, configuration.max_chars) == (64, 512)
+    assert (configuration.n_prompts, configuration.n_components) == (1024, 6)
 
 
 def test_what_is_left_out_is_as_without_a_file(tmp_path: Path) -> None:

@@ -8,24 +8,40 @@ import torch
 from hypothesis import given, settings
 
 from attention_motifs.features import compute_features, feature_names, features_of
-from attention_motifs.features.paper2_definitions import paper2_features
+from attention_motifs.features.paper2_definitions import paper2_features, vectors
+from attention_motifs.features.registry import selected
 from features.patterns import degenerate_patterns, pattern_batches
 
 NEW = feature_names("paper2")[94:]
 
 
+def on_an_edge(vector: np.ndarray) -> bool:
+    """Whether rounding moves an entry to another bin, and so changes the entropy of a vector."""
+    low, high = vector.min(), vector.max()
+    bins = min(10, len(vector))
+    place = (vector - low) / max(high - low, 1e-300) * bins
+    inner = (place > 0.5) & (place < bins - 0.5)
+    return bool((np.abs(place - place.round())[inner] < 1e-6).any())
+
+
 def new_columns(patterns: np.ndarray) -> np.ndarray:
-    """Compute the features that `paper` lacks, and compare the two kernels."""
-    narrow = compute_features(patterns.astype(np.float32), "paper2")[:, 94:]
-    wide = compute_features(torch.from_numpy(patterns.astype(np.float32)).double(), "paper2")
-    expected = np.array([paper2_features(p)[94:] for p in patterns.astype(np.float32)])
-    assert wide.numpy()[:, 94:] == pytest.approx(expected, rel=1e-6, abs=1e-8)
-    assert narrow == pytest.approx(expected, rel=2e-5, abs=1e-6)
+    """Compute the features that `paper` lacks, and compare both kernels with the definitions."""
+    narrow = patterns.astype(np.float32)
+    rows = compute_features(narrow, "paper2")[:, 94:]
+    wide = compute_features(torch.from_numpy(narrow).double(), "paper2").numpy()[:, 94:]
+    expected = np.array([paper2_features(pattern)[94:] for pattern in narrow])
+    for i, pattern in enumerate(narrow):
+        exact = np.ones(len(NEW), bool)
+        for context, vector in vectors(pattern.astype(np.float64)).items():
+            if len(vector) and on_an_edge(vector):
+                exact[NEW.index(f"{context}.entropy")] = False
+        assert wide[i][exact] == pytest.approx(expected[i][exact], rel=1e-6, abs=1e-8)
+        assert rows[i][exact] == pytest.approx(expected[i][exact], rel=2e-5, abs=1e-6)
     return expected
 
 
 @given(pattern_batches())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_kernels_agree_with_the_definitions(patterns: np.ndarray) -> None:
     rows = new_columns(patterns)
     for entry, column in zip(features_of("paper2")[94:], rows.T, strict=True):
@@ -49,16 +65,16 @@ def test_known_values() -> None:
     values = dict(zip(NEW, new_columns(previous[None])[0], strict=True))
     assert values["prev_tok.mean"] == 1.0
     assert values["prev_tok.variance"] == 0.0
-    assert values["mean_distance.mean"] == pytest.approx((n - 1) / n)
+    assert values["attn_distance.mean"] == pytest.approx((n - 1) / n)
     assert values["row_entropy.mean"] == pytest.approx(0, abs=1e-9)
     assert values["row_max.median"] == 1.0
     assert values["last_tok.mean"] == 0.0
-    assert values["near_diag.share"] == 1.0
+    assert values["band_energy"] == 1.0
     uniform = np.tril(np.ones((n, n))) / np.arange(1, n + 1)[:, None]
     values = dict(zip(NEW, new_columns(uniform[None])[0], strict=True))
     assert values["row_entropy.mean"] == pytest.approx(np.log(np.arange(1, n + 1)).mean())
     assert values["col_sum.mean"] == pytest.approx(1.0)
-    assert values["mean_distance.linreg.slope"] == pytest.approx(0.5)
+    assert values["attn_distance.linreg.slope"] == pytest.approx(0.5)
 
 
 def test_the_first_columns_are_those_of_the_paper() -> None:
@@ -69,3 +85,4 @@ def test_the_first_columns_are_those_of_the_paper() -> None:
     assert (
         compute_features(patterns, "paper2")[:, :94] == compute_features(patterns, "paper")
     ).all()
+    assert selected("diag.mean") == [("diag.mean", "paper")]

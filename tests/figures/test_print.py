@@ -19,8 +19,8 @@ from attention_motifs.stages.project import project
 from synthetic_atlas import make_synthetic_atlas
 
 WIDTHS = (3.35, 5.5, 6.9)
-LACKING = {"evaluation", "reliability"}
-"""Figures for which a synthetic atlas lacks scores."""
+LACKING = {"evaluation", "reliability", "training"}
+"""Figures for which a synthetic atlas lacks scores or versions."""
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -73,6 +74,29 @@ NameOption = Annotated[
     ),
 ]
 
+NamesOption = Annotated[
+    Path | None,
+    o.value_option(
+        "--names",
+        "FILE",
+        "File of named pattern types (JSON) whose names the clusters inherit.",
+        unset="none",
+    ),
+]
+
+ExportOption = Annotated[
+    Literal["pattern-types"] | None,
+    typer.Option(
+        "--export",
+        help="Also write the clusters as named pattern types, the JSON of the paper's authors.",
+        show_default="not written",
+    ),
+]
+
+OutOption = Annotated[
+    Path, typer.Option("--out", metavar="FILE", help="File to write with --export.")
+]
+
 
 @app.command()
 def cluster(
@@ -87,6 +111,9 @@ def cluster(
     rounds: RoundsOption = 20,
     seed: SeedOption = 0,
     name: NameOption = None,
+    names: NamesOption = None,
+    export: ExportOption = None,
+    out: OutOption = Path("pattern_types.json"),
 ) -> None:
     """Cluster the heads, and measure how stable the clusters are.
 
@@ -94,8 +121,11 @@ def cluster(
       motifs cluster --number 12
       motifs cluster --method hdbscan --min-size 4 --metric cosine
       motifs cluster --name 3='induction-like'
+      motifs cluster --export pattern-types --out pattern_types.json
+      motifs cluster --names pattern_types.json
     """
     from attention_motifs.stages.cluster import cluster as run_cluster
+    from attention_motifs.stages.cluster import export_pattern_types, import_names
 
     given = {
         "--number": number,
@@ -114,6 +144,7 @@ def cluster(
     if name is not None:
         _name_cluster(opened, method, name)
         return
+    imported = () if names is None else import_names(opened, names)
     clusters = run_cluster(
         opened,
         method=method,
@@ -126,6 +157,12 @@ def cluster(
         **parameters,
     )
     _print_clusters(opened, method, clusters)
+    if imported:
+        fitting = sum(given in imported for given in clusters.names.names.values())
+        print_line(f"{fitting} of the {len(imported)} names of {names} fit a cluster.")
+    if export is not None:
+        export_pattern_types(opened, clusters, out)
+        print_line(f"Pattern types: {out}")
 
 
 def _name_cluster(atlas: Atlas, method: str, name: str) -> None:

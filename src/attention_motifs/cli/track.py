@@ -13,7 +13,7 @@ from attention_motifs.cli.console import print_json, print_line, print_table, re
 from attention_motifs.cli.setting_options import setting_option
 
 if TYPE_CHECKING:
-    from attention_motifs.reports.training_track import Track
+    from attention_motifs.atlas.training_track import Track
 
 
 @app.command()
@@ -47,8 +47,8 @@ def track(
       motifs track runs/seed-0 runs/seed-1 --atlas training-atlas --out training.html
       motifs track EleutherAI/pythia-14m@step512 EleutherAI/pythia-14m@step1000
     """
+    from attention_motifs.atlas.training_track import track as follow
     from attention_motifs.reports.track_page import write_track_page
-    from attention_motifs.reports.training_track import track as follow
     from attention_motifs.stages.run import is_atlas
     from attention_motifs.stages.versions import build_versions, checkpoints
 

@@ -16,12 +16,14 @@ from attention_motifs.clustering.methods import (
 from attention_motifs.clustering.names import (
     ClusterName,
     NamedClusters,
+    add_names,
     carry_over,
     name_cluster,
     read_names,
     remove_name,
     write_names,
 )
+from attention_motifs.clustering.pattern_types import pattern_types_json, read_pattern_types
 from attention_motifs.clustering.stability import Stability, adjusted_rand, stability
 from attention_motifs.clustering.validity import Validity, one_gaussian, validity
 
@@ -35,6 +37,7 @@ __all__ = [
     "NamedClusters",
     "Stability",
     "Validity",
+    "add_names",
     "adjusted_rand",
     "carry_over",
     "cluster",
@@ -47,7 +50,9 @@ __all__ = [
     "link",
     "name_cluster",
     "one_gaussian",
+    "pattern_types_json",
     "read_names",
+    "read_pattern_types",
     "remove_name",
     "stability",
     "validity",

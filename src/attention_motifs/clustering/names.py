@@ -136,12 +136,18 @@ def name_cluster(
     if cluster < 0 or not (labels == cluster).any():
         count = int(np.max(labels, initial=-1)) + 1
         raise InputError(f"cluster {cluster}: this cut has {count} clusters, numbered from 0")
-    name = _checked(name)
+    name = checked_name(name)
     inherited = carry_over(names, heads, labels).names.get(cluster)
     members = sorted(h for h, label in zip(heads, labels, strict=True) if label == cluster)
     models = sorted({HeadId.parse(head).model for head in heads})
     kept = [n for n in names if n.name not in (name, inherited)]
     return [*kept, ClusterName(name, tuple(members), tuple(models), note)]
+
+
+def add_names(names: Sequence[ClusterName], more: Sequence[ClusterName]) -> list[ClusterName]:
+    """Add names to others; of equal names, the added one stays."""
+    added = {entry.name for entry in more}
+    return [*(entry for entry in names if entry.name not in added), *more]
 
 
 def remove_name(names: Sequence[ClusterName], name: str) -> list[ClusterName]:
@@ -157,7 +163,12 @@ def remove_name(names: Sequence[ClusterName], name: str) -> list[ClusterName]:
     return kept
 
 
-def _checked(name: str) -> str:
+def checked_name(name: str) -> str:
+    """Return a name of a cluster without blanks at its ends.
+
+    Raises:
+        InputError: if it is not one short line.
+    """
     name = name.strip()
     if not name or len(name) > _LONGEST or not name.isprintable():
         raise InputError(
@@ -188,7 +199,7 @@ def read_names(path: Path) -> list[ClusterName]:
 
 def _normalised(entry: ClusterName) -> ClusterName:
     """Check the name and its heads, and sort the heads and models."""
-    name = _checked(entry.name)
+    name = checked_name(entry.name)
     members = [HeadId.parse(head) for head in entry.members]
     if not members:
         raise InputError("'members' is empty; list the heads of the cluster, or remove the name")

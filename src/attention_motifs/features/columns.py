@@ -35,15 +35,16 @@ class Group:
 
     def __init__(self, set_name: str, columns: Columns) -> None:
         self.set_name = set_name
-        self.positions = [i for i, (_, of_set) in enumerate(columns) if of_set == set_name]
-        self.names = [columns[i][0] for i in self.positions]
+        positions = [i for i, (_, of_set) in enumerate(columns) if of_set == set_name]
+        self.positions = _as_slice(positions)
+        self.names = [columns[i][0] for i in positions]
         self.built_in = set_name in BUILT_IN_SETS
-        self.sources: list[int] = []
+        self.sources: slice | list[int] = []
         self.reads_tokens = False
         if self.built_in:
             feature_set = built_in_set(set_name)
             index = {f.name: i for i, f in enumerate(feature_set.features)}
-            self.sources = [index[name] for name in self.names]
+            self.sources = _as_slice([index[name] for name in self.names])
             self.reads_tokens = feature_set.reads_tokens
 
     def kernel(self, kind: str) -> Callable[..., Any]:
@@ -69,6 +70,12 @@ class Group:
             run = slice(start, start + len(list(patterns)))
             yield run, kernel(chunk[run], text)[:, self.sources]
             start = run.stop
+
+
+def _as_slice(places: list[int]) -> slice | list[int]:
+    """Return places that follow each other as a slice, by which arrays are copied faster."""
+    in_order = places == list(range(places[0], places[0] + len(places)))
+    return slice(places[0], places[0] + len(places)) if in_order else places
 
 
 def groups_of(columns: Columns) -> list[Group]:

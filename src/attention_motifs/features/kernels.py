@@ -97,13 +97,14 @@ def pattern_status(patterns: Float[np.ndarray, "b n n"]) -> Int8[np.ndarray, " b
 
 
 @compiled
-def _paper_rows(
+def paper_rows(
     patterns: Float[np.ndarray, "b n n"],
     gram: GramWork,
     tokens: VectorWork,
     bins: VectorWork,
-    out: Float[np.ndarray, "b 94"],
+    out: Float[np.ndarray, "b columns"],
 ) -> None:
+    """Write the `paper` set of each pattern to the first 94 columns of `out`."""
     count, n, _ = patterns.shape
     total = n * float(n)
     for p in range(count):
@@ -132,7 +133,7 @@ def paper_features(patterns: Float[np.ndarray, "b n n"]) -> Float[np.ndarray, "b
     """Compute the `paper` set of contiguous, finite float32 patterns."""
     out = np.empty((len(patterns), SIZE), np.float32)
     n = patterns.shape[1]
-    _paper_rows(patterns, gram_work(n), vector_work(n), vector_work(HISTOGRAM_BINS), out)
+    paper_rows(patterns, gram_work(n), vector_work(n), vector_work(HISTOGRAM_BINS), out)
     return out
 
 

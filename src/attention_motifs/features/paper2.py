@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from attention_motifs.features.definitions import VECTOR_STATISTICS
 from attention_motifs.features.paper import PAPER, STATISTICS
@@ -24,7 +23,7 @@ _VECTORS = {
         "the entropies of the queries in nats",
         False,
     ),
-    "mean_distance": (r"x_i=\sum_j A_{ij}(i-j)", "the mean distances of attention", False),
+    "attn_distance": (r"x_i=\sum_j A_{ij}(i-j)", "the mean distances of attention", False),
     "row_max": (r"x_i=\max_j A_{ij}", "the largest weights of the queries", True),
     "col_sum": (r"x_j=\sum_i A_{ij}", "the attention that tokens receive", False),
 }
@@ -53,13 +52,13 @@ def _feature(context: str, name: str) -> Feature:
 PAPER2 = FeatureSet(
     name="paper2",
     features=(
-        *(replace(entry) for entry in PAPER.features),
+        *PAPER.features,
         *(_feature(context, name) for context in _VECTORS for name in VECTOR_STATISTICS),
         Feature(
-            name="near_diag.share",
-            context="near_diag",
-            statistic="share",
-            formula=r"\sum_{i-j\le n/4}A_{ij}\Big/\sum_{ij}A_{ij}",
+            name="band_energy",
+            context="band",
+            statistic="energy",
+            formula=r"\sum_{i-j\le k}A_{ij}\Big/\sum_{ij}A_{ij},\quad k=\max(1,\lfloor n/4\rfloor)",
             range=(0.0, 1.0),
             large="queries attend to tokens at most a quarter of the prompt away",
             source=SOURCE,

@@ -15,7 +15,7 @@ from attention_motifs.features.definitions import LOG_CLIP, paper_features, vect
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-CONTEXTS = ("last_tok", "prev_tok", "row_entropy", "mean_distance", "row_max", "col_sum")
+CONTEXTS = ("last_tok", "prev_tok", "row_entropy", "attn_distance", "row_max", "col_sum")
 DECIMALS = 9
 """Digits kept of entries that are sums: sums in another order differ beyond these, and a value at
 the edge of a bin must be in the same bin for every kernel."""
@@ -31,18 +31,22 @@ def vectors(A: Float[np.ndarray, "n n"]) -> dict[str, Float[np.ndarray, " m"]]:
         "last_tok": lower[:, -1],
         "prev_tok": np.diagonal(lower, -1),
         "row_entropy": entropy.round(DECIMALS),
-        "mean_distance": (lower * distance).sum(axis=1).round(DECIMALS),
+        "attn_distance": (lower * distance).sum(axis=1).round(DECIMALS),
         "row_max": lower.max(axis=1),
         "col_sum": lower.sum(axis=0).round(DECIMALS),
     }
 
 
-def share_near_diagonal(A: Float[np.ndarray, "n n"]) -> float:
+def band_reach(n: int) -> int:
+    """Return the distance from the diagonal, in tokens, up to which weight is near it."""
+    return max(1, n // 4)
+
+
+def band_energy(A: Float[np.ndarray, "n n"]) -> float:
     """Return the share of the weight at most n / 4 tokens from the diagonal; 0 without weight."""
-    n = len(A)
     lower = np.tril(A)
     total = float(lower.sum())
-    near = float(np.triu(lower, -(n // 4)).sum())
+    near = float(np.triu(lower, -band_reach(len(A))).sum())
     return near / total if total > 0 else 0.0
 
 
@@ -53,4 +57,4 @@ def paper2_features(A: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "179"]:
     for vector in vectors(A).values():
         # A pattern of one token has no token before another.
         values += vector_statistics(vector if len(vector) else np.zeros(1)).values()
-    return np.array([*values, share_near_diagonal(A)])
+    return np.array([*values, band_energy(A)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from attention_motifs.features.definitions import LOG_CLIP
-from attention_motifs.features.paper2_definitions import DECIMALS
+from attention_motifs.features.paper2_definitions import DECIMALS, band_reach
 from attention_motifs.features.torch_kernels import paper_features, vector_statistics
 
 
@@ -25,7 +25,7 @@ def paper2_features(patterns: torch.Tensor) -> torch.Tensor:
         A.amax(dim=2),
         A.sum(dim=1).round(decimals=DECIMALS),
     )
-    total, near = A.sum(dim=(1, 2)), A.triu(-(n // 4)).sum(dim=(1, 2))
+    total, near = A.sum(dim=(1, 2)), A.triu(-band_reach(n)).sum(dim=(1, 2))
     share = torch.where(total > 0, near / total, 0.0)
     columns = [vector_statistics(vector).to(patterns.dtype) for vector in vectors]
     return torch.cat([paper_features(patterns), *columns, share[:, None].to(patterns.dtype)], dim=1)

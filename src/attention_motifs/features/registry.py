@@ -202,7 +202,7 @@ def selected(features: str | Sequence[str]) -> list[tuple[str, str]]:
             for entry in features_of(name):
                 columns.setdefault(entry.name, name)
             continue
-        owners = owners or {f.name: s for s in feature_sets() for f in features_of(s)}
+        owners = owners or _owners()
         if name not in owners:
             advice = did_you_mean(name, [*feature_sets(), *owners])
             if not advice.endswith("?"):
@@ -212,6 +212,15 @@ def selected(features: str | Sequence[str]) -> list[tuple[str, str]]:
     if not columns:
         raise InputError(f"no features requested: name one of the sets {', '.join(feature_sets())}")
     return list(columns.items())
+
+
+def _owners() -> dict[str, str]:
+    """Return the set of each feature: of a feature in several sets, the first."""
+    owners: dict[str, str] = {}
+    for name in feature_sets():
+        for entry in features_of(name):
+            owners.setdefault(entry.name, name)
+    return owners
 
 
 def token_readers(columns: Sequence[tuple[str, str]]) -> list[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from attention_motifs.features.compiled import compiled
+from attention_motifs.features.compiled import compiled, reordered
 from attention_motifs.features.definitions import (
     CONSTANT_SPREAD,
     ENTROPY_BINS,
@@ -35,6 +36,7 @@ COUNT = len(VECTOR_STATISTICS)
     INTERCEPT,
     R2,
 ) = range(COUNT)
+GOLDEN_RATIO = (5**0.5 - 1) / 2
 OF_HISTOGRAM = np.array([VECTOR_STATISTICS.index(name) for name in HISTOGRAM_STATISTICS])
 
 
@@ -44,8 +46,9 @@ class VectorWork(NamedTuple):
     vector: Float[np.ndarray, " n"]
     statistics: Float[np.ndarray, "14"]
     power_weights: Float[np.ndarray, " n"]
-    scratch: Float[np.ndarray, " n"]
+    stride: int
     bins: Int[np.ndarray, "10"]
+    count_bits: Float[np.ndarray, " n + 1"]  # (c / n) log2(c / n) of a count c
 
 
 def vector_work(n: int) -> VectorWork:
@@ -55,13 +58,15 @@ def vector_work(n: int) -> VectorWork:
     squares of the windowed deviations over that of the window: `power_weights` holds the factor
     of each squared deviation.
     """
+    shares = np.arange(n + 1) / n
     window = np.ones(1) if n == 1 else 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)
     return VectorWork(
         vector=np.empty(n),
         statistics=np.empty(COUNT),
         power_weights=window**2 * (n / (window**2).sum()),
-        scratch=np.empty(n),
+        stride=coprime_stride(n),
         bins=np.empty(ENTROPY_BINS, np.int64),
+        count_bits=shares * np.log2(np.maximum(shares, 1.0 / n)),
     )
 
 
@@ -70,71 +75,84 @@ def _constant(low: float, high: float) -> bool:
     return bool(high - low <= CONSTANT_SPREAD * max(1.0, abs(low), abs(high)))
 
 
-@compiled
-def _partition(x: Float[np.ndarray, " n"], k: int) -> None:
-    """Reorder x so that x[k] is its k-th smallest and none after it is smaller."""
-    left, right = 0, len(x) - 1
-    while left < right:
-        middle = (left + right) // 2
-        a, b, c = x[left], x[middle], x[right]
-        pivot = max(min(a, b), min(max(a, b), c))
-        i, j = left, right
-        while i <= j:
-            while x[i] < pivot:
-                i += 1
-            while x[j] > pivot:
-                j -= 1
-            if i <= j:
-                x[i], x[j] = x[j], x[i]
-                i += 1
-                j -= 1
-        if k <= j:
-            right = j
-        elif k >= i:
-            left = i
-        else:
-            break
+@reordered
+def _ranks(x: Float[np.ndarray, " n"], value: float) -> tuple[float, float]:
+    """Return how many entries are below a value, and how many are not above it."""
+    below = upto = 0.0
+    for i in range(len(x)):
+        below += 1.0 if x[i] < value else 0.0
+        upto += 1.0 if x[i] <= value else 0.0
+    return below, upto
 
 
 @compiled
-def median(x: Float[np.ndarray, " n"]) -> float:
-    """Return the median, the middle two averaged; x is reordered."""
+def coprime_stride(n: int) -> int:
+    """Return the step by which n places are visited once each, any few of them far apart."""
+    stride = max(1, int(GOLDEN_RATIO * n))
+    while math.gcd(stride, n) != 1:
+        stride += 1
+    return stride
+
+
+@compiled
+def median(x: Float[np.ndarray, " n"], stride: int) -> float:
+    """Return the median, the middle two averaged.
+
+    Entries are tried far from each other in turn, so that few of them are between the bounds that
+    those before them have set. To count is faster than to sort.
+
+    Args:
+        x: the entries.
+        stride: `coprime_stride` of their number.
+    """
     n = len(x)
     middle = (n - 1) // 2
-    _partition(x, middle)
-    if n % 2:
-        return float(x[middle])
+    low, high = -np.inf, np.inf
+    upto = 0.0
+    i = 0
+    for _ in range(n):
+        i += stride
+        if i >= n:
+            i -= n
+        value = x[i]
+        if low < value and value < high:
+            below, upto = _ranks(x, value)
+            if below > middle:
+                high = value
+            else:
+                low = value
+                if upto > middle:
+                    break
+    if n % 2 or upto > middle + 1:
+        return float(low)
     above = np.inf
-    for i in range(middle + 1, n):
-        above = min(above, x[i])
-    return float(0.5 * (x[middle] + above))
+    for i in range(n):
+        if low < x[i] and x[i] < above:
+            above = x[i]
+    return float(0.5 * (low + above))
 
 
 @compiled
-def _entropy(
-    x: Float[np.ndarray, " n"], low: float, high: float, counts: Int[np.ndarray, "10"]
-) -> float:
+def _entropy(work: VectorWork, low: float, high: float) -> float:
     """Return the entropy in bits of the histogram on [low, high], with numpy's edges."""
-    n = len(x)
-    bins = min(ENTROPY_BINS, n)
+    x, counts = work.vector, work.bins
+    bins = min(ENTROPY_BINS, len(x))
     step = (high - low) / bins
+    per_value = bins / (high - low)
     for b in range(bins):
         counts[b] = 0
     for value in x:
-        b = min(int((value - low) / (high - low) * bins), bins - 1)
-        if value < b * step + low:
-            b -= 1
-        elif b < bins - 1 and value >= (b + 1) * step + low:
-            b += 1
+        b = min(int((value - low) * per_value), bins - 1)
+        b -= value < b * step + low
+        b += b < bins - 1 and value >= (b + 1) * step + low
         counts[b] += 1
     bits = 0.0
     for b in range(bins):
-        if counts[b] > 0:
-            bits -= counts[b] / n * np.log2(counts[b] / n)
+        bits -= work.count_bits[counts[b]]
     return bits
 
 
-@compiled
+@reordered
 def correlation(x: Float[np.ndarray, " m"], y: Float[np.ndarray, " m"]) -> float:
     """Return the Pearson correlation; 0 if either is constant or has fewer than two values."""
     m = len(x)
@@ -160,13 +178,13 @@ def correlation(x: Float[np.ndarray, " m"], y: Float[np.ndarray, " m"]) -> float
     return float(max(-1.0, min(1.0, both / np.sqrt(first * second))))
 
 
-@compiled
+@reordered
 def lag1_autocorrelation(x: Float[np.ndarray, " n"]) -> float:
     """Return the Pearson correlation of x[:-1] and x[1:], 0 if either is constant."""
     return correlation(x[:-1], x[1:])
 
 
-@compiled
+@reordered
 def vector_statistics(work: VectorWork) -> None:
     """Write the fourteen statistics of `work.vector` to `work.statistics`."""
     x, out = work.vector, work.statistics
@@ -177,24 +195,23 @@ def vector_statistics(work: VectorWork) -> None:
         low, high = min(low, x[i]), max(high, x[i])
         total += x[i]
         energy += x[i] * x[i]
-        work.scratch[i] = x[i]
     mean = total / n
     for s in range(COUNT):
         out[s] = 0.0
     out[MEAN] = mean
-    out[MEDIAN] = median(work.scratch)
+    out[MEDIAN] = median(x, work.stride)
     out[RMS] = np.sqrt(energy / n)
     out[ENERGY] = energy
     out[L2_NORM] = np.sqrt(energy) / n
     out[INTERCEPT] = mean
     if _constant(low, high):
         return
-    out[ENTROPY] = _entropy(x, low, high, work.bins)
+    out[ENTROPY] = _entropy(work, low, high)
     out[AUTOCORRELATION] = lag1_autocorrelation(x)
     _deviation_statistics(work, mean)
 
 
-@compiled
+@reordered
 def _deviation_statistics(work: VectorWork, mean: float) -> None:
     """Write the statistics that are sums over deviations, of a vector that is not constant."""
     x, out = work.vector, work.statistics

@@ -171,3 +171,11 @@ def verdicts(atlas: Atlas) -> str:
         "the other models alone. Bars are 95 % Wilson intervals; the diagonal is perfect "
         f"calibration. Voters by {atlas.best_metric}."
     )
+
+
+def training() -> str:
+    """Return the caption of heads through training."""
+    return (
+        "Scores of all heads at every version of the models: a thin line per head, a thick one for "
+        "the largest score of a run. The dashed line is the smallest score of the class."
+    )

@@ -38,6 +38,7 @@ from attention_motifs.figures.quality import (
 )
 from attention_motifs.figures.sheet import pattern_numbers, pattern_sheet
 from attention_motifs.figures.style import COLUMN_WIDTH, PAGE_WIDTH
+from attention_motifs.figures.training import heads_through_training, training_table
 from attention_motifs.figures.typical import typical_heads
 from attention_motifs.figures.variance import variance_explained, variance_table
 from attention_motifs.store.settings import FigureSettings
@@ -326,5 +327,9 @@ def _profile_items(atlas: Atlas) -> list[FigureItem]:
             "reliability", lambda: captions.verdicts(atlas),
             lambda width: reliability_curve(atlas, width=width),
             {"reliability": lambda: reliability_table(atlas)}, COLUMN_WIDTH, optional=True,
+        ),
+        FigureItem(
+            "training", captions.training, lambda width: heads_through_training(atlas, width),
+            {"training": lambda: training_table(atlas)}, optional=True,
         ),
     ]  # fmt: skip

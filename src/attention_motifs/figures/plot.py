@@ -19,6 +19,7 @@ from attention_motifs.figures.profiles import model_map, motifs_by_depth
 from attention_motifs.figures.quality import evaluation_headline, reliability_curve
 from attention_motifs.figures.sheet import pattern_sheet
 from attention_motifs.figures.style import PAGE_WIDTH
+from attention_motifs.figures.training import heads_through_training
 from attention_motifs.figures.typical import typical_heads
 from attention_motifs.figures.variance import variance_explained
 
@@ -73,6 +74,7 @@ PLOTS: Mapping[str, Callable[..., Figure]] = MappingProxyType(
         "pairs": component_pairs,
         "patterns": _patterns,
         "reliability": reliability_curve,
+        "training": heads_through_training,
         "variance": variance_explained,
     }
 )
@@ -85,7 +87,8 @@ def plot(atlas: Atlas, name: str, *arguments: Any, **options: Any) -> Figure:
     Args:
         atlas: the atlas.
         name: `artificial`, `components`, `correlation`, `depth`, `distances`, `evaluation`,
-            `features`, `map`, `model`, `near`, `pairs`, `patterns`, `reliability` or `variance`.
+            `features`, `map`, `model`, `near`, `pairs`, `patterns`, `reliability`, `training` or
+            `variance`.
         arguments: such as the head for `near`, the heads for `patterns` and `components`, the
             metric for `distances`, the model for `model` and `map`.
         options: `width` in inches, and what else the figure takes.

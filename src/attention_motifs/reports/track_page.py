@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from attention_motifs.atlas.training_track import Appearance, Track
 from attention_motifs.literature import COMPUTED_COLOURS, UNKNOWN_COLOUR, group_colours
 from attention_motifs.literature.behaviours import CLASS_THRESHOLDS
 from attention_motifs.notebook import shown
 from attention_motifs.reports.page import html_table, page
-from attention_motifs.reports.training_track import Appearance, Track
 from attention_motifs.store.atomic import atomic
 
 _STYLE = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -279,3 +280,49 @@ def name_cluster(atlas: Atlas, method: str, number: int, name: str, note: str = 
         note,
     )
     c.write_names(atlas.file("cluster_names").path, names)
+
+
+@under_lock
+def import_names(atlas: Atlas, path: Path) -> tuple[str, ...]:
+    """Add the names of a file of named pattern types; later clusterings inherit them by overlap.
+
+    Args:
+        atlas: the atlas to write to.
+        path: the file, see `clustering.read_pattern_types`. Names that the atlas has are replaced.
+
+    Returns:
+        The names, in the order of the file.
+
+    Raises:
+        InputError: if the file is missing or malformed.
+    """
+    from attention_motifs import clustering as c
+
+    more = c.read_pattern_types(path)
+    names = c.read_names(atlas.file("cluster_names").fetch())
+    c.write_names(atlas.file("cluster_names").path, c.add_names(names, more))
+    return tuple(entry.name for entry in more)
+
+
+def export_pattern_types(atlas: Atlas, clusters: ClusterReport, path: Path) -> None:
+    """Write a clustering with its names to a file that the authors' tool reads.
+
+    Args:
+        atlas: the atlas of the clustering.
+        clusters: result of `cluster`.
+        path: the file; an existing one is replaced.
+
+    Raises:
+        ResourceError: if the file cannot be written.
+    """
+    from attention_motifs import clustering as c
+
+    clustering = clusters.clustering
+    value = c.pattern_types_json(
+        clustering,
+        atlas.heads["head"].to_list(),
+        clusters.names,
+        c.read_names(atlas.file("cluster_names").fetch()),
+        path=f"clusters/{clustering.method}.json",
+    )
+    files.write_json(path, value)

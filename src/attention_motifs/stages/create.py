@@ -66,7 +66,7 @@ def create_or_resume(path: str | Path, configuration: Configuration) -> Atlas:
     """
     check_configuration(configuration)
     if not (remote.paths_of(path).folder / MANIFEST).is_file() or _is_empty(Atlas.open(path)):
-        prompts = load_prompts(configuration.prompts, configuration.n_prompts, configuration.seed)
+        prompts = _prompts_of(configuration)
         _check_lengths(prompts, configuration)
         atlas = Atlas.create(path, configuration, prompts_table(prompts), prompts_digest(prompts))
         set_probes(atlas, configuration)
@@ -81,6 +81,13 @@ def create_or_resume(path: str | Path, configuration: Configuration) -> Atlas:
         set_probes(atlas, configuration)
     add_presets(atlas, configuration.presets)
     return atlas
+
+
+def _prompts_of(configuration: Configuration) -> list[Prompt]:
+    c = configuration
+    return load_prompts(
+        c.prompts, c.n_prompts, c.seed, min_chars=c.min_chars, max_chars=c.max_chars
+    )
 
 
 def check_folder(path: str | Path, *, force: bool = False) -> None:
@@ -216,7 +223,7 @@ def _check_same_prompts(atlas: Atlas, configuration: Configuration) -> None:
     renamed = configuration.prompts != recorded.prompts
     if not renamed and not Path(recorded.prompts).is_file():
         return
-    prompts = load_prompts(configuration.prompts, configuration.n_prompts, configuration.seed)
+    prompts = _prompts_of(configuration)
     if prompts_digest(prompts) != atlas.manifest.prompts["sha256"]:
         difference = (
             f"was made with prompts {recorded.prompts!r}, not {configuration.prompts!r}"

@@ -103,6 +103,18 @@ class Configuration(_Checked):
         Count | None, About("Number of prompts to sample", unset="all prompts")
     ] = None
     seed: Annotated[int, Meta(ge=0, le=MAX_SEED), About("Seed for sampling prompts")] = 0
+    min_chars: Annotated[
+        Count | None,
+        About("Minimum length of a text; shorter ones are left out", "characters", unset="none"),
+    ] = None
+    max_chars: Annotated[
+        Count | None,
+        About(
+            "Maximum length of a text; longer ones are cut into several prompts",
+            "characters",
+            unset="none",
+        ),
+    ] = None
     max_tokens: Annotated[
         int, Meta(ge=2), About("Maximum length of a prompt; the rest is cut", unit="tokens")
     ] = 128

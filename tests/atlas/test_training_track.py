@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 import attention_motifs as am
 from attention_motifs.atlas import Atlas
+from attention_motifs.atlas.training_track import Run, _appearances, runs_of
 from attention_motifs.errors import InputError
 from attention_motifs.reports.track_page import track_page
-from attention_motifs.reports.training_track import Run, _appearances, runs_of
 from attention_motifs.stages.score import score
 from attention_motifs.stages.versions import build_versions, checkpoints
 from conftest import Tiny
