@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 import attention_motifs as am
 from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.training_track import Run, _appearances, runs_of
-from attention_motifs.errors import InputError
+from attention_motifs.errors import AtlasError, InputError
+from attention_motifs.figures.training import training_table
 from attention_motifs.reports.track_page import track_page
 from attention_motifs.stages.score import score
 from attention_motifs.stages.versions import build_versions, checkpoints
@@ -123,6 +124,24 @@ def test_the_page_escapes_names_and_requests_nothing(tracked: Atlas) -> None:
     assert "<b>L" not in text
     assert "</script><b>" not in text
     assert re.findall(r"https?://[^'\" ]*", text) == ["http://www.w3.org/2000/svg"]  # SVG's name
+
+
+def test_the_figure_shows_every_head_of_every_version(tracked: Atlas, built: Atlas) -> None:
+    table = training_table(tracked)
+    versions = [m for run in am.track(tracked).runs for m in run.models]
+    heads = tracked.heads.filter(pl.col("model").is_in(versions))["head"].to_list()
+    assert set(table["head"]) == set(heads)
+    assert set(table["run"]) == {"one", "two"}
+    assert table["score"].is_between(0, 1).all()
+    row = table.row(0, named=True)
+    kept = tracked.heads.filter(pl.col("head") == row["head"])[row["class"]][0]
+    assert row["score"] == pytest.approx(kept)
+    figure = tracked.plot("training", width=3.35)
+    assert figure.get_figwidth() == 3.35
+    shown = {axes.get_title() for axes in figure.axes}
+    assert shown <= set(table["class"])
+    with pytest.raises(AtlasError, match="motifs track"):
+        built.plot("training")
 
 
 def test_versions_without_scores_are_followed_too(built: Atlas) -> None:

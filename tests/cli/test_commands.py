@@ -223,6 +223,9 @@ def test_scope_layers_and_farthest(atlas: Atlas) -> None:
         (["project", "--method", "isomapp"], 2, "isomap"),
         (["cluster", "--method", "kmeans"], 2, "average"),
         (["cluster", "--name", "x"], 2, "NUMBER=NAME"),
+        (["cluster", "--name", "0=x", "--names", "f"], 2, "--names has no effect"),
+        (["cluster", "--out", "types.json"], 2, "Add --export pattern-types"),
+        (["cluster", "--names", "no-such.json"], 2, "no-such.json: cannot be read"),
         (["ablate", "{head}", "--replacement", "meen"], 2, "--replacement 'meen'"),
         (["ablate", "{head}", "--method", "meen"], 2, "--replacement 'meen'"),
         (["add", "no-such-model"], 2, "is not known"),
@@ -313,6 +316,23 @@ def test_another_schema_version_is_refused(
     assert "schema version 99" in err
 
 
+def check_pattern_types(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], lab: Atlas, file: Path
+) -> None:
+    """Names leave an atlas in a file of pattern types, and come back to one that lacks them."""
+    command = ["cluster", "--atlas", str(lab.path), "--number", "3", "--rounds", "0"]
+    sent = ["--export", "pattern-types", "--out", str(file)]
+    assert run(monkeypatch, capsys, *command, *sent)[0] == 0
+    types = json.loads(file.read_text())
+    assert types["types"][0]["name"] == "the big one"
+    assert set(types["assignments"]) == set(lab.heads["head"])
+    lab.file("cluster_names").path.unlink()
+    code, out, _ = run(monkeypatch, capsys, *command, "--names", str(file))
+    assert code == 0
+    assert "1 of the 1 names" in out
+    assert "the big one" in out
+
+
 def test_the_laboratory_runs_and_runs_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -341,6 +361,7 @@ def test_the_laboratory_runs_and_runs_again(
     exported = json.loads((lab.path / "clusters" / "average.json").read_text())
     assert exported["clusters"][0]["name"] == "the big one"
     assert "cluster (average)" in Atlas.open(lab.path).heads.columns
+    check_pattern_types(monkeypatch, capsys, lab, tmp_path / "types.json")
 
     code, out, _ = run(
         monkeypatch, capsys, "evaluate", *where, "--metric", "mean", "--permutations", "20"

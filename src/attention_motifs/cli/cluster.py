@@ -94,7 +94,8 @@ ExportOption = Annotated[
 ]
 
 OutOption = Annotated[
-    Path, typer.Option("--out", metavar="FILE", help="File to write with --export.")
+    Path | None,
+    o.value_option("--out", "FILE", "File to write with --export.", unset="pattern_types.json"),
 ]
 
 
@@ -113,7 +114,7 @@ def cluster(
     name: NameOption = None,
     names: NamesOption = None,
     export: ExportOption = None,
-    out: OutOption = Path("pattern_types.json"),
+    out: OutOption = None,
 ) -> None:
     """Cluster the heads, and measure how stable the clusters are.
 
@@ -134,6 +135,7 @@ def cluster(
         "--resolution": resolution,
     }
     _check_cluster_options(method, given)
+    _check_files(name, {"--names": names, "--export": export, "--out": out})
     parameters: dict[str, Any] = {"min_size": min_size}
     if neighbors is not None:
         parameters["n_neighbors"] = neighbors
@@ -161,8 +163,9 @@ def cluster(
         fitting = sum(given in imported for given in clusters.names.names.values())
         print_line(f"{fitting} of the {len(imported)} names of {names} fit a cluster.")
     if export is not None:
-        export_pattern_types(opened, clusters, out)
-        print_line(f"Pattern types: {out}")
+        path = out or Path("pattern_types.json")
+        export_pattern_types(opened, clusters, path)
+        print_line(f"Pattern types: {path}")
 
 
 def _name_cluster(atlas: Atlas, method: str, name: str) -> None:
@@ -173,6 +176,24 @@ def _name_cluster(atlas: Atlas, method: str, name: str) -> None:
         raise InputError(f"--name {name!r}: write NUMBER=NAME, such as 3=induction-like")
     name_cluster(atlas, method, int(number), text)
     print_line(f"Cluster {number.strip()} by {method} is named {text!r}.")
+
+
+def _check_files(name: str | None, options: dict[str, Any]) -> None:
+    """Refuse options for files that would have no effect.
+
+    Raises:
+        InputError: if there is one.
+    """
+    given = [option for option, value in options.items() if value is not None]
+    if name is not None and given:
+        raise InputError(
+            f"{given[0]} has no effect with --name, which names a cluster of the last run. Leave "
+            "one of them out"
+        )
+    if "--out" in given and "--export" not in given:
+        raise InputError(
+            f"--out {options['--out']} has no effect alone. Add --export pattern-types"
+        )
 
 
 def _check_cluster_options(method: str, options: dict[str, float | None]) -> None:

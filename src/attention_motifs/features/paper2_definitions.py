@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 CONTEXTS = ("last_tok", "prev_tok", "row_entropy", "attn_distance", "row_max", "col_sum")
-DECIMALS = 9
-"""Digits kept of entries that are sums: sums in another order differ beyond these, and a value at
-the edge of a bin must be in the same bin for every kernel."""
+DECIMALS, ENTROPY_DECIMALS = 9, 6
+"""Digits kept of entries that are sums: sums in another order, and logarithms of single precision,
+differ beyond these, and a value at the edge of a bin should be in one bin for every kernel."""
 
 
 def vectors(A: Float[np.ndarray, "n n"]) -> dict[str, Float[np.ndarray, " m"]]:
@@ -30,7 +30,7 @@ def vectors(A: Float[np.ndarray, "n n"]) -> dict[str, Float[np.ndarray, " m"]]:
     return {
         "last_tok": lower[:, -1],
         "prev_tok": np.diagonal(lower, -1),
-        "row_entropy": entropy.round(DECIMALS),
+        "row_entropy": entropy.round(ENTROPY_DECIMALS),
         "attn_distance": (lower * distance).sum(axis=1).round(DECIMALS),
         "row_max": lower.max(axis=1),
         "col_sum": lower.sum(axis=0).round(DECIMALS),

@@ -5,7 +5,11 @@ from __future__ import annotations
 import torch
 
 from attention_motifs.features.definitions import LOG_CLIP
-from attention_motifs.features.paper2_definitions import DECIMALS, band_reach
+from attention_motifs.features.paper2_definitions import (
+    DECIMALS,
+    ENTROPY_DECIMALS,
+    band_reach,
+)
 from attention_motifs.features.torch_kernels import paper_features, vector_statistics
 
 
@@ -20,7 +24,7 @@ def paper2_features(patterns: torch.Tensor) -> torch.Tensor:
     vectors = (
         A[:, :, -1],
         previous,
-        entropy.round(decimals=DECIMALS),
+        entropy.round(decimals=ENTROPY_DECIMALS),
         (A * distance).sum(dim=2).round(decimals=DECIMALS),
         A.amax(dim=2),
         A.sum(dim=1).round(decimals=DECIMALS),
