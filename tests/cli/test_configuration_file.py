@@ -87,7 +87,8 @@ def test_what_is_left_out_is_as_without_a_file(tmp_path: Path) -> None:
 def test_every_key_reaches_the_plan(tmp_path: Path) -> None:
     values: dict[str, str] = {
         "models": '["gpt2-small", "pythia-1b"]', "prompts": '"pile-10k"', "n_prompts": "3",
-        "seed": "4", "max_tokens": "5", "bos": '"never"', "dtype": '"float16"',
+        "seed": "4", "min_chars": "9", "max_chars": "90", "max_tokens": "5",
+        "bos": '"never"', "dtype": '"float16"',
         "device": '"cuda:1"', "features": '["extended"]', "n_components": "6",
         "n_probes": "5", "probe_tokens": "40", "probe_seed": "8", "probe_file": '"probes.jsonl"',
         "length_bins": "true", "metrics": '["cosine"]', "n_view_prompts": "7",
