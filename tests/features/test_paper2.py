@@ -21,7 +21,7 @@ def on_an_edge(vector: np.ndarray) -> bool:
     bins = min(10, len(vector))
     place = (vector - low) / max(high - low, 1e-300) * bins
     inner = (place > 0.5) & (place < bins - 0.5)
-    return bool((np.abs(place - place.round())[inner] < 1e-6).any())
+    return bool((np.abs(place - place.round())[inner] < 1e-4).any())
 
 
 def new_columns(patterns: np.ndarray) -> np.ndarray:
