@@ -13,6 +13,8 @@ from attention_motifs.features.registry import selected
 from features.patterns import degenerate_patterns, pattern_batches
 
 NEW = feature_names("paper2")[94:]
+# The kernel's logarithms are of single precision.
+SLACK = np.array([2e-5 if name.startswith("row_entropy.") else 1e-6 for name in NEW])
 
 
 def on_an_edge(vector: np.ndarray) -> bool:
@@ -36,7 +38,8 @@ def new_columns(patterns: np.ndarray) -> np.ndarray:
             if len(vector) and on_an_edge(vector):
                 exact[NEW.index(f"{context}.entropy")] = False
         assert wide[i][exact] == pytest.approx(expected[i][exact], rel=1e-6, abs=1e-8)
-        assert rows[i][exact] == pytest.approx(expected[i][exact], rel=2e-5, abs=1e-6)
+        error = np.abs(rows[i] - expected[i]) - 2e-5 * np.abs(expected[i])
+        assert (error[exact] < SLACK[exact]).all(), np.array(NEW)[exact & (error >= SLACK)]
     return expected
 
 
