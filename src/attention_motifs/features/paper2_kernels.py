@@ -71,7 +71,7 @@ def _distance(A: Float[np.ndarray, "n n"], i: int) -> tuple[float, float]:
 
 
 @reordered
-def _largest_bits(bits: Int[np.ndarray, "n n"], i: int) -> int:
+def _largest_bits(bits: Int[np.ndarray, "n n"], i: int) -> np.int32:
     """Return the bits of the largest weight of query i.
 
     Bits of numbers that are not negative are ordered as the numbers are, and integers are compared
