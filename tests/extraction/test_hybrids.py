@@ -50,8 +50,8 @@ def test_the_softmax_layers_are_those_of_its_own_attention(
     for batch, again in zip(batches, in_memory, strict=True):
         assert again.layer == batch.layer
         np.testing.assert_allclose(again.patterns, batch.patterns, atol=1e-5)
-    view = am.view(loaded, TEXT).data
-    assert [layer.layer for layer in view.layers] == list(layers)
+    for shown in (am.view(loaded, TEXT), am.view(model, tokenizer, TEXT)):
+        assert [layer.layer for layer in shown.data.layers] == list(layers)
 
 
 def test_a_hybrid_is_refused_unless_its_softmax_layers_are_asked_for(

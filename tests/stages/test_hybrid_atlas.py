@@ -19,6 +19,7 @@ from attention_motifs.behaviour.replay import check_replay, clean_run
 from attention_motifs.cli.app import app
 from attention_motifs.errors import HeadNotFoundError, InputError, ModelError
 from attention_motifs.extraction import load_model
+from attention_motifs.stages.identify import model_patterns_on_text
 from tiny_hybrids import FAMILIES, make_tiny_hybrid
 from tiny_models import make_tiny_model
 
@@ -130,6 +131,13 @@ def test_the_pages_have_the_true_numbers(built: am.Atlas) -> None:
             [*command, "--atlas", str(built.path), "--out", str(built.path.parent / command[0])],
         )
         assert result.exit_code == 0, result.output
+
+
+def test_a_pattern_on_a_text_is_that_of_its_head(built: am.Atlas) -> None:
+    patterns, place = model_patterns_on_text(built, "next:L2:H1", "one two three one two three")
+    assert (patterns.shape[:2], place) == ((2, 4), 5)
+    with pytest.raises(HeadNotFoundError, match="layers 1, 2"):
+        model_patterns_on_text(built, "next:L0:H1", "one two three one two three")
 
 
 def test_a_hybrid_is_refused_without_the_option_and_added_with_it(

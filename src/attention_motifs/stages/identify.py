@@ -10,7 +10,7 @@ from attention_motifs.atlas import Atlas
 from attention_motifs.errors import HeadNotFoundError
 from attention_motifs.head import HeadId, layers_in_words
 from attention_motifs.progress import Report, silent
-from attention_motifs.stages.model_source import dtype_in, reads_softmax_only, wanted_model
+from attention_motifs.stages.model_source import dtype_in, wanted_model
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -52,8 +52,7 @@ def model_patterns_on_text(
     configuration = atlas.manifest.configuration
     max_tokens = configuration.max_tokens
     loaded = load_model(
-        source, device=device, dtype=dtype, max_tokens=max_tokens,
-        softmax_only=reads_softmax_only(atlas, asked.model), report=report,
+        source, device=device, dtype=dtype, max_tokens=max_tokens, softmax_only=True, report=report
     )  # fmt: skip
     layers, n_heads = loaded.layers, loaded.info.n_heads
     if asked.layer not in layers or asked.index >= n_heads:

@@ -333,7 +333,7 @@ def _run(model: Any, tokenizer: Any, text: Any, max_tokens: int | None) -> Strea
         loaded = model
     else:
         held: Any = model if tokenizer is None else (model, tokenizer)
-        loaded = load_model(held)
+        loaded = load_model(held, softmax_only=True)
     if max_tokens is None:
         context = getattr(loaded.model.config, "max_position_embeddings", None)
         max_tokens = min(_MAX_TOKENS, context) if isinstance(context, int) else _MAX_TOKENS
