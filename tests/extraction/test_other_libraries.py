@@ -211,3 +211,15 @@ def test_a_model_quantised_by_bitsandbytes_is_tapped_as_it_runs(
         torch.testing.assert_close(batch.patterns, expected, atol=1e-5, rtol=0)
     with torch.no_grad():
         assert torch.equal(model(ids).logits, before.logits)
+
+
+def test_8_bit_layers_that_round_tokens_together_are_named(tmp_path: Path, own_cache: Path) -> None:
+    pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed")
+    from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+
+    folder = make_tiny_model(tmp_path / "tiny", n_heads=8)
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, quantization_config=BitsAndBytesConfig(load_in_8bit=True), device_map="cpu"
+    )
+    with pytest.raises(ModelError, match="8-bit layers"):
+        am.load_model((model, AutoTokenizer.from_pretrained(folder)))

@@ -32,6 +32,9 @@ VERSION = 2
 _N_TOKENS = 6
 _TOLERANCE = {torch.float32: 1e-4, torch.float16: 5e-3, torch.bfloat16: 3e-2}
 
+_INT8_LAYER = "Linear8bitLt"
+"""Layer of bitsandbytes that treats columns with large values of any token apart."""
+
 
 def causal_check(loaded: LoadedModel) -> None:
     """Raise if the tapped weights are not the model's causal softmax attention.
@@ -56,7 +59,10 @@ def causal_check(loaded: LoadedModel) -> None:
     again, _ = _patterns(loaded, changed)
     for layer, weights, before in zip(loaded.layers, again, patterns, strict=True):
         if (weights[..., :-1, :] - before[..., :-1, :]).abs().max() > tolerance:
-            raise _refusal(loaded, layer, "the last token changes the rows of earlier ones")
+            reason = "the last token changes the rows of earlier ones"
+            if any(type(module).__name__ == _INT8_LAYER for module in loaded.model.modules()):
+                reason += ", since its 8-bit layers round all tokens together; load it in 4 bits"
+            raise _refusal(loaded, layer, reason)
 
 
 def check_once(loaded: LoadedModel) -> None:

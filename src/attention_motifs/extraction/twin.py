@@ -44,7 +44,16 @@ def twin_of(model: torch.nn.Module, *, shared: tuple[Any, ...] = ()) -> Any:
             f"{type(model).__name__}: its modules cannot be copied ({reason}). Save the model with "
             "save_pretrained and give the folder"
         ) from error
+    for module in twin.modules():
+        _run_own_forward(module)
     return twin.eval()
+
+
+def _run_own_forward(module: torch.nn.Module) -> None:
+    """Remove the wrapper of nnsight (0.7), a function of the module that it was put on."""
+    attributes = vars(module)
+    if attributes.pop("__nnsight_forward__", None) is not None:
+        attributes.pop("forward", None)
 
 
 def _without_gradient(parameter: Tensor) -> Tensor:

@@ -272,9 +272,31 @@ def _weights_digest(name: str, model: Any) -> str:
     """Return the SHA-256 over the names, types, shapes and bytes of all tensors of a state."""
     whole = hashlib.sha256()
     known: dict[Any, str] = {}
-    for key, value in sorted(model.state_dict().items()):
-        whole.update(f"{key} {_digest_of(name, key, value, known)}\n".encode())
+    with _layouts_restored(model):
+        for key, value in sorted(model.state_dict().items()):
+            whole.update(f"{key} {_digest_of(name, key, value, known)}\n".encode())
     return whole.hexdigest()
+
+
+@contextlib.contextmanager
+def _layouts_restored(model: Any) -> Iterator[None]:
+    """Restore 4-bit weights after a block that reads the state of a model.
+
+    On a CPU bitsandbytes (0.50) changes their layout when they run, and not fully back when their
+    state is read: the model would compute something else afterwards.
+    """
+    changed = [
+        (weight, weight.data, weight.quant_state, dict(vars(weight.quant_state)))
+        for weight in model.parameters()
+        if getattr(weight, "quant_state", None) is not None
+    ]
+    try:
+        yield
+    finally:
+        for weight, data, state, attributes in changed:
+            weight.data, weight.quant_state = data, state
+            vars(state).clear()
+            vars(state).update(attributes)
 
 
 def _digest_of(name: str, key: str, value: Any, known: dict[Any, str]) -> str:
