@@ -18,6 +18,8 @@ from attention_motifs.errors import InputError, JobsFailedError
 from attention_motifs.executors import LOCAL, Executor, Job, RayExecutor
 from attention_motifs.stages.create import create_or_resume
 from attention_motifs.stages.extract import extract
+from attention_motifs.stages.remove import remove
+from attention_motifs.stages.run import build
 from attention_motifs.stages.score import score
 from conftest import Tiny, contents
 from tiny_models import texts, write_prompts
@@ -259,3 +261,17 @@ def test_workers_keep_their_model_between_runs_and_end_with_close(tmp_path: Path
         path.name.partition("-")[2] for path in sorted((tmp_path / "a").iterdir())
     )
     assert first == second != third
+
+
+def test_a_broken_model_does_not_stop_the_others(tiny: Tiny, built: Atlas, tmp_path: Path) -> None:
+    shutil.copytree(tiny.folder / "a", tmp_path / "broken")
+    (tmp_path / "broken" / "config.json").write_text("{")
+    models = (tiny.model("a"), f"broken={tmp_path / 'broken'}", tiny.model("b"))
+    settings, path = tiny.configuration(models=models), tmp_path / "atlas"
+    with pytest.raises(JobsFailedError, match=r"identify broken.*motifs remove MODEL"):
+        build(path, settings, executor=RayExecutor(n_workers=2))
+    assert Atlas.open(path).models == ("a", "b")
+    remove(path, "broken")
+    finished = build(path)
+    assert finished.distances("mean").shape == built.distances("mean").shape
+    assert finished.models == built.models

@@ -55,7 +55,8 @@ def embed(atlas: Atlas, *, force: bool = False, report: Report = silent) -> Patt
     if len(fitted) < len(configuration.models):
         raise AtlasError(
             f"{atlas.place}: has the patterns of {len(fitted)} of {len(configuration.models)} "
-            f"models; run {atlas.paths.extract_command()}"
+            f"models; run {atlas.paths.extract_command()}, or leave a model out with "
+            f"{atlas.paths.command('remove MODEL')}"
         )
     if force and configuration.preset_version != PRESET_VERSION:
         configuration = replace(configuration, preset_version=PRESET_VERSION)
