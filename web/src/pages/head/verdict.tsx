@@ -57,9 +57,9 @@ export function Answer({ manifest, row, prompts, found, labels }: AnswerProps) {
         <p>{verdictSentence(manifest, found, labels, row)}</p>
       </div>
       <div>
-        <h3>What its attention is made of</h3>
+        <h2>What its attention is made of</h2>
         <MotifShares manifest={manifest} row={row} found={found} />
-        <h3>Labelled heads nearest to it</h3>
+        <h2>Labelled heads nearest to it</h2>
         <Nearest manifest={manifest} found={found} />
       </div>
       <div>
@@ -101,9 +101,9 @@ export function ProbableClasses({ found }: Pick<FoundProps, "found">) {
   if (candidates.length === 0) return null;
   return (
     <>
-      <h3 title="Learnt from the labelled heads of other models alone; a head can be in several classes.">
+      <h2 title="Learnt from the labelled heads of other models alone; a head can be in several classes.">
         Probable classes
-      </h3>
+      </h2>
       <Bars
         bars={candidates.map((item) => ({ title: item.name, value: item.probability }))}
         label="Probability of each class"
@@ -164,7 +164,7 @@ function Writes({ found }: { found: HeadExplanation }) {
   if (written.length === 0) return null;
   return (
     <>
-      <h3>What it writes</h3>
+      <h2>What it writes</h2>
       <p>{written.map(([name, value]) => `${name} ${value.toPrecision(3)}`).join("; ")}</p>
     </>
   );
@@ -181,7 +181,7 @@ function Prompts({ title, items, prompts, head: name }: PromptsProps) {
   if (items.length === 0) return null;
   return (
     <div>
-      <h3>{title}</h3>
+      <h2>{title}</h2>
       <ul class="verdict-prompts">
         {items.map((item) => {
           const prompt = prompts[item.prompt];

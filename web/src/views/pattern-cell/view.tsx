@@ -44,14 +44,18 @@ function Content(props: PatternCellProps) {
       </button>
     );
   }
-  return (
-    <Link {...props}>
-      {pattern.status === "loading" ? <span data-waiting="true" /> : <Picture {...props} pattern={pattern.value} />}
-    </Link>
-  );
+  if (pattern.status === "loading") {
+    return (
+      <Link {...props}>
+        <span data-waiting="true" />
+      </Link>
+    );
+  }
+  return <Picture {...props} pattern={pattern.value} />;
 }
 
-function Picture({ row, prompt, size, head, cursor, pattern }: PatternCellProps & { pattern: Pattern }) {
+function Picture(props: PatternCellProps & { pattern: Pattern }) {
+  const { row, prompt, size, head, cursor, pattern } = props;
   const own = useSignal<Cell | null>(null);
   const find = (event: MouseEvent): Cell | null => {
     const box = (event.currentTarget as Element).getBoundingClientRect();
@@ -66,7 +70,9 @@ function Picture({ row, prompt, size, head, cursor, pattern }: PatternCellProps 
       }}
       onPointerLeave={() => (own.value = null)}
     >
-      <PatternCanvas pattern={pattern} size={size} label={composed`Attention of ${head}`} />
+      <Link {...props}>
+        <PatternCanvas pattern={pattern} size={size} label={composed`Attention of ${head}`} />
+      </Link>
       <Marked pattern={pattern} size={size} at={() => (cursor ? cursor.at(row, prompt) : own.value)} />
     </div>
   );
