@@ -142,16 +142,16 @@ def _draw_class(axes: Axes, table: pl.DataFrame, styles: dict[str, tuple[str, An
 
 
 def _scale_steps(axes: Axes, steps: list[int]) -> None:
-    """Scale the steps by their logarithm where the largest is ten times the smallest or more."""
+    """Scale the steps by their logarithm where half of them are in the first tenth of training."""
     from matplotlib.ticker import FixedLocator, NullLocator
 
     positive = [step for step in steps if step > 0]
-    if not positive or positive[-1] < 10 * positive[0]:
-        return
-    first = float(positive[0])
-    axes.set_xscale("symlog", linthresh=first, linscale=0.4)
-    powers = 10.0 ** np.arange(np.ceil(np.log10(first)), np.floor(np.log10(positive[-1])) + 1)
-    ticks = ([0] if steps[0] == 0 else []) + [int(p) for p in powers]
-    axes.xaxis.set_major_locator(FixedLocator(ticks))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    if positive and 10 * positive[len(positive) // 2] <= positive[-1]:
+        first = float(positive[0])
+        axes.set_xscale("symlog", linthresh=first, linscale=0.4)
+        powers = 10.0 ** np.arange(np.ceil(np.log10(first)), np.floor(np.log10(positive[-1])) + 1)
+        ticks = ([0] if steps[0] == 0 else []) + [int(p) for p in powers]
+        axes.xaxis.set_major_locator(FixedLocator(ticks))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.set_xlim(steps[0], steps[-1])
