@@ -99,8 +99,8 @@ def heads_through_training(atlas: Atlas, width: float = PAGE_WIDTH) -> Figure:
     classes = (reached if len(reached) else best)["class"].to_list()
     runs = table["run"].unique(maintain_order=True).to_list()
     styles = {run: (PALETTE[k % len(PALETTE)], LINES[k % len(LINES)]) for k, run in enumerate(runs)}
-    columns = min(len(classes), max(1, int(width / _LEAST_PANEL)))
-    rows = -(-len(classes) // columns)
+    rows = -(-len(classes) // max(1, int(width / _LEAST_PANEL)))
+    columns = -(-len(classes) // rows)
     names = [fitted(run, 72 * width / 2, SMALL) for run in runs]
     figure = new_figure(
         width, 1.45 * rows + 0.25 + legend_height(names, width), layout="constrained"
