@@ -38,7 +38,7 @@ def run(notebook: Path, folder: Path, out: Path) -> Path:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
             # Progress and warnings of libraries are no result.
-            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+            cell.outputs = joined([o for o in cell.outputs if o.get("name") != "stderr"])
     book.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
@@ -46,6 +46,17 @@ def run(notebook: Path, folder: Path, out: Path) -> Path:
     target = out / notebook.name
     nbformat.write(book, target)
     return target
+
+
+def joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """Join what a cell prints: on a busy machine it arrives in several pieces."""
+    whole: list[nbformat.NotebookNode] = []
+    for output in outputs:
+        if whole and output.output_type == whole[-1].output_type == "stream":
+            whole[-1].text += output.text
+        else:
+            whole.append(output)
+    return whole
 
 
 def main() -> None:
