@@ -110,7 +110,8 @@ class Visit:
     def settle(self) -> None:
         self.page.wait_for_load_state("networkidle")
         wait_until(self.page, "document.querySelector('#app')?.textContent.length > 20")
-        wait_until(self.page, "!document.querySelector('[aria-busy=\"true\"]')")
+        busy = "main .state-loading, [aria-busy=\"true\"]"
+        wait_until(self.page, f"!document.querySelector('{busy}')", seconds=60)
 
 
 @pytest.fixture
