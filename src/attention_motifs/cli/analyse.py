@@ -116,6 +116,8 @@ def project(
 ) -> None:
     """Project the heads to two and three dimensions, and measure the quality of each projection.
 
+    It replaces the projections by the same metric; those by other metrics stay.
+
     Examples:
       motifs project --method isomap --neighbors 16
       motifs project --method pca --method tsne --dimension 2 --metric cosine

@@ -109,7 +109,10 @@ def check_max_tokens(name: str, config: Any, max_tokens: int) -> None:
         raise InputError(f"--max-tokens {max_tokens}: a pattern needs at least 2 tokens")
     context = getattr(config, "max_position_embeddings", None)
     if isinstance(context, int) and max_tokens > context:
-        raise InputError(f"--max-tokens {max_tokens}: the context of {name} is {context} tokens")
+        raise InputError(
+            f"--max-tokens {max_tokens}: the context of {name} is {context} tokens. Give "
+            f"{context} or fewer (max_tokens={context} in Python)"
+        )
 
 
 def _checked_pairs(prompts: Any) -> list[tuple[str, str]]:
