@@ -110,7 +110,7 @@ class Visit:
     def settle(self) -> None:
         self.page.wait_for_load_state("networkidle")
         wait_until(self.page, "document.querySelector('#app')?.textContent.length > 20")
-        busy = "main .state-loading, [aria-busy=\"true\"]"
+        busy = 'main .state-loading, [aria-busy="true"]'
         wait_until(self.page, f"!document.querySelector('{busy}')", seconds=60)
 
 
