@@ -54,7 +54,10 @@ def take(page: Page, address: str, path: Path) -> None:
     """Open a page, wait until it is drawn, and save what the window shows."""
     page.goto(address)
     page.wait_for_load_state("networkidle")
-    page.wait_for_function("!document.querySelector('[aria-busy=\"true\"]')")
+    # `wait_for_function` compiles text in the page, which the policy of the pages forbids.
+    busy = "main .state-loading, [aria-busy='true']"
+    while page.evaluate(f'Boolean(document.querySelector("{busy}"))'):
+        page.wait_for_timeout(100)
     page.wait_for_timeout(1500)
     page.screenshot(path=path)
     # 256 colours are enough for a page, and a third of the bytes.
