@@ -135,7 +135,10 @@ WATCH = """
     return e instanceof SVGElement ? e.childElementCount > 0 : true;
   });
   const look = () => {
-    if (isDrawn()) requestAnimationFrame(() => { window.first = performance.now(); });
+    if (isDrawn()) requestAnimationFrame(() => {
+      window.first = performance.now();
+      console.log("first picture");
+    });
     else requestAnimationFrame(look);
   };
   document.addEventListener("DOMContentLoaded", look);
@@ -176,13 +179,18 @@ def measure(
     context.route(re.compile(r"^https?://(?!127\.0\.0\.1)"), answer)
     page = context.new_page()
     page.set_default_timeout(limit * 1000)
+    drawn: list[bool] = []
+    page.on(
+        "console", lambda message: drawn.append(True) if message.text == "first picture" else None
+    )
     page.add_init_script(f"({WATCH})()")
     result: dict[str, Any] = {"megabytes": path.stat().st_size / 1e6}
     try:
         page.goto(address + path.name, wait_until="commit")
-        # `wait_for_function` compiles text in the page, which the policy of our page forbids.
+        # A page that does not answer cannot be asked; and `wait_for_function` compiles text in the
+        # page, which the policy of our page forbids. So the page says when it has drawn.
         end = time.monotonic() + limit
-        while page.evaluate("window.first === undefined"):
+        while not drawn:
             if time.monotonic() > end:
                 return {**result, "first_pixel": "blank"}
             page.wait_for_timeout(50)
