@@ -339,6 +339,7 @@ def test_models_are_completed_from_those_known() -> None:
     assert "gpt2-small" in options.complete_model("gpt2")
 
 
+@pytest.mark.slow
 def test_shells_get_heads_that_they_can_go_on_typing(atlas: Atlas) -> None:
     words = f"motifs near --atlas {atlas.path} synthetic-0"
     bash = program(

@@ -68,6 +68,7 @@ def svg_text(path: Path) -> str:
     return "\n".join(ElementTree.parse(path).getroot().itertext())  # noqa: S314
 
 
+@pytest.mark.slow
 def test_all_files_are_written_into_the_atlas(atlas, built):
     folder = atlas.path / "figures"
     expected = {folder / f"{name}.{ending}" for name in NAMES for ending in ("png", "svg")}

@@ -102,6 +102,7 @@ def test_every_figure_can_be_printed(atlas: Atlas, tmp_path: Path, width: float)
     assert total < 15_000_000
 
 
+@pytest.mark.slow
 def test_fonts_are_embedded_as_truetype(atlas: Atlas, tmp_path: Path) -> None:
     figure = variance_explained(atlas, 5.5)
     check_texts(figure)

@@ -108,6 +108,7 @@ def authors(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Authors]:
         yield server
 
 
+@pytest.mark.slow
 def test_tables_are_fetched_from_a_server(authors: Authors) -> None:
     before = {(t.source, t.model, t.head_class) for t in graded_scores()}
     assert fetch_graded_scores() == 46

@@ -116,6 +116,7 @@ def refused(model: PackagedModel, tmp_path: Path, statements: str) -> None:
     assert not is_cached(model.name)
 
 
+@pytest.mark.slow
 def test_a_model_in_parts_is_joined_verified_and_converted_once(
     model: PackagedModel, wheels: Path, tmp_path: Path
 ) -> None:

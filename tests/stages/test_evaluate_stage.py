@@ -65,6 +65,7 @@ def labelled(atlas: Atlas, model: str) -> dict[str, int]:
     }
 
 
+@pytest.mark.slow
 def test_labels_are_kept_by_model_and_drawn_once(evaluated: Atlas) -> None:
     before = labelled(evaluated, "plain")
     assert sorted(before) == KINDS

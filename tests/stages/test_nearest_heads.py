@@ -207,6 +207,7 @@ def test_the_site_holds_the_nearest_heads(atlas: Atlas, thinned: Atlas) -> None:
     assert seen == 90
 
 
+@pytest.mark.slow
 def test_the_null_by_depth_is_that_of_all_pairs(atlas: Atlas, thinned: Atlas) -> None:
     export_site(atlas)
     site = atlas.path / "site"

@@ -34,6 +34,7 @@ def trained(tiny: Tiny) -> Iterator[None]:
     file.write_bytes(before)
 
 
+@pytest.mark.slow
 def test_a_gguf_file_that_changed_is_noticed_and_replaced(
     copy: Atlas, built: Atlas, tmp_path: Path
 ) -> None:
