@@ -226,6 +226,7 @@ def test_an_error_is_shown_in_any_encoding(hostile: Atlas) -> None:
     assert program(*words, PYTHONIOENCODING="ascii").error()
 
 
+@pytest.mark.slow
 def test_answers_go_to_the_output_and_progress_to_the_error_stream(atlas: Atlas) -> None:
     finished = program("check", atlas.path)
     assert finished.out == f"{atlas.path}: sound\n"

@@ -239,6 +239,7 @@ def test_points_are_rasterised_in_vector_files(atlas, built):
     assert svg.count("<use") < 200  # ticks and legend; never the 720 points
 
 
+@pytest.mark.slow
 def test_outlying_points_do_not_set_the_frame(tmp_path):
     atlas = make_synthetic_atlas(tmp_path / "a", n_models=1, n_layers=4, n_heads=4, n_prompts=150)
     path = atlas.file("embedded", model="synthetic-0").path

@@ -136,6 +136,7 @@ def test_a_replaced_model_is_as_if_it_had_been_added_first(
     assert contents(atlas.path) == contents(add(tmp_path / "fresh", tiny.model("c")).path)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("trained")
 def test_replacing_a_fitted_model_fits_again(atlas: Atlas, tiny: Tiny, tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="a: the embedding was fitted on this model"):

@@ -109,6 +109,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
 # Writing and reading
 
 
+@pytest.mark.slow
 def test_an_atlas_written_there_is_the_same_as_a_local_one(
     any_server: None, url: str, local: Atlas, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
