@@ -179,6 +179,19 @@ def test_patterns_come_back_byte_for_byte(site: Path, atlas: Atlas) -> None:
         assert len(seen) == model["n_layers"] * model["n_heads"] * len(view)
 
 
+def test_pictures_are_means_over_the_viewable_prompts(site: Path, atlas: Atlas) -> None:
+    pictures = manifest_of(site)["pictures"]
+    side = pictures["side"]
+    for model, file in zip(atlas.models, pictures["files"], strict=True):
+        info = atlas.manifest.models[model]
+        shape = (len(info.layers), info.n_heads, side * (side + 1) // 2)
+        shown = values(site, file, "uint8").reshape(shape)
+        patterns = [atlas.triangles(model, prompt) for prompt in atlas.view_prompts()]
+        # The first token is a block of its own, in its own row and column.
+        first = np.mean([(p[..., 0] / 255.0) ** 2 for p in patterns], axis=0)
+        np.testing.assert_array_equal(shown[..., 0], np.rint(255 * np.sqrt(first)))
+
+
 def test_distances_are_exact_in_rows_and_near_in_the_matrix(site: Path, atlas: Atlas) -> None:
     manifest, exact = manifest_of(site), np.asarray(atlas.distances("mean"))
     metric = next(m for m in manifest["metrics"] if m["name"] == "mean")

@@ -119,6 +119,17 @@ class PatternChunk:
 
 
 @dataclass(frozen=True)
+class Pictures:
+    """Mean pattern of every head over the viewable prompts, without probes, as a small picture."""
+
+    side: int
+    """Number of blocks of tokens; the first token is a block of its own."""
+    files: list[str]
+    """Per model: uint8 file (heads, side (side + 1) / 2), lower triangles row by row,
+    round(255 * sqrt(weight)). A weight is the mean of the largest weights of its block."""
+
+
+@dataclass(frozen=True)
 class Prompt:
     """A prompt, or a probe: a sequence of token ids. Probes come after all prompts.
 
@@ -433,6 +444,8 @@ class Manifest:
     metrics: list[DistanceMetric]
     projections: list[Projection]
     points: Points
+    pictures: Pictures | None
+    """None if no prompt is kept for viewing."""
     clusterings: list[Clustering]
     prompts: str
     """JSON file: list of `Prompt`."""

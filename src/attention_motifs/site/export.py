@@ -20,6 +20,7 @@ from attention_motifs.site.contract import SITE_SCHEMA, Json, Manifest
 from attention_motifs.site.export_distances import write_distances
 from attention_motifs.site.export_explanations import has_all_shares, write_explanations
 from attention_motifs.site.export_patterns import write_patterns
+from attention_motifs.site.export_pictures import write_pictures
 from attention_motifs.site.export_points import write_points
 from attention_motifs.site.output import DataFolder, json_bytes
 from attention_motifs.store import files
@@ -28,7 +29,7 @@ from attention_motifs.store.paths import AtlasPaths
 ASSETS = Path(__file__).parent / "assets"
 """The built pages: index.html and the files that it loads."""
 
-EXPORT_VERSION = 6
+EXPORT_VERSION = 7
 """Raise it when the same atlas gives other files."""
 
 MANIFEST = Path("data") / "manifest.json"
@@ -169,6 +170,7 @@ def _write_data(
     """Write every data file except for the manifest, which is returned."""
     tokens = of_heads.write_tokens(atlas, out)
     patterns = write_patterns(atlas, out, report)
+    pictures = write_pictures(atlas, out, report)
     metrics = write_distances(atlas, out, report)
     points, features = write_points(atlas, out, report)
     projections = of_stages.write_projections(atlas, out)
@@ -211,6 +213,7 @@ def _write_data(
         metrics=metrics,
         projections=projections,
         points=points,
+        pictures=pictures,
         clusterings=clusterings,
         prompts="prompts.json.bin",
         classes="classes.json.bin",

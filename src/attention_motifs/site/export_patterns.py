@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
 from attention_motifs.atlas import Atlas
-from attention_motifs.errors import AtlasError
 from attention_motifs.progress import Report
 from attention_motifs.site.contract import PatternChunk
 from attention_motifs.site.output import DataFolder
-from attention_motifs.site.viewable import Viewable, tokens_of, viewable
-from attention_motifs.store import files
+from attention_motifs.site.viewable import read_layer, tokens_of, viewable
 
 CHUNK_BYTES = 1 << 20
 """Unpacked size up to which a layer is one file."""
@@ -38,7 +34,7 @@ def write_patterns(atlas: Atlas, out: DataFolder, report: Report) -> dict[str, l
                 for number, (heads, prompts) in enumerate(chunks(sizes, n_heads)):
                     file = f"patterns/{code}/{layer}-{number}.bin"
                     data = b"".join(
-                        _triangles(atlas, model, shown[i], row, sizes[i])[
+                        read_layer(atlas, model, shown[i], row, sizes[i])[
                             heads.start : heads.stop
                         ].tobytes()
                         for i in prompts
@@ -83,17 +79,3 @@ def chunks(sizes: Sequence[int], n_heads: int) -> Iterator[tuple[range, range]]:
                 start, size = prompt, 0
             size += n_bytes
         yield heads, range(start, len(sizes))
-
-
-def _triangles(
-    atlas: Atlas, model: str, shown: Viewable, row: int, size: int
-) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
-    """Return the packed patterns of the heads of a layer on a viewable prompt or probe."""
-    path = atlas.file(shown.stimuli.patterns, model=model, prompt=shown.prompt_id)
-    packed = files.read_tensor_part(path, "triangles", row)
-    n_heads = atlas.manifest.models[model].n_heads
-    if packed.dtype != np.uint8 or packed.shape != (n_heads, size):
-        raise AtlasError(
-            f"{path}: does not hold the patterns of {n_heads} heads; {path.fix_damaged}"
-        )
-    return packed

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.stimuli import PROBES, PROMPTS, Stimuli
+from attention_motifs.errors import AtlasError
+from attention_motifs.store import files
 
 
 @dataclass(frozen=True)
@@ -40,3 +44,28 @@ def tokens_of(atlas: Atlas, model: str, shown: list[Viewable]) -> list[list[str]
         column = of_prompts if of_probes is None or item.stimuli is PROMPTS else of_probes
         texts.append(column[item.row].to_list())
     return texts
+
+
+def read_layer(
+    atlas: Atlas, model: str, shown: Viewable, row: int, size: int
+) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
+    """Return the packed patterns of the heads of a layer on a viewable prompt or probe.
+
+    Args:
+        atlas: an atlas with patterns.
+        model: name of the model.
+        shown: the prompt or probe.
+        row: place of the layer among those of the atlas.
+        size: bytes of one pattern.
+
+    Raises:
+        AtlasError: if the file is missing or damaged.
+    """
+    path = atlas.file(shown.stimuli.patterns, model=model, prompt=shown.prompt_id)
+    packed = files.read_tensor_part(path, "triangles", row)
+    n_heads = atlas.manifest.models[model].n_heads
+    if packed.dtype != np.uint8 or packed.shape != (n_heads, size):
+        raise AtlasError(
+            f"{path}: does not hold the patterns of {n_heads} heads; {path.fix_damaged}"
+        )
+    return packed

@@ -287,6 +287,17 @@ export interface PatternChunk {
   readonly bytes: number;
 }
 
+/** Mean pattern of every head over the viewable prompts, without probes, as a small picture. */
+export interface Pictures {
+  /** Number of blocks of tokens; the first token is a block of its own. */
+  readonly side: number;
+  /**
+   * Per model: uint8 file (heads, side (side + 1) / 2), lower triangles row by row,
+   * round(255 * sqrt(weight)). A weight is the mean of the largest weights of its block.
+   */
+  readonly files: ReadonlyArray<string>;
+}
+
 /**
  * A prompt, or a probe: a sequence of token ids. Probes come after all prompts.
  *
@@ -576,6 +587,8 @@ export interface Manifest {
   readonly metrics: ReadonlyArray<DistanceMetric>;
   readonly projections: ReadonlyArray<Projection>;
   readonly points: Points;
+  /** None if no prompt is kept for viewing. */
+  readonly pictures: Pictures | null;
   readonly clusterings: ReadonlyArray<Clustering>;
   /** JSON file: list of `Prompt`. */
   readonly prompts: string;
