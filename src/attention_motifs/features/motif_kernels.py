@@ -18,7 +18,7 @@ from attention_motifs.features.motif_definitions import (
     MOTIFS,
     WINDOW,
 )
-from attention_motifs.features.statistic_kernels import coprime_stride, median
+from attention_motifs.features.statistic_kernels import median
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Float32, Int32, UInt8
@@ -174,7 +174,7 @@ def _near_level(
         if motifs[j] == 0:
             scratch[count] = row[j]
             count += 1
-    return median(scratch[:count], coprime_stride(count)) if count >= LEAST_KEYS else 0.0
+    return median(scratch[:count]) if count >= LEAST_KEYS else 0.0
 
 
 @compiled
@@ -208,8 +208,7 @@ def _weight_median(bits: Int32[np.ndarray, " n"]) -> float:
     """
     low, high = _range(bits)
     if low < 0:
-        values = bits.view(np.float32).astype(np.float64)
-        return median(values, coprime_stride(len(values)))
+        return median(bits.view(np.float32).astype(np.float64))
     middle = (len(bits) - 1) // 2
     up_to_high = len(bits)
     while low < high:

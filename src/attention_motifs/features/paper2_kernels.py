@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from attention_motifs.features.compiled import compiled, reordered
+from attention_motifs.features.compiled import compiled
 from attention_motifs.features.definitions import CONSTANT_SPREAD, HISTOGRAM_BINS
 from attention_motifs.features.gram_kernels import gram_work
 from attention_motifs.features.kernels import SIZE as PAPER_SIZE
@@ -18,7 +18,7 @@ from attention_motifs.features.paper2_definitions import (
     band_reach,
 )
 from attention_motifs.features.simd.builder import WIDTH
-from attention_motifs.features.simd.rows import sum_of_logs
+from attention_motifs.features.simd.rows import sums_of_row
 from attention_motifs.features.statistic_kernels import (
     COUNT,
     ENERGY,
@@ -36,7 +36,7 @@ from attention_motifs.features.statistic_kernels import (
 )
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Float
 
 N_CONTEXTS = len(CONTEXTS)
 LAST_TOK, PREV_TOK, ROW_ENTROPY, ATTN_DISTANCE, ROW_MAX, COL_SUM = range(N_CONTEXTS)
@@ -48,91 +48,45 @@ QUADRATIC = np.array([VARIANCE, ENERGY, POWER])
 
 
 class _Memory(NamedTuple):
-    """Sums of the lanes of a row; the largest weight of each row, as numbers and as their bits."""
+    """Sums over the rows of a pattern, with as many places as whole vectors need."""
 
-    lanes: Float[np.ndarray, " width"]
-    peaks: Float[np.ndarray, " n"]
-    peak_bits: Int[np.ndarray, " n"]
+    received: Float[np.ndarray, " places"]
+    near: Float[np.ndarray, " width"]
 
 
 def _memory(n: int) -> _Memory:
-    peaks = np.zeros(n, np.float32)
-    return _Memory(np.zeros(WIDTH, np.float32), peaks, peaks.view(np.int32))
-
-
-@reordered
-def _distance(A: Float[np.ndarray, "n n"], i: int) -> tuple[float, float]:
-    """Return the mean distance and the weight of query i."""
-    distance = weight = 0.0
-    for j in range(i + 1):
-        distance += np.float64(A[i, j]) * (i - j)
-        weight += np.float64(A[i, j])
-    return distance, weight
-
-
-@reordered
-def _largest_bits(bits: Int[np.ndarray, "n n"], i: int) -> np.int32:
-    """Return the bits of the largest weight of query i.
-
-    Bits of numbers that are not negative are ordered as the numbers are, and integers are compared
-    several at once.
-    """
-    largest = np.int32(0)
-    for j in range(i + 1):
-        largest = max(largest, bits[i, j])
-    return largest
-
-
-@reordered
-def _weight_near(A: Float[np.ndarray, "n n"], i: int, reach: int) -> float:
-    total = 0.0
-    for j in range(i - reach, i + 1):
-        total += np.float64(A[i, j])
-    return total
+    return _Memory(np.zeros(-(-n // WIDTH) * WIDTH), np.zeros(WIDTH))
 
 
 @compiled
 def _fill(
-    A: Float[np.ndarray, "n n"],
-    bits: Int[np.ndarray, "n n"],
-    reach: int,
-    memory: _Memory,
-    vectors: Float[np.ndarray, "6 n"],
+    A: Float[np.ndarray, "n n"], reach: int, memory: _Memory, vectors: Float[np.ndarray, "6 n"]
 ) -> float:
     """Write the vectors of a pattern, and return the share of its weight near the diagonal.
 
     Args:
         A: the pattern.
-        bits: its bits.
         reach: largest distance from the diagonal that counts as near it.
         memory: for patterns of n tokens.
         vectors: a row per context; the last entry of `prev_tok` is not used.
     """
     n = len(A)
-    received = vectors[COL_SUM]
-    near = total = 0.0
-    for j in range(n):
-        vectors[LAST_TOK, j] = received[j] = 0.0
-    vectors[LAST_TOK, n - 1] = A[n - 1, n - 1]
+    received = memory.received
+    received[:] = 0.0
+    memory.near[:] = 0.0
+    entropy, distance = vectors[ROW_ENTROPY], vectors[ATTN_DISTANCE]
     for i in range(n):
-        for j in range(i + 1):
-            received[j] += A[i, j]
-        sum_of_logs(A, i * n, i + 1, memory.lanes)
-        entropy = 0.0
-        for lane in range(WIDTH):
-            entropy -= memory.lanes[lane]
-        distance, weight = _distance(A, i)
-        memory.peak_bits[i] = _largest_bits(bits, i)
-        total += weight
-        near += weight if i <= reach else _weight_near(A, i, reach)
-        if i > 0:
-            vectors[PREV_TOK, i - 1] = A[i, i - 1]
-        vectors[ROW_ENTROPY, i] = np.rint(entropy * ENTROPY_SCALE) / ENTROPY_SCALE
-        vectors[ATTN_DISTANCE, i] = np.rint(distance * SCALE) / SCALE
-    for j in range(n):
-        received[j] = np.rint(received[j] * SCALE) / SCALE
-        vectors[ROW_MAX, j] = memory.peaks[j]
-    return near / total if total > 0.0 else 0.0
+        sums_of_row(A, i, n, reach, received, memory.near, entropy, distance, vectors[ROW_MAX])
+    total = 0.0
+    for i in range(n):
+        total += received[i]
+        vectors[COL_SUM, i] = np.rint(received[i] * SCALE) / SCALE
+        entropy[i] = np.rint(entropy[i] * ENTROPY_SCALE) / ENTROPY_SCALE
+        distance[i] = np.rint(distance[i] * SCALE) / SCALE
+        vectors[LAST_TOK, i] = 0.0
+        vectors[PREV_TOK, i] = A[i + 1, i] if i < n - 1 else np.float32(0.0)
+    vectors[LAST_TOK, n - 1] = A[n - 1, n - 1]
+    return memory.near.sum() / total if total > 0.0 else 0.0
 
 
 @compiled
@@ -159,7 +113,6 @@ def _scaled(unit: Float[np.ndarray, "14"], last: float, out: Float[np.ndarray, "
 @compiled
 def _new_rows(
     patterns: Float[np.ndarray, "b n n"],
-    bits: Int[np.ndarray, "b n n"],
     reach: int,
     memory: _Memory,
     vectors: Float[np.ndarray, "6 n"],
@@ -175,7 +128,7 @@ def _new_rows(
     vector_statistics(work)
     unit[:] = work.statistics
     for p in range(len(patterns)):
-        share = _fill(patterns[p], bits[p], reach, memory, vectors)
+        share = _fill(patterns[p], reach, memory, vectors)
         _scaled(unit, vectors[LAST_TOK, n - 1], last)
         for s in range(COUNT):
             out[p, PAPER_SIZE + s] = last[s]
@@ -196,6 +149,5 @@ def paper2_features(patterns: Float[np.ndarray, "b n n"]) -> Float[np.ndarray, "
     work = vector_work(n)
     paper_rows(patterns, gram_work(n), work, vector_work(HISTOGRAM_BINS), out)
     vectors, shorter = np.zeros((N_CONTEXTS, n)), vector_work(max(1, n - 1))
-    bits = patterns.view(np.int32)
-    _new_rows(patterns, bits, band_reach(n), _memory(n), vectors, work, shorter, out)
+    _new_rows(patterns, band_reach(n), _memory(n), vectors, work, shorter, out)
     return out

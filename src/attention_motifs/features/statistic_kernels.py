@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -36,7 +35,6 @@ COUNT = len(VECTOR_STATISTICS)
     INTERCEPT,
     R2,
 ) = range(COUNT)
-GOLDEN_RATIO = (5**0.5 - 1) / 2
 OF_HISTOGRAM = np.array([VECTOR_STATISTICS.index(name) for name in HISTOGRAM_STATISTICS])
 
 
@@ -46,7 +44,7 @@ class VectorWork(NamedTuple):
     vector: Float[np.ndarray, " n"]
     statistics: Float[np.ndarray, "14"]
     power_weights: Float[np.ndarray, " n"]
-    stride: int
+    spare: Float[np.ndarray, " n"]
     bins: Int[np.ndarray, "10"]
     count_bits: Float[np.ndarray, " n + 1"]  # (c / n) log2(c / n) of a count c
 
@@ -64,7 +62,7 @@ def vector_work(n: int) -> VectorWork:
         vector=np.empty(n),
         statistics=np.empty(COUNT),
         power_weights=window**2 * (n / (window**2).sum()),
-        stride=coprime_stride(n),
+        spare=np.empty(n),
         bins=np.empty(ENTROPY_BINS, np.int64),
         count_bits=shares * np.log2(np.maximum(shares, 1.0 / n)),
     )
@@ -76,60 +74,56 @@ def _constant(low: float, high: float) -> bool:
 
 
 @reordered
-def _ranks(x: Float[np.ndarray, " n"], value: float) -> tuple[float, float]:
+def _ranks(x: Float[np.ndarray, " n"], value: float) -> tuple[int, int]:
     """Return how many entries are below a value, and how many are not above it."""
-    below = upto = 0.0
+    below = upto = 0
     for i in range(len(x)):
-        below += 1.0 if x[i] < value else 0.0
-        upto += 1.0 if x[i] <= value else 0.0
+        below += x[i] < value
+        upto += x[i] <= value
     return below, upto
 
 
-@compiled
-def coprime_stride(n: int) -> int:
-    """Return the step by which n places are visited once each, any few of them far apart."""
-    stride = max(1, int(GOLDEN_RATIO * n))
-    while math.gcd(stride, n) != 1:
-        stride += 1
-    return stride
+@reordered
+def _least_above(x: Float[np.ndarray, " n"], value: float, limit: float) -> float:
+    """Return the least entry above a value, or `limit` if that is less."""
+    least = limit
+    for i in range(len(x)):
+        least = min(least, x[i] if x[i] > value else limit)
+    return least
 
 
 @compiled
-def median(x: Float[np.ndarray, " n"], stride: int) -> float:
-    """Return the median, the middle two averaged.
+def median(x: Float[np.ndarray, " n"]) -> float:
+    """Return the median of finite numbers, the middle two averaged; entries are overwritten.
 
-    Entries are tried far from each other in turn, so that few of them are between the bounds that
-    those before them have set. To count is faster than to sort.
-
-    Args:
-        x: the entries.
-        stride: `coprime_stride` of their number.
+    An entry is tried, and those on the other side of it from the median are dropped, without a
+    branch that depends on their order, until it is the median.
     """
-    n = len(x)
-    middle = (n - 1) // 2
-    low, high = -np.inf, np.inf
-    upto = 0.0
-    i = 0
-    for _ in range(n):
-        i += stride
-        if i >= n:
-            i -= n
-        value = x[i]
-        if low < value and value < high:
-            below, upto = _ranks(x, value)
-            if below > middle:
-                high = value
-            else:
-                low = value
-                if upto > middle:
-                    break
-    if n % 2 or upto > middle + 1:
-        return float(low)
-    above = np.inf
-    for i in range(n):
-        if low < x[i] and x[i] < above:
-            above = x[i]
-    return float(0.5 * (low + above))
+    rank, size = (len(x) - 1) // 2, len(x)
+    high = np.inf  # the least entry that was dropped above
+    while True:
+        first, middle, last = x[0], x[size // 2], x[size - 1]
+        value = max(min(first, middle), min(max(first, middle), last))
+        below, upto = _ranks(x[:size], value)
+        kept = 0
+        if below > rank:
+            high = value
+            for i in range(size):
+                entry = x[i]
+                x[kept] = entry
+                kept += entry < value
+        elif upto <= rank:
+            for i in range(size):
+                entry = x[i]
+                x[kept] = entry
+                kept += entry > value
+            rank -= upto
+        if kept == 0:
+            break
+        size = kept
+    if len(x) % 2 or upto > rank + 1:
+        return float(value)
+    return float(0.5 * (value + _least_above(x[:size], value, high)))
 
 
 @compiled
@@ -195,11 +189,12 @@ def vector_statistics(work: VectorWork) -> None:
         low, high = min(low, x[i]), max(high, x[i])
         total += x[i]
         energy += x[i] * x[i]
+        work.spare[i] = x[i]
     mean = total / n
     for s in range(COUNT):
         out[s] = 0.0
     out[MEAN] = mean
-    out[MEDIAN] = median(x, work.stride)
+    out[MEDIAN] = median(work.spare)
     out[RMS] = np.sqrt(energy / n)
     out[ENERGY] = energy
     out[L2_NORM] = np.sqrt(energy) / n

@@ -25,9 +25,9 @@ def _has_avx512() -> bool:
 # 8 elsewhere (LLVM splits the vectors of processors with shorter ones).
 WIDTH = 16 if _has_avx512() else 8
 
-FLOAT, INT, INDEX = ir.FloatType(), ir.IntType(32), ir.IntType(64)
-FLOATS, INTS, INDICES, FLAGS = (
-    ir.VectorType(kind, WIDTH) for kind in (FLOAT, INT, INDEX, ir.IntType(1))
+FLOAT, DOUBLE, INT, INDEX = ir.FloatType(), ir.DoubleType(), ir.IntType(32), ir.IntType(64)
+FLOATS, DOUBLES, INTS, INDICES, FLAGS = (
+    ir.VectorType(kind, WIDTH) for kind in (FLOAT, DOUBLE, INT, INDEX, ir.IntType(1))
 )
 LANE = ir.Constant(INTS, list(range(WIDTH)))
 
@@ -110,6 +110,13 @@ class Lanes:
     def fma(self, x: Any, y: Any, z: Any) -> Any:
         """Compute x * y + z, rounded once where the processor can."""
         return self.call(f"llvm.fmuladd.v{WIDTH}f32", FLOATS, x, y, z)
+
+    def total(self, x: Any) -> Any:
+        """Return the sum of a vector of doubles, added in any order."""
+        name = f"llvm.vector.reduce.fadd.v{WIDTH}f64"
+        signature = ir.FunctionType(DOUBLE, [DOUBLE, DOUBLES])
+        function = cgutils.get_or_insert_function(self.b.module, signature, name)
+        return self.b.call(function, [DOUBLE(0.0), x], fastmath=("reassoc",))
 
     def larger(self, x: Any, y: Any) -> Any:
         """Return the larger number of each lane; that of `y` where `x` is NaN."""

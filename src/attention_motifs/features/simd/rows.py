@@ -1,4 +1,6 @@
-"""Sums along rows of a pattern, and products of triangles weighted by another, for `extended`.
+"""Sums along rows of a pattern, and products of triangles weighted by another.
+
+For the sets `extended` and `paper2`.
 
 Arrays of patterns are n x n, flat in memory; a row is given by its number.
 """
@@ -14,6 +16,8 @@ from numba.extending import intrinsic
 
 from attention_motifs.features.extended_definitions import NEAR
 from attention_motifs.features.simd.builder import (
+    DOUBLE,
+    DOUBLES,
     FLOAT,
     FLOATS,
     INDEX,
@@ -295,3 +299,54 @@ def _sum_of_logs(code: Lanes, x: Any, first: Any, count: Any, sums: Any) -> None
     blocks = b.sdiv(b.add(count, INDEX(WIDTH - 1)), INDEX(WIDTH))
     (total,) = code.loop(blocks, [ZERO], body)
     code.store(total, sums, INDEX(0))
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def sums_of_row(
+    typingctx: Any, A: Any, i: Any, n: Any, reach: Any,
+    received: Any, near: Any, entropy: Any, distance: Any, peak: Any,
+) -> Any:  # fmt: skip
+    """Write the entropy of row i in nats, its mean distance and its largest weight.
+
+    Adds the row to `received`, whose places fill whole vectors, and its weights at most `reach`
+    from the diagonal to `near[lane]`.
+    """
+    index = types.intp
+    return emitted(
+        _sums_of_row, A, index, index, index, received, near, entropy, distance, peak
+    )  # fmt: skip
+
+
+def _sums_of_row(
+    code: Lanes, A: Any, i: Any, n: Any, reach: Any,
+    received: Any, near: Any, entropy: Any, distance: Any, peak: Any,
+) -> None:  # fmt: skip
+    b = code.b
+    row = b.gep(A, [b.mul(i, n)])
+    query = code.count(i)
+    none = ir.Constant(DOUBLES, [0.0] * WIDTH)
+
+    def body(step: Any, carried: list[Any]) -> list[Any]:
+        logs, distances, nearby, largest = carried
+        first = b.mul(step, INDEX(WIDTH))
+        back = b.sub(query, b.add(code.count(first), LANE))
+        inside = b.icmp_signed(">=", back, splat(INTS, 0))
+        weight = b.bitcast(code.load_masked(row, first, inside), FLOATS)
+        exact = b.fpext(weight, DOUBLES)
+        code.store(b.fadd(exact, code.load(received, first, DOUBLES)), received, first)
+        is_near = b.icmp_signed("<=", back, code.count(reach))
+        return [
+            code.fma(weight, code.log(code.larger(weight, SMALLEST)), logs),
+            b.fadd(b.fmul(exact, b.sitofp(back, DOUBLES)), distances),
+            b.fadd(b.select(is_near, exact, none), nearby),
+            code.larger(weight, largest),
+        ]
+
+    start = [ZERO, none, code.load(near, INDEX(0), DOUBLES), ZERO]
+    blocks = b.add(b.sdiv(i, INDEX(WIDTH)), INDEX(1))
+    logs, distances, nearby, largest = code.loop(blocks, start, body)
+    code.store(b.fneg(code.total(b.fpext(logs, DOUBLES))), entropy, i)
+    code.store(code.total(distances), distance, i)
+    code.store(nearby, near, INDEX(0))
+    highest = code.call(f"llvm.vector.reduce.fmax.v{WIDTH}f32", FLOAT, largest)
+    code.store(b.fpext(highest, DOUBLE), peak, i)
