@@ -45,7 +45,6 @@ class VectorWork(NamedTuple):
     statistics: Float[np.ndarray, "14"]
     power_weights: Float[np.ndarray, " n"]
     spare: Float[np.ndarray, " n"]
-    bins: Int[np.ndarray, "10"]
     count_bits: Float[np.ndarray, " n + 1"]  # (c / n) log2(c / n) of a count c
 
 
@@ -63,7 +62,6 @@ def vector_work(n: int) -> VectorWork:
         statistics=np.empty(COUNT),
         power_weights=window**2 * (n / (window**2).sum()),
         spare=np.empty(n),
-        bins=np.empty(ENTROPY_BINS, np.int64),
         count_bits=shares * np.log2(np.maximum(shares, 1.0 / n)),
     )
 
@@ -126,24 +124,30 @@ def median(x: Float[np.ndarray, " n"]) -> float:
     return float(0.5 * (value + _least_above(x[:size], value, high)))
 
 
+@reordered
+def _count_from(x: Float[np.ndarray, " n"], edge: float) -> int:
+    """Return how many entries are not below an edge."""
+    count = 0
+    for i in range(len(x)):
+        count += x[i] >= edge
+    return count
+
+
 @compiled
 def _entropy(work: VectorWork, low: float, high: float) -> float:
-    """Return the entropy in bits of the histogram on [low, high], with numpy's edges."""
-    x, counts = work.vector, work.bins
-    bins = min(ENTROPY_BINS, len(x))
+    """Return the entropy in bits of the histogram on [low, high], with numpy's edges.
+
+    Entries from each edge on are counted, several at once, and not each in its bin.
+    """
+    bins = min(ENTROPY_BINS, len(work.vector))
     step = (high - low) / bins
-    per_value = bins / (high - low)
-    for b in range(bins):
-        counts[b] = 0
-    for value in x:
-        b = min(int((value - low) * per_value), bins - 1)
-        b -= value < b * step + low
-        b += b < bins - 1 and value >= (b + 1) * step + low
-        counts[b] += 1
     bits = 0.0
-    for b in range(bins):
-        bits -= work.count_bits[counts[b]]
-    return bits
+    waiting = len(work.vector)
+    for b in range(1, bins):
+        following = _count_from(work.vector, b * step + low)
+        bits -= work.count_bits[waiting - following]
+        waiting = following
+    return bits - work.count_bits[waiting]
 
 
 @reordered
