@@ -147,7 +147,7 @@ def _entropy(work: VectorWork, low: float, high: float) -> float:
         following = _count_from(work.vector, b * step + low)
         bits -= work.count_bits[waiting - following]
         waiting = following
-    return bits - work.count_bits[waiting]
+    return float(bits - work.count_bits[waiting])
 
 
 @reordered
