@@ -59,6 +59,51 @@ def test_a_cell_of_the_heatmap_tells_the_distance(visit: Visit, demo: Path) -> N
     assert visit.wrong == []
 
 
+def test_both_patterns_of_a_cell_are_shown_on_one_prompt(visit: Visit) -> None:
+    visit.open("?page=distances")
+    canvas = visit.page.locator("canvas.heatmap-canvas")
+    canvas.hover(position={"x": 40, "y": 90})
+    pictures = visit.page.locator(".distances-pair .pattern-cell:has(canvas)")
+    wait_until(visit.page, "document.querySelectorAll('.distances-pair canvas').length >= 2")
+    assert pictures.count() == 2
+    status = visit.page.locator(".heatmap-status").inner_text()
+    names = visit.page.locator(".distances-pair .head-link").all_inner_texts()
+    assert status.startswith(f"{names[0]} to {names[1]}:")
+    prompts = {
+        parse_qs(urlsplit(link.get_attribute("href") or "").query)["prompt"][0]
+        for link in visit.page.locator(".distances-pair .pattern-cell a").all()
+    }
+    assert len(prompts) == 1
+    assert visit.wrong == []
+
+
+def test_a_cluster_has_a_card_that_selects_it(visit: Visit) -> None:
+    visit.open("?page=clusters")
+    card = visit.page.locator(".cluster-card").first
+    card.locator("canvas").first.wait_for()
+    row = visit.page.locator(".cluster-table tbody tr").first
+    size = int(row.locator("td").nth(1).inner_text())
+    assert f"{size} heads" in card.inner_text()
+    bars = card.locator("svg").get_attribute("aria-label") or ""
+    assert sum(map(int, bars.split(": ")[1].split(", "))) == size
+    card.locator("h3 a").click()
+    visit.page.wait_for_url(re.compile("picked=c0"))
+    assert card.get_attribute("data-selected") == "true"
+    assert visit.page.locator("[aria-label='Selected heads'] h2").inner_text() == (
+        f"{size} selected heads"
+    )
+    assert visit.wrong == []
+
+
+def test_a_class_opens_on_its_highest_scores_with_pictures(visit: Visit) -> None:
+    visit.open("?page=classes&classes=induction (computed)")
+    rows = visit.page.locator(".class-open tbody tr")
+    scores = [float(row.locator("td").nth(2).inner_text()) for row in rows.all()]
+    assert scores == sorted(scores, reverse=True)
+    assert rows.locator("canvas").count() >= rows.count()
+    assert visit.wrong == []
+
+
 def test_the_heatmap_zooms_and_the_link_keeps_the_place(visit: Visit) -> None:
     visit.open("?page=distances")
     canvas = visit.page.locator("canvas.heatmap-canvas")

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { ClassTag, HeadClass } from "../src/contract/generated";
-import { byHead, chooseClasses, conflictsOf, papersByClass } from "../src/pages/classes/choose";
+import { byHead, byScore, chooseClasses, conflictsOf, papersByClass, presentFirst, scoreOf } from "../src/pages/classes/choose";
 
 const headClass = (name: string, kind: HeadClass["kind"], rows: number[]): HeadClass => ({
   name,
@@ -54,5 +54,21 @@ describe("classes", () => {
   it("are listed by head", () => {
     expect(byHead(classes).get(2)?.map((one) => one.name)).toEqual(["induction", "induction (computed)"]);
     expect(byHead(classes).get(3)).toBeUndefined();
+  });
+});
+
+describe("order of classes and heads", () => {
+  const scores = [{ name: "induction", meaning: "", threshold: 0.4 }];
+  it("a computed class and the published one have the same score", () => {
+    expect(classes.slice(0, 2).map((item) => scoreOf(item, scores)?.name)).toEqual(["induction", "induction"]);
+    expect(scoreOf(headClass("copy suppression", "literature", []), scores)).toBeNull();
+  });
+  it("heads with the highest score come first, those without one last", () => {
+    expect(byScore([0, 1, 2, 3], Float32Array.of(0.1, Number.NaN, 0.9, 0.9))).toEqual([2, 3, 0, 1]);
+    expect(byScore([3, 1], null)).toEqual([1, 3]);
+  });
+  it("classes with heads here come first", () => {
+    const absent = headClass("absent", "literature", []);
+    expect(presentFirst([absent, ...classes]).map((item) => item.rows.length > 0)).toEqual([true, true, false, false]);
   });
 });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { EvaluationRow } from "../src/contract/generated";
+import { leading, reason } from "../src/pages/evaluation/headline";
 import { chance, choices, decimals, domains, questions, signed, verdict, filteredRows } from "../src/pages/evaluation/rows";
 
 function row(changes: Partial<EvaluationRow>): EvaluationRow {
@@ -50,5 +51,26 @@ describe("rows of the evaluation", () => {
     expect([0.000999, 0.00228, 0.461, 1].map(chance)).toEqual(["0.001", "0.0023", "0.46", "1"]);
     expect([0.041, -0.126, 0].map(signed)).toEqual(["+0.04", "−0.13", "+0.00"]);
     expect([decimals(null), chance(null)]).toEqual(["–", "–"]);
+  });
+});
+
+describe("the answer of the evaluation", () => {
+  const line = (name: string, is_metric: boolean, map: number | null) => ({
+    name,
+    is_metric,
+    cells: { "random tokens": { s5: null, map, s5_interval: null, map_interval: null, s5_gain: null, map_gain: null } },
+  });
+  it("begins with the metric to use, wherever it is in the file", () => {
+    expect(leading(["Does not work: x.", "Use `a`."])).toEqual(["Use `a`.", ["Does not work: x."]]);
+    expect(leading(["None."])).toEqual([null, ["None."]]);
+  });
+  it("gives the numbers of the metric, of the others and of the layers alone", () => {
+    const text = reason([line("b", true, 0.3), line("a", true, 0.6), line("layers alone", false, 0.2)], "a");
+    expect(text).toContain("0.60 by a");
+    expect(text.indexOf("0.30 by b")).toBeLessThan(text.indexOf("0.20 by the layers alone"));
+  });
+  it("gives no reason without numbers", () => {
+    expect(reason([line("a", true, null)], "a")).toBe("");
+    expect(reason([], "a")).toBe("");
   });
 });

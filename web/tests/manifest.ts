@@ -36,6 +36,7 @@ function model(
 export const manifest = {
   models: [model("small", 0, 2, 3), model("org/other-1.5", 6, 3, 1)],
   n_heads: 9,
+  pictures: null,
   metrics: [],
   scores: [],
   verdicts: null,

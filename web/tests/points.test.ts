@@ -277,13 +277,14 @@ describe("projections", () => {
 
   it("are tables by scope, method and dimension", () => {
     const [first, second] = projectionTables(all);
-    expect(first?.neighbours).toEqual([4, 8, 0]);
+    expect(first?.neighbours).toEqual([4, 8]);
     expect(first?.rows.map((row) => [row.method, row.dimensions, ...row.cells.map((cell) => all.indexOf(cell as Projection))])).toEqual([
-      ["umap", 2, 2, 0, -1],
-      ["pca", 2, -1, -1, 1],
-      ["umap", 3, -1, 3, -1],
+      ["umap", 2, 2, 0],
+      ["pca", 2, 1, -1],
+      ["umap", 3, -1, 3],
     ]);
     expect(second?.scope).toBe("gpt2");
+    expect([second?.neighbours, second?.rows[0]?.cells.map((cell) => all.indexOf(cell as Projection))]).toEqual([[], [4]]);
     expect(projectionTables([])).toEqual([]);
   });
 

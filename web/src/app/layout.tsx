@@ -1,13 +1,12 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Manifest } from "../contract/generated";
-import { isLive } from "../data/live";
 import { head, page, theme } from "../state/params";
 import { dark } from "../state/theme";
 import { useResource } from "../state/resource";
 import { go, here, link } from "../state/url";
 import { HeadSearch, loadSearchData } from "./search";
-import { PAGES } from "./pages";
+import { listedPages } from "./pages";
 
 interface Props {
   manifest: Manifest;
@@ -29,7 +28,7 @@ export function Layout({ manifest, children }: Props) {
           <SearchBox manifest={manifest} />
           <ThemeSwitch />
         </div>
-        <Navigation />
+        <Navigation manifest={manifest} />
       </header>
       <main id="content" class="content" tabIndex={-1}>
         {children}
@@ -39,7 +38,7 @@ export function Layout({ manifest, children }: Props) {
 }
 
 /** Links to the pages. On a narrow screen, the open page's link is scrolled into view. */
-function Navigation() {
+function Navigation({ manifest }: { manifest: Manifest }) {
   const nav = useRef<HTMLElement>(null);
   useEffect(() => {
     const open = nav.current?.querySelector<HTMLElement>("[aria-current]");
@@ -47,7 +46,7 @@ function Navigation() {
   }, [page.value]);
   return (
     <nav class="nav" aria-label="Pages" ref={nav}>
-      {PAGES.filter((entry) => entry.nav === true || (entry.nav === "live" && isLive())).map((item) => (
+      {listedPages(manifest).map((item) => (
         <a key={item.name} href={link(item.name)} aria-current={item.name === page.value ? "page" : undefined}>
           {item.title}
         </a>

@@ -1,13 +1,18 @@
 // The pages of the site, in the order of the navigation. A page is one line here and one module in
 // pages/, whose default export is a component of `PageProps`. It is loaded when it is opened.
 
+import type { Manifest } from "../contract/generated";
+import { isLive } from "../data/live";
 import type { PageComponent } from "../pages/page";
 
 export interface PageEntry {
   name: string;
   title: string;
-  /** Whether the navigation lists it; `live`: only under `motifs serve --live`. */
-  nav: boolean | "live";
+  /**
+   * Whether the navigation and the search list it; `live`: only under `motifs serve --live`; `ablations`:
+   * only if heads were ablated.
+   */
+  nav: boolean | "live" | "ablations";
   load: () => Promise<{ default: PageComponent }>;
 }
 
@@ -27,6 +32,14 @@ export const PAGES: PageEntry[] = [
   { name: "cluster-trends", title: "Cluster trends", nav: true, load: () => import("../pages/cluster-trends") },
   { name: "features", title: "Features", nav: true, load: () => import("../pages/features") },
   { name: "evaluation", title: "Evaluation", nav: true, load: () => import("../pages/evaluation") },
-  { name: "ablation", title: "Ablation", nav: true, load: () => import("../pages/ablation") },
+  { name: "ablation", title: "Ablation", nav: "ablations", load: () => import("../pages/ablation") },
   { name: "about", title: "About", nav: true, load: () => import("../pages/about") },
 ];
+
+/** Return the pages that the navigation lists. */
+export function listedPages(manifest: Manifest): PageEntry[] {
+  return PAGES.filter(({ nav }) => {
+    if (nav === "live") return isLive();
+    return nav === "ablations" ? manifest.ablations !== null : nav;
+  });
+}

@@ -7,7 +7,7 @@ import { loadPrompts, shortId } from "../data/prompts";
 import { classes as classesParam, feature as featureParam, prompts as promptsParam } from "../state/params";
 import { link } from "../state/url";
 import { promptLine } from "../views/prompt-label/view";
-import { PAGES } from "./pages";
+import { listedPages } from "./pages";
 import { loadLabels } from "../data/explanations";
 import type { SearchData, SearchPlace } from "../views/head-search/api";
 
@@ -26,7 +26,7 @@ export async function loadSearchData(
     loadPrompts(manifest),
   ]);
   const places: SearchPlace[] = [
-    ...PAGES.filter((page) => page.nav === true).map(({ name, title }) => ({ title, note: "page", href: () => link(name) })),
+    ...listedPages(manifest).map(({ name, title }) => ({ title, note: "page", href: () => link(name) })),
     ...classes.map(({ name, rows }) => ({
       title: name,
       note: `class, ${rows.length} heads here`,

@@ -4,6 +4,7 @@ import type { ClassTag, HeadClass, Manifest } from "../contract/generated";
 import { isolated } from "../data/composed";
 import { loadClasses, loadTags } from "../data/classes";
 import { loadHeads, type Heads } from "../data/heads";
+import { loadPictures, type Pictures } from "../data/pictures";
 import { choice, flag, text } from "../state/codecs";
 import { classes as classesParam, filter, models as modelsParam } from "../state/params";
 import { useResource } from "../state/resource";
@@ -12,7 +13,7 @@ import { Check, Many, Select } from "../views/controls/view";
 import { ExportMenu } from "../views/export-menu/view";
 import { Empty, Loaded } from "../views/states/view";
 import { Cards } from "./classes/cards";
-import { chooseClasses, papersByClass } from "./classes/choose";
+import { chooseClasses, papersByClass, presentFirst } from "./classes/choose";
 import { Grids } from "./classes/grids";
 import { OpenClass } from "./classes/open";
 import type { PageProps } from "./page";
@@ -24,18 +25,20 @@ const present = param("present", flag, false);
 /** Classes of heads, from the literature and from behaviour scores. */
 export default function Classes({ manifest }: PageProps) {
   const data = useResource(async () => {
-    const [classes, tags, heads] = await Promise.all([
+    const [known, tags, heads] = await Promise.all([
       loadClasses(manifest),
       loadTags(manifest),
       loadHeads(manifest),
     ]);
-    return { classes, tags, heads };
+    const classes = presentFirst(known);
+    const pictures = await loadPictures(manifest, classes.flatMap(({ rows }) => rows));
+    return { classes, tags, heads, pictures };
   }, [manifest]);
   return (
     <>
       <h1>Classes</h1>
       <p class="muted">
-        Here you can find the heads of a known class. Classes come from the literature, with their sources, or
+        Here you can find the heads of a known class, those with the highest score first. Classes come from the literature, with their sources, or
         are computed from behaviour scores on repeated random tokens.
       </p>
       <Loaded resource={data} what="the classes" height={400}>
@@ -50,9 +53,10 @@ interface ContentProps {
   classes: readonly HeadClass[];
   tags: readonly ClassTag[];
   heads: Heads;
+  pictures: Pictures | null;
 }
 
-function Content({ manifest, classes, tags, heads }: ContentProps) {
+function Content({ manifest, classes, tags, heads, pictures }: ContentProps) {
   const grids = useRef<HTMLElement>(null);
   const papers = useMemo(() => papersByClass(tags), [tags]);
   const names = modelsParam.value;
@@ -72,7 +76,7 @@ function Content({ manifest, classes, tags, heads }: ContentProps) {
         {open.length > 0 ? (
           <div class="class-opened">
             {open.map((headClass) => (
-              <OpenClass key={headClass.name} {...{ manifest, class: headClass, tags, models, heads }} />
+              <OpenClass key={headClass.name} {...{ manifest, class: headClass, tags, models, heads, pictures }} />
             ))}
           </div>
         ) : null}
@@ -97,7 +101,7 @@ function Content({ manifest, classes, tags, heads }: ContentProps) {
               </button>
             </Empty>
           ) : (
-            <Cards classes={chosen} tags={tags} papers={papers} />
+            <Cards {...{ manifest, classes: chosen, tags, papers, heads, pictures }} />
           )}
         </section>
       </div>

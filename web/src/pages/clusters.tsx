@@ -1,8 +1,10 @@
 import "./clusters/page.css";
 import { useMemo, useRef } from "preact/hooks";
-import type { Clustering, HeadClass, Manifest, Prompt } from "../contract/generated";
-import { loadClasses } from "../data/classes";
+import type { Values } from "../contract/columns";
+import type { ClassTag, Clustering, HeadClass, Manifest, Prompt } from "../contract/generated";
+import { loadClasses, loadTags } from "../data/classes";
 import { writeNames } from "../data/cluster-names";
+import { loadMotifShares } from "../data/explanations";
 import { headName, headRow, loadHeads, type Heads } from "../data/heads";
 import { loadPrompts, viewablePrompts } from "../data/prompts";
 import { heightOfCut } from "../data/tree";
@@ -18,6 +20,7 @@ import { Loaded } from "../views/states/view";
 import { CutControls } from "./clustering/controls";
 import { LoadedClusters } from "./clustering/loaded";
 import { clustering, cut, minSize, storedCut, useClustering, type CutClustering } from "./clustering/cut";
+import { ClusterCards } from "./clusters/cards";
 import { Maps } from "./clusters/maps";
 import { keptNames, makeView, namesKey, type View } from "./clusters/model";
 import { Names } from "./clusters/names";
@@ -31,17 +34,19 @@ import type { PageProps } from "./page";
 export default function Clusters({ manifest }: PageProps) {
   const clusters = useClustering(manifest);
   const data = useResource(async () => {
-    const [heads, classes, prompts] = await Promise.all([
+    const [heads, classes, tags, shares, prompts] = await Promise.all([
       loadHeads(manifest),
       loadClasses(manifest),
+      loadTags(manifest),
+      loadMotifShares(manifest),
       loadPrompts(manifest),
     ]);
-    return { heads, classes, prompts };
+    return { heads, classes, tags, shares, prompts };
   }, [manifest]);
   return (
     <>
       <h1>Clusters</h1>
-      <p class="muted">Here you can see which heads are alike: cut the tree, select clusters, and give them names.</p>
+      <p class="muted">Here you can see which heads are alike and what they have in common: cut the tree, select clusters, and give them names.</p>
       <LoadedClusters manifest={manifest} resource={clusters} height={500}>
         {(clustered) => (
           <Loaded resource={data} what="the heads" height={500}>
@@ -58,10 +63,12 @@ interface ContentProps {
   clusters: CutClustering;
   heads: Heads;
   classes: readonly HeadClass[];
+  tags: readonly ClassTag[];
+  shares: readonly Values[];
   prompts: readonly Prompt[];
 }
 
-function Content({ manifest, clusters, heads, classes, prompts }: ContentProps) {
+function Content({ manifest, clusters, heads, classes, tags, shares, prompts }: ContentProps) {
   const figure = useRef<HTMLDivElement>(null);
   const kept = stored(namesKey(manifest));
   const known = useMemo(() => keptNames(kept.value), [kept.value]);
@@ -93,6 +100,7 @@ function Content({ manifest, clusters, heads, classes, prompts }: ContentProps) 
         {clusters.linkage && clusters.linkage.length > 0 ? (
           <Tree view={view} linkage={clusters.linkage} selected={selected} />
         ) : null}
+        <ClusterCards {...{ view, shares, tags, prompts }} />
         <div class="cluster-columns">
           <div>
             <Maps view={view} selected={selected} />

@@ -1,10 +1,13 @@
 import "./distances/distances.css";
+import { useSignal } from "@preact/signals";
 import { useMemo, useRef } from "preact/hooks";
 import type { DistanceMetric, Manifest } from "../contract/generated";
 import { composed } from "../data/composed";
 import { clusterName, clusteringId } from "../data/clusters";
 import { loadMatrix, metricOf, MISSING_CODE } from "../data/distances";
+import { loadLabels } from "../data/explanations";
 import { headName } from "../data/heads";
+import { loadPrompts } from "../data/prompts";
 import { choice, flag, type Codec } from "../state/codecs";
 import { heads, map, metric as metricParam } from "../state/params";
 import { useResource } from "../state/resource";
@@ -20,6 +23,7 @@ import { ColourBar } from "../views/colour-bar/view";
 import { Empty, Loaded } from "../views/states/view";
 import { clustering, cut, minSize, useClustering, type CutClustering } from "./clustering/cut";
 import { atlasOrder, clusterOrder, placeName, treeOrder, type Order } from "./distances/orders";
+import { PairPatterns, type HeadPair } from "./distances/pair";
 import { Range } from "./distances/range";
 import type { PageProps } from "./page";
 
@@ -63,7 +67,7 @@ export default function Distances({ manifest }: PageProps) {
     <>
       <h1>Distances</h1>
       <p class="muted">
-        Here you can compare every pair of heads. Metric: {metric.title}, <Formula latex={metric.formula} />. It does
+        Here you can compare every pair of heads: point at a cell to see both patterns. Metric: {metric.title}, <Formula latex={metric.formula} />. It does
         not see {metric.blind}.
       </p>
       <Loaded resource={matrix} what="the distances" height={500}>
@@ -103,6 +107,11 @@ function Matrix({ manifest, metric, matrix: given, clusters }: MatrixProps) {
   const arranged = useMemo(() => arrange(manifest, clusters, kind), [manifest, clusters, kind]);
   const frame = within(frameParam.value ?? whole(matrix.n), matrix.n);
   const show = (next: Frame) => frameParam.replace(next.cells >= matrix.n ? null : next);
+  const pair = useSignal<HeadPair | null>(null);
+  const loaded = useResource(async () => {
+    const [prompts, labels] = await Promise.all([loadPrompts(manifest), loadLabels(manifest)]);
+    return { prompts, labels };
+  }, [manifest]);
   const name = (place: number) => headName(manifest, arranged.rows[place] as number);
   const describe = (row: number, column: number) => {
     const at = (arranged.rows[row] as number) * matrix.n + (arranged.rows[column] as number);
@@ -142,6 +151,14 @@ function Matrix({ manifest, metric, matrix: given, clusters }: MatrixProps) {
           frame={frame}
           onFrame={show}
           describe={describe}
+          onCell={(cell) => {
+            pair.value = cell && [arranged.rows[cell.row] as number, arranged.rows[cell.column] as number];
+          }}
+          detail={
+            <Loaded resource={loaded} what="the prompts">
+              {(known) => <PairPatterns manifest={manifest} pair={pair} {...known} />}
+            </Loaded>
+          }
           onOpen={(row, column) => go(link("compare", heads.to([...new Set([name(row), name(column)])])))}
           label={`Distances of ${matrix.n} heads by ${metric.name}`}
         >

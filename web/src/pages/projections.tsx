@@ -6,6 +6,7 @@ import { choice, list, text } from "../state/codecs";
 import { colour } from "../state/params";
 import { useResource } from "../state/resource";
 import { param } from "../state/url";
+import { useWidth } from "../state/width";
 import { Many, Select } from "../views/controls/view";
 import { csv } from "../views/export-menu/csv";
 import { ExportMenu } from "../views/export-menu/view";
@@ -117,8 +118,10 @@ function Table({ manifest, table, colours, colourId }: { manifest: Manifest; tab
   const within = manifest.projections.filter((projection) => projection.scope === table.scope);
   const [trusted, continuous] = [best(within, "trustworthiness"), best(within, "continuity")];
   const several = new Set(table.rows.map((row) => row.metric)).size > 1;
+  const { ref, width } = useWidth<HTMLElement>();
+  const size = cardSize(width, table.neighbours.length);
   return (
-    <section>
+    <section ref={ref}>
       <h2>{table.scope === "all" ? "Heads of all models" : table.scope}</h2>
       <div class="projection-scroll">
         <table class="projection-table">
@@ -127,7 +130,7 @@ function Table({ manifest, table, colours, colourId }: { manifest: Manifest; tab
               <th>method</th>
               {table.neighbours.map((n) => (
                 <th key={n} scope="col">
-                  {n > 0 ? `${n} neighbours` : "no neighbours"}
+                  {n} neighbours
                 </th>
               ))}
             </tr>
@@ -137,15 +140,17 @@ function Table({ manifest, table, colours, colourId }: { manifest: Manifest; tab
               <tr key={`${row.method} ${row.metric} ${row.dimensions}`}>
                 <th scope="row">
                   {row.method} {row.dimensions}-D{several ? <small>{row.metric}</small> : null}
+                  {row.cells.some((cell) => cell?.n_neighbors === 0) ? <small>no neighbours</small> : null}
                 </th>
                 {row.cells.map((projection, i) => (
-                  <td key={table.neighbours[i]}>
+                  <td key={i}>
                     {projection ? (
                       <ProjectionCard
                         manifest={manifest}
                         projection={projection}
                         colours={colours}
                         colourId={colourId}
+                        size={size}
                         mostTrustworthy={trusted.has(projection)}
                         mostContinuous={continuous.has(projection)}
                       />
@@ -159,6 +164,17 @@ function Table({ manifest, table, colours, colourId }: { manifest: Manifest; tab
       </div>
     </section>
   );
+}
+
+/** Width of the first column with the space between columns, and bounds of the side of a picture. */
+const NAMES = 150;
+const GAP = 10;
+const SIDES = [120, 300] as const;
+
+/** Return the side of the pictures of a table, so that its columns fill the width. */
+export function cardSize(width: number, columns: number): number {
+  const side = Math.floor((width - NAMES) / Math.max(1, columns)) - GAP;
+  return Math.min(SIDES[1], Math.max(SIDES[0], side));
 }
 
 /** Most categories in the key. */

@@ -1,6 +1,6 @@
 // Classes that the page shows.
 
-import type { ClassTag, HeadClass } from "../../contract/generated";
+import type { ClassTag, HeadClass, Score } from "../../contract/generated";
 
 /** Filters of the page. */
 export interface ClassFilter {
@@ -58,4 +58,25 @@ export function byHead(classes: readonly HeadClass[]): Map<number, HeadClass[]> 
     }
   }
   return heads;
+}
+
+/** Return the behaviour score that measures a class: the one of its name; null if there is none. */
+export function scoreOf(headClass: Pick<HeadClass, "name">, scores: readonly Score[]): Score | null {
+  const name = headClass.name.replace(/ \(computed\)$/, "");
+  return scores.find((score) => score.name === name) ?? null;
+}
+
+/** Return rows with the highest value first, missing values last; without values in the same order. */
+export function byScore(rows: readonly number[], values: ArrayLike<number> | null): number[] {
+  const value = (row: number) => {
+    const known = values?.[row] ?? Number.NaN;
+    return Number.isFinite(known) ? known : Number.NEGATIVE_INFINITY;
+  };
+  return [...rows].sort((a, b) => value(b) - value(a) || a - b);
+}
+
+/** Return the classes with heads in this atlas first, in either part in the same order. */
+export function presentFirst(classes: readonly HeadClass[]): HeadClass[] {
+  const absent = ({ rows }: HeadClass) => Number(rows.length === 0);
+  return [...classes].sort((a, b) => absent(a) - absent(b));
 }

@@ -1,18 +1,22 @@
 import { useRef } from "preact/hooks";
 import type { ClassTag, HeadClass, Manifest, Model } from "../../contract/generated";
 import { headName, rowsEnd, type Heads } from "../../data/heads";
+import { meanPicture, type Pictures } from "../../data/pictures";
 import { classes as classesParam, heads as headsParam, sort } from "../../state/params";
 import { here, link } from "../../state/url";
 import { Citation } from "../../views/citation/view";
 import { csv } from "../../views/export-menu/csv";
 import { ExportMenu } from "../../views/export-menu/view";
 import { HeadLink } from "../../views/head-link/view";
+import { HeadPicture } from "../../views/head-picture/view";
 import type { TableColumn } from "../../views/table/api";
 import { Table } from "../../views/table/view";
 import { themed } from "../../views/palette/themed";
+import { byScore, scoreOf } from "./choose";
 
 /** Most heads that the link to Compare holds. */
 const COMPARED = 24;
+const SIZE = 56;
 
 /** A row of the table: one head with its sources. */
 interface Entry {
@@ -28,14 +32,15 @@ interface OpenProps {
   tags: readonly ClassTag[];
   models: readonly Model[];
   heads: Heads;
+  pictures: Pictures | null;
 }
 
-/** A class and its heads. */
-export function OpenClass({ manifest, class: headClass, tags, models, heads }: OpenProps) {
+/** A class and its heads, those with the highest score first. */
+export function OpenClass({ manifest, class: headClass, tags, models, heads, pictures }: OpenProps) {
   const target = useRef<HTMLElement>(null);
-  const score = manifest.scores.find((known) => headClass.kind === "computed" && headClass.name === `${known.name} (computed)`);
+  const score = scoreOf(headClass, manifest.scores);
   const values = score ? heads.column(score.name)?.values : undefined;
-  const entries = headClass.rows
+  const entries = byScore(headClass.rows, values ?? null)
     .filter((row) => models.some((model) => isOf(model, row)))
     .map((row): Entry => ({
       row,
@@ -43,13 +48,15 @@ export function OpenClass({ manifest, class: headClass, tags, models, heads }: O
       tags: tags.filter((tag) => tag.row === row && tag.head_class === headClass.name),
       score: values?.[row] ?? null,
     }));
-  const columns = columnsOf(score?.name ?? null, entries);
+  const columns = columnsOf(score?.name ?? null, entries, pictures);
   const others = classesParam.value.filter((name) => name !== headClass.name);
-  const table = () =>
-    csv(
-      columns.map((column) => column.title),
-      entries.map((entry) => columns.map((column) => column.value(entry))),
+  const table = () => {
+    const written = columns.filter((column) => column.name !== "pattern");
+    return csv(
+      written.map((column) => column.title),
+      entries.map((entry) => written.map((column) => column.value(entry))),
     );
+  };
   return (
     <section class="class-open" ref={target} aria-label={headClass.name}>
       <div class="toolbar class-heading">
@@ -107,12 +114,23 @@ function isOf(model: Model, row: number): boolean {
   return row >= model.first_row && row < rowsEnd(model);
 }
 
-function columnsOf(score: string | null, entries: readonly Entry[]): TableColumn<Entry>[] {
+function columnsOf(score: string | null, entries: readonly Entry[], pictures: Pictures | null): TableColumn<Entry>[] {
   const join = (entry: Entry, part: (tag: ClassTag) => string) =>
     [...new Set(entry.tags.map(part).filter(Boolean))].join("; ");
   const columns: TableColumn<Entry>[] = [
     { name: "head", title: "Head", value: (entry) => entry.head, cell: (entry) => <HeadLink head={entry.head} /> },
   ];
+  if (pictures) {
+    columns.unshift({
+      name: "pattern",
+      title: "Mean pattern",
+      help: "Mean of its patterns over the prompts that can be viewed; the strip at the left is the first token",
+      value: () => null,
+      cell: ({ row, head }) => (
+        <HeadPicture picture={meanPicture(pictures, [row])} size={SIZE} label={`Mean pattern of ${head}`} />
+      ),
+    });
+  }
   if (score !== null) {
     columns.push({
       name: "score",

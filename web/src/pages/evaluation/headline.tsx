@@ -1,4 +1,4 @@
-import type { Evaluation, EvaluationCell } from "../../contract/generated";
+import type { Evaluation, EvaluationCell, EvaluationLine } from "../../contract/generated";
 import { signed } from "./rows";
 
 const FEW = 0.5;
@@ -7,16 +7,21 @@ const FEW = 0.5;
 export function Headline({ evaluation }: { evaluation: Evaluation }) {
   const { answer, headline, missing, tags } = evaluation;
   const columns = Object.keys(headline[0]?.cells ?? {});
+  const [lead, rest] = leading(answer);
+  const why = reason(headline, evaluation.reference);
   const weak = tags.filter((tag) => tag.jaccard !== null && tag.jaccard < FEW);
   return (
     <section class="evaluation-headline">
-      <ul>
-        {answer.map((sentence) => (
-          <li key={sentence}>
-            <bdi>{sentence.replaceAll("`", "")}</bdi>
-          </li>
-        ))}
-      </ul>
+      {lead === null ? null : (
+        <p class="evaluation-lead">
+          <bdi>{lead.replaceAll("`", "")}</bdi>
+        </p>
+      )}
+      {why === "" ? null : (
+        <p>
+          <bdi>{why}</bdi>
+        </p>
+      )}
       {columns.length === 0 ? null : (
         <div class="table-wide">
           <table>
@@ -52,6 +57,18 @@ export function Headline({ evaluation }: { evaluation: Evaluation }) {
           </table>
         </div>
       )}
+      {rest.length === 0 ? null : (
+        <details class="panel evaluation-reading">
+          <summary>How sure this is, and what does not work</summary>
+          <ul>
+            {rest.map((sentence) => (
+              <li key={sentence}>
+                <bdi>{sentence.replaceAll("`", "")}</bdi>
+              </li>
+            ))}
+          </ul>
+        </details>
+      )}
       {missing.map((text) => (
         <p key={text} role="note">
           Missing: <bdi>{text.replaceAll("`", "")}</bdi>
@@ -65,6 +82,34 @@ export function Headline({ evaluation }: { evaluation: Evaluation }) {
       )}
     </section>
   );
+}
+
+/** Return the sentence that names the metric to use, and the others; null if none does. */
+export function leading(answer: readonly string[]): [string | null, string[]] {
+  const lead = answer.find((sentence) => sentence.startsWith("Use ")) ?? null;
+  return [lead, answer.filter((sentence) => sentence !== lead)];
+}
+
+/**
+ * Return in words why a metric is the one to use: how far the heads of one behaviour find each other, by it,
+ * by the other metrics and by the layers alone. Empty without its numbers.
+ */
+export function reason(headline: readonly EvaluationLine[], metric: string): string {
+  const mean = (line: EvaluationLine) => {
+    const values = Object.values(line.cells).flatMap(({ map }) => (map === null ? [] : [map]));
+    return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
+  };
+  const named = headline.flatMap((line) => {
+    const value = mean(line);
+    return value === null ? [] : [{ name: line.name, isMetric: line.is_metric, value }];
+  });
+  const best = named.find((line) => line.isMetric && line.name === metric);
+  if (!best) return "";
+  const others = named.filter((line) => line.isMetric && line !== best).sort((a, b) => b.value - a.value);
+  const layers = named.find((line) => line.name === "layers alone");
+  const compared = [...others.map((line) => `${figure(line.value)} by ${line.name}`), ...(layers ? [`${figure(layers.value)} by the layers alone`] : [])];
+  const against = compared.length === 0 ? "" : `, compared with ${compared.join(", ")}`;
+  return `Why: heads that do the same find each other with a mean average precision of ${figure(best.value)} by ${metric} (1 is best)${against}.`;
 }
 
 function Cell({ cell }: { cell: EvaluationCell | undefined }) {

@@ -18,12 +18,14 @@ interface CardProps {
   /** Red, green, blue of every head. */
   colours: Uint8Array;
   colourId: string;
+  /** Side of the picture in pixels. */
+  size: number;
   mostTrustworthy: boolean;
   mostContinuous: boolean;
 }
 
 /** A projection as a picture that links to it. It is loaded when it comes near the screen. */
-export function ProjectionCard({ manifest, projection, colours, colourId, mostTrustworthy, mostContinuous }: CardProps) {
+export function ProjectionCard({ manifest, projection, colours, colourId, size, mostTrustworthy, mostContinuous }: CardProps) {
   const anchor = useRef<HTMLAnchorElement>(null);
   const asked = useRef(false);
   asked.current = useNear(anchor, AHEAD) || asked.current;
@@ -34,7 +36,7 @@ export function ProjectionCard({ manifest, projection, colours, colourId, mostTr
   const value = placed.value;
   if (placed.status === "failed") {
     return (
-      <button type="button" class="projection-card projection-failed" title={`${words}\n${placed.error.message}`} onClick={placed.retry}>
+      <button type="button" class="projection-card projection-failed" style={{ width: size + 2 }} title={`${words}\n${placed.error.message}`} onClick={placed.retry}>
         Not loaded. Try again
       </button>
     );
@@ -44,6 +46,7 @@ export function ProjectionCard({ manifest, projection, colours, colourId, mostTr
     <a
       ref={anchor}
       class="projection-card"
+      style={{ width: size + 2 }}
       href={link("heads-3d", params.projection.to(projectionId(projection)), colour.to(colourId), ...flat)}
       title={[words, note].filter(Boolean).join("\n")}
     >
@@ -53,11 +56,11 @@ export function ProjectionCard({ manifest, projection, colours, colourId, mostTr
           y={value.y}
           z={value.z}
           colours={colours.subarray(3 * value.firstRow)}
-          size={120}
+          size={size}
           label={words}
         />
       ) : (
-        <span class="projection-wait" data-waiting={near ? "true" : undefined} />
+        <span class="projection-wait" style={{ width: size, height: size }} data-waiting={near ? "true" : undefined} />
       )}
       <span class="projection-numbers number">
         <span data-best={mostTrustworthy} title="trustworthiness">

@@ -13,6 +13,7 @@ export interface ProjectionRow {
 
 export interface ProjectionTable {
   scope: string;
+  /** Numbers of neighbours of the columns; empty if no method has neighbours. */
   neighbours: number[];
   rows: ProjectionRow[];
 }
@@ -38,21 +39,21 @@ export function projectionPasses(projection: Projection, filter: ProjectionFilte
   );
 }
 
-/** Arrange projections in tables. Methods without neighbours (0) have the last column. */
+/** Arrange projections in tables. Methods without neighbours (0) have the first column, so that none is empty. */
 export function projectionTables(projections: readonly Projection[]): ProjectionTable[] {
   const scopes = [...new Set(projections.map((projection) => projection.scope))];
   return scopes.map((scope) => {
     const within = projections.filter((projection) => projection.scope === scope);
-    const neighbours = [...new Set(within.map((projection) => projection.n_neighbors))].sort((a, b) => (a || 1e9) - (b || 1e9));
+    const neighbours = [...new Set(within.map((projection) => projection.n_neighbors))].filter((n) => n > 0).sort((a, b) => a - b);
     const rows = new Map<string, ProjectionRow>();
     for (const projection of within) {
       const key = [projection.method, projection.metric, projection.n_components].join("\n");
       let row = rows.get(key);
       if (!row) {
-        row = { method: projection.method, metric: projection.metric, dimensions: projection.n_components, cells: neighbours.map(() => null) };
+        row = { method: projection.method, metric: projection.metric, dimensions: projection.n_components, cells: (neighbours.length === 0 ? [0] : neighbours).map(() => null) };
         rows.set(key, row);
       }
-      row.cells[neighbours.indexOf(projection.n_neighbors)] = projection;
+      row.cells[Math.max(0, neighbours.indexOf(projection.n_neighbors))] = projection;
     }
     return { scope, neighbours, rows: [...rows.values()] };
   });

@@ -42,10 +42,14 @@ export interface HeatmapProps {
   onFrame: (frame: Frame) => void;
   /** Describe a cell. */
   describe: (row: number, column: number) => string;
+  /** The cell under the pointer or of the arrow keys changed; null outside. Places, as in `onOpen`. */
+  onCell?: (cell: { row: number; column: number } | null) => void;
   /** A cell was clicked or chosen by Enter. Its numbers are places, not rows of the matrix. */
   onOpen: (row: number, column: number) => void;
   /** Description for screen readers. */
   label: string;
   /** Shown next to the matrix: the key of the colours. */
   children?: ComponentChildren;
+  /** Shown below the description of the cell. */
+  detail?: ComponentChildren;
 }

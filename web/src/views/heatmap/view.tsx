@@ -34,6 +34,7 @@ export function Heatmap(props: HeatmapProps) {
   const side = Math.max(0, Math.min(width - margin, Math.max(320, height - ABOVE), LARGEST));
   const canvas = useRef<HTMLCanvasElement>(null);
   const [cell, setCell] = useState<Cell | null>(null);
+  useEffect(() => props.onCell?.(cell), [cell?.row, cell?.column]);
   const open = (opened: Cell) => onOpen(opened.row, opened.column);
   useGestures(canvas, {
     frame,
@@ -89,6 +90,7 @@ export function Heatmap(props: HeatmapProps) {
         <p class="heatmap-status" role="status" data-export="no">
           {cell ? describe(cell.row, cell.column) : HELP}
         </p>
+        {props.detail}
       </div>
     </div>
   );

@@ -2,6 +2,9 @@ import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import type { PointThumbnailProps } from "./api";
 import { dots, thumbnailPixels } from "./draw";
 
+/** Side of a picture, in pixels, from which a dot is a pixel wider. */
+const LARGE = 200;
+
 /** A small still picture of points. */
 export function PointThumbnail({ x, y, z, colours, size, label }: PointThumbnailProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
@@ -14,7 +17,7 @@ export function PointThumbnail({ x, y, z, colours, size, label }: PointThumbnail
     const side = Math.round(size * ratio);
     element.width = side;
     element.height = side;
-    const dot = Math.max(1, Math.round(ratio * (placed.points.length > 2000 ? 1 : 2)));
+    const dot = Math.max(1, Math.round(ratio * (Math.max(1, size / LARGE) + (placed.points.length > 2000 ? 0 : 1))));
     context.putImageData(new ImageData(thumbnailPixels(placed, colours, side, dot), side, side), 0, 0);
   }, [placed, colours, size]);
   return <canvas ref={canvas} role="img" aria-label={label} style={{ width: `${size}px`, height: `${size}px` }} />;
