@@ -21,7 +21,7 @@ PACKAGE = "attention_motifs"
 ROOT = Path(attention_motifs.__file__).parent
 
 FLOORS = (
-    {"errors", "head", "notebook", "progress", "prompt_templates", "prompts"},
+    {"errors", "head", "memory", "notebook", "progress", "prompt_templates", "prompts"},
     {"features", "executors"},
     {"store"},
     {"models", "embedding", "distances", "literature"},

@@ -6,6 +6,7 @@ heads of each; a metric that it does not store is computed from the head clouds 
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import numpy as np
 from attention_motifs.atlas.blocks import clouds_of, described, preset_of
 from attention_motifs.distances.neighbour_files import read_nearest
 from attention_motifs.errors import AtlasError
+from attention_motifs.memory import in_gigabytes, memory_limit, raised
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
@@ -63,6 +65,17 @@ class HeadDistances(ABC):
     @abstractmethod
     def rows(self, heads: Any) -> Float[np.ndarray, "some heads"]:
         """Return the exact distances from some heads to all heads, float32.
+
+        Args:
+            heads: rows of `Atlas.heads`.
+
+        Raises:
+            AtlasError: if a file is missing or damaged.
+        """
+
+    @abstractmethod
+    def among(self, heads: Int[np.ndarray, " some"]) -> Float[np.ndarray, "some some"]:
+        """Return the exact distances between some heads, float32.
 
         Args:
             heads: rows of `Atlas.heads`.
@@ -164,15 +177,11 @@ class AllPairs(HeadDistances):
         return self.atlas.distances(self.metric)
 
     def among(self, heads: Int[np.ndarray, " some"]) -> Float[np.ndarray, "some some"]:
-        """Return the distances between some heads, float32.
-
-        Args:
-            heads: rows of `Atlas.heads`.
-
-        Raises:
-            AtlasError: if the file is damaged or of another size.
-        """
-        chosen: Float[np.ndarray, "some some"] = np.asarray(self.matrix)[np.ix_(heads, heads)]
+        """Return a part of the matrix, see `HeadDistances.among`; all heads are not copied."""
+        matrix = np.asarray(self.matrix)
+        if np.array_equal(heads, np.arange(len(matrix))):
+            return matrix
+        chosen: Float[np.ndarray, "some some"] = matrix[np.ix_(heads, heads)]
         return chosen
 
     def rows(self, heads: Any) -> Float[np.ndarray, "some heads"]:
@@ -215,6 +224,13 @@ class NearestHeads(HeadDistances):
         from attention_motifs.distances.neighbours import rows_from
 
         return rows_from(self.clouds, np.asarray(heads), self.metric, done=done)
+
+    def among(self, heads: Int[np.ndarray, " some"]) -> Float[np.ndarray, "some some"]:
+        """Compute the distances between some heads, see `HeadDistances.among`."""
+        from attention_motifs.distances import head_distances
+
+        clouds = np.ascontiguousarray(self.clouds[heads].transpose(1, 0, 2))
+        return np.asarray(head_distances(clouds, self.metric, budget_seconds=float("inf")))
 
     def nearest_of_each(
         self, heads: Int[np.ndarray, " some"], n: int, mask: Bool[np.ndarray, " heads"]
@@ -271,6 +287,43 @@ class NearestHeads(HeadDistances):
         return heads[0], distances[0]
 
 
+class NearestOfAllPairs(NearestHeads):
+    """The nearest heads of every head, taken from the stored distances of all pairs.
+
+    For computations on all pairs that would use too much memory.
+    """
+
+    def __init__(self, all_pairs: AllPairs) -> None:
+        """Read nothing yet."""
+        super().__init__(all_pairs.atlas, all_pairs.metric)
+        self._all_pairs = all_pairs
+
+    @cached_property
+    def neighbours(self) -> Neighbours:
+        """Nearest heads of every head, as many as an atlas of more heads stores."""
+        from attention_motifs.distances.neighbour_graph import nearest_in
+        from attention_motifs.distances.neighbours import N_NEAREST
+
+        return nearest_in(self._all_pairs.matrix, N_NEAREST)
+
+    @cached_property
+    def clouds(self) -> Float[np.ndarray, "heads prompts columns"]:
+        """Head clouds, heads first."""
+        return np.ascontiguousarray(clouds_of(self.atlas, self.metric).array.transpose(1, 0, 2))
+
+    def rows(
+        self, heads: Any, done: Callable[[int], None] = lambda _heads: None
+    ) -> Float[np.ndarray, "some heads"]:
+        """Return rows of the matrix, see `HeadDistances.rows`."""
+        rows = self._all_pairs.rows(heads)
+        done(rows.shape[1])
+        return rows
+
+    def among(self, heads: Int[np.ndarray, " some"]) -> Float[np.ndarray, "some some"]:
+        """Return a part of the matrix, see `HeadDistances.among`."""
+        return self._all_pairs.among(heads)
+
+
 class ComputedNow(HeadDistances):
     """Distances that the atlas does not store, computed from the head clouds."""
 
@@ -285,6 +338,10 @@ class ComputedNow(HeadDistances):
         if self.metric != "gromov-wasserstein":
             return np.asarray(distances_from(clouds, heads, self.metric))
         return np.stack([self._shortlisted(clouds, int(head)) for head in heads])
+
+    def among(self, heads: Int[np.ndarray, " some"]) -> Float[np.ndarray, "some some"]:
+        """Return columns of `rows`, see `HeadDistances.among`."""
+        return np.asarray(self.rows(heads)[:, heads])
 
     def _shortlisted(
         self, clouds: Float[np.ndarray, "prompts heads components"], head: int
@@ -326,6 +383,39 @@ def all_pairs_of(atlas: AtlasFolder, metric: str = "mean") -> AllPairs:
     distances = AllPairs(atlas, metric)
     _ = distances.matrix  # raises before any work is done with them
     return distances
+
+
+def all_pairs_or_nearest(
+    atlas: AtlasFolder, metric: str, needed: int, what: str
+) -> AllPairs | NearestHeads:
+    """Return stored distances for a computation: all pairs, or the nearest heads if they must do.
+
+    Where the atlas stores all pairs and the computation on them would use more than the limit of
+    memory, the nearest heads of each are taken from them, with a warning.
+
+    Args:
+        atlas: the atlas.
+        metric: name of the metric.
+        needed: estimated bytes that the computation uses on all pairs.
+        what: the computation, for the warning, such as `project`.
+
+    Raises:
+        InputError: if the metric is not known.
+        AtlasError: if the distances were not computed, or a file is damaged.
+    """
+    stored = stored_distances(atlas).get(metric)
+    if isinstance(stored, NearestHeads):
+        return stored
+    all_pairs = all_pairs_of(atlas, metric)
+    if needed <= memory_limit():
+        return all_pairs
+    warnings.warn(
+        f"{what}: uses the nearest heads of each head, since all pairs of {len(atlas.heads)} heads "
+        f"would use about {in_gigabytes(needed)} of memory. The limit is "
+        f"{in_gigabytes(memory_limit())}; raise it with {raised(needed)}",
+        stacklevel=3,
+    )
+    return NearestOfAllPairs(all_pairs)
 
 
 def stored_distances(atlas: AtlasFolder) -> dict[str, AllPairs | NearestHeads]:

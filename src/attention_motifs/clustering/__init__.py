@@ -10,6 +10,7 @@ from attention_motifs.clustering.methods import (
     ON_NEIGHBOURS,
     Clustering,
     ClusteringMethod,
+    bytes_of_all_pairs,
     cluster,
     cluster_neighbours,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "Validity",
     "add_names",
     "adjusted_rand",
+    "bytes_of_all_pairs",
     "carry_over",
     "cluster",
     "cluster_neighbours",

@@ -23,6 +23,7 @@ def clustering_json(
     stability: Stability | None = None,
     validity: Validity | None = None,
     metric: str | None = None,
+    on_nearest_heads: bool = False,
 ) -> dict[str, Any]:
     """Return a clustering with its names and stability as a JSON object.
 
@@ -33,9 +34,11 @@ def clustering_json(
         stability: result of `stability`.
         validity: result of `validity`.
         metric: name of the distance, recorded in the object.
+        on_nearest_heads: whether the nearest heads of each head were clustered, not all pairs.
 
     Returns:
-        `schema`, `method`, `parameters`, `metric`, `heads` (all, in order), `clusters` (number,
+        `schema`, `method`, `parameters`, `metric`, `distances` (`all pairs` or
+        `nearest heads`), `heads` (all, in order), `clusters` (number,
         `name` or null, `size`, `heads`, and with a stability `jaccard`), `unclustered` (heads),
         `linkage` (rows as scipy's, or null), `stability` (null, or sample, rounds, mean and
         spread of the adjusted Rand index), `validity` (null, or the fields of `Validity` and
@@ -67,6 +70,7 @@ def clustering_json(
         "method": clustering.method,
         "parameters": dict(clustering.parameters),
         "metric": metric,
+        "distances": "nearest heads" if on_nearest_heads else "all pairs",
         "heads": list(heads),
         "clusters": clusters,
         "unclustered": members[UNCLUSTERED],

@@ -54,9 +54,10 @@ def link(
         if D is None:
             raise InputError(f"linkage {method!r} works on a distance matrix: give D")
         matrix = check_distances(D)
-        condensed = squareform(matrix, checks=False)
+        n_heads, condensed = len(matrix), squareform(matrix, checks=False)
+        del matrix  # of many heads it is most of the memory, and linkage copies the pairs
         kind = cast("Literal['average', 'complete', 'single']", method)
-        merges = linkage(condensed, kind) if len(matrix) > 1 else np.zeros((0, 4))
+        merges = linkage(condensed, kind) if n_heads > 1 else np.zeros((0, 4))
     else:
         known = ", ".join((*LINKAGES_OF_DISTANCES, "ward"))
         raise InputError(f"linkage {method!r} is not known; choose from {known}")

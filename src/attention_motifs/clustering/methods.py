@@ -184,6 +184,22 @@ def _at_least_one(n_neighbors: int) -> int:
     return n_neighbors
 
 
+def bytes_of_all_pairs(method: str, n_heads: int) -> int:
+    """Return the bytes of memory that `cluster` uses at most on some heads, with draws of prompts.
+
+    Args:
+        method: a name in `CLUSTERINGS`.
+        n_heads: number of heads.
+    """
+    return _BYTES_PER_PAIR.get(method, _BYTES_OF_LINKAGE) * n_heads**2
+
+
+_BYTES_OF_LINKAGE = 24
+_BYTES_PER_PAIR = {"leiden": 16, "hdbscan": 32, "ward": 12}
+"""Measured peaks per entry of the matrix, with the stored and the recomputed distances of 4 bytes
+each (benchmarks/scale.py)."""
+
+
 def _by_leiden(
     labels: Int[np.ndarray, " heads"], n_neighbors: int, resolution: float, seed: int, min_size: int
 ) -> Clustering:
@@ -199,7 +215,7 @@ def _needed(D: np.ndarray[Any, Any] | None, method: str) -> np.ndarray[Any, Any]
 
 
 def _hdbscan(D: Any, n: int, min_size: int, min_samples: int | None) -> Int[np.ndarray, " heads"]:
-    """Cluster by density; fewer than `min_size` heads are all unclustered."""
+    """Cluster by density; fewer than `min_size` heads are all unclustered. D is overwritten."""
     from sklearn.cluster import HDBSCAN
 
     if min_samples is not None and min_samples < 1:
@@ -207,7 +223,9 @@ def _hdbscan(D: Any, n: int, min_size: int, min_samples: int | None) -> Int[np.n
     if n < min_size:
         return np.full(n, UNCLUSTERED)
     samples = None if min_samples is None else min(min_samples, n)
-    model = HDBSCAN(min_cluster_size=min_size, min_samples=samples, metric="precomputed", copy=True)
+    model = HDBSCAN(
+        min_cluster_size=min_size, min_samples=samples, metric="precomputed", copy=False
+    )
     return np.asarray(model.fit(D).labels_)
 
 

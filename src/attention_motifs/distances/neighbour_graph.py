@@ -5,7 +5,7 @@ Pure functions on arrays. The neighbours of a head never include the head itself
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -71,42 +71,97 @@ def check_distances(D: Float[np.ndarray, "heads heads"]) -> Float[np.ndarray, "h
         InputError: if D is not a square matrix of numbers, is empty, or holds a NaN, an infinite
             or negative distance, a diagonal that is not zero, or two values for one pair.
     """
-    matrix = np.array(number_array(D, "distances", ("heads", "heads")), dtype=np.float64)
-    if matrix.shape[0] != matrix.shape[1] or matrix.shape[0] == 0:
+    values = number_array(D, "distances", ("heads", "heads"))
+    if values.shape[0] != values.shape[1] or values.shape[0] == 0:
         raise InputError(
-            f"distances have shape {matrix.shape}. Give a square matrix, heads x heads."
+            f"distances have shape {values.shape}. Give a square matrix, heads x heads."
         )
-    _refuse(~np.isfinite(matrix), matrix, "is not finite. Recompute the distances.")
-    slack = _TOLERANCE * float(np.abs(matrix).max())
-    _refuse(matrix < -slack, matrix, "is negative. Give distances, not similarities.")
-    _refuse(
-        np.abs(matrix - matrix.T) > slack,
-        matrix,
-        "differs from its mirror image. Symmetrise the matrix.",
-    )
-    _refuse(
-        np.diag(np.abs(np.diag(matrix)) > slack),
-        matrix,
-        "is a head's distance from itself and must be 0. Give distances, not similarities.",
-    )
-    matrix = np.maximum((matrix + matrix.T) / 2, 0.0)
+    largest = 0.0
+    for start, rows in _in_blocks(values):
+        _refuse(~np.isfinite(rows), rows, start, "is not finite. Recompute the distances.")
+        largest = max(largest, float(np.abs(rows).max()))
+    slack = _TOLERANCE * largest
+    for start, rows in _in_blocks(values):
+        negative = "is negative. Give distances, not similarities."
+        _refuse(rows < -slack, rows, start, negative)
+    matrix = np.empty(values.shape)
+    for start, rows in _in_blocks(values):
+        mirror = np.asarray(values[:, start : start + len(rows)].T, dtype=np.float64)
+        unlike = "differs from its mirror image. Symmetrise the matrix."
+        _refuse(np.abs(rows - mirror) > slack, rows, start, unlike)
+        matrix[start : start + len(rows)] = np.maximum((rows + mirror) / 2, 0.0)
+    diagonal = np.diagonal(values).astype(np.float64)
+    for head in np.flatnonzero(np.abs(diagonal) > slack)[:1].tolist():
+        raise InputError(
+            f"distance matrix: entry [{head}, {head}] = {diagonal[head]:.6g} is a head's distance "
+            "from itself and must be 0. Give distances, not similarities."
+        )
     np.fill_diagonal(matrix, 0.0)
     return matrix
 
 
-def _refuse(bad: np.ndarray[Any, Any], matrix: np.ndarray[Any, Any], why: str) -> None:
+_ROWS_AT_A_TIME = 256
+"""Rows of a matrix of all pairs that are copied at a time: it may be larger than the memory."""
+
+
+def _in_blocks(
+    values: np.ndarray[Any, Any],
+) -> Iterator[tuple[int, Float[np.ndarray, "some heads"]]]:
+    """Yield the first row and a float64 copy of a few rows of a matrix at a time."""
+    for start in range(0, len(values), _ROWS_AT_A_TIME):
+        yield start, np.array(values[start : start + _ROWS_AT_A_TIME], dtype=np.float64)
+
+
+def _refuse(
+    bad: np.ndarray[Any, Any], rows: np.ndarray[Any, Any], first_row: int, why: str
+) -> None:
     if bad.any():
         i, j = np.unravel_index(int(np.argmax(bad)), bad.shape)
-        raise InputError(f"distance matrix: entry [{i}, {j}] = {matrix[i, j]:.6g} {why}")
+        raise InputError(f"distance matrix: entry [{first_row + i}, {j}] = {rows[i, j]:.6g} {why}")
 
 
-def ranked_neighbours(D: Float[np.ndarray, "heads heads"]) -> Int[np.ndarray, "heads others"]:
-    """Return all other heads of each head, nearest first; ties in the order of the heads."""
-    n = len(D)
-    order = np.argsort(D, axis=1, kind="stable")
+def ranked_neighbours(
+    D: Float[np.ndarray, "heads heads"], n: int | None = None
+) -> Int[np.ndarray, "heads others"]:
+    """Return the other heads of each head, nearest first; ties in the order of the heads.
+
+    Args:
+        D: (H, H) distances.
+        n: number of heads for each head (default: all others).
+    """
+    n_heads = len(D)
+    n = n_heads - 1 if n is None else min(n, n_heads - 1)
+    nearest: Int[np.ndarray, "heads others"] = np.empty((n_heads, n), dtype=np.int64)
+    for start in range(0, n_heads, _ROWS_AT_A_TIME):
+        rows = np.array(D[start : start + _ROWS_AT_A_TIME])
+        nearest[start : start + len(rows)] = _ranked(rows, np.arange(len(rows)) + start)[:, :n]
+    return nearest
+
+
+def nearest_in(D: Float[np.ndarray, "heads heads"], n: int) -> Neighbours:
+    """Return the `n` nearest heads of each head from a matrix of all pairs, a few rows at a time.
+
+    Args:
+        D: (H, H) distances, such as those of a file.
+        n: number of heads for each head, at most H - 1.
+    """
+    heads = ranked_neighbours(D, n)
+    distances = np.empty(heads.shape, dtype=np.float32)
+    for start in range(0, len(heads), _ROWS_AT_A_TIME):
+        of_rows = heads[start : start + _ROWS_AT_A_TIME]
+        rows = np.asarray(D[start : start + len(of_rows)])
+        distances[start : start + len(of_rows)] = np.take_along_axis(rows, of_rows, axis=1)
+    return Neighbours(heads.astype(np.int32), distances)
+
+
+def _ranked(
+    rows: Float[np.ndarray, "some heads"], heads: Int[np.ndarray, " some"]
+) -> Int[np.ndarray, "some others"]:
+    """Rank all other heads by distance from some heads, given their rows of distances."""
+    order = np.argsort(rows, axis=1, kind="stable")
     # A head is left out by its number, since another head may be at distance 0 too.
-    others: Int[np.ndarray, "heads others"] = order[order != np.arange(n)[:, None]].reshape(
-        n, n - 1
+    others: Int[np.ndarray, "some others"] = order[order != heads[:, None]].reshape(
+        len(rows), rows.shape[1] - 1
     )
     return others
 
@@ -119,7 +174,7 @@ def neighbour_graph(D: Float[np.ndarray, "heads heads"], n_neighbors: int) -> Ne
         n_neighbors: 1 or more; at most H - 1 are used.
     """
     n = len(D)
-    nearest = ranked_neighbours(D)[:, :n_neighbors]
+    nearest = ranked_neighbours(D, n_neighbors)
     pairs = np.stack([np.repeat(np.arange(n), nearest.shape[1]), nearest.reshape(-1)], axis=1)
     edges = np.unique(np.sort(pairs, axis=1), axis=0) if len(pairs) else pairs
     lengths = D[edges[:, 0], edges[:, 1]]
@@ -290,9 +345,16 @@ def rank_preservation(
     k = min(_MOST_RANKED, largest) if k is None else k
     if not 1 <= k <= largest:
         raise InputError(f"k is {k}. With {n} heads give a number from 1 to {largest}.")
-    projected = _euclidean(np.asarray(coordinates, dtype=np.float64))
-    in_distances, in_projection = ranked_neighbours(D), ranked_neighbours(projected)
-    return _kept(in_distances, in_projection, k), _kept(in_projection, in_distances, k)
+    from scipy.spatial.distance import cdist
+
+    points = np.asarray(coordinates, dtype=np.float64)
+    penalties = np.zeros(2)
+    for start, rows in _in_blocks(D):
+        heads = np.arange(len(rows)) + start
+        near, shown = (_ranked(x, heads) for x in (rows, cdist(points[heads], points)))
+        penalties += [_penalty(near, shown, k), _penalty(shown, near, k)]
+    kept = 1.0 - penalties * 2.0 / (n * k * (2 * n - 3 * k - 1))
+    return float(kept[0]), float(kept[1])
 
 
 def sampled_rank_preservation(
@@ -327,18 +389,9 @@ def sampled_rank_preservation(
     return float(kept[0]), float(kept[1])
 
 
-def _kept(truth: np.ndarray[Any, Any], shown: np.ndarray[Any, Any], k: int) -> float:
-    """Return 1 - penalty of the k nearest in `shown` that are further than k in `truth`."""
-    n = len(truth)
-    rank = np.zeros((n, n), dtype=np.int32)
-    np.put_along_axis(rank, truth, np.arange(1, n)[None, :], axis=1)
+def _penalty(truth: np.ndarray[Any, Any], shown: np.ndarray[Any, Any], k: int) -> int:
+    """Return by how many ranks the k nearest in `shown` are beyond the k nearest in `truth`."""
+    rank = np.zeros((len(truth), truth.shape[1] + 1), dtype=np.int32)
+    np.put_along_axis(rank, truth, np.arange(1, rank.shape[1], dtype=np.int32)[None, :], axis=1)
     excess = np.take_along_axis(rank, shown[:, :k], axis=1) - k
-    penalty = float(np.maximum(excess, 0).sum())
-    return 1.0 - penalty * 2.0 / (n * k * (2 * n - 3 * k - 1))
-
-
-def _euclidean(points: Float[np.ndarray, "heads c"]) -> Float[np.ndarray, "heads heads"]:
-    from scipy.spatial.distance import pdist, squareform
-
-    distances: Float[np.ndarray, "heads heads"] = squareform(pdist(points), checks=False)
-    return distances
+    return int(np.maximum(excess, 0).sum())

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from attention_motifs.extraction import onednn_linear, tap
 from attention_motifs.extraction.causal_check import check_once
 from attention_motifs.extraction.loading_from_memory import load_from_memory
 from attention_motifs.features.numerics import fixed_numerics
+from attention_motifs.memory import available_memory
 from attention_motifs.models import architectures
 from attention_motifs.models.convert import quiet_transformers
 from attention_motifs.models.diagnosis import checked_configuration
@@ -380,12 +379,4 @@ def free_memory(device: torch.device) -> int | None:
     """Return the bytes of memory free on the device; None where the system does not report it."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    try:
-        text = Path("/proc/meminfo").read_text()
-        return int(re.search(r"MemAvailable:\s+(\d+) kB", text)[1]) * 1024  # type: ignore[index]
-    except (OSError, TypeError):
-        pass
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError, AttributeError):
-        return None
+    return available_memory()

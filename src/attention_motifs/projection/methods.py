@@ -144,6 +144,15 @@ def project(
     return projected(chosen, n_neighbors, coordinates, quality, graph, note)
 
 
+def bytes_of_all_pairs(n_heads: int) -> int:
+    """Return the bytes of memory that `project` uses at most on some heads."""
+    return _BYTES_PER_PAIR * n_heads**2
+
+
+_BYTES_PER_PAIR = 28
+"""Per entry of the matrix: the stored distances (4), and three matrices of float64."""
+
+
 def projected(
     method: ProjectionMethod,
     n_neighbors: int,
@@ -192,10 +201,18 @@ def classical_scaling(D: Distances, n_components: int) -> Coordinates:
     Euclidean distances these are the principal component scores. The sign of each axis makes its
     largest coordinate positive.
     """
-    n = len(D)
-    squares = D**2
+    return _scaled(D**2, n_components)
+
+
+def _scaled(squares: Distances, n_components: int) -> Coordinates:
+    """Compute `classical_scaling` from the squares of the distances, which are overwritten."""
+    n, B = len(squares), squares
     means = squares.mean(axis=0)
-    B = -0.5 * (squares - means[None, :] - means[:, None] + means.mean())
+    centre = means.mean()
+    B -= means[None, :]
+    B -= means[:, None]
+    B += centre
+    B *= -0.5
     coordinates = np.zeros((n, n_components))
     n_axes = min(n, n_components)
     values, vectors = _leading(B, n_axes)
@@ -237,7 +254,7 @@ def _isomap(task: Task) -> Coordinates:
     """Classical scaling of the lengths of shortest paths (Tenenbaum et al., 2000)."""
     assert task.graph is not None  # noqa: S101 - the registry entry asks for a graph
     paths = geodesics(join_pieces(task.graph, task.D))
-    return classical_scaling(paths, task.n_components)
+    return _scaled(np.square(paths, out=paths), task.n_components)
 
 
 def _start(task: Task) -> Coordinates:

@@ -11,8 +11,15 @@ import numpy as np
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.blocks import clouds_of
-from attention_motifs.atlas.head_distances import NearestHeads, all_pairs_of, stored_distances
+from attention_motifs.atlas.head_distances import (
+    AllPairs,
+    NearestHeads,
+    all_pairs_of,
+    all_pairs_or_nearest,
+    stored_distances,
+)
 from attention_motifs.errors import InputError
+from attention_motifs.memory import require_memory
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.parts import distinct_prompts
 from attention_motifs.stages.stage import under_lock
@@ -71,6 +78,8 @@ def cluster(
     Raises:
         InputError: if a parameter is not usable, or igraph is missing for Leiden.
         AtlasError: if the distances were not computed.
+        ResourceError: if the method needs all pairs, and they would use more than the limit of
+            memory; `leiden`, `single` and `hdbscan` then use the nearest heads, with a warning.
     """
     from attention_motifs import clustering as c
 
@@ -87,8 +96,9 @@ def cluster(
         c.read_names(atlas.file("cluster_names").fetch()), heads, clustering.labels
     )
     value = c.clustering_json(
-        clustering, heads, names=names, stability=stable, validity=valid, metric=metric
-    )
+        clustering, heads, names=names, stability=stable, validity=valid, metric=metric,
+        on_nearest_heads=on_prompts.reference is None,
+    )  # fmt: skip
     files.write_json(atlas.file("clusters", method=method), value)
     _write_labels(atlas, method, clustering)
     composition = c.compositions(
@@ -154,7 +164,7 @@ def _on_prompts(atlas: Atlas, metric: str, method: str, settings: dict[str, Any]
     """Cluster the heads on all prompts."""
     from attention_motifs import clustering as c
 
-    stored = stored_distances(atlas).get(metric)
+    stored = _distances_for(atlas, metric, method)
     if isinstance(stored, NearestHeads):
 
         def nearest(**changed: Any) -> Clustering:
@@ -164,7 +174,7 @@ def _on_prompts(atlas: Atlas, metric: str, method: str, settings: dict[str, Any]
         clustering = nearest()
         seeded = _with_seed(nearest) if "seed" in clustering.parameters else None
         return _OnPrompts(clustering, _recluster(stored, clustering), seeded, None)
-    matrix = np.asarray(all_pairs_of(atlas, metric).matrix)
+    matrix = np.asarray(stored.matrix)
     clouds = clouds_of(atlas, metric)
     means = clouds.array.mean(axis=0) if method == "ward" else None
 
@@ -184,6 +194,27 @@ def _on_prompts(atlas: Atlas, metric: str, method: str, settings: dict[str, Any]
         _with_seed(whole) if "seed" in clustering.parameters else None,
         reference,
     )
+
+
+def _distances_for(atlas: Atlas, metric: str, method: str) -> AllPairs | NearestHeads:
+    """Return the distances that a method works on within the limit of memory.
+
+    Raises:
+        ResourceError: if the method needs all pairs, and they are too many.
+    """
+    from attention_motifs import clustering as c
+
+    n_heads, what = len(atlas.heads), f"cluster --method {method}"
+    needed = c.bytes_of_all_pairs(method, n_heads)
+    if method in c.ON_NEIGHBOURS:
+        return all_pairs_or_nearest(atlas, metric, needed, what)
+    stored = stored_distances(atlas).get(metric)
+    if stored is None:
+        stored = all_pairs_of(atlas, metric)  # raises, with the command that computes them
+    if not isinstance(stored, NearestHeads):
+        on_neighbours = ", ".join(c.ON_NEIGHBOURS)
+        require_memory(needed, f"{what} of {n_heads} heads", f"Choose from {on_neighbours}")
+    return stored
 
 
 def _with_seed(run: Callable[..., Clustering]) -> Callable[[int], Int[np.ndarray, " heads"]]:

@@ -12,13 +12,14 @@ import numpy as np
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.head_distances import (
-    HeadDistances,
+    AllPairs,
     NearestHeads,
-    all_pairs_of,
-    stored_distances,
+    NearestOfAllPairs,
+    all_pairs_or_nearest,
 )
 from attention_motifs.atlas.opened import SECONDS_BETWEEN_WRITES
 from attention_motifs.errors import AtlasError
+from attention_motifs.memory import memory_limit
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.stage import Stage, under_lock
 from attention_motifs.store import files
@@ -47,10 +48,9 @@ def project(
 ) -> None:
     """Write `projections.parquet`: every method x neighbours x dimension, per model and for all.
 
-    An atlas that stores the nearest heads only (docs/scale.md) is projected for all models
-    together. A row is one head in one projection, with the quality of the projection. Scopes that
-    an earlier run finished from the same inputs are kept, and so are the projections of other
-    metrics whose distances have not changed since.
+    An atlas of the nearest heads only, or whose pairs would use too much memory, is projected for
+    all models together by exact distances to landmarks (docs/scale.md). What an earlier run
+    finished from the same inputs is kept.
 
     Args:
         atlas: with the distances of the metric.
@@ -65,12 +65,13 @@ def project(
 
     Raises:
         InputError: if a method is unknown or not installed.
-        AtlasError: if the distances were not computed.
+        AtlasError: if there are no distances.
     """
     from attention_motifs.projection import (
         DIMENSIONS,
         NEIGHBOURHOODS,
         PROJECTIONS,
+        bytes_of_all_pairs,
         projection_plan,
     )
 
@@ -79,17 +80,17 @@ def project(
     )
     journal = atlas.manifest.stages
     model_of = atlas.heads["model"].to_numpy()
-    # Stored neighbours are among the heads of all models: too few are of the same model.
-    stored = stored_distances(atlas).get(metric)
-    each = each_model and len(atlas.models) > 1 and not isinstance(stored, NearestHeads)
-    scopes = [ALL_MODELS, *(atlas.models if each else ())]
+    stored = all_pairs_or_nearest(atlas, metric, bytes_of_all_pairs(len(atlas.heads)), "project")
+    each = each_model and len(atlas.models) > 1
+    scopes = [ALL_MODELS, *(_small_models(atlas, stored) if each else ())]
     made_from = [journal.get(f"distances:{metric}"), metric, plan, seed, scopes, atlas.models]
-    stage = Stage("project", made_from, "projections")
-    kept = _stored_tables(atlas)
+    if isinstance(stored, NearestOfAllPairs):
+        made_from.append("by landmarks")
+    stage, kept = Stage("project", made_from, "projections"), _stored_tables(atlas)
     digests = {m: d for m, d in kept.digests.items() if m != metric} | {metric: stage.digest}
     others = kept.of_other_metrics(metric)
     tables = {} if force else kept.scopes(metric, stage.digest)
-    placing = _placing(atlas, metric, stored, seed, report) if set(scopes) - tables.keys() else None
+    placing = _placing(stored, seed, report) if set(scopes) - tables.keys() else None
     write_after = time.monotonic()
     with report(stage.title, len(scopes) * len(plan)) as advance:
         for scope in scopes:
@@ -117,23 +118,39 @@ def project(
 Place = Callable[..., "Projection"]
 
 
+def _small_models(atlas: Atlas, stored: AllPairs | NearestHeads) -> list[str]:
+    """Return the models whose heads alone can be projected from the distances of all pairs."""
+    from attention_motifs.projection import bytes_of_all_pairs
+
+    # Stored neighbours are among the heads of all models: too few are of the same model.
+    if isinstance(stored, NearestHeads) and not isinstance(stored, NearestOfAllPairs):
+        return []
+    limit, records = memory_limit(), atlas.manifest.models
+    return [m for m in atlas.models if bytes_of_all_pairs(records[m].n_all_heads) <= limit]
+
+
 def _placing(
-    atlas: Atlas, metric: str, stored: HeadDistances | None, seed: int, report: Report
+    stored: AllPairs | NearestHeads, seed: int, report: Report
 ) -> Callable[[np.ndarray[Any, Any]], Place]:
     """Return the function that projects some heads: from all pairs, or all heads from landmarks."""
     from attention_motifs.projection import project, project_neighbours
 
     if not isinstance(stored, NearestHeads):
-        distances = all_pairs_of(atlas, metric)
-        return lambda rows: partial(project, distances.among(rows))
+        return lambda rows: partial(project, stored.among(rows))
     landmarks = _landmarks(stored, seed, report)
-    return lambda _rows: partial(project_neighbours, stored.neighbours, landmarks, stored.rows)
+
+    def place(rows: np.ndarray[Any, Any]) -> Place:
+        if len(rows) < len(stored.atlas.heads):  # one model of several
+            return partial(project, stored.among(rows))
+        return partial(project_neighbours, stored.neighbours, landmarks, stored.rows)
+
+    return place
 
 
 def _landmarks(stored: NearestHeads, seed: int, report: Report) -> Landmarks:
     from attention_motifs.projection import Landmarks
 
-    n_heads = len(stored.clouds)
+    n_heads = len(stored.atlas.heads)
     with report("distances from landmarks", n_heads) as advance:
         return Landmarks.choose(n_heads, partial(stored.rows, done=advance), seed=seed)
 
