@@ -125,6 +125,22 @@ def test_plots_are_shown_by_notebooks(atlas: Atlas, name: str) -> None:
     assert figure._repr_png_().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize(("width", "below"), [(3.35, "head"), (6.9, "layer")])
+def test_a_map_of_a_model_has_a_letter_for_every_head(
+    tmp_path: Path, width: float, below: str
+) -> None:
+    """In a column 30 layers run down, since letters do not fit beside each other."""
+    from attention_motifs.stages.shares import shares
+
+    deep = make_synthetic_atlas(tmp_path / "deep", 1, 30, 3, 4)
+    shares(deep)
+    figure: Any = Atlas.open(deep.path).plot("model", width=width)
+    check_texts(figure)
+    [axes] = figure.axes
+    assert axes.get_xlabel() == below
+    assert len(axes.texts) == len(deep.heads)
+
+
 def test_plots_name_what_is_wrong(atlas: Atlas) -> None:
     for wrong in ("distance", 3, None):
         with pytest.raises(InputError, match=r"figure .* is not known.*distances"):

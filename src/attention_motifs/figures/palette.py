@@ -61,3 +61,6 @@ MOTIF_LETTERS: Mapping[str, str] = MappingProxyType(
     dict(zip(MOTIFS, ("F", "S", "P", "D", "I", ".", "O", "L", "u", "r"), strict=True))
 )
 """A letter per motif, for maps that are read in grey."""
+
+WEIGHTS = "Blues"
+"""Colour map of weights: no weight has the colour of paper."""

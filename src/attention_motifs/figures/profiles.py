@@ -97,18 +97,23 @@ def model_map(atlas: Atlas, model: str | None = None, width: float = COLUMN_WIDT
         )
     rows = np.flatnonzero(atlas.heads["model"].to_numpy() == name)
     layer, index = (atlas.heads[c].to_numpy()[rows] for c in ("layer", "index"))
-    n_layers, n_heads = int(layer.max()) + 1, int(index.max()) + 1
-    # Layers are the longer side of most models, so they run along the page.
-    cell = min((width - 0.45) / n_layers, 0.26)
+    # Layers are the longer side of most models, so they run along the page, or down a column
+    # that is too narrow for letters.
+    room = width - 0.45
+    most = int(72 * room / _LEAST_CELL)
+    down = int(index.max()) < most <= int(layer.max())
+    columns, lines = (index, layer) if down else (layer, index)
+    n_columns, n_lines = int(columns.max()) + 1, int(lines.max()) + 1
+    cell = min(room / n_columns, _LEAST_CELL / 72 if down else 0.26)
     present = sorted({int(np.argmax(s)) for s in shares[rows] if np.isfinite(s).all()})
     motifs = list(MOTIFS)
-    labels = [f"{MOTIF_LETTERS[motifs[i]]}: {motifs[i]}" for i in present]
-    height = max(cell * n_heads, 0.5) + 0.7 + legend_height(labels, width)
+    letters = down or 72 * cell >= _LEAST_CELL
+    labels = [f"{MOTIF_LETTERS[motifs[i]]}: " * letters + motifs[i] for i in present]
+    height = max(cell * n_lines, 0.5) + 0.7 + legend_height(labels, width)
     figure = new_figure(width, height, layout="constrained")
     axes = figure.subplots()
-    picture = np.ones((n_heads, n_layers, 3))
-    letters = cell * 72 >= _LEAST_CELL
-    for row, i, j in zip(rows, index, layer, strict=True):
+    picture = np.ones((n_lines, n_columns, 3))
+    for row, i, j in zip(rows, lines, columns, strict=True):
         if not np.isfinite(shares[row]).all():
             axes.plot(j, i, "x", color=LIGHT_GREY, markersize=3)
             continue
@@ -121,10 +126,11 @@ def model_map(atlas: Atlas, model: str | None = None, width: float = COLUMN_WIDT
                 va="center_baseline", color="white" if dark else "black",
             )  # fmt: skip
     axes.imshow(picture)
-    axes.set(xlabel="layer", ylabel="head", title=fitted(name, 72 * (width - 0.5), 7.0))
-    axes.xaxis.set_major_locator(round_ticks(8, whole=True))
-    axes.yaxis.set_major_locator(round_ticks(4, whole=True))
-    axes.set(xlim=(-0.5, n_layers - 0.5), ylim=(n_heads - 0.5, -0.5))
+    below, beside = ("head", "layer") if down else ("layer", "head")
+    axes.set(xlabel=below, ylabel=beside, title=fitted(name, 72 * (width - 0.5), 7.0))
+    axes.xaxis.set_major_locator(round_ticks(3 if down else 8, whole=True))
+    axes.yaxis.set_major_locator(round_ticks(8 if down else 4, whole=True))
+    axes.set(xlim=(-0.5, n_columns - 0.5), ylim=(n_lines - 0.5, -0.5))
     patches = [Patch(color=MOTIF_COLOURS[motifs[i]]) for i in present]
     legend_below(figure, patches, labels, handlelength=1.0, handleheight=1.0)
     return figure
