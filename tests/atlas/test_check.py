@@ -144,7 +144,7 @@ def test_distances_that_are_none_are_named(
 @pytest.mark.parametrize(
     ("triangles", "message"),
     [
-        (np.zeros((3, 2, 36), np.int16), "not the patterns of 3 layers of 2 heads"),
+        (np.zeros((3, 2, 36), np.int16), "triangles is not an array of bytes"),
         (np.zeros((2, 2, 36), np.uint8), "not the patterns of 3 layers of 2 heads"),
         (pack_triangles(np.ones((3, 2, 8, 8))), "rows sum to 8.00"),
     ],

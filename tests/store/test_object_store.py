@@ -27,7 +27,7 @@ from attention_motifs.sharing import copy
 from attention_motifs.stages.distances import distances
 from attention_motifs.store import files, remote, retry
 from attention_motifs.store.inventory import atlas_files
-from attention_motifs.store.remote import object_store
+from attention_motifs.store.remote import object_store, tree
 from loopback import Fault, serving
 from s3_server import BUCKET, KEY_ID, SECRET, ObjectServer
 from synthetic_atlas import make_synthetic_atlas
@@ -161,6 +161,64 @@ def test_opening_and_near_fetch_only_what_they_need(
     assert here == {"atlas.json", "heads.parquet", "mean.npy"}
 
 
+def test_near_reads_rows_of_a_large_matrix(
+    server: ObjectServer, stored: str, local: Atlas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The header and rows alone travel, at the same time; the matrix is fetched when it is used."""
+    monkeypatch.setattr(tree, "WHOLE", 1)
+    monkeypatch.setattr(object_store, "COALESCED", 0)
+    atlas, heads = Atlas.open(stored), local.heads["head"].to_list()
+    matrix = (local.path / "distances" / "mean.npy").stat().st_size
+    assert atlas.heads.equals(local.heads)
+    for head in (heads[0], heads[-1]):
+        server.forget()
+        assert atlas.near(head, 3).equals(local.near(head, 3))
+        assert 0 < server.bytes_sent < matrix
+    assert not (Path(str(atlas.path)) / "distances" / "mean.npy").exists()
+    assert np.array_equal(atlas.distances("mean"), local.distances("mean"))
+    server.forget()
+    assert atlas.near(heads[0], 3).equals(local.near(heads[0], 3))
+    assert not server.log, "what has come is not asked for again"
+
+
+@pytest.mark.parametrize("header", ["shape", "order", "dtype"])
+def test_rows_of_another_matrix_are_not_taken(
+    header: str, server: ObjectServer, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A file whose header is not that of the distances is fetched whole, and refused or read."""
+    monkeypatch.setattr(tree, "WHOLE", 1)
+    make_synthetic_atlas(url, n_models=1, n_prompts=2)
+    values = np.arange(36, dtype=np.float32).reshape(6, 6)
+    changed = {
+        "shape": values.reshape(4, 9),
+        "order": np.asfortranarray(values),
+        "dtype": values.astype(np.int32),
+    }[header]
+    with Atlas.lock(url):
+        files.write_array(Atlas.open(url).file("distances", metric="mean"), changed)
+    elsewhere(monkeypatch, tmp_path / "b")
+    atlas = Atlas.open(url)
+    if header == "shape":
+        with pytest.raises(AtlasError, match=r"shape \(4, 9\)"):
+            atlas.distance_rows("mean", np.array([1]))
+    else:
+        assert np.array_equal(atlas.distance_rows("mean", np.array([1])), values[[1]])
+
+
+def test_a_copy_takes_no_room_in_the_cache(
+    server: ObjectServer, url: str, local: Atlas, tmp_path: Path
+) -> None:
+    """Also after a run that failed."""
+    server.faults.append(Fault("status", "^PUT .*atlas.json", status=403, times=999))
+    with pytest.raises(RemoteError):
+        copy(local.path, url)
+    server.forget()
+    copy(local.path, url)
+    inside = sum(p.stat().st_size for p in (tmp_path / "cache").rglob("*") if p.is_file())
+    whole = sum(p.stat().st_size for p in atlas_files(local.path).values())
+    assert inside < whole / 4
+
+
 def test_a_reader_keeps_the_state_that_it_opened(
     server: ObjectServer, stored: str, local: Atlas, monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -286,9 +344,12 @@ def test_large_files_travel_in_parts(
     monkeypatch.setattr(object_store, "CHUNK", 5 << 20)
     matrix = np.random.default_rng(0).random((1300, 1300)).astype(np.float64)  # 13.5 MB
     make_synthetic_atlas(url, n_prompts=4)
+    assert not server.requests("^HEAD"), "a small file is sent without asking for it"
+    server.faults.append(Fault("status", "^HEAD .*/objects/", status=503, times=1))
     with Atlas.lock(url):
         files.write_array(Atlas.open(url).file("linkage", method="x"), matrix)
     assert len(server.requests("partNumber=")) == 3
+    assert server.faults[0].times == 0
     elsewhere(monkeypatch, tmp_path / "b")
     server.forget()
     server.faults.append(Fault("truncate", "^GET .*/objects/", times=1))
@@ -375,7 +436,6 @@ def test_lasting_faults_of_reads_are_one_line_and_nothing_is_taken_for_whole(
 WRITE = [
     Fault("status", "^GET .*atlas.json", status=500),
     Fault("status", "^PUT .*/objects/", status=500, times=2),
-    Fault("status", "^HEAD .*/objects/", status=503),
     Fault("drop", "^PUT .*/objects/"),
     Fault("lose", "^PUT .*/objects/"),
     Fault("hang", "^PUT .*/objects/", seconds=1.5),
@@ -439,6 +499,9 @@ def test_no_bucket_no_atlas_no_extra(
         Atlas.open(url)
     with pytest.raises(AtlasError, match=f"{url}: holds no atlas"), Atlas.lock(url):
         pass
+    for act in (Atlas.open, lambda u: Atlas.lock(u).__enter__()):
+        with pytest.raises(RemoteError, match=r"s3://none/atlas: no such bucket"):
+            act("s3://none/atlas")
     with pytest.raises(RemoteError, match="no such bucket"):
         make_synthetic_atlas("s3://none/atlas", n_prompts=2)
     monkeypatch.setitem(sys.modules, "obstore.store", None)

@@ -23,7 +23,7 @@ from attention_motifs.store.settings import Configuration as Configuration
 
 if TYPE_CHECKING:
     import polars as pl
-    from jaxtyping import Float, Float32, UInt8
+    from jaxtyping import Float, Float32, Int, UInt8
 
     from attention_motifs.distances.neighbour_graph import Neighbours
     from attention_motifs.embedding import PatternEmbedding
@@ -240,6 +240,26 @@ class AtlasFolder(FolderWithProbes):
             raise self._mismatch(file, f"shape {matrix.shape} for {n_heads} heads")
         return matrix
 
+    def distance_rows(
+        self, metric: str, heads: Int[np.ndarray, " some"]
+    ) -> Float[np.ndarray, "some heads"]:
+        """Distances from some heads to all heads, float32; of a remote atlas these rows alone.
+
+        Args:
+            metric: name of the metric.
+            heads: rows of `heads`.
+
+        Raises:
+            AtlasError: as `distances`.
+        """
+        n_heads = len(self.heads)
+        if metric not in self.neighbour_metrics():
+            file = self.file("distances", metric=metric)
+            rows = files.read_array_rows(file, heads, (n_heads, n_heads))
+            if rows is not None:
+                return rows
+        return np.asarray(self.distances(metric)[heads], dtype=np.float32)
+
     def neighbours(self, metric: str = "mean") -> Neighbours:
         """Nearest heads of every head, in the order of `heads`, of an atlas of very many heads.
 
@@ -332,17 +352,18 @@ class AtlasFolder(FolderWithProbes):
     def triangles(self, model: str, prompt_id: str) -> UInt8[np.ndarray, "layers heads entries"]:
         """Return the packed patterns of all heads of a model on a prompt kept for viewing.
 
-        The prompt may be a probe.
+        The prompt may be a probe. They are read from the disk as they are used: those of a model of
+        many heads on a long prompt take gigabytes.
 
         Raises:
             AtlasError: if the file is missing or damaged.
         """
         stimuli = PROBES if prompt_id in self.view_probes() else PROMPTS
         file = self.file(stimuli.patterns, model=model, prompt=prompt_id)
-        packed = files.read_tensors(file)[0].get("triangles")
+        packed = files.mapped_tensor(file, "triangles")
         record = self.manifest.models[model]
         shape = (len(record.layers), record.n_heads)
-        if packed is None or packed.dtype != np.uint8 or packed.shape[:-1] != shape:
+        if packed.shape[:-1] != shape:
             raise self._mismatch(file, f"not the patterns of {shape[0]} layers of {shape[1]} heads")
         return packed
 

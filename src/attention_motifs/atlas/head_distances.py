@@ -186,6 +186,8 @@ class AllPairs(HeadDistances):
 
     def rows(self, heads: Any) -> Float[np.ndarray, "some heads"]:
         """Return rows of the matrix, see `HeadDistances.rows`."""
+        if "matrix" not in self.__dict__:  # `among` needs all of it, and rows do not
+            return self.atlas.distance_rows(self.metric, np.asarray(heads))
         return np.asarray(self.matrix[heads], dtype=np.float32)
 
 

@@ -214,7 +214,7 @@ def _pattern_rows(
         row = atlas.heads.row(atlas.head_index(name), named=True)
         place = atlas.manifest.models[row["model"]].place_of(row["layer"], row["index"])
         patterns = tuple(
-            np.asarray(atlas.triangles(row["model"], prompt)[place]) for prompt in prompts
+            np.array(atlas.triangles(row["model"], prompt)[place]) for prompt in prompts
         )
         rows.append(PatternRow(name, distance, patterns))
     return rows

@@ -147,6 +147,12 @@ class AtlasOnPrompts(Atlas):
             self._computed[metric] = head_distances(clouds_of(self, metric).array, metric)
         return self._computed[metric]
 
+    def distance_rows(
+        self, metric: str, heads: Int[np.ndarray, " some"]
+    ) -> Float[np.ndarray, "some heads"]:
+        """Return rows of `distances`, see `Atlas.distance_rows`."""
+        return np.asarray(self.distances(metric)[heads], dtype=np.float32)
+
     def where(self, where: Where) -> Atlas:
         """Return those of the chosen prompts that have other labels as well, see `Atlas.where`."""
         chosen = self.chosen[prompts_where(self, where)]

@@ -38,6 +38,9 @@ def copy(source: str | Path, target: str | Path, *, report: Report = silent) -> 
         existing = folder / MANIFEST
         if existing.is_file() and existing.read_bytes() != manifest:
             raise InputError(f"{target}: holds another atlas; name another folder or URL")
+        if remote.is_url(target):
+            remote.send_all(atlas.path, str(target))
+            return Atlas.open(target)
         with report(f"copy to {target}", len(paths)) as advance:
             for name in sorted(paths, key=lambda name: name == MANIFEST):
                 with (

@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -58,6 +58,10 @@ class StoredFile(Protocol):
 
     def fetch(self) -> Path:
         """Return the path on this machine, with the file fetched if it is remote."""
+        ...
+
+    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes] | None:
+        """Read parts (start, length) without fetching; None if the file must be fetched."""
         ...
 
     def remove(self) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import math
 import os
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import polars as pl
-    from jaxtyping import Float, UInt8
+    from jaxtyping import Float, Int, UInt8
 
 T = TypeVar("T")
 
@@ -335,6 +336,82 @@ def read_tensors(
         with safe_open(p, framework="numpy") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return tensors, dict(file.metadata() or {})
+
+    return _read(path, fix, read)
+
+
+def read_array_rows(
+    path: Location, rows: Int[np.ndarray, " some"], shape: tuple[int, int], fix: str = ""
+) -> Float[np.ndarray, "some columns"] | None:
+    """Read some rows of a matrix of float32 from a remote npy file, in one round of requests.
+
+    The file is not fetched, so that its digest is not verified; its header is.
+
+    Args:
+        path: file of an atlas.
+        rows: numbers of rows, each from 0.
+        shape: rows and columns that the matrix must have.
+        fix: as for `read_json`.
+
+    Returns:
+        The rows; None where the whole file must be read instead: it is on this machine, it is
+        small, most of it is needed, or its header is not that of such a matrix.
+
+    Raises:
+        RemoteError: if the place refuses or cannot be reached.
+    """
+    if isinstance(path, Path):
+        return None
+    width = 4 * shape[1]
+    ranges = [(0, _NPY_HEADER), *((_NPY_HEADER + int(row) * width, width) for row in rows)]
+    parts = path.read_ranges(ranges)
+    if parts is None or not _is_header_of(parts[0], shape):
+        return None
+    if any(len(part) != width for part in parts[1:]):
+        raise damaged(path, fix or path.fix_damaged, ValueError("a row is cut off"))
+    return np.stack([np.frombuffer(part, dtype="<f4") for part in parts[1:]])
+
+
+_NPY_HEADER = 128
+"""Bytes before the numbers of an npy file of a matrix."""
+
+
+def _is_header_of(header: bytes, shape: tuple[int, int]) -> bool:
+    """Return whether these bytes begin an npy file of a matrix of float32 of this shape."""
+    stream = io.BytesIO(header)
+    try:
+        if np.lib.format.read_magic(stream) != (1, 0):
+            return False
+        read = np.lib.format.read_array_header_1_0(stream)
+    except ValueError:
+        return False
+    return read == (shape, False, np.dtype("<f4")) and stream.tell() == _NPY_HEADER
+
+
+def mapped_tensor(path: Location, name: str, fix: str = "") -> UInt8[np.ndarray, "..."]:
+    """Return an array of bytes of a safetensors file, read from the disk as it is used.
+
+    Raises:
+        AtlasError: if the file is missing or damaged, or has no such array of bytes.
+    """
+
+    def read(p: Path) -> UInt8[np.ndarray, "..."]:
+        with p.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            size = p.stat().st_size
+            if length > size - 8:
+                raise ValueError("its header is cut off")
+            described = json.loads(file.read(length)).get(name)
+        if described is None:
+            raise ValueError(f"it holds no {name}")
+        shape, (start, end) = tuple(described["shape"]), described["data_offsets"]
+        if described["dtype"] != "U8" or end - start != math.prod(shape):
+            raise ValueError(f"{name} is not an array of bytes")
+        if 8 + length + end > size:
+            raise ValueError(f"{name} is cut off")
+        if not math.prod(shape):  # there is nothing to map
+            return np.empty(shape, dtype=np.uint8)
+        return np.memmap(p, dtype=np.uint8, mode="r", offset=8 + length + start, shape=shape)
 
     return _read(path, fix, read)
 

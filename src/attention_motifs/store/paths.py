@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -90,6 +90,10 @@ class Origin(Protocol):
         """Fetch a listed file into the folder."""
         ...
 
+    def read_ranges(self, name: str, ranges: Sequence[tuple[int, int]]) -> list[bytes] | None:
+        """Read parts (start, length) of a listed file; None if it must be fetched instead."""
+        ...
+
     def forget(self, name: str) -> None:
         """Note that a file was deleted here."""
         ...
@@ -134,6 +138,19 @@ class AtlasFile:
         if self.paths.origin is not None and self._is_listed() and not self.path.exists():
             self.paths.origin.fetch(self.name)
         return self.path
+
+    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes] | None:
+        """Read parts (start, length) of a remote file without fetching it; unverified.
+
+        Returns:
+            The parts; None if the file is on this machine, or must be fetched instead.
+
+        Raises:
+            RemoteError: if the place refuses or cannot be reached.
+        """
+        if self.paths.origin is None or self.path.exists() or not self._is_listed():
+            return None
+        return self.paths.origin.read_ranges(self.name, ranges)
 
     def read_bytes(self) -> bytes:
         """Return the contents."""

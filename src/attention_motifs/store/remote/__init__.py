@@ -20,7 +20,7 @@ from attention_motifs.store.remote.source import Source, checked, is_url
 if TYPE_CHECKING:
     from attention_motifs.store.remote.tree import WorkTree
 
-__all__ = ["held", "is_url", "paths_of", "sent", "show_progress", "work_folder"]
+__all__ = ["held", "is_url", "paths_of", "send_all", "sent", "show_progress", "work_folder"]
 
 _held: dict[str, WorkTree] = {}
 """Copies that this process holds the lock of, by URL."""
@@ -116,6 +116,16 @@ def held(path: str | Path) -> Iterator[None]:
     finally:
         del _held[url]
     tree.push()
+
+
+def send_all(folder: Path, url: str) -> None:
+    """Send all files of an atlas in a folder to a URL that this process holds (`held`).
+
+    Raises:
+        AtlasError: if a file of it is a link.
+        RemoteError: if the place cannot be written, or somebody else wrote meanwhile.
+    """
+    _held[checked(url)].push_from(folder)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from attention_motifs import __version__
@@ -52,6 +53,15 @@ class HubSource:
             hub.talking_to_hub(self._repository, target.parent),
         ):
             self._take(name, Path(folder)).replace(target)
+
+    def read_ranges(
+        self,
+        name: str,  # noqa: ARG002
+        entry: FileEntry,  # noqa: ARG002
+        ranges: Sequence[tuple[int, int]],  # noqa: ARG002
+    ) -> list[bytes] | None:
+        """Return None: the client of the hub downloads whole files."""
+        return None
 
     def _take(self, name: str, folder: Path) -> Path:
         from huggingface_hub import HfApi

@@ -8,10 +8,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +28,12 @@ T = TypeVar("T")
 
 CHUNK = 8 << 20
 """Bytes per request: a range that fails is requested again, not the whole file."""
+
+AT_ONCE = 4
+"""Requests at the same time for one file."""
+
+COALESCED = 64 << 10
+"""Bytes between two parts of a file up to which they are read in one request."""
 
 TIMEOUT = timedelta(seconds=60)
 """Of one request."""
@@ -84,7 +92,8 @@ class ObjectStore:
         """Read `atlas.json`, in one request; None if there is none.
 
         Raises:
-            RemoteError: if the store refuses, cannot be reached, or holds a damaged one.
+            RemoteError: if the store refuses, cannot be reached, has no such bucket, or holds a
+                damaged one.
         """
         import obstore
 
@@ -94,7 +103,9 @@ class ObjectStore:
 
         try:
             raw, version = self._again(MANIFEST, take)
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if "NoSuchBucket" in str(error):
+                raise self._no_bucket() from error
             return None
         where = f"{self.url}/{MANIFEST}"
         try:
@@ -108,7 +119,7 @@ class ObjectStore:
         return Head(raw, value, entries_from_json(listing, where), version)
 
     def read(self, name: str, entry: FileEntry, target: Path) -> None:
-        """Write the bytes of a file to `target`, in ranges.
+        """Write the bytes of a file to `target`, in ranges, a few at a time.
 
         Raises:
             RemoteError: if the store refuses, cannot be reached, or does not hold it.
@@ -121,28 +132,56 @@ class ObjectStore:
             length = min(CHUNK, entry.size - start)
             return bytes(obstore.get_range(self._store, key, start=start, length=length))
 
-        with target.open("wb") as file:
-            for start in range(0, entry.size, CHUNK):
-                try:
-                    file.write(self._again(name, lambda start=start: take(start)))  # type: ignore[misc]
-                except FileNotFoundError as error:
-                    raise RemoteError(
-                        f"{self.url}/{name}: is listed and not found ({key}); run the command that "
-                        "makes it again, with --force"
-                    ) from error
+        starts = range(0, entry.size, CHUNK)
+        with target.open("wb") as file, ThreadPoolExecutor(min(AT_ONCE, len(starts) or 1)) as pool:
+            parts = pool.map(lambda start: self._again(name, lambda: take(start)), starts)
+            try:
+                for part in parts:
+                    file.write(part)
+            except FileNotFoundError as error:
+                raise self._not_found(name, key) from error
+
+    def read_ranges(
+        self, name: str, entry: FileEntry, ranges: Sequence[tuple[int, int]]
+    ) -> list[bytes] | None:
+        """Read parts (start, length) of a file at the same time; near parts in one request.
+
+        Raises:
+            RemoteError: if the store refuses, cannot be reached, or does not hold the file.
+        """
+        import obstore
+
+        key, (starts, lengths) = _key(entry), zip(*ranges, strict=True)
+
+        def take() -> list[bytes]:
+            parts = obstore.get_ranges(
+                self._store, key, starts=starts, lengths=lengths, coalesce=COALESCED
+            )
+            return [bytes(part) for part in parts]
+
+        try:
+            return self._again(name, take)
+        except FileNotFoundError as error:
+            raise self._not_found(name, key) from error
+
+    def _not_found(self, name: str, key: str) -> RemoteError:
+        return RemoteError(
+            f"{self.url}/{name}: is listed and not found ({key}); run the command that makes it "
+            "again, with --force"
+        )
 
     def store(self, entry: FileEntry, path: Path) -> None:
-        """Upload the bytes under their digest, unless the store has them."""
+        """Upload the bytes under their digest; those of a large file only if it is not there."""
         import obstore
 
         key = _key(entry)
 
         def put() -> None:
-            try:
-                if obstore.head(self._store, key)["size"] == entry.size:
-                    return
-            except FileNotFoundError:
-                pass
+            # Sending a small file again costs no more than asking for it.
+            if entry.size > CHUNK:
+                with contextlib.suppress(FileNotFoundError):
+                    if obstore.head(self._store, key)["size"] == entry.size:
+                        return
             with path.open("rb") as file:
                 obstore.put(self._store, key, file, chunk_size=CHUNK, max_concurrency=4)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -43,6 +43,12 @@ class Source(Protocol):
 
     def read(self, name: str, entry: FileEntry, target: Path) -> None:
         """Write the bytes of a file to `target`, unverified."""
+        ...
+
+    def read_ranges(
+        self, name: str, entry: FileEntry, ranges: Sequence[tuple[int, int]]
+    ) -> list[bytes] | None:
+        """Read parts (start, length) of a file, unverified; None if the place gives whole files."""
         ...
 
     def store(self, entry: FileEntry, path: Path) -> None:

@@ -14,9 +14,10 @@ import json
 import os
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from attention_motifs.errors import AtlasError, RemoteError
 from attention_motifs.progress import Report, silent
@@ -39,6 +40,9 @@ STATE = ".remote.json"
 
 LARGE = 16 << 20
 """Bytes from which the download of one file is shown as progress."""
+
+WHOLE = 1 << 20
+"""Bytes below which a file is fetched whole, where a part is asked for."""
 
 FOR_WORKERS = (ARTEFACTS["prompts"].pattern, ARTEFACTS["heads"].pattern)
 """Files that other processes of a run read (docs/scale.md); they see the folder alone."""
@@ -86,6 +90,21 @@ class Tree:
                 self._download(name, entry, stored)
             _link(stored, self.folder / name)
 
+    def read_ranges(self, name: str, ranges: Sequence[tuple[int, int]]) -> list[bytes] | None:
+        """Read parts (start, length) of a file; None if it is small, or most of it is asked for.
+
+        Raises:
+            RemoteError: if the place refuses or cannot be reached.
+        """
+        entry = self._listing[name]
+        needed = sum(length for _, length in ranges)
+        within = all(start >= 0 and start + length <= entry.size for start, length in ranges)
+        if self._object(entry).is_file() or not within:
+            return None
+        if entry.size < WHOLE or needed > entry.size // 2:
+            return None
+        return self.source.read_ranges(name, entry, ranges)
+
     def _object(self, entry: FileEntry) -> Path:
         return self.folder.parent / "objects" / entry.sha256
 
@@ -102,6 +121,12 @@ class Tree:
                     )
 
             persistently(read, lambda error: isinstance(error, _OtherBytesError))
+
+
+def _with_files(manifest: Any, listing: Mapping[str, FileEntry]) -> str:
+    """Return the text of `atlas.json` at a place: the manifest with the files that it lists."""
+    value = {**manifest, "files": entries_to_json(listing)}
+    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def _link(stored: Path, target: Path) -> None:
@@ -191,22 +216,48 @@ class WorkTree(Tree):
         self._deleted -= changed.keys()
         listing = {**self.listing, **changed}
         manifest = files.read_json(self.folder / MANIFEST, "run the same command again")
-        value = {**manifest, "files": entries_to_json(listing)}
-        text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+        text = _with_files(manifest, listing)
         if text == self._raw:
             return
-        remote = {entry.sha256 for entry in self._listing.values()}
-        unsent = {e.sha256: (n, e) for n, e in changed.items() if e.sha256 not in remote}
-        if unsent:
-            with (
-                self.report(f"upload to {self.url}", len(unsent)) as advance,
-                ThreadPoolExecutor(WORKERS) as pool,
-            ):
-                for _ in pool.map(lambda item: self.source.store(item[1], self.folder / item[0]),
-                                  unsent.values()):  # fmt: skip
-                    advance(1)
+        self._upload(changed, self.folder)
         for name, entry in changed.items():
             self._keep(self.folder / name, self._object(entry))
+        self._commit(text, listing)
+
+    def push_from(self, folder: Path) -> None:
+        """Send the files of an atlas in another folder, without a copy of them in the cache.
+
+        Args:
+            folder: the atlas; nothing is written to it.
+
+        Raises:
+            AtlasError: if a file of it is a link.
+            RemoteError: if somebody else wrote meanwhile, or the place cannot be written.
+        """
+        entries = {n: entry_of(p) for n, p in atlas_files(folder).items() if n != MANIFEST}
+        text = _with_files(files.read_json(folder / MANIFEST), entries)
+        if text != self._raw:
+            self._upload(entries, folder)
+            self._commit(text, entries)
+        with files.atomic(self.folder / MANIFEST) as temporary:
+            temporary.write_bytes((folder / MANIFEST).read_bytes())
+
+    def _upload(self, entries: Mapping[str, FileEntry], folder: Path) -> None:
+        """Send the files of a folder whose bytes the place does not list, a few at a time."""
+        remote = {entry.sha256 for entry in self._listing.values()}
+        unsent = {e.sha256: (n, e) for n, e in entries.items() if e.sha256 not in remote}
+        if not unsent:
+            return
+        with (
+            self.report(f"upload to {self.url}", len(unsent)) as advance,
+            ThreadPoolExecutor(WORKERS) as pool,
+        ):
+            sent = pool.map(lambda i: self.source.store(i[1], folder / i[0]), unsent.values())
+            for _ in sent:
+                advance(1)
+
+    def _commit(self, text: str, listing: dict[str, FileEntry]) -> None:
+        """Replace the state at the place by `text`, which lists these files."""
         self._version = self.source.commit(text.encode("utf-8"), self._version)
         self._raw, self._listing, self._deleted = text, listing, set()
         self._save()
