@@ -349,6 +349,7 @@ def test_heads_and_models_can_be_left_out(atlas: Atlas) -> None:
     rest = near(atlas, QUERY, n=100, without=first.head)
     # The p of a head compares it with the candidates that are left.
     assert [replace(x, p=None) for x in rest] == [replace(x, p=None) for x in everything[1:]]
+    assert near(atlas, QUERY, models=[]) == []
     others = near(atlas, QUERY, n=100, without_models=atlas.models[0])
     assert [x.head for x in others] == [x.head for x in everything if x.model != atlas.models[0]]
     with pytest.raises(InputError, match="is not in this atlas"):

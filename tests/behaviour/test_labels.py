@@ -35,6 +35,12 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
     return load_model(f"t={make_tiny_model(tmp_path_factory.mktemp('model') / 't')}")
 
 
+def test_no_sequence_has_no_scores(loaded: LoadedModel) -> None:
+    """All texts of an atlas may be shorter than can be scored."""
+    scores = label_scores(loaded, [], lambda _: None)
+    assert scores.shape == (0, loaded.info.n_layers * loaded.info.n_heads, len(BEHAVIOURS))
+
+
 def test_no_length_is_that_of_a_score_or_of_a_probe() -> None:
     assert not set(BLOCK_LENGTHS) & {length for length, _ in DESIGNS}
     assert not set(BLOCK_LENGTHS) & set(REPEAT_LENGTHS)

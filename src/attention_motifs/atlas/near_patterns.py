@@ -69,7 +69,7 @@ def near_patterns(
         distances = _by_metric(atlas, each, metric, tokens)
     model_of = atlas.heads["model"].to_numpy()
     mask = np.isfinite(distances)
-    if models:
+    if models is not None:
         mask &= np.isin(model_of, atlas.known_models(models))
     if without_models:
         mask &= ~np.isin(model_of, atlas.known_models(without_models))

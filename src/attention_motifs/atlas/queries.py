@@ -188,7 +188,7 @@ def _filter(
         mask &= ~of_queries
     elif scope != "all":
         raise InputError(f"--scope {scope!r}: choose all, within or across")
-    if models:
+    if models is not None:
         mask &= np.isin(model_of, atlas.known_models(models))
     if layers is not None:
         mask &= np.isin(layer_of, _numbers(layers, int(layer_of.max()) + 1))

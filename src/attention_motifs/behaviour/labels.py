@@ -167,7 +167,8 @@ def label_scores(
         run_tapped(loaded, torch.from_numpy(np.stack([sequences[i] for i in batch])), sink)
         start += len(batch)
         advance(len(batch))
-    return scores[:, list(loaded.layers)].reshape(len(sequences), -1, n_scores)
+    layers = list(loaded.layers)
+    return scores[:, layers].reshape(len(sequences), len(layers) * info.n_heads, n_scores)
 
 
 def detector_sequences(

@@ -411,6 +411,7 @@ def info(atlas: o.AtlasOption = None, json: o.JsonOption = False) -> None:
         print_json(opened.manifest.to_json())
         return
     m = opened.manifest
+    unfitted = "embed" not in m.stages
     print_line(f"{opened.place}: atlas of schema version {m.schema_version}, attention-motifs "
                f"{m.package_version}")  # fmt: skip
     print_table(
@@ -424,7 +425,7 @@ def info(atlas: o.AtlasOption = None, json: o.JsonOption = False) -> None:
                 i.architecture or i.kind,
                 i.bos,
                 i.dtype,
-                "added later" if i.added else "fitted",
+                "none yet" if unfitted else "added later" if i.added else "fitted",
             ]
             for name, i in m.models.items()
         ],

@@ -325,8 +325,8 @@ def _run(model: Any, tokenizer: Any, text: Any, max_tokens: int | None) -> Strea
         tokenizer, text = None, tokenizer
     if not isinstance(text, str) or text == "":
         raise InputError(
-            f"text={text!r:.60} cannot be shown. Pass a text: view(model, tokenizer, 'text'), or "
-            "view('name of a model', 'text')"
+            f"text={text!r:.60}: a model is shown on a text. Pass view(model, tokenizer, 'text'), "
+            "view('name of a model', 'text'), or patterns: view(patterns, tokens)"
         )
     loaded: LoadedModel
     if hasattr(model, "info") and hasattr(model, "tokenizer"):
