@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 
 from attention_motifs import errors
@@ -23,6 +25,14 @@ def test_kinds_have_different_exit_codes() -> None:
     codes = [kind.exit_code for kind in KINDS if kind is not errors.HeadNotFoundError]
     assert len(set(codes)) == len(codes)
     assert set(codes) == {code for code in errors.EXIT_CODES if 0 < code < 126}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_messages_cannot_write_to_a_terminal(kind: type[errors.MotifsError]) -> None:
+    """A message may hold text of a file."""
+    assert str(kind("red \x1b[31m \u202e Grüße")) == "red \\x1b[31m \\u202e Grüße"
+    copied = copy.copy(kind("a\x00"))
+    assert str(copied) == "a\\x00"
 
 
 def test_wrong_input_is_a_value_error_to_other_programs() -> None:

@@ -37,6 +37,14 @@ class MotifsError(Exception):
 
     exit_code = 1
 
+    def __init__(self, *arguments: object) -> None:
+        """Keep the message with escapes in the place of unprintable characters, such as of files.
+
+        Args:
+            *arguments: the message.
+        """
+        super().__init__(*(plain(a) if isinstance(a, str) else a for a in arguments))
+
 
 class InputError(MotifsError, ValueError):
     """A value given by the user, such as an argument, a file or an array, cannot be used."""
@@ -147,6 +155,11 @@ def replace_unprintable(text: str, replacement: Callable[[str], str]) -> str:
         return character if printable else replacement(character)
 
     return _PERHAPS_UNPRINTABLE.sub(replaced, text)
+
+
+def plain(text: str) -> str:
+    """Write unprintable characters, such as escape sequences, as backslash escapes."""
+    return replace_unprintable(text, lambda c: c.encode("unicode_escape").decode())
 
 
 OPTIONAL_PACKAGES = {

@@ -145,6 +145,7 @@ def test_every_key_reaches_the_plan(tmp_path: Path) -> None:
         ("models = ['gpt2smal']", r"models = \['gpt2smal'\]: .*did you mean gpt2-small"),
         ("models = [['gpt2-small']]", r"expected a list of models"),
         ("models = [", r"not TOML"),
+        ("n_prompts = " + "9" * 5000, r"not TOML .*digits"),
         ("models = ['a']\nmodels = ['b']", r"not TOML .*overwrite"),
     ],
 )

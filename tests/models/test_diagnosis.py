@@ -81,6 +81,11 @@ CASES: dict[str, tuple[Callable[[Path], object], str]] = {
     "config not JSON": (wrote("config.json", "{"), "config.json is not JSON"),
     "config a list": (wrote("config.json", "[]"), "not an object"),
     "no model_type": (wrote("config.json", "{}"), "no model_type"),
+    "too deep": (lambda f: configured(f, num_hidden_layers=2**63), "more than 10,000 layers"),
+    "type of two lines": (
+        wrote("config.json", '{"model_type": "a\\r\\nb\\u001b[31m"}'),
+        r"a b\\x1b\[31m is not known",
+    ),
     "unknown type": (wrote("config.json", '{"model_type": "no-such"}'), "no-such is not known"),
     "own code": (
         wrote("config.json", '{"model_type": "own", "auto_map": {"AutoConfig": "m.C"}}'),

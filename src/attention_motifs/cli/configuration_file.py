@@ -63,7 +63,7 @@ def read_configuration(name: str) -> dict[str, Any]:
         table = tomllib.loads(data.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise InputError(f"{source}: not UTF-8 (byte {error.start}); save it as UTF-8") from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also for a number of over 4,300 digits
         raise InputError(f"{source}: not TOML ({error!s:.200}); correct that place") from error
     settings = {setting.key: setting for setting in SETTINGS}
     values = {}

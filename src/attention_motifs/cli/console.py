@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from attention_motifs.errors import BROKEN_PIPE, replace_unprintable
+from attention_motifs.errors import BROKEN_PIPE, plain, replace_unprintable
 from attention_motifs.progress import ConsoleReport
 
 _FILE_WIDTH = 160
@@ -53,11 +53,6 @@ if not output.is_terminal:
     output = _Console(width=_FILE_WIDTH)
 errors = _Console(stderr=True)
 report = ConsoleReport(errors)
-
-
-def plain(text: str) -> str:
-    """Write unprintable characters, such as escape sequences, as backslash escapes."""
-    return replace_unprintable(text, lambda c: c.encode("unicode_escape").decode())
 
 
 def print_error(text: str, start: str = "error: ") -> None:

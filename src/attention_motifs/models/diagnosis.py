@@ -34,6 +34,10 @@ _DEQUANTISED = {"mxfp4", "fp8"}
 """Quantisations that transformers turns into plain weights without other packages."""
 
 
+_LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "num_decoder_layers")
+_MOST_LAYERS = 10_000
+
+
 def not_a_model(path: Path) -> str | None:
     """Return why a local path is not a folder of a model or an adapter; None if it is.
 
@@ -109,6 +113,7 @@ def checked_configuration(name: str, shown: str, folder: Path) -> dict[str, Any]
     reason = (
         _quantised(config)
         or _own_code(config)
+        or _too_deep(config)
         or _weights_reason(folder)
         or _tokenizer_reason(folder, config)
     )
@@ -181,6 +186,7 @@ def _own_code(config: dict[str, Any]) -> str | None:
     kind = config["model_type"]
     if kind in CONFIG_MAPPING:
         return None
+    kind = " ".join(kind.split())[:80]
     if config.get("auto_map"):
         return (
             f"its architecture {kind} needs custom code that comes with the model, and code of "
@@ -190,6 +196,20 @@ def _own_code(config: dict[str, Any]) -> str | None:
         f"its architecture {kind} is not known to transformers {__version__}. Check model_type in "
         "config.json; a newer transformers may know it (`pip install -U transformers`)"
     )
+
+
+def _too_deep(config: dict[str, Any]) -> str | None:
+    """Return why a number of layers cannot be right; transformers would make them all."""
+    text = config.get("text_config")
+    for part in (config, text if isinstance(text, dict) else {}):
+        for key in _LAYERS:
+            value = part.get(key)
+            if isinstance(value, int) and value > _MOST_LAYERS:
+                return (
+                    f"its config.json has {key} {value!r:.40}, more than {_MOST_LAYERS:,} layers. "
+                    "Copy that file again"
+                )
+    return None
 
 
 def _weights_reason(folder: Path) -> str | None:
