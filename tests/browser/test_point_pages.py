@@ -1,4 +1,4 @@
-"""Patterns in 3-D, heads in 3-D and projections in a real browser: what a reader does there.
+"""Clouds of patterns and heads, and projections in a real browser: what a reader does there.
 
 Where points are on the screen is computed here from the data, by the definition of the view.
 """
@@ -63,6 +63,12 @@ def on_screen(points: np.ndarray, box: dict[str, float], distance: float) -> np.
     return middle + seen * np.array([1, -1])
 
 
+def fitted(points: np.ndarray, box: dict[str, float]) -> float:
+    """Distance from which points in a box fill the picture, with 8 % free at an edge."""
+    half = np.abs(points[:, :2]).max(axis=0)
+    return float(1.08 * max(half[1], half[0] * box["height"] / box["width"]) / HALF)
+
+
 def lonely(spots: np.ndarray, box: dict[str, float]) -> np.ndarray:
     """Points that are not near another point or under a panel."""
     away = np.linalg.norm(spots[:, None] - spots[None], axis=2)
@@ -87,10 +93,10 @@ def test_the_point_under_the_cursor_is_the_one_that_is_named(
 ) -> None:
     site = demo / "site"
     name, points = projection_of(site, n_components)
-    # From the front; 2-D fits 2.6 away, and depth shows at a distance of 2.2.
-    distance = 2.6 if n_components == 2 else 2.2
+    # Depth shows from the front at a distance of 2.2.
     view = "" if n_components == 2 else "&view=0,0,0,0,0,0,1,2.2"
     box = opened(visit, f"?page=heads-3d&projection={name}{view}")
+    distance = fitted(in_box(points), box) if n_components == 2 else 2.2
     spots = on_screen(in_box(points), box, distance)
     alone = lonely(spots, box)[:25]
     assert len(alone) >= 8
@@ -111,7 +117,7 @@ def test_a_rectangle_selects_what_lies_in_it(visit: Visit, demo: Path, tmp_path:
     site = demo / "site"
     name, points = projection_of(site, 2)
     box = opened(visit, f"?page=heads-3d&projection={name}")
-    spots = on_screen(in_box(points), box, 2.6)
+    spots = on_screen(in_box(points), box, fitted(in_box(points), box))
     page = visit.page
     x0, y0 = box["x"] + box["width"] * 0.4, box["y"] + box["height"] * 0.3
     x1, y1 = box["x"] + box["width"] * 0.55, box["y"] + box["height"] * 0.62
@@ -170,6 +176,44 @@ def test_the_legend_filters_and_cycles(visit: Visit, demo: Path) -> None:
     assert visit.wrong == []
 
 
+def test_the_best_metric_opens_flat_and_another_is_chosen(visit: Visit, demo: Path) -> None:
+    manifest = manifest_of(demo / "site")
+    projected = {p["metric"] for p in manifest["projections"]}
+    metrics = [m["name"] for m in manifest["metrics"] if m["name"] in projected]
+    box = opened(visit, "?page=heads-3d")
+    page, caption = visit.page, visit.page.locator(".points-caption")
+    assert f"2-D, 16 neighbours, {metrics[0]}, all" in caption.inner_text()
+    names = page.locator(".points-3d-region")
+    boxes = [name.bounding_box() for name in names.all()]
+    assert len(boxes) >= 3
+    for i, a in enumerate(boxes):
+        assert a is not None
+        assert box["x"] <= a["x"]
+        assert a["x"] + a["width"] <= box["x"] + box["width"]
+        for b in boxes[:i]:
+            assert b is not None
+            across = min(a["x"] + a["width"], b["x"] + b["width"]) - max(a["x"], b["x"])
+            down = min(a["y"] + a["height"], b["y"] + b["height"]) - max(a["y"], b["y"])
+            assert across < 0.5 or down < 3
+    page.get_by_label("Metric").select_option(metrics[1])
+    wait_until(page, f"document.querySelector('.points-caption').innerText.includes(', {metrics[1]},')")
+    page.get_by_role("checkbox", name="2-D").click()
+    wait_until(page, "/ 3-D/.test(document.querySelector('.points-caption').innerText)")
+    assert f", {metrics[1]}," in caption.inner_text()
+    assert visit.wrong == []
+
+
+def test_a_colour_is_found_by_typing(visit: Visit) -> None:
+    opened(visit, "?page=heads-3d")
+    page = visit.page
+    page.locator(".grouped summary", has_text="Colour").click()
+    page.keyboard.type("leiden")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("colour=cluster"))
+    assert "leiden" in page.locator(".points-legend-title").inner_text()
+    assert visit.wrong == []
+
+
 def test_the_keyboard_goes_from_point_to_point_and_opens_one(visit: Visit) -> None:
     opened(visit, "?page=patterns-3d")
     page = visit.page
@@ -178,7 +222,7 @@ def test_the_keyboard_goes_from_point_to_point_and_opens_one(visit: Visit) -> No
     page.get_by_role("dialog", name="Keys").wait_for()
     page.keyboard.press("Escape")
     page.keyboard.press("2")
-    page.wait_for_url(re.compile("dim=2"))
+    page.wait_for_url(re.compile("dim=3"))
     page.keyboard.press("n")
     card = page.locator(".points-3d-preview")
     card.wait_for()

@@ -102,7 +102,7 @@ def test_a_look_alike_is_chosen_by_a_click_and_back_returns(bench: Visit) -> Non
 
 def test_the_state_travels_along_the_navigation_and_back(visit: Visit) -> None:
     visit.open(f"?page=home&head={HEAD}&metric=mean&n_prompts=2&sink=shown&scale=log")
-    visit.page.get_by_role("link", name="Heads in 3-D").click()
+    visit.page.get_by_role("link", name="Cloud of heads").click()
     visit.settle()
     visit.page.get_by_role("link", name="Workbench").click()
     visit.settle()

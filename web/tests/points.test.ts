@@ -3,7 +3,7 @@ import { meanOverPrompts } from "../src/pages/points/columns";
 import { pointsOf, readPicked, writePicked } from "../src/pages/points/picked";
 import { eye, fly, orbit, look, readCamera, startCamera, writeCamera, zoom } from "../src/views/points-3d/camera";
 import { rgb } from "../src/views/pattern-canvas/colour-map";
-import { amounts, colourPoints, countCategories, legendPasses, palette, type Categories } from "../src/views/points-3d/colours";
+import { amounts, colourPoints, countCategories, legendPasses, noneColour, palette, type Categories } from "../src/views/points-3d/colours";
 import { keyOf, stepFrom } from "../src/views/points-3d/keys";
 import { looks } from "../src/views/points-3d/looks";
 import { createPace } from "../src/views/points-3d/pace";
@@ -123,7 +123,7 @@ describe("colours", () => {
   };
 
   it("of categories are the legend's bytes, grey for none", () => {
-    const grey = [1, 3, 5].map((at) => Number.parseInt(NONE.slice(at, at + 2), 16));
+    const grey = [1, 3, 5].map((at) => Number.parseInt(noneColour(false).slice(at, at + 2), 16));
     expect([...colourPoints(three, 3)]).toEqual([16, 32, 48, 255, 0, 1, ...grey]);
     expect(countCategories(three, null, 3)).toEqual([1, 1, 1]);
     expect(countCategories(three, Uint8Array.of(1, 0, 1), 3)).toEqual([1, 0, 1]);

@@ -33,6 +33,20 @@ export function mostTrustworthy(projections: readonly Projection[]): Projection 
   return [...projections].sort((a, b) => trust(b) - trust(a))[0];
 }
 
+/** Return the metrics that have projections: in the order of the atlas, whose best metric is the first. */
+export function projectedMetrics(manifest: Manifest): string[] {
+  const projected = new Set(manifest.projections.map((projection) => projection.metric));
+  const known = manifest.metrics.map((metric) => metric.name).filter((name) => projected.has(name));
+  return [...new Set([...known, ...projected])];
+}
+
+/** Return the most trustworthy projection of all heads by a metric; by the best metric that has one if it has none. */
+export function bestProjection(manifest: Manifest, metric: string, nComponents: number): Projection | undefined {
+  const all = manifest.projections.filter((item) => item.scope === "all" && item.n_components === nComponents);
+  const by = [metric, ...projectedMetrics(manifest)].find((name) => all.some((item) => item.metric === name));
+  return mostTrustworthy(all.filter((item) => item.metric === by));
+}
+
 /** Load the coordinates of a projection. */
 export async function loadProjection(manifest: Manifest, projection: Projection): Promise<Placed> {
   const model = manifest.models.find((model) => model.name === projection.scope);

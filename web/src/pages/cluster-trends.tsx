@@ -5,6 +5,7 @@ import { headName, loadHeads, type Heads } from "../data/heads";
 import { feature as featureParam, models as modelsParam, sort } from "../state/params";
 import { useResource } from "../state/resource";
 import { stored } from "../state/stored";
+import { dark } from "../state/theme";
 import { link } from "../state/url";
 import { ExportMenu } from "../views/export-menu/view";
 import { Legend } from "../views/legend/view";
@@ -76,7 +77,7 @@ function Content({ manifest, clusters, heads, choice }: ContentProps) {
     nClusters: nClusters.value,
     models: modelsParam.value,
   };
-  const gathered = useMemo(() => gather(view, asked), [view, ...Object.values(asked)]);
+  const gathered = useMemo(() => gather(view, asked), [view, dark.value, ...Object.values(asked)]);
   return (
     <>
       <div class="toolbar trend-toolbar">

@@ -1,13 +1,10 @@
 import { useMemo } from "preact/hooks";
 import type { Manifest } from "../contract/generated";
-import { composed } from "../data/composed";
 import { headName, headRow } from "../data/heads";
-import { findProjection, loadProjection, mostTrustworthy, projectionId } from "../data/projections";
+import { projectionId } from "../data/projections";
 import { classes, colour, head as headParam, heads as headsParam, layers, models } from "../state/params";
 import { useResource } from "../state/resource";
-import { change, go, link } from "../state/url";
-import { Select } from "../views/controls/view";
-import type { PointAxis } from "../views/points-3d/api";
+import { go, link } from "../state/url";
 import { Empty, Loaded } from "../views/states/view";
 import { filteredHeads, loadBase, type Base } from "./points/base";
 import { AxisSelects, Bar, ColumnSelect, FlatCheck, HeadFilters, PointStyling } from "./points/bar";
@@ -15,6 +12,7 @@ import { colourColumn, headColumns } from "./points/columns";
 import { chosenAxes, loadAxes } from "./points/axes";
 import { useColouring } from "./points/colouring";
 import * as params from "./points/params";
+import { isFlat, NoProjection, PlacingSelects, projectionAxes, projectionNow, projectionTitle, setFlat } from "./points/placing";
 import { Plot } from "./points/plot";
 import { HeadPreview } from "./points/preview";
 import type { PageProps } from "./page";
@@ -24,7 +22,7 @@ export default function Heads3d({ manifest }: PageProps) {
   const base = useResource(() => loadBase(manifest), [manifest]);
   return (
     <>
-      <h1>Heads in 3-D</h1>
+      <h1>Cloud of heads</h1>
       <Loaded resource={base} what="the heads" height={500}>
         {(loaded) => <Body manifest={manifest} base={loaded} />}
       </Loaded>
@@ -32,34 +30,15 @@ export default function Heads3d({ manifest }: PageProps) {
   );
 }
 
-/** The projection in the link; null if the link names axes; the most trustworthy 3-D one if it names neither. */
-function projectionNow(manifest: Manifest) {
-  const asked = params.projection.value;
-  if (asked !== "") return findProjection(manifest, asked);
-  if (params.x.value !== "" || params.y.value !== "") return null;
-  const ofAll = manifest.projections.filter((projection) => projection.scope === "all");
-  return mostTrustworthy(ofAll.filter((projection) => projection.n_components === 3)) ?? mostTrustworthy(ofAll) ?? null;
-}
-
-async function projectionAxes(manifest: Manifest, id: string): Promise<PointAxis[]> {
-  const projection = findProjection(manifest, id);
-  if (!projection) throw new Error(`This atlas has no projection ${id}.`);
-  const placed = await loadProjection(manifest, projection);
-  return [placed.x, placed.y, placed.z].flatMap((column, k) => {
-    if (!column) return [];
-    const values = new Float32Array(manifest.n_heads).fill(Number.NaN);
-    values.set(column, placed.firstRow);
-    return [{ title: `${projection.method} ${k + 1}`, values, unit: "projection" }];
-  });
-}
-
 function Body({ manifest, base }: { manifest: Manifest; base: Base }) {
   const columns = useMemo(() => headColumns(manifest, base.heads), [manifest, base]);
   const projection = projectionNow(manifest);
   const id = projection ? projectionId(projection) : "";
   const unknown = params.projection.value !== "" && !projection;
+  const flat = isFlat(projection);
+  const turn = (next: boolean) => setFlat(manifest, projection, next);
   const ids = chosenAxes(columns, "component");
-  const colourId = colourColumn(columns, colour.value, true);
+  const colourId = colourColumn(columns, colour.value);
   const axes = useResource(
     () => (id === "" ? loadAxes(columns, ids) : projectionAxes(manifest, id)),
     [columns, id, ids.join()],
@@ -88,25 +67,15 @@ function Body({ manifest, base }: { manifest: Manifest; base: Base }) {
       </p>
       {unknown ? <p role="alert">This atlas has no projection “{params.projection.value}”. The points are placed by the axes below.</p> : null}
       <Bar>
-        <Select
-          label="Place by"
-          value={id}
-          options={[{ value: "", title: "axes of your choice" }, ...manifest.projections.map((projection) => ({ value: projectionId(projection), title: titleOf(projection) }))]}
-          onChange={(next) =>
-            change([
-              params.projection.to(next),
-              params.view.to(""),
-              ...(next === "" ? [params.x.to("component 1"), params.y.to("component 2"), params.z.to("component 3")] : [params.x.to(""), params.y.to(""), params.z.to("")]),
-            ])
-          }
-        />
+        <PlacingSelects manifest={manifest} projection={projection} />
         {id === "" ? <AxisSelects columns={columns} ids={ids} /> : null}
         <ColumnSelect label="Colour" value={colourId} columns={columns} onChange={(next) => params.colourBy(next)} />
         <HeadFilters manifest={manifest} base={base} />
-        <FlatCheck />
-        <PointStyling />
+        <FlatCheck flat={flat} onChange={turn} />
+        <PointStyling n={manifest.n_heads} />
         <a href={link("heads-3d", ...params.unfiltered())}>Reset all</a>
       </Bar>
+      <NoProjection manifest={manifest} shown={projection} />
       {projection?.note ? <p class="muted">{projection.note}</p> : null}
       <Loaded resource={axes} what="the positions of the heads" height={500}>
         {(placed) => (
@@ -118,9 +87,11 @@ function Body({ manifest, base }: { manifest: Manifest; base: Base }) {
                 colouring={coloured.colouring}
                 colourId={coloured.id}
                 columns={columns}
+                flat={flat}
+                onFlat={turn}
                 passing={passing}
                 labels={labels}
-                label={projection ? `Heads, ${titleOf(projection)}` : "Heads"}
+                label={projection ? `Heads, ${projectionTitle(projection)}` : "Heads"}
                 fileName="heads"
                 preview={(row, colourText) => <HeadPreview manifest={manifest} base={base} colourText={colourText} row={row} />}
                 onOpen={open}
@@ -134,11 +105,6 @@ function Body({ manifest, base }: { manifest: Manifest; base: Base }) {
       </Loaded>
     </>
   );
-}
-
-function titleOf(projection: Manifest["projections"][number]): string {
-  const neighbours = projection.n_neighbors > 0 ? `, ${projection.n_neighbors} neighbours` : "";
-  return composed`${projection.method} ${projection.n_components}-D${neighbours}, ${projection.metric}, ${projection.scope}`;
 }
 
 /** Links for the selected heads. */

@@ -7,7 +7,7 @@ import { metricOf } from "../data/distances";
 import { loadExplanation, loadLabels, type Labels } from "../data/explanations";
 import { headName, headRow, passing } from "../data/heads";
 import { loadPattern } from "../data/patterns";
-import { loadProjection } from "../data/projections";
+import { bestProjection, loadProjection } from "../data/projections";
 import { isProbe, loadPrompts, promptsById, shortId, viewablePrompts } from "../data/prompts";
 import { classes, head, heads, layers, metric, models, nProbes, nPrompts, prompts as promptsParam, seed, where } from "../state/params";
 import { useResource } from "../state/resource";
@@ -27,7 +27,7 @@ import { rectangle, side } from "./home/params";
 import { Reading } from "./home/reading";
 import { RowWords } from "./home/row";
 import { benchRows } from "./home/rows";
-import { mapProjection, tellingCell, tellingHead } from "./home/telling";
+import { tellingCell, tellingHead } from "./home/telling";
 import type { PageProps } from "./page";
 
 /** The workbench: a map of all heads, one head with its verdict, and its look-alikes on the same prompts. */
@@ -65,7 +65,7 @@ function Bench({ manifest, labels, prompts, passes, row }: BenchProps) {
   const spot = useSignal<Spot | null>(null);
   const pointed = useSignal<number | null>(null);
   const current = metricOf(manifest, metric.value);
-  const projection = mapProjection(manifest, current?.name ?? "");
+  const projection = bestProjection(manifest, current?.name ?? "", 2);
   const placed = useResource(async () => (projection ? loadProjection(manifest, projection) : null), [projection]);
   const neighbours = useResource(
     async () => (current ? loadNeighbours(manifest, current, [row]) : null),

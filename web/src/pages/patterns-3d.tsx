@@ -15,6 +15,7 @@ import { AxisSelects, Bar, ColumnSelect, FlatCheck, HeadFilters, PointStyling } 
 import { colourColumn, patternColumns } from "./points/columns";
 import { useColouring } from "./points/colouring";
 import * as params from "./points/params";
+import { isFlat } from "./points/placing";
 import { Plot } from "./points/plot";
 import { patternLink, PatternPreview } from "./points/preview";
 import type { PageProps } from "./page";
@@ -24,7 +25,7 @@ export default function Patterns3d({ manifest }: PageProps) {
   const base = useResource(() => loadBase(manifest), [manifest]);
   return (
     <>
-      <h1>Patterns in 3-D</h1>
+      <h1>Cloud of patterns</h1>
       <Loaded resource={base} what="the patterns" height={500}>
         {(loaded) => <Body manifest={manifest} base={loaded} />}
       </Loaded>
@@ -36,7 +37,9 @@ function Body({ manifest, base }: { manifest: Manifest; base: Base }) {
   const columns = useMemo(() => patternColumns(manifest, base.heads, base.prompts), [manifest, base]);
   const n = manifest.points.n_prompts * manifest.n_heads;
   const ids = chosenAxes(columns, "component");
-  const colourId = colourColumn(columns, colour.value, false);
+  const colourId = colourColumn(columns, colour.value);
+  const flat = isFlat(null);
+  const turn = (next: boolean) => params.dimensions.set(next ? "2" : "3");
   const axes = useResource(() => loadAxes(columns, ids), [columns, ids.join()], { keep: true });
   const colouring = useColouring(columns, colourId);
   const filter = { models: models.value, layers: layers.value, classes: classes.value };
@@ -71,9 +74,9 @@ function Body({ manifest, base }: { manifest: Manifest; base: Base }) {
         <ColumnSelect label="Colour" value={colourId} columns={columns} onChange={(next) => params.colourBy(next)} />
         <HeadFilters manifest={manifest} base={base} />
         <LabelFilter prompts={base.prompts} where={where.value} onChange={where.set} />
-        <FlatCheck />
+        <FlatCheck flat={flat} onChange={turn} />
         <Check label="With picture" help="Show only patterns that can be viewed" value={params.kept.value} onChange={params.kept.set} />
-        <PointStyling />
+        <PointStyling n={n} />
         <a href={link("patterns-3d", ...params.unfiltered())}>Reset all</a>
       </Bar>
       <Loaded resource={axes} what="the positions of the patterns" height={500}>
@@ -86,6 +89,8 @@ function Body({ manifest, base }: { manifest: Manifest; base: Base }) {
                 colouring={coloured.colouring}
                 colourId={coloured.id}
                 columns={columns}
+                flat={flat}
+                onFlat={turn}
                 passing={passing}
                 labels={labels}
                 label="Attention patterns"

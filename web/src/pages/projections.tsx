@@ -46,7 +46,7 @@ function Body({ manifest, heads }: { manifest: Manifest; heads: Heads }) {
   const frame = useRef<HTMLDivElement>(null);
   const all = manifest.projections;
   const columns = useMemo(() => headColumns(manifest, heads), [manifest, heads]);
-  const colourId = colourColumn(columns, colour.value, true);
+  const colourId = colourColumn(columns, colour.value);
   const coloured = useResource(
     async () => {
       const colouring = await (columns.find((column) => column.id === colourId) as PointColumn).load();

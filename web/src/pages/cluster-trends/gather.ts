@@ -1,7 +1,6 @@
 // The trends that the link describes.
 
 import { headCount, rowsEnd } from "../../data/heads";
-import { categoryColour } from "../../views/palette/palette";
 import type { View } from "../clusters/model";
 import { lineStyle, type Across, type LineStyle } from "./panel";
 import { rankShares, sizeTrends, trends, type Group, type Point, type Trend } from "./trends";
@@ -66,7 +65,7 @@ export function gather(view: View, asked: Asked): Gathered {
         );
   return {
     trends: followed,
-    styles: names.map((name, place) => lineStyle(name, place, categoryColour)),
+    styles: names.map((name, place) => lineStyle(name, place, view.colour)),
     across,
     rows: followed.flatMap(({ cluster, lines }) =>
       lines.flatMap((line, place) => line.map((point) => ({ cluster, group: names[place] as string, point }))),

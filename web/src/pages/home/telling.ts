@@ -1,9 +1,8 @@
 // What the workbench shows first. Pure functions.
 
-import type { Manifest, Projection } from "../../contract/generated";
+import type { Manifest } from "../../contract/generated";
 import type { Labels } from "../../data/explanations";
 import { triangleIndex, type Pattern } from "../../data/patterns";
-import { mostTrustworthy } from "../../data/projections";
 import type { Cell } from "../../views/pattern-matrix/api";
 
 /** Least probability of a verdict that colours a head. */
@@ -26,12 +25,6 @@ function highest(values: ArrayLike<number>): number {
     if (Number.isFinite(value) && (best < 0 || value > (values[best] as number))) best = row;
   }
   return best;
-}
-
-/** Return the flat projection of all heads by a metric; by another one if there is none of it. */
-export function mapProjection(manifest: Manifest, metric: string): Projection | undefined {
-  const flat = manifest.projections.filter((item) => item.scope === "all" && item.n_components === 2);
-  return mostTrustworthy(flat.filter((item) => item.metric === metric)) ?? mostTrustworthy(flat);
 }
 
 /** Return the cell with the largest weight on another token than the first and itself; null without one. */

@@ -2,6 +2,7 @@ import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import type { Manifest } from "../../contract/generated";
 import { classes, layers, models } from "../../state/params";
+import { Grouped } from "../../views/controls/grouped";
 import { Check, keepInside, Many } from "../../views/controls/view";
 import type { Base } from "./base";
 import type { PointColumn } from "./columns";
@@ -28,28 +29,11 @@ export function Bar({ children }: { children: ComponentChildren }) {
   );
 }
 
-/** A select box of columns, by groups. */
+/** A searchable choice of a column, by groups. */
 export function ColumnSelect({ label, value, columns, none, onChange }: ColumnSelectProps) {
-  const groups = [...new Set(columns.map((column) => column.group))];
-  return (
-    <label class="control column-select">
-      <span>{label}</span>
-      <select value={value} onChange={(event) => onChange(event.currentTarget.value)}>
-        {none === undefined ? null : <option value="none">{none}</option>}
-        {groups.map((group) => (
-          <optgroup key={group} label={group}>
-            {columns
-              .filter((item) => item.group === group)
-              .map((item) => (
-                <option key={item.id} value={item.id}>
-                  {item.title}
-                </option>
-              ))}
-          </optgroup>
-        ))}
-      </select>
-    </label>
-  );
+  const first = none === undefined ? [] : [{ value: "none", title: none, group: "" }];
+  const rest = columns.map(({ id, title, group }) => ({ value: id, title, group }));
+  return <Grouped label={label} value={value} options={[...first, ...rest]} onChange={onChange} />;
 }
 
 /** Select boxes of the axes; the third may be none. */
@@ -116,8 +100,11 @@ const SLIDERS = [
   { param: params.restOpacity, title: "Opacity, not selected", low: 0, high: 1, step: 0.02 },
 ] as const;
 
-/** Size and opacity of the points. */
-export function PointStyling({ children }: { children?: ComponentChildren }) {
+/** Size and opacity of the points, whose default depends on their number, and the names in the picture. */
+export function PointStyling({ n }: { n: number }) {
+  const usual = params.usualStyle(n);
+  const shown = (param: (typeof SLIDERS)[number]["param"]) =>
+    param.value ?? (param === params.size ? usual.size : usual.opacity);
   return (
     <details class="control many" onToggle={(event) => keepInside(event.currentTarget)}>
       <summary>
@@ -132,25 +119,19 @@ export function PointStyling({ children }: { children?: ComponentChildren }) {
               min={low}
               max={high}
               step={step}
-              value={param.value}
+              value={shown(param)}
               onInput={(event) => param.replace(Number(event.currentTarget.value))}
             />
-            <span class="number">{param.value}</span>
+            <span class="number">{Number(shown(param).toFixed(2))}</span>
           </label>
         ))}
-        {children}
+        <Check label="Names of classes and clusters" value={params.names.value} onChange={params.names.set} />
       </div>
     </details>
   );
 }
 
 /** Checkbox for 2-D. */
-export function FlatCheck() {
-  return (
-    <Check
-      label="2-D"
-      value={params.dimensions.value === "2"}
-      onChange={(flat) => params.dimensions.set(flat ? "2" : "3")}
-    />
-  );
+export function FlatCheck({ flat, onChange }: { flat: boolean; onChange: (flat: boolean) => void }) {
+  return <Check label="2-D" value={flat} onChange={onChange} />;
 }

@@ -1,9 +1,10 @@
-// Columns that points can be placed and coloured by.
+// Columns that points can be placed and coloured by, in groups.
 
 import { NO_CODE } from "../../contract/columns";
 import type { Manifest, Prompt } from "../../contract/generated";
 import { clusterName } from "../../data/clusters";
 import { rowsEnd, type Heads } from "../../data/heads";
+import { loadMotifShares, loadVerdicts } from "../../data/explanations";
 import { loadFeatures, loadHeadMeans } from "../../data/features";
 import { loadComponent, loadPointFeature } from "../../data/points";
 import { amounts, palette, type Amounts, type Categories, type Colouring } from "../../views/points-3d/colours";
@@ -21,9 +22,18 @@ export interface PointColumn {
   load: () => Promise<Colouring>;
 }
 
+/** Groups of columns, in the order of the lists. */
+const GROUPS = ["Classes", "Clusters", "Motifs", "Model and layer", "Scores", "Prompt", "Components", "Features"];
+/** Least probability of a verdict that colours a head. */
+const SURE = 0.8;
+
+function inGroups(columns: PointColumn[]): PointColumn[] {
+  return GROUPS.flatMap((group) => columns.filter((column) => column.group === group));
+}
+
 /** Return the columns of heads: one value per head. */
 export function headColumns(manifest: Manifest, heads: Heads): PointColumn[] {
-  return [
+  return inGroups([
     ...ofHeads(manifest, heads, (colouring) => colouring),
     ...components(manifest, "mean component", async (k) => {
       const all = await loadComponent(manifest, k);
@@ -36,7 +46,7 @@ export function headColumns(manifest: Manifest, heads: Heads): PointColumn[] {
         return Float32Array.from({ length: manifest.n_heads }, (_, row) => means[row * features.length + place] ?? Number.NaN);
       }),
     ),
-  ];
+  ]);
 }
 
 /** Return the columns of patterns: the value of head h on prompt p is in row p * H + h. */
@@ -46,76 +56,98 @@ export function patternColumns(manifest: Manifest, heads: Heads, prompts: readon
     colouring.kind === "categories"
       ? { ...colouring, codes: repeated(colouring.codes, nPrompts) }
       : { ...colouring, values: repeated(colouring.values, nPrompts) };
-  return [
+  return inGroups([
     ...ofHeads(manifest, heads, repeat),
     ...ofPrompts(manifest, prompts),
     ...components(manifest, "component", (k) => loadComponent(manifest, k)),
     ...manifest.points.features.map((feature) =>
       numeric(`feature ${feature.name}`, feature.name, "Features", () => loadPointFeature(manifest, feature.name)),
     ),
-  ];
+  ]);
 }
 
 function ofHeads(manifest: Manifest, heads: Heads, turn: (colouring: Colouring) => Colouring): PointColumn[] {
-  const category = (id: string, title: string, group: string, make: () => Categories): PointColumn => ({
+  const column = (id: string, group: string, colouring: { title: string; numeric: boolean; make: () => Colouring | Promise<Colouring> }): PointColumn => ({
     id,
-    title,
+    title: colouring.title,
     group,
     unit: id,
-    numeric: false,
-    load: async () => turn(make()),
+    numeric: colouring.numeric,
+    load: async () => turn(await colouring.make()),
   });
-  const amount = (id: string, title: string, group: string, make: () => Amounts): PointColumn => ({
-    id,
-    title,
-    group,
-    unit: id,
-    numeric: true,
-    load: async () => turn(make()),
-  });
-  const names = manifest.models.map((model) => model.name);
-  const families = [...new Set(manifest.models.map((model) => model.family))];
-  const familyOf = manifest.models.map((model) => families.indexOf(model.family));
-  const columns = [
-    category("model", "model", "Head", () => categories("model", heads.model, names, "")),
-    ...(families.length > 1 && families.length < names.length
-      ? [category("family", "model family", "Head", () =>
-          categories("model family", Uint16Array.from(heads.model, (item) => familyOf[item] ?? 0xffff), families, ""))]
-      : []),
-    amount("layer", "layer", "Head", () => spanned("layer", Float32Array.from(heads.layer))),
-    amount("depth", "depth", "Head", () => spanned("depth", Float32Array.from(heads.depth))),
+  const category = (id: string, title: string, group: string, make: () => Categories | Promise<Categories>) =>
+    column(id, group, { title, numeric: false, make });
+  const amount = (id: string, title: string, group: string, make: () => Amounts | Promise<Amounts>) =>
+    column(id, group, { title, numeric: true, make });
+  return [
+    ...ofClasses(manifest, heads, category),
+    ...ofClusterings(manifest, heads, category),
+    ...(manifest.motif_shares ? manifest.motifs : []).map((motif, place) =>
+      amount(`motif ${motif.name}`, `share of ${motif.name}`, "Motifs", async () => {
+        const shares = await loadMotifShares(manifest);
+        return spanned(`share of ${motif.name}`, Float32Array.from(shares[place] ?? []));
+      }),
+    ),
+    ...ofModels(manifest, heads, category),
+    amount("layer", "layer", "Model and layer", () => spanned("layer", Float32Array.from(heads.layer))),
+    amount("depth", "depth", "Model and layer", () => spanned("depth", Float32Array.from(heads.depth))),
+    ...manifest.scores.flatMap(({ name }) => {
+      const stored = heads.column(name);
+      if (!stored) return [];
+      return [amount(`score ${name}`, `${name} score`, "Scores", () => amounts(`${name} score`, Float32Array.from(stored.values)))];
+    }),
   ];
+}
+
+type MakeCategory = (id: string, title: string, group: string, make: () => Categories | Promise<Categories>) => PointColumn;
+
+function ofClasses(manifest: Manifest, heads: Heads, category: MakeCategory): PointColumn[] {
+  const colours = (labels: readonly string[]) => labels.map((label) => manifest.groups[label] ?? "#777777");
+  const columns: PointColumn[] = [];
   const groups = heads.column("class_group");
-  if (groups?.column.labels && groups.column.labels.length > 0) {
-    const labels = groups.column.labels;
+  const labels = groups?.column.labels ?? [];
+  if (groups && labels.length > 0) {
+    const title = "group of the first class";
+    columns.push(category("class", title, "Classes", () => ({ ...categories(title, groups.values, labels, "no known class"), colours: colours(labels) })));
+  }
+  if (manifest.verdicts) {
+    const title = `probable class (p ≥ ${SURE})`;
     columns.push(
-      category("class", "group of the first class", "Head", () => ({
-        ...categories("group of the first class", groups.values, labels, "no known class"),
-        colours: labels.map((label) => manifest.groups[label] ?? "#777777"),
-      })),
+      category("verdict", title, "Classes", async () => {
+        const verdicts = await loadVerdicts(manifest);
+        const named = Array.from({ length: manifest.n_heads }, (_, row) =>
+          (verdicts?.probability[row] ?? 0) >= SURE ? (verdicts?.verdict(row) ?? "") : "",
+        );
+        const known = Object.keys(manifest.groups).filter((name) => named.includes(name));
+        const codes = Uint16Array.from(named, (name) => (known.includes(name) ? known.indexOf(name) : NO_CODE.uint16));
+        return { ...categories(title, codes, known, "no probable class"), colours: colours(known) };
+      }),
     );
   }
-  for (const clustering of manifest.clusterings) {
+  return columns;
+}
+
+function ofClusterings(manifest: Manifest, heads: Heads, category: MakeCategory): PointColumn[] {
+  return manifest.clusterings.flatMap((clustering) => {
     const { method } = clustering;
     const stored = heads.column(`cluster ${method}`);
-    if (!stored) continue;
+    if (!stored) return [];
     let n = 0;
     for (const code of stored.values) if (code !== NO_CODE.uint16) n = Math.max(n, code + 1);
     const labels = Array.from({ length: n }, (_, cluster) => clusterName(clustering, cluster));
-    columns.push(
-      category(`cluster ${method}`, `clusters, ${method}`, "Clusters", () =>
-        categories(`clusters, ${method}`, stored.values, labels, "unclustered"),
-      ),
-    );
-  }
-  for (const score of manifest.scores) {
-    const stored = heads.column(score.name);
-    if (!stored) continue;
-    columns.push(
-      amount(`score ${score.name}`, `${score.name} score`, "Scores", () =>
-        amounts(`${score.name} score`, Float32Array.from(stored.values)),
-      ),
-    );
+    const title = `clusters, ${method}`;
+    return [category(`cluster ${method}`, title, "Clusters", () => categories(title, stored.values, labels, "unclustered"))];
+  });
+}
+
+function ofModels(manifest: Manifest, heads: Heads, category: MakeCategory): PointColumn[] {
+  const names = manifest.models.map((model) => model.name);
+  const families = [...new Set(manifest.models.map((model) => model.family))];
+  const familyOf = manifest.models.map((model) => families.indexOf(model.family));
+  const columns = [category("model", "model", "Model and layer", () => categories("model", heads.model, names, ""))];
+  if (families.length > 1 && families.length < names.length) {
+    const codes = () => Uint16Array.from(heads.model, (item) => familyOf[item] ?? 0xffff);
+    columns.push(category("family", "model family", "Model and layer", () => categories("model family", codes(), families, "")));
   }
   return columns;
 }
@@ -193,11 +225,10 @@ export function meanOverPrompts(all: Float32Array, nHeads: number): Float32Array
   return Float32Array.from(sums, (sum, head) => sum / (counts[head] as number));
 }
 
-/** Return the column to colour by: that of the link, else the class, else the first. */
-export function colourColumn(columns: readonly PointColumn[], asked: string, byClass: boolean): string {
+/** Return the column to colour by: that of the link, else the class, else the model, else the first. */
+export function colourColumn(columns: readonly PointColumn[], asked: string): string {
   const known = (id: string) => columns.some((column) => column.id === id);
-  if (known(asked)) return asked;
-  return byClass && known("class") ? "class" : (columns[0]?.id ?? "");
+  return [asked, "class", "model"].find(known) ?? columns[0]?.id ?? "";
 }
 
 /** Return the next or previous column, in a circle. */

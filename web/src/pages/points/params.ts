@@ -10,7 +10,8 @@ export const y = param("y", text, "");
 export const z = param("z", text, "");
 /** Id of a stored projection, used instead of axes. */
 export const projection = param("projection", text, "");
-export const dimensions = param("dim", choice("3", "2"), "3");
+/** `auto`: three for a projection to three dimensions, else two. */
+export const dimensions = param("dim", choice("auto", "3", "2"), "auto");
 /** Position of the camera. */
 export const view = param("view", text, "");
 /** Labels that the legend hides. */
@@ -24,8 +25,16 @@ const open: Codec<number | null> = {
 /** Least and largest amount that the legend shows. */
 export const low = param("low", open, null);
 export const high = param("high", open, null);
-export const size = param("size", number(1, 24), 5);
-export const opacity = param("opacity", number(0.02, 1), 1);
+const optional = (codec: Codec<number>): Codec<number | null> => ({
+  read: (value) => (value === "" ? null : codec.read(value)),
+  write: (value) => (value === null ? "" : codec.write(value)),
+});
+
+/** Size and opacity of a point; null depends on the number of points. */
+export const size = param("size", optional(number(1, 24)), null);
+export const opacity = param("opacity", optional(number(0.02, 1)), null);
+/** Whether classes and clusters are named in the picture. */
+export const names = param("names", flag, true);
 /** Of the points outside of the selection. */
 export const restSize = param("rest-size", number(1, 24), 3);
 export const restOpacity = param("rest", number(0, 1), 0.25);
@@ -33,6 +42,12 @@ export const restOpacity = param("rest", number(0, 1), 0.25);
 export const kept = param("kept", flag, false);
 /** Selected points, as `writePicked` writes them. */
 export const picked = param("picked", text, "");
+
+/** Return the usual size and opacity of `n` points: the more there are, the smaller and fainter, so that dense parts show. */
+export function usualStyle(n: number): { size: number; opacity: number } {
+  const many = Math.log10(Math.max(1, n / 1000));
+  return { size: Math.max(2, 5 - 1.5 * many), opacity: Math.max(0.15, Number((0.9 - 0.35 * many).toFixed(2))) };
+}
 
 /** Colour by another column, and clear the filters of the legend. */
 export function colourBy(id: string, ...more: Setting[]): void {

@@ -4,6 +4,7 @@ import { useMemo, useRef } from "preact/hooks";
 import type { ComponentChildren } from "preact";
 import { composed } from "../../data/composed";
 import { colour } from "../../state/params";
+import { dark } from "../../state/theme";
 import { csv } from "../../views/export-menu/csv";
 import { ExportMenu } from "../../views/export-menu/view";
 import type { PointAxis, PointKey, PointLabel } from "../../views/points-3d/api";
@@ -23,6 +24,8 @@ interface PlotProps {
   /** Id of the column that colours the points. */
   colourId: string;
   columns: readonly PointColumn[];
+  flat: boolean;
+  onFlat: (flat: boolean) => void;
   /** 1 for each point that passes the filters; null is all. */
   passing: Uint8Array | null;
   labels: readonly PointLabel[];
@@ -36,6 +39,9 @@ interface PlotProps {
   /** Links for the selection. */
   actions?: (points: Uint32Array) => ComponentChildren;
 }
+
+/** Groups of columns whose categories are named in the picture. */
+const NAMED = ["Classes", "Clusters"];
 
 /** Most selected points for which links are shown. */
 const ACTIONS = 64;
@@ -51,7 +57,10 @@ export function Plot(props: PlotProps) {
   const frame = useRef<HTMLDivElement>(null);
   const selection = useSelection(n);
   const filter = { hidden: params.hidden.value, low: params.low.value, high: params.high.value };
-  const colours = useMemo(() => colourPoints(colouring, n), [colouring, n]);
+  const isDark = dark.value;
+  const colours = useMemo(() => colourPoints(colouring, n, isDark), [colouring, n, isDark]);
+  const group = columns.find((column) => column.id === colourId)?.group ?? "";
+  const named = params.names.value && colouring.kind === "categories" && NAMED.includes(group) ? colouring : null;
   const shown = useMemo(
     () => both(passing, legendPasses(colouring, filter, n)),
     [passing, colouring, n, JSON.stringify(filter.hidden), filter.low, filter.high],
@@ -61,7 +70,8 @@ export function Plot(props: PlotProps) {
     [colouring, passing, n],
   );
   const cycle = (by: 1 | -1) => params.colourBy(cycled(columns, colourId, by));
-  const flat = params.dimensions.value === "2";
+  const { flat } = props;
+  const usual = params.usualStyle(n);
   const keys: PointKey[] = [
     { key: "c", title: "colour by the next column", run: () => cycle(1) },
     { key: "C", title: "colour by the column before", run: () => cycle(-1) },
@@ -91,18 +101,19 @@ export function Plot(props: PlotProps) {
           shown={shown}
           selected={selection.mask}
           labels={props.labels}
+          regions={named}
           style={{
-            size: params.size.value,
-            opacity: params.opacity.value,
+            size: params.size.value ?? usual.size,
+            opacity: params.opacity.value ?? usual.opacity,
             restSize: params.restSize.value,
             restOpacity: params.restOpacity.value,
           }}
           flat={flat}
-          height="max(400px, calc(100vh - 330px))"
+          height="max(400px, calc(100vh - 290px))"
           label={props.label}
           camera={params.view.value}
           onCamera={params.view.replace}
-          onFlat={(next) => params.dimensions.set(next ? "2" : "3")}
+          onFlat={props.onFlat}
           preview={(point) => props.preview(point, sayColour(colouring, point))}
           onOpen={props.onOpen}
           {...(props.onClick ? { onClick: props.onClick } : {})}

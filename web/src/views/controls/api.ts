@@ -33,3 +33,12 @@ export interface CheckProps {
   help?: string;
   onChange: (value: boolean) => void;
 }
+
+/** One choice among many options, which are listed by group. */
+export interface GroupedProps {
+  label: string;
+  value: string;
+  /** Options of a group follow each other. */
+  options: readonly { value: string; title: string; group: string }[];
+  onChange: (value: string) => void;
+}

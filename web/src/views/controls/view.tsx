@@ -59,7 +59,7 @@ export function Check({ label, value, help, onChange }: CheckProps) {
 export function Many({ label, values, options, onChange, none = "all" }: ManyProps) {
   const details = useRef<HTMLDetailsElement>(null);
   const [filter, setFilter] = useState("");
-  useCloseOutside(details);
+  useEffect(() => closeOnLeaving(details), []);
   const summary =
     values.length === 0 ? none : values.length === 1 ? values[0] : `${values.length} chosen`;
   const words = filter.toLowerCase();
@@ -117,24 +117,22 @@ export function keepInside(details: HTMLDetailsElement): void {
   if (over > 0) list.style.left = `${-over}px`;
 }
 
-/** Close an open list by Escape or a click outside. */
-function useCloseOutside(details: { current: HTMLDetailsElement | null }): void {
-  useEffect(() => {
-    const onPointer = (event: Event) => {
-      const element = details.current;
-      if (element?.open && !element.contains(event.target as Node)) element.open = false;
-    };
-    const onKey = (event: KeyboardEvent) => {
-      const element = details.current;
-      if (event.key !== "Escape" || !element?.open) return;
-      element.open = false;
-      element.querySelector("summary")?.focus();
-    };
-    document.addEventListener("pointerdown", onPointer);
-    document.addEventListener("keydown", onKey);
-    return () => {
-      document.removeEventListener("pointerdown", onPointer);
-      document.removeEventListener("keydown", onKey);
-    };
-  }, []);
+/** Close an open list on Escape or a click outside; return a function that stops that. */
+export function closeOnLeaving(details: { current: HTMLDetailsElement | null }): () => void {
+  const onPointer = (event: Event) => {
+    const element = details.current;
+    if (element?.open && !element.contains(event.target as Node)) element.open = false;
+  };
+  const onKey = (event: KeyboardEvent) => {
+    const element = details.current;
+    if (event.key !== "Escape" || !element?.open) return;
+    element.open = false;
+    element.querySelector("summary")?.focus();
+  };
+  document.addEventListener("pointerdown", onPointer);
+  document.addEventListener("keydown", onKey);
+  return () => {
+    document.removeEventListener("pointerdown", onPointer);
+    document.removeEventListener("keydown", onKey);
+  };
 }

@@ -15,6 +15,13 @@ export interface PointLabel {
   label: string;
 }
 
+/** Categories of the points; codes beyond the labels mean "none". */
+export interface PointCategories {
+  /** Per point. */
+  codes: ArrayLike<number>;
+  labels: readonly string[];
+}
+
 /** Sizes in CSS pixels, opacities from 0 to 1. */
 export interface PointStyle {
   size: number;
@@ -53,6 +60,8 @@ export interface Points3dProps {
   /** 1 for each selected point; null is none. */
   selected?: Uint8Array | null;
   labels?: readonly PointLabel[];
+  /** Categories that are named at the middle of their points. */
+  regions?: PointCategories | null;
   style?: Partial<PointStyle>;
   /** View from the front, without depth; always so with two axes. */
   flat?: boolean;

@@ -1,6 +1,7 @@
 // The camera and its movements. Pure functions.
 
 import { Quaternion, Vector3 } from "three";
+import { bulk } from "./place";
 
 /** A camera at `target + turn * (0, 0, distance)` that looks at `target`. */
 export interface CameraState {
@@ -20,14 +21,57 @@ export function halfHeight(state: CameraState): number {
   return state.distance * Math.tan((FIELD * Math.PI) / 360);
 }
 
-/** Return the first camera: it shows the whole box, in 3-D from a little above and the side. */
-export function startCamera(flat: boolean, aspect: number): CameraState {
-  const fit = Math.max(1, 1 / Math.max(0.2, aspect));
-  if (flat) return { target: new Vector3(), turn: new Quaternion(), distance: 2.6 * fit };
-  const turn = new Quaternion()
-    .setFromAxisAngle(new Vector3(0, 1, 0), 0.5)
-    .multiply(new Quaternion().setFromAxisAngle(new Vector3(1, 0, 0), -0.35));
-  return { target: new Vector3(), turn, distance: 3.3 * fit };
+/** Share of the picture's half that stays free at each edge. */
+const EDGE = 0.08;
+/** Points that the first camera is fitted to; more are sampled. */
+const FITTED = 20_000;
+/** From a little above and the side. */
+const OBLIQUE = new Quaternion()
+  .setFromAxisAngle(new Vector3(0, 1, 0), 0.5)
+  .multiply(new Quaternion().setFromAxisAngle(new Vector3(1, 0, 0), -0.35));
+
+/**
+ * Return the first camera: most of the points fill the picture, in 3-D seen from a little above and the side.
+ *
+ * @param aspect width of the picture by its height
+ * @param placed null for the whole box
+ */
+export function startCamera(flat: boolean, aspect: number, placed: Fitted | null = null): CameraState {
+  const turn = flat ? new Quaternion() : OBLIQUE.clone();
+  const [right, up, near] = seen(placed, turn);
+  if (right.length === 0) return { target: new Vector3(), turn, distance: (flat ? 2.6 : 3.3) * Math.max(1, 1 / Math.max(0.2, aspect)) };
+  const [x, y] = [bulk(right), bulk(up)];
+  const [cx, cy] = [(x[0] + x[1]) / 2, (y[0] + y[1]) / 2];
+  const wide = Math.max(0.2, aspect);
+  const scale = (1 + EDGE) / Math.tan((FIELD * Math.PI) / 360);
+  const needed = Float32Array.from(right, (at, i) => {
+    const half = Math.max(Math.abs((up[i] as number) - cy), Math.abs(at - cx) / wide);
+    return half * scale + (flat ? 0 : (near[i] as number));
+  });
+  const target = new Vector3(cx, cy, 0).applyQuaternion(turn);
+  return { target, turn, distance: bounded(Math.max(0.05, bulk(needed)[1])) };
+}
+
+/** Points that a camera is fitted to. */
+export interface Fitted {
+  n: number;
+  positions: Float32Array;
+  finite: Uint8Array;
+}
+
+/** Return coordinates of a sample of the points along the directions of a camera: right, up, towards it. */
+function seen(placed: Fitted | null, turn: Quaternion): [Float32Array, Float32Array, Float32Array] {
+  const [right, up, near]: number[][] = [[], [], []];
+  const back = turn.clone().invert();
+  const step = Math.max(1, Math.floor((placed?.n ?? 0) / FITTED));
+  for (let i = 0; placed && i < placed.n; i += step) {
+    if (placed.finite[i] === 0) continue;
+    const at = new Vector3().fromArray(placed.positions, 3 * i).applyQuaternion(back);
+    right?.push(at.x);
+    up?.push(at.y);
+    near?.push(at.z);
+  }
+  return [Float32Array.from(right ?? []), Float32Array.from(up ?? []), Float32Array.from(near ?? [])];
 }
 
 /** Write a camera for a link: target, turn, distance. */

@@ -3,15 +3,13 @@
 import { NONE } from "../palette/api";
 import { categoryColour } from "../palette/palette";
 import { colourAt, rgb } from "../pattern-canvas/colour-map";
+import type { PointCategories } from "./api";
 import { bulk } from "./place";
 
-/** A colouring by category; codes beyond the labels mean "none". */
-export interface Categories {
+/** A colouring by category. */
+export interface Categories extends PointCategories {
   kind: "categories";
   title: string;
-  /** Per point. */
-  codes: ArrayLike<number>;
-  labels: readonly string[];
   /** Colour of each label, `#RRGGBB`. */
   colours: readonly string[];
   /** Title of "none". */
@@ -41,22 +39,28 @@ export function amounts(title: string, values: Float32Array): Amounts {
   return { kind: "amounts", title, values, low, high };
 }
 
-/** End of the colour map: its lightest yellow cannot be seen on white. */
-const LIGHTEST = 0.93;
+/** The part of viridis that can be seen: its end is too light for the light theme, its start too dark for the dark one. */
+const SEEN = { light: [0, 0.72], dark: [0.28, 1] } as const;
 
 /**
  * Colour of a share from 0 to 1 of the way from low to high: viridis, since the middle of cividis is
  * the grey of missing values.
  */
-export function amountColour(share: number): string {
-  return colourAt("viridis", Math.min(1, Math.max(0, share)) * LIGHTEST);
+export function amountColour(share: number, isDark: boolean): string {
+  const [low, high] = isDark ? SEEN.dark : SEEN.light;
+  return colourAt("viridis", low + (high - low) * Math.min(1, Math.max(0, share)));
+}
+
+/** Return the colour of points of no category, which is closer to the ground than any category. */
+export function noneColour(isDark: boolean): string {
+  return isDark ? "#4d5662" : "#c3c9d2";
 }
 
 /** Return red, green and blue of every point. */
-export function colourPoints(colouring: Colouring, n: number): Uint8Array {
+export function colourPoints(colouring: Colouring, n: number, isDark = false): Uint8Array {
   const bytes = new Uint8Array(3 * n);
   const table = (colours: readonly string[]) => Uint8Array.from(colours.flatMap((item) => rgb(item)));
-  const none = table([NONE]);
+  const none = table([colouring.kind === "categories" ? noneColour(isDark) : NONE]);
   if (colouring.kind === "categories") {
     const colours = table(colouring.colours);
     for (let i = 0; i < n; i++) {
@@ -67,7 +71,7 @@ export function colourPoints(colouring: Colouring, n: number): Uint8Array {
     return bytes;
   }
   const steps = 256;
-  const colours = table(Array.from({ length: steps }, (_, i) => amountColour(i / (steps - 1))));
+  const colours = table(Array.from({ length: steps }, (_, i) => amountColour(i / (steps - 1), isDark)));
   const { values, low, high } = colouring;
   const scale = high > low ? (steps - 1) / (high - low) : 0;
   for (let i = 0; i < n; i++) {

@@ -109,13 +109,14 @@ export function createEngine(canvas: HTMLCanvasElement, events: EngineEvents): E
   });
   const observer = new ResizeObserver(() => {
     scene.resize(canvas.clientWidth, canvas.clientHeight);
-    show(started ? startCamera(flat, aspect()) : camera);
+    show(started ? startCamera(flat, aspect(), placed) : camera);
   });
   observer.observe(canvas);
   return {
     setPoints: (next) => {
       placed = next;
       scene.setPoints(next);
+      if (started) show(startCamera(flat, aspect(), placed));
     },
     setLook: (look) => {
       states = Uint8Array.from({ length: look.length / 4 }, (_, i) => look[4 * i + 3] as number);
@@ -128,7 +129,7 @@ export function createEngine(canvas: HTMLCanvasElement, events: EngineEvents): E
     },
     setFlat: (next) => {
       flat = next;
-      show(started ? startCamera(flat, aspect()) : camera);
+      show(started ? startCamera(flat, aspect(), placed) : camera);
     },
     setTool: (next) => {
       tool = next;
@@ -140,7 +141,7 @@ export function createEngine(canvas: HTMLCanvasElement, events: EngineEvents): E
       const read = text === "" ? null : readCamera(text);
       started = read === null;
       window.clearTimeout(resting);
-      show(read ?? startCamera(flat, aspect()));
+      show(read ?? startCamera(flat, aspect(), placed));
     },
     zoom: (factor) => {
       started = false;

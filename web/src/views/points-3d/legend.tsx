@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
+import { dark } from "../../state/theme";
 import { NONE } from "../palette/api";
-import { amountColour, type Categories, type Colouring, type LegendFilter } from "./colours";
+import { amountColour, noneColour, type Categories, type Colouring, type LegendFilter } from "./colours";
 
 export interface LegendProps {
   colouring: Colouring;
@@ -46,7 +47,7 @@ function Entries({ colouring, counts, filter, onFilter }: LegendProps & { colour
   const hidden = new Set(filter.hidden);
   const all = [
     ...labels.map((label, i) => ({ label, title: label, colour: colours[i] ?? NONE, count: counts[i] ?? 0 })),
-    { label: "", title: colouring.none, colour: NONE, count: counts[labels.length] ?? 0 },
+    { label: "", title: colouring.none, colour: noneColour(dark.value), count: counts[labels.length] ?? 0 },
   ].filter((item) => item.count > 0 || hidden.has(item.label));
   const set = (labelsHidden: string[]) => onFilter({ ...filter, hidden: labelsHidden });
   const toggle = (label: string) =>
@@ -110,7 +111,7 @@ function Ramp({ low, high, filter, onFilter }: LegendProps & { low: number; high
     <>
       <svg class="points-legend-ramp" viewBox="0 0 120 10" preserveAspectRatio="none" aria-hidden="true">
         {STOPS.map((stop, i) => (
-          <rect key={stop} x={i * 10} y={0} width={10.3} height={10} fill={amountColour(stop)} />
+          <rect key={stop} x={i * 10} y={0} width={10.3} height={10} fill={amountColour(stop, dark.value)} />
         ))}
       </svg>
       <div class="points-legend-ends number">

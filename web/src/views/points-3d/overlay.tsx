@@ -5,6 +5,7 @@ import { scaleLinear } from "d3-scale";
 import type { PointAxis, PointLabel } from "./api";
 import type { EngineFrame } from "./engine";
 import type { Placed } from "./place";
+import { arrange, type Region } from "./regions";
 import { project, type Spot } from "./select";
 
 interface OverlayProps {
@@ -13,6 +14,7 @@ interface OverlayProps {
   axes: readonly PointAxis[];
   flat: boolean;
   labels: readonly PointLabel[];
+  regions: readonly Region[];
   outline: readonly Spot[] | null;
   orientation: boolean;
   compact: boolean;
@@ -30,6 +32,7 @@ export function Overlay(props: OverlayProps) {
     <svg class="points-3d-overlay" width={width} height={height} viewBox={`0 0 ${width} ${height}`} aria-hidden="true">
       {props.flat && !props.compact ? <Ticks {...props} view={view} /> : null}
       {!props.flat && props.orientation ? <Orientation {...props} view={view} /> : null}
+      <RegionNames {...props} view={view} />
       <Names {...props} view={view} />
       {props.outline && props.outline.length > 1 ? (
         <polygon class="points-3d-outline" points={props.outline.map((spot) => spot.join(",")).join(" ")} />
@@ -40,13 +43,36 @@ export function Overlay(props: OverlayProps) {
 
 type Part = OverlayProps & { view: EngineFrame };
 
-function Names({ labels, placed, view }: Part) {
+/** Return where a point is on the screen; null behind the camera. */
+function spotOf({ placed, view }: Part, point: number): Spot | null {
+  const [x, y, z] = [...placed.positions.subarray(3 * point, 3 * point + 3)] as [number, number, number];
+  return project(view.eye, x, y, z);
+}
+
+/** Names of categories, the largest first; a name that would cover another is left out. */
+function RegionNames(part: Part) {
+  const { width, height } = part.view.eye;
+  const names = part.regions.slice(0, LABELS).flatMap(({ label, point }) => {
+    const spot = spotOf(part, point);
+    return spot ? [{ label, spot }] : [];
+  });
+  return (
+    <>
+      {arrange(names, width, height).map(({ label, x, y }) => (
+        <text key={label} class="points-3d-region" x={x} y={y + 4} text-anchor="middle">
+          {label}
+        </text>
+      ))}
+    </>
+  );
+}
+
+function Names(part: Part) {
+  const { labels, placed, view } = part;
   return (
     <>
       {labels.slice(0, LABELS).map(({ point, label }) => {
-        if (!placed.finite[point]) return null;
-        const [x, y, z] = [...placed.positions.subarray(3 * point, 3 * point + 3)] as [number, number, number];
-        const spot = project(view.eye, x, y, z);
+        const spot = placed.finite[point] ? spotOf(part, point) : null;
         if (!spot) return null;
         const left = spot[0] > view.eye.width * 0.7;
         return (

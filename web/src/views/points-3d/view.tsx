@@ -10,6 +10,7 @@ import { looks } from "./looks";
 import { Overlay } from "./overlay";
 import { place } from "./place";
 import { Preview, type Hovered } from "./preview";
+import { regions } from "./regions";
 import { rectangle, type Spot } from "./select";
 import { Statistics, Tools } from "./tools";
 import { useEngine, type EngineOfCanvas } from "./use-engine";
@@ -36,6 +37,10 @@ export function Points3d(props: Points3dProps) {
     () => looks(colours, { finite: placed.finite, shown, selected, named }),
     [placed, colours, shown, selected, named.join()],
   );
+  const middles = useMemo(() => {
+    const { regions: named } = props;
+    return named ? regions(named, placed, Uint8Array.from({ length: placed.n }, (_, i) => look[4 * i + 3] as number)) : [];
+  }, [props.regions, placed, look]);
   const wrote = useRef("");
   const events: EngineEvents = {
     frame: () => {
@@ -129,6 +134,7 @@ export function Points3d(props: Points3dProps) {
         axes={axes}
         flat={flat}
         labels={labels}
+        regions={middles}
         outline={outline && tool === "rectangle" ? rectangle(outline[0] as Spot, outline.at(-1) as Spot) : outline}
         orientation={open.orientation}
         compact={compact}
