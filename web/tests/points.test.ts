@@ -11,6 +11,7 @@ import { decodePick, nearestPick, SIDE } from "../src/views/points-3d/pick";
 import { NONE } from "../src/views/palette/api";
 import { bulk, place } from "../src/views/points-3d/place";
 import { inside, merge, pointsInside, project, rectangle, type Spot } from "../src/views/points-3d/select";
+import { arrange, regions } from "../src/views/points-3d/regions";
 import type { Projection } from "../src/contract/generated";
 import { best, EVERY, projectionPasses, projectionTables } from "../src/pages/projections/groups";
 import { dots, thumbnailPixels } from "../src/views/point-thumbnail/draw";
@@ -312,5 +313,58 @@ describe("projections", () => {
     const at = 4 * (1 * 20 + 19);
     expect([...pixels.slice(at, at + 4)]).toEqual([1, 2, 3, 255]);
     expect(pixels.filter((_, i) => i % 4 === 3 && pixels[i] === 255)).toHaveLength(8);
+  });
+});
+
+describe("the first camera", () => {
+  const random = generator(8);
+  const axis = (low: number, high: number) => ({ title: "", unit: "u", values: Float32Array.from({ length: 300 }, () => low + (high - low) * random()) });
+
+  it.each([[true, 2.4], [true, 0.6], [false, 2.4], [false, 0.6]])("shows all points and leaves 8 %% free (flat: %s, aspect %s)", (flat, aspect) => {
+    const placed = place([axis(0, 9), axis(3, 4), axis(-2, 2)]);
+    const camera = startCamera(flat, aspect, placed);
+    const back = camera.turn.clone().invert();
+    const reach = Array.from({ length: placed.n }, (_, i) => {
+      const at = camera.target.clone().fromArray(placed.positions, 3 * i).sub(camera.target).applyQuaternion(back);
+      const half = Math.tan((45 * Math.PI) / 360) * (camera.distance - (flat ? 0 : at.z));
+      return Math.max(Math.abs(at.y) / half, Math.abs(at.x) / (half * aspect));
+    });
+    expect(Math.max(...reach)).toBeCloseTo(1 / 1.08, 4);
+  });
+
+  it("shows the box without points, and a single point", () => {
+    for (const n of [0, 1, 2]) {
+      const placed = place([1, 2, 3].map(() => ({ title: "", unit: "u", values: new Float32Array(n).fill(7) })));
+      expect(startCamera(false, 1.5, placed).distance).toBeGreaterThan(0);
+    }
+    const missing = place([1, 2].map(() => ({ title: "", unit: "u", values: new Float32Array(3).fill(Number.NaN) })));
+    expect(startCamera(true, 1, missing).distance).toBeCloseTo(2.6);
+  });
+});
+
+describe("names of categories", () => {
+  it("are at a point in the middle of the shown points, largest first", () => {
+    const x = { title: "", unit: "u", values: Float32Array.of(0, 1, 2, 50, 51, 52, 53, 9) };
+    const placed = place([x, x]);
+    const categories = { codes: Uint16Array.of(0, 0, 0, 1, 1, 1, 1, 65_535), labels: ["a", "b"] };
+    expect(regions(categories, placed, new Uint8Array(8).fill(1)).map(({ label, count }) => [label, count])).toEqual([["b", 4], ["a", 3]]);
+    const [only] = regions(categories, placed, Uint8Array.of(1, 1, 1, 0, 0, 0, 1, 1));
+    expect(only).toEqual({ label: "a", point: 1, count: 3 });
+  });
+
+  it("do not overlap and stay in the picture", () => {
+    const random = generator(5);
+    const names = Array.from({ length: 40 }, (_, i) => ({ label: `cluster ${i}`, spot: [random() * 300, random() * 200] as const }));
+    const shown = arrange(names, 300, 200);
+    expect(shown.length).toBeGreaterThan(5);
+    expect(shown[0]?.label).toBe("cluster 0");
+    for (const [i, a] of shown.entries()) {
+      const half = (label: string) => label.length * 3.5;
+      expect(a.x - half(a.label)).toBeGreaterThanOrEqual(0);
+      for (const b of shown.slice(0, i)) {
+        expect(Math.abs(a.y - b.y) > 14 || Math.abs(a.x - b.x) > half(a.label) + half(b.label)).toBe(true);
+      }
+    }
+    expect(arrange([{ label: "out", spot: [-5, 5] }], 300, 200)).toEqual([]);
   });
 });
