@@ -6,13 +6,14 @@ import logging
 import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from attention_motifs.errors import InputError, JobsFailedError, MotifsError, ResourceError, require
 from attention_motifs.executors.jobs import Done, Job, Live, Plain, call, failed_jobs, ignore
+from attention_motifs.executors.ray_cleaner import session_folder
 from attention_motifs.progress import Advance
 
 TRIES = 3
@@ -92,22 +93,21 @@ class RayExecutor:
         if ray.is_initialized():  # by the calling program
             yield ray
             return
-        try:
-            ray.init(
-                address=self.address,
-                include_dashboard=False if self.address == "local" else None,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            raise InputError(
-                f"--ray-address {self.address!r}: no cluster answers there "
-                f"({_first_line(error)}); start one with `ray start --head`, or use 'local'"
-            ) from error
-        try:
-            yield ray
-        finally:
-            ray.shutdown()
+        with session_folder() if self.address == "local" else nullcontext() as folder:
+            here = {} if folder is None else {"include_dashboard": False, "_temp_dir": str(folder)}
+            try:
+                ray.init(
+                    address=self.address, log_to_driver=False, logging_level=logging.ERROR, **here
+                )
+            except (ConnectionError, ValueError, RuntimeError) as error:
+                raise InputError(
+                    f"--ray-address {self.address!r}: no cluster answers there "
+                    f"({_first_line(error)}); start one with `ray start --head`, or use 'local'"
+                ) from error
+            try:
+                yield ray
+            finally:
+                ray.shutdown()
 
     def _needs(self) -> dict[str, float]:
         return {"CPU": self.cpus, "GPU": self.gpus, **self.resources}
