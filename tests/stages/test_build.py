@@ -67,7 +67,8 @@ def tapped(tiny: Tiny, model: str, positions: range) -> np.ndarray:
 
 def test_every_file_of_the_contract_is_there_and_no_other(built: Atlas) -> None:
     ids = built.prompts["prompt_id"].to_list()
-    expected = {"atlas.json", "prompts.parquet", "probes.parquet", "heads.parquet"}
+    expected = {"atlas.json", "digests.jsonl"}
+    expected |= {"prompts.parquet", "probes.parquet", "heads.parquet"}
     expected |= {"embedding.json", "embedding.safetensors"}
     expected |= {f"blocks/{b}.{end}" for b in BLOCKS for end in ("json", "safetensors")}
     expected |= {f"distances/{metric}.npy" for metric in METRICS}
@@ -250,7 +251,8 @@ def test_all_settings_that_differ_are_named(built: Atlas, tiny: Tiny) -> None:
 def test_a_metric_asked_for_later_is_added(copy: Atlas, tiny: Tiny) -> None:
     before = states(copy.path)
     build(copy.path, tiny.configuration(), metrics=("mean", "cosine", "energy"))
-    assert changed(before, states(copy.path)) == {"atlas.json", "distances/energy.npy"}
+    written = {"atlas.json", "digests.jsonl", "distances/energy.npy"}
+    assert changed(before, states(copy.path)) == written
     assert Atlas.open(copy.path).metrics() == ["cosine", "energy", "mean", "natural", "recommended"]
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from attention_motifs.atlas import BLOCK_SIZE, Atlas
 from attention_motifs.atlas.blocks import blocks_of, clouds_of
 from attention_motifs.atlas.head_distances import AllPairs, NearestHeads, stored_distances
 from attention_motifs.atlas.motif_shares import has_shares, motif_shares_of
+from attention_motifs.atlas.opened import locked_folder
 from attention_motifs.atlas.queries import by_prompt
 from attention_motifs.atlas.stimuli import PROBES, PROMPTS, Stimuli
 from attention_motifs.distances import get_metric
@@ -20,9 +23,10 @@ from attention_motifs.distances.neighbours import distances_among
 from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.features import feature_names, feature_sets, features_of
 from attention_motifs.progress import Report, silent
-from attention_motifs.store import files
+from attention_motifs.store import files, recorded_digests, remote
+from attention_motifs.store.inventory import atlas_files
 from attention_motifs.store.packed_patterns import unpack_triangle
-from attention_motifs.store.paths import MANIFEST
+from attention_motifs.store.paths import MANIFEST, AtlasFile
 
 if TYPE_CHECKING:
     from attention_motifs.embedding import PatternEmbedding
@@ -48,6 +52,7 @@ def check_atlas(atlas: Atlas, report: Report = silent) -> list[str]:
         report: shows progress.
     """
     steps: list[Callable[[], Iterator[str]]] = [
+        lambda: _check_digests(atlas),
         lambda: _check_prompts(atlas),
         lambda: _check_own_classes(atlas),
     ]
@@ -81,6 +86,81 @@ def check_atlas(atlas: Atlas, report: Report = silent) -> list[str]:
                 findings.append(str(error))
             advance(1)
     return list(dict.fromkeys(findings))  # several steps read the same damaged table
+
+
+def without_digest(atlas: Atlas) -> list[str]:
+    """Return the names of the files of an atlas in a folder whose digest is not recorded."""
+    if atlas.paths.origin is not None:
+        return []
+    return sorted(atlas_files(atlas.path).keys() - recorded_digests.recorded(atlas.path).keys())
+
+
+def write_digests(path: str | Path) -> int:
+    """Record the digests of all files of an atlas in a folder, as they are now.
+
+    Args:
+        path: folder of the atlas.
+
+    Returns:
+        The number of files.
+
+    Raises:
+        InputError: for a URL: a remote atlas lists its digests in `atlas.json`.
+        AtlasError: if the folder holds no atlas, another run holds it, or a file is a link.
+        ResourceError: if the folder cannot be written.
+    """
+    if remote.is_url(path):
+        raise InputError(
+            f"{path}: the digests of a remote atlas are in its {MANIFEST}. Leave out "
+            "--write-digests"
+        )
+    # Not `Atlas.lock`, which reads `atlas.json`: its digest may be what is to be recorded.
+    folder = Path(path)
+    if not (folder / MANIFEST).is_file():
+        Atlas.open(folder)  # raises the reason
+    with locked_folder(folder, str(path)):
+        paths = atlas_files(folder)
+        recorded_digests.write_all(folder, paths)
+    return len(paths)
+
+
+def _check_digests(atlas: Atlas) -> Iterator[str]:
+    """Compare every file with the digest that was recorded when it was written."""
+    if atlas.paths.origin is not None:
+        return
+    record = atlas.file("digests")
+    if not record.path.is_file():
+        if os.path.lexists(record.path):
+            yield f"{record}: is not a file; delete it and {record.fix}"
+        return
+    listed = recorded_digests.recorded(atlas.path)
+    if not listed or recorded_digests.unreadable_lines(atlas.path):
+        yield f"{record}: damaged, or cut off by a run that was stopped; {record.fix}"
+    for name in listed:
+        file = atlas.paths.file_named(name)
+        if file is None:
+            yield f"{record}: lists {name!r:.80}, no file of an atlas; {record.fix}"
+        elif link := next((p for p in _path_within(atlas, name) if p.is_symlink()), None):
+            yield f"{link}: is a link; replace it by the file"
+        elif not file.path.is_file():
+            yield _absent(file)
+        elif recorded_digests.is_changed(atlas.path, name, file.path, largest=None):
+            yield str(file.changed())
+
+
+def _absent(file: AtlasFile) -> str:
+    """Return the message of a reader for a file that is missing or a folder."""
+    try:
+        files.check_readable(file, file.path, file.fix)
+    except AtlasError as error:
+        return str(error)
+    return f"{file}: not found; {file.fix}"
+
+
+def _path_within(atlas: Atlas, name: str) -> list[Path]:
+    """Return a file and the folders above it within the atlas."""
+    path = atlas.path / name
+    return [path, *path.parents[: name.count("/")]]
 
 
 def _check_prompts(atlas: Atlas) -> Iterator[str]:

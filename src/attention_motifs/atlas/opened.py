@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from attention_motifs.distances import register_preset
-from attention_motifs.errors import AtlasError, InputError
+from attention_motifs.errors import AtlasError, InputError, ResourceError
 from attention_motifs.notebook import block, sentence, table
-from attention_motifs.store import files, remote
+from attention_motifs.store import files, recorded_digests, remote
 from attention_motifs.store.manifest import Manifest, read_manifest
 from attention_motifs.store.paths import MANIFEST, AtlasFile, AtlasPaths
 from attention_motifs.store.renaming import rename_earlier_files
@@ -150,38 +150,24 @@ class OpenedFolder:
             AtlasError: if another run holds the lock, or there is no atlas.
             ResourceError: if the folder cannot be written.
         """
-        from filelock import FileLock, Timeout
-
         folder = remote.work_folder(path)
         if not new and not remote.is_url(path):
             _require_atlas(folder, str(path))
-        lock = FileLock(folder / ".lock")
-        try:
-            with files.writable_folder(folder):
-                folder.mkdir(parents=True, exist_ok=True)
-                lock.acquire(timeout=0)
-        except Timeout as error:
-            raise AtlasError(
-                f"{path}: another run is working on this atlas; wait for it, or use another "
-                "--atlas (nothing was changed)"
-            ) from error
-        except ValueError as error:  # a NUL in its name
-            raise InputError(
-                f"{str(path)!r:.80}: cannot hold an atlas ({error}). Name another folder"
-            ) from error
-        try:
+        with locked_folder(folder, str(path)):
             files.remove_unfinished(folder)
-            with remote.held(path):
-                paths = remote.paths_of(path)
-                if not new:
-                    _require_atlas(paths.folder, str(path))
-                if (paths.folder / MANIFEST).is_file():
-                    rename_earlier_files(paths)
-                _locks.folders.add(folder.resolve())
-                yield
-        finally:
-            _locks.folders.discard(folder.resolve())
-            lock.release()
+            try:
+                with remote.held(path):
+                    paths = remote.paths_of(path)
+                    if not new:
+                        _require_atlas(paths.folder, str(path))
+                    if (paths.folder / MANIFEST).is_file():
+                        rename_earlier_files(paths)
+                    _locks.folders.add(folder.resolve())
+                    yield
+            finally:
+                _locks.folders.discard(folder.resolve())
+                with contextlib.suppress(OSError, ResourceError):  # the next run settles it
+                    recorded_digests.settle(folder)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -284,3 +270,37 @@ def _require_atlas(folder: Path, place: str) -> None:
         f"{place}: holds no atlas (no {MANIFEST}); make one with `motifs build` or "
         "`motifs demo`, or name another with --atlas"
     )
+
+
+@contextlib.contextmanager
+def locked_folder(folder: Path, place: str) -> Iterator[None]:
+    """Hold the lock of a folder, which is made if it does not exist.
+
+    Args:
+        folder: of the atlas on this machine.
+        place: name of the atlas in errors.
+
+    Raises:
+        AtlasError: if another run holds the lock.
+        ResourceError: if the folder cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / ".lock")
+    try:
+        with files.writable_folder(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0)
+    except Timeout as error:
+        raise AtlasError(
+            f"{place}: another run is working on this atlas; wait for it, or use another "
+            "--atlas (nothing was changed)"
+        ) from error
+    except ValueError as error:  # a NUL in its name
+        raise InputError(
+            f"{place!r:.80}: cannot hold an atlas ({error}). Name another folder"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -47,6 +47,7 @@ MODULES: dict[str, tuple[str, ...]] = {
         *("add", "build", "demo", "distances", "embed", "extract", "import-pattern-lens"),
         *("probe", "remove"),
     ),
+    "check": ("check",),
     "classes": ("classes",),
     "cluster": ("cluster",),
     "diff": ("diff",),
@@ -56,7 +57,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "models": ("models",),
     "paper": ("compare", "figures", "paper"),
     "prompt_sets": ("contrast", "make-prompts"),
-    "query": ("check", "features", "info", "metrics", "near", "prompts", "show"),
+    "query": ("features", "info", "metrics", "near", "prompts", "show"),
     "share": ("copy", "fetch", "publish"),
     "track": ("track",),
 }

@@ -16,9 +16,9 @@ from attention_motifs.atlas import IMPORTED, Atlas, queries
 from attention_motifs.atlas.head_distances import AllPairs, stored_distances
 from attention_motifs.cli import options as o
 from attention_motifs.cli.application import app
-from attention_motifs.cli.console import print_error, print_json, print_line, print_table, report
+from attention_motifs.cli.console import print_json, print_line, print_table
 from attention_motifs.cli.near_patterns import print_near_patterns, refuse_options
-from attention_motifs.errors import AtlasError, InputError
+from attention_motifs.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -448,35 +448,6 @@ def info(atlas: o.AtlasOption = None, json: o.JsonOption = False) -> None:
     print_line(f"Values that were not finite and imputed: {imputed}")
     if "embed" not in m.stages or not stored:
         print_line("Not finished: run `motifs build` again with the same settings.")
-
-
-@app.command()
-def check(
-    folder: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[DIR|URL]", help="Atlas to verify; same as --atlas.", show_default=False
-        ),
-    ] = None,
-    atlas: o.AtlasOption = None,
-) -> None:
-    """Verify every file of an atlas; the exit code is 4 if one is wrong.
-
-    Examples:
-      motifs check --atlas demo-atlas
-      motifs check demo-atlas
-    """
-    from attention_motifs.atlas.check import check_atlas
-
-    if folder is not None and atlas is not None and folder != atlas:
-        raise InputError(f"{folder} and --atlas {atlas} are two atlases; name one")
-    opened = Atlas.open(o.find_atlas(folder or atlas))
-    findings = check_atlas(opened, report)
-    for finding in findings:
-        print_error(finding, start="")
-    if findings:
-        raise AtlasError(f"{opened.place}: {len(findings)} finding(s), listed above")
-    print_line(f"{opened.place}: sound")
 
 
 def draw_pattern(pattern: Float[np.ndarray, "n n"], size: int = 32) -> str:

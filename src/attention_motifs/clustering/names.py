@@ -17,7 +17,7 @@ import numpy as np
 
 from attention_motifs.errors import InputError
 from attention_motifs.head import HeadId
-from attention_motifs.store.files import write_json
+from attention_motifs.store.files import Location, write_json
 from attention_motifs.store.validated_json import read_document
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def _normalised(entry: ClusterName) -> ClusterName:
     )
 
 
-def write_names(path: Path, names: Sequence[ClusterName]) -> None:
+def write_names(path: Location, names: Sequence[ClusterName]) -> None:
     """Write the names; the file is replaced atomically.
 
     Raises:

@@ -8,7 +8,7 @@ from pathlib import Path
 from attention_motifs.atlas import Atlas
 from attention_motifs.errors import InputError
 from attention_motifs.progress import Report, silent
-from attention_motifs.store import files, remote
+from attention_motifs.store import files, recorded_digests, remote
 from attention_motifs.store.inventory import atlas_files
 from attention_motifs.store.paths import MANIFEST
 
@@ -43,6 +43,7 @@ def copy(source: str | Path, target: str | Path, *, report: Report = silent) -> 
             return Atlas.open(target)
         with report(f"copy to {target}", len(paths)) as advance:
             for name in sorted(paths, key=lambda name: name == MANIFEST):
+                _require_unchanged(atlas, name)
                 with (
                     paths[name].open("rb") as original,
                     files.atomic(folder / name) as temporary,
@@ -50,4 +51,15 @@ def copy(source: str | Path, target: str | Path, *, report: Report = silent) -> 
                 ):
                     shutil.copyfileobj(original, duplicate, 1 << 20)
                 advance(1)
+        if not remote.is_url(target):
+            recorded_digests.write_all(folder, {name: folder / name for name in paths})
         return Atlas.open(target)
+
+
+def _require_unchanged(atlas: Atlas, name: str) -> None:
+    """Refuse to copy a file of a folder whose digest is not the recorded one."""
+    file = atlas.paths.file_named(name)
+    if file is None or atlas.paths.origin is not None:
+        return
+    if recorded_digests.is_changed(atlas.path, name, file.path, largest=None):
+        raise file.changed()

@@ -11,8 +11,8 @@ from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.check import check_atlas
 from attention_motifs.errors import AtlasError, InputError, RemoteError
 from attention_motifs.progress import Report, silent
-from attention_motifs.store import files, hub
-from attention_motifs.store.inventory import FileEntry, difference
+from attention_motifs.store import files, hub, recorded_digests
+from attention_motifs.store.inventory import FileEntry, atlas_files, difference
 from attention_motifs.store.paths import MANIFEST
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def fetch(
             _download(name, target, revision, report)
         files.remove(target / hub.DIGESTS)
         files.remove(target / _NOTES)
+        recorded_digests.write_all(target, atlas_files(target))
         atlas = Atlas.open(target)
         findings = check_atlas(atlas, report)
     if findings:

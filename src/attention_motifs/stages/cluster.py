@@ -310,7 +310,7 @@ def name_cluster(atlas: Atlas, method: str, number: int, name: str, note: str = 
         name,
         note,
     )
-    c.write_names(atlas.file("cluster_names").path, names)
+    c.write_names(atlas.file("cluster_names"), names)
 
 
 @under_lock
@@ -331,7 +331,7 @@ def import_names(atlas: Atlas, path: Path) -> tuple[str, ...]:
 
     more = c.read_pattern_types(path)
     names = c.read_names(atlas.file("cluster_names").fetch())
-    c.write_names(atlas.file("cluster_names").path, c.add_names(names, more))
+    c.write_names(atlas.file("cluster_names"), c.add_names(names, more))
     return tuple(entry.name for entry in more)
 
 

@@ -112,8 +112,9 @@ def check_folder(path: str | Path, *, force: bool = False) -> None:
         raise ResourceError(
             f"{folder}: no permission to read it. Ask its owner for access, or name another folder"
         ) from error
-    # An atlas that was interrupted when it was new has its prompts alone.
-    if MANIFEST not in names and names not in ([], [ARTEFACTS["prompts"].pattern]):
+    # An atlas that was interrupted when it was new has its prompts alone, with their digest.
+    of_new_atlas = {ARTEFACTS[artefact].pattern for artefact in ("prompts", "digests")}
+    if MANIFEST not in names and not of_new_atlas.issuperset(names):
         shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
         raise InputError(
             f"{folder}: holds other files ({shown}) and no atlas. Name a new folder with --atlas, "

@@ -39,6 +39,13 @@ ARTEFACTS: Mapping[str, Artefact] = {
         "digest of the prompts, counts of imputed values, journal of stages",
         "create",
     ),
+    "digests": Artefact(
+        "digests.jsonl",
+        "size and SHA-256 of each file, recorded when the file is written",
+        "check",
+        "check --write-digests",
+        travels=False,
+    ),
     "prompts": Artefact(
         "prompts.parquet",
         "prompts in the order of every table; `prompt_id` is the first 16 hex digits of the "

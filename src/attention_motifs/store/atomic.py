@@ -57,7 +57,7 @@ class StoredFile(Protocol):
         ...
 
     def fetch(self) -> Path:
-        """Return the path on this machine, with the file fetched if it is remote."""
+        """Return the path on this machine, with the file fetched or compared with its digest."""
         ...
 
     def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes] | None:
@@ -66,6 +66,10 @@ class StoredFile(Protocol):
 
     def remove(self) -> None:
         """Delete the file, wherever it is."""
+        ...
+
+    def record(self, unfinished: Path) -> None:
+        """Record the digest of a complete file that is about to take this one's place."""
         ...
 
 
@@ -139,6 +143,8 @@ def atomic(location: Location) -> Iterator[Path]:
             yield temporary
             temporary.chmod(mode)  # safetensors makes the file anew, readable by its owner alone
             _flush(temporary)
+            if not isinstance(location, Path):
+                location.record(temporary)
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)

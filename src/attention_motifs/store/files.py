@@ -48,7 +48,7 @@ def _advice(fix: str) -> str:
     return f"; {fix}" if fix else ""
 
 
-def _check_readable(location: Location, path: Path, fix: str) -> None:
+def check_readable(location: Location, path: Path, fix: str) -> None:
     """Refuse what is not there, not a file or not for this user: none of it is damaged.
 
     Raises:
@@ -76,7 +76,7 @@ def _read(location: Location, fix: str, read: Callable[[Path], T]) -> T:
     else:
         path = location.fetch()
         fix_missing, fix = fix or location.fix, fix or location.fix_damaged
-    _check_readable(location, path, fix_missing)
+    check_readable(location, path, fix_missing)
     try:
         return read(path)
     except MotifsError:
@@ -107,6 +107,15 @@ def read_json(path: Location, fix: str = "") -> Any:
         AtlasError: if it is missing, not readable or damaged; the message ends with `fix`.
     """
     return _read(path, fix, lambda p: json.loads(p.read_text(encoding="utf-8")))
+
+
+def read_bytes(path: Location, fix: str = "") -> bytes:
+    """Read a whole file.
+
+    Raises:
+        AtlasError: if it is missing, not readable, or its digest is not the recorded one.
+    """
+    return _read(path, fix, Path.read_bytes)
 
 
 def write_parquet(

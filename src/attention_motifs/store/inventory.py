@@ -5,24 +5,18 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from attention_motifs.errors import AtlasError
 from attention_motifs.store.paths import ATLAS_FILES
+from attention_motifs.store.recorded_digests import FileEntry as FileEntry
+from attention_motifs.store.recorded_digests import entry_of as entry_of
 
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,200}", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-
-
-@dataclass(frozen=True, slots=True)
-class FileEntry:
-    """Size in bytes and SHA-256, as hex, of one file."""
-
-    size: int
-    sha256: str
 
 
 def belongs(name: str) -> bool:
@@ -59,13 +53,6 @@ def atlas_files(folder: Path) -> dict[str, Path]:
             if path.is_file():
                 files_by_name[name] = path
     return dict(sorted(files_by_name.items()))
-
-
-def entry_of(path: Path) -> FileEntry:
-    """Return size and digest of a file."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256")
-        return FileEntry(file.tell(), digest.hexdigest())
 
 
 def entry_of_bytes(data: bytes) -> FileEntry:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from attention_motifs.errors import AtlasError
 from attention_motifs.head import model_folder
-from attention_motifs.store import earlier_names
+from attention_motifs.store import earlier_names, files, recorded_digests
 from attention_motifs.store.artefacts import ARTEFACTS as ARTEFACTS
 from attention_motifs.store.manifest import IMPORTED, Manifest
 
@@ -132,10 +133,17 @@ class AtlasFile:
     def fetch(self) -> Path:
         """Return the path on this machine, with the file fetched if it is remote.
 
+        A file in a folder is compared with the digest that was recorded when it was written, once
+        in each process, up to a size of `recorded_digests.LARGEST_READ`.
+
         Raises:
             RemoteError: if it cannot be fetched.
+            AtlasError: if its digest is not the recorded one.
         """
-        if self.paths.origin is not None and self._is_listed() and not self.path.exists():
+        if self.paths.origin is None:
+            if recorded_digests.is_changed(self.paths.folder, self.name, self.path):
+                raise self.changed()
+        elif self._is_listed() and not self.path.exists():
             self.paths.origin.fetch(self.name)
         return self.path
 
@@ -152,9 +160,25 @@ class AtlasFile:
             return None
         return self.paths.origin.read_ranges(self.name, ranges)
 
+    def changed(self) -> AtlasError:
+        """Build the error for a file whose digest is not the recorded one."""
+        by_hand = ""
+        if ARTEFACTS[self.artefact].stage in ("create", "user"):
+            command = self.paths.command("check --write-digests")
+            by_hand = f". If you changed it yourself, run {command}"
+        return AtlasError(
+            f"{self}: was damaged or changed after it was written: its SHA-256 is not the recorded "
+            f"one; {self.fix_damaged}{by_hand}"
+        )
+
     def read_bytes(self) -> bytes:
         """Return the contents."""
-        return self.fetch().read_bytes()
+        return files.read_bytes(self)
+
+    def record(self, unfinished: Path) -> None:
+        """Record the digest of a complete file that is about to take this one's place."""
+        if self.paths.origin is None:
+            recorded_digests.record(self.paths.folder, self.name, unfinished)
 
     def remove(self) -> None:
         """Delete the file, here and with the next upload at the remote place."""
@@ -201,6 +225,18 @@ class AtlasPaths:
             parts: what its placeholders stand for.
         """
         return AtlasFile(self, artefact, parts)
+
+    def file_named(self, name: str) -> AtlasFile | None:
+        """Return the file of a name within the atlas; None if no file of an atlas has such a name.
+
+        Args:
+            name: name with `/` between its parts.
+        """
+        for artefact, described in ARTEFACTS.items():
+            match = _parser(described.pattern).fullmatch(name)
+            if match is not None and ("{" not in described.pattern or name not in _FIXED_NAMES):
+                return AtlasFile(self, artefact, _values(described.pattern, match))
+        return None
 
     def existing(self, artefact: str, **parts: Any) -> list[AtlasFile]:
         """Return the files of one kind that exist, here or at the remote place, by name.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -314,10 +313,7 @@ class _Run:
                 f"{__name__}:measure_part",
                 (
                     *(run, (plan.method, plan.design.name), plan.ablations[span], block),
-                    *(
-                        self.executor.share(path.path, str(path.path.resolve())),
-                        span.start == block.start == 0,
-                    ),
+                    *(path.name, span.start == block.start == 0),
                 ),
                 loads=self.model,
                 steps=span.stop - span.start,
@@ -327,11 +323,11 @@ class _Run:
         with self.report(title, sum(job.steps for job in jobs)) as advance:
             self.executor.run(jobs, advance)
 
-    def write(self, path: Path, plan: SweepPlan, block: range, *, check: bool) -> None:
+    def write(self, name: str, plan: SweepPlan, block: range, *, check: bool) -> None:
         """Measure and write one part.
 
         Args:
-            path: file of the part.
+            name: name of the part within the atlas.
             plan: with the ablations of the part.
             block: sequences of the design.
             check: whether to check first that ablating nothing changes nothing.
@@ -344,7 +340,8 @@ class _Run:
             plan = replace(plan, calibration=self._calibration(plan.design.name))
         measured = measure_block(self.loaded, plan, block, check=check)
         columns = {n: np.stack(measured[n]).reshape(-1) for n in measures_on(plan.design.name)}
-        files.write_parquet(path, pl.DataFrame(columns))
+        part = self.atlas.paths.file_named(name)
+        files.write_parquet(part or self.atlas.path / name, pl.DataFrame(columns))
 
     @staticmethod
     def _read(path: AtlasFile, plan: SweepPlan, block: range, span: slice) -> dict[str, Any]:
@@ -389,7 +386,7 @@ def measure_part(
     design_of: tuple[str, str],
     ablations: tuple[Ablation, ...],
     sequences: range,
-    path: str | Path,
+    part: str,
     check: bool,
 ) -> None:
     """Measure and write one part in any process that sees the folder of the atlas.
@@ -400,13 +397,13 @@ def measure_part(
         design_of: method and name of the design.
         ablations: those of the part.
         sequences: those of the design.
-        path: file of the part.
+        part: name of the part within the atlas.
         check: see `_Run.write`.
     """
     here = run if isinstance(run, _Run) else _run_of_process(run)
     method, name = design_of
     plan = here.plan(ablations, method, here.sequences[name].design)
-    here.write(Path(path), plan, sequences, check=check)
+    here.write(part, plan, sequences, check=check)
 
 
 def _run_of_process(recipe: _Recipe) -> _Run:
