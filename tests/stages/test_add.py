@@ -38,6 +38,7 @@ def test_files_of_other_models_and_the_embedding_stay_as_they_are(
     changed = {name for name in before if before[name] != after[name]}
     assert changed == {
         "atlas.json",
+        "digests.jsonl",
         "heads.parquet",
         *(f"distances/{metric}.npy" for metric in METRICS),
     }

@@ -52,7 +52,7 @@ def without_blocks(folder: Path) -> dict[str, bytes]:
 
     The files of features are left out, and those of motif shares, which name the same inputs.
     """
-    differ = ("atlas.json", "features", "motif_shares", "probes/", "blocks")
+    differ = ("atlas.json", "digests", "features", "motif_shares", "probes/", "blocks")
     differ += ("distances/natural", "distances/reco")
     return {name: data for name, data in contents(folder).items() if not name.startswith(differ)}
 

@@ -33,11 +33,15 @@ STAGES = {
 }
 
 
+IGNORED = ("probes*", ".lock", "digests.jsonl")
+"""Files that an earlier version did not write."""
+
+
 @pytest.fixture
 def earlier(built: Atlas, tmp_path: Path) -> Path:
     """A copy of an atlas with natural text alone, as an earlier version wrote it."""
     folder = tmp_path / "earlier"
-    shutil.copytree(built.path, folder, ignore=shutil.ignore_patterns("probes*", ".lock"))
+    shutil.copytree(built.path, folder, ignore=shutil.ignore_patterns(*IGNORED))
     (folder / "distances" / "recommended.npy").unlink()
     (folder / "recommended").mkdir()
     for now, then in EARLIER.items():

@@ -25,13 +25,15 @@ def copy(source: str | Path, target: str | Path, *, report: Report = silent) -> 
         The copy.
 
     Raises:
-        AtlasError: if there is no atlas at `source`, or a file of it is a link.
+        AtlasError: if there is no atlas at `source`, or a file of it is a link or was damaged.
         InputError: if another atlas is at `target`, or it is read-only.
         RemoteError: if a place refuses or cannot be reached.
     """
     atlas = Atlas.open(source)
     atlas.paths.fetch_all()
     paths = atlas_files(atlas.path)
+    for name in paths:
+        _require_unchanged(atlas, name)
     manifest = (atlas.path / MANIFEST).read_bytes()
     with Atlas.lock(target, new=True):
         folder = remote.paths_of(target).folder
@@ -43,7 +45,6 @@ def copy(source: str | Path, target: str | Path, *, report: Report = silent) -> 
             return Atlas.open(target)
         with report(f"copy to {target}", len(paths)) as advance:
             for name in sorted(paths, key=lambda name: name == MANIFEST):
-                _require_unchanged(atlas, name)
                 with (
                     paths[name].open("rb") as original,
                     files.atomic(folder / name) as temporary,
@@ -51,8 +52,7 @@ def copy(source: str | Path, target: str | Path, *, report: Report = silent) -> 
                 ):
                     shutil.copyfileobj(original, duplicate, 1 << 20)
                 advance(1)
-        if not remote.is_url(target):
-            recorded_digests.write_all(folder, {name: folder / name for name in paths})
+        recorded_digests.write_all(folder, {name: folder / name for name in paths})
         return Atlas.open(target)
 
 
