@@ -387,6 +387,17 @@ def all_pairs_of(atlas: AtlasFolder, metric: str = "mean") -> AllPairs:
     return distances
 
 
+def stored_distances_of(atlas: AtlasFolder, metric: str) -> AllPairs | NearestHeads:
+    """Return the distances by one metric that the atlas stores.
+
+    Raises:
+        InputError: if the metric is not known.
+        AtlasError: if the distances were not computed, or the file is damaged.
+    """
+    stored = stored_distances(atlas).get(metric) if isinstance(metric, str) else None
+    return stored if isinstance(stored, NearestHeads) else all_pairs_of(atlas, metric)
+
+
 def all_pairs_or_nearest(
     atlas: AtlasFolder, metric: str, needed: int, what: str
 ) -> AllPairs | NearestHeads:
@@ -405,19 +416,16 @@ def all_pairs_or_nearest(
         InputError: if the metric is not known.
         AtlasError: if the distances were not computed, or a file is damaged.
     """
-    stored = stored_distances(atlas).get(metric)
-    if isinstance(stored, NearestHeads):
+    stored = stored_distances_of(atlas, metric)
+    if isinstance(stored, NearestHeads) or needed <= memory_limit():
         return stored
-    all_pairs = all_pairs_of(atlas, metric)
-    if needed <= memory_limit():
-        return all_pairs
     warnings.warn(
         f"{what}: uses the nearest heads of each head, since all pairs of {len(atlas.heads)} heads "
         f"would use about {in_gigabytes(needed)} of memory. The limit is "
         f"{in_gigabytes(memory_limit())}; raise it with {raised(needed)}",
         stacklevel=3,
     )
-    return NearestOfAllPairs(all_pairs)
+    return NearestOfAllPairs(stored)
 
 
 def stored_distances(atlas: AtlasFolder) -> dict[str, AllPairs | NearestHeads]:

@@ -173,6 +173,14 @@ _RunModelsOption = Annotated[
 ]
 
 
+_MaxHeadsOption = Annotated[
+    int,
+    o.count_option(
+        "--max-heads", "Largest number of heads; of a larger atlas, models are drawn at random."
+    ),
+]
+
+
 @app.command()
 @takes_executor
 def evaluate(
@@ -192,7 +200,8 @@ def evaluate(
             "--bootstraps", metavar="N", min=0, help="Number of resamples for intervals; 0: none."
         ),
     ] = 200,
-    seed: Annotated[int, o.seed_option("labels, permutations and resamples")] = 0,
+    max_heads: _MaxHeadsOption = 2000,
+    seed: Annotated[int, o.seed_option("drawn models, labels, permutations and resamples")] = 0,
     device: o.DeviceOption = "auto",
     graded: Annotated[
         str | None,
@@ -242,6 +251,7 @@ def evaluate(
         seed=seed,
         n_permutations=permutations,
         n_bootstraps=bootstraps,
+        max_heads=max_heads,
         device=device,
         executor=executor,
         report=report,

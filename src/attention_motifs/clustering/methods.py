@@ -196,8 +196,8 @@ def bytes_of_all_pairs(method: str, n_heads: int) -> int:
 
 _BYTES_OF_LINKAGE = 24
 _BYTES_PER_PAIR = {"leiden": 16, "hdbscan": 32, "ward": 12}
-"""Measured peaks per entry of the matrix, with the stored and the recomputed distances of 4 bytes
-each (benchmarks/scale.py)."""
+"""Per entry of the matrix, counted from the arrays that are in memory at the same time: stored and
+recomputed distances of 4 bytes each, their checked copy of 8, and what the method copies."""
 
 
 def _by_leiden(

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from numbers import Integral
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.errors import InputError
 from attention_motifs.head import HeadId
+
+if TYPE_CHECKING:
+    from jaxtyping import Int
 
 
 def check_atlas(atlas: object) -> None:
@@ -57,3 +63,12 @@ def check_count(name: str, value: object, least: int = 1) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise InputError(f"{name}={value!r:.80}: expected a whole number of {least} or more")
     return int(value)
+
+
+MAX_DRAWN = 4000
+"""Largest number of heads whose pairs a figure draws or compares."""
+
+
+def regular_sample(n: int) -> Int[np.ndarray, " some"]:
+    """Return every k-th of n rows, with the smallest k that gives at most `MAX_DRAWN`."""
+    return np.arange(0, n, max(1, -(-n // MAX_DRAWN)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from attention_motifs.figures.arguments import regular_sample
 from attention_motifs.figures.clouds import MAX_POINTS
 from attention_motifs.figures.style import fitted
 
@@ -109,9 +110,10 @@ def maps(what: str) -> str:
 def distances(atlas: Atlas, metric: str) -> str:
     """Return the caption of figure 13."""
     by = "Eq. 3" if metric == "mean" else metric
-    n = len(atlas.heads)
+    n_all, n = len(atlas.heads), len(regular_sample(len(atlas.heads)))
+    of = f"{n:,} of {n_all:,} heads, every {-(-n_all // n)}th," if n < n_all else "heads"
     return (
-        f"Distances of all {n * (n - 1) // 2:,} pairs of heads by {by}, ordered by model, layer "
+        f"Distances of all {n * (n - 1) // 2:,} pairs of {of} by {by}, ordered by model, layer "
         "and index. Colours end at the 99th percentile of the distances; larger ones share the "
         "last colour."
     )

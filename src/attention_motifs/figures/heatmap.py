@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attention_motifs.atlas.head_distances import all_pairs_of
-from attention_motifs.figures.arguments import check_atlas
+from attention_motifs.atlas.head_distances import stored_distances_of
+from attention_motifs.figures.arguments import MAX_DRAWN, check_atlas, regular_sample
 from attention_motifs.figures.style import (
     COLUMN_WIDTH,
     DOTS,
@@ -55,6 +55,15 @@ def heads_in_order(atlas: Atlas) -> pl.DataFrame:
     )
 
 
+def drawn_heads(atlas: Atlas) -> pl.DataFrame:
+    """Return the heads of the heatmap: `heads_in_order`, or of very many a regular sample.
+
+    A figure has fewer than `MAX_DRAWN` points along its side.
+    """
+    order = heads_in_order(atlas)
+    return order if len(order) <= MAX_DRAWN else order[regular_sample(len(order)).tolist()]
+
+
 @styled
 def distance_heatmap(atlas: Atlas, metric: str = "mean", width: float = COLUMN_WIDTH) -> Figure:
     """Draw the distances between all heads, ordered by model, layer and index (paper, figure 13).
@@ -74,8 +83,8 @@ def distance_heatmap(atlas: Atlas, metric: str = "mean", width: float = COLUMN_W
     check_atlas(atlas)
     from matplotlib.patches import Patch
 
-    order = heads_in_order(atlas)
-    matrix = all_pairs_of(atlas, metric).among(order["row"].to_numpy())
+    order = drawn_heads(atlas)
+    matrix = stored_distances_of(atlas, metric).among(order["row"].to_numpy())
     hues = dict(zip(atlas.models, colours(len(atlas.models)), strict=True))
     below = legend_height(list(hues), width) + 0.16  # and its title
     figure = new_figure(width, 0.84 * width + below, layout="constrained")
@@ -135,7 +144,7 @@ def distance_pairs(atlas: Atlas, metric: str = "mean") -> pl.DataFrame:
     order = heads_in_order(atlas)
     if len(order) > MAX_PAIRED:
         return order
-    matrix = all_pairs_of(atlas, metric).among(order["row"].to_numpy())
+    matrix = stored_distances_of(atlas, metric).among(order["row"].to_numpy())
     a, b = np.tril_indices(len(order), -1)
     heads = order["head"]
     return pl.DataFrame({"head_a": heads[a], "head_b": heads[b], "distance": matrix[a, b]})

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from attention_motifs.atlas.head_distances import all_pairs_of
+from attention_motifs.atlas.head_distances import stored_distances_of
 from attention_motifs.errors import AtlasError, InputError, MotifsError
 from attention_motifs.figures.arguments import check_atlas, list_heads
 from attention_motifs.figures.captions import full
@@ -77,7 +77,7 @@ def make_figures(
     if width is not None:
         width = check_width(width)
     folder = atlas.path / "figures" if out is None else Path(out)
-    all_pairs_of(atlas, metric)  # raises before anything is drawn
+    stored_distances_of(atlas, metric)  # raises before anything is drawn
     names = [str(atlas.heads["head"][atlas.head_index(head)]) for head in list_heads(heads)]
     if names:
         settings = _with_heads(settings, names)

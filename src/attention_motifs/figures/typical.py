@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attention_motifs.atlas.head_distances import all_pairs_of
-from attention_motifs.figures.arguments import check_atlas, check_count
+from attention_motifs.atlas.head_distances import stored_distances_of
+from attention_motifs.figures.arguments import check_atlas, check_count, regular_sample
 
 if TYPE_CHECKING:
     from attention_motifs.atlas import Atlas
@@ -21,16 +21,17 @@ def typical_heads(atlas: Atlas, n: int = N_TYPICAL, metric: str = "mean") -> lis
 
     The first medoid has the smallest sum of distances, every further one is the head farthest
     from those before; then heads join their nearest medoid and each group chooses its own anew
-    (k-medoids after Park and Jun 2009) until nothing changes.
+    (k-medoids after Park and Jun 2009) until nothing changes. Of more than `MAX_DRAWN` heads, a
+    regular sample is grouped.
 
     Raises:
         AtlasError: if the distances by `metric` do not exist or are damaged.
     """
     check_atlas(atlas)
     n = check_count("n", n)
-    distances = np.nan_to_num(
-        np.asarray(all_pairs_of(atlas, metric).matrix, dtype=np.float64), nan=np.inf
-    )
+    rows = regular_sample(len(atlas.heads))
+    among = stored_distances_of(atlas, metric).among(rows)
+    distances = np.nan_to_num(np.asarray(among, dtype=np.float64), nan=np.inf)
     medoids = [int(distances.sum(axis=1).argmin())]
     while len(medoids) < min(n, len(distances)):
         from_medoids = distances[medoids].min(axis=0)
@@ -47,4 +48,4 @@ def typical_heads(atlas: Atlas, n: int = N_TYPICAL, metric: str = "mean") -> lis
         if new == medoids:
             break
         medoids = new
-    return [str(atlas.heads["head"][i]) for i in sorted(medoids)]
+    return [str(atlas.heads["head"][int(rows[i])]) for i in sorted(medoids)]

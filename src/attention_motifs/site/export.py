@@ -143,7 +143,6 @@ def missing_parts(atlas: Atlas, stale: tuple[str, ...] = ()) -> dict[str, str]:
     if stored and not any(isinstance(d, AllPairs) for d in stored.values()):
         # Not every method does without all pairs.
         cluster = command("cluster --method leiden")
-        evaluate = f"{command(f'distances --dense-limit {len(atlas.heads)}')}, then {evaluate}"
     parts = {
         "patterns": (atlas.view_prompts(), "build the atlas with --n-view-prompts above 0"),
         "points": ("embed" in atlas.manifest.stages, f"run {command('embed')}"),

@@ -14,9 +14,8 @@ from attention_motifs.atlas.blocks import clouds_of
 from attention_motifs.atlas.head_distances import (
     AllPairs,
     NearestHeads,
-    all_pairs_of,
     all_pairs_or_nearest,
-    stored_distances,
+    stored_distances_of,
 )
 from attention_motifs.errors import InputError
 from attention_motifs.memory import require_memory
@@ -208,9 +207,7 @@ def _distances_for(atlas: Atlas, metric: str, method: str) -> AllPairs | Nearest
     needed = c.bytes_of_all_pairs(method, n_heads)
     if method in c.ON_NEIGHBOURS:
         return all_pairs_or_nearest(atlas, metric, needed, what)
-    stored = stored_distances(atlas).get(metric)
-    if stored is None:
-        stored = all_pairs_of(atlas, metric)  # raises, with the command that computes them
+    stored = stored_distances_of(atlas, metric)
     if not isinstance(stored, NearestHeads):
         on_neighbours = ", ".join(c.ON_NEIGHBOURS)
         require_memory(needed, f"{what} of {n_heads} heads", f"Choose from {on_neighbours}")

@@ -9,12 +9,18 @@ import numpy as np
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.blocks import BEST_METRICS
-from attention_motifs.atlas.head_distances import all_pairs_of, stored_distances
+from attention_motifs.atlas.head_distances import stored_distances, stored_distances_of
 from attention_motifs.atlas.prompt_labels import Where
 from attention_motifs.errors import AtlasError
 from attention_motifs.evaluation.label_scores import RANDOM_TOKENS
 from attention_motifs.executors import LOCAL, Executor
 from attention_motifs.progress import Report, silent
+from attention_motifs.stages.evaluation_sample import (
+    MAX_HEADS,
+    draw_models,
+    require_room,
+    with_sample,
+)
 from attention_motifs.stages.label import DrawnLabels, draw_labels
 from attention_motifs.stages.metric_distances import metric_distances
 from attention_motifs.stages.stage import under_lock
@@ -40,6 +46,7 @@ def evaluate(
     seed: int = 0,
     n_permutations: int | None = None,
     n_bootstraps: int | None = None,
+    max_heads: int = MAX_HEADS,
     device: str = "auto",
     executor: Executor = LOCAL,
     report: Report = silent,
@@ -48,7 +55,8 @@ def evaluate(
 
     Labels are scores of the heads on input that no metric has seen. The models are run for those
     that the atlas does not hold yet, and the scores are kept in the atlas. The result is written to
-    `evaluation.json`, in place of an earlier one; with `where` it is not written.
+    `evaluation.json`, in place of an earlier one; with `where` it is not written. Of a large atlas,
+    models are drawn at random; the answer and the settings record it.
 
     Args:
         atlas: with distances.
@@ -57,11 +65,11 @@ def evaluate(
             among the metrics, else `natural`, else the last one.
         run_models: whether to draw labels that are missing.
         texts: texts that the labels are drawn from; default: the built-in ones.
-        where: labels, such as `{"genre": "law"}`: the metrics compare heads on the prompts that
-            have them only. Default: all prompts.
+        where: labels, such as `{"genre": "law"}`, of the prompts to compare on; default: all.
         seed: of labels, resamples and permutations.
         n_permutations: default: that of `evaluation.Settings`.
         n_bootstraps: default: that of `evaluation.Settings`; 0 leaves out intervals.
+        max_heads: of an atlas with more heads, models with at most this many are drawn.
         device: on which the models run: `auto`, `cpu`, `cuda`...
         executor: runs the models for labels, one job each; default: this process.
         report: shows progress.
@@ -69,40 +77,59 @@ def evaluate(
     Raises:
         InputError: if a number is out of range, the reference is not among the metrics, or no
             prompt has the labels.
-        AtlasError: if distances were not computed, or of the nearest heads only.
+        AtlasError: if distances were not computed.
+        ResourceError: if the drawn models would use more than the limit of memory.
         JobsFailedError: from an executor whose workers failed.
     """
     from attention_motifs.evaluation import HeadPositions, Settings
     from attention_motifs.evaluation import evaluate as evaluate_metrics
 
     heads, compared = atlas.heads, atlas if where is None else atlas.where(where)
-    metrics = [metrics] if isinstance(metrics, str) else metrics
-    chosen = list(dict.fromkeys(metrics or atlas.metrics() or stored_distances(atlas)))
-    if not chosen:
-        raise AtlasError(
-            f"{atlas.place}: has no distances yet; run {atlas.paths.command('distances')}"
-        )
+    chosen = _stored_metrics(atlas, compared, metrics)  # refused before the models run
+    sample = draw_models(atlas, seed, max_heads)
+    require_room(compared, sample, len(chosen))
+    heads = heads.filter(heads["model"].is_in(sample.models))
     positions = HeadPositions.of(heads["model"].to_list(), heads["layer"].to_list())
     given = {"n_permutations": n_permutations, "n_bootstraps": n_bootstraps}
     settings = Settings(seed=seed, **{k: v for k, v in given.items() if v is not None})
-    for metric in chosen:
-        all_pairs_of(compared, metric)  # refused before the models run
     drawn = draw_labels(
-        atlas, texts=texts, seed=seed, device=device, run_models=run_models, executor=executor,
-        report=report,
+        atlas, texts=texts, seed=seed, device=device, run_models=run_models, models=sample.models,
+        executor=executor, report=report,
     )  # fmt: skip
     with report("evaluate", 2 * len(chosen)) as advance:
         measured = {}
         for metric in chosen:
-            measured[metric] = metric_distances(compared, metric, transfer=bool(drawn.labels))
+            measured[metric] = metric_distances(
+                compared, metric, transfer=bool(drawn.labels), models=sample.models
+            )
             advance(1)
         result = evaluate_metrics(
             measured, positions, _evidence(heads, drawn), settings=settings, advance=advance,
             reference=reference or _reference(chosen),
         )  # fmt: skip
+    result = with_sample(result, sample)
     if where is None:
         files.write_json(atlas.file("evaluation"), result.to_json())
     return result
+
+
+def _stored_metrics(
+    atlas: Atlas, compared: Atlas, metrics: Sequence[str] | str | None
+) -> list[str]:
+    """Return the metrics to evaluate, whose distances are stored: the given ones, or all.
+
+    Raises:
+        AtlasError: if there are none, or a file is damaged.
+    """
+    given = [metrics] if isinstance(metrics, str) else metrics
+    chosen = list(dict.fromkeys(given or atlas.metrics() or stored_distances(atlas)))
+    if not chosen:
+        raise AtlasError(
+            f"{atlas.place}: has no distances yet; run {atlas.paths.command('distances')}"
+        )
+    for metric in chosen:
+        stored_distances_of(compared, metric)
+    return chosen
 
 
 def _evidence(heads: pl.DataFrame, drawn: DrawnLabels) -> Evidence:

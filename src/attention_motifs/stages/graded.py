@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from attention_motifs.atlas import Atlas
-from attention_motifs.atlas.head_distances import all_pairs_of
+from attention_motifs.atlas.head_distances import stored_distances, stored_distances_of
 from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.evaluation.graded import (
     GradedRow,
@@ -50,7 +50,7 @@ def graded(
         AtlasError: if the atlas has no distances.
     """
     published = _packaged() if str(path) == PACKAGED else read_graded(path)
-    chosen = list(metrics or atlas.metrics())
+    chosen = list(metrics or stored_distances(atlas))
     if not chosen:
         raise AtlasError(
             f"{atlas.place}: has no distances yet; run {atlas.paths.command('distances')}"
@@ -76,7 +76,9 @@ def graded(
                     f"{path}: {scored.source} scores {scored.values.shape} layers and heads of "
                     f"{scored.model}; {model} has {shape}. Correct the file"
                 )
-            matrices = {name: all_pairs_of(atlas, name).among(rows_of_model) for name in chosen}
+            matrices = {
+                name: stored_distances_of(atlas, name).among(rows_of_model) for name in chosen
+            }
             of_heads = {name: values[rows_of_model] for name, values in scores.items()}
             rows += compare_graded(scored, matrices, of_heads, published)
             advance(1)

@@ -54,6 +54,7 @@ def draw_labels(
     seed: int = 0,
     device: str = "auto",
     run_models: bool = True,
+    models: Sequence[str] | None = None,
     executor: Executor = LOCAL,
     report: Report = silent,
 ) -> DrawnLabels:
@@ -68,6 +69,7 @@ def draw_labels(
         seed: seed for the choice of texts and the random tokens.
         device: `auto`, `cpu`, `cuda`...
         run_models: whether to draw labels; else only those in the atlas are returned.
+        models: names of the models that are labelled; default: all.
         executor: runs the models, one job each; default: this process.
         report: shows progress.
 
@@ -90,7 +92,7 @@ def draw_labels(
     # In this process, every job shows its own progress.
     inner, outer = executor.share(report, silent), executor.share(silent, report)
     inputs_of: dict[str, dict[str, str]] = {}
-    for model in atlas.models:
+    for model in atlas.models if models is None else models:
         inputs = {kind: _inputs(atlas, model, kind, ids, seed) for kind in (*kinds, DETECTOR)}
         todo = [kind for kind in inputs if not _is_drawn(atlas, model, kind, inputs[kind])]
         if todo and atlas.manifest.models[model].kind not in _RUNNABLE:

@@ -10,7 +10,7 @@ import numpy as np
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.blocks import block_clouds, clouds_of, pattern_clouds, preset_of
-from attention_motifs.atlas.head_distances import all_pairs_of
+from attention_motifs.atlas.head_distances import stored_distances_of
 from attention_motifs.atlas.queries import by_prompt
 from attention_motifs.embedding.recommended import RecommendedEmbedding
 from attention_motifs.evaluation.resampling import Form, ResampledDistances, StimulusBlock
@@ -36,7 +36,9 @@ _FORMS: dict[str, Form] = {"mean": "mean distance", "cosine": "cosine of means"}
 """Metrics on the paper's embedding that are sums over prompts."""
 
 
-def metric_distances(atlas: Atlas, metric: str, *, transfer: bool = True) -> MetricDistances:
+def metric_distances(
+    atlas: Atlas, metric: str, *, transfer: bool = True, models: Sequence[str] | None = None
+) -> MetricDistances:
     """Return the distances of a metric, with its clouds and what resamples it.
 
     Prompts that repeat an earlier one are left out of resamples and halves.
@@ -45,26 +47,30 @@ def metric_distances(atlas: Atlas, metric: str, *, transfer: bool = True) -> Met
         atlas: with distances by the metric.
         metric: its name.
         transfer: whether to fit the space of the metric on one model at a time, too.
+        models: names of the models whose heads are compared, in the order of the atlas; default:
+            all.
 
     Raises:
-        AtlasError: if distances were not computed, or of the nearest heads only.
+        AtlasError: if distances were not computed.
     """
     from attention_motifs.evaluation import MetricDistances
 
-    distinct = distinct_prompts(atlas)
+    names = atlas.models if models is None else list(models)
+    distinct = distinct_prompts(atlas, names)
     preset = preset_of(atlas, metric)
     clouds = (
-        [(Block(), atlas.embedded())]
+        [(Block(), atlas.embedded(names))]
         if preset is None
-        else [(block, block_clouds(atlas, block)) for block in preset.blocks]
+        else [(block, block_clouds(atlas, block, names)) for block in preset.blocks]
     )
-    patterns = pattern_clouds(atlas, metric)
+    patterns = pattern_clouds(atlas, metric, names)
+    rows = np.flatnonzero(np.isin(atlas.heads["model"].to_numpy(), names))
     return MetricDistances(
-        np.asarray(all_pairs_of(atlas, metric).matrix, dtype=np.float64),
+        np.asarray(stored_distances_of(atlas, metric).among(rows), dtype=np.float64),
         _resampled(atlas, metric, clouds, distinct),
-        _transferred(atlas, metric, distinct) if transfer and len(atlas.models) > 1 else (),
+        _transferred(atlas, metric, distinct, names) if transfer and len(names) > 1 else (),
         None if patterns is None else patterns[distinct],
-        _distances_on(clouds_of(atlas, metric), distinct, metric),
+        _distances_on(clouds_of(atlas, metric, names), distinct, metric),
         len(distinct),
     )
 
@@ -103,15 +109,15 @@ def _distances_on(
 
 
 def _transferred(
-    atlas: Atlas, metric: str, distinct: Int[np.ndarray, " prompts"]
+    atlas: Atlas, metric: str, distinct: Int[np.ndarray, " prompts"], names: Sequence[str]
 ) -> list[Transferred]:
     """Fit the space of a metric on one model, and compute the distances within another."""
     from attention_motifs.distances import head_distances
     from attention_motifs.evaluation import Transferred
 
-    pairs = list(itertools.permutations(atlas.models, 2))
-    if len(atlas.models) > _ALL_PAIRS_OF_MODELS:
-        pairs = [(atlas.models[0], model) for model in atlas.models[1:]]
+    pairs = list(itertools.permutations(names, 2))
+    if len(names) > _ALL_PAIRS_OF_MODELS:
+        pairs = [(names[0], model) for model in names[1:]]
     moved = []
     for fitted_on, of_pairs in itertools.groupby(pairs, key=lambda pair: pair[0]):
         models = [model for _, model in of_pairs]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from attention_motifs.atlas import Atlas
-from attention_motifs.atlas.head_distances import all_pairs_of
+from attention_motifs.atlas.head_distances import stored_distances_of
 from attention_motifs.figures.catalogue import DEFAULT_FIGURES, catalogue, choose_items
 from attention_motifs.figures.head_maps import METHODS
 from attention_motifs.figures.make import write_figures
@@ -56,7 +56,7 @@ def paper_figures(
     if width is not None:
         width = check_width(width)
     for needed in dict.fromkeys((METRIC, metric)):
-        all_pairs_of(atlas, needed)  # raises before anything is projected
+        stored_distances_of(atlas, needed)  # raises before anything is projected
     items = choose_items(catalogue(atlas, settings, metric), only)
     if any(item.name.startswith(PROJECTED) for item in items):
         project_for_figures(atlas, settings, report)

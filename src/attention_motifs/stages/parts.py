@@ -20,6 +20,7 @@ from attention_motifs.errors import AtlasError
 from attention_motifs.features import compute_features, feature_names
 from attention_motifs.features.compute import available_cores
 from attention_motifs.progress import Report, silent
+from attention_motifs.stages.disk import require_disk
 from attention_motifs.stages.heads import heads_of
 from attention_motifs.stages.motif_parts import BlockShares, write_shares
 from attention_motifs.stages.same_model import name_of
@@ -80,9 +81,15 @@ def extract_from(
 
 
 def begin_model(atlas: Atlas, source: PatternSource) -> None:
-    """Write the tokens of a model's prompts."""
+    """Write the tokens of a model's prompts.
+
+    Raises:
+        ResourceError: if the disk is too small for the patterns and features of the model.
+    """
     import polars as pl
 
+    require_disk(atlas, source.model, source.info, [len(ids) for ids, _ in source.tokens],
+                 source.stimuli)  # fmt: skip
     table = pl.DataFrame(
         {
             "prompt_id": ids_of(atlas, source.stimuli),
@@ -349,12 +356,19 @@ def warn_of_prompts(atlas: Atlas, model: str) -> None:
         )
 
 
-def distinct_prompts(atlas: Atlas) -> Int[np.ndarray, " distinct"]:
+def distinct_prompts(
+    atlas: Atlas, models: Sequence[str] | None = None
+) -> Int[np.ndarray, " distinct"]:
     """Return the positions of the prompts that differ, for some model, from all earlier ones.
 
     Prompts that are the same up to `max_tokens` are no independent evidence.
+
+    Args:
+        atlas: the atlas.
+        models: names of models whose tokens are compared; default: all.
     """
-    columns = [atlas.tokens(model)["token_ids"].to_list() for model in atlas.models]
+    names = atlas.models if models is None else models
+    columns = [atlas.tokens(model)["token_ids"].to_list() for model in names]
     first: dict[Any, int] = {}
     for position, rows in enumerate(zip(*columns, strict=True)):
         known = not any(-1 in row for row in rows)  # imported patterns come without ids
