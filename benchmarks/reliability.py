@@ -1,4 +1,4 @@
-"""Reliability of atlases: commands are killed, files damaged, disks filled, and processes mixed.
+"""Reliability: commands are killed, files damaged, disks filled, processes mixed, input forged.
 
     python benchmarks/reliability.py kill --tries 300 --seed 1 --minutes 20 --results kill.jsonl
     python benchmarks/reliability.py --results kill.jsonl       # the table of earlier tries
@@ -29,6 +29,7 @@ KINDS = {
     "damage": ("reliability_damage", "Damages"),
     "room": ("reliability_room", "Rooms"),
     "together": ("reliability_together", "Together"),
+    "hostile": ("reliability_hostile", "Hostiles"),
 }
 FINDINGS = ("lost", "wrong", "unexplained")
 

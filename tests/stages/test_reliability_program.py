@@ -27,7 +27,7 @@ def run_program(words: list[str], folder: Path) -> list[dict[str, object]]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("kind", ["kill", "damage"])
+@pytest.mark.parametrize("kind", ["kill", "damage", "hostile"])
 def test_nothing_is_lost_or_wrong(kind: str, tmp_path: Path) -> None:
     tries = run_program([kind, "--tries", "100", "--minutes", "2"], tmp_path)
     assert len(tries) >= 6

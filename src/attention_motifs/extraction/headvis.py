@@ -149,7 +149,8 @@ def _sequence(entry: Any, where: str) -> HeadVisSequence:
     at = np.asarray(places, dtype=np.int64)
     if len(at) and (at.min() < 0 or at.max() >= n * n):
         raise InputError(f"{where}: attention_indices beyond {n} x {n} entries")
-    pattern[at] = weights
+    with np.errstate(over="ignore"):  # infinite weights are refused below
+        pattern[at] = weights
     pattern = pattern.reshape(n, n)
     if not np.isfinite(pattern).all() or pattern.min() < 0 or np.triu(pattern, 1).any():
         raise InputError(f"{where}: weights are negative, not finite, or above the diagonal")
