@@ -131,7 +131,7 @@ class Damages:
         from tiny_gguf import write_gguf
 
         if not Path("g.gguf").is_file():
-            write_gguf(Path("models/a"), Path("g.gguf"))
+            write_gguf(Path("g.gguf"), Path("models/a"))
         self.place.place("nothing")
         shutil.rmtree("cache", ignore_errors=True)
         answer = run(GGUF_BUILD, self.place.log)

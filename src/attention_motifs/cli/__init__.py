@@ -48,7 +48,10 @@ def _run() -> int:
             raise
         console.print_error(_os_error(error))
         return ResourceError.exit_code
-    except Exception as error:
+    except BaseException as error:
+        if _is_exhausted(error):
+            console.print_error(_EXHAUSTED.format(" ".join(str(error).split())[:200]))
+            return ResourceError.exit_code
         usage = _usage(error)
         if usage is None:
             raise
@@ -58,13 +61,25 @@ def _run() -> int:
     return int(code)
 
 
+_EXHAUSTED = (
+    "a library stopped ({}): memory or threads may be exhausted. Close other programs, and run the "
+    "same command again"
+)
+
+
+def _is_exhausted(error: BaseException) -> bool:
+    """Return whether a library stopped, as it does without memory for another thread."""
+    # Panics of polars and safetensors are no `Exception`.
+    return type(error).__name__ == "PanicException" or "can't start new thread" in str(error)
+
+
 def _os_error(error: OSError) -> str:
     """Return the message for a file that cannot be read or written."""
     name = "output" if error.filename is None else str(error.filename)
     return f"{name}: {error.strerror}; check the path, its permissions and the free space"
 
 
-def _usage(error: Exception) -> str | None:
+def _usage(error: BaseException) -> str | None:
     """Return what was wrong with the command line, or None for errors that typer does not know.
 
     The text is empty where typer has printed the help of a command without arguments.
