@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -68,14 +69,14 @@ class Together:
         self.place.place("mapped")
         answer = run(("site", "--atlas", "atlas"), self.place.log)
         assert answer.code == 0, answer.output
+        server, address = self._serve()
         limit = time.monotonic() + SECONDS
-        server = start(("serve", "--port", "0", "--atlas", "atlas"), Path("server.log"))
         processes = {}
         for i in range(2):
             processes[f"writer {i}"] = forked(lambda i=i: self._write(i, seed + round_, limit))
         for i in range(READERS):
             processes[f"reader {i}"] = forked(lambda i=i: self._read(i, limit))
-        processes["server"] = forked(lambda: self._browse(limit))
+        processes["server"] = forked(lambda: self._browse(address, limit))
         for name, process in processes.items():
             verdict = Verdict()
             code = ended(process, SECONDS + 240)
@@ -119,14 +120,24 @@ class Together:
                     wrong.append("near: neither the old nor the new answer")
         return _report(f"reader {number}", n, wrong, unexplained)
 
-    def _browse(self, limit: float) -> int:
+    def _serve(self) -> tuple[int, str]:
+        """Start the server before the writers hold the lock; return its process and address."""
         log = Path("server.log")
-        while "http://" not in log.read_text() and time.monotonic() < limit:
+        log.unlink(missing_ok=True)
+        server = start(("serve", "--port", "0", "--atlas", "atlas"), log)
+        begun = time.monotonic()
+        while time.monotonic() < begun + 60:
+            text = log.read_text() if log.is_file() else ""
+            address = "http://" + text.partition("http://")[2].split("/")[0]
+            with contextlib.suppress(OSError, ValueError), urllib.request.urlopen(address):
+                return server, address
             time.sleep(0.05)
-        address = "http://" + log.read_text().partition("http://")[2].split("/")[0]
+        raise AssertionError("the server does not start")
+
+    def _browse(self, address: str, limit: float) -> int:
         n, wrong = 0, []
         while time.monotonic() < limit:
-            for name in ("", "manifest.json"):
+            for name in ("", "data/manifest.json"):
                 try:
                     with urllib.request.urlopen(f"{address}/{name}", timeout=20) as page:  # noqa: S310
                         data = page.read()
