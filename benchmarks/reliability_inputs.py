@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from typing import Any
@@ -30,7 +31,7 @@ _DEEP = "deep"
 
 def forged(random_: random.Random) -> Any:
     """Return a value that a reader may not expect."""
-    return _DEEP if random_.random() < 0.03 else random_.choice(_FORGED)
+    return _DEEP if random_.random() < 0.03 else copy.deepcopy(random_.choice(_FORGED))
 
 
 def damaged_json(value: Any, random_: random.Random) -> bytes:

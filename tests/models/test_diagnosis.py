@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -82,6 +83,12 @@ CASES: dict[str, tuple[Callable[[Path], object], str]] = {
     "config a list": (wrote("config.json", "[]"), "not an object"),
     "no model_type": (wrote("config.json", "{}"), "no model_type"),
     "too deep": (lambda f: configured(f, num_hidden_layers=2**63), "more than 10,000 layers"),
+    "deep": (
+        lambda f: configured(
+            f, model_type="x", more=functools.reduce(lambda x, _: [x], range(500), 0)
+        ),
+        "64 levels deep",
+    ),
     "type of two lines": (
         wrote("config.json", '{"model_type": "a\\r\\nb\\u001b[31m"}'),
         r"a b\\x1b\[31m is not known",

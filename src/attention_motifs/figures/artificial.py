@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attention_motifs.figures.palette import WEIGHTS
+from attention_motifs.figures.palette import weight_colours
 from attention_motifs.figures.style import PAGE_WIDTH, SMALL, new_figure, styled
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _draw(axes: Axes, name: str, pattern: Float[np.ndarray, "n n"], *, labelled:
 
     future = np.triu(np.ones(pattern.shape, dtype=bool), k=1)
     shown = np.ma.masked_array(pattern, future)
-    axes.imshow(shown, cmap=WEIGHTS, norm=PowerNorm(0.5, 0.0, 1.0))
+    axes.imshow(shown, cmap=weight_colours(), norm=PowerNorm(0.5, 0.0, 1.0))
     places = range(len(DRAWN))
     axes.set_xticks(places, DRAWN, rotation=90)
     axes.set_yticks(places, DRAWN if labelled else [])

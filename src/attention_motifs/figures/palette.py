@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from attention_motifs.features.motif_definitions import MOTIFS
+
+if TYPE_CHECKING:
+    from matplotlib.colors import Colormap
 
 BLUE, ORANGE, MINT, WINE = "#0579BA", "#E36404", "#11B691", "#8F005A"
 YELLOW, INDIGO, GREEN, SKY = "#FFCA46", "#0245F8", "#003E09", "#1EC8F7"
@@ -62,5 +65,12 @@ MOTIF_LETTERS: Mapping[str, str] = MappingProxyType(
 )
 """A letter per motif, for maps that are read in grey."""
 
-WEIGHTS = "Blues"
-"""Colour map of weights: no weight has the colour of paper."""
+
+def weight_colours() -> Colormap:
+    """Return the colours of weights: none has the colour of paper.
+
+    In 40 steps, which no eye tells apart in a pattern, pictures are a third smaller than in 256.
+    """
+    import matplotlib
+
+    return matplotlib.colormaps["Blues"].resampled(40)

@@ -10,7 +10,7 @@ import numpy as np
 from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.figures.arguments import check_atlas, list_heads, list_prompts
 from attention_motifs.figures.head_notes import motif_note
-from attention_motifs.figures.palette import GREY, LIGHT_GREY, ORANGE, WEIGHTS
+from attention_motifs.figures.palette import GREY, LIGHT_GREY, ORANGE, weight_colours
 from attention_motifs.figures.style import (
     FONT_SIZE,
     PAGE_WIDTH,
@@ -186,7 +186,9 @@ def _draw_pattern(axes: Axes, pattern: Float[np.ndarray, "n n"], *, marked: bool
     from matplotlib.colors import PowerNorm
 
     future = np.triu(np.ones(pattern.shape, dtype=bool), k=1)
-    axes.imshow(np.ma.masked_array(pattern, future), cmap=WEIGHTS, norm=PowerNorm(0.5, 0.0, 1.0))
+    axes.imshow(
+        np.ma.masked_array(pattern, future), cmap=weight_colours(), norm=PowerNorm(0.5, 0.0, 1.0)
+    )
     axes.axline((-0.5, -0.5), slope=1, color=LIGHT_GREY, linewidth=0.3)
     axes.set(xticks=[], yticks=[])
     for side in ("left", "bottom"):
@@ -223,7 +225,9 @@ def _add_bar(figure: Figure) -> None:
     width, height = figure.get_size_inches()
     axes = figure.add_axes(((width - 1.42) / width, 0.2 / height, 1.3 / width, 0.06 / height))
     bar = figure.colorbar(
-        ScalarMappable(PowerNorm(0.5, 0.0, 1.0), WEIGHTS), cax=axes, orientation="horizontal"
+        ScalarMappable(PowerNorm(0.5, 0.0, 1.0), weight_colours()),
+        cax=axes,
+        orientation="horizontal",
     )
     bar.set_ticks([0.0, 0.1, 0.25, 0.5, 1.0], labels=["0", ".1", ".25", ".5", "1"])
     bar.outline.set_visible(False)

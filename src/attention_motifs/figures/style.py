@@ -180,8 +180,20 @@ def save(
         path = Path(folder) / f"{name}.{ending}"
         with style(), atomic(path) as temporary:
             figure.savefig(temporary, format=ending, metadata=_METADATA[ending])
+            if ending == "png":
+                _keep_colours(temporary)
         paths.append(path)
     return paths
+
+
+def _keep_colours(picture: Path) -> None:
+    """Write a picture again with its 256 most used colours, in less than half the bytes."""
+    from PIL import Image
+
+    with Image.open(picture) as whole:
+        dots = whole.info["dpi"]
+        fewer = whole.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    fewer.save(picture, "PNG", optimize=True, dpi=dots)
 
 
 def check_formats(formats: Sequence[str] | str) -> list[str]:

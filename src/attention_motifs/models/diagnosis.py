@@ -36,6 +36,8 @@ _DEQUANTISED = {"mxfp4", "fp8"}
 
 _LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "num_decoder_layers")
 _MOST_LAYERS = 10_000
+_DEEPEST = 64
+"""Levels of objects and lists in a config.json; real ones have five."""
 
 
 def not_a_model(path: Path) -> str | None:
@@ -132,6 +134,10 @@ def _configuration(start: str, path: Path) -> dict[str, Any]:
         raise ModelError(
             f"{start}: its config.json is not JSON ({error!s:.150}). Copy that file again"
         ) from error
+    if _is_deep(config):
+        raise ModelError(
+            f"{start}: its config.json has values {_DEEPEST} levels deep. Copy that file again"
+        )
     if not isinstance(config, dict):
         raise ModelError(f"{start}: its config.json is not an object of JSON. Copy that file again")
     if not isinstance(config.get("model_type"), str):
@@ -141,6 +147,15 @@ def _configuration(start: str, path: Path) -> dict[str, Any]:
             "transformers. Save the model with `save_pretrained`"
         )
     return config
+
+
+def _is_deep(value: Any) -> bool:
+    """Return whether a value is so deep that transformers cannot read it, level by level."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        parts = [part for part in level if isinstance(part, dict | list)]
+        level = [x for part in parts for x in (part.values() if isinstance(part, dict) else part)]
+    return bool(level)
 
 
 def _unreadable(path: Path) -> str | None:
