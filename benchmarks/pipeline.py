@@ -225,6 +225,7 @@ def extract_all(
     from attention_motifs.stages.create import prompts_table
     from attention_motifs.stages.heads import write_heads
     from attention_motifs.stages.parts import PatternSource, extract_from
+    from attention_motifs.store.manifest import ModelRecord
     from attention_motifs.store.settings import Configuration
 
     n = given.tokens
@@ -238,7 +239,7 @@ def extract_all(
         n_view_prompts=8,
     )
     pool = pattern_pool(n)
-    tokens = [(tuple(range(n)), tuple("x" * n)) for _ in prompts]
+    tokens = [(tuple(range(i, n + i)), tuple("x" * n)) for i in range(n_prompts)]
     with Atlas.lock(path, new=True):
         atlas = Atlas.create(path, configuration, prompts_table(prompts), prompts_digest(prompts))
         for number, (model, (n_layers, n_heads)) in enumerate(models.items()):
@@ -250,13 +251,7 @@ def extract_all(
                     for layer in range(shape[0]):
                         sink(layer, [i], mixed(pool, number, position, layer, shape[1])[None])
 
-            info = {
-                "name": model,
-                "kind": "synthetic",
-                "weights_sha256": model,
-                "n_layers": n_layers,
-                "n_heads": n_heads,
-            }
+            info = ModelRecord(model, "synthetic", n_layers, n_heads, model)
             extract_from(atlas, PatternSource(model, info, tokens, run_block))
         write_heads(atlas)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,3 +33,12 @@ def column(folder: Path, table: dict[str, Any], name: str) -> np.ndarray:
     data = unpacked(folder / "data" / table["file"])
     dtype = np.dtype(result["dtype"]).newbyteorder("<")
     return np.frombuffer(data, dtype, result["length"], result["offset"])
+
+
+def head_files(manifest: dict[str, Any], files: dict[str, Any]) -> Iterator[tuple[str, range]]:
+    """The names without ending of files of heads, with the rows in each."""
+    for code, (model, each) in enumerate(zip(manifest["models"], files["per_file"], strict=True)):
+        first = model["first_row"]
+        rows = range(first, first + len(model["layers"]) * model["n_heads"])
+        for k in range(-(-len(rows) // each)):
+            yield f"{files['folder']}/{code}/{k}", rows[k * each : (k + 1) * each]

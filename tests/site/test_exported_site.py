@@ -22,7 +22,7 @@ from attention_motifs.site.export import export_site
 from attention_motifs.stages.cluster import cluster, name_cluster
 from attention_motifs.stages.evaluate import evaluate
 from attention_motifs.stages.project import project
-from exported_site import column, manifest_of, read_json, unpacked, values
+from exported_site import column, head_files, manifest_of, read_json, unpacked, values
 from synthetic_atlas import HOSTILE_TEXTS, make_synthetic_atlas
 
 
@@ -126,13 +126,21 @@ def files_named(value: Any) -> set[str]:
 
 def test_files_are_those_named_and_named_are_those_there(site: Path) -> None:
     manifest = manifest_of(site)
-    named = files_named(manifest) | files_named(read_json(site, manifest["features"]))
+    features = read_json(site, manifest["features"])
+    named = files_named(manifest) | files_named(features)
+    for files in (features["of_heads"], *(metric["rows"] for metric in manifest["metrics"])):
+        named |= {f"{name}.bin" for name, _ in head_files(manifest, files)}
+    view = [i for i, p in enumerate(read_json(site, manifest["prompts"])) if p["viewable"]]
+    for name, _ in head_files(manifest, features["of_patterns"]):
+        named |= {f"{name}-{prompt}.bin" for prompt in view}
+    for model in manifest["models"]:
+        files = model["patterns"]
+        n_files = model["n_layers"] * model["n_heads"] // files["n_heads"]
+        n_groups = -(-len(files["prompts"]) // files["n_prompts"])
+        named |= {f"{files['folder']}/{k}-{g}.bin" for k in range(n_files) for g in range(n_groups)}
     exported = {p.relative_to(site / "data").as_posix() for p in (site / "data").rglob("*")
              if p.is_file()}  # fmt: skip
     assert exported == named | {"manifest.json"}
-    for model in manifest["models"]:
-        for chunk in model["patterns"]:
-            assert (site / "data" / chunk["file"]).stat().st_size == chunk["bytes"]
 
 
 # What is in it
@@ -163,17 +171,19 @@ def test_patterns_come_back_byte_for_byte(site: Path, atlas: Atlas) -> None:
     prompts = read_json(site, manifest["prompts"])
     assert [p["viewable"] for p in prompts] == [i < len(view) for i in range(len(prompts))]
     for code, model in enumerate(manifest["models"]):
-        seen = set()
-        for chunk in model["patterns"]:
-            data = np.frombuffer(unpacked(site / "data" / chunk["file"]), np.uint8)
-            at = 0
-            for prompt in chunk["prompts"]:
+        files, seen = model["patterns"], set()
+        for path in sorted((site / "data" / files["folder"]).iterdir()):
+            k, group = map(int, path.stem.split("-"))
+            data = np.frombuffer(unpacked(path), np.uint8)
+            at, start = 0, group * files["n_prompts"]
+            for prompt in files["prompts"][start : start + files["n_prompts"]]:
                 n = prompts[prompt]["n_tokens"][code]
                 size = n * (n + 1) // 2
-                for head in range(chunk["first_head"], chunk["first_head"] + chunk["n_heads"]):
-                    expected = atlas.triangles(model["name"], view[prompt])[chunk["layer"], head]
+                for head in range(k * files["n_heads"], (k + 1) * files["n_heads"]):
+                    layer, index = divmod(head, model["n_heads"])
+                    expected = atlas.triangles(model["name"], view[prompt])[layer, index]
                     np.testing.assert_array_equal(data[at : at + size], expected)
-                    seen.add((chunk["layer"], head, prompt))
+                    seen.add((head, prompt))
                     at += size
             assert at == len(data)
         assert len(seen) == model["n_layers"] * model["n_heads"] * len(view)
@@ -196,9 +206,10 @@ def test_distances_are_exact_in_rows_and_near_in_the_matrix(site: Path, atlas: A
     manifest, exact = manifest_of(site), np.asarray(atlas.distances("mean"))
     metric = next(m for m in manifest["metrics"] if m["name"] == "mean")
     n = manifest["n_heads"]
-    rows = [values(site, r["file"], "float32").reshape(r["n_rows"], n) for r in metric["rows"]]
-    starts = np.cumsum([0] + [len(r) for r in rows[:-1]]).tolist()
-    assert starts == [r["first_row"] for r in metric["rows"]]
+    rows = [
+        values(site, f"{name}.bin", "float32").reshape(len(of_file), n)
+        for name, of_file in head_files(manifest, metric["rows"])
+    ]
     np.testing.assert_array_equal(np.concatenate(rows), exact)
     codes = values(site, metric["matrix"], "uint16").reshape(n, n)
     assert codes.max() == 65534
@@ -208,7 +219,8 @@ def test_distances_are_exact_in_rows_and_near_in_the_matrix(site: Path, atlas: A
 def test_quantiles_are_of_pairs_as_far_apart_in_depth(site: Path, atlas: Atlas) -> None:
     manifest, exact = manifest_of(site), np.asarray(atlas.distances("mean"))
     metric = next(m for m in manifest["metrics"] if m["name"] == "mean")
-    shown = values(site, metric["quantiles"], "float32").reshape(2, 2, 5, 101)
+    shown = np.stack([values(site, file, "float32") for file in metric["quantiles"]])
+    shown = shown.reshape(2, 2, 5, 101)
     model = atlas.heads["model"].to_numpy()
     depth = atlas.heads["depth"].to_numpy()
     for a, first in enumerate(atlas.models):
@@ -274,6 +286,21 @@ def test_features_are_those_of_the_parts(site: Path, atlas: Atlas) -> None:
         for example in feature["examples"]:
             assert example["value"] == exact[example["prompt"], example["row"]]
             assert example["prompt"] < len(atlas.view_prompts())
+
+
+def test_features_of_a_pattern_and_of_a_head_are_in_small_files(site: Path, atlas: Atlas) -> None:
+    manifest = manifest_of(site)
+    record = read_json(site, manifest["features"])
+    names = [f["name"] for f in record["features"]]
+    exact = np.stack([table_of_features(atlas, name) for name in names], axis=2)
+    for prompt in range(len(atlas.view_prompts())):
+        for name, rows in head_files(manifest, record["of_patterns"]):
+            shown = values(site, f"{name}-{prompt}.bin", "float32").reshape(len(rows), -1)
+            np.testing.assert_array_equal(shown, exact[prompt, rows.start : rows.stop])
+    means = values(site, record["head_means"], "float32").reshape(-1, len(names))
+    for name, rows in head_files(manifest, record["of_heads"]):
+        shown = values(site, f"{name}.bin", "float32").reshape(len(rows), 3, len(names))
+        np.testing.assert_array_equal(shown[:, 0], means[rows.start : rows.stop])
 
 
 def test_correlations_are_numpys(site: Path, atlas: Atlas) -> None:

@@ -23,7 +23,7 @@ from attention_motifs.stages.project import project
 from attention_motifs.store import files
 from attention_motifs.store.paths import AtlasFile
 from conftest import contents
-from exported_site import manifest_of, values
+from exported_site import head_files, manifest_of, values
 from synthetic_atlas import make_synthetic_atlas
 
 pytest.importorskip("faiss")
@@ -206,25 +206,30 @@ def test_the_site_holds_the_nearest_heads(atlas: Atlas, thinned: Atlas) -> None:
     metric = manifest["metrics"][names.index("mean")]
     assert (metric["n_nearest"], metric["matrix"]) == (64, None)
     seen = 0
-    for rows in metric["rows"]:
-        assert rows["first_row"] == seen
-        shape = rows["n_rows"], 64
-        near = values(site, rows["file"], "float32").reshape(shape)
-        heads = values(site, rows["heads"], "uint32").reshape(shape).astype(int)
-        mine = exact[seen : seen + rows["n_rows"]]
+    for name, rows in head_files(manifest, metric["rows"]):
+        shape = len(rows), 64
+        near = values(site, f"{name}.bin", "float32").reshape(shape)
+        heads = values(site, f"{name}-heads.bin", "uint32").reshape(shape).astype(int)
+        mine = exact[rows.start : rows.stop]
         np.testing.assert_allclose(near, np.take_along_axis(mine, heads, axis=1), atol=1e-5)
-        seen += rows["n_rows"]
+        seen += len(rows)
     assert seen == 90
+
+
+def quantiles_of(site: Path) -> np.ndarray:
+    """The quantiles by depth of all pairs of models, by the first metric."""
+    metric = manifest_of(site)["metrics"][0]
+    return np.stack([values(site, file, "float32") for file in metric["quantiles"]])
 
 
 @pytest.mark.slow
 def test_the_null_by_depth_is_that_of_all_pairs(atlas: Atlas, thinned: Atlas) -> None:
     export_site(atlas)
     site = atlas.path / "site"
-    before = values(site, manifest_of(site)["metrics"][0]["quantiles"], "float32")
+    before = quantiles_of(site)
     export_site(thinned)
     site = thinned.path / "site"
-    after = values(site, manifest_of(site)["metrics"][0]["quantiles"], "float32")
+    after = quantiles_of(site)
     np.testing.assert_allclose(after, before, rtol=1e-4, atol=1e-5)  # all heads are sampled
 
 

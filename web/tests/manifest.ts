@@ -29,7 +29,7 @@ function model(
     family: "",
     tokens: "",
     explanations: [],
-    patterns: [],
+    patterns: { folder: "patterns/0", n_heads: 1, n_prompts: 1, prompts: [] },
   };
 }
 

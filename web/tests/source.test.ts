@@ -85,22 +85,23 @@ describe("data files", () => {
   });
 
   it("hold a pattern where the manifest says", async () => {
-    // Two prompts of 2 and 3 tokens, heads 1 and 2 of layer 0.
+    // A model of two layers of two heads; the second file of heads, on prompts of 2 and 3 tokens.
     const sizes = [3, 3, 6, 6];
     const bytes = Uint8Array.from(sizes.flatMap((size, which) => Array<number>(size).fill(which + 1)));
-    put("p.bin", bytes, true);
-    put("prompts.json", [{ n_tokens: [9] }, { n_tokens: [2] }, { n_tokens: [3] }]);
+    put("p/1-0.bin", bytes, true);
+    put("p/1-1.bin", Uint8Array.of(7, 8));
+    put("prompts.json", [{ n_tokens: [9] }, { n_tokens: [2] }, { n_tokens: [3] }, { n_tokens: [1] }]);
     const model = {
-      name: "m", n_layers: 1, n_heads: 3, layers: [0], first_row: 0, tokens: "t",
-      patterns: [{ layer: 0, first_head: 1, n_heads: 2, prompts: [1, 2], file: "p.bin", bytes: 0 }],
+      name: "m", n_layers: 2, n_heads: 2, layers: [0, 1], first_row: 0, tokens: "t",
+      patterns: { folder: "p", n_heads: 2, n_prompts: 2, prompts: [1, 2, 3] },
     };
-    const manifest = { models: [model], n_heads: 3, prompts: "prompts.json" } as unknown as Manifest;
+    const manifest = { models: [model], n_heads: 4, prompts: "prompts.json" } as unknown as Manifest;
     const { loadPattern } = await import("../src/data/patterns");
-    expect([...(await loadPattern(manifest, 2, 1)).triangle]).toEqual([2, 2, 2]);
-    expect([...(await loadPattern(manifest, 1, 2)).triangle]).toEqual([3, 3, 3, 3, 3, 3]);
-    await expect(loadPattern(manifest, 0, 1)).rejects.toThrow("names no pattern of m:L0:H0 on prompt 1");
-    put("q.bin", bytes.subarray(1));
-    const damaged = { ...manifest, models: [{ ...model, patterns: [{ ...model.patterns[0], file: "q.bin" }] }] };
-    await expect(loadPattern(damaged as unknown as Manifest, 2, 1)).rejects.toThrow("data/q.bin: holds 17 bytes, not 18");
+    expect([...(await loadPattern(manifest, 3, 1)).triangle]).toEqual([2, 2, 2]);
+    expect([...(await loadPattern(manifest, 2, 2)).triangle]).toEqual([3, 3, 3, 3, 3, 3]);
+    expect([...(await loadPattern(manifest, 3, 3)).triangle]).toEqual([8]);
+    await expect(loadPattern(manifest, 0, 0)).rejects.toThrow("names no pattern of m:L0:H0 on prompt 0");
+    put("p/0-0.bin", bytes.subarray(1));
+    await expect(loadPattern(manifest, 1, 1)).rejects.toThrow("data/p/0-0.bin: holds 17 bytes, not 18");
   });
 });

@@ -97,25 +97,39 @@ class Model:
     explanations: list[str]
     """JSON files, one per layer: list of `HeadExplanation`, one per head. Empty if the atlas holds
     no motif shares."""
-    patterns: list[PatternChunk]
+    patterns: PatternFiles
 
 
 @dataclass(frozen=True)
-class PatternChunk:
-    """Packed patterns of heads of one layer on some prompts; a large layer has several chunks.
+class HeadFiles:
+    """Small files with a few heads each, so that a page fetches the heads that it shows.
 
-    Unpacked, for each prompt of `prompts` and for each head, in order: the lower triangle row by
-    row, n (n + 1) / 2 bytes of round(255 * sqrt(weight)). n is
-    `Prompt.n_tokens` of the model, and so differs between prompts.
+    Heads of a model are numbered from its first row. Head i of the model with code m is in the file
+    `<folder>/<m>/<k>.bin` with k = i // per_file[m]; the last file of a model may have fewer heads.
     """
 
-    layer: int
-    first_head: int
+    folder: str
+    per_file: list[int]
+    """Heads per file, by model."""
+
+
+@dataclass(frozen=True)
+class PatternFiles:
+    """Packed patterns of a model on the viewable prompts and probes.
+
+    Heads are numbered as in `HeadFiles`. Head i on `prompts[j]` is in the file
+    `<folder>/<i // n_heads>-<j // n_prompts>.bin`. Unpacked, it holds for each of its prompts and
+    for each of its heads, in order: the lower triangle row by row, n (n + 1) / 2 bytes of
+    round(255 * sqrt(weight)). n is `Prompt.n_tokens` of the model, and so differs between prompts.
+    """
+
+    folder: str
     n_heads: int
+    """Heads per file; it divides the number of heads of a layer."""
+    n_prompts: int
+    """Prompts per file; the last has the rest."""
     prompts: list[int]
     """Indices into the list of prompts."""
-    file: str
-    bytes: int
 
 
 @dataclass(frozen=True)
@@ -172,31 +186,20 @@ class DistanceMetric:
     title: str
     blind: str
     """Differences that the metric does not see."""
-    rows: list[DistanceRows]
-    """float32 rows of the matrix, one file per model and layer."""
+    rows: HeadFiles
+    """float32 rows of the matrix: (heads of the file, H), or (heads of the file, n_nearest)."""
     n_nearest: int | None
-    """None if rows are whole; else the number of nearest heads per head with known distances."""
+    """None if rows are whole; else the number of nearest heads per head with known distances. The
+    file `<k>-heads.bin` next to `<k>.bin` then holds their rows (uint32), nearest first."""
     matrix: str | None
     """uint16 codes of the whole matrix, H x H, for the heatmap; None if H is above 4,096."""
     scale: float
     """Scale of the codes: distance = code * scale. Code 65535 means missing."""
-    quantiles: str
-    """float32 file (M, M, 5, 101): quantiles 0 to 100 % of the distances between different heads
-    of model a and of model b whose depths differ by 0 to 0.2, 0.2 to 0.4, ... 0.8 to 1 (NaN if
-    there is no such pair). They give the percentile of a distance among pairs as far apart in
-    depth."""
-
-
-@dataclass(frozen=True)
-class DistanceRows:
-    """Rows of consecutive heads: (n_rows, H) float32, or (n_rows, n_nearest), nearest first."""
-
-    first_row: int
-    n_rows: int
-    file: str
-    heads: str | None
-    """uint32 file (n_rows, n_nearest): the heads that the distances are to; None for whole rows."""
-    bytes: int
+    quantiles: list[str]
+    """Per model a: float32 file (M, 5, 101), quantiles 0 to 100 % of the distances between
+    different heads of model a and of model b whose depths differ by 0 to 0.2, 0.2 to 0.4, ... 0.8
+    to 1 (NaN if there is no such pair). They give the percentile of a distance among pairs as far
+    apart in depth."""
 
 
 @dataclass(frozen=True)
@@ -376,6 +379,11 @@ class Features:
     """float16 file (F, F), correlation of the features over all patterns."""
     head_means: str
     """float32 file (H, F): mean over the prompts."""
+    of_heads: HeadFiles
+    """float32 (heads of the file, 3, F): mean over the prompts; its z-score (ddof 0) and its
+    percentile among the heads. z-score and percentile are NaN if the heads do not differ."""
+    of_patterns: HeadFiles
+    """float32 (heads of the file, F), a file `<k>-<index>.bin` per viewable prompt."""
 
 
 @dataclass(frozen=True)

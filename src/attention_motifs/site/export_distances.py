@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.head_distances import AllPairs, NearestHeads, stored_distances
 from attention_motifs.distances import get_metric, metric_names
 from attention_motifs.progress import Advance, Report
-from attention_motifs.site.contract import DistanceMetric, DistanceRows
+from attention_motifs.site.contract import DistanceMetric, HeadFiles
 from attention_motifs.site.output import DataFolder
 
 if TYPE_CHECKING:
@@ -46,11 +47,10 @@ def write_distances(atlas: Atlas, out: DataFolder, report: Report) -> list[Dista
     stored = stored_distances(atlas)
     best = atlas.best_metric
     order = sorted(stored, key=lambda m: (m != best, known.index(m) if m in known else 99, m))
-    n_layers = sum(info.n_layers for info in atlas.manifest.models.values())
     described = []
     for code, name in enumerate(order):
         folder, distances = f"distances/{code}", stored[name]
-        with report(f"site: distances by {name}", n_layers + 1) as advance:
+        with report(f"site: distances by {name}", len(atlas.heads)) as advance:
             if isinstance(distances, AllPairs):
                 described.append(_write_whole(atlas, distances, folder, out, advance))
             else:
@@ -62,20 +62,56 @@ def _write_whole(
     atlas: Atlas, distances: AllPairs, folder: str, out: DataFolder, advance: Advance
 ) -> DistanceMetric:
     matrix = distances.matrix
-    rows = []
-    for first, count in _layers(atlas):
-        block = np.asarray(matrix[first : first + count], dtype=np.float32)
-        file = f"{folder}/{first}.bin"
-        rows.append(DistanceRows(first, count, file, None, out.array(file, block, "float32")))
-        advance(1)
+    rows, blocks = _row_files(atlas, folder, 4 * len(matrix))
+    for file, block in blocks:
+        out.array(f"{file}.bin", np.asarray(matrix[block], dtype=np.float32), "float32")
+        advance(block.stop - block.start)
     whole = None
     if len(matrix) <= MATRIX_LIMIT:
         whole = f"{folder}/matrix.bin"
         out.array(whole, coded(matrix), "uint16")
-    quantiles = f"{folder}/quantiles.bin"
-    out.array(quantiles, _quantiles(atlas, matrix), "float32")
-    advance(1)
+    quantiles = _write_quantiles(_quantiles(atlas, matrix), folder, out)
     return _described(distances.metric, rows, None, whole, code_step(matrix), quantiles)
+
+
+LAYER_BYTES = 1 << 18
+"""Size up to which the rows of a layer are one file: the chance of a look-alike needs them all."""
+FILE_BYTES = 1 << 16
+"""Size of the files of larger layers, unless one row is larger."""
+
+
+def _row_files(
+    atlas: Atlas, folder: str, row_bytes: int
+) -> tuple[HeadFiles, Iterator[tuple[str, slice]]]:
+    """Divide the rows of all heads into files; return their description, names and rows."""
+    models = atlas.manifest.models.values()
+    per_file = [
+        info.n_heads
+        if info.n_heads * row_bytes <= LAYER_BYTES
+        else min(info.n_heads, max(1, FILE_BYTES // row_bytes))
+        for info in models
+    ]
+    return HeadFiles(folder, per_file), head_blocks(atlas, folder, per_file)
+
+
+def head_blocks(atlas: Atlas, folder: str, per_file: Sequence[int]) -> Iterator[tuple[str, slice]]:
+    """Yield the name, without ending, and the rows of each of some `HeadFiles`."""
+    first = 0
+    for code, (info, each) in enumerate(zip(atlas.manifest.models.values(), per_file, strict=True)):
+        end = first + info.n_all_heads
+        for k, start in enumerate(range(first, end, each)):
+            yield f"{folder}/{code}/{k}", slice(start, min(start + each, end))
+        first = end
+
+
+def _write_quantiles(
+    quantiles: Float[np.ndarray, "models models bins quantiles"], folder: str, out: DataFolder
+) -> list[str]:
+    """Write the quantiles of each model; return the files."""
+    names = [f"{folder}/quantiles-{code}.bin" for code in range(len(quantiles))]
+    for name, of_model in zip(names, quantiles, strict=True):
+        out.array(name, of_model, "float32")
+    return names
 
 
 _SAMPLED_HEADS = 512
@@ -87,14 +123,11 @@ def _write_nearest(
 ) -> DistanceMetric:
     """Write the nearest heads of each head, and quantiles from sampled exact rows."""
     neighbours = distances.neighbours
-    rows = []
-    for first, count in _layers(atlas):
-        block = slice(first, first + count)
-        file, heads = f"{folder}/{first}.bin", f"{folder}/{first}-heads.bin"
-        n_bytes = out.array(file, neighbours.distances[block], "float32")
-        n_bytes += out.array(heads, neighbours.heads[block], "uint32")
-        rows.append(DistanceRows(first, count, file, heads, n_bytes))
-        advance(1)
+    rows, blocks = _row_files(atlas, folder, 8 * neighbours.heads.shape[1])
+    for file, block in blocks:
+        out.array(f"{file}.bin", neighbours.distances[block], "float32")
+        out.array(f"{file}-heads.bin", neighbours.heads[block], "uint32")
+        advance(block.stop - block.start)
     n = len(neighbours.heads)
     some = np.unique(np.linspace(0, n - 1, _SAMPLED_HEADS).astype(int))
     sampled = distances.rows(some)
@@ -102,20 +135,18 @@ def _write_nearest(
     model_of = atlas.heads["model"].to_numpy()
     depths = atlas.heads["depth"].to_numpy()
     of_models = [np.flatnonzero(model_of == model) for model in atlas.models]
-    quantiles = f"{folder}/quantiles.bin"
-    out.array(quantiles, sampled_quantiles(sampled, some, depths, of_models), "float32")
-    advance(1)
+    quantiles = _write_quantiles(sampled_quantiles(sampled, some, depths, of_models), folder, out)
     step = code_step(neighbours.distances)
     return _described(distances.metric, rows, neighbours.heads.shape[1], None, step, quantiles)
 
 
 def _described(
     name: str,
-    rows: list[DistanceRows],
+    rows: HeadFiles,
     n_nearest: int | None,
     matrix: str | None,
     scale: float,
-    quantiles: str,
+    quantiles: list[str],
 ) -> DistanceMetric:
     described = get_metric(name) if name in metric_names() else None
     return DistanceMetric(
@@ -129,16 +160,6 @@ def _described(
         scale=scale,
         quantiles=quantiles,
     )
-
-
-def _layers(atlas: Atlas) -> list[tuple[int, int]]:
-    """Return the first row and the number of heads of each layer of each model."""
-    layers, row = [], 0
-    for info in atlas.manifest.models.values():
-        for _ in range(info.n_layers):
-            layers.append((row, info.n_heads))
-            row += info.n_heads
-    return layers
 
 
 def code_step(matrix: Float[np.ndarray, "heads heads"]) -> float:

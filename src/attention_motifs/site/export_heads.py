@@ -23,7 +23,7 @@ from attention_motifs.site.contract import (
     Clustering,
     HeadClass,
     Model,
-    PatternChunk,
+    PatternFiles,
     Prompt,
     Score,
     Table,
@@ -49,7 +49,7 @@ def models(
     atlas: Atlas,
     tokens: dict[str, str],
     explanations: dict[str, list[str]],
-    patterns: dict[str, list[PatternChunk]],
+    patterns: dict[str, PatternFiles],
 ) -> list[Model]:
     """Return the models of the atlas with their files, in the order of the heads."""
     described, row = [], 0

@@ -1,23 +1,23 @@
-"""Export of patterns: packed lower triangles, several heads and prompts per file."""
+"""Export of patterns: packed lower triangles in small files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.progress import Report
-from attention_motifs.site.contract import PatternChunk
+from attention_motifs.site.contract import PatternFiles
 from attention_motifs.site.output import DataFolder
 from attention_motifs.site.viewable import read_layer, tokens_of, viewable
 
-CHUNK_BYTES = 1 << 20
-"""Unpacked size up to which a layer is one file."""
+FILE_BYTES = 1 << 15
+"""Unpacked size of a file, unless one pattern is larger: a page shows few heads on few prompts."""
 
 
-def write_patterns(atlas: Atlas, out: DataFolder, report: Report) -> dict[str, list[PatternChunk]]:
+def write_patterns(atlas: Atlas, out: DataFolder, report: Report) -> dict[str, PatternFiles]:
     """Write the patterns kept for viewing; return the files of each model.
 
-    Memory holds one layer of one prompt, and the chunk that is written.
+    Memory holds one layer on the prompts of one file.
 
     Raises:
         AtlasError: if a file of patterns is missing or damaged.
@@ -25,57 +25,39 @@ def write_patterns(atlas: Atlas, out: DataFolder, report: Report) -> dict[str, l
     written = {}
     shown = viewable(atlas)
     for code, (model, info) in enumerate(atlas.manifest.models.items()):
-        n_heads = info.n_heads
         lengths = [len(tokens) for tokens in tokens_of(atlas, model, shown)]
         sizes = [n * (n + 1) // 2 for n in lengths]
-        described = []
+        n_heads, n_prompts = file_shape(sizes, info.n_heads)
+        folder = f"patterns/{code}"
         with report(f"site: patterns of {model}", len(info.layers)) as advance:
-            for row, layer in enumerate(info.layers):
-                for number, (heads, prompts) in enumerate(chunks(sizes, n_heads)):
-                    file = f"patterns/{code}/{layer}-{number}.bin"
-                    data = b"".join(
-                        read_layer(atlas, model, shown[i], row, sizes[i])[
-                            heads.start : heads.stop
-                        ].tobytes()
-                        for i in prompts
-                    )
-                    n_bytes = out.write(file, data)
-                    described.append(
-                        PatternChunk(
-                            layer,
-                            heads.start,
-                            len(heads),
-                            [shown[i].place for i in prompts],
-                            file,
-                            n_bytes,
-                        )
-                    )
+            for row in range(len(info.layers)):
+                for group, start in enumerate(range(0, len(shown), n_prompts)):
+                    packed = [
+                        read_layer(atlas, model, shown[i], row, sizes[i])
+                        for i in range(start, min(start + n_prompts, len(shown)))
+                    ]
+                    for head in range(0, info.n_heads, n_heads):
+                        data = b"".join(p[head : head + n_heads].tobytes() for p in packed)
+                        file = (row * info.n_heads + head) // n_heads
+                        out.write(f"{folder}/{file}-{group}.bin", data)
                 advance(1)
-        written[model] = described
+        written[model] = PatternFiles(folder, n_heads, n_prompts, [item.place for item in shown])
     return written
 
 
-def chunks(sizes: Sequence[int], n_heads: int) -> Iterator[tuple[range, range]]:
-    """Divide a layer into chunks of heads and prompts; each is a file.
+def file_shape(sizes: Sequence[int], n_heads: int) -> tuple[int, int]:
+    """Return the numbers of heads and of prompts per file.
 
-    A page shows few heads on all prompts, so heads are divided first, and prompts only if one head
-    on all of them is larger than a chunk.
+    A page shows few heads on several prompts, so a file has several heads only if all prompts of
+    one head are less than a file.
 
     Args:
         sizes: bytes of a pattern on each prompt.
-        n_heads: number of heads of the layer.
+        n_heads: heads of a layer.
     """
-    total = sum(sizes)
-    if not sizes:
-        return
-    together = max(1, min(n_heads, CHUNK_BYTES // max(total, 1)))
-    n_groups = -(-n_heads // together)
-    for group in range(n_groups):
-        heads = range(group * n_heads // n_groups, (group + 1) * n_heads // n_groups)
-        start, size = 0, 0
-        for prompt, n_bytes in enumerate(sizes):
-            if prompt > start and (size + n_bytes) * len(heads) > CHUNK_BYTES:
-                yield heads, range(start, prompt)
-                start, size = prompt, 0
-            size += n_bytes
-        yield heads, range(start, len(sizes))
+    total, largest = sum(sizes), max(sizes, default=0)
+    if total > FILE_BYTES:
+        return 1, max(1, FILE_BYTES // largest)
+    most = FILE_BYTES // max(total, 1)
+    together = max(n for n in range(1, n_heads + 1) if n_heads % n == 0 and n <= most)
+    return together, max(1, len(sizes))

@@ -21,9 +21,11 @@ from attention_motifs.site.contract import (
     Feature,
     FeatureExample,
     Features,
+    HeadFiles,
     PointFeature,
     Points,
 )
+from attention_motifs.site.export_distances import head_blocks
 from attention_motifs.site.output import DataFolder, finite
 from attention_motifs.store.files import parquet_columns
 
@@ -86,16 +88,22 @@ def write_points(atlas: Atlas, out: DataFolder, report: Report) -> tuple[Points,
             for name, column in zip(embedding.feature_names, embedding.importance().T, strict=True)
         }
     names = _columns(atlas)
-    means, correlation = _summed(atlas, names, report)
+    of_patterns = HeadFiles("features/patterns", _per_file(atlas, len(names)))
+    means, correlation = _summed(atlas, names, of_patterns, out, report)
     described = list(_each_feature(atlas, names, importance, out, report))
     out.array("features/correlation.bin", correlation, "float16")
     out.array("features/head-means.bin", means, "float32")
     file = "features.json.bin"
     out.json(
         file,
-        Features([d.feature for d in described], "features/correlation.bin",
-                 "features/head-means.bin"),
-    )  # fmt: skip
+        Features(
+            [d.feature for d in described],
+            "features/correlation.bin",
+            "features/head-means.bin",
+            _write_of_heads(atlas, means, out),
+            of_patterns,
+        ),
+    )
     points = Points(
         n_prompts=int(atlas.manifest.prompts["n"]),
         n_components=len(components),
@@ -128,21 +136,76 @@ def _registered(atlas: Atlas) -> dict[str, tuple[str, Registered]]:
     return registered
 
 
+FILE_BYTES = 1 << 15
+"""Size of the files with all features of a few heads, unless one head is larger."""
+
+
+def _per_file(atlas: Atlas, width: int) -> list[int]:
+    """Return the heads per file of each model if a head has `width` numbers."""
+    most = max(1, FILE_BYTES // max(1, 4 * width))
+    return [min(info.n_all_heads, most) for info in atlas.manifest.models.values()]
+
+
+def _write_of_heads(
+    atlas: Atlas, means: Float[np.ndarray, "heads features"], out: DataFolder
+) -> HeadFiles:
+    """Write the mean features of each head, and how they compare with those of all heads."""
+    compared = compare_heads(means)
+    files = HeadFiles("features/heads", _per_file(atlas, 3 * means.shape[1]))
+    for file, rows in head_blocks(atlas, files.folder, files.per_file):
+        out.array(f"{file}.bin", compared[rows], "float32")
+    return files
+
+
+def compare_heads(
+    means: Float[np.ndarray, "heads features"],
+) -> Float[np.ndarray, "heads 3 features"]:
+    """Return the mean of each feature, its z-score (ddof 0) and its percentile among the heads.
+
+    z-score and percentile are NaN where a mean is missing, or where the heads differ by rounding
+    only.
+    """
+    means = means.astype(np.float32).astype(np.float64)  # the pages show these
+    result = np.full((len(means), 3, means.shape[1]), np.nan)
+    result[:, 0] = means
+    for place, column in enumerate(means.T):
+        finite = column[np.isfinite(column)]
+        if not len(finite):
+            continue
+        centre, spread = finite.mean(), finite.std()
+        if spread > 1e-9 * max(1.0, abs(centre)):
+            result[:, 1, place] = (column - centre) / spread
+            below = np.searchsorted(np.sort(finite), column, side="left")
+            result[:, 2, place] = np.where(np.isfinite(column), 100 * below / len(finite), np.nan)
+    return result
+
+
 def _summed(
-    atlas: Atlas, names: Sequence[str], report: Report
+    atlas: Atlas, names: Sequence[str], of_patterns: HeadFiles, out: DataFolder, report: Report
 ) -> tuple[Float[np.ndarray, "heads features"], Float[np.ndarray, "features features"]]:
-    """Return the mean of each head and the correlations over all patterns; NaN if never finite."""
+    """Return the mean of each head and the correlations over all patterns; NaN if never finite.
+
+    The features of the viewable patterns are written on the way.
+    """
+    n_view = len(atlas.view_prompts())
     moments = FeatureMoments(len(names))
     means = []
     with report("site: means of features", len(atlas.models) * atlas.n_blocks) as advance:
-        for model, info in atlas.manifest.models.items():
+        for code, (model, info) in enumerate(atlas.manifest.models.items()):
             n_heads = info.n_all_heads
             total, count = np.zeros((2, n_heads, len(names)))
+            prompt, each = 0, of_patterns.per_file[code]
             for part in atlas.feature_parts(model, names):
                 rows = part.select(names).to_numpy().astype(np.float64)
                 moments.update(rows)
-                usable = np.isfinite(rows).reshape(-1, n_heads, len(names))
-                values = np.where(usable, rows.reshape(usable.shape), 0.0)
+                rows = rows.reshape(-1, n_heads, len(names))
+                for shown, features in enumerate(rows[: max(0, n_view - prompt)], start=prompt):
+                    for k, start in enumerate(range(0, n_heads, each)):
+                        file = f"{of_patterns.folder}/{code}/{k}-{shown}.bin"
+                        out.array(file, features[start : start + each], "float32")
+                prompt += len(rows)
+                usable = np.isfinite(rows)
+                values = np.where(usable, rows, 0.0)
                 total += values.sum(axis=0)
                 count += usable.sum(axis=0)
                 advance(1)

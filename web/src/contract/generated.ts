@@ -267,24 +267,37 @@ export interface Model {
    * no motif shares.
    */
   readonly explanations: ReadonlyArray<string>;
-  readonly patterns: ReadonlyArray<PatternChunk>;
+  readonly patterns: PatternFiles;
 }
 
 /**
- * Packed patterns of heads of one layer on some prompts; a large layer has several chunks.
+ * Small files with a few heads each, so that a page fetches the heads that it shows.
  *
- * Unpacked, for each prompt of `prompts` and for each head, in order: the lower triangle row by
- * row, n (n + 1) / 2 bytes of round(255 * sqrt(weight)). n is
- * `Prompt.n_tokens` of the model, and so differs between prompts.
+ * Heads of a model are numbered from its first row. Head i of the model with code m is in the file
+ * `<folder>/<m>/<k>.bin` with k = i // per_file[m]; the last file of a model may have fewer heads.
  */
-export interface PatternChunk {
-  readonly layer: number;
-  readonly first_head: number;
+export interface HeadFiles {
+  readonly folder: string;
+  /** Heads per file, by model. */
+  readonly per_file: ReadonlyArray<number>;
+}
+
+/**
+ * Packed patterns of a model on the viewable prompts and probes.
+ *
+ * Heads are numbered as in `HeadFiles`. Head i on `prompts[j]` is in the file
+ * `<folder>/<i // n_heads>-<j // n_prompts>.bin`. Unpacked, it holds for each of its prompts and
+ * for each of its heads, in order: the lower triangle row by row, n (n + 1) / 2 bytes of
+ * round(255 * sqrt(weight)). n is `Prompt.n_tokens` of the model, and so differs between prompts.
+ */
+export interface PatternFiles {
+  readonly folder: string;
+  /** Heads per file; it divides the number of heads of a layer. */
   readonly n_heads: number;
+  /** Prompts per file; the last has the rest. */
+  readonly n_prompts: number;
   /** Indices into the list of prompts. */
   readonly prompts: ReadonlyArray<number>;
-  readonly file: string;
-  readonly bytes: number;
 }
 
 /** Mean pattern of every head over the viewable prompts, without probes, as a small picture. */
@@ -336,31 +349,24 @@ export interface DistanceMetric {
   readonly title: string;
   /** Differences that the metric does not see. */
   readonly blind: string;
-  /** float32 rows of the matrix, one file per model and layer. */
-  readonly rows: ReadonlyArray<DistanceRows>;
-  /** None if rows are whole; else the number of nearest heads per head with known distances. */
+  /** float32 rows of the matrix: (heads of the file, H), or (heads of the file, n_nearest). */
+  readonly rows: HeadFiles;
+  /**
+   * None if rows are whole; else the number of nearest heads per head with known distances. The
+   * file `<k>-heads.bin` next to `<k>.bin` then holds their rows (uint32), nearest first.
+   */
   readonly n_nearest: number | null;
   /** uint16 codes of the whole matrix, H x H, for the heatmap; None if H is above 4,096. */
   readonly matrix: string | null;
   /** Scale of the codes: distance = code * scale. Code 65535 means missing. */
   readonly scale: number;
   /**
-   * float32 file (M, M, 5, 101): quantiles 0 to 100 % of the distances between different heads
-   * of model a and of model b whose depths differ by 0 to 0.2, 0.2 to 0.4, ... 0.8 to 1 (NaN if
-   * there is no such pair). They give the percentile of a distance among pairs as far apart in
-   * depth.
+   * Per model a: float32 file (M, 5, 101), quantiles 0 to 100 % of the distances between
+   * different heads of model a and of model b whose depths differ by 0 to 0.2, 0.2 to 0.4, ... 0.8
+   * to 1 (NaN if there is no such pair). They give the percentile of a distance among pairs as far
+   * apart in depth.
    */
-  readonly quantiles: string;
-}
-
-/** Rows of consecutive heads: (n_rows, H) float32, or (n_rows, n_nearest), nearest first. */
-export interface DistanceRows {
-  readonly first_row: number;
-  readonly n_rows: number;
-  readonly file: string;
-  /** uint32 file (n_rows, n_nearest): the heads that the distances are to; None for whole rows. */
-  readonly heads: string | null;
-  readonly bytes: number;
+  readonly quantiles: ReadonlyArray<string>;
 }
 
 /** Coordinates of heads: columns x, y (and z), float32, of the rows of the scope. */
@@ -523,6 +529,13 @@ export interface Features {
   readonly correlation: string;
   /** float32 file (H, F): mean over the prompts. */
   readonly head_means: string;
+  /**
+   * float32 (heads of the file, 3, F): mean over the prompts; its z-score (ddof 0) and its
+   * percentile among the heads. z-score and percentile are NaN if the heads do not differ.
+   */
+  readonly of_heads: HeadFiles;
+  /** float32 (heads of the file, F), a file `<k>-<index>.bin` per viewable prompt. */
+  readonly of_patterns: HeadFiles;
 }
 
 /** The evaluation of all metrics. */

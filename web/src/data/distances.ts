@@ -1,7 +1,8 @@
-// Distances between heads: whole rows in float32, fetched by layer.
+// Distances between heads: whole rows in float32, several to a file.
 
 import type { DistanceMetric, Manifest } from "../contract/generated";
-import { layerRows, modelOfRow, placeOfRow } from "./heads";
+import { filesOfHeads, type HeadFile } from "./head-files";
+import { headName, layerRows, modelOfRow, placeOfRow } from "./heads";
 import { DataError, floats, values } from "./source";
 
 /** Return the metric with a name; the first one if the name is empty or unknown. */
@@ -19,25 +20,51 @@ export interface DistanceBlock {
   nNearest: number | null;
 }
 
+/** Return the number of bytes of the rows of all heads in a head's layer. */
+export function layerBytes(manifest: Manifest, metric: DistanceMetric, row: number): number {
+  return layerOf(manifest, row).count * (metric.n_nearest === null ? 4 * manifest.n_heads : 8 * metric.n_nearest);
+}
+
 /** Load the rows of all heads in a head's layer. */
-export async function loadDistanceBlock(
+export function loadDistanceBlock(
   manifest: Manifest,
   metric: DistanceMetric,
   row: number,
 ): Promise<DistanceBlock> {
-  const rows = metric.rows.find((item) => row >= item.first_row && row < item.first_row + item.n_rows);
-  if (!rows) throw new DataError("manifest.json", `names no ${metric.name} distances of row ${row}`);
-  const size = rows.n_rows * manifest.n_heads;
-  const block = { firstRow: rows.first_row, nRows: rows.n_rows, nHeads: manifest.n_heads };
+  const { first, count } = layerOf(manifest, row);
+  return loadRows(manifest, metric, first, count);
+}
+
+/** Load the rows of consecutive heads. */
+async function loadRows(
+  manifest: Manifest,
+  metric: DistanceMetric,
+  first: number,
+  count: number,
+): Promise<DistanceBlock> {
+  const files = filesOfHeads(manifest, metric.rows, first, count);
+  const parts = await Promise.all(files.map((file) => loadFile(manifest, metric, file)));
+  const [part] = parts;
+  if (parts.length === 1 && part) return part;
+  const start = files[0]?.firstRow ?? first;
+  const nRows = files.reduce((sum, file) => sum + file.nRows, 0);
+  const all = new Float32Array(nRows * manifest.n_heads);
+  parts.forEach((item) => all.set(item.values, (item.firstRow - start) * manifest.n_heads));
+  return { firstRow: start, nRows, nHeads: manifest.n_heads, values: all, nNearest: metric.n_nearest };
+}
+
+async function loadFile(manifest: Manifest, metric: DistanceMetric, file: HeadFile): Promise<DistanceBlock> {
+  const block = { firstRow: file.firstRow, nRows: file.nRows, nHeads: manifest.n_heads };
   const nNearest = metric.n_nearest;
-  if (nNearest === null || rows.heads === null) {
-    return { ...block, values: await floats(rows.file, size), nNearest: null };
+  if (nNearest === null) {
+    return { ...block, values: await floats(`${file.name}.bin`, file.nRows * manifest.n_heads), nNearest };
   }
+  const listed = `${file.name}-heads.bin`;
   const [heads, near] = await Promise.all([
-    values(rows.heads, "uint32", rows.n_rows * nNearest),
-    floats(rows.file, rows.n_rows * nNearest),
+    values(listed, "uint32", file.nRows * nNearest),
+    floats(`${file.name}.bin`, file.nRows * nNearest),
   ]);
-  return { ...block, values: spread(heads as Uint32Array, near, block, rows.heads), nNearest };
+  return { ...block, values: spread(heads as Uint32Array, near, block, listed), nNearest };
 }
 
 /** Expand lists of nearest heads to whole rows: 0 for the head itself, NaN for heads not listed. */
@@ -72,7 +99,7 @@ export async function loadDistances(
   metric: DistanceMetric,
   row: number,
 ): Promise<Float32Array> {
-  return rowOf(await loadDistanceBlock(manifest, metric, row), row);
+  return rowOf(await loadRows(manifest, metric, row, 1), row);
 }
 
 /** Load the mean distance of several heads to all heads; NaN where a distance is missing. */
@@ -171,14 +198,18 @@ function layerOf(manifest: Manifest, row: number): { first: number; count: numbe
 const DEPTH_BINS = 5;
 const QUANTILES = 101;
 
-/** Load the quantiles of distances by models and difference in depth: (M, M, 5, 101). */
-export function loadQuantiles(manifest: Manifest, metric: DistanceMetric): Promise<Float32Array> {
-  return floats(metric.quantiles, manifest.models.length ** 2 * DEPTH_BINS * QUANTILES);
+/** Load the quantiles of the distances of a head's model by model and difference in depth: (M, 5, 101). */
+export async function loadQuantiles(manifest: Manifest, metric: DistanceMetric, row: number): Promise<Float32Array> {
+  const file = metric.quantiles[manifest.models.indexOf(modelOfRow(manifest, row))];
+  if (file === undefined) throw new DataError("manifest.json", `names no quantiles of ${headName(manifest, row)}`);
+  return floats(file, manifest.models.length * DEPTH_BINS * QUANTILES);
 }
 
 /**
  * Return the percentile, 0 to 100, of a distance among pairs of heads of the same two models that are as
  * far apart in depth; null if there is no such pair.
+ *
+ * @param quantiles those of the model of `head`
  */
 export function depthPercentile(
   manifest: Manifest,
@@ -191,7 +222,7 @@ export function depthPercentile(
   // As in Python: a difference just below an edge by rounding counts as above it.
   const apart = Math.floor(Math.abs(a.depth - b.depth) * DEPTH_BINS + 1e-4);
   const bin = Math.min(DEPTH_BINS - 1, apart);
-  const start = ((a.model * manifest.models.length + b.model) * DEPTH_BINS + bin) * QUANTILES;
+  const start = (b.model * DEPTH_BINS + bin) * QUANTILES;
   return percentileAmong(quantiles.subarray(start, start + QUANTILES), distance);
 }
 

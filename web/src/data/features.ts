@@ -1,6 +1,7 @@
 // Features of patterns, and their mean for every head.
 
 import type { Feature, Features, Manifest } from "../contract/generated";
+import { fileOfHead } from "./head-files";
 import { floats, json } from "./source";
 
 /** Load the descriptions of all features, and the names of the data files. */
@@ -30,38 +31,29 @@ export interface FeatureOfHead {
   percentile: number;
 }
 
-/** Return the features of a head that are finite and not constant, the most unusual first. */
-export function featuresOfHead(
-  features: Feature[],
-  means: Float32Array,
-  row: number,
-): FeatureOfHead[] {
+/** Load the features of a head that are finite and not constant, the most unusual first. */
+export async function loadFeaturesOfHead(manifest: Manifest, row: number): Promise<FeatureOfHead[]> {
+  const { features, of_heads } = await loadFeatures(manifest);
   const width = features.length;
-  const nHeads = width === 0 ? 0 : means.length / width;
-  const unusual: FeatureOfHead[] = [];
-  features.forEach((feature, place) => {
-    const mean = means[row * width + place] as number;
-    let sum = 0;
-    let count = 0;
-    let below = 0;
-    for (let head = 0; head < nHeads; head++) {
-      const value = means[head * width + place] as number;
-      if (!Number.isFinite(value)) continue;
-      sum += value;
-      count += 1;
-      if (value < mean) below += 1;
-    }
-    const centre = sum / count;
-    let squares = 0;
-    for (let head = 0; head < nHeads; head++) {
-      const value = means[head * width + place] as number;
-      if (Number.isFinite(value)) squares += (value - centre) ** 2;
-    }
-    // Standard deviation with ddof 0, as in Python.
-    const spread = Math.sqrt(squares / count);
-    // A constant feature can vary by rounding.
-    if (!Number.isFinite(mean) || !(spread > 1e-9 * Math.max(1, Math.abs(centre)))) return;
-    unusual.push({ feature, mean, z: (mean - centre) / spread, percentile: (100 * below) / count });
-  });
-  return unusual.sort((a, b) => Math.abs(b.z) - Math.abs(a.z));
+  const file = fileOfHead(manifest, of_heads, row);
+  const compared = await floats(`${file.name}.bin`, file.nRows * 3 * width);
+  const start = (row - file.firstRow) * 3 * width;
+  return features
+    .map((feature, place) => ({
+      feature,
+      mean: compared[start + place] as number,
+      z: compared[start + width + place] as number,
+      percentile: compared[start + 2 * width + place] as number,
+    }))
+    .filter((item) => Number.isFinite(item.mean) && Number.isFinite(item.z))
+    .sort((a, b) => Math.abs(b.z) - Math.abs(a.z));
+}
+
+/** Load all features of a viewable pattern, in the order of `loadFeatures`. */
+export async function loadFeaturesOfPattern(manifest: Manifest, row: number, prompt: number): Promise<Float32Array> {
+  const { features, of_patterns } = await loadFeatures(manifest);
+  const width = features.length;
+  const file = fileOfHead(manifest, of_patterns, row);
+  const all = await floats(`${file.name}-${prompt}.bin`, file.nRows * width);
+  return all.subarray((row - file.firstRow) * width, (row - file.firstRow + 1) * width);
 }

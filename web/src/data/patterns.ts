@@ -1,7 +1,7 @@
 // Attention patterns: packed lower triangles of bytes, scaled by square root.
 
-import type { Manifest, PatternChunk, Prompt } from "../contract/generated";
-import { modelOfRow, placeOfRow } from "./heads";
+import type { Manifest } from "../contract/generated";
+import { headName, modelOfRow } from "./heads";
 import { loadPrompts } from "./prompts";
 import { bytes, DataError } from "./source";
 
@@ -38,12 +38,12 @@ export function weightAt(pattern: Pattern, query: number, key: number): number {
 }
 
 /**
- * Return the offset of a pattern in an unpacked chunk, in bytes.
+ * Return the offset of a pattern in an unpacked file, in bytes.
  *
- * @param lengths number of tokens of each prompt of the chunk, in its order
+ * @param lengths number of tokens of each prompt of the file, in its order
  */
 export function patternOffset(
-  lengths: number[],
+  lengths: readonly number[],
   nHeads: number,
   promptPlace: number,
   index: number,
@@ -53,52 +53,33 @@ export function patternOffset(
   return offset + index * triangleSize(lengths[promptPlace] ?? 0);
 }
 
-/** Load one pattern; the chunk that holds it is fetched and cached. */
+/** Load one pattern; the file that holds it is fetched and cached. */
 export async function loadPattern(
   manifest: Manifest,
   head: number,
   prompt: number,
 ): Promise<Pattern> {
   const model = modelOfRow(manifest, head);
-  const { layer, index } = placeOfRow(model, head);
-  const chunk = model.patterns.find(
-    (item) =>
-      item.layer === layer &&
-      index >= item.first_head &&
-      index < item.first_head + item.n_heads &&
-      item.prompts.includes(prompt),
-  );
-  if (!chunk) {
-    const what = `names no pattern of ${model.name}:L${layer}:H${index} on prompt ${prompt}`;
+  const files = model.patterns;
+  const at = files.prompts.indexOf(prompt);
+  if (at < 0) {
+    const what = `names no pattern of ${headName(manifest, head)} on prompt ${prompt}`;
     throw new DataError("manifest.json", what, "build the atlas with a larger --n-view-prompts, then run `motifs site` again");
   }
-  const prompts = await loadPrompts(manifest);
-  const place = manifest.models.indexOf(model);
-  return cut(chunk, await bytes(chunk.file), lengthsOf(chunk, prompts, place), {
-    head,
-    prompt,
-    nHeads: chunk.n_heads,
-    index: index - chunk.first_head,
-  });
-}
-
-function lengthsOf(chunk: PatternChunk, prompts: Prompt[], model: number): number[] {
-  return chunk.prompts.map((prompt) => prompts[prompt]?.n_tokens[model] ?? 0);
-}
-
-function cut(
-  chunk: PatternChunk,
-  buffer: ArrayBuffer,
-  lengths: number[],
-  which: { head: number; prompt: number; nHeads: number; index: number },
-): Pattern {
-  const promptPlace = chunk.prompts.indexOf(which.prompt);
-  const n = lengths[promptPlace] ?? 0;
-  const offset = patternOffset(lengths, which.nHeads, promptPlace, which.index);
-  const expected = patternOffset(lengths, which.nHeads, lengths.length, 0);
+  const within = head - model.first_row;
+  const group = Math.floor(at / files.n_prompts);
+  const file = `${files.folder}/${Math.floor(within / files.n_heads)}-${group}.bin`;
+  const [all, buffer] = await Promise.all([loadPrompts(manifest), bytes(file)]);
+  const code = manifest.models.indexOf(model);
+  const lengths = files.prompts
+    .slice(group * files.n_prompts, (group + 1) * files.n_prompts)
+    .map((item) => all[item]?.n_tokens[code] ?? 0);
+  const expected = patternOffset(lengths, files.n_heads, lengths.length, 0);
   if (buffer.byteLength !== expected) {
-    throw new DataError(chunk.file, `holds ${buffer.byteLength} bytes, not ${expected}`);
+    throw new DataError(file, `holds ${buffer.byteLength} bytes, not ${expected}`);
   }
-  const triangle = new Uint8Array(buffer, offset, triangleSize(n));
-  return { head: which.head, prompt: which.prompt, n, triangle };
+  const place = at % files.n_prompts;
+  const n = lengths[place] ?? 0;
+  const offset = patternOffset(lengths, files.n_heads, place, within % files.n_heads);
+  return { head, prompt, n, triangle: new Uint8Array(buffer, offset, triangleSize(n)) };
 }

@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import type { Manifest } from "../../contract/generated";
-import { featuresOfHead, loadFeatures, loadHeadMeans } from "../../data/features";
+import { loadFeaturesOfHead } from "../../data/features";
 import { feature as featureParam } from "../../state/params";
 import { useResource } from "../../state/resource";
 import { link } from "../../state/url";
@@ -11,17 +11,12 @@ const FEW = 8;
 /** The features in which a head differs most from the other heads. */
 export function Features({ manifest, row }: { manifest: Manifest; row: number }) {
   const [all, setAll] = useState(false);
-  const loaded = useResource(async () => {
-    const [{ features }, means] = await Promise.all([loadFeatures(manifest), loadHeadMeans(manifest)]);
-    return { features, means };
-  }, [manifest]);
+  const loaded = useResource(() => loadFeaturesOfHead(manifest, row), [manifest, row]);
   return (
     <section>
       <h2>Most unusual features</h2>
       <Loaded resource={loaded} what="the features" height={200}>
-        {({ features, means }) => {
-          const unusual = featuresOfHead([...features], means, row);
-          return (
+        {(unusual) => (
             <>
               <table class="head-features">
                 <thead>
@@ -62,8 +57,7 @@ export function Features({ manifest, row }: { manifest: Manifest; row: number })
                 </button>
               ) : null}
             </>
-          );
-        }}
+        )}
       </Loaded>
     </section>
   );

@@ -3,6 +3,7 @@
 import type { DistanceMetric, Manifest } from "../../contract/generated";
 import type { TaggedClass } from "../../data/classes";
 import {
+  layerBytes,
   loadDistanceBlock,
   loadMeanDistances,
   ranking,
@@ -18,25 +19,45 @@ export interface Neighbours {
   distances: Float32Array;
   order: number[];
   ranks: Uint32Array;
-  /** Distance rows of the head's layer; null if there are several viewed heads. */
+  /** Distance rows of the head's layer; null if they were not loaded, or there are several viewed heads. */
   block: DistanceBlock | null;
+  /** Bytes of the rows of the head's layer if they were not loaded since they are many; else 0. */
+  omitted: number;
   /** Number of nearest heads with known distances; null if all are known. */
   nNearest: number | null;
 }
 
-/** Load distances of one head, or mean distances of several. */
+/** Size up to which the rows of a whole layer are loaded; beyond it, only the row of the head is. */
+const MOST_BYTES = 400_000;
+
+/**
+ * Load distances of one head, or mean distances of several.
+ *
+ * @param whole load the rows of the head's layer even if they are many
+ */
 export async function loadNeighbours(
   manifest: Manifest,
   metric: DistanceMetric,
   query: readonly number[],
+  whole = false,
 ): Promise<Neighbours> {
   const first = query[0] as number;
-  const block = query.length === 1 ? await loadDistanceBlock(manifest, metric, first) : null;
+  const size = layerBytes(manifest, metric, first);
+  const isLarge = query.length === 1 && size > MOST_BYTES && !whole;
+  const block = query.length === 1 && !isLarge ? await loadDistanceBlock(manifest, metric, first) : null;
   const distances = block
     ? rowOf(block, first)
     : await loadMeanDistances(manifest, metric, [...query]);
   const order = ranking(distances, [...query]);
-  return { query, distances, order, ranks: ranks(order, manifest.n_heads), block, nNearest: metric.n_nearest };
+  return {
+    query,
+    distances,
+    order,
+    ranks: ranks(order, manifest.n_heads),
+    block,
+    omitted: isLarge ? size : 0,
+    nNearest: metric.n_nearest,
+  };
 }
 
 /** Return the heads that share a class with a viewed head. */

@@ -1,4 +1,4 @@
-import { useRef } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import type { Manifest, Prompt } from "../../contract/generated";
 import { loadClasses, rowsOfClasses, type TaggedClass } from "../../data/classes";
 import { depthPercentile, loadQuantiles, metricOf, nullPercentile } from "../../data/distances";
@@ -27,23 +27,26 @@ interface Props {
   prompts: readonly { place: number; prompt: Prompt }[];
 }
 
-/** Models up to which quantiles by depth are loaded: they are large, and only a tooltip shows them. */
-const MOST_MODELS = 24;
-
 /** The rows of patterns: this head, then nearest, same-class, random and farthest heads. */
 export function Rows(props: Props) {
   const { manifest, query } = props;
   const current = metricOf(manifest, metric.value);
-  const loaded = useResource(async () => {
-    if (!current) return null;
-    const [neighbours, known, labels, quantiles] = await Promise.all([
-      loadNeighbours(manifest, current, query),
-      loadClasses(manifest),
-      loadLabels(manifest),
-      manifest.models.length <= MOST_MODELS ? loadQuantiles(manifest, current).catch(() => null) : null,
-    ]);
-    return { neighbours, known, labels, quantiles };
-  }, [current, query.join()]);
+  // The head whose rows of a large layer were asked for.
+  const [whole, setWhole] = useState<number | null>(null);
+  const loaded = useResource(
+    async () => {
+      if (!current) return null;
+      const [neighbours, known, labels] = await Promise.all([
+        loadNeighbours(manifest, current, query, whole === query[0]),
+        loadClasses(manifest),
+        loadLabels(manifest),
+      ]);
+      const hasPercentiles = neighbours.block !== null && neighbours.nNearest === null;
+      const quantiles = hasPercentiles ? await loadQuantiles(manifest, current, query[0] as number).catch(() => null) : null;
+      return { neighbours, known, labels, quantiles };
+    },
+    [current, query.join(), whole],
+  );
   if (!current) {
     return <Empty title="This atlas holds no distances">{manifest.missing["distances"]}</Empty>;
   }
@@ -56,7 +59,7 @@ export function Rows(props: Props) {
           layers: layers.value,
           rows: rowsOfClasses(all.known, classes.value),
         });
-        return <Ready {...props} {...all} passes={passes} />;
+        return <Ready {...props} {...all} passes={passes} onWhole={() => setWhole(query[0] ?? null)} />;
       }}
     </Loaded>
   );
@@ -67,6 +70,8 @@ interface ReadyProps extends Props {
   labels: Labels;
   quantiles: Float32Array | null;
   passes: Uint8Array;
+  /** Load the rows of the whole layer. */
+  onWhole: () => void;
 }
 
 function Ready(props: ReadyProps) {
@@ -94,6 +99,11 @@ function Ready(props: ReadyProps) {
         <a class="button" href={all}>
           Compare all {names.length} heads
         </a>
+        {neighbours.omitted === 0 ? null : (
+          <button type="button" onClick={props.onWhole}>
+            Percentiles and chance (fetches {(neighbours.omitted / 1e6).toPrecision(2)} MB)
+          </button>
+        )}
         <ExportMenu
           target={() => place.current}
           name={`${names[0] ?? "head"}-rows`}
