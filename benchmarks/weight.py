@@ -155,3 +155,7 @@ def median(rounds: list[dict[str, Any]]) -> dict[str, Any]:
         else round(statistics.median(item[key] for item in rounds), 2)
         for key in rounds[0]
     }
+
+
+if __name__ == "__main__":
+    main()

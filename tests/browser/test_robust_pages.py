@@ -270,8 +270,11 @@ def test_grids_of_16_heads_are_whole_and_can_be_picked(visit: Visit) -> None:
             assert box["x"] >= 0
             assert box["x"] + box["width"] <= visit.page.evaluate("window.innerWidth")
     visit.open("?page=compare")
-    last = visit.page.locator("svg.layer-head-grid").first.locator("rect").nth(15)
-    last.click(force=True)
+    grid = visit.page.locator("svg.layer-head-grid").first
+    box = grid.bounding_box()
+    assert box is not None
+    zoom = box["width"] / (30 + 16 * 14 + 1)  # labels, and 16 cells of 14 pixels
+    grid.click(position={"x": (30 + 15.5 * 14) * zoom, "y": (16 + 7) * zoom})
     expect(visit.page.locator(".compare-head")).to_contain_text("1 head")
     assert "synthetic-0:L0:H15" in visit.page.url
 

@@ -84,6 +84,25 @@ describe("data files", () => {
     await expect(source.loadManifest()).rejects.toThrow("has schema 99");
   });
 
+  it("are not fetched to the end once their page is left, and are fetched anew when asked for again", async () => {
+    const signals: AbortSignal[] = [];
+    vi.stubGlobal("fetch", (_: URL, options: RequestInit) => {
+      const signal = options.signal as AbortSignal;
+      signals.push(signal);
+      return new Promise<Response>((resolve, reject) => {
+        signal.addEventListener("abort", () => reject(signal.reason));
+        if (signals.length > 1) resolve(new Response(new Uint8Array([1])));
+      });
+    });
+    const first = source.bytes("a.bin");
+    source.abortRequests();
+    await expect(first).rejects.toMatchObject({ name: "AbortError" });
+    expect((await source.bytes("a.bin")).byteLength).toBe(1);
+    source.abortRequests();
+    expect((await source.bytes("a.bin")).byteLength).toBe(1);
+    expect(signals).toHaveLength(2);
+  });
+
   it("hold a pattern where the manifest says", async () => {
     // A model of two layers of two heads; the second file of heads, on prompts of 2 and 3 tokens.
     const sizes = [3, 3, 6, 6];

@@ -234,12 +234,15 @@ describe("grids and trees of heads", () => {
         onPick={onPick}
       />,
     );
-    const cells = [...view.querySelectorAll("rect")];
-    expect(cells.map((cell) => cell.textContent)).toEqual(
-      [0, 1].flatMap((layer) => [0, 1, 2].map((index) => `m:L${layer}:H${index}, a class`)),
-    );
-    expect(cells.map((cell) => cell.getAttribute("fill"))).toEqual([null, null, null, "#ff0000", "#ff0000", "#ff0000"]);
-    expect(cells.map((cell) => cell.dataset["selected"])).toEqual(["false", "false", "true", "false", "false", "false"]);
+    const cells = [...view.querySelectorAll("path")].map((path) => [
+      path.getAttribute("fill"), path.dataset["selected"], path.dataset["heads"],
+    ]);
+    expect(cells).toEqual([[null, "false", "2"], ["#ff0000", "false", "3"], [null, "true", "1"]]);
+    const grid = view.querySelector("svg") as SVGSVGElement;
+    // Cells are 14 pixels wide, after 30 for the labels of layers and 16 for those of heads.
+    grid.dispatchEvent(new MouseEvent("mousemove", { clientX: 30 + 14 + 7, clientY: 16 + 14 + 7, bubbles: true }));
+    await Promise.resolve();
+    expect(texts(view, "title")).toEqual(["m:L1:H1, a class"]);
     for (const key of ["ArrowDown", "ArrowRight", " "]) await press(view, "svg", key);
     expect(onPick).toHaveBeenCalledWith(1, 1, false);
   });
@@ -247,7 +250,7 @@ describe("grids and trees of heads", () => {
   it("a grid of a hybrid has cells and keys for the layers with heads alone", async () => {
     const onPick = vi.fn();
     const view = await draw(<LayerHeadGrid model="m" nLayers={6} nHeads={1} layers={[1, 4]} onPick={onPick} />);
-    expect(texts(view, "rect")).toEqual(["m:L1:H0", "m:L4:H0"]);
+    expect(view.querySelector("path")?.dataset["heads"]).toBe("2");
     for (const key of ["ArrowDown", "ArrowDown", " "]) await press(view, "svg", key);
     expect(onPick).toHaveBeenCalledWith(4, 0, false);
   });

@@ -1,6 +1,7 @@
+import { useLayoutEffect } from "preact/hooks";
 import type { Manifest } from "../contract/generated";
-import { loadManifest } from "../data/source";
-import { page as pageParam } from "../state/params";
+import { abortRequests, loadManifest } from "../data/source";
+import { head, page as pageParam } from "../state/params";
 import { useResource } from "../state/resource";
 import { link } from "../state/url";
 import { Empty, Loaded } from "../views/states/view";
@@ -37,6 +38,8 @@ function Page({ manifest }: { manifest: Manifest }) {
 }
 
 function OpenPage({ entry, manifest }: { entry: PageEntry; manifest: Manifest }) {
+  // In a layout effect, whose cleanup is before the next page's effects, in which it requests its data.
+  useLayoutEffect(() => abortRequests, [entry.name, head.value]);
   const module = useResource(entry.load, [entry.name]);
   document.title = entry.name === "home" ? manifest.title : `${entry.title} · ${manifest.title}`;
   return (

@@ -41,14 +41,32 @@ function dataUrl(file: string): URL {
   return url;
 }
 
+/** Aborts the requests of the page that is open. */
+let leaving = new AbortController();
+
+/**
+ * Abort the requests that are not answered yet, but for the manifest: the page that sent them is left.
+ *
+ * Their promises reject with an `AbortError`; whoever still needs the data requests them again.
+ */
+export function abortRequests(): void {
+  leaving.abort();
+  leaving = new AbortController();
+}
+
 async function download(file: string): Promise<ArrayBuffer> {
-  let response: Response;
   const url = dataUrl(file);
+  // The manifest holds the version, so it is always requested again.
+  if (file === MANIFEST) return receive(file, url, { cache: "no-cache" });
+  return receive(file, url, { signal: leaving.signal });
+}
+
+async function receive(file: string, url: URL, options: RequestInit): Promise<ArrayBuffer> {
+  let response: Response;
   try {
-    // The manifest holds the version, so it is always requested again.
-    const cache = file === MANIFEST ? "no-cache" : "default";
-    response = await fetch(url, { cache });
-  } catch {
+    response = await fetch(url, options);
+  } catch (error) {
+    if (options.signal?.aborted) throw error;
     throw new DataError(file, "the server cannot be reached", "start it again, then try again");
   }
   if (!response.ok) {

@@ -39,6 +39,7 @@ export function useResource<T>(
       if (mine === turn.current) setState({ keys, resource });
     };
     const retry = () => {
+      if (mine !== turn.current) return;
       set(LOADING);
       setAttempt((before) => before + 1);
     };
@@ -48,6 +49,11 @@ export function useResource<T>(
       .then(
         (value) => set({ status: "ready", value }),
         (error: unknown) => {
+          // Another page's requests were aborted with those of this one, which still needs them.
+          if (error instanceof Error && error.name === "AbortError") {
+            retry();
+            return;
+          }
           const failure = error instanceof Error ? error : new Error(String(error));
           set({ status: "failed", value: undefined, error: failure, retry });
         },

@@ -1,4 +1,5 @@
 import "./view.css";
+import { useSignal, type ReadonlySignal } from "@preact/signals";
 import { useRef, useState } from "preact/hooks";
 import { composed } from "../../data/composed";
 import type { LayerHeadGridProps } from "./api";
@@ -15,6 +16,7 @@ export function LayerHeadGrid(props: LayerHeadGridProps) {
   const layers = layersOf(props);
   const [at, setAt] = useState<At>([layers[0] ?? 0, 0]);
   const [focused, setFocused] = useState(false);
+  const over = useSignal<At | null>(null);
   const svg = useRef<SVGSVGElement>(null);
   const width = LEFT + nHeads * cell + 1;
   const height = TOP + nLayers * cell + 1;
@@ -42,7 +44,14 @@ export function LayerHeadGrid(props: LayerHeadGridProps) {
   const onMove = (event: MouseEvent) => {
     const { layer, index } = find(event);
     const inside = layers.includes(layer) && index >= 0 && index < nHeads;
+    const [overLayer, overIndex] = over.peek() ?? [];
+    if (!inside) over.value = null;
+    else if (overLayer !== layer || overIndex !== index) over.value = [layer, index];
     onHover?.(inside ? [layer, index] : null);
+  };
+  const onLeave = () => {
+    over.value = null;
+    onHover?.(null);
   };
   // Keys may come faster than the page is drawn: the next one starts from where the last one led.
   const latest = useRef(at);
@@ -78,11 +87,12 @@ export function LayerHeadGrid(props: LayerHeadGridProps) {
       data-picks={onPick !== undefined}
       onClick={onClick}
       onMouseMove={onMove}
-      onMouseLeave={() => onHover?.(null)}
+      onMouseLeave={onLeave}
       onKeyDown={onKeyDown}
       onFocus={() => setFocused(true)}
       onBlur={() => setFocused(false)}
     >
+      <Title over={over} grid={props} />
       <Labels nLayers={nLayers} nHeads={nHeads} cell={cell} />
       <Cells {...props} cell={cell} />
       {focused ? (
@@ -140,25 +150,33 @@ function range(n: number, step: number): number[] {
   return Array.from({ length: Math.ceil(n / step) }, (_, i) => i * step);
 }
 
+/** A path per colour and mark instead of an element per head: pages show tens of thousands of heads. */
 function Cells(props: LayerHeadGridProps & { cell: number }) {
   const { nHeads, cell, colour, selected } = props;
-  const cells = [];
+  const side = cell - 1;
+  const groups = new Map<string, { fill: string | undefined; marked: boolean; heads: number; outline: string }>();
   for (const layer of layersOf(props)) {
     for (let index = 0; index < nHeads; index++) {
-      cells.push(
-        <rect
-          key={layer * nHeads + index}
-          x={LEFT + index * cell + 0.5}
-          y={TOP + layer * cell + 0.5}
-          width={cell - 1}
-          height={cell - 1}
-          fill={colour?.(layer, index)}
-          data-selected={selected?.(layer, index) ?? false}
-        >
-          <title>{name(props, [layer, index])}</title>
-        </rect>,
-      );
+      const [fill, marked] = [colour?.(layer, index), selected?.(layer, index) ?? false];
+      const key = `${marked} ${fill}`;
+      const group = groups.get(key) ?? { fill, marked, heads: 0, outline: "" };
+      groups.set(key, group);
+      group.heads += 1;
+      group.outline += `M${LEFT + index * cell + 0.5} ${TOP + layer * cell + 0.5}h${side}v${side}h${-side}z`;
     }
   }
-  return <>{cells}</>;
+  // Marked ones are drawn last, so that their outlines are whole.
+  const ordered = [...groups].sort(([, a], [, b]) => Number(a.marked) - Number(b.marked));
+  return (
+    <>
+      {ordered.map(([key, { fill, marked, heads, outline }]) => (
+        <path key={key} d={outline} fill={fill} data-selected={marked} data-heads={heads} />
+      ))}
+    </>
+  );
+}
+
+/** The name of the head under the pointer. A component of its own: it alone follows the pointer. */
+function Title({ over, grid }: { over: ReadonlySignal<At | null>; grid: LayerHeadGridProps }) {
+  return over.value === null ? null : <title data-export="no">{name(grid, over.value)}</title>;
 }
