@@ -80,6 +80,28 @@ describe("outlines", () => {
     expect(project({ ...view, matrix: behind }, 0, 0, 0)).toBeNull();
   });
 
+  it("of any view and outline are those of the definition", () => {
+    const random = generator(5);
+    const n = 300;
+    const positions = Float32Array.from({ length: 3 * n }, () => 2 * random() - 1);
+    const states = Uint8Array.from({ length: n }, () => Math.floor(random() * 3));
+    const outlines = [rectangle([60, 10], [20, 70]), [[10, 10], [90, 30], [40, 90]] as Spot[]];
+    for (let view = 0; view < 20; view++) {
+      const eye = { matrix: Array.from({ length: 16 }, () => 2 * random() - 1), width: 100, height: 80 };
+      for (const outline of outlines) {
+        const [xs, ys] = [outline.map(([x]) => x), outline.map(([, y]) => y)];
+        const expected = [...states.keys()].filter((i) => {
+          const spot = project(eye, ...([...positions.subarray(3 * i, 3 * i + 3)] as [number, number, number]));
+          if (states[i] === 0 || spot === null) return false;
+          const [x, y] = spot;
+          const isNear = x >= Math.min(...xs) && x <= Math.max(...xs) && y >= Math.min(...ys) && y <= Math.max(...ys);
+          return isNear && inside(outline, x, y);
+        });
+        expect([...pointsInside(positions, states, eye, outline)]).toEqual(expected);
+      }
+    }
+  });
+
   it("add to and take from a selection", () => {
     const first = merge(null, Uint32Array.of(1, 2), "replace", 4);
     expect([...(first as Uint8Array)]).toEqual([0, 1, 1, 0]);

@@ -50,11 +50,16 @@ export function readPicked(text: string, n: number): Uint8Array | null {
   return mask.includes(1) ? mask : null;
 }
 
+/** Return the number of points in a mask. */
+export function countOf(mask: Uint8Array): number {
+  let count = 0;
+  for (let point = 0; point < mask.length; point++) if (mask[point] !== 0) count += 1;
+  return count;
+}
+
 /** Return the numbers of the points in a mask. */
 export function pointsOf(mask: Uint8Array): Uint32Array {
-  const points: number[] = [];
-  mask.forEach((chosen, point) => {
-    if (chosen) points.push(point);
-  });
-  return Uint32Array.from(points);
+  const points = new Uint32Array(countOf(mask));
+  for (let point = 0, n = 0; point < mask.length; point++) if (mask[point] !== 0) points[n++] = point;
+  return points;
 }

@@ -5,7 +5,7 @@ import { signal } from "@preact/signals";
 import type { SelectHow } from "../../views/points-3d/api";
 import { merge } from "../../views/points-3d/select";
 import { picked } from "./params";
-import { readPicked, writePicked } from "./picked";
+import { countOf, readPicked, writePicked } from "./picked";
 
 /** In the link of a selection that does not fit. */
 const LARGE = "large";
@@ -28,7 +28,7 @@ export function useSelection(n: number): Selection {
     if (text === LARGE) return kept?.n === n ? kept.mask : null;
     return readPicked(text, n);
   }, [text, kept, n]);
-  const count = useMemo(() => (mask ? mask.reduce((sum, chosen) => sum + chosen, 0) : 0), [mask]);
+  const count = useMemo(() => (mask ? countOf(mask) : 0), [mask]);
   const change = (points: Uint32Array, how: SelectHow) => {
     const next = merge(mask, points, how, n);
     const written = writePicked(next);

@@ -119,7 +119,8 @@ export function createEngine(canvas: HTMLCanvasElement, events: EngineEvents): E
       if (started) show(startCamera(flat, aspect(), placed));
     },
     setLook: (look) => {
-      states = Uint8Array.from({ length: look.length / 4 }, (_, i) => look[4 * i + 3] as number);
+      states = new Uint8Array(look.length / 4);
+      for (let i = 0; i < states.length; i++) states[i] = look[4 * i + 3] as number;
       scene.setLook(look);
       scene.ask();
     },
