@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
+
+from attention_motifs.atlas import Atlas
 
 
 def unpacked(path: Path) -> bytes:
@@ -42,3 +45,12 @@ def head_files(manifest: dict[str, Any], files: dict[str, Any]) -> Iterator[tupl
         rows = range(first, first + len(model["layers"]) * model["n_heads"])
         for k in range(-(-len(rows) // each)):
             yield f"{files['folder']}/{code}/{k}", rows[k * each : (k + 1) * each]
+
+
+def table_of_features(atlas: Atlas, name: str) -> np.ndarray:
+    """A feature as (prompts, heads), read in the plain way."""
+    of_models = []
+    for model in atlas.models:
+        rows = pl.concat(list(atlas.feature_parts(model, [name])))
+        of_models.append(rows[name].to_numpy().reshape(len(atlas.prompts), -1))
+    return np.concatenate(of_models, axis=1)

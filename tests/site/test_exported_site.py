@@ -22,7 +22,15 @@ from attention_motifs.site.export import export_site
 from attention_motifs.stages.cluster import cluster, name_cluster
 from attention_motifs.stages.evaluate import evaluate
 from attention_motifs.stages.project import project
-from exported_site import column, head_files, manifest_of, read_json, unpacked, values
+from exported_site import (
+    column,
+    head_files,
+    manifest_of,
+    read_json,
+    table_of_features,
+    unpacked,
+    values,
+)
 from synthetic_atlas import HOSTILE_TEXTS, make_synthetic_atlas
 
 
@@ -128,7 +136,12 @@ def test_files_are_those_named_and_named_are_those_there(site: Path) -> None:
     manifest = manifest_of(site)
     features = read_json(site, manifest["features"])
     named = files_named(manifest) | files_named(features)
-    for files in (features["of_heads"], *(metric["rows"] for metric in manifest["metrics"])):
+    scores = manifest["scores_of_heads"]
+    for files in (
+        features["of_heads"],
+        scores,
+        *(metric["rows"] for metric in manifest["metrics"]),
+    ):
         named |= {f"{name}.bin" for name, _ in head_files(manifest, files)}
     view = [i for i, p in enumerate(read_json(site, manifest["prompts"])) if p["viewable"]]
     for name, _ in head_files(manifest, features["of_patterns"]):
@@ -252,15 +265,6 @@ def test_points_are_prompt_by_prompt(site: Path, atlas: Atlas) -> None:
         )
 
 
-def table_of_features(atlas: Atlas, name: str) -> np.ndarray:
-    """A feature as (prompts, heads), read in the plain way."""
-    of_models = []
-    for model in atlas.models:
-        rows = pl.concat(list(atlas.feature_parts(model, [name])))
-        of_models.append(rows[name].to_numpy().reshape(len(atlas.prompts), -1))
-    return np.concatenate(of_models, axis=1)
-
-
 def test_features_are_those_of_the_parts(site: Path, atlas: Atlas) -> None:
     manifest = manifest_of(site)
     record = read_json(site, manifest["features"])
@@ -286,21 +290,6 @@ def test_features_are_those_of_the_parts(site: Path, atlas: Atlas) -> None:
         for example in feature["examples"]:
             assert example["value"] == exact[example["prompt"], example["row"]]
             assert example["prompt"] < len(atlas.view_prompts())
-
-
-def test_features_of_a_pattern_and_of_a_head_are_in_small_files(site: Path, atlas: Atlas) -> None:
-    manifest = manifest_of(site)
-    record = read_json(site, manifest["features"])
-    names = [f["name"] for f in record["features"]]
-    exact = np.stack([table_of_features(atlas, name) for name in names], axis=2)
-    for prompt in range(len(atlas.view_prompts())):
-        for name, rows in head_files(manifest, record["of_patterns"]):
-            shown = values(site, f"{name}-{prompt}.bin", "float32").reshape(len(rows), -1)
-            np.testing.assert_array_equal(shown, exact[prompt, rows.start : rows.stop])
-    means = values(site, record["head_means"], "float32").reshape(-1, len(names))
-    for name, rows in head_files(manifest, record["of_heads"]):
-        shown = values(site, f"{name}.bin", "float32").reshape(len(rows), 3, len(names))
-        np.testing.assert_array_equal(shown[:, 0], means[rows.start : rows.stop])
 
 
 def test_correlations_are_numpys(site: Path, atlas: Atlas) -> None:

@@ -2,13 +2,41 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from attention_motifs.atlas import Atlas
+from attention_motifs.site.export import export_site
 from attention_motifs.site.export_patterns import FILE_BYTES, file_shape
 from attention_motifs.site.export_points import compare_heads
+from exported_site import column, head_files, manifest_of, read_json, table_of_features, values
+from synthetic_atlas import make_synthetic_atlas
+
+
+@pytest.fixture(scope="module")
+def atlas(tmp_path_factory: pytest.TempPathFactory) -> Atlas:
+    """A small atlas with made-up scores, one of them missing."""
+    built = make_synthetic_atlas(tmp_path_factory.mktemp("small") / "atlas", n_prompts=6)
+    rng = np.random.default_rng(0)
+    scores = {
+        name: pl.Series(rng.random(len(built.heads)), dtype=pl.Float32)
+        for name in ("induction", "induction spread", "self", "self spread")
+    }
+    scores["self"][3] = None
+    built.write_heads(built.heads.with_columns(pl.Series(n, s) for n, s in scores.items()))
+    return built
+
+
+@pytest.fixture(scope="module")
+def site(atlas: Atlas, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("site") / "site"
+    export_site(atlas, out)
+    return out
 
 
 @pytest.mark.parametrize(
@@ -53,3 +81,44 @@ def test_heads_are_compared_as_the_definition_says(column: list[float]) -> None:
         assert z[i] == pytest.approx((np.float32(x) - np.mean(finite)) / np.std(finite), rel=1e-6)
         below = sum(np.float32(y) < np.float32(x) for y in finite)
         assert percentile[i] == pytest.approx(100 * below / len(finite))
+
+
+def test_features_of_a_pattern_and_of_a_head_are_in_small_files(site: Path, atlas: Atlas) -> None:
+    manifest = manifest_of(site)
+    record = read_json(site, manifest["features"])
+    names = [f["name"] for f in record["features"]]
+    exact = np.stack([table_of_features(atlas, name) for name in names], axis=2)
+    for prompt in range(len(atlas.view_prompts())):
+        for name, rows in head_files(manifest, record["of_patterns"]):
+            shown = values(site, f"{name}-{prompt}.bin", "float32").reshape(len(rows), -1)
+            np.testing.assert_array_equal(shown, exact[prompt, rows.start : rows.stop])
+    means = values(site, record["head_means"], "float32").reshape(-1, len(names))
+    for name, rows in head_files(manifest, record["of_heads"]):
+        shown = values(site, f"{name}.bin", "float32").reshape(len(rows), 3, len(names))
+        np.testing.assert_array_equal(shown[:, 0], means[rows.start : rows.stop])
+
+
+def test_scores_are_those_of_the_atlas(site: Path, atlas: Atlas) -> None:
+    manifest = manifest_of(site)
+    names = [score["name"] for score in manifest["scores"]]
+    assert names == ["induction", "self"]
+    exact = {name: atlas.heads[name].to_numpy() for name in names}
+    for files, rows in head_files(manifest, manifest["scores_of_heads"]):
+        shown = values(site, f"{files}.bin", "float32").reshape(len(rows), 3, len(names))
+        for place, name in enumerate(names):
+            own = exact[name][rows.start : rows.stop]
+            np.testing.assert_array_equal(shown[:, 0, place], own)
+            spread = atlas.heads[f"{name} spread"].to_numpy()[rows.start : rows.stop]
+            np.testing.assert_array_equal(shown[:, 1, place], spread)
+            below = [100 * np.nanmean((exact[name] < x)[np.isfinite(exact[name])]) for x in own]
+            np.testing.assert_allclose(shown[:, 2, place], np.where(np.isnan(own), np.nan, below))
+    table, expected = manifest["measured"], set()
+    for score in manifest["scores"]:
+        assert sum(score["histogram"]) == np.isfinite(exact[score["name"]]).sum()
+        assert score["high"] == np.nanmax(exact[score["name"]])
+        if score["threshold"] is not None:
+            reached = np.flatnonzero(exact[score["name"]] >= score["threshold"])
+            expected |= {(row, score["name"]) for row in reached.tolist()}
+    labels = next(c for c in table["columns"] if c["name"] == "score")["labels"]
+    of_scores = [labels[code] for code in column(site, table, "score")]
+    assert set(zip(column(site, table, "row").tolist(), of_scores, strict=True)) == expected

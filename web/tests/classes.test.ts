@@ -58,7 +58,7 @@ describe("classes", () => {
 });
 
 describe("order of classes and heads", () => {
-  const scores = [{ name: "induction", meaning: "", threshold: 0.4 }];
+  const scores = [{ name: "induction", meaning: "", threshold: 0.4, histogram: [], high: 1 }];
   it("a computed class and the published one have the same score", () => {
     expect(classes.slice(0, 2).map((item) => scoreOf(item, scores)?.name)).toEqual(["induction", "induction"]);
     expect(scoreOf(headClass("copy suppression", "literature", []), scores)).toBeNull();

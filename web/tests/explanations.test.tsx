@@ -41,7 +41,8 @@ const verdicts: Verdicts = {
   probability: new Float32Array([0.7, 0.85, Number.NaN, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9]),
 };
 const named = { name: "name mover", kind: "literature" } as HeadClass;
-const labels: Labels = { heads, byHead: new Map([[4, [{ class: named, tags: [] }]]]), verdicts };
+const measured = new Map([["induction", Float32Array.of(0.9)]]);
+const labels: Labels = { measured, byHead: new Map([[4, [{ class: named, tags: [] }]]]), verdicts };
 
 const explanation: HeadExplanation = {
   sentence: "On 4 prompts, it attends to the first token (80 % ± 3).",
@@ -129,7 +130,7 @@ describe("the answer of the head page", () => {
 
 describe("the table of heads", () => {
   const shares = [new Float32Array(9).fill(0.5), new Float32Array([0.9, 0.1, 0, 0, 0, 0, 0, 0, 0.3]), new Float32Array(9)];
-  const rows = headRows(manifest, labels, shares);
+  const rows = headRows(manifest, heads, labels, shares);
   const all = { models: [], verdicts: [], motif: -1, least: 0 };
 
   it("filters by verdict, model and motif share", () => {

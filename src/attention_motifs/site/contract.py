@@ -409,6 +409,10 @@ class Score:
     meaning: str
     threshold: float | None
     """Least score of heads in the computed class; None if there is no class."""
+    histogram: list[int]
+    """Counts of equal bins from 0 to `high`; end bins count the scores outside."""
+    high: float
+    """The largest score; 1 if no head has one."""
 
 
 @dataclass(frozen=True)
@@ -442,6 +446,11 @@ class Manifest:
     group, labels), one float16 column per score and its spread, one code column per clustering
     called `cluster <method>`."""
     scores: list[Score]
+    measured: Table
+    """Columns: row, score (codes, labels), value: the scores that reach their threshold."""
+    scores_of_heads: HeadFiles
+    """float32 (heads of the file, 3, number of scores): score; its spread; its percentile among the
+    heads. NaN where missing."""
     verdicts: Table | None
     """Columns: verdict (codes, labels), probability (NaN if no other model has labelled heads)."""
     motifs: list[Motif]

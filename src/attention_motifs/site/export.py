@@ -179,6 +179,8 @@ def _write_data(
     tags = of_heads.tags(atlas)
     classes = of_heads.classes(atlas, tags)
     heads = of_heads.heads_table(atlas, classes, clusterings, out)
+    measured = of_heads.write_measured(atlas, out)
+    scores_of_heads = of_heads.write_scores_of_heads(atlas, out)
     explanations = write_explanations(atlas, out, report)
     evaluation = of_stages.evaluation(atlas)
     ablations = of_stages.ablations(atlas)
@@ -205,6 +207,8 @@ def _write_data(
         settings=_settings(atlas),
         heads=heads,
         scores=of_heads.scores(atlas),
+        measured=measured,
+        scores_of_heads=scores_of_heads,
         verdicts=explanations.verdicts,
         motifs=explanations.motifs,
         motif_shares=explanations.shares,

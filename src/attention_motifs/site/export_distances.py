@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from attention_motifs.atlas.head_distances import AllPairs, NearestHeads, stored
 from attention_motifs.distances import get_metric, metric_names
 from attention_motifs.progress import Advance, Report
 from attention_motifs.site.contract import DistanceMetric, HeadFiles
+from attention_motifs.site.head_blocks import head_blocks
 from attention_motifs.site.output import DataFolder
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ def _write_whole(
     atlas: Atlas, distances: AllPairs, folder: str, out: DataFolder, advance: Advance
 ) -> DistanceMetric:
     matrix = distances.matrix
-    rows, blocks = _row_files(atlas, folder, 4 * len(matrix))
-    for file, block in blocks:
+    rows = _row_files(atlas, folder, 4 * len(matrix))
+    for file, block in head_blocks(atlas, rows):
         out.array(f"{file}.bin", np.asarray(matrix[block], dtype=np.float32), "float32")
         advance(block.stop - block.start)
     whole = None
@@ -80,10 +80,8 @@ FILE_BYTES = 1 << 16
 """Size of the files of larger layers, unless one row is larger."""
 
 
-def _row_files(
-    atlas: Atlas, folder: str, row_bytes: int
-) -> tuple[HeadFiles, Iterator[tuple[str, slice]]]:
-    """Divide the rows of all heads into files; return their description, names and rows."""
+def _row_files(atlas: Atlas, folder: str, row_bytes: int) -> HeadFiles:
+    """Divide the rows of all heads into files."""
     models = atlas.manifest.models.values()
     per_file = [
         info.n_heads
@@ -91,17 +89,7 @@ def _row_files(
         else min(info.n_heads, max(1, FILE_BYTES // row_bytes))
         for info in models
     ]
-    return HeadFiles(folder, per_file), head_blocks(atlas, folder, per_file)
-
-
-def head_blocks(atlas: Atlas, folder: str, per_file: Sequence[int]) -> Iterator[tuple[str, slice]]:
-    """Yield the name, without ending, and the rows of each of some `HeadFiles`."""
-    first = 0
-    for code, (info, each) in enumerate(zip(atlas.manifest.models.values(), per_file, strict=True)):
-        end = first + info.n_all_heads
-        for k, start in enumerate(range(first, end, each)):
-            yield f"{folder}/{code}/{k}", slice(start, min(start + each, end))
-        first = end
+    return HeadFiles(folder, per_file)
 
 
 def _write_quantiles(
@@ -123,8 +111,8 @@ def _write_nearest(
 ) -> DistanceMetric:
     """Write the nearest heads of each head, and quantiles from sampled exact rows."""
     neighbours = distances.neighbours
-    rows, blocks = _row_files(atlas, folder, 8 * neighbours.heads.shape[1])
-    for file, block in blocks:
+    rows = _row_files(atlas, folder, 8 * neighbours.heads.shape[1])
+    for file, block in head_blocks(atlas, rows):
         out.array(f"{file}.bin", neighbours.distances[block], "float32")
         out.array(f"{file}-heads.bin", neighbours.heads[block], "uint32")
         advance(block.stop - block.start)

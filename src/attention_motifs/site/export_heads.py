@@ -22,6 +22,7 @@ from attention_motifs.site.contract import (
     ClassTag,
     Clustering,
     HeadClass,
+    HeadFiles,
     Model,
     PatternFiles,
     Prompt,
@@ -29,6 +30,7 @@ from attention_motifs.site.contract import (
     Table,
     Tokens,
 )
+from attention_motifs.site.head_blocks import head_blocks
 from attention_motifs.site.output import DataFolder, NamedColumn, codes
 from attention_motifs.site.viewable import tokens_of, viewable
 
@@ -41,6 +43,9 @@ LONGEST_LABEL = 100
 
 SPREAD = " spread"
 """Suffix of the column of a score's standard deviation over sequences."""
+
+N_BINS = 48
+HEADS_PER_FILE = 64
 
 _SIZE = re.compile(r"\d+(\.\d+)?[kmbt]|small|medium|large|xl|base|mini|tiny", re.IGNORECASE)
 
@@ -172,11 +177,56 @@ def _cut(token: str) -> str:
 
 def scores(atlas: Atlas) -> list[Score]:
     """Return the behaviour scores in the heads table."""
-    return [
-        Score(name, meaning, CLASS_THRESHOLDS.get(name))
-        for name, meaning in BEHAVIOURS.items()
-        if name in atlas.heads.columns
+    described = []
+    for name, meaning in BEHAVIOURS.items():
+        if name not in atlas.heads.columns:
+            continue
+        values = score_values(atlas.heads, name)
+        present = values[np.isfinite(values)]
+        high = float(present.max(initial=0.0)) or 1.0
+        counts, _ = np.histogram(np.clip(present, 0, high), N_BINS, (0, high))
+        described.append(Score(name, meaning, CLASS_THRESHOLDS.get(name), counts.tolist(), high))
+    return described
+
+
+def write_measured(atlas: Atlas, out: DataFolder) -> Table:
+    """Write the scores that reach their threshold: pages that name heads need no others."""
+    listed = [score for score in scores(atlas) if score.threshold is not None]
+    found = [
+        (row, code, value)
+        for code, score in enumerate(listed)
+        for row, value in enumerate(score_values(atlas.heads, score.name).tolist())
+        if score.threshold is not None and value >= score.threshold
     ]
+    rows, of_scores, reached = zip(*found, strict=True) if found else ((), (), ())
+    return out.table(
+        "measured.bin",
+        [
+            ("row", "uint32", np.array(rows), None),
+            ("score", "uint8", np.array(of_scores), [score.name for score in listed]),
+            ("value", "float16", np.array(reached), None),
+        ],
+    )
+
+
+def write_scores_of_heads(atlas: Atlas, out: DataFolder) -> HeadFiles:
+    """Write the scores of each head, with their percentiles among the heads."""
+    names = [score.name for score in scores(atlas)]
+    heads = atlas.heads
+    compared = np.full((len(heads), 3, len(names)), np.nan)
+    for place, name in enumerate(names):
+        values = score_values(heads, name)
+        present = np.sort(values[np.isfinite(values)])
+        below = 100 * np.searchsorted(present, values, side="left") / max(1, len(present))
+        compared[:, 0, place] = values
+        compared[:, 2, place] = np.where(np.isfinite(values), below, np.nan)
+        if name + SPREAD in heads.columns:
+            compared[:, 1, place] = score_values(heads, name + SPREAD)
+    per_file = [min(info.n_all_heads, HEADS_PER_FILE) for info in atlas.manifest.models.values()]
+    files = HeadFiles("scores", per_file)
+    for file, rows in head_blocks(atlas, files):
+        out.array(f"{file}.bin", compared[rows], "float32")
+    return files
 
 
 def score_values(heads: pl.DataFrame, name: str) -> np.ndarray[Any, Any]:

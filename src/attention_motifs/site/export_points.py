@@ -25,7 +25,7 @@ from attention_motifs.site.contract import (
     PointFeature,
     Points,
 )
-from attention_motifs.site.export_distances import head_blocks
+from attention_motifs.site.head_blocks import head_blocks
 from attention_motifs.site.output import DataFolder, finite
 from attention_motifs.store.files import parquet_columns
 
@@ -152,7 +152,7 @@ def _write_of_heads(
     """Write the mean features of each head, and how they compare with those of all heads."""
     compared = compare_heads(means)
     files = HeadFiles("features/heads", _per_file(atlas, 3 * means.shape[1]))
-    for file, rows in head_blocks(atlas, files.folder, files.per_file):
+    for file, rows in head_blocks(atlas, files):
         out.array(f"{file}.bin", compared[rows], "float32")
     return files
 

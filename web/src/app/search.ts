@@ -3,6 +3,7 @@
 import type { Manifest } from "../contract/generated";
 import { loadClasses } from "../data/classes";
 import { loadFeatures } from "../data/features";
+import { loadHeads } from "../data/heads";
 import { loadPrompts, shortId } from "../data/prompts";
 import { classes as classesParam, feature as featureParam, prompts as promptsParam } from "../state/params";
 import { link } from "../state/url";
@@ -19,8 +20,9 @@ export async function loadSearchData(
   asked: boolean,
 ): Promise<SearchData | null> {
   if (!asked) return null;
-  const [classes, labels, { features }, prompts] = await Promise.all([
+  const [classes, heads, labels, { features }, prompts] = await Promise.all([
     loadClasses(manifest),
+    loadHeads(manifest),
     loadLabels(manifest),
     loadFeatures(manifest),
     loadPrompts(manifest),
@@ -43,5 +45,5 @@ export async function loadSearchData(
       href: () => link("home", promptsParam.to([shortId(prompt)])),
     })),
   ];
-  return { classes, heads: labels.heads, labels, places };
+  return { classes, heads, labels, places };
 }

@@ -557,6 +557,10 @@ export interface Score {
   readonly meaning: string;
   /** Least score of heads in the computed class; None if there is no class. */
   readonly threshold: number | null;
+  /** Counts of equal bins from 0 to `high`; end bins count the scores outside. */
+  readonly histogram: ReadonlyArray<number>;
+  /** The largest score; 1 if no head has one. */
+  readonly high: number;
 }
 
 /** A file for other programs. */
@@ -590,6 +594,13 @@ export interface Manifest {
    */
   readonly heads: Table;
   readonly scores: ReadonlyArray<Score>;
+  /** Columns: row, score (codes, labels), value: the scores that reach their threshold. */
+  readonly measured: Table;
+  /**
+   * float32 (heads of the file, 3, number of scores): score; its spread; its percentile among the
+   * heads. NaN where missing.
+   */
+  readonly scores_of_heads: HeadFiles;
   /** Columns: verdict (codes, labels), probability (NaN if no other model has labelled heads). */
   readonly verdicts: Table | null;
   readonly motifs: ReadonlyArray<Motif>;

@@ -3,7 +3,8 @@
 import { decodeColumn, findColumn, labelOf, type Values } from "../contract/columns";
 import type { HeadExplanation, Manifest, Table } from "../contract/generated";
 import { classesByHead, loadClasses, loadTags, type TaggedClass } from "./classes";
-import { loadHeads, modelOfRow, placeOfRow, type Heads } from "./heads";
+import { modelOfRow, placeOfRow } from "./heads";
+import { loadMeasured, type MeasuredScores } from "./scores";
 import { bytes, DataError, json, once } from "./source";
 
 /** The verdict on a head that is probably in no class. */
@@ -62,28 +63,28 @@ async function loadColumns(table: Table, names: readonly string[]): Promise<Valu
 
 /** What is known of every head, for the places that name it. */
 export interface Labels {
-  heads: Heads;
+  measured: MeasuredScores;
   byHead: ReadonlyMap<number, TaggedClass[]>;
   verdicts: Verdicts | null;
 }
 
-/** Load scores, classes and verdicts of all heads. */
+/** Load measured scores, classes and verdicts of all heads. */
 export function loadLabels(manifest: Manifest): Promise<Labels> {
   return once("labels", async () => {
-    const [heads, classes, tags, verdicts] = await Promise.all([
-      loadHeads(manifest),
+    const [measured, classes, tags, verdicts] = await Promise.all([
+      loadMeasured(manifest),
       loadClasses(manifest),
       loadTags(manifest),
       loadVerdicts(manifest),
     ]);
-    return { heads, byHead: classesByHead(classes, tags), verdicts };
+    return { measured, byHead: classesByHead(classes, tags), verdicts };
   });
 }
 
 /** Classes with a score above their threshold, as `induction 0.92`, highest first. */
-export function measuredClasses(manifest: Manifest, heads: Heads, row: number): string[] {
+export function measuredClasses(manifest: Manifest, measured: MeasuredScores, row: number): string[] {
   const reached = manifest.scores.flatMap(({ name, threshold }) => {
-    const value = heads.column(name)?.values[row] ?? Number.NaN;
+    const value = measured.get(name)?.[row] ?? Number.NaN;
     return threshold !== null && value >= threshold ? [{ name, value }] : [];
   });
   reached.sort((a, b) => b.value - a.value);
@@ -98,7 +99,7 @@ export function labelText(manifest: Manifest, labels: Labels, row: number): stri
   const published = (labels.byHead.get(row) ?? [])
     .filter((item) => item.class.kind === "literature")
     .map((item) => item.class.name);
-  const known = [...measuredClasses(manifest, labels.heads, row), ...new Set(published)];
+  const known = [...measuredClasses(manifest, labels.measured, row), ...new Set(published)];
   if (known.length > 2) return `${known.slice(0, 2).join(", ")} and ${known.length - 2} more`;
   if (known.length > 0) return known.join(", ");
   return labels.verdicts ? verdictText(labels.verdicts, row) : "";

@@ -2,6 +2,7 @@ import "./heads/page.css";
 import { useMemo, useRef } from "preact/hooks";
 import type { Manifest } from "../contract/generated";
 import { loadLabels, loadMotifShares } from "../data/explanations";
+import { loadHeads } from "../data/heads";
 import { filter, models, sort } from "../state/params";
 import { useResource } from "../state/resource";
 import { Many, NumberField, Select } from "../views/controls/view";
@@ -18,8 +19,8 @@ import type { PageProps } from "./page";
 /** The table of all heads: verdicts, motif shares, scores. */
 export default function HeadsPage({ manifest }: PageProps) {
   const loaded = useResource(async () => {
-    const [labels, shares] = await Promise.all([loadLabels(manifest), loadMotifShares(manifest)]);
-    return headRows(manifest, labels, shares);
+    const [heads, labels, shares] = await Promise.all([loadHeads(manifest), loadLabels(manifest), loadMotifShares(manifest)]);
+    return headRows(manifest, heads, labels, shares);
   }, [manifest]);
   return (
     <>

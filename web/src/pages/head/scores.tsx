@@ -1,14 +1,13 @@
 import type { Manifest } from "../../contract/generated";
 import { composed } from "../../data/composed";
-import { loadHeads } from "../../data/heads";
+import { loadScoresOfHead } from "../../data/scores";
 import { useResource } from "../../state/resource";
 import { Strip } from "../../views/own-value/strip";
-import { percentileOf } from "../../views/own-value/bins";
 import { Empty, Loaded } from "../../views/states/view";
 
 /** Behaviour scores of a head, in the distribution of all heads. */
 export function Scores({ manifest, row }: { manifest: Manifest; row: number }) {
-  const heads = useResource(() => loadHeads(manifest), [manifest]);
+  const scores = useResource(() => loadScoresOfHead(manifest, row), [manifest, row]);
   if (manifest.scores.length === 0) {
     return (
       <section>
@@ -20,15 +19,12 @@ export function Scores({ manifest, row }: { manifest: Manifest; row: number }) {
   return (
     <section>
       <h2>Behaviour</h2>
-      <Loaded resource={heads} what="the scores" height={200}>
-        {(table) => (
+      <Loaded resource={scores} what="the scores" height={200}>
+        {(all) => (
           <dl class="head-scores">
-            {manifest.scores.map((score) => {
-              const values = table.column(score.name)?.values ?? [];
-              const value = values[row] ?? Number.NaN;
-              const spread = table.column(`${score.name} spread`)?.values[row] ?? 0;
+            {all.map(({ score, value, spread, percentile }) => {
               const over = score.threshold !== null && value >= score.threshold;
-              const figures = Number.isFinite(value) ? `${value.toFixed(2)} ± ${spread.toFixed(2)}` : "–";
+              const figures = Number.isFinite(value) ? `${value.toFixed(2)} ± ${(spread || 0).toFixed(2)}` : "–";
               return (
                 <div key={score.name} title={score.meaning}>
                   <dt>
@@ -37,12 +33,13 @@ export function Scores({ manifest, row }: { manifest: Manifest; row: number }) {
                   </dt>
                   <dd>
                     <Strip
-                      values={values}
+                      counts={score.histogram}
                       marked={value}
-                      spread={spread}
+                      spread={spread || 0}
                       threshold={score.threshold}
                       low={0}
-                      label={composed`${score.name}: ${figures}, above ${percentileOf(values, value).toFixed(0)} % of the heads`}
+                      high={score.high}
+                      label={composed`${score.name}: ${figures}, above ${percentile.toFixed(0)} % of the heads`}
                       width={110}
                     />
                   </dd>

@@ -13,7 +13,7 @@ export function verdictLine({ verdict, probability }: HeadExplanation): string {
 
 /** Return what the head attends to, and the classes that were measured. */
 export function verdictSentence(manifest: Manifest, found: HeadExplanation, labels: Labels, row: number): string {
-  const measured = measuredClasses(manifest, labels.heads, row);
+  const measured = measuredClasses(manifest, labels.measured, row);
   return measured.length === 0 ? found.sentence : `${found.sentence} Measured on repeated random tokens: ${measured.join(", ")}.`;
 }
 

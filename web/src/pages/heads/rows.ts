@@ -3,7 +3,7 @@
 import type { Values } from "../../contract/columns";
 import type { Manifest } from "../../contract/generated";
 import { labelText, type Labels } from "../../data/explanations";
-import { headName, modelOfRow } from "../../data/heads";
+import { headName, modelOfRow, type Heads } from "../../data/heads";
 import type { TableColumn } from "../../views/table/api";
 
 /** A head in the table. */
@@ -22,8 +22,8 @@ export interface HeadRow {
 }
 
 /** Return the rows of all heads. */
-export function headRows(manifest: Manifest, labels: Labels, shares: readonly Values[]): HeadRow[] {
-  const { heads, verdicts } = labels;
+export function headRows(manifest: Manifest, heads: Heads, labels: Labels, shares: readonly Values[]): HeadRow[] {
+  const { verdicts } = labels;
   const scores = manifest.scores.map((score) => heads.column(score.name)?.values);
   return Array.from({ length: manifest.n_heads }, (_, row) => ({
     row,

@@ -11,7 +11,7 @@ const SURE = 0.8;
 /** Return the head to open on: the highest of the first score, else a head of a class, else the first. */
 export function tellingHead(manifest: Manifest, labels: Labels): number {
   for (const score of manifest.scores) {
-    const values = labels.heads.column(score.name)?.values;
+    const values = labels.measured.get(score.name);
     const best = values ? highest(values) : -1;
     if (best >= 0) return best;
   }

@@ -1,7 +1,8 @@
 /** One value in the distribution of all values. */
 export interface StripProps {
-  /** All values; missing ones are NaN. */
-  values: ArrayLike<number>;
+  /** All values; missing ones are NaN. Or their counts in equal bins from `low` to `high`. */
+  values?: ArrayLike<number>;
+  counts?: readonly number[];
   marked: number;
   /** Standard deviation of the marked value, drawn as a line. */
   spread?: number;

@@ -25,16 +25,3 @@ export function finiteExtent(values: ArrayLike<number>): [number, number] {
   }
   return low <= high ? [low, high] : [0, 1];
 }
-
-/** Return the share of finite values below a value, 0 to 100; NaN if there are none. */
-export function percentileOf(values: ArrayLike<number>, marked: number): number {
-  let below = 0;
-  let count = 0;
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i] as number;
-    if (!Number.isFinite(value)) continue;
-    count += 1;
-    if (value < marked) below += 1;
-  }
-  return (100 * below) / count;
-}

@@ -4,18 +4,19 @@ import type { StripProps } from "./api";
 import { finiteExtent, histogram } from "./bins";
 
 const BINS = 48;
+const NONE: ArrayLike<number> = [];
 
 /** A small histogram of all values with one of them marked. */
 export function Strip(props: StripProps) {
-  const { values, marked, spread = 0, threshold, label, width, height = 22 } = props;
+  const { values = NONE, marked, spread = 0, threshold, label, width, height = 22 } = props;
   const [least, most] = useMemo(() => finiteExtent(values), [values]);
   const low = props.low ?? least;
   const high = props.high ?? most;
-  const counts = useMemo(() => histogram(values, low, high, BINS), [values, low, high]);
+  const counts = useMemo(() => props.counts ?? histogram(values, low, high, BINS), [props.counts, values, low, high]);
   const top = Math.max(1, ...counts);
   const x = (value: number) =>
     high > low ? Math.min(width, Math.max(0, ((value - low) / (high - low)) * width)) : width / 2;
-  const step = width / BINS;
+  const step = width / counts.length;
   return (
     <svg
       class="strip"
