@@ -35,8 +35,10 @@ PAGES = (
     "features",
     "about",
 )
-SETTLED = 700
+SETTLED = 1000
 """Milliseconds without a request after which a page has settled."""
+BUSY = """!document.querySelector("h1, .bench") ||
+  document.querySelector('main .state-loading, [aria-busy="true"]') !== null"""
 
 WATCH = """() => {
   const look = () => {
@@ -141,7 +143,7 @@ def settle(page: Page, sizes: dict[str, int]) -> None:
     """Wait until no request has finished for a while."""
     before = -1
     for _ in range(100):
-        if len(sizes) == before:
+        if len(sizes) == before and not page.evaluate(BUSY):
             return
         before = len(sizes)
         page.wait_for_timeout(SETTLED)

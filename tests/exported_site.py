@@ -54,3 +54,23 @@ def table_of_features(atlas: Atlas, name: str) -> np.ndarray:
         rows = pl.concat(list(atlas.feature_parts(model, [name])))
         of_models.append(rows[name].to_numpy().reshape(len(atlas.prompts), -1))
     return np.concatenate(of_models, axis=1)
+
+
+def stored_patterns(
+    site: Path, manifest: dict[str, Any], code: int
+) -> dict[tuple[int, int], np.ndarray]:
+    """The packed patterns of a model, by head, counted from the model's first, and prompt."""
+    prompts = read_json(site, manifest["prompts"])
+    files = manifest["models"][code]["patterns"]
+    patterns = {}
+    for path in sorted((site / "data" / files["folder"]).iterdir()):
+        k, group = map(int, path.stem.split("-"))
+        data = np.frombuffer(unpacked(path), np.uint8)
+        at, start = 0, group * files["n_prompts"]
+        for prompt in files["prompts"][start : start + files["n_prompts"]]:
+            n = prompts[prompt]["n_tokens"][code]
+            for head in range(k * files["n_heads"], (k + 1) * files["n_heads"]):
+                patterns[head, prompt] = data[at : at + n * (n + 1) // 2]
+                at += n * (n + 1) // 2
+        assert at == len(data)
+    return patterns

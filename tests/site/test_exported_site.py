@@ -28,7 +28,6 @@ from exported_site import (
     manifest_of,
     read_json,
     table_of_features,
-    unpacked,
     values,
 )
 from synthetic_atlas import HOSTILE_TEXTS, make_synthetic_atlas
@@ -177,42 +176,6 @@ def test_heads_lie_where_the_manifest_says(site: Path, atlas: Atlas) -> None:
     np.testing.assert_allclose(induction, atlas.heads["induction"].to_numpy(), atol=5e-4)
     assert np.isnan(column(site, table, "self")[3])
     assert np.isnan(column(site, table, "self")).sum() == 1
-
-
-def test_patterns_come_back_byte_for_byte(site: Path, atlas: Atlas) -> None:
-    manifest, view = manifest_of(site), atlas.view_prompts()
-    prompts = read_json(site, manifest["prompts"])
-    assert [p["viewable"] for p in prompts] == [i < len(view) for i in range(len(prompts))]
-    for code, model in enumerate(manifest["models"]):
-        files, seen = model["patterns"], set()
-        for path in sorted((site / "data" / files["folder"]).iterdir()):
-            k, group = map(int, path.stem.split("-"))
-            data = np.frombuffer(unpacked(path), np.uint8)
-            at, start = 0, group * files["n_prompts"]
-            for prompt in files["prompts"][start : start + files["n_prompts"]]:
-                n = prompts[prompt]["n_tokens"][code]
-                size = n * (n + 1) // 2
-                for head in range(k * files["n_heads"], (k + 1) * files["n_heads"]):
-                    layer, index = divmod(head, model["n_heads"])
-                    expected = atlas.triangles(model["name"], view[prompt])[layer, index]
-                    np.testing.assert_array_equal(data[at : at + size], expected)
-                    seen.add((head, prompt))
-                    at += size
-            assert at == len(data)
-        assert len(seen) == model["n_layers"] * model["n_heads"] * len(view)
-
-
-def test_pictures_are_means_over_the_viewable_prompts(site: Path, atlas: Atlas) -> None:
-    pictures = manifest_of(site)["pictures"]
-    side = pictures["side"]
-    for model, file in zip(atlas.models, pictures["files"], strict=True):
-        info = atlas.manifest.models[model]
-        shape = (len(info.layers), info.n_heads, side * (side + 1) // 2)
-        shown = values(site, file, "uint8").reshape(shape)
-        patterns = [atlas.triangles(model, prompt) for prompt in atlas.view_prompts()]
-        # The first token is a block of its own, in its own row and column.
-        first = np.mean([(p[..., 0] / 255.0) ** 2 for p in patterns], axis=0)
-        np.testing.assert_array_equal(shown[..., 0], np.rint(255 * np.sqrt(first)))
 
 
 def test_distances_are_exact_in_rows_and_near_in_the_matrix(site: Path, atlas: Atlas) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from attention_motifs.atlas import Atlas
 from attention_motifs.site.export import export_site
-from exported_site import manifest_of, read_json, unpacked
+from exported_site import manifest_of, read_json, stored_patterns
 
 
 @pytest.fixture(scope="module")
@@ -40,20 +40,10 @@ def test_patterns_and_tokens_of_probes_are_those_of_the_atlas(site: Path, built:
         for row in table.iter_rows(named=True):
             place = next(i for i, p in enumerate(prompts) if p["id"] == row["prompt_id"])
             assert tokens["tokens"][tokens["prompts"].index(place)] == row["tokens"]
-        for chunk in model["patterns"]:
-            data = np.frombuffer(unpacked(site / "data" / chunk["file"]), np.uint8)
-            at = 0
-            for place in chunk["prompts"]:
-                size = (
-                    prompts[place]["n_tokens"][code] * (prompts[place]["n_tokens"][code] + 1) // 2
-                )
-                for head in range(chunk["first_head"], chunk["first_head"] + chunk["n_heads"]):
-                    packed = built.triangles(model["name"], prompts[place]["id"])
-                    np.testing.assert_array_equal(
-                        data[at : at + size], packed[chunk["layer"], head]
-                    )
-                    seen.add((code, chunk["layer"], head, place))
-                    at += size
-            assert at == len(data)
+        for (head, place), packed in stored_patterns(site, manifest, code).items():
+            layer, index = divmod(head, model["n_heads"])
+            expected = built.triangles(model["name"], prompts[place]["id"])[layer, index]
+            np.testing.assert_array_equal(packed, expected)
+            seen.add((code, head, place))
     n_shown = len(built.view_prompts()) + len(built.view_probes())
     assert len(seen) == len(built.heads) * n_shown

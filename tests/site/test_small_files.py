@@ -14,7 +14,15 @@ from attention_motifs.atlas import Atlas
 from attention_motifs.site.export import export_site
 from attention_motifs.site.export_patterns import FILE_BYTES, file_shape
 from attention_motifs.site.export_points import compare_heads
-from exported_site import column, head_files, manifest_of, read_json, table_of_features, values
+from exported_site import (
+    column,
+    head_files,
+    manifest_of,
+    read_json,
+    stored_patterns,
+    table_of_features,
+    values,
+)
 from synthetic_atlas import make_synthetic_atlas
 
 
@@ -122,3 +130,16 @@ def test_scores_are_those_of_the_atlas(site: Path, atlas: Atlas) -> None:
     labels = next(c for c in table["columns"] if c["name"] == "score")["labels"]
     of_scores = [labels[code] for code in column(site, table, "score")]
     assert set(zip(column(site, table, "row").tolist(), of_scores, strict=True)) == expected
+
+
+def test_patterns_come_back_byte_for_byte(site: Path, atlas: Atlas) -> None:
+    manifest, view = manifest_of(site), atlas.view_prompts()
+    prompts = read_json(site, manifest["prompts"])
+    assert [p["viewable"] for p in prompts] == [i < len(view) for i in range(len(prompts))]
+    for code, model in enumerate(manifest["models"]):
+        patterns = stored_patterns(site, manifest, code)
+        for (head, prompt), packed in patterns.items():
+            layer, index = divmod(head, model["n_heads"])
+            expected = atlas.triangles(model["name"], view[prompt])[layer, index]
+            np.testing.assert_array_equal(packed, expected)
+        assert len(patterns) == model["n_layers"] * model["n_heads"] * len(view)

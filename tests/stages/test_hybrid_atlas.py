@@ -20,6 +20,7 @@ from attention_motifs.cli.app import app
 from attention_motifs.errors import HeadNotFoundError, InputError, ModelError
 from attention_motifs.extraction import load_model
 from attention_motifs.stages.identify import model_patterns_on_text
+from exported_site import stored_patterns
 from tiny_hybrids import FAMILIES, make_tiny_hybrid
 from tiny_models import make_tiny_model
 
@@ -122,7 +123,10 @@ def test_the_pages_have_the_true_numbers(built: am.Atlas) -> None:
     models = {model["name"]: model for model in manifest["models"]}
     assert models["next"]["layers"] == [1, 2]
     assert models["next"]["n_layers"] == 3
-    assert {chunk["layer"] for chunk in models["next"]["patterns"]} == {1, 2}
+    next_model = list(models).index("next")
+    patterns = stored_patterns(built.path / "site", manifest, next_model)
+    n_heads = models["next"]["n_heads"]
+    assert {models["next"]["layers"][head // n_heads] for head, _ in patterns} == {1, 2}
     rows = [model["first_row"] for model in manifest["models"]]
     assert rows == [0, 4, 4 + built.manifest.models["plain"].n_all_heads]
     for command in (["report", "next"], ["export", "next:L2:H3", "--html"]):
