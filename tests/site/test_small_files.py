@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attention_motifs.atlas import Atlas
+from attention_motifs.site import export_distances
 from attention_motifs.site.export import export_site
 from attention_motifs.site.export_patterns import FILE_BYTES, file_shape
 from attention_motifs.site.export_points import compare_heads
@@ -143,3 +144,61 @@ def test_patterns_come_back_byte_for_byte(site: Path, atlas: Atlas) -> None:
             expected = atlas.triangles(model["name"], view[prompt])[layer, index]
             np.testing.assert_array_equal(packed, expected)
         assert len(patterns) == model["n_layers"] * model["n_heads"] * len(view)
+
+
+def plain_means(atlas: Atlas, distances: np.ndarray) -> np.ndarray:
+    """The mean of the finite distances between different heads of every two layers."""
+    layers = list(atlas.heads.select("model", "layer").iter_rows())
+    places = list(dict.fromkeys(layers))
+    means = np.full((len(places), len(places)), np.nan)
+    for a, first in enumerate(places):
+        for b, second in enumerate(places):
+            found = [
+                distances[i, j]
+                for i in range(len(layers))
+                for j in range(len(layers))
+                if (layers[i], layers[j]) == (first, second)
+                and i != j
+                and np.isfinite(distances[i, j])
+            ]
+            means[a, b] = np.mean(found) if found else np.nan
+    return means
+
+
+def test_layers_have_the_mean_distance_of_their_heads(
+    atlas: Atlas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact = np.array(atlas.distances("mean"), dtype=np.float64)
+    monkeypatch.setattr(export_distances, "MATRIX_LIMIT", len(exact) - 1)
+    export_site(atlas, tmp_path / "site")
+    metric = manifest_of(tmp_path / "site")["metrics"][0]
+    assert metric["matrix"] is None
+    expected = plain_means(atlas, exact)
+    codes = values(tmp_path / "site", metric["layers"], "uint16").reshape(expected.shape)
+    np.testing.assert_allclose(codes * metric["scale"], expected, atol=metric["scale"])
+    exact[0] = exact[:, 0] = np.nan
+    exact[2:4, 4:6] = np.nan
+    shown = export_distances.layer_means(atlas, exact)
+    np.testing.assert_allclose(shown, plain_means(atlas, exact))
+
+
+def test_layers_have_the_mean_of_the_known_distances(atlas: Atlas) -> None:
+    exact = np.array(atlas.distances("mean"), dtype=np.float64)
+    np.fill_diagonal(exact, np.inf)
+    near = np.argsort(exact, axis=1)[:, :3]
+    distances = np.take_along_axis(exact, near, axis=1)
+    shown = export_distances.near_layer_means(atlas, near.astype(np.uint32), distances)
+    # A pair that both heads list counts twice, one that a single head lists once.
+    starts = np.flatnonzero(np.diff(atlas.heads["layer"].to_numpy(), prepend=-1))
+    layer_of = np.cumsum(np.isin(np.arange(len(exact)), starts)) - 1
+    listed: dict[tuple[int, int], list[float]] = {}
+    for i, row in enumerate(near):
+        for j in row:
+            for pair in ((layer_of[i], layer_of[j]), (layer_of[j], layer_of[i])):
+                listed.setdefault(pair, []).append(exact[i, j])
+    for a in range(len(shown)):
+        for b in range(len(shown)):
+            if (a, b) in listed:
+                assert shown[a, b] == pytest.approx(np.mean(listed[a, b]))
+            else:
+                assert np.isnan(shown[a, b])

@@ -193,6 +193,9 @@ class DistanceMetric:
     file `<k>-heads.bin` next to `<k>.bin` then holds their rows (uint32), nearest first."""
     matrix: str | None
     """uint16 codes of the whole matrix, H x H, for the heatmap; None if H is above 4,096."""
+    layers: str | None
+    """Without `matrix`: uint16 codes (L, L) of the mean of the known distances between different
+    heads of two layers, of all layers of all models in order; else None."""
     scale: float
     """Scale of the codes: distance = code * scale. Code 65535 means missing."""
     quantiles: list[str]

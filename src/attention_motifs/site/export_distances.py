@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,12 +67,15 @@ def _write_whole(
     for file, block in head_blocks(atlas, rows):
         out.array(f"{file}.bin", np.asarray(matrix[block], dtype=np.float32), "float32")
         advance(block.stop - block.start)
-    whole = None
+    whole, layers = None, None
     if len(matrix) <= MATRIX_LIMIT:
         whole = f"{folder}/matrix.bin"
-        out.array(whole, coded(matrix), "uint16")
+        out.array(whole, coded(matrix, code_step(matrix)), "uint16")
+    else:
+        layers = f"{folder}/layers.bin"
+        out.array(layers, coded(layer_means(atlas, matrix), code_step(matrix)), "uint16")
     quantiles = _write_quantiles(_quantiles(atlas, matrix), folder, out)
-    return _described(distances.metric, rows, None, whole, code_step(matrix), quantiles)
+    return _described(distances.metric, rows, None, (whole, layers), code_step(matrix), quantiles)
 
 
 LAYER_BYTES = 1 << 18
@@ -125,14 +129,67 @@ def _write_nearest(
     of_models = [np.flatnonzero(model_of == model) for model in atlas.models]
     quantiles = _write_quantiles(sampled_quantiles(sampled, some, depths, of_models), folder, out)
     step = code_step(neighbours.distances)
-    return _described(distances.metric, rows, neighbours.heads.shape[1], None, step, quantiles)
+    layers = f"{folder}/layers.bin"
+    means = near_layer_means(atlas, neighbours.heads, neighbours.distances)
+    out.array(layers, coded(means, step), "uint16")
+    n_nearest = neighbours.heads.shape[1]
+    return _described(distances.metric, rows, n_nearest, (None, layers), step, quantiles)
+
+
+def _layer_starts(atlas: Atlas) -> np.ndarray[Any, Any]:
+    """Return the first row of each layer, and the number of heads."""
+    counts = [info.n_heads for info in atlas.manifest.models.values() for _ in info.layers]
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+
+def layer_means(
+    atlas: Atlas, matrix: Float[np.ndarray, "heads heads"]
+) -> Float[np.ndarray, "layers layers"]:
+    """Return the mean distance of different heads of two layers; NaN if none is known."""
+    starts = _layer_starts(atlas)
+    means = np.full((len(starts) - 1, len(starts) - 1), np.nan)
+    for layer, (first, end) in enumerate(itertools.pairwise(starts.tolist())):
+        block = np.array(matrix[first:end], dtype=np.float64)
+        block[np.arange(end - first), np.arange(first, end)] = np.nan
+        finite = np.isfinite(block)
+        sums = np.add.reduceat(np.where(finite, block, 0).sum(axis=0), starts[:-1])
+        counts = np.add.reduceat(finite.sum(axis=0), starts[:-1])
+        np.divide(sums, counts, out=means[layer], where=counts > 0)
+    return means
+
+
+def near_layer_means(
+    atlas: Atlas,
+    heads: np.ndarray[Any, Any],
+    distances: Float[np.ndarray, "heads nearest"],
+) -> Float[np.ndarray, "layers layers"]:
+    """Return the mean of the known distances of heads of two layers; NaN if none is known.
+
+    Args:
+        atlas: the atlas.
+        heads: (heads, nearest) rows of the nearest heads.
+        distances: distances to them.
+    """
+    starts = _layer_starts(atlas)
+    n_layers = len(starts) - 1
+    layer_of = np.repeat(np.arange(n_layers), np.diff(starts))
+    sums, counts = np.zeros((2, n_layers * n_layers))
+    for layer, (first, end) in enumerate(itertools.pairwise(starts.tolist())):
+        near = np.asarray(distances[first:end], dtype=np.float64)
+        known = np.isfinite(near)
+        place = layer * n_layers + layer_of[np.asarray(heads[first:end])[known].astype(np.int64)]
+        sums += np.bincount(place, near[known], minlength=n_layers * n_layers)
+        counts += np.bincount(place, minlength=n_layers * n_layers)
+    sums, counts = sums.reshape(n_layers, -1), counts.reshape(n_layers, -1)
+    sums, counts = sums + sums.T, counts + counts.T
+    return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
 
 
 def _described(
     name: str,
     rows: HeadFiles,
     n_nearest: int | None,
-    matrix: str | None,
+    coarse: tuple[str | None, str | None],
     scale: float,
     quantiles: list[str],
 ) -> DistanceMetric:
@@ -144,7 +201,8 @@ def _described(
         blind=described.blind if described else "",
         rows=rows,
         n_nearest=n_nearest,
-        matrix=matrix,
+        matrix=coarse[0],
+        layers=coarse[1],
         scale=scale,
         quantiles=quantiles,
     )
@@ -157,10 +215,10 @@ def code_step(matrix: Float[np.ndarray, "heads heads"]) -> float:
 
 
 def coded(
-    matrix: Float[np.ndarray, "heads heads"],
+    matrix: Float[np.ndarray, "rows columns"], step: float
 ) -> np.ndarray[Any, np.dtype[np.uint16]]:
     """Return distances as codes; see `contract.DistanceMetric`."""
-    values = np.asarray(matrix, dtype=np.float64) / code_step(matrix)
+    values = np.asarray(matrix, dtype=np.float64) / step
     steps = np.where(np.isfinite(values), np.clip(values, 0, MISSING_CODE - 1), MISSING_CODE)
     return np.rint(steps).astype(np.uint16)
 

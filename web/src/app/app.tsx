@@ -1,4 +1,4 @@
-import { useLayoutEffect } from "preact/hooks";
+import { useLayoutEffect, useMemo } from "preact/hooks";
 import type { Manifest } from "../contract/generated";
 import { abortRequests, loadManifest } from "../data/source";
 import { head, page as pageParam } from "../state/params";
@@ -11,6 +11,10 @@ import { PAGES, type PageEntry } from "./pages";
 
 /** The site: loads the manifest, then the page in the address. */
 export function App() {
+  // The scripts of the page load along with the manifest, not after it.
+  useMemo(() => {
+    PAGES.find((entry) => entry.name === pageParam.peek())?.load().catch(() => undefined); // `OpenPage` shows the failure
+  }, []);
   const manifest = useResource(loadManifest, []);
   return (
     <Loaded resource={manifest} what="the atlas">

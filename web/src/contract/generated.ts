@@ -358,6 +358,11 @@ export interface DistanceMetric {
   readonly n_nearest: number | null;
   /** uint16 codes of the whole matrix, H x H, for the heatmap; None if H is above 4,096. */
   readonly matrix: string | null;
+  /**
+   * Without `matrix`: uint16 codes (L, L) of the mean of the known distances between different
+   * heads of two layers, of all layers of all models in order; else None.
+   */
+  readonly layers: string | null;
   /** Scale of the codes: distance = code * scale. Code 65535 means missing. */
   readonly scale: number;
   /**

@@ -135,6 +135,13 @@ export async function loadMatrix(
   return (await values(metric.matrix, "uint16", manifest.n_heads ** 2)) as Uint16Array;
 }
 
+/** Load the mean distances of every two layers as codes; null if they are not stored. */
+export async function loadLayerMeans(manifest: Manifest, metric: DistanceMetric): Promise<Uint16Array | null> {
+  if (!metric.layers) return null;
+  const n = manifest.models.reduce((sum, model) => sum + model.layers.length, 0);
+  return (await values(metric.layers, "uint16", n * n)) as Uint16Array;
+}
+
 /** Return the heads by distance, nearest first; equal distances in the order of the atlas. */
 export function ranking(distances: Float32Array, without: number[]): number[] {
   const left = new Set(without);

@@ -4,7 +4,7 @@ import { useMemo, useRef } from "preact/hooks";
 import type { DistanceMetric, Manifest } from "../contract/generated";
 import { composed } from "../data/composed";
 import { clusterName, clusteringId } from "../data/clusters";
-import { loadMatrix, metricOf, MISSING_CODE } from "../data/distances";
+import { loadLayerMeans, loadMatrix, metricOf, MISSING_CODE } from "../data/distances";
 import { loadLabels } from "../data/explanations";
 import { headName } from "../data/heads";
 import { loadPrompts } from "../data/prompts";
@@ -24,6 +24,7 @@ import { Empty, Loaded } from "../views/states/view";
 import { clustering, cut, minSize, useClustering, type CutClustering } from "./clustering/cut";
 import { atlasOrder, clusterOrder, placeName, treeOrder, type Order } from "./distances/orders";
 import { PairPatterns, type HeadPair } from "./distances/pair";
+import { Layers } from "./distances/layers";
 import { Range } from "./distances/range";
 import type { PageProps } from "./page";
 
@@ -54,7 +55,10 @@ const near = param("near_bright", flag, true);
 /** All distances between heads as a heatmap. */
 export default function Distances({ manifest }: PageProps) {
   const metric = metricOf(manifest, metricParam.value);
-  const matrix = useResource(async () => (metric ? loadMatrix(manifest, metric) : null), [metric]);
+  const matrix = useResource(async () => {
+    if (!metric) return { codes: null, layers: null };
+    return { codes: await loadMatrix(manifest, metric), layers: await loadLayerMeans(manifest, metric) };
+  }, [metric]);
   const clusters = useClustering(manifest);
   if (!metric) {
     return (
@@ -71,7 +75,7 @@ export default function Distances({ manifest }: PageProps) {
         not see {metric.blind}.
       </p>
       <Loaded resource={matrix} what="the distances" height={500}>
-        {(codes) =>
+        {({ codes, layers }) =>
           codes ? (
             <Matrix
               manifest={manifest}
@@ -80,9 +84,13 @@ export default function Distances({ manifest }: PageProps) {
               clusters={clusters.value ?? null}
             />
           ) : (
-            <Empty title={`No heatmap of ${manifest.n_heads} heads`}>
-              The whole matrix is stored for at most 4,096 heads. The page Head lists the distances of one head.
-            </Empty>
+            <Layers
+              manifest={manifest}
+              metric={metric}
+              codes={layers ?? new Uint16Array()}
+              frame={frameParam.value}
+              onFrame={(next) => frameParam.replace(next)}
+            />
           )
         }
       </Loaded>

@@ -2,9 +2,10 @@ import "./head/page.css";
 import { useRef } from "preact/hooks";
 import { loadClassesByHead } from "../data/classes";
 import { loadExplanation } from "../data/explanations";
+import { metricOf } from "../data/distances";
 import { headName, headRow, modelOfRow, placeOfRow } from "../data/heads";
 import { isProbe, loadPrompts, promptsById, viewablePrompts } from "../data/prompts";
-import { head, nProbes, nPrompts, prompts as promptsParam, seed, size, where } from "../state/params";
+import { head, metric, nProbes, nPrompts, prompts as promptsParam, seed, size, where } from "../state/params";
 import { useResource } from "../state/resource";
 import { go, here, link } from "../state/url";
 import { ExportMenu } from "../views/export-menu/view";
@@ -15,6 +16,7 @@ import { ClassList } from "./head/class-list";
 import { Controls } from "./head/controls";
 import { Effects } from "./head/effects";
 import { Features } from "./head/features";
+import { beginRows } from "./head/load";
 import { like } from "./head/params";
 import { Place } from "./head/place";
 import { Rows } from "./head/rows";
@@ -34,6 +36,7 @@ export default function HeadPage({ manifest }: PageProps) {
 function OneHead({ manifest, row }: { manifest: Manifest; row: number }) {
   const side = useRef<HTMLElement>(null);
   const known = useResource(async () => {
+    beginRows(manifest, metricOf(manifest, metric.value), row);
     const [prompts, byHead, found] = await Promise.all([
       loadPrompts(manifest),
       loadClassesByHead(manifest),

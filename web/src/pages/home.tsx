@@ -18,7 +18,7 @@ import { PatternRows } from "../views/pattern-rows/view";
 import { Empty, Loaded } from "../views/states/view";
 import { choosePrompts, mostItself } from "./head/choose";
 import { Controls } from "./head/controls";
-import { loadNeighbours } from "./head/load";
+import { beginRows, loadNeighbours } from "./head/load";
 import { near } from "./head/params";
 import { Answer, Evidence } from "./home/answer";
 import { loadTokenTable, translator, type Spot } from "./home/cursor";
@@ -33,6 +33,8 @@ import type { PageProps } from "./page";
 /** The workbench: a map of all heads, one head with its verdict, and its look-alikes on the same prompts. */
 export default function Home({ manifest }: PageProps) {
   const known = useResource(async () => {
+    const chosen = headRow(manifest, head.peek());
+    if (chosen !== null) beginRows(manifest, metricOf(manifest, metric.peek()), chosen);
     const [labels, prompts, classes] = await Promise.all([loadLabels(manifest), loadPrompts(manifest), loadClasses(manifest)]);
     return { labels, prompts, classes };
   }, [manifest]);

@@ -2,6 +2,7 @@
 
 import type { DistanceMetric, Manifest } from "../../contract/generated";
 import type { TaggedClass } from "../../data/classes";
+import { loadExplanation, loadLabels } from "../../data/explanations";
 import {
   layerBytes,
   loadDistanceBlock,
@@ -58,6 +59,13 @@ export async function loadNeighbours(
     omitted: isLarge ? size : 0,
     nNearest: metric.n_nearest,
   };
+}
+
+/** Begin to load what the rows of a head need, so that it comes along with what is loaded before them. */
+export function beginRows(manifest: Manifest, metric: DistanceMetric | null, row: number): void {
+  const loading: Promise<unknown>[] = [loadLabels(manifest), loadExplanation(manifest, row)];
+  if (metric) loading.push(loadNeighbours(manifest, metric, [row]));
+  void Promise.allSettled(loading); // the rows show failures
 }
 
 /** Return the heads that share a class with a viewed head. */

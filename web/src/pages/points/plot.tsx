@@ -5,7 +5,7 @@ import type { ComponentChildren } from "preact";
 import { composed } from "../../data/composed";
 import { colour } from "../../state/params";
 import { dark } from "../../state/theme";
-import { csv } from "../../views/export-menu/csv";
+import { csvBlob } from "../../views/export-menu/csv";
 import { ExportMenu } from "../../views/export-menu/view";
 import type { PointAxis, PointKey, PointLabel } from "../../views/points-3d/api";
 import { colourPoints, countCategories, legendPasses, type Colouring } from "../../views/points-3d/colours";
@@ -84,12 +84,16 @@ export function Plot(props: PlotProps) {
   const listed = () => selection.mask ?? shown ?? new Uint8Array(n).fill(1);
   const table = () => {
     const titles = [...props.naming.titles, ...axes.map((axis) => axis.title), colouring.title];
-    const rows = [...pointsOf(listed())].map((point) => [
-      ...props.naming.of(point),
-      ...axes.map((axis) => axis.values[point] ?? null),
-      colouring.kind === "amounts" ? (colouring.values[point] ?? null) : (colouring.labels[colouring.codes[point] ?? -1] ?? null),
-    ]);
-    return { titles, rows };
+    const points = pointsOf(listed());
+    const row = (place: number) => {
+      const point = points[place] as number;
+      return [
+        ...props.naming.of(point),
+        ...axes.map((axis) => axis.values[point] ?? null),
+        colouring.kind === "amounts" ? (colouring.values[point] ?? null) : (colouring.labels[colouring.codes[point] ?? -1] ?? null),
+      ];
+    };
+    return { titles, n: points.length, row };
   };
   const points = selection.mask && selection.count <= ACTIONS ? pointsOf(selection.mask) : null;
   return (
@@ -159,8 +163,8 @@ export function Plot(props: PlotProps) {
               extension: "csv",
               type: "text/csv",
               make: () => {
-                const { titles, rows } = table();
-                return csv(titles, rows);
+                const { titles, n: count, row } = table();
+                return csvBlob(titles, count, row);
               },
             },
             {
@@ -168,8 +172,8 @@ export function Plot(props: PlotProps) {
               extension: "json",
               type: "application/json",
               make: () => {
-                const { titles, rows } = table();
-                return JSON.stringify({ columns: titles, rows });
+                const { titles, n: count, row } = table();
+                return JSON.stringify({ columns: titles, rows: Array.from({ length: count }, (_, place) => row(place)) });
               },
             },
           ]}

@@ -5,7 +5,7 @@ export interface ExportData {
   /** `csv`, `json`. */
   extension: string;
   type: string;
-  make: () => string;
+  make: () => string | Promise<Blob>;
 }
 
 /** Buttons that save a view as PNG and SVG, and its numbers as other files. */

@@ -1,6 +1,6 @@
 import "./view.css";
 import { useState } from "preact/hooks";
-import type { ExportMenuProps } from "./api";
+import type { ExportData, ExportMenuProps } from "./api";
 import { whole } from "../near/saving";
 import { fileName, pngBlob, saveBlob, svgText } from "./save";
 
@@ -17,6 +17,15 @@ export function ExportMenu({ target, name, data = [] }: ExportMenuProps) {
       saveBlob(await whole(element, () => make(element)), fileName(name, extension));
     } catch {
       setProblem("The picture is too large for PNG. Show less, or save as SVG.");
+    } finally {
+      setBusy(false);
+    }
+  };
+  const saveData = async (format: ExportData) => {
+    if (busy) return;
+    setBusy(true);
+    try {
+      saveBlob(new Blob([await format.make()], { type: format.type }), fileName(name, format.extension));
     } finally {
       setBusy(false);
     }
@@ -41,7 +50,7 @@ export function ExportMenu({ target, name, data = [] }: ExportMenuProps) {
         <button
           key={format.title}
           type="button"
-          onClick={() => saveBlob(new Blob([format.make()], { type: format.type }), fileName(name, format.extension))}
+          onClick={() => void saveData(format)}
         >
           {format.title}
         </button>
