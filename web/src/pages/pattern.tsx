@@ -17,6 +17,7 @@ import { Empty, Loaded } from "../views/states/view";
 import { Suggested } from "./head/suggested";
 import { PatternFeatures } from "./pattern/features";
 import { Neighbours } from "./pattern/neighbours";
+import { NotStored } from "./pattern/not-stored";
 import type { PageProps } from "./page";
 
 /** One pattern with its tokens. */
@@ -36,6 +37,9 @@ function Choose({ manifest, prompts }: { manifest: Manifest; prompts: Prompt[] }
   const prompt = place === undefined ? undefined : prompts[place];
   if (row === null) {
     return <Suggested manifest={manifest} />;
+  }
+  if (place !== undefined && prompt && !prompt.viewable && !isProbe(prompt) && manifest.points.prompts.length > 0) {
+    return <NotStored manifest={manifest} row={row} place={place} prompt={prompt} />;
   }
   if (place === undefined || prompt === undefined || !prompt.viewable) {
     return (

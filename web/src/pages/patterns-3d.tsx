@@ -1,6 +1,7 @@
 import { useMemo } from "preact/hooks";
 import type { Manifest } from "../contract/generated";
 import { headName, headRow } from "../data/heads";
+import { isLive } from "../data/live";
 import { ofPoint, pointOf } from "../data/points";
 import { hasLabels, promptsById, shortId } from "../data/prompts";
 import { classes, colour, head as headParam, layers, models, prompt as promptParam, where } from "../state/params";
@@ -67,7 +68,8 @@ function Body({ manifest, base }: { manifest: Manifest; base: Base }) {
   return (
     <>
       <p class="muted">
-        Here you can explore all patterns. Each point is the pattern of one head on one prompt. Hover to see it, click to pin it, right-click or press Enter to open it.
+        Here you can explore all patterns. Each point is the pattern of one head on one prompt. Hover to see it, click to pin it, right-click or press Enter to open it.{" "}
+        {viewableWords(base, manifest.points.n_prompts, n)}
       </p>
       <Bar>
         <AxisSelects columns={columns} ids={ids} />
@@ -114,6 +116,15 @@ function Body({ manifest, base }: { manifest: Manifest; base: Base }) {
       </Loaded>
     </>
   );
+}
+
+/** Return how many points are stored patterns, and what the others show. */
+function viewableWords(base: Base, nPrompts: number, n: number): string {
+  const viewable = base.prompts.slice(0, nPrompts).filter((prompt) => prompt.viewable).length;
+  const count = (viewable * n) / nPrompts;
+  if (count === n) return "All points can be viewed as patterns.";
+  const rest = isLive() ? "the patterns of the others are computed when opened." : "the others show features, nearest patterns and text.";
+  return `${count.toLocaleString("en")} of ${n.toLocaleString("en")} points (${Math.round((100 * count) / n)} %) can be viewed as patterns; ${rest}`;
 }
 
 /** Return the pattern in the link; without a prompt, all patterns of the head. */

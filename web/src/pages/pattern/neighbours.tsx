@@ -1,12 +1,11 @@
 import type { Manifest } from "../../contract/generated";
-import { ranking } from "../../data/distances";
 import { headName } from "../../data/heads";
 import { loadPattern } from "../../data/patterns";
-import { euclidean, loadPromptPoints } from "../../data/points";
 import { useResource } from "../../state/resource";
 import { HeadLink } from "../../views/head-link/view";
 import { PatternCell } from "../../views/pattern-cell/view";
 import { Loaded } from "../../views/states/view";
+import { loadNearestPatterns } from "./nearest";
 
 const FEW = 10;
 
@@ -19,11 +18,7 @@ interface Props {
 
 /** The nearest patterns on the same prompt, in the embedding. */
 export function Neighbours({ manifest, row, prompt, promptId }: Props) {
-  const loaded = useResource(async () => {
-    const points = await loadPromptPoints(manifest, prompt);
-    const distances = euclidean(points, manifest.points.n_components, row);
-    return { distances, order: ranking(distances, [row]) };
-  }, [manifest, row, prompt]);
+  const loaded = useResource(() => loadNearestPatterns(manifest, row, prompt), [manifest, row, prompt]);
   return (
     <section>
       <h2>Nearest patterns on this prompt</h2>

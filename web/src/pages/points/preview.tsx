@@ -13,6 +13,7 @@ import { HeadLink } from "../../views/head-link/view";
 import { PromptLabel } from "../../views/prompt-label/view";
 import { PatternCanvas } from "../../views/pattern-canvas/view";
 import { Failed } from "../../views/states/view";
+import { loadNearestPatterns } from "../pattern/nearest";
 import type { Base } from "./base";
 import "./points.css";
 import { composed } from "../../data/composed";
@@ -62,10 +63,36 @@ export function PatternPreview({ manifest, base, colourText, point }: PreviewPro
         </a>
       ) : (
         <>
-          <div class="muted">This pattern is not stored. Patterns of the head on other prompts:</div>
+          <Nearest manifest={manifest} row={head} prompt={prompt} />
+          <div>
+            <a href={patternLink(manifest, base, head, prompt)}>Features, nearest patterns and text</a>
+          </div>
+          <div class="muted">This pattern is not stored. The head on other prompts:</div>
           <Pictures manifest={manifest} base={base} row={head} most={3} />
         </>
       )}
+    </div>
+  );
+}
+
+/** The heads with the nearest patterns on the same prompt. */
+function Nearest({ manifest, row, prompt }: { manifest: Manifest; row: number; prompt: number }) {
+  const settled = useSettled(`${row} ${prompt}`, 90);
+  const loaded = useResource(async () => {
+    const [head, on] = settled.split(" ").map(Number) as [number, number];
+    const [{ order }, labels] = await Promise.all([loadNearestPatterns(manifest, head, on), loadLabels(manifest)]);
+    return { settled, lines: order.slice(0, 3).map((near) => [headName(manifest, near), labelText(manifest, labels, near)]) };
+  }, [settled]);
+  if (loaded.status === "failed") return <Failed error={loaded.error} />;
+  const lines = loaded.value?.settled === `${row} ${prompt}` ? loaded.value.lines : [];
+  return (
+    <div>
+      Nearest patterns on this prompt:
+      {lines.map(([name, label]) => (
+        <div key={name}>
+          {name} <span class="muted">{label}</span>
+        </div>
+      ))}
     </div>
   );
 }
