@@ -18,7 +18,7 @@ from playwright.sync_api import Browser
 
 from browser.conftest import Visit, visiting
 from chromium import find_browser, wait_until
-from exported_site import manifest_of, values
+from exported_site import manifest_of, read_json, values
 
 pytestmark = [pytest.mark.slow, pytest.mark.models, pytest.mark.timeout(600)]
 
@@ -201,6 +201,22 @@ def test_the_best_metric_opens_flat_and_another_is_chosen(visit: Visit, demo: Pa
     page.get_by_role("checkbox", name="2-D").click()
     wait_until(page, f"{text}.includes(' 3-D')")
     assert f", {metrics[1]}," in caption.inner_text()
+    assert visit.wrong == []
+
+
+def test_a_pattern_that_is_not_stored_shows_what_is_known(visit: Visit, demo: Path) -> None:
+    site = demo / "site"
+    prompts = read_json(site, manifest_of(site)["prompts"])
+    viewable = sum(p["viewable"] for p in prompts if p["group"] == "prompts")
+    hidden = next(p for p in prompts if p["group"] == "prompts" and not p["viewable"])
+    n_heads = manifest_of(site)["n_heads"]
+    opened(visit, "?page=patterns-3d")
+    assert f"{viewable * n_heads:,} of" in visit.page.locator("main p").first.inner_text()
+    visit.open(f"?page=pattern&head={heads_of(site)[0]}&prompt={hidden['id'][:8]}")
+    page = visit.page
+    assert page.locator(".pattern-features li").count() > 3
+    assert page.locator(".pattern-neighbours figure canvas").count() > 3
+    assert hidden["text"][:20].strip() in page.locator(".pattern-text").inner_text()
     assert visit.wrong == []
 
 

@@ -69,7 +69,7 @@ def test_one_cursor_marks_the_tokens_in_every_row_and_in_the_text(bench: Visit) 
 
 
 def test_a_rectangle_on_the_map_fills_the_rows_and_a_click_clears_it(bench: Visit) -> None:
-    page, canvas = bench.page, bench.page.locator(".head-map canvas")
+    page, canvas = bench.page, bench.page.locator(".head-map > canvas")
     box = canvas.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + 2, box["y"] + 2)
@@ -85,6 +85,32 @@ def test_a_rectangle_on_the_map_fills_the_rows_and_a_click_clears_it(bench: Visi
     page.get_by_role("button", name="Clear the rectangle").click()
     wait_until(page, "!location.search.includes('in=')")
     assert "Look-alikes" in heading.inner_text()
+    assert bench.wrong == []
+
+
+def test_the_wheel_enlarges_the_map_and_shows_mean_patterns(bench: Visit) -> None:
+    page, canvas = bench.page, bench.page.locator(".head-map > canvas")
+    box = canvas.bounding_box()
+    assert box is not None
+    means = page.locator(".bench-mean canvas")
+    assert means.count() == 0
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.wheel(0, -400)
+    means.first.wait_for()
+    canvas.focus()
+    page.keyboard.press("0")
+    wait_until(page, "!document.querySelector('.bench-mean')")
+    assert bench.wrong == []
+
+
+@pytest.mark.parametrize("visit", [(390, 844)], indirect=True)
+def test_a_narrow_window_shows_verdict_map_and_rows_without_scrolling_sideways(
+    bench: Visit,
+) -> None:
+    assert bench.page.locator(".verdict-name").is_visible()
+    assert bench.page.locator(".head-map > canvas").is_visible()
+    assert bench.page.locator(".pattern-rows-line .pattern-cell").count() >= 4
+    assert bench.page.evaluate("document.documentElement.scrollWidth") <= 390
     assert bench.wrong == []
 
 

@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import { align } from "../src/data/alignment";
 import { triangleIndex, triangleSize } from "../src/data/patterns";
 import { tellingCell } from "../src/pages/home/telling";
-import { fitInto, isInside, positions, rectangleBetween } from "../src/views/head-map/place";
+import { density } from "../src/views/head-map/density";
+import { fitInto, isInside, positions, rectangleBetween, zoomed } from "../src/views/head-map/place";
 import { CATEGORIES, NONE } from "../src/views/palette/api";
 import { contrast, GROUNDS, LEAST_CONTRAST, onGround } from "../src/views/palette/contrast";
 
@@ -55,6 +56,28 @@ describe("a rectangle on the map", () => {
     const area = rectangleBetween([at(1)[0] + 1, at(1)[1] - 1], [at(2)[0] - 1, at(2)[1] + 1], fit);
     expect([0, 1, 2].map((i) => isInside(x[i] as number, y[i] as number, area))).toEqual([false, true, true]);
     expect(isInside(Number.NaN, 5, area)).toBe(false);
+  });
+});
+
+describe("the map", () => {
+  it("zooms around a position, and back to all points", () => {
+    const whole = fitInto(Float32Array.of(0, 10), Float32Array.of(0, 10), 200, 100, 10);
+    const near = zoomed(whole, 2, [120, 40], whole);
+    expect(near.unit).toBeCloseTo(2 * whole.unit);
+    const at = ({ unit, left, top }: typeof whole) => [(120 - left) / unit, (top - 40) / unit];
+    expect(at(near)[0]).toBeCloseTo(at(whole)[0] as number);
+    expect(at(near)[1]).toBeCloseTo(at(whole)[1] as number);
+    expect(zoomed(near, 0.4, [10, 10], whole)).toBe(whole);
+    expect(zoomed(whole, 1e9, [0, 0], whole).unit).toBeCloseTo(16 * whole.unit);
+  });
+  it("is densest where most points are; missing and far points count nothing", () => {
+    const points = Float32Array.of(50, 50, 51, 51, 49, 50, 150, 20, Number.NaN, 5, 1e9, -4);
+    const { columns, rows, values } = density(points, 200, 100);
+    expect([columns, rows]).toEqual([50, 25]);
+    const densest = values.indexOf(Math.max(...values));
+    expect([Math.abs((densest % columns) - 12) <= 1, Math.abs(Math.floor(densest / columns) - 12) <= 1]).toEqual([true, true]);
+    expect(Math.max(...values)).toBe(1);
+    expect(Math.max(...density(new Float32Array(), 20, 20).values)).toBe(0);
   });
 });
 

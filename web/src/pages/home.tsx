@@ -131,7 +131,7 @@ function Bench({ manifest, labels, prompts, passes, row }: BenchProps) {
         <p class="muted">
           {manifest.n_heads.toLocaleString("en")} heads of {manifest.models.length}{" "}
           {manifest.models.length === 1 ? "model" : "models"}. Click a head to choose it; drag a rectangle to see its
-          heads in the rows. {projection ? mapWords(projection, current?.name ?? "") : ""}
+          heads in the rows; zoom in to see mean patterns. {projection ? mapWords(projection, current?.name ?? "") : ""}
         </p>
         <Loaded resource={placed} what="the map" height={290}>
           {(map) =>

@@ -13,6 +13,7 @@ import { HeadMap } from "../../views/head-map/view";
 import { Legend } from "../../views/legend/view";
 import { NONE } from "../../views/palette/api";
 import { onGround } from "../../views/palette/contrast";
+import { MeanPatterns } from "./mean-patterns";
 import { rectangle } from "./params";
 import { groupOf } from "./telling";
 
@@ -58,6 +59,7 @@ export function Map({ manifest, labels, placed, row, shown, pointed }: Props) {
           onPoint={(head) => (pointed.value = head)}
           rectangle={rectangle.value}
           onRectangle={rectangle.set}
+          enlarged={(at) => <MeanPatterns manifest={manifest} groups={groups} placed={at} width={width} height={HEIGHT} />}
           describe={describe}
           onPick={(head_) => go(here(head.to(headName(manifest, head_))))}
           label={composed`All heads by ${placed.projection.metric}; ${headName(manifest, row)} and the heads in the rows are ringed`}

@@ -1,3 +1,5 @@
+import type { ComponentChildren } from "preact";
+
 /** A part of the map in the unit of the coordinates. */
 export interface MapRectangle {
   left: number;
@@ -25,6 +27,8 @@ export interface HeadMapProps {
   rectangle?: MapRectangle | null;
   /** A rectangle was dragged open; null: it was taken away by a click beside the points. */
   onRectangle?: (rectangle: MapRectangle | null) => void;
+  /** Drawn on top of a map that is enlarged twice or more, by the positions of the points in pixels, x and y in turn. */
+  enlarged?: (placed: Float32Array) => ComponentChildren;
   describe: (point: number) => string;
   onPick?: (point: number) => void;
   label: string;

@@ -21,6 +21,17 @@ export function fitInto(x: Float32Array, y: Float32Array, width: number, height:
   return { unit, left: width / 2 - (unit * (left + right)) / 2, top: height / 2 + (unit * (low + high)) / 2 };
 }
 
+/** Nearest and farthest zoom of a map. */
+const ZOOMS = [1, 16] as const;
+
+/** Return a fit enlarged by a factor around a position in pixels, within the limits of `whole`, which shows all points. */
+export function zoomed(fit: Fit, factor: number, at: readonly [number, number], whole: Fit): Fit {
+  const unit = Math.min(ZOOMS[1] * whole.unit, fit.unit * factor);
+  if (unit <= ZOOMS[0] * whole.unit) return whole;
+  const by = unit / fit.unit;
+  return { unit, left: at[0] - (at[0] - fit.left) * by, top: at[1] - (at[1] - fit.top) * by };
+}
+
 /** Return positions in pixels, x and y in turn; NaN where a coordinate is missing. */
 export function positions(x: Float32Array, y: Float32Array, { unit, left, top }: Fit): Float32Array {
   const placed = new Float32Array(x.length * 2);

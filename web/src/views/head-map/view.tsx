@@ -1,9 +1,10 @@
 import "./view.css";
-import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { composed } from "../../data/composed";
 import { dark } from "../../state/theme";
 import type { HeadMapProps } from "./api";
-import { fitInto, nearestPoint, pointTowards, positions, rectangleBetween } from "./place";
+import { density, drawDensity } from "./density";
+import { fitInto, nearestPoint, pointTowards, positions, rectangleBetween, zoomed } from "./place";
 
 /** Pixels that the pointer moves before it drags a rectangle. */
 const DRAG = 4;
@@ -18,11 +19,13 @@ const DIRECTIONS: Record<string, readonly [number, number]> = {
   ArrowDown: [0, 1],
 };
 
+const ZOOMS: Record<string, number> = { "+": 1.5, "=": 1.5, "-": 1 / 1.5, "0": 0 };
+
 type Position = readonly [x: number, y: number];
 
-/** Points on a canvas. Hover or arrow keys name a point; click or Enter picks it; a drag opens a rectangle. */
+/** Points on a canvas. Hover or arrow keys name a point; click or Enter picks it; a drag opens a rectangle; the wheel zooms. */
 export function HeadMap(props: HeadMapProps) {
-  const { x, y, colour, faint, pointed, onPoint, rectangle, onRectangle, marked, describe, onPick, label, width, height } = props;
+  const { x, y, colour, faint, pointed, onPoint, rectangle, onRectangle, marked, describe, onPick, label, width, height, enlarged } = props;
   const canvas = useRef<HTMLCanvasElement>(null);
   const [at, setOwn] = useState(-1);
   const setAt = (point: number) => {
@@ -34,19 +37,30 @@ export function HeadMap(props: HeadMapProps) {
   // The click that ends a drag picks nothing.
   const wasDrag = useRef(false);
   const isDark = dark.value;
-  const fit = useMemo(() => fitInto(x, y, width, height, 10), [x, y, width, height]);
+  const whole = useMemo(() => fitInto(x, y, width, height, 10), [x, y, width, height]);
+  const [near, setNear] = useState({ whole, fit: whole });
+  // A new map, or another width, starts with all points.
+  const fit = near.whole === whole ? near.fit : whole;
+  const zoom = (factor: number, spot: Position) => setNear({ whole, fit: zoomed(fit, factor, spot, whole) });
+  useWheel(canvas, (factor, spot) => {
+    if (factor < 1 && fit.unit <= whole.unit) return false;
+    zoom(factor, spot);
+    return true;
+  });
   const placed = useMemo(() => positions(x, y, fit), [x, y, fit]);
+  const grid = useMemo(() => density(placed, width, height), [placed, width, height]);
   const isDrag = drag !== null && Math.hypot(drag.to[0] - drag.from[0], drag.to[1] - drag.from[1]) > DRAG;
   const outline = isDrag ? rectangleBetween(drag.from, drag.to, fit) : (rectangle ?? null);
   useLayoutEffect(() => {
     const element = canvas.current;
     const context = element?.getContext("2d");
     if (!element || !context) return;
-    const zoom = window.devicePixelRatio;
-    element.width = Math.round(width * zoom);
-    element.height = Math.round(height * zoom);
-    context.scale(zoom, zoom);
+    const ratio = window.devicePixelRatio;
+    element.width = Math.round(width * ratio);
+    element.height = Math.round(height * ratio);
+    context.scale(ratio, ratio);
     context.clearRect(0, 0, width, height);
+    drawDensity(context, grid, isDark ? [200, 210, 225] : [70, 80, 100]);
     const edge = isDark ? "#ffffff" : "#000000";
     const dot = (point: number, radius: number, ringed: boolean) => {
       context.beginPath();
@@ -82,7 +96,7 @@ export function HeadMap(props: HeadMapProps) {
         style={{ width: `${width}px`, height: `${height}px`, cursor: at >= 0 && onPick ? "pointer" : "default" }}
         tabIndex={0}
         role="img"
-        aria-label={at >= 0 ? composed`${label}. Now ${describe(at)}` : `${label}. Arrows move.`}
+        aria-label={at >= 0 ? composed`${label}. Now ${describe(at)}` : `${label}. Arrows move, + and - zoom.`}
         onPointerDown={(event) => {
           if (onRectangle && event.button === 0) setDrag({ from: [event.offsetX, event.offsetY], to: [event.offsetX, event.offsetY] });
         }}
@@ -112,11 +126,32 @@ export function HeadMap(props: HeadMapProps) {
             event.preventDefault();
             setAt(pointTowards(placed, at >= 0 ? at : (marked[0] ?? 0), direction));
           } else if (event.key === "Enter" && at >= 0) onPick?.(at);
+          else if (ZOOMS[event.key] !== undefined) zoom(ZOOMS[event.key] as number, [width / 2, height / 2]);
         }}
       />
+      {enlarged && fit.unit >= 2 * whole.unit ? (
+        <div class="head-map-enlarged" style={{ width: `${width}px`, height: `${height}px` }}>
+          {enlarged(placed)}
+        </div>
+      ) : null}
       <div class="head-map-name" aria-hidden="true" data-export="no">
         {at >= 0 ? describe(at) : pointed === null || pointed === undefined ? "" : describe(pointed)}
       </div>
     </div>
   );
+}
+
+/** Zoom by the wheel; a turn that changes nothing scrolls the page. */
+function useWheel(canvas: { current: HTMLCanvasElement | null }, onZoom: (factor: number, spot: Position) => boolean): void {
+  const latest = useRef(onZoom);
+  latest.current = onZoom;
+  useEffect(() => {
+    const element = canvas.current;
+    const turn = (event: WheelEvent) => {
+      if (latest.current(Math.exp(-event.deltaY / 400), [event.offsetX, event.offsetY])) event.preventDefault();
+    };
+    // Not passive: a listener of the framework could not keep the page from scrolling.
+    element?.addEventListener("wheel", turn, { passive: false });
+    return () => element?.removeEventListener("wheel", turn);
+  }, []);
 }
