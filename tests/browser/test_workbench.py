@@ -88,17 +88,18 @@ def test_a_rectangle_on_the_map_fills_the_rows_and_a_click_clears_it(bench: Visi
     assert bench.wrong == []
 
 
-def test_the_wheel_enlarges_the_map_and_shows_mean_patterns(bench: Visit) -> None:
+def test_the_map_enlarges_to_mean_patterns_and_the_wheel_goes_back(bench: Visit) -> None:
     page, canvas = bench.page, bench.page.locator(".head-map > canvas")
     box = canvas.bounding_box()
     assert box is not None
     means = page.locator(".bench-mean canvas")
     assert means.count() == 0
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.mouse.wheel(0, -400)
-    means.first.wait_for()
     canvas.focus()
-    page.keyboard.press("0")
+    for _ in range(3):
+        page.keyboard.press("+")
+    means.first.wait_for()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.wheel(0, 1000)
     wait_until(page, "!document.querySelector('.bench-mean')")
     assert bench.wrong == []
 

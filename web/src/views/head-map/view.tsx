@@ -48,6 +48,12 @@ export function HeadMap(props: HeadMapProps) {
     return true;
   });
   const placed = useMemo(() => positions(x, y, fit), [x, y, fit]);
+  /** The middle of a zoom by keys: the named point, else the first marked one. */
+  const middle = (): Position => {
+    const point = at >= 0 ? at : (marked[0] ?? -1);
+    const [left, top] = [placed[2 * point] ?? Number.NaN, placed[2 * point + 1] ?? Number.NaN];
+    return Number.isFinite(left + top) ? [left, top] : [width / 2, height / 2];
+  };
   const grid = useMemo(() => density(placed, width, height), [placed, width, height]);
   const isDrag = drag !== null && Math.hypot(drag.to[0] - drag.from[0], drag.to[1] - drag.from[1]) > DRAG;
   const outline = isDrag ? rectangleBetween(drag.from, drag.to, fit) : (rectangle ?? null);
@@ -126,7 +132,7 @@ export function HeadMap(props: HeadMapProps) {
             event.preventDefault();
             setAt(pointTowards(placed, at >= 0 ? at : (marked[0] ?? 0), direction));
           } else if (event.key === "Enter" && at >= 0) onPick?.(at);
-          else if (ZOOMS[event.key] !== undefined) zoom(ZOOMS[event.key] as number, [width / 2, height / 2]);
+          else if (ZOOMS[event.key] !== undefined) zoom(ZOOMS[event.key] as number, middle());
         }}
       />
       {enlarged && fit.unit >= 2 * whole.unit ? (
