@@ -4,13 +4,13 @@ import type { PointAxis } from "../../views/points-3d/api";
 import type { PointColumn } from "./columns";
 import { x, y, z } from "./params";
 
-/** Return the columns of the two or three axes. Unknown ones are replaced by the usual ones. */
+/** Return the columns of the two or three axes. Unknown ones are replaced by the usual ones; a third one that does not exist is left out. */
 export function chosenAxes(columns: readonly PointColumn[], word: string): string[] {
   const numeric = columns.filter((column) => column.numeric);
   const known = (id: string) => numeric.some((column) => column.id === id);
   const fallback = (k: number) => {
     const usual = `${word} ${k + 1}`;
-    return known(usual) ? usual : (numeric[k]?.id ?? "none");
+    return known(usual) ? usual : k === 2 ? "none" : (numeric[k]?.id ?? "none");
   };
   const ids = [x.value, y.value, z.value].map((id, k) => (known(id) || (k === 2 && id === "none") ? id : fallback(k)));
   return ids.filter((id) => id !== "none");

@@ -45,8 +45,8 @@ export const picked = param("picked", text, "");
 
 /** Return the usual size and opacity of `n` points: the more there are, the smaller and fainter, so that dense parts show. */
 export function usualStyle(n: number): { size: number; opacity: number } {
-  const many = Math.log10(Math.max(1, n / 1000));
-  return { size: Math.max(2, 5 - 1.5 * many), opacity: Math.max(0.15, Number((0.9 - 0.35 * many).toFixed(2))) };
+  const many = Math.log10(Math.max(10, n) / 1000);
+  return { size: Math.max(2, 5 - 1.5 * many), opacity: Math.min(1, Math.max(0.15, Number((0.9 - 0.35 * many).toFixed(2)))) };
 }
 
 /** Colour by another column, and clear the filters of the legend. */
