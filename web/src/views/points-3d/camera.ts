@@ -1,7 +1,7 @@
 // The camera and its movements. Pure functions.
 
-import { Quaternion, Vector3 } from "three";
 import { bulk } from "./place";
+import { Quaternion, Vector3 } from "./vectors";
 
 /** A camera at `target + turn * (0, 0, distance)` that looks at `target`. */
 export interface CameraState {

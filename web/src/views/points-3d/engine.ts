@@ -1,4 +1,4 @@
-// The part of the view that needs three.js. It is loaded when points are first shown.
+// Drawing and gestures of the view. They are loaded when points are first shown.
 
 import type { PointStyle, PointTool, PointTurning, SelectHow } from "./api";
 import { halfHeight, readCamera, startCamera, writeCamera, zoom, type CameraState } from "./camera";

@@ -7,8 +7,16 @@ export const STATE = { hidden: 0, rest: 1, chosen: 2, named: 3 } as const;
 /** Points that a pass draws. */
 export const PART = { all: 0, rest: 1, chosen: 2 } as const;
 
+const HEAD = `#version 300 es
+precision highp float;
+precision highp int;
+`;
+
 const PLACE = `
+in vec3 position;
 in vec4 look;
+uniform mat4 view;
+uniform mat4 clip;
 uniform vec4 sizes;
 uniform float ratio;
 uniform float reach;
@@ -20,8 +28,8 @@ float placePoint(int state) {
   gl_Position = vec4(2.0, 2.0, 2.0, 1.0);
   gl_PointSize = 0.0;
   if (state == 0 || (part == 1 && chosen) || (part == 2 && !chosen)) return 0.0;
-  vec4 seen = modelViewMatrix * vec4(position, 1.0);
-  gl_Position = projectionMatrix * seen;
+  vec4 seen = view * vec4(position, 1.0);
+  gl_Position = clip * seen;
   float near = reach > 0.0 ? clamp(reach / max(1e-4, -seen.z), 0.4, 4.0) : 1.0;
   float size = clamp(sizes[state] * near * ratio, 1.0, 64.0);
   gl_PointSize = size;
@@ -29,7 +37,7 @@ float placePoint(int state) {
 }
 `;
 
-export const POINT_VERTEX = `
+export const POINT_VERTEX = `${HEAD}
 ${PLACE}
 uniform vec4 opacities;
 out vec4 colour;
@@ -44,7 +52,7 @@ void main() {
 }
 `;
 
-export const POINT_FRAGMENT = `
+export const POINT_FRAGMENT = `${HEAD}
 uniform vec3 ring;
 in vec4 colour;
 flat in float pixels;
@@ -61,7 +69,7 @@ void main() {
 }
 `;
 
-export const PICK_VERTEX = `
+export const PICK_VERTEX = `${HEAD}
 ${PLACE}
 flat out vec3 code;
 flat out float pixels;
@@ -73,7 +81,7 @@ void main() {
 }
 `;
 
-export const PICK_FRAGMENT = `
+export const PICK_FRAGMENT = `${HEAD}
 flat in vec3 code;
 flat in float pixels;
 out vec4 result;
