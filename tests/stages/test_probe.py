@@ -39,6 +39,7 @@ def without_probes(copy: Atlas) -> Atlas:
     files.write_json(copy.path / "atlas.json", value)
     shutil.rmtree(copy.path / "probes")
     (copy.path / "probes.parquet").unlink()
+    (copy.path / "digests.jsonl").unlink()
     return Atlas.open(copy.path)
 
 

@@ -32,6 +32,7 @@ def without_shares(atlas: Atlas) -> Atlas:
     """The atlas as earlier versions made it."""
     shutil.rmtree(atlas.path / "motif_shares")
     atlas.write_heads(atlas.heads.drop(COLUMNS))
+    atlas.file("digests").path.unlink()
     return Atlas.open(atlas.path)
 
 
