@@ -39,7 +39,9 @@ def without_probes(copy: Atlas) -> Atlas:
     files.write_json(copy.path / "atlas.json", value)
     shutil.rmtree(copy.path / "probes")
     (copy.path / "probes.parquet").unlink()
-    (copy.path / "digests.jsonl").unlink()
+    record = copy.path / "digests.jsonl"
+    lines = record.read_text().splitlines(keepends=True)
+    record.write_text("".join(line for line in lines if '"probes' not in line))
     return Atlas.open(copy.path)
 
 
