@@ -13,6 +13,7 @@ from attention_motifs.distances.neighbour_graph import (
     graph_of,
     join_by_rows,
     join_pieces,
+    nearest_in,
     neighbour_graph,
     rank_preservation,
     ranked_neighbours,
@@ -29,6 +30,24 @@ def distances(points: np.ndarray) -> np.ndarray:
 clouds = st.integers(1, 14).flatmap(
     lambda n: arrays(np.float64, (n, 2), elements=st.integers(-3, 3).map(float))
 )
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 10**6), st.integers(1, 30), st.integers(1, 8), st.integers(1, 4))
+def test_a_few_neighbours_are_the_first_of_all(seed: int, n: int, k: int, levels: int) -> None:
+    """Also with ties, and where some distances are infinite."""
+    rng = np.random.default_rng(seed)
+    D = rng.integers(0, levels, size=(n, n)).astype(np.float32)
+    D = np.maximum(D, D.T)
+    if seed % 3 == 0:
+        D[rng.random((n, n)) < 0.2] = np.inf
+    np.fill_diagonal(D, 0.0)
+    order = np.argsort(D, axis=1, kind="stable")
+    expected = [[j for j in row if j != i][:k] for i, row in enumerate(order.tolist())]
+    assert ranked_neighbours(D, k).tolist() == expected
+    few = nearest_in(D, k)
+    assert few.heads.tolist() == expected
+    assert np.array_equal(few.distances, np.take_along_axis(D, few.heads.astype(int), axis=1))
 
 
 def test_check_mends_rounding_and_leaves_the_input_alone() -> None:

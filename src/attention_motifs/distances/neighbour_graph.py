@@ -134,7 +134,10 @@ def ranked_neighbours(
     nearest: Int[np.ndarray, "heads others"] = np.empty((n_heads, n), dtype=np.int64)
     for start in range(0, n_heads, _ROWS_AT_A_TIME):
         rows = np.array(D[start : start + _ROWS_AT_A_TIME])
-        nearest[start : start + len(rows)] = _ranked(rows, np.arange(len(rows)) + start)[:, :n]
+        heads = np.arange(len(rows)) + start
+        few = 0 < n < n_heads // 4 and bool(np.isfinite(rows).all())
+        chosen = _few_ranked(rows, heads, n) if few else _ranked(rows, heads)[:, :n]
+        nearest[start : start + len(rows)] = chosen
     return nearest
 
 
@@ -152,6 +155,20 @@ def nearest_in(D: Float[np.ndarray, "heads heads"], n: int) -> Neighbours:
         rows = np.asarray(D[start : start + len(of_rows)])
         distances[start : start + len(of_rows)] = np.take_along_axis(rows, of_rows, axis=1)
     return Neighbours(heads.astype(np.int32), distances)
+
+
+def _few_ranked(
+    rows: Float[np.ndarray, "some heads"], heads: Int[np.ndarray, " some"], n: int
+) -> Int[np.ndarray, "some n"]:
+    """Return the first n columns of `_ranked`, without sorting whole rows, which are changed."""
+    at = np.arange(len(rows))
+    rows[at, heads] = np.inf
+    farthest = np.partition(rows, n - 1, axis=1)[:, n - 1]
+    place, other = np.nonzero(rows <= farthest[:, None])  # n of each row, or more with ties
+    order = np.lexsort((other, rows[place, other], place))
+    first = np.searchsorted(place, at)
+    chosen: Int[np.ndarray, "some n"] = other[order][first[:, None] + np.arange(n)]
+    return chosen
 
 
 def _ranked(
