@@ -137,6 +137,48 @@ def test_the_search_has_the_focus_and_finds_a_head(visit: Visit) -> None:
     assert visit.wrong == []
 
 
+@pytest.mark.parametrize("spelling", ["18.6", "L18.H6", "18:6", "smollm2 18.6"])
+def test_a_head_is_found_in_every_spelling(visit: Visit, spelling: str) -> None:
+    visit.open("?page=about")
+    visit.page.keyboard.press("/")
+    visit.page.keyboard.type(spelling)
+    visit.page.keyboard.press("Enter")
+    visit.page.wait_for_url(re.compile("page=head"))
+    visit.settle()
+    assert HEAD in visit.page.locator("main h1").inner_text()
+
+
+def test_the_search_finds_behaviours_clusters_features_pages_and_prompts(
+    visit: Visit, demo: Path
+) -> None:
+    import polars as pl
+
+    from attention_motifs.atlas import Atlas
+
+    atlas = Atlas.open(demo)
+    scores = atlas.heads.filter(pl.col("induction").is_not_nan()).sort("induction")
+    best = scores["head"][-1]
+    prompt = atlas.prompts["text"][0].split()[:4]
+    for text, first, where in [
+        ("induction", best, "page=head"),
+        ("clusters", "Clusters", "page=clusters"),
+        ("cluster 3", "cluster 3", "picked=c3"),
+        ("diag.mean", "diag.mean", "feature=diag.mean"),
+        (" ".join(prompt), " ".join(prompt), "prompts="),
+    ]:
+        visit.open("?page=about")
+        visit.page.keyboard.press("/")
+        visit.page.keyboard.type(text)
+        option = "document.querySelector('[role=option]')"
+        wait_until(visit.page, f"{option}?.textContent.includes({json.dumps(first)})")
+        if where in {"page=head", "picked=c3"}:
+            wait_until(visit.page, f"{option}.querySelector('canvas')")
+        visit.page.keyboard.press("Enter")
+        wait_until(visit.page, f"location.search.includes({json.dumps(where)})")
+    visit.settle()
+    assert visit.wrong == []
+
+
 def test_nearest_heads_are_those_of_the_command_line(visit: Visit, demo: Path) -> None:
     from attention_motifs.atlas import Atlas
 

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { headName, headRow, parseHead, passing } from "../src/data/heads";
+import type { HeadClass } from "../src/contract/generated";
+import { headName, headRow, parseHead, passing, type Heads } from "../src/data/heads";
 import { highestRow, reason } from "../src/pages/head/unknown";
-import { suggest, suggestPlaces } from "../src/views/head-search/suggest";
+import { ranked, suggest, suggestPlaces } from "../src/views/head-search/suggest";
 import { hybrid, manifest } from "./manifest";
 
 describe("heads", () => {
@@ -63,5 +64,45 @@ describe("heads", () => {
     expect(suggest(manifest, null, "OTHER l2").map((one) => one.head)).toEqual(["org/other-1.5:L2:H0"]);
     expect(suggest(manifest, null, "small L1.H2").map((one) => one.head)).toEqual(["small:L1:H2"]);
     expect(suggest(manifest, null, "<script>")).toEqual([]);
+  });
+
+  it("are found in every spelling, and no others with them", () => {
+    for (const text of ["L1:H2", "L1.H2", "L1H2", "l1h2", "1.2", "1:2", "small 1.2", "small:1:2", "small~L1~H2"]) {
+      expect(suggest(manifest, null, text).map((one) => one.head)).toEqual(["small:L1:H2"]);
+    }
+    expect(suggest(manifest, null, "other 1.2")).toEqual([]);
+    expect(suggest(manifest, null, "org/other-1.5 2.0").map((one) => one.head)).toEqual(["org/other-1.5:L2:H0"]);
+    expect(suggest(manifest, null, "9.9")).toEqual([]);
+  });
+
+  it("of a behaviour come by its score, before those of a class", () => {
+    const values = Float32Array.of(0.1, 0.9, Number.NaN, 0.5, 0, 0, 0, 0, 0);
+    const scored = { ...manifest, scores: [{ name: "copying", meaning: "", threshold: null }] };
+    const heads = { column: () => ({ values }) } as unknown as Heads;
+    const classes = [{ name: "copying head", group: "copying", rows: [8] }] as unknown as HeadClass[];
+    const found = suggest(scored, { classes, heads }, "copying", 4);
+    expect(found.map((one) => [one.row, one.reason])).toEqual([
+      [1, "copying score 0.90"],
+      [3, "copying score 0.50"],
+      [0, "copying score 0.10"],
+      [4, "copying score 0.00"],
+    ]);
+  });
+
+  it("give way to a page of just this name, unless the head is spelt", () => {
+    const place = (title: string, note: string) => ({ title, note, href: () => "" });
+    const head = (reason: string) => ({ row: 0, head: "small:L0:H0", reason, label: "" });
+    const places = [place("cluster 1", "cluster"), place("Clusters", "page")];
+    const titles = (reason: string) => ranked([head(reason)], places, "cluster").map((item) => ("head" in item ? item.head : item.title));
+    expect(titles("cluster score 0.5")).toEqual(["Clusters", "small:L0:H0", "cluster 1"]);
+    expect(titles("")).toEqual(["small:L0:H0", "cluster 1", "Clusters"]);
+  });
+
+  it("places are found by their further text, after those with the words in the title", () => {
+    const places = [
+      { title: "Once upon a time…", note: "prompt", text: "Once upon a time a zebra", href: () => "" },
+      { title: "zebra", note: "class", href: () => "" },
+    ];
+    expect(suggestPlaces(places, "zebra").map((place) => place.title)).toEqual(["zebra", "Once upon a time…"]);
   });
 });

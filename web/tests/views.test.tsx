@@ -51,7 +51,7 @@ describe("links of a head and a class", () => {
     const tag = { row: 1, head_class: "induction", paper: "P", url: "", evidence: "e", note: "", conflict: "Q says no" };
     const view = await draw(<ClassTag class={induction} tags={[tag]} />);
     expect(view.textContent).toContain("disputed");
-    expect(view.querySelector("a")?.title).toContain("Q says no");
+    expect(view.querySelector("a")?.getAttribute("data-help")).toContain("Q says no");
     expect((await draw(<ClassTag class={induction} />)).textContent).toBe("induction");
   });
 
@@ -332,10 +332,10 @@ describe("search for heads", () => {
     await type(view, "1.2");
     expect(texts(view, "[role=option] span:first-child")).toEqual(["small:L1:H2"]);
     await type(view, "induction");
-    expect(texts(view, "[role=option] span:first-child").slice(0, 2)).toEqual(["small:L0:H1", "small:L1:H1"]);
+    expect(texts(view, "[role=option] span:first-child").slice(0, 2)).toEqual(["small:L1:H1", "small:L0:H1"]);
     await press(view, "input", "ArrowDown");
     await press(view, "input", "Enter");
-    expect(onPick).toHaveBeenCalledWith("small:L1:H1");
+    expect(onPick).toHaveBeenCalledWith("small:L0:H1");
   });
 
   it("says so where nothing matches", async () => {

@@ -7,6 +7,8 @@ import { useResource } from "../state/resource";
 import { go, here, link } from "../state/url";
 import { HeadSearch, loadSearchData } from "./search";
 import { listedPages } from "./pages";
+import { Tour } from "./tour";
+import { HelpSentence } from "../views/help/view";
 
 interface Props {
   manifest: Manifest;
@@ -33,6 +35,8 @@ export function Layout({ manifest, children }: Props) {
       <main id="content" class="content" tabIndex={-1}>
         {children}
       </main>
+      <HelpSentence />
+      <Tour />
     </>
   );
 }
@@ -63,10 +67,10 @@ function SearchBox({ manifest }: { manifest: Manifest }) {
       manifest={manifest}
       data={data.value ?? null}
       label="Search"
-      placeholder="Head, class, behaviour, feature or page ( / )"
+      placeholder="Head, behaviour, class, cluster, paper, feature or text ( / )"
       shortcut="/"
       focus={page.value === "home" && head.value === ""}
-      onFocus={() => setAsked(true)}
+      onType={() => setAsked(true)}
       onPick={(name) => go(page.value === "home" ? here(head.to(name)) : link("head", head.to(name)))}
     />
   );

@@ -1,5 +1,7 @@
 import "./about/about.css";
 import { useRef } from "preact/hooks";
+import { tour } from "../state/params";
+import { link } from "../state/url";
 import { ExportMenu } from "../views/export-menu/view";
 import { Atlas, Downloads, Models } from "./about/atlas";
 import { Cite } from "./about/cite";
@@ -19,6 +21,9 @@ export default function AboutPage({ manifest }: PageProps) {
         Here you can read how the distances are computed, what this atlas was built from, and how to cite it.
         The method is that of <cite>Motifs in Attention Patterns of Large Language Models</cite> (Ivanitskiy,
         Diniz Behn, Wu Fung, 2025); the differences are listed below.
+      </p>
+      <p data-export="no">
+        <a href={link("home", tour.to(1))}>Take the two-minute tour</a>
       </p>
       <nav class="about-contents" aria-label="On this page">
         {CONTENTS.map(([id, title]) => (

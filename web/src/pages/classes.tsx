@@ -5,7 +5,7 @@ import { isolated } from "../data/composed";
 import { loadClasses, loadTags } from "../data/classes";
 import { loadHeads, type Heads } from "../data/heads";
 import { loadPictures, type Pictures } from "../data/pictures";
-import { choice, flag, text } from "../state/codecs";
+import { choice, flag } from "../state/codecs";
 import { classes as classesParam, filter, models as modelsParam } from "../state/params";
 import { useResource } from "../state/resource";
 import { change, param } from "../state/url";
@@ -16,9 +16,9 @@ import { Cards } from "./classes/cards";
 import { chooseClasses, papersByClass, presentFirst } from "./classes/choose";
 import { Grids } from "./classes/grids";
 import { OpenClass } from "./classes/open";
+import { paper } from "./classes/params";
 import type { PageProps } from "./page";
 
-const paper = param("paper", text, "");
 const kind = param("kind", choice("any", "literature", "computed"), "any");
 const present = param("present", flag, false);
 

@@ -7,6 +7,7 @@ import { writeNames } from "../data/cluster-names";
 import { loadMotifShares } from "../data/explanations";
 import { headName, headRow, loadHeads, type Heads } from "../data/heads";
 import { loadPrompts, viewablePrompts } from "../data/prompts";
+import { TERMS } from "../data/terms";
 import { heightOfCut } from "../data/tree";
 import { heads as headsParam, where } from "../state/params";
 import { useResource } from "../state/resource";
@@ -16,6 +17,7 @@ import { useWidth } from "../state/width";
 import { Dendrogram } from "../views/dendrogram/view";
 import { csv } from "../views/export-menu/csv";
 import { ExportMenu } from "../views/export-menu/view";
+import { Term } from "../views/help/view";
 import { Loaded } from "../views/states/view";
 import { CutControls } from "./clustering/controls";
 import { LoadedClusters } from "./clustering/loaded";
@@ -126,11 +128,15 @@ function Summary({ view }: { view: View }) {
     <p>
       {clusters.length} {clusters.length === 1 ? "cluster" : "clusters"} of {clustered.labels.length - nUnclustered} heads
       {nUnclustered > 0 ? `, ${nUnclustered} unclustered` : ""}.{" "}
-      {clustered.stored && mean !== null
-        ? `Agreement with clusterings of resampled prompts (adjusted Rand index, 1 is equal): ${mean.toFixed(2)}${spread === null ? "" : ` ± ${spread.toFixed(2)}`}. `
-        : clustered.stored
-          ? ""
-          : "The stability of a cut made here is not known. "}
+      {clustered.stored && mean !== null ? (
+        <>
+          Agreement with clusterings of resampled prompts (<Term help={TERMS.rand}>adjusted Rand index</Term>):{" "}
+          {mean.toFixed(2)}
+          {spread === null ? "" : ` ± ${spread.toFixed(2)}`}.{" "}
+        </>
+      ) : clustered.stored ? null : (
+        "The stability of a cut made here is not known. "
+      )}
       {clustered.stored ? <Validity clustering={clustered.clustering} /> : null}
       <a data-export="no" href={link("cluster-trends", clustering.to(clustering.value), cut.to(cut.value), minSize.to(minSize.value))}>
         Trends over depth
@@ -143,13 +149,7 @@ function Summary({ view }: { view: View }) {
 function Validity({ clustering: { adjusted_rand_mean: mean, validity } }: { clustering: Clustering }) {
   if (!validity) return null;
   const lines: string[] = [];
-  if (mean !== null && validity.reference !== null && validity.reference_largest !== null) {
-    lines.push(
-      `The same clustering of one Gaussian, which has no clusters: ${validity.reference.toFixed(2)}${
-        mean > validity.reference_largest ? "." : ", so the agreement is no evidence of clusters."
-      }`,
-    );
-  }
+  const { reference, reference_largest: largest } = validity;
   if (validity.reference_draws === 0) {
     lines.push("In one Gaussian the same clustering finds no clusters, or one dominates.");
   }
@@ -164,6 +164,12 @@ function Validity({ clustering: { adjusted_rand_mean: mean, validity } }: { clus
   return (
     <>
       {validity.warning === null ? null : <strong>Warning: {validity.warning}. </strong>}
+      {mean !== null && reference !== null && largest !== null ? (
+        <>
+          The same clustering of <Term help={TERMS.gaussian}>one Gaussian</Term>: {reference.toFixed(2)}
+          {mean > largest ? ". " : ", so the agreement is no evidence of clusters. "}
+        </>
+      ) : null}
       {lines.join(" ")}{" "}
     </>
   );

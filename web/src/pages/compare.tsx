@@ -46,6 +46,7 @@ function Ready({ manifest, prompts }: { manifest: Manifest; prompts: Prompt[] })
           Clear all
         </button>
       </div>
+      <p class="muted">Here you can see any heads on any prompts next to each other: choose both below.</p>
       <details class="panel" open={empty}>
         <summary>Heads</summary>
         <PickHeads manifest={manifest} rows={rows} />

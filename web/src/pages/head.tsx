@@ -110,7 +110,7 @@ function Title({ manifest, row }: { manifest: Manifest; row: number }) {
     <div class="head-title">
       <h1>{headName(manifest, row)}</h1>
       <p class="muted">
-        Layer {layer} of {model.n_layers}, head {index} of {model.n_heads}, counted from 0 ·{" "}
+        Here you can see the evidence on one head, and the heads nearest to it. Layer {layer} of {model.n_layers}, head {index} of {model.n_heads}, counted from 0 ·{" "}
         {model.architecture}
         {model.bos ? ", prompts begin with BOS" : ", prompts have no BOS"}
         {model.added ? " · added later to the saved embedding" : ""}

@@ -129,6 +129,7 @@ function Bench({ manifest, labels, prompts, passes, row }: BenchProps) {
       </Answer>
       <aside class="bench-side" aria-label="Map and evidence">
         <p class="muted">
+          Here you can see what a head does, and which heads do the same.{" "}
           {manifest.n_heads.toLocaleString("en")} heads of {manifest.models.length}{" "}
           {manifest.models.length === 1 ? "model" : "models"}. Click a head to choose it; drag a rectangle to see its
           heads in the rows; zoom in to see mean patterns. {projection ? mapWords(projection, current?.name ?? "") : ""}

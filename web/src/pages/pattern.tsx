@@ -77,6 +77,7 @@ function One({ manifest, row, place, prompts, viewable }: OneProps) {
       <h1>
         <HeadLink head={name} />
       </h1>
+      <p class="muted">Here you can read one pattern: point at a cell, or at a token of the text.</p>
       <p class="pattern-prompt">
         on {isProbe(prompt) ? "the probe " : ""}
         <bdi title={prompt.text.slice(0, 1000)}>“{promptLine(prompt.text, 90)}”</bdi>{" "}

@@ -18,6 +18,8 @@ import { ColumnSelect } from "./points/bar";
 import { colourColumn, headColumns, type PointColumn } from "./points/columns";
 import { ProjectionCard } from "./projections/card";
 import { best, EVERY, projectionPasses, projectionTables, type ProjectionTable } from "./projections/groups";
+import { TERMS } from "../data/terms";
+import { Term } from "../views/help/view";
 
 /** Scope of the projections: all models or one; empty is the first in the atlas. */
 const scope = param("scope", text, "");
@@ -68,8 +70,8 @@ function Body({ manifest, heads }: { manifest: Manifest; heads: Heads }) {
   return (
     <>
       <p class="muted">
-        Here you can compare the projections; click one to open it. T is trustworthiness: how far neighbours in the picture are neighbours in the data.
-        C is continuity: how far neighbours in the data are neighbours in the picture. Both are at most 1; the best for each number of dimensions is bold.
+        Here you can compare the projections; click one to open it. T is <Term help={TERMS.trustworthiness}>trustworthiness</Term>, C is{" "}
+        <Term help={TERMS.continuity}>continuity</Term>; the best for each number of dimensions is bold.
       </p>
       <div class="toolbar">
         <Select

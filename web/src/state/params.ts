@@ -42,6 +42,8 @@ export const map = param("map", choice("viridis", "cividis", "magma", "greys"), 
 export const sink = param("sink", choice("shown", "apart", "hidden"), "apart", TRAVELS);
 /** Light or dark; `auto` follows the system. */
 export const theme = param("theme", choice("auto", "light", "dark"), "auto", TRAVELS);
+/** Step of the tour that is shown, from 1; 0 is none. */
+export const tour = param("tour", integer(0, 9), 0);
 /** One feature, by its name. */
 export const feature = param("feature", text, "");
 /** Side of a pattern in a row or grid, in pixels. */

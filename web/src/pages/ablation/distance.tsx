@@ -17,6 +17,8 @@ import { HeadSearch } from "../../views/head-search/view";
 import { Empty, Loaded } from "../../views/states/view";
 import { firstAnchor, testedAnchors } from "./groups";
 import type { Loaded as Everything } from "./load";
+import { TERMS } from "../../data/terms";
+import { Term } from "../../views/help/view";
 
 interface Props {
   manifest: Manifest;
@@ -109,7 +111,9 @@ function Correlations({ rows, chosen }: { rows: readonly AblationRow[]; chosen: 
             <tr>
               <th>Distance</th>
               <th class="number">Spearman's ρ (95 %)</th>
-              <th class="number" title="mean correlation when effects are permuted within layers">permuted within layers</th>
+              <th class="number">
+                <Term help={TERMS.permuted}>permuted within layers</Term>
+              </th>
               <th class="number">p</th>
               <th class="number">q</th>
             </tr>

@@ -1,10 +1,14 @@
 import "./controls.css";
 import type { Manifest } from "../../contract/generated";
 import { clusteringId } from "../../data/clusters";
+import { TERMS } from "../../data/terms";
 import { heightOf, heightOfCut, leavesOf, type Cut } from "../../data/tree";
 import { change, type Setting } from "../../state/url";
 import { NumberField, Select } from "../../views/controls/view";
 import { clustering, cut, minSize, storedCut, type CutClustering } from "./cut";
+
+/** Methods that make a tree, by their linkage. */
+const LINKAGES = new Set(["average", "complete", "single", "ward"]);
 
 interface Props {
   manifest: Manifest;
@@ -27,6 +31,7 @@ export function CutControls({ manifest, clusters, also = [] }: Props) {
         options={manifest.clusterings.map((clustering) => ({
           value: clusteringId(clustering),
           title: `${clustering.method} (${clustering.metric})`,
+          ...(LINKAGES.has(clustering.method) ? { help: TERMS.linkage } : {}),
         }))}
         onChange={(value) => change([clustering.to(value), cut.to(null), minSize.to(0), ...also])}
       />

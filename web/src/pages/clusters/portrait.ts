@@ -27,11 +27,19 @@ export function motifsOf(
   const listed = motifs.flatMap((motif, place) => {
     const column = shares[place];
     if (!column) return [];
-    const all = meanAt(column, Array.from({ length: column.length }, (_, row) => row));
     const share = meanAt(column, rows);
-    return Number.isFinite(share) ? [{ motif, share, overall: all }] : [];
+    return Number.isFinite(share) ? [{ motif, share, overall: overallMean(column) }] : [];
   });
   return listed.sort((a, b) => b.share - b.overall - (a.share - a.overall));
+}
+
+const means = new WeakMap<ArrayLike<number>, number>();
+
+/** Return the mean over all heads, which is computed once per column. */
+function overallMean(column: ArrayLike<number>): number {
+  const mean = means.get(column) ?? meanAt(column, Array.from({ length: column.length }, (_, row) => row));
+  means.set(column, mean);
+  return mean;
 }
 
 function meanAt(values: ArrayLike<number>, rows: readonly number[]): number {

@@ -84,7 +84,7 @@ function Name({ view, part }: { view: View; part: ClusterParts }) {
   if (part.cluster < 0) return <span class="muted">unclustered</span>;
   const pick: Pick = { kind: "cluster", number: part.cluster };
   return (
-    <a class="cluster-name" href={here(picked.to(toggled(picked.value, pick)))} title="Select, or remove from the selection">
+    <a class="cluster-name" href={here(picked.to(toggled(picked.value, pick)))} data-help="Select the cluster, or remove it from the selection.">
       <span class="cluster-colour" style={{ background: view.colour(part.cluster) }} aria-hidden="true" />
       {view.title(part.cluster)}
     </a>

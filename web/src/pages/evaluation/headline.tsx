@@ -1,5 +1,6 @@
 import type { Evaluation, EvaluationCell, EvaluationLine } from "../../contract/generated";
-import { signed } from "./rows";
+import { Term } from "../../views/help/view";
+import { signed, STATISTICS } from "./rows";
 
 const FEW = 0.5;
 
@@ -26,7 +27,8 @@ export function Headline({ evaluation }: { evaluation: Evaluation }) {
         <div class="table-wide">
           <table>
             <caption>
-              Means over behaviours and models. S5: near heads agree in degree. MAP: the top 5 % of heads find each other.
+              Means over behaviours and models. <Term help={STATISTICS["S5"] ?? ""}>S5</Term>: near heads agree in
+              degree. <Term help={STATISTICS["MAP"] ?? ""}>MAP</Term>: the top 5 % of heads find each other.
               Gains of {evaluation.reference} with 95 % intervals.
             </caption>
             <thead>

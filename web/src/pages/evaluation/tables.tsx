@@ -5,6 +5,7 @@ import type { TableColumn } from "../../views/table/api";
 import { Table } from "../../views/table/view";
 import { Beside, Chance, Difference, Name } from "./cells";
 import { chance, decimals, questions, STATISTICS, verdict, type Question } from "./rows";
+import { Term } from "../../views/help/view";
 
 type Domains = ReadonlyMap<string, readonly [number, number]>;
 type Asked = Pick<EvaluationRow, "model" | "name" | "kind" | "statistic" | "n_queries" | "n_heads">;
@@ -28,7 +29,7 @@ function asked<Row extends Asked>(): TableColumn<Row>[] {
       name: "statistic",
       title: "Statistic",
       value: (row) => row.statistic,
-      cell: (row) => <abbr class="evaluation-statistic" title={STATISTICS[row.statistic]}>{row.statistic}</abbr>,
+      cell: (row) => <span class="evaluation-statistic"><Term help={STATISTICS[row.statistic] ?? ""}>{row.statistic}</Term></span>,
     },
   ];
 }

@@ -4,6 +4,7 @@ import { here } from "../../state/url";
 import { Select } from "../../views/controls/view";
 import { context, feature as featureParam, filter, other, set } from "./params";
 import { chosenFeatures, counted } from "./words";
+import { featureHelp } from "../../data/terms";
 
 /** The list of features. */
 export function FeatureList({ features, shown }: { features: readonly Feature[]; shown: string }) {
@@ -52,7 +53,7 @@ export function FeatureList({ features, shown }: { features: readonly Feature[];
               class="mono"
               href={here(featureParam.to(item.name), other.to(""))}
               aria-current={item.name === shown ? "true" : undefined}
-              title={item.large}
+              data-help={featureHelp(item)}
             >
               {item.name}
             </a>

@@ -5,6 +5,8 @@ import { feature as featureParam } from "../../state/params";
 import { useResource } from "../../state/resource";
 import { link } from "../../state/url";
 import { Loaded } from "../../views/states/view";
+import { featureHelp, TERMS } from "../../data/terms";
+import { Term } from "../../views/help/view";
 
 const FEW = 8;
 
@@ -22,11 +24,11 @@ export function Features({ manifest, row }: { manifest: Manifest; row: number })
                 <thead>
                   <tr>
                     <th>feature, mean over the prompts</th>
-                    <th class="number" title="Distance from the mean of all heads, in standard deviations">
-                      z
+                    <th class="number">
+                      <Term help={TERMS.z}>z</Term>
                     </th>
-                    <th class="number" title="Share of heads with a smaller mean">
-                      heads below
+                    <th class="number">
+                      <Term help={TERMS.below}>heads below</Term>
                     </th>
                   </tr>
                 </thead>
@@ -37,7 +39,7 @@ export function Features({ manifest, row }: { manifest: Manifest; row: number })
                         <a
                           class="mono"
                           href={link("features", featureParam.to(item.feature.name))}
-                          title={`Large: ${item.feature.large}`}
+                          data-help={featureHelp(item.feature)}
                         >
                           {item.feature.name}
                         </a>

@@ -4,6 +4,8 @@ import { HeadLink } from "../../views/head-link/view";
 import { numberColour } from "../../views/palette/palette";
 import type { RowHead } from "../../views/pattern-rows/api";
 import { like } from "./params";
+import { TERMS } from "../../data/terms";
+import { Term } from "../../views/help/view";
 
 /** A row of patterns: the head, and the numbers shown in front of it. */
 export interface InfoRow extends RowHead {
@@ -47,17 +49,17 @@ export function RowInfo({ row, total, byHead, first }: Props) {
             />
             <strong>{row.distance.toPrecision(3)}</strong>
             <span class="muted">
-              rank {row.rank} of {total}
+              <Term help={TERMS.rank}>rank</Term> {row.rank} of {total}
             </span>
           </div>
           {row.percentile === null ? null : (
-            <div class="muted" title={explain(row)}>
-              percentile among pairs of these two layers: {percent(row.percentile)}
+            <div class="muted">
+              <Term help={explain(row)}>percentile among pairs of these two layers</Term>: {percent(row.percentile)}
             </div>
           )}
           {row.chance === null ? null : (
-            <div class="muted" title={CHANCE}>
-              p by chance: {row.chance < 0.001 ? "< 0.001" : row.chance.toFixed(3)}
+            <div class="muted">
+              <Term help={TERMS.chance}>p by chance</Term>: {row.chance < 0.001 ? "< 0.001" : row.chance.toFixed(3)}
             </div>
           )}
           <label class="row-like" data-export="no">
@@ -79,9 +81,6 @@ export function RowInfo({ row, total, byHead, first }: Props) {
     </div>
   );
 }
-
-export const CHANCE =
-  "Probability that so many heads are at least this near if distances are dealt at random within every pair of layers. The nearest of many heads always has a low percentile; p takes this choice into account. For the first head it is at least 1 / (heads in the layer).";
 
 function toggle(name: string): void {
   const now = like.value;

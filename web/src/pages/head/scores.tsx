@@ -4,6 +4,7 @@ import { loadScoresOfHead } from "../../data/scores";
 import { useResource } from "../../state/resource";
 import { Strip } from "../../views/own-value/strip";
 import { Empty, Loaded } from "../../views/states/view";
+import { capital, Term } from "../../views/help/view";
 
 /** Behaviour scores of a head, in the distribution of all heads. */
 export function Scores({ manifest, row }: { manifest: Manifest; row: number }) {
@@ -26,9 +27,9 @@ export function Scores({ manifest, row }: { manifest: Manifest; row: number }) {
               const over = score.threshold !== null && value >= score.threshold;
               const figures = Number.isFinite(value) ? `${value.toFixed(2)} ± ${(spread || 0).toFixed(2)}` : "–";
               return (
-                <div key={score.name} title={score.meaning}>
+                <div key={score.name}>
                   <dt>
-                    {score.name}
+                    <Term help={`${capital(score.meaning)}.`}>{score.name}</Term>
                     {over ? <span class="head-over"> high</span> : null}
                   </dt>
                   <dd>

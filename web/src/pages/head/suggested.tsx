@@ -7,6 +7,7 @@ import { useResource } from "../../state/resource";
 import { HeadLink } from "../../views/head-link/view";
 import { Loaded } from "../../views/states/view";
 import { highestRow, reason } from "./unknown";
+import { capital, Term } from "../../views/help/view";
 
 /** Shown instead of a head: the problem with the name, and heads to start with. */
 export function Suggested({ manifest }: { manifest: Manifest }) {
@@ -56,8 +57,8 @@ function Highest({ manifest, heads }: { manifest: Manifest; heads: Heads }) {
             const values = heads.column(score.name)?.values ?? [];
             return (
               <tr key={score.name}>
-                <th scope="row" title={score.meaning}>
-                  {score.name}
+                <th scope="row">
+                  <Term help={`${capital(score.meaning)}.`}>{score.name}</Term>
                 </th>
                 {manifest.models.map((model) => {
                   const row = highestRow(values, model);

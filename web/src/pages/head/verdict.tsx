@@ -14,6 +14,8 @@ import { MotifBar } from "../../views/motif-bar/view";
 import { PromptLabel } from "../../views/prompt-label/view";
 import { Fix, Loaded } from "../../views/states/view";
 import { chanceText, verdictLine, verdictSentence } from "./verdict-words";
+import { TERMS } from "../../data/terms";
+import { Term } from "../../views/help/view";
 
 interface Props {
   manifest: Manifest;
@@ -101,8 +103,8 @@ export function ProbableClasses({ found }: Pick<FoundProps, "found">) {
   if (candidates.length === 0) return null;
   return (
     <>
-      <h2 title="Learnt from the labelled heads of other models alone; a head can be in several classes.">
-        Probable classes
+      <h2>
+        <Term help={TERMS.probable}>Probable classes</Term>
       </h2>
       <Bars
         bars={candidates.map((item) => ({ title: item.name, value: item.probability }))}

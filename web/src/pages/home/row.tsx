@@ -1,6 +1,7 @@
 import { head } from "../../state/params";
 import { here } from "../../state/url";
-import { CHANCE } from "../head/row-info";
+import { TERMS } from "../../data/terms";
+import { Term } from "../../views/help/view";
 import type { BenchRow } from "./rows";
 
 /** Name, label, distance, rank and chance of a head. A click on the name chooses it. */
@@ -11,7 +12,7 @@ export function RowWords({ row }: { row: BenchRow }) {
       {rank === 0 ? (
         <strong>{row.head}</strong>
       ) : (
-        <a class="head-link" href={here(head.to(row.head))} title="Choose this head">
+        <a class="head-link" href={here(head.to(row.head))} data-help="Choose this head.">
           {row.head}
         </a>
       )}
@@ -20,7 +21,7 @@ export function RowWords({ row }: { row: BenchRow }) {
         <div class="muted">
           {distance.toPrecision(3)}, rank {rank}
           {chance === null ? null : (
-            <span title={CHANCE}>, p by chance {chance < 0.001 ? "< 0.001" : chance.toFixed(3)}</span>
+            <span>, <Term help={TERMS.chance}>p by chance</Term> {chance < 0.001 ? "< 0.001" : chance.toFixed(3)}</span>
           )}
         </div>
       )}

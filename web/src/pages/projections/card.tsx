@@ -8,6 +8,7 @@ import { link } from "../../state/url";
 import { useNear } from "../../views/near/view";
 import { PointThumbnail } from "../../views/point-thumbnail/view";
 import * as params from "../points/params";
+import { TERMS } from "../../data/terms";
 
 /** Pixels before the edge of the screen at which a projection is loaded. */
 const AHEAD = 300;
@@ -48,7 +49,7 @@ export function ProjectionCard({ manifest, projection, colours, colourId, size, 
       class="projection-card"
       style={{ width: size + 2 }}
       href={link("heads-3d", params.projection.to(projectionId(projection)), colour.to(colourId), ...flat)}
-      title={[words, note].filter(Boolean).join("\n")}
+      data-help={[words, note].filter(Boolean).join("\n")}
     >
       {value ? (
         <PointThumbnail
@@ -63,10 +64,10 @@ export function ProjectionCard({ manifest, projection, colours, colourId, size, 
         <span class="projection-wait" style={{ width: size, height: size }} data-waiting={near ? "true" : undefined} />
       )}
       <span class="projection-numbers number">
-        <span data-best={mostTrustworthy} title="trustworthiness">
+        <span data-best={mostTrustworthy} data-help={`Trustworthiness. ${TERMS.trustworthiness}`}>
           T {share(trustworthiness)}
         </span>
-        <span data-best={mostContinuous} title="continuity">
+        <span data-best={mostContinuous} data-help={`Continuity. ${TERMS.continuity}`}>
           C {share(continuity)}
         </span>
       </span>

@@ -14,7 +14,7 @@ export function ClassTag({ class: headClass, tags = [] }: ClassTagProps) {
   );
   const title = [headClass.description, ...sources].filter(Boolean).join("\n\n");
   return (
-    <a class="class-tag" href={link("classes", classes.to([headClass.name]))} title={title}>
+    <a class="class-tag" href={link("classes", classes.to([headClass.name]))} data-help={title}>
       <span class="class-tag-dot" style={{ background: themed(headClass.colour) }} aria-hidden="true" />
       {headClass.name}
       {headClass.kind === "computed" && !headClass.name.includes("computed") ? <span class="muted">computed</span> : null}

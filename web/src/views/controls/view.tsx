@@ -8,7 +8,7 @@ const MOST = 200;
 /** A labelled select box. */
 export function Select<T extends string>({ label, value, options, onChange }: SelectProps<T>) {
   return (
-    <label class="control">
+    <label class="control" data-help={options.find((item) => item.value === value)?.help}>
       <span>{label}</span>
       <select value={value} onChange={(event) => onChange(event.currentTarget.value as T)}>
         {options.map((item) => (
@@ -44,7 +44,7 @@ export function NumberField({ label, value, low, high, step, onChange }: NumberP
 /** A labelled checkbox. */
 export function Check({ label, value, help, onChange }: CheckProps) {
   return (
-    <label class="control" title={help}>
+    <label class="control" data-help={help}>
       <input
         type="checkbox"
         checked={value}

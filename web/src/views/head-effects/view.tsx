@@ -46,7 +46,7 @@ function Effect({ row, rows }: { row: AblationRow; rows: readonly AblationRow[] 
   const rank = effectRank(peers, row);
   return (
     <li>
-      <span title={measureMeaning(row)}>
+      <span class="term" tabIndex={0} data-help={measureMeaning(row)}>
         {measureTitle(row)} <span class="muted">(replaced by: {referenceOf(row)})</span>
       </span>
       <span class="head-effects-figures">

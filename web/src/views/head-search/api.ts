@@ -1,12 +1,19 @@
 import type { Labels } from "../../data/explanations";
 import type { HeadClass, Manifest } from "../../contract/generated";
 import type { Heads } from "../../data/heads";
+import type { Pattern } from "../../data/patterns";
 
-/** A page, class, feature or prompt that the search leads to. */
+/** A page, class, behaviour, feature, cluster, paper or prompt that the search leads to. */
 export interface SearchPlace {
   title: string;
-  /** What it is: "page", "class, 18 heads". */
+  /** What it is: "page", "class". */
   note: string;
+  /** A number that says how much there is, as "18 heads"; empty without one. */
+  value?: string;
+  /** Heads whose mean pattern is its picture. */
+  rows?: readonly number[];
+  /** Further text that is searched. */
+  text?: string;
   /** Return the link, with the parameters that travel. */
   href: () => string;
 }
@@ -19,6 +26,8 @@ export interface SearchData {
   labels?: Labels | null;
   /** What else can be found. */
   places?: readonly SearchPlace[];
+  /** Load the mean pattern of some heads; null if the site holds none. */
+  picture?: (rows: readonly number[]) => Promise<Pattern | null>;
 }
 
 /** A text field that completes heads by name, class and behaviour. */
@@ -34,12 +43,13 @@ export interface HeadSearchProps {
   focus?: boolean;
   /** A key that moves the focus into the field from anywhere but another field. */
   shortcut?: string;
-  onFocus?: () => void;
+  /** Text was typed: the time to load `data`. */
+  onType?: () => void;
   /** A head was chosen, `model:L5:H3`. */
   onPick: (head: string) => void;
 }
 
-/** A line of the completion. */
+/** A head that matches. */
 export interface Suggestion {
   row: number;
   head: string;

@@ -1,12 +1,17 @@
 import "./view.css";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { go } from "../../state/url";
-import type { HeadSearchProps } from "./api";
-import { suggest, suggestPlaces } from "./suggest";
+import { useResource } from "../../state/resource";
+import { HeadPicture } from "../head-picture/view";
+import type { HeadSearchProps, SearchData } from "./api";
+import { ranked, suggest, suggestPlaces } from "./suggest";
 
-/** A combobox. Arrow keys choose, Enter picks, Escape closes. */
+/** Side of the picture of a match in pixels. */
+const SIZE = 26;
+
+/** A combobox. Arrow keys choose, Enter picks the best match or the chosen one, Escape closes. */
 export function HeadSearch(props: HeadSearchProps) {
-  const { manifest, data, label, placeholder, initial, focus, shortcut, onFocus, onPick } = props;
+  const { manifest, data, label, placeholder, initial, focus, shortcut, onType, onPick } = props;
   const [text, setText] = useState(initial ?? "");
   const [open, setOpen] = useState(false);
   const [active, setActive] = useState(0);
@@ -33,10 +38,11 @@ export function HeadSearch(props: HeadSearchProps) {
   };
   const heads = open ? suggest(manifest, data, text) : [];
   const places = open ? suggestPlaces(data?.places ?? [], text) : [];
-  const suggestions = [
-    ...heads.map((item) => ({ key: String(item.row), title: item.head, note: item.reason || item.label, pick: pick(() => onPick(item.head)) })),
-    ...places.map((item) => ({ key: `${item.note} ${item.title}`, title: item.title, note: item.note, pick: pick(() => go(item.href())) })),
-  ];
+  const suggestions = ranked(heads, places, text).map((item) =>
+    "head" in item
+      ? { key: String(item.row), title: item.head, note: item.reason || item.label, value: "", rows: [item.row], pick: pick(() => onPick(item.head)) }
+      : { key: `${item.note} ${item.title}`, title: item.title, note: item.note, value: item.value ?? "", rows: item.rows ?? [], pick: pick(() => go(item.href())) },
+  );
   const chosen = Math.min(active, suggestions.length - 1);
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key === "Escape") setOpen(false);
@@ -67,14 +73,12 @@ export function HeadSearch(props: HeadSearchProps) {
         placeholder={placeholder ?? label}
         value={text}
         onInput={(event) => {
+          onType?.();
           setText(event.currentTarget.value);
           setActive(0);
           setOpen(true);
         }}
-        onFocus={() => {
-          onFocus?.();
-          setOpen(true);
-        }}
+        onFocus={() => setOpen(true)}
         onBlur={() => setOpen(false)}
         onKeyDown={onKeyDown}
       />
@@ -91,16 +95,27 @@ export function HeadSearch(props: HeadSearchProps) {
               suggestion.pick();
             }}
           >
-            <span>{suggestion.title}</span>
-            <span class="muted">{suggestion.note}</span>
+            <span class="head-search-title">{suggestion.title}</span>
+            <span class="muted">{[suggestion.note, suggestion.value].filter(Boolean).join(" · ")}</span>
+            {data?.picture ? <Thumbnail rows={suggestion.rows} load={data.picture} /> : null}
           </li>
         ))}
       </ul>
       {open && text.trim() !== "" && suggestions.length === 0 ? (
         <div class="head-search-none" role="status">
-          Nothing in this atlas matches. Write a head as <code>model:L5:H3</code>.
+          Nothing in this atlas matches. Write a head as <code>model:L5:H3</code> or <code>5.3</code>.
         </div>
       ) : null}
     </div>
+  );
+}
+
+/** The mean pattern of the heads of a match; an empty place without heads. */
+function Thumbnail({ rows, load }: { rows: readonly number[]; load: NonNullable<SearchData["picture"]> }) {
+  const loaded = useResource(async () => (rows.length === 0 ? null : load(rows)), [rows.join()], { keep: true });
+  return (
+    <span aria-hidden="true">
+      <HeadPicture picture={loaded.value ?? null} size={SIZE} label="Mean pattern" />
+    </span>
   );
 }

@@ -1,5 +1,6 @@
 import "./view.css";
 import type { MotifBarProps } from "./api";
+import { capital, Term } from "../help/view";
 
 /** Least share that the list names. */
 const LEAST = 0.005;
@@ -29,9 +30,9 @@ export function MotifBar({ motifs, shares, spreads, label }: MotifBarProps) {
       </svg>
       <ul>
         {listed.map(({ motif, share, spread }) => (
-          <li key={motif.name} title={motif.meaning}>
+          <li key={motif.name}>
             <span class="motif-bar-key" style={{ background: motif.colour }} aria-hidden="true" />
-            <span>{motif.name}</span>
+            <Term help={`${capital(motif.meaning)}.`}>{motif.name}</Term>
             <span class="number">
               {percent(share)} <span class="muted">± {(100 * spread).toFixed(0)}</span>
             </span>

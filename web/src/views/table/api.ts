@@ -11,7 +11,7 @@ export interface TableColumn<Row> {
   cell?: (row: Row) => ComponentChildren;
   /** Right-aligned; the first sort is descending. */
   numeric?: boolean;
-  /** Explanation shown on hover. */
+  /** Explanation shown on hover and on focus. */
   help?: string;
 }
 

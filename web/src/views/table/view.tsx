@@ -74,7 +74,7 @@ function Heading<Row>(props: {
       class={column.numeric ? "number" : undefined}
       aria-sort={up ? "ascending" : down ? "descending" : "none"}
     >
-      <button type="button" title={column.help} onClick={() => onSort(nextSort(sort, column))}>
+      <button type="button" data-help={column.help} onClick={() => onSort(nextSort(sort, column))}>
         {column.title}
         <span aria-hidden="true">{up ? " ▲" : down ? " ▼" : ""}</span>
       </button>
