@@ -5,12 +5,13 @@ import type { TableColumn } from "../../views/table/api";
 import { Table } from "../../views/table/view";
 import { Beside, Chance, Difference, Name } from "./cells";
 import { chance, decimals, questions, STATISTICS, verdict, type Question } from "./rows";
-import { Term } from "../../views/help/view";
 
 type Domains = ReadonlyMap<string, readonly [number, number]>;
 type Asked = Pick<EvaluationRow, "model" | "name" | "kind" | "statistic" | "n_queries" | "n_heads">;
 
 const UNIT = [0, 1] as const;
+
+const STATISTICS_HELP = Object.entries(STATISTICS).map(([name, meaning]) => `${name}: ${meaning}`).join("\n");
 
 /** The first columns, which a narrow screen shows. */
 function asked<Row extends Asked>(): TableColumn<Row>[] {
@@ -28,8 +29,10 @@ function asked<Row extends Asked>(): TableColumn<Row>[] {
     {
       name: "statistic",
       title: "Statistic",
+      // Each row has its sentence on hover; a stop of Tab per row would be too many.
+      help: STATISTICS_HELP,
       value: (row) => row.statistic,
-      cell: (row) => <span class="evaluation-statistic"><Term help={STATISTICS[row.statistic] ?? ""}>{row.statistic}</Term></span>,
+      cell: (row) => <span class="evaluation-statistic" data-help={STATISTICS[row.statistic]}>{row.statistic}</span>,
     },
   ];
 }
