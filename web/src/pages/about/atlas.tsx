@@ -50,7 +50,7 @@ export function Models({ manifest }: { manifest: Manifest }) {
     <section aria-labelledby="models">
       <h2 id="models">Models and their licences</h2>
       <p>This software is under the MIT licence. Each model has its own:</p>
-      <div class="about-scroll" tabIndex={0} role="region" aria-labelledby="models">
+      <div class="about-scroll" tabIndex={0} role="region" aria-label="Table of the models">
         <table class="about-table">
           <thead>
             <tr>

@@ -63,11 +63,11 @@ export function Differences() {
   return (
     <section aria-labelledby="differences">
       <h2 id="differences">Differences from the paper</h2>
-      <div class="about-scroll" tabIndex={0} role="region" aria-labelledby="differences">
+      <div class="about-scroll" tabIndex={0} role="region" aria-label="Table of the differences">
         <table class="about-table">
           <thead>
             <tr>
-              <th scope="col" />
+              <th scope="col">What</th>
               <th scope="col">The paper</th>
               <th scope="col">Here</th>
               <th scope="col">Why</th>

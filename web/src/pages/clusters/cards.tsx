@@ -39,7 +39,8 @@ export function ClusterCards(props: Props) {
   const [most, setMost] = useState(MOST);
   const parts = props.view.parts.filter((part) => part.cluster >= 0);
   return (
-    <section aria-label="Cards of the clusters">
+    <section>
+      <h2 class="visually-hidden">Clusters, largest first</h2>
       <ul class="cluster-cards">
         {parts.slice(0, most).map((part) => (
           <Card key={part.cluster} {...props} part={part} />

@@ -24,6 +24,8 @@ export function Term({ help, children }: TermProps) {
 export function HelpSentence() {
   const [element, setElement] = useState<Element | null>(null);
   const box = useRef<HTMLDivElement>(null);
+  const current = useRef<Element | null>(null);
+  current.current = element;
   useEffect(() => {
     const show = (event: Event) => setElement((event.target as Element | null)?.closest?.(`[${HELP}]`) ?? null);
     const hide = () => setElement(null);
@@ -34,13 +36,19 @@ export function HelpSentence() {
     document.addEventListener("focusin", show);
     document.addEventListener("focusout", hide);
     document.addEventListener("keydown", onKey);
-    document.addEventListener("scroll", hide, true);
+    // The focus scrolls to what it reaches, whose sentence stays.
+    const onScroll = () => {
+      const shown = current.current;
+      if (!shown?.contains(document.activeElement)) hide();
+      else if (box.current) place(box.current, shown.getBoundingClientRect());
+    };
+    document.addEventListener("scroll", onScroll, true);
     return () => {
       document.removeEventListener("pointerover", show);
       document.removeEventListener("focusin", show);
       document.removeEventListener("focusout", hide);
       document.removeEventListener("keydown", onKey);
-      document.removeEventListener("scroll", hide, true);
+      document.removeEventListener("scroll", onScroll, true);
     };
   }, []);
   useLayoutEffect(() => {
