@@ -267,7 +267,8 @@ def test_every_projection_is_a_picture_that_opens_it(visit: Visit, demo: Path) -
     all_3d = [p for p in stored if p["scope"] == "all" and p["n_components"] == 3]
     assert cards.count() == len(all_3d)
     best = max(p["trustworthiness"] for p in all_3d)
-    bold = visit.page.locator("[title=trustworthiness][data-best=true]").all_inner_texts()
+    first = ".projection-numbers span:first-child[data-best=true]"
+    bold = visit.page.locator(first).all_inner_texts()
     assert bold == [f"T {best:.3f}"]
     cards.first.locator("canvas").wait_for()
     asked = parse_qs(urlsplit(cards.first.get_attribute("href") or "").query)

@@ -81,7 +81,8 @@ def test_the_evaluation_holds_every_row_and_filters(
     rows = saved_csv(visit, "main", tmp_path / "evaluation.csv")
     of_metric = [row for row in evaluation["rows"] if row["metric"] == metric]
     assert len(rows) == len(of_metric) + len(evaluation["too_few"])
-    expect(visit.page.locator(".evaluation-headline li")).to_have_count(len(evaluation["answer"]))
+    answers = visit.page.locator(".evaluation-headline li, .evaluation-lead")
+    expect(answers).to_have_count(len(evaluation["answer"]))
     visit.open("?page=evaluation&statistics=MAP&layout=beside")
     shown = visit.page.locator(".evaluation-table tbody tr")
     named = {
