@@ -77,7 +77,7 @@ describe("heads", () => {
 
   it("of a behaviour come by its score, before those of a class", () => {
     const values = Float32Array.of(0.1, 0.9, Number.NaN, 0.5, 0, 0, 0, 0, 0);
-    const scored = { ...manifest, scores: [{ name: "copying", meaning: "", threshold: null }] };
+    const scored = { ...manifest, scores: [{ name: "copying", meaning: "", threshold: null, histogram: [], high: 1 }] };
     const heads = { column: () => ({ values }) } as unknown as Heads;
     const classes = [{ name: "copying head", group: "copying", rows: [8] }] as unknown as HeadClass[];
     const found = suggest(scored, { classes, heads }, "copying", 4);
