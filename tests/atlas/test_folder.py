@@ -394,9 +394,9 @@ def test_a_run_on_a_disk_that_is_really_full_goes_on_when_there_is_space(
     ballast = tiny_disk / "ballast"
     for kilobytes in (1960, 1800, 1650):
         ballast.write_bytes(b"x" * kilobytes * 1024)
-        with pytest.raises(ResourceError, match="no space left on the disk") as caught:
+        with pytest.raises(ResourceError, match=r"no space left on the disk|GB free") as caught:
             build(tiny_disk / "atlas", tiny.configuration())
-        assert one_line(caught).startswith(str(tiny_disk / "atlas"))
+        assert str(tiny_disk / "atlas") in one_line(caught)
         assert not list(tiny_disk.rglob(".unfinished-*"))
         ballast.unlink()
     build(tiny_disk / "atlas", tiny.configuration())

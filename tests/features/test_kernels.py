@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from attention_motifs.features import definitions, kernels, torch_rows
+from attention_motifs.features.definitions import HISTOGRAM_BINS
 from attention_motifs.features.gram_kernels import (
     COLUMNS,
     LOG_LOW,
@@ -21,7 +22,7 @@ from attention_motifs.features.gram_kernels import (
 )
 from attention_motifs.features.simd.builder import WIDTH
 from attention_motifs.features.simd.tiles import panel_offset
-from attention_motifs.features.statistic_kernels import vector_statistics, vector_work
+from attention_motifs.features.statistic_kernels import ENTROPY, vector_statistics, vector_work
 from features.patterns import (
     degenerate_patterns,
     histogram_bounds,
@@ -86,6 +87,19 @@ def test_counts_of_long_patterns() -> None:
     counts = gram_counts(degenerate_patterns(n)["first token"], "gram.skew_col")
     assert counts[0] == n * n - n
     assert counts[31] == n
+
+
+def test_entropies_of_histograms_have_the_edges_of_the_oracle() -> None:
+    """Densities of counts lie on edges of bins: another order of the operations would miss them."""
+    rng = np.random.default_rng(0)
+    work = vector_work(HISTOGRAM_BINS)
+    for n in range(8, 130):
+        for _ in range(8):
+            counts = rng.multinomial(n * n, rng.dirichlet(np.full(HISTOGRAM_BINS, 0.05)))
+            work.vector[:] = counts * HISTOGRAM_BINS / n**2
+            vector_statistics(work)
+            expected = definitions.vector_statistics(work.vector)["entropy"]
+            assert abs(work.statistics[ENTROPY] - expected) < 1e-9
 
 
 @needs_reference

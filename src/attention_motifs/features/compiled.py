@@ -21,7 +21,8 @@ def compiled(function: _Function) -> _Function:
     It releases the interpreter lock, so that several threads can work on a batch. Division by
     zero gives infinity or NaN, as in numpy, without a test before every division.
     """
-    return cached_jit(function, error_model="numpy")
+    # Without `fastmath` numba takes that of the first caller that compiles the function.
+    return cached_jit(function, error_model="numpy", fastmath=False)
 
 
 def reordered(function: _Function) -> _Function:
