@@ -104,7 +104,7 @@ function One({ manifest, row, place, prompts, viewable }: OneProps) {
       ) : (
         <div class="pattern-more">
           <WhenNear height={320} ahead={300}>
-            {() => <PatternFeatures manifest={manifest} row={row} prompt={place} />}
+            {() => <PatternFeatures manifest={manifest} row={row} prompt={place} isStored />}
           </WhenNear>
           <WhenNear height={320} ahead={300}>
             {() => <Neighbours manifest={manifest} row={row} prompt={place} promptId={shortId(prompt)} />}

@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
 import type { Manifest } from "../../contract/generated";
 import { loadFeatures, loadFeaturesOfHead, loadFeaturesOfPattern } from "../../data/features";
+import { loadPointFeature, pointOf } from "../../data/points";
 import { histogramPercentile } from "../../data/summary";
 import { feature as featureParam } from "../../state/params";
 import { useResource } from "../../state/resource";
@@ -14,19 +15,27 @@ interface Props {
   manifest: Manifest;
   row: number;
   prompt: number;
+  /** Whether the site holds this pattern; of others the first features alone are loaded, each from the file of all patterns. */
+  isStored: boolean;
 }
 
 /** Features of this pattern, compared with all patterns. */
-export function PatternFeatures({ manifest, row, prompt }: Props) {
+export function PatternFeatures({ manifest, row, prompt, isStored }: Props) {
   const [all, setAll] = useState(false);
   const loaded = useResource(async () => {
-    const [{ features }, unusual, ofPattern] = await Promise.all([
-      loadFeatures(manifest),
-      loadFeaturesOfHead(manifest, row),
-      loadFeaturesOfPattern(manifest, row, prompt),
-    ]);
-    return unusual.map(({ feature }) => ({ feature, value: ofPattern[features.indexOf(feature)] ?? Number.NaN }));
-  }, [manifest, row, prompt]);
+    const [{ features }, unusual] = await Promise.all([loadFeatures(manifest), loadFeaturesOfHead(manifest, row)]);
+    if (isStored) {
+      const ofPattern = await loadFeaturesOfPattern(manifest, row, prompt);
+      return unusual.map(({ feature }) => ({ feature, value: ofPattern[features.indexOf(feature)] ?? Number.NaN }));
+    }
+    const point = pointOf(manifest, row, prompt);
+    return Promise.all(
+      unusual.slice(0, FEW).map(async ({ feature }) => ({
+        feature,
+        value: (await loadPointFeature(manifest, feature.name))[point] ?? Number.NaN,
+      })),
+    );
+  }, [manifest, row, prompt, isStored]);
   return (
     <section>
       <h2>Features of this pattern</h2>

@@ -47,7 +47,7 @@ export function NotStored({ manifest, row, place, prompt }: Props) {
         </p>
       )}
       <div class="pattern-more">
-        <PatternFeatures manifest={manifest} row={row} prompt={place} />
+        <PatternFeatures manifest={manifest} row={row} prompt={place} isStored={false} />
         <Nearest manifest={manifest} row={row} place={place} />
       </div>
       <h2>Text</h2>
