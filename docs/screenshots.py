@@ -58,7 +58,8 @@ def take(page: Page, address: str, path: Path) -> None:
     busy = "main .state-loading, [aria-busy='true']"
     while page.evaluate(f'Boolean(document.querySelector("{busy}"))'):
         page.wait_for_timeout(100)
-    page.wait_for_timeout(1500)
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(4000)  # patterns are drawn a few at a time
     page.screenshot(path=path)
     # 256 colours are enough for a page, and a third of the bytes.
     with Image.open(path) as taken:
@@ -77,6 +78,7 @@ def main() -> None:
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     names = re.findall(r'name: "([a-z0-9-]+)"', (ROOT / "web/src/app/pages.ts").read_text())
+    names.remove("text")  # it needs `motifs serve --live`
     if given.page:
         names = [name for name in names if name in given.page]
     elif not json.loads((given.site / "data/manifest.json").read_text())["ablations"]:
