@@ -127,9 +127,9 @@ class Hostiles:
             _limit_memory()
             with log.open("a", encoding="utf-8") as file:
                 for _ in range(BATCH):
-                    made = self.makers[kind](random_)
-                    print(json.dumps({"input": made.description}), file=file, flush=True)
-                    print(json.dumps(_read(made)), file=file, flush=True)
+                    input_ = self.makers[kind](random_)
+                    print(json.dumps({"input": input_.description}), file=file, flush=True)
+                    print(json.dumps(_read(input_)), file=file, flush=True)
             return 0
 
         process = forked(work)
@@ -194,7 +194,7 @@ class Hostiles:
         if not atlas.exists():
             shutil.copytree(self.valid / "atlas", atlas)  # `remove` may be given a model of it
         words += ["--atlas", str(atlas)] if command != "classes" else []
-        made = Input(f"{command} {name!r:.200}", lambda: None)
+        input_ = Input(f"{command} {name!r:.200}", lambda: None)
 
         def run() -> None:
             with (
@@ -204,12 +204,12 @@ class Hostiles:
                 code = command_line(words)
             output = text.getvalue()
             if code == 70 or "Traceback" in output:
-                made.more.append(f"{command}: stack trace: {output[-300:]}")
+                input_.more.append(f"{command}: stack trace: {output[-300:]}")
             if control := _CONTROL.search(output):
-                made.more.append(f"{command}: writes {control[0]!r} to the terminal")
+                input_.more.append(f"{command}: writes {control[0]!r} to the terminal")
 
-        made.read = run
-        return made
+        input_.read = run
+        return input_
 
     def _classes(self, random_: random.Random) -> Input:
         from attention_motifs.literature.records import load_known_heads
@@ -332,19 +332,19 @@ class Hostiles:
         text = f"{method} {target} HTTP/1.1\r\n" + "\r\n".join(headers) + "\r\n\r\n"
         data = text.encode("latin-1", "replace") + body[:100_000]
         data = damaged(data, random_) if random_.random() < 0.3 else data
-        made = Input(repr(data[:160]), lambda: None)
+        input_ = Input(repr(data[:160]), lambda: None)
 
         def send() -> None:
             answer = _answer(port, data)
             if SECRET.encode() in answer or b"root:x:" in answer:
-                made.more.append("requests: a file outside the site was sent")
+                input_.more.append("requests: a file outside the site was sent")
             if b"Traceback" in answer or answer.startswith(b"HTTP/1.1 500"):
-                made.more.append(f"requests: {answer[:200]!r}")
+                input_.more.append(f"requests: {answer[:200]!r}")
             if b"a site" not in _answer(port, _plain(port)):
-                made.more.append("requests: the server no longer answers")
+                input_.more.append("requests: the server no longer answers")
 
-        made.read = send
-        return made
+        input_.read = send
+        return input_
 
     _server: Any = None
 
@@ -389,7 +389,7 @@ def _limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
-def _read(made: Input) -> list[str]:
+def _read(input_: Input) -> list[str]:
     """Read an input; return a line per finding."""
     from attention_motifs.errors import MotifsError
 
@@ -399,7 +399,7 @@ def _read(made: Input) -> list[str]:
     signal.signal(signal.SIGALRM, slow)
     signal.alarm(SECONDS)
     try:
-        made.read()
+        input_.read()
     except MotifsError as error:
         if "\n" in str(error) or _CONTROL.search(str(error)):
             return [f"the message is not one plain line: {str(error)[:300]!r}"]
@@ -409,4 +409,4 @@ def _read(made: Input) -> list[str]:
         return [f"{type(error).__name__}: {str(error)[:300]}"]
     finally:
         signal.alarm(0)
-    return made.more
+    return input_.more

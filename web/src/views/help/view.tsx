@@ -69,9 +69,9 @@ export function HelpSentence() {
 /** Put the box below the element, or above it where there is no room, within the window. */
 function place(box: HTMLElement, around: DOMRect): void {
   const { offsetWidth: width, offsetHeight: height } = box;
-  const left = Math.max(8, Math.min(around.left, window.innerWidth - width - 8));
+  const fromLeft = Math.max(8, Math.min(around.left, window.innerWidth - width - 8));
   const below = around.bottom + GAP;
   const top = below + height > window.innerHeight ? Math.max(8, around.top - height - GAP) : below;
-  box.style.left = `${left}px`;
+  box.style.left = `${fromLeft}px`;
   box.style.top = `${top}px`;
 }
