@@ -58,9 +58,10 @@ def evaluated(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Atlas:
     return atlas
 
 
-def labelled(atlas: Atlas, model: str) -> dict[str, int]:
+def labelled(atlas: Atlas, model: str) -> dict[str, tuple[int, int]]:
+    """A file system may give a new file the inode of a deleted one: the time is compared too."""
     return {
-        file.path.stem: file.path.stat().st_ino
+        file.path.stem: ((s := file.path.stat()).st_ino, s.st_mtime_ns)
         for file in atlas.paths.existing("label_scores", model=model)
     }
 
