@@ -72,6 +72,29 @@ def test_a_page_opens_from_a_plain_server_in_a_subfolder(plain_visit: Visit, pag
     assert plain_visit.wrong == []
 
 
+# The colours of the marks in the keys of the page.
+MARKS = """[...document.querySelectorAll("main [class*='-dot'], main .projection-key i")]
+  .map(mark => getComputedStyle(mark).backgroundColor)"""
+# `GROUNDS.dark` and `noneColour` of the pages.
+GROUND, NO_CATEGORY = "rgb(34, 39, 46)", {"rgb(77, 86, 98)"}
+
+
+def contrast(*colours: str) -> float:
+    """Return the ratio of the luminances of two colours (WCAG 2)."""
+    low, high = sorted(
+        sum(
+            weight * (share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4)
+            for weight, share in zip(
+                (0.2126, 0.7152, 0.0722),
+                (int(x) / 255 for x in re.findall(r"\d+", colour)[:3]),
+                strict=True,
+            )
+        )
+        for colour in colours
+    )
+    return (high + 0.05) / (low + 0.05)
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_opens_in_the_dark(visit: Visit, page: str) -> None:
     visit.open(query(page) + "&theme=dark")
@@ -79,6 +102,8 @@ def test_a_page_opens_in_the_dark(visit: Visit, page: str) -> None:
     red, green, blue = (int(x) for x in re.findall(r"\d+", colour)[:3])
     assert red + green + blue < 200
     assert visit.wrong == []
+    faint = {colour for colour in visit.page.evaluate(MARKS) if contrast(colour, GROUND) < 2.9}
+    assert faint <= NO_CATEGORY
 
 
 DRAWN = """canvas => {

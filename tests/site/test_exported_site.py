@@ -21,6 +21,7 @@ from attention_motifs.site import contract, contract_explanations
 from attention_motifs.site.export import export_site
 from attention_motifs.stages.cluster import cluster, name_cluster
 from attention_motifs.stages.evaluate import evaluate
+from attention_motifs.stages.import_arrays import atlas_from_patterns
 from attention_motifs.stages.project import project
 from exported_site import (
     column,
@@ -395,6 +396,26 @@ def test_a_bare_atlas_gives_a_site_that_says_what_is_missing(tmp_path: Path) -> 
     assert "run `motifs project --atlas bare`" in manifest["missing"]["projections"]
     assert manifest["projections"] == manifest["clusterings"] == manifest["scores"] == []
     assert manifest["evaluation"] is None
+
+
+def test_an_atlas_without_embedding_gives_a_site(tmp_path: Path) -> None:
+    early = make_synthetic_atlas(tmp_path / "early", n_models=1, n_prompts=3, n_tokens=6)
+    del early.manifest.stages["embed"]
+    early._write_manifest()
+    shutil.rmtree(early.path / "embedded")
+    manifest = manifest_of(export_site(Atlas.open(early.path)).path)
+    check(manifest, contract.Manifest, "manifest")
+    for part in ("points", "explanations"):
+        assert "run `motifs embed --atlas early`" in manifest["missing"][part]
+
+
+def test_imported_patterns_have_no_model_to_run(tmp_path: Path) -> None:
+    patterns = np.tril(np.random.default_rng(0).random((2, 3, 2, 5, 5)))
+    patterns /= patterns.sum(axis=-1, keepdims=True)
+    atlas = atlas_from_patterns(tmp_path / "imported", list(patterns), metrics=["mean"])
+    manifest = manifest_of(export_site(atlas).path)
+    for part in ("scores", "ablations"):
+        assert "motifs" not in manifest["missing"][part]
 
 
 def test_a_folder_of_something_else_is_left_alone(atlas: Atlas, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from attention_motifs.site import export_heads as of_heads
 from attention_motifs.site import export_stages as of_stages
 from attention_motifs.site.contract import SITE_SCHEMA, Json, Manifest
 from attention_motifs.site.export_distances import write_distances
-from attention_motifs.site.export_explanations import has_all_shares, write_explanations
+from attention_motifs.site.export_explanations import can_explain, write_explanations
 from attention_motifs.site.export_patterns import write_patterns
 from attention_motifs.site.export_pictures import write_pictures
 from attention_motifs.site.export_points import write_points
@@ -136,7 +136,8 @@ def inputs_digest(atlas: Atlas) -> str:
 def missing_parts(atlas: Atlas, stale: tuple[str, ...] = ()) -> dict[str, str]:
     """Return the parts that the atlas does not hold, or `stale` ones, with a fix in words."""
     # The site names the folder of the atlas without its path on this machine.
-    command = AtlasPaths(Path(atlas.path.name)).command
+    paths = atlas.paths if atlas.paths.origin else AtlasPaths(Path(atlas.path.name))
+    command, has_embedding = paths.command, "embed" in atlas.manifest.stages
     columns = atlas.heads.columns
     cluster, evaluate = command("cluster"), command("evaluate")
     stored = stored_distances(atlas)
@@ -145,22 +146,29 @@ def missing_parts(atlas: Atlas, stale: tuple[str, ...] = ()) -> dict[str, str]:
         cluster = command("cluster --method leiden")
     parts = {
         "patterns": (atlas.view_prompts(), "build the atlas with --n-view-prompts above 0"),
-        "points": ("embed" in atlas.manifest.stages, f"run {command('embed')}"),
+        "points": (has_embedding, f"run {command('embed')}"),
         "metrics": (stored, f"run {command('distances')}"),
         "projections": (atlas.file("projections").is_file(), f"run {command('project')}"),
         "clusterings": (
             any(name.startswith("cluster (") for name in columns),
             f"run {cluster}",
         ),
-        "explanations": (has_all_shares(atlas), f"run {command('shares')}"),
+        "explanations": (
+            can_explain(atlas),
+            f"run {command('shares' if has_embedding else 'embed')}",
+        ),
         "scores": (of_heads.scores(atlas), f"run {command('score')}"),
         "evaluation": (of_stages.evaluation(atlas), f"run {evaluate}"),
         "ablations": (atlas.file("ablations").is_file(), f"run {command('ablate')}"),
     }
     words = ", then `motifs site` again"
-    return {
+    absent = {
         name: fix + words for name, (exists, fix) in parts.items() if not exists or name in stale
     }
+    if all(model.is_imported for model in atlas.manifest.models.values()):
+        no_model = dict.fromkeys(("scores", "ablations"), "imported patterns have no model to run")
+        absent |= {name: reason for name, reason in no_model.items() if name in absent}
+    return absent
 
 
 def _write_data(

@@ -69,15 +69,17 @@ class Explanations:
     files: dict[str, list[str]]
 
 
-def has_all_shares(atlas: Atlas) -> bool:
-    """Return whether every head of an atlas has motif shares."""
+def can_explain(atlas: Atlas) -> bool:
+    """Return whether an atlas has an embedding, and motif shares of every head."""
+    if "embed" not in atlas.manifest.stages:
+        return False
     column = next(iter(MOTIFS)) + SHARE
     return column in atlas.heads.columns and atlas.heads[column].null_count() == 0
 
 
 def write_explanations(atlas: Atlas, out: DataFolder, report: Report = silent) -> Explanations:
     """Write verdicts, motif shares, and one file of explanations per model and layer."""
-    if not has_all_shares(atlas):
+    if not can_explain(atlas):
         return Explanations(None, [], None, None, {model: [] for model in atlas.models})
     metric, labels = atlas.best_metric, head_labels(atlas)
     rows = {head: row for row, head in enumerate(atlas.heads["head"].to_list())}

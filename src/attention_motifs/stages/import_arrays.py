@@ -179,7 +179,8 @@ def _write_model(folder: Path, patterns: Any, texts: _Texts) -> None:
             first = known.setdefault(prompt.prompt_id, position)
             if first != position:
                 raise InputError(
-                    f"prompts {first} and {position} have the same text {prompt.text!r:.60}. "
+                    f"prompts {first} and {position} have the same text, which begins "
+                    f"{prompt.text[:60]!r}. "
                     "Leave out one of them, or give texts that differ"
                 )
             record: dict[str, Any] = {"text": prompt.text, "hash": prompt.prompt_id}

@@ -5,6 +5,7 @@ import { loadHeads, type Heads } from "../data/heads";
 import { choice, list, text } from "../state/codecs";
 import { colour } from "../state/params";
 import { useResource } from "../state/resource";
+import { dark } from "../state/theme";
 import { param } from "../state/url";
 import { useWidth } from "../state/width";
 import { Many, Select } from "../views/controls/view";
@@ -15,7 +16,8 @@ import { short } from "../views/points-3d/legend";
 import { Empty, Loaded } from "../views/states/view";
 import type { PageProps } from "./page";
 import { ColumnSelect } from "./points/bar";
-import { colourColumn, headColumns, type PointColumn } from "./points/columns";
+import { useColouring } from "./points/colouring";
+import { colourColumn, headColumns } from "./points/columns";
 import { ProjectionCard } from "./projections/card";
 import { best, EVERY, projectionPasses, projectionTables, type ProjectionTable } from "./projections/groups";
 import { TERMS } from "../data/terms";
@@ -49,14 +51,7 @@ function Body({ manifest, heads }: { manifest: Manifest; heads: Heads }) {
   const all = manifest.projections;
   const columns = useMemo(() => headColumns(manifest, heads), [manifest, heads]);
   const colourId = colourColumn(columns, colour.value);
-  const coloured = useResource(
-    async () => {
-      const colouring = await (columns.find((column) => column.id === colourId) as PointColumn).load();
-      return { colouring, bytes: colourPoints(colouring, manifest.n_heads) };
-    },
-    [columns, colourId],
-    { keep: true },
-  );
+  const coloured = useColouring(columns, colourId);
   const scopes = [...new Set(all.map((item) => item.scope))];
   const scopeNow = scope.value === EVERY || scopes.includes(scope.value) ? scope.value : (scopes[0] ?? "");
   const filter = {
@@ -101,14 +96,17 @@ function Body({ manifest, heads }: { manifest: Manifest; heads: Heads }) {
         <Empty title="No projection matches the filters" />
       ) : (
         <Loaded resource={coloured} what="the colours" height={400}>
-          {({ colouring, bytes }) => (
-            <div ref={frame}>
-              <Key colouring={colouring} n={manifest.n_heads} />
-              {projectionTables(shown).map((table) => (
-                <Table key={table.scope} manifest={manifest} table={table} colours={bytes} colourId={colourId} />
-              ))}
-            </div>
-          )}
+          {({ colouring }) => {
+            const bytes = colourPoints(colouring, manifest.n_heads, dark.value);
+            return (
+              <div ref={frame}>
+                <Key colouring={colouring} n={manifest.n_heads} />
+                {projectionTables(shown).map((table) => (
+                  <Table key={table.scope} manifest={manifest} table={table} colours={bytes} colourId={colourId} />
+                ))}
+              </div>
+            );
+          }}
         </Loaded>
       )}
     </>

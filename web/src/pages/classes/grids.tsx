@@ -28,7 +28,7 @@ export function Grids({ manifest, models, classes }: GridsProps) {
   const entries = [...counts].map(([group, count]) => ({
     key: group,
     title: group,
-    colour: manifest.groups[group] ?? "#888888",
+    colour: themed(manifest.groups[group] ?? "#888888"),
     count,
   }));
   return (
