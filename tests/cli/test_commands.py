@@ -229,6 +229,7 @@ def test_scope_layers_and_farthest(atlas: Atlas) -> None:
         (["ablate", "{head}", "--replacement", "meen"], 2, "--replacement 'meen'"),
         (["ablate", "{head}", "--method", "meen"], 2, "--replacement 'meen'"),
         (["add", "no-such-model"], 2, "is not known"),
+        (["serve", "--live", "--model", "other"], 2, "model 'other' is not in"),
     ],
 )
 def test_mistakes_are_one_line(
@@ -331,6 +332,18 @@ def check_pattern_types(
     assert code == 0
     assert "1 of the 1 names" in out
     assert "the big one" in out
+    assert "Of their heads" not in out
+    big = types["types"][0]["id"]
+    moved = next(head for head, number in types["assignments"].items() if number == big)
+    types["assignments"]["another:L0:H0"] = types["assignments"].pop(moved)
+    file.write_text(json.dumps(types))
+    _, out, _ = run(monkeypatch, capsys, *command, "--names", str(file))
+    assert "Of their heads, 1 " in out
+    code, _, err = run(
+        monkeypatch, capsys, *command, "--names", str(lab.file("cluster_names").path)
+    )
+    assert code == 2
+    assert "--export pattern-types" in err
 
 
 def test_the_laboratory_runs_and_runs_again(

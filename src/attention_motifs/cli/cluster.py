@@ -147,6 +147,7 @@ def cluster(
         _name_cluster(opened, method, name)
         return
     imported = () if names is None else import_names(opened, names)
+    words = {entry.name for entry in imported}
     clusters = run_cluster(
         opened,
         method=method,
@@ -160,8 +161,12 @@ def cluster(
     )
     _print_clusters(opened, method, clusters)
     if imported:
-        fitting = sum(given in imported for given in clusters.names.names.values())
+        fitting = sum(given in words for given in clusters.names.names.values())
         print_line(f"{fitting} of the {len(imported)} names of {names} fit a cluster.")
+        known = set(opened.heads["head"].to_list())
+        absent = {head for entry in imported for head in entry.members if head not in known}
+        if absent:
+            print_line(f"Of their heads, {len(absent)} are not in this atlas.")
     if export is not None:
         path = out or Path("pattern_types.json")
         export_pattern_types(opened, clusters, path)

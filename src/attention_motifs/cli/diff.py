@@ -82,7 +82,7 @@ def _print(answer: ModelDiff, n: int) -> None:
     _print_map(answer)
     if answer.prompts:
         print_table(
-            "Prompts on which matched heads differ most",
+            "Prompts on which matched heads differ most, by `mean`",
             ["prompt", "text", "mean distance", "head that differs most"],
             [[p.prompt_id, p.text, p.distance, p.head] for p in answer.prompts],
         )

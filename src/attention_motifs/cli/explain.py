@@ -77,8 +77,8 @@ def why(
             [[p.feature, f"{p.head:.1f}", f"{p.other:.1f}"] for p in pairs],
         )
     for title, prompts in (
-        ("Prompts on which their patterns are nearest", answer.near_prompts),
-        ("Prompts on which they are farthest", answer.far_prompts),
+        ("Prompts on which their patterns are nearest, by `mean`", answer.near_prompts),
+        ("Prompts on which they are farthest, by `mean`", answer.far_prompts),
     ):
         if prompts:
             print_table(

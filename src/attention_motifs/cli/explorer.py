@@ -124,6 +124,10 @@ def serve(
 
     _check_live(live, host, host_name, model, device)
     path = o.find_atlas(atlas)
+    if live:
+        from attention_motifs.live.models import live_names
+
+        live_names(Atlas.open(path), model or None)  # refused before the site is written
     exported = _export(path, None, False)
     if not exported.has_pages:
         raise ResourceError(f"{exported.path}: {_NO_PAGES}")

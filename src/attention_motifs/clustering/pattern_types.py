@@ -128,7 +128,13 @@ def read_pattern_types(path: Path) -> list[ClusterName]:
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    file = convert(parse(data, str(path)), _File, str(path))
+    value = parse(data, str(path))
+    if isinstance(value, dict) and {"schema", "names"} <= value.keys():
+        raise InputError(
+            f"{path}: holds the names that an atlas keeps. Copy it to clusters/names.json of the "
+            "atlas, or write a file that --names reads with `motifs cluster --export pattern-types`"
+        )
+    file = convert(value, _File, str(path))
     members: dict[int, list[str]] = {}
     for number, entry in enumerate(file.types):
         if entry.id in members:

@@ -43,7 +43,7 @@ def diff_page(diff: ModelDiff) -> str:
         "patterns on two random halves of the prompts.</p>",
         "<h2>Distance of every head from its match, over its noise</h2>",
         _map(diff),
-        "<h2>Prompts on which matched heads differ most</h2>",
+        "<h2>Prompts on which matched heads differ most, by <code>mean</code></h2>",
         html_table("", ["prompt", "text", "mean distance", "head that differs most"], prompts),
         f"<h2>Heads of {shown(diff.second)} without a match</h2>",
         f"<p>{', '.join(shown(name) for name in diff.new) or 'none'}</p>",

@@ -29,7 +29,13 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
     from attention_motifs.atlas.blocks import MetricClouds
-    from attention_motifs.clustering import Clustering, NamedClusters, Stability, Validity
+    from attention_motifs.clustering import (
+        Clustering,
+        ClusterName,
+        NamedClusters,
+        Stability,
+        Validity,
+    )  # fmt: skip
 
 N_CLUSTERS = 16
 """Default number of clusters of a hierarchical method."""
@@ -311,7 +317,7 @@ def name_cluster(atlas: Atlas, method: str, number: int, name: str, note: str = 
 
 
 @under_lock
-def import_names(atlas: Atlas, path: Path) -> tuple[str, ...]:
+def import_names(atlas: Atlas, path: Path) -> tuple[ClusterName, ...]:
     """Add the names of a file of named pattern types; later clusterings inherit them by overlap.
 
     Args:
@@ -319,7 +325,7 @@ def import_names(atlas: Atlas, path: Path) -> tuple[str, ...]:
         path: the file, see `clustering.read_pattern_types`. Names that the atlas has are replaced.
 
     Returns:
-        The names, in the order of the file.
+        The names with their heads, in the order of the file.
 
     Raises:
         InputError: if the file is missing or malformed.
@@ -329,7 +335,7 @@ def import_names(atlas: Atlas, path: Path) -> tuple[str, ...]:
     more = c.read_pattern_types(path)
     names = c.read_names(atlas.file("cluster_names").fetch())
     c.write_names(atlas.file("cluster_names"), c.add_names(names, more))
-    return tuple(entry.name for entry in more)
+    return tuple(more)
 
 
 def export_pattern_types(atlas: Atlas, clusters: ClusterReport, path: Path) -> None:
