@@ -196,15 +196,18 @@ def histogram_statistics(A: Float[np.ndarray, "n n"], context: str) -> list[floa
     return [statistics[name] for name in HISTOGRAM_STATISTICS]
 
 
+def vector_features(A: Float[np.ndarray, "n n"]) -> list[float]:
+    """Return the statistics of the diagonal, then those of the first column."""
+    return [x for v in (np.diagonal(A), A[:, 0]) for x in vector_statistics(v).values()]
+
+
 def paper_features(A: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "94"]:
     """Return the `paper` set of one causal pattern, in float64 and in the order of its names.
 
     Source: paper, section 2.2, with the statistics of the authors' public code.
     """
     A = np.asarray(A, dtype=np.float64)
-    values: list[float] = []
-    for vector in (np.diagonal(A), A[:, 0]):
-        values += vector_statistics(vector).values()
+    values = vector_features(A)
     for context in HISTOGRAM_CONTEXTS:
         values += histogram_statistics(A, context)
     return np.array(values)

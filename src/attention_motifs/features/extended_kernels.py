@@ -168,11 +168,14 @@ def _extended_rows(
     patterns: Float[np.ndarray, "b n n"],
     work: Scan,
     alike: AlikeWork,
+    with_alike: bool,
     values: Float[np.ndarray, "85"],
     scratch: Float[np.ndarray, " n"],
     out: Float[np.ndarray, "b 85"],
 ) -> None:
+    """Write the rows of patterns; without `with_alike`, the family `alike` is 0."""
     count, n, _ = patterns.shape
+    values[ALIKE : ALIKE + ALIKE_FEATURES] = 0.0
     m, start = n - 1, min(n, NEAR + 2)
     for p in range(count):
         whole = scan(patterns[p], work)
@@ -188,16 +191,25 @@ def _extended_rows(
             squared += np.float64(work.received[j]) ** 2
         values[KEYS] = squared / (whole * whole) if whole > NO_WEIGHT else 0.0
         _continuity(work, values[CONTINUITY:])
-        alike_features(work, alike, values[ALIKE : ALIKE + ALIKE_FEATURES])
+        if with_alike:
+            alike_features(work, alike, values[ALIKE : ALIKE + ALIKE_FEATURES])
         _companions(work, values[COMPANION : COMPANION + COMPANION_FEATURES])
         for f in range(len(values)):
             out[p, f] = values[f]
 
 
-def extended_features(patterns: Float[np.ndarray, "b n n"]) -> Float[np.ndarray, "b 85"]:
-    """Compute the `extended` set of contiguous, finite float32 patterns."""
+def extended_features(
+    patterns: Float[np.ndarray, "b n n"], *, with_alike: bool = True
+) -> Float[np.ndarray, "b 85"]:
+    """Compute the `extended` set of contiguous, finite float32 patterns.
+
+    Args:
+        patterns: causal.
+        with_alike: compute the family `alike`, of which the time grows as n^3; else it is 0.
+    """
     out = np.empty((len(patterns), SIZE), np.float32)
     n = patterns.shape[1]
     values, scratch = np.empty(SIZE), np.empty(n)
-    _extended_rows(patterns, scan_work(n), alike_work(n), values, scratch, out)
+    alike = alike_work(n if with_alike else 1)
+    _extended_rows(patterns, scan_work(n), alike, with_alike, values, scratch, out)
     return out

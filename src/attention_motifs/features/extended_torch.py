@@ -26,6 +26,7 @@ from attention_motifs.features.torch_kernels import (
     aligned,
     correlation,
     lag1_autocorrelation,
+    vector_features,
 )
 
 
@@ -34,8 +35,16 @@ def extended_features(patterns: torch.Tensor) -> torch.Tensor:
 
     The result has the type of the patterns, float32 or float64, and is on their device.
     """
-    parts = _prepared(patterns)
+    parts = _prepared(patterns, with_alike=True)
     columns = [FAMILY_KERNELS[family.name](parts) for family in FAMILIES]
+    return torch.cat(columns, dim=1).to(patterns.dtype)
+
+
+def no_gram_features(patterns: torch.Tensor) -> torch.Tensor:
+    """Compute the `no_gram` set of causal, finite patterns: (B, n, n) -> (B, 104)."""
+    parts = _prepared(patterns, with_alike=False)
+    columns = [vector_features(patterns)]
+    columns += [FAMILY_KERNELS[family.name](parts) for family in FAMILIES if family.name != "alike"]
     return torch.cat(columns, dim=1).to(patterns.dtype)
 
 
@@ -49,7 +58,7 @@ class _Parts(NamedTuple):
             keys of w and of w ln w; sums over the queries.
         total: (B,) float64: sum of `row`.
         peak, place, far_peak: largest weights of each query, their distances, largest far weights.
-        alike: (B, 9) float64: the features of the family of that name.
+        alike: (B, 9) float64: the features of the family of that name; or none.
     """
 
     S: torch.Tensor
@@ -64,13 +73,13 @@ class _Parts(NamedTuple):
     alike: torch.Tensor
 
 
-def _prepared(patterns: torch.Tensor) -> _Parts:
+def _prepared(patterns: torch.Tensor, *, with_alike: bool) -> _Parts:
     B = patterns.tril().clamp(min=0)
     sink = B[:, :, 0].clone().double()
     B[:, :, 0] = 0
     received = B.sum(dim=1).double()
     logs = torch.special.xlogy(B, B).sum(dim=2).double()
-    alike = _alike(B)
+    alike = _alike(B) if with_alike else B.new_zeros(len(B), 0)
     S = aligned(B)
     del B  # `alike` and S need most memory, and not at once
     row = S.sum(dim=2).double()

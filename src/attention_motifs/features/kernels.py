@@ -97,6 +97,19 @@ def pattern_status(patterns: Float[np.ndarray, "b n n"]) -> Int8[np.ndarray, " b
 
 
 @compiled
+def vector_columns(
+    A: Float[np.ndarray, "n n"], tokens: VectorWork, row: Float[np.ndarray, " columns"]
+) -> None:
+    """Write the statistics of the diagonal, then those of the first column."""
+    for column in range(2):
+        for i in range(len(A)):
+            tokens.vector[i] = A[i, 0] if column else A[i, i]
+        vector_statistics(tokens)
+        for s in range(COUNT):
+            row[column * COUNT + s] = tokens.statistics[s]
+
+
+@compiled
 def paper_rows(
     patterns: Float[np.ndarray, "b n n"],
     gram: GramWork,
@@ -109,12 +122,7 @@ def paper_rows(
     total = n * float(n)
     for p in range(count):
         A = patterns[p]
-        for column in range(2):
-            for i in range(n):
-                tokens.vector[i] = A[i, 0] if column else A[i, i]
-            vector_statistics(tokens)
-            for s in range(COUNT):
-                out[p, column * COUNT + s] = tokens.statistics[s]
+        vector_columns(A, tokens, out[p])
         for layout in range(3):
             for logarithm in range(2):
                 fill = np.float32(0.0)

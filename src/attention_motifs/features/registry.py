@@ -29,6 +29,7 @@ BUILT_IN_SETS = {
     "experimental": "attention_motifs.features.experimental:EXPERIMENTAL",
     "tokens": "attention_motifs.features.tokens:TOKENS",
     "paper2": "attention_motifs.features.paper2:PAPER2",
+    "no_gram": "attention_motifs.features.no_gram:NO_GRAM",
 }
 USER_SET = "user"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")

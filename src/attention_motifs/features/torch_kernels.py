@@ -28,8 +28,7 @@ def paper_features(patterns: torch.Tensor) -> torch.Tensor:
     The result has the type of the patterns, float32 or float64, and is on their device.
     Source: paper, section 2.2.
     """
-    vectors = (patterns.diagonal(dim1=1, dim2=2), patterns[:, :, 0])
-    columns = [vector_statistics(vector) for vector in vectors]
+    columns = [vector_features(patterns)]
     A = patterns.tril()
     L = A.clamp(min=LOG_CLIP[0]).log().clamp(max=math.log(LOG_CLIP[1]))
     columns += [_histogram_statistics(X @ X.mT) for X in (A, A.mT, aligned(A))]
@@ -41,6 +40,12 @@ def skew_col_features(patterns: torch.Tensor) -> torch.Tensor:
     """Compute the `skew_col` set of causal, finite patterns: (B, n, n) -> (B, 11)."""
     S = aligned(patterns.tril())
     return _histogram_statistics(S.mT @ S).to(patterns.dtype)
+
+
+def vector_features(patterns: torch.Tensor) -> torch.Tensor:
+    """Return the statistics of the diagonal and of the first column, in float64: (B, 28)."""
+    vectors = (patterns.diagonal(dim1=1, dim2=2), patterns[:, :, 0])
+    return torch.cat([vector_statistics(vector) for vector in vectors], dim=1)
 
 
 def aligned(A: torch.Tensor) -> torch.Tensor:
