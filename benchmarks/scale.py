@@ -31,26 +31,47 @@ MAKE = "make the atlas"
 MODEL_HEADS = 400
 """Heads of a model: 16 layers of 25."""
 
+HEAD, OTHER = "synthetic-0:L3:H1", "synthetic-1:L5:H2"
+
 COMMANDS: dict[str, tuple[str, ...]] = {
     "embed": ("embed", "--force"),
     "distances": ("distances", "--metric", "mean", "--force", "--budget", "36000"),
     "distances, 64 nearest": ("distances", "--metric", "natural", "--dense-limit", "1"),
-    "near": ("near", "synthetic-0:L3:H1", "--metric", "mean"),
-    "near, of 64 nearest": ("near", "synthetic-0:L3:H1", "--metric", "natural"),
-    "explain": ("explain", "synthetic-0:L3:H1"),
-    "cluster, leiden": ("cluster", "--method", "leiden", "--rounds", "0"),
-    "cluster, average": ("cluster", "--method", "average", "--rounds", "0"),
-    "project, isomap": (
-        "project", "--method", "isomap", "--neighbors", "16", "--dimension", "2",
-    ),
-    "project, pca": ("project", "--method", "pca", "--dimension", "2"),
-    "evaluate": ("evaluate", "--metric", "mean", "--bootstraps", "50", "--permutations", "200"),
+    "shares": ("shares",),
+    "near": ("near", HEAD, "--metric", "mean"),
+    "near, of 64 nearest": ("near", HEAD, "--metric", "natural"),
+    "show": ("show", HEAD),
+    "explain": ("explain", HEAD),
+    "why": ("why", HEAD, OTHER),
+    "diff": ("diff", "synthetic-0", "synthetic-1"),
+    "report": ("report", "synthetic-0", "--out", "report.html"),
+    "identify": ("identify", "--head", HEAD, "--prompt", "1"),
+    "complementary": ("complementary",),
+    "metrics": ("metrics",),
+    "prompts": ("prompts",),
+    "info": ("info",),
+    "cluster, leiden": ("cluster", "--method", "leiden"),
+    "cluster, hdbscan": ("cluster", "--method", "hdbscan"),
+    "cluster, single": ("cluster", "--method", "single"),
+    "cluster, average": ("cluster", "--method", "average"),
+    "project, pca": ("project", "--method", "pca"),
+    "project, isomap": ("project", "--method", "isomap", "--neighbors", "16"),
+    "project, umap": ("project", "--method", "umap", "--neighbors", "16"),
+    "project, tsne": ("project", "--method", "tsne", "--neighbors", "16", "--dimension", "2"),
+    "evaluate": ("evaluate", "--bootstraps", "50", "--permutations", "200"),
+    "compare": ("compare",),
+    "benchmark": ("benchmark",),
+    "score": ("score",),
     "figures": ("figures",),
+    "paper": ("paper", "--format", "png"),
+    "export, JSON": ("export", HEAD, "--json", "--out", "head.json"),
+    "export, page": ("export", HEAD, "--html", "--out", "head.html"),
     "site": ("site",),
-    "export": ("export", "synthetic-0:L3:H1", "--html", "--out", "head.html"),
     "check": ("check",),
-}  # fmt: skip
-"""Words of each command; `--atlas` is added."""
+    "copy": ("copy", "{atlas}", "copied"),
+    "publish, dry run": ("publish", "{atlas}", "name/atlas", "--dry-run"),
+}
+"""Words of each command; `--atlas` is added where they do not name the atlas."""
 
 
 def main() -> None:
@@ -80,7 +101,10 @@ def main() -> None:
         words = make
         if name != MAKE:
             words = [sys.executable, "-m", "attention_motifs", *COMMANDS[name]]
-            words += ["--atlas", str(folder / "atlas")]
+            atlas = str(folder / "atlas")
+            named = "{atlas}" in words
+            words = [atlas if word == "{atlas}" else word for word in words]
+            words += [] if named else ["--atlas", atlas]
         results[name] = measured(words, given.seconds, folder)
         path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print(table(results))
@@ -120,10 +144,7 @@ def table(results: dict[str, Any]) -> str:
 
 def make_atlas(path: Path, n_models: int, n_prompts: int, n_tokens: int = 12) -> None:
     """Write an atlas with features, heads and made-up scores and classes."""
-    import polars as pl
-
     from attention_motifs.atlas import Atlas
-    from attention_motifs.behaviour import BEHAVIOURS
     from attention_motifs.prompts import Prompt, prompts_digest
     from attention_motifs.stages.create import prompts_table
     from attention_motifs.stages.embed import embed
@@ -149,13 +170,20 @@ def make_atlas(path: Path, n_models: int, n_prompts: int, n_tokens: int = 12) ->
         write_heads(atlas)
         write_share_columns(atlas)
         embed(atlas)
-        rng, table = np.random.default_rng(0), atlas.heads
-        scores = {name: rng.random(len(table)).astype(np.float32) for name in BEHAVIOURS}
-        classes = [["induction"] if x < 0.05 else [] for x in rng.random(len(table))]
-        listed = pl.Series("classes", classes, dtype=pl.List(pl.String))
-        atlas.write_heads(
-            table.with_columns(listed, **{k: pl.Series(v) for k, v in scores.items()})
-        )
+        write_labels(atlas)
+
+
+def write_labels(atlas: Any) -> None:
+    """Give every head made-up scores, and one head of twenty the class of induction heads."""
+    import polars as pl
+
+    from attention_motifs.behaviour import BEHAVIOURS
+
+    rng, table = np.random.default_rng(0), atlas.heads
+    scores = [pl.Series(name, rng.random(len(table)) ** 4, dtype=pl.Float32) for name in BEHAVIOURS]
+    classes = [["induction"] if x < 0.05 else [] for x in rng.random(len(table))]
+    listed = pl.Series("classes", classes, dtype=pl.List(pl.String))
+    atlas.write_heads(table.with_columns(listed, *scores))
 
 
 def source(name: str, seed: int, prompts: Sequence[Any], n_tokens: int) -> Any:

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
 from attention_motifs.evaluation.class_probabilities import (
+    MOST_NEARNESS,
     N_CLOSEST,
     N_VOTERS,
     RIDGE,
+    TINY,
     class_nearness,
     fit_classes,
     with_unknown,
@@ -64,6 +66,38 @@ def test_nearness_compares_the_nearest_inside_and_outside_of_a_class() -> None:
     distances[0, :] = 0.0
     distances[0, -3:] = 1.0
     assert np.isfinite(class_nearness(distances, members, ~allowed | allowed)).all()
+
+
+def plain_nearness(row: np.ndarray, members: np.ndarray) -> float:
+    """Return the nearness of one class to one head, from sorted lists."""
+    usable = np.isfinite(row)
+    inside, outside = np.sort(row[usable & members]), np.sort(row[usable & ~members])
+    if not len(inside) or not len(outside):
+        return 0.0
+    nearest = [max(float(x.mean()), TINY) for x in (inside[:N_CLOSEST], outside[:N_VOTERS])]
+    return float(np.clip(np.log(nearest[0] / nearest[1]), -MOST_NEARNESS, MOST_NEARNESS))
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_heads=st.sampled_from([1, 2, 8, 63, 64, 65, 200]),
+    share=st.sampled_from([0.0, 0.01, 0.3, 0.99, 1.0]),
+    missing=st.sampled_from([0.0, 0.5, 0.98]),
+)
+@settings(max_examples=40, deadline=None)
+def test_nearness_is_that_of_sorted_lists(
+    seed: int, n_heads: int, share: float, missing: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    distances = np.round(rng.random((6, n_heads)), 2)
+    distances[rng.random(distances.shape) < missing / 2] = np.nan
+    members = rng.random((n_heads, 3)) < share
+    allowed = rng.random(distances.shape) >= missing
+    expected = [
+        [plain_nearness(np.where(usable, row, np.inf), of_class) for of_class in members.T]
+        for row, usable in zip(distances, allowed, strict=True)
+    ]
+    assert class_nearness(distances, members, allowed) == pytest.approx(np.array(expected))
 
 
 def test_unknown_is_the_probability_of_no_class() -> None:

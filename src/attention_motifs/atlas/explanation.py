@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,7 @@ from attention_motifs.notebook import block, table
 from attention_motifs.notebook import sentence as sentence_html
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Bool, Float
 
     from attention_motifs.atlas.atlas import Atlas
     from attention_motifs.atlas.folder import AtlasFolder
@@ -372,11 +372,13 @@ def would_change(verdicts: ModelVerdicts, place: int) -> str:
     if not len(verdicts.voters[place]):
         return "Other motif shares; this atlas holds no distances of all pairs."
     names = [name for name in verdicts.names if name != UNKNOWN]
-    changes = []
-    for name in names if verdict == UNKNOWN else [verdict]:
-        change = _least_change(verdicts, verdicts.fitted, place, names.index(name))
-        if change is not None:
-            changes.append((abs(change), change, name))
+    tried = list(range(len(names))) if verdict == UNKNOWN else [names.index(verdict)]
+    changed = _changed(verdicts, verdicts.fitted, place, tried)
+    changes = [
+        (abs(step), step, names[c])
+        for c, of_class in zip(tried, changed, strict=True)
+        for step in _STEPS[of_class][:1].tolist()
+    ]
     if not changes:
         return "Nearer or farther heads alone would not change it: its motif shares decide."
     _, change, name = min(changes)
@@ -386,17 +388,28 @@ def would_change(verdicts: ModelVerdicts, place: int) -> str:
     )
 
 
-def _least_change(verdicts: ModelVerdicts, fitted: ClassModel, place: int, at: int) -> float | None:
-    """Return the least change of the nearness of a class that gives another verdict."""
-    verdict, _ = verdicts.verdict(place)
-    steps = np.array([0.05 * k * sign for k in range(1, 61) for sign in (-1, 1)])
-    numbers = np.repeat(verdicts.numbers[place : place + 1], len(steps), axis=0)
-    numbers[:, len(MOTIFS) + at] += steps
-    best = np.argmax(with_unknown(fitted.probabilities(numbers)), axis=1)
-    for step, name in zip(steps, best, strict=True):
-        if verdicts.names[int(name)] != verdict:
-            return float(step)
-    return None
+_STEPS = np.array([0.05 * k * sign for k in range(1, 61) for sign in (-1, 1)])
+"""Changes of the logarithm of a ratio of distances that are tried, smallest first."""
+
+
+def _changed(
+    verdicts: ModelVerdicts, fitted: ClassModel, place: int, classes: Sequence[int]
+) -> Bool[np.ndarray, "classes steps"]:
+    """Return which steps of the nearness of each class give another verdict.
+
+    Args:
+        verdicts: of the heads of a model.
+        fitted: its regressions.
+        place: number of the head among them.
+        classes: numbers of the classes whose nearness changes.
+    """
+    at = len(MOTIFS) + np.array(classes, dtype=np.int64)
+    numbers = np.tile(verdicts.numbers[place], (len(classes), len(_STEPS), 1))
+    numbers[np.arange(len(classes)), :, at] += _STEPS
+    probabilities = fitted.probabilities(numbers.reshape(-1, numbers.shape[2]))
+    best = np.argmax(with_unknown(probabilities), axis=1).reshape(len(classes), -1)
+    now = int(np.argmax(verdicts.probabilities[place]))
+    return np.asarray(best != now)
 
 
 def _nearest(evidence: ModelEvidence, nearest: Nearest | None) -> list[LabelledHead]:

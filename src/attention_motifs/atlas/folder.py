@@ -241,13 +241,17 @@ class AtlasFolder(FolderWithProbes):
         return matrix
 
     def distance_rows(
-        self, metric: str, heads: Int[np.ndarray, " some"]
-    ) -> Float[np.ndarray, "some heads"]:
-        """Distances from some heads to all heads, float32; of a remote atlas these rows alone.
+        self,
+        metric: str,
+        heads: Int[np.ndarray, " some"],
+        to: Int[np.ndarray, " others"] | None = None,
+    ) -> Float[np.ndarray, "some others"]:
+        """Distances from some heads to others, float32; of a remote atlas these rows alone.
 
         Args:
             metric: name of the metric.
             heads: rows of `heads`.
+            to: rows of `heads`; default: all.
 
         Raises:
             AtlasError: as `distances`.
@@ -257,8 +261,10 @@ class AtlasFolder(FolderWithProbes):
             file = self.file("distances", metric=metric)
             rows = files.read_array_rows(file, heads, (n_heads, n_heads))
             if rows is not None:
-                return rows
-        return np.asarray(self.distances(metric)[heads], dtype=np.float32)
+                return rows if to is None else rows[:, to]
+        matrix = self.distances(metric)
+        chosen = matrix[heads] if to is None else matrix[np.ix_(heads, to)]
+        return np.asarray(chosen, dtype=np.float32)
 
     def neighbours(self, metric: str = "mean") -> Neighbours:
         """Nearest heads of every head, in the order of `heads`, of an atlas of very many heads.

@@ -84,6 +84,20 @@ class HeadDistances(ABC):
             AtlasError: if a file is missing or damaged.
         """
 
+    def between(
+        self, heads: Int[np.ndarray, " some"], others: Int[np.ndarray, " others"]
+    ) -> Float[np.ndarray, "some others"]:
+        """Return the exact distances from some heads to other heads, float32.
+
+        Args:
+            heads: rows of `Atlas.heads`.
+            others: rows of `Atlas.heads`.
+
+        Raises:
+            AtlasError: if a file is missing or damaged.
+        """
+        return self.rows(heads)[:, others]
+
     def row(self, head: int) -> Float[np.ndarray, " heads"]:
         """Return the exact distances from one head to all heads, see `rows`."""
         row: Float[np.ndarray, " heads"] = self.rows(np.array([head]))[0]
@@ -129,7 +143,7 @@ class HeadDistances(ABC):
             some = heads[start : start + _ROWS_AT_A_TIME]
             for head, row in zip(some.tolist(), self.rows(some), strict=True):
                 kept = candidates[(candidates != head) & np.isfinite(row[candidates])]
-                chosen = kept[np.argsort(row[kept], kind="stable")[:n]]
+                chosen = kept[_first(row[kept], n)]
                 nearer = [((row < row[i]).sum() + (row[:i] == row[i]).sum()) for i in chosen]
                 before = [(row[head], head) < (row[i], i) for i in chosen.tolist()]
                 ranks = np.array(nearer, dtype=np.int64) - np.array(before, dtype=np.int64) + 1
@@ -164,6 +178,14 @@ class HeadDistances(ABC):
         yield order, row[order]
 
 
+def _first(values: Float[np.ndarray, " values"], n: int) -> Int[np.ndarray, " n"]:
+    """Return the first n places of a stable sort of the values, without sorting all of them."""
+    if len(values) <= n:
+        return np.argsort(values, kind="stable")
+    few = np.flatnonzero(values <= np.partition(values, n - 1)[n - 1])
+    return few[np.argsort(values[few], kind="stable")[:n]]
+
+
 class AllPairs(HeadDistances):
     """The stored distances of all pairs."""
 
@@ -189,6 +211,12 @@ class AllPairs(HeadDistances):
         if "matrix" not in self.__dict__:  # `among` needs all of it, and rows do not
             return self.atlas.distance_rows(self.metric, np.asarray(heads))
         return np.asarray(self.matrix[heads], dtype=np.float32)
+
+    def between(
+        self, heads: Int[np.ndarray, " some"], others: Int[np.ndarray, " others"]
+    ) -> Float[np.ndarray, "some others"]:
+        """Return a part of rows, see `HeadDistances.between`; the rest of them is not copied."""
+        return self.atlas.distance_rows(self.metric, heads, others)
 
 
 class NearestHeads(HeadDistances):

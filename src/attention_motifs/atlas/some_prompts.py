@@ -148,10 +148,14 @@ class AtlasOnPrompts(Atlas):
         return self._computed[metric]
 
     def distance_rows(
-        self, metric: str, heads: Int[np.ndarray, " some"]
-    ) -> Float[np.ndarray, "some heads"]:
+        self,
+        metric: str,
+        heads: Int[np.ndarray, " some"],
+        to: Int[np.ndarray, " others"] | None = None,
+    ) -> Float[np.ndarray, "some others"]:
         """Return rows of `distances`, see `Atlas.distance_rows`."""
-        return np.asarray(self.distances(metric)[heads], dtype=np.float32)
+        rows = self.distances(metric)[heads]
+        return np.asarray(rows if to is None else rows[:, to], dtype=np.float32)
 
     def where(self, where: Where) -> Atlas:
         """Return those of the chosen prompts that have other labels as well, see `Atlas.where`."""

@@ -193,8 +193,8 @@ def _nearness(
     held = head_distances_of(atlas, metric)
     if not isinstance(held, AllPairs):
         return *nothing, [np.empty(0, dtype=np.int64)] * len(rows)
-    distances = np.asarray(held.rows(rows)[:, trained])
-    among = np.asarray(held.rows(trained)[:, trained])
+    distances = held.between(rows, trained)
+    among = held.between(trained, trained)
     model_of = atlas.heads["model"].to_numpy()[trained]
     layer_of = atlas.heads["layer"].to_numpy()[trained]
     apart = model_of[:, None] != model_of[None, :]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float
+    from jaxtyping import Bool, Float, Int
 
 UNKNOWN = "unknown"
 """Name of the verdict on a head that is probably in no class."""
@@ -142,28 +142,57 @@ def class_nearness(
         (queries, classes) log of the mean distance to the `N_CLOSEST` nearest heads of the class
         over that to the `N_VOTERS` nearest others, within ±`MOST_NEARNESS`; 0 where there are none.
     """
-    compared = allowed & np.isfinite(distances)
+    values = np.where(allowed & np.isfinite(distances), distances, np.inf).astype(np.float64)
+    ranked = min(_RANKED, values.shape[1])
+    nearest = np.argpartition(values, ranked - 1, axis=1)[:, :ranked] if ranked else None
     nearness = np.zeros((len(distances), members.shape[1]))
     for c, members_of_class in enumerate(members.T):
-        inside = _mean_of_nearest(distances, compared & members_of_class, N_CLOSEST)
-        outside = _mean_of_nearest(distances, compared & ~members_of_class, N_VOTERS)
+        inside = _mean_of_nearest(values, members_of_class, nearest, N_CLOSEST)
+        outside = _mean_of_nearest(values, ~members_of_class, nearest, N_VOTERS)
         ratio = np.log(np.maximum(inside, TINY) / np.maximum(outside, TINY))
         nearness[:, c] = np.nan_to_num(np.clip(ratio, -MOST_NEARNESS, MOST_NEARNESS), nan=0.0)
     return nearness
 
 
+_RANKED = 64
+"""Nearest heads in which those of a class are looked for before all heads are."""
+
+
 def _mean_of_nearest(
-    distances: Float[np.ndarray, "queries heads"],
-    chosen: Bool[np.ndarray, "queries heads"],
+    values: Float[np.ndarray, "queries heads"],
+    chosen: Bool[np.ndarray, " heads"],
+    nearest: Int[np.ndarray, "queries ranked"] | None,
     n: int,
 ) -> Float[np.ndarray, " queries"]:
-    """Return the mean of the n smallest distances to chosen heads, or of fewer; NaN without any."""
-    values = np.where(chosen, distances.astype(np.float64), np.inf)
-    nearest = np.partition(values, n - 1, axis=1)[:, :n] if values.shape[1] > n else values
-    finite = np.isfinite(nearest)
+    """Return the mean of the n smallest distances to chosen heads, or of fewer; NaN without any.
+
+    Args:
+        values: distances, infinite where a head does not count.
+        chosen: the heads.
+        nearest: the nearest heads of each query, in any order; None if there are no heads.
+        n: number of distances.
+    """
+    if nearest is None:
+        return np.full(len(values), np.nan)
+    near = np.where(chosen[nearest], np.take_along_axis(values, nearest, axis=1), np.inf)
+    smallest = _smallest(near, n)
+    few = ~np.isfinite(smallest[:, -1]) | (smallest.shape[1] < n)
+    if few.any():
+        of_chosen = _smallest(values[np.ix_(few, chosen)], n)
+        smallest = np.pad(smallest, ((0, 0), (0, n - smallest.shape[1])), constant_values=np.inf)
+        smallest[few] = np.inf
+        smallest[few, : of_chosen.shape[1]] = of_chosen
+    finite = np.isfinite(smallest)
     counts = finite.sum(axis=1)
-    sums = np.where(finite, nearest, 0.0).sum(axis=1)
+    sums = np.where(finite, smallest, 0.0).sum(axis=1)
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
+
+def _smallest(values: Float[np.ndarray, "rows columns"], n: int) -> Float[np.ndarray, "rows n"]:
+    """Return the n smallest values of each row, ascending, or all where there are fewer."""
+    if values.shape[1] > n:
+        values = np.partition(values, n - 1, axis=1)[:, :n]
+    return np.sort(values, axis=1)
 
 
 def with_unknown(

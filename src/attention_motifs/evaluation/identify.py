@@ -41,6 +41,9 @@ _UNLIKE = "unlike every head of the atlas"
 
 _LOG_TEMPERATURES = (-3.0, 12.0)
 
+_PATTERNS_AT_A_TIME = 64
+"""Known patterns whose weights of all heads are in memory at a time."""
+
 
 @dataclass(frozen=True)
 class IdentifiedHead:
@@ -334,13 +337,15 @@ def _left_out(
     points = white.reshape(-1, n_features)[chosen]
     origin = centroids.mean(axis=0)  # where rounding is least
     x, c = points - origin, centroids - origin
-    squared = (x**2).sum(axis=1)[:, None] + (c**2).sum(axis=1) - 2 * x @ c.T
+    squared = -2 * x @ c.T  # changed in place: with many heads it is most of the memory
+    squared += (x**2).sum(axis=1)[:, None]
+    squared += (c**2).sum(axis=1)
     # Without the pattern x, the mean c of n patterns is c + (c - x) / (n - 1).
     factor = (n_prompts / (n_prompts - 1)) ** 2
     squared[np.arange(len(head_of)), head_of] = factor * ((points - centroids[head_of]) ** 2).sum(
         axis=1
     )
-    return np.maximum(squared, 0.0), head_of
+    return np.maximum(squared, 0.0, out=squared), head_of
 
 
 def _temperature(
@@ -348,13 +353,19 @@ def _temperature(
 ) -> float:
     """Return the temperature under which the known heads are most likely."""
     from scipy.optimize import minimize_scalar
-    from scipy.special import logsumexp
 
-    of_own = squared[np.arange(len(head_of)), head_of]
+    least = squared.min(axis=1)
+    of_own = squared[np.arange(len(head_of)), head_of] - least
 
     def surprise(log_temperature: float) -> float:
         scale = 2 * np.exp(log_temperature)
-        return float((logsumexp(-squared / scale, axis=1) + of_own / scale).mean())
+        total = 0.0
+        for start in range(0, len(squared), _PATTERNS_AT_A_TIME):
+            some = slice(start, start + _PATTERNS_AT_A_TIME)
+            weights = (least[some, None] - squared[some]) / scale
+            sums = np.exp(weights, out=weights).sum(axis=1)
+            total += float((np.log(sums) + of_own[some] / scale).sum())
+        return total / len(squared)
 
     result = minimize_scalar(surprise, bounds=_LOG_TEMPERATURES, method="bounded")
     return float(np.exp(result.x))
