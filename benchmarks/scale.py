@@ -111,7 +111,7 @@ def main() -> None:
 
 
 def measured(words: Sequence[str], seconds: float, folder: Path) -> dict[str, Any]:
-    """Run a command; return its seconds, peak memory in MiB, exit code and last line."""
+    """Run a command; return its seconds of clock and processor, peak MiB, exit code, last line."""
     log = folder / "log.txt"
     start = time.perf_counter()
     with log.open("wb") as output:
@@ -125,6 +125,7 @@ def measured(words: Sequence[str], seconds: float, folder: Path) -> dict[str, An
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return {
         "seconds": round(time.perf_counter() - start, 1),
+        "processor": round(usage.ru_utime + usage.ru_stime, 1),
         "mib": usage.ru_maxrss // 1024,
         "code": os.waitstatus_to_exitcode(status),
         "warnings": [line[:300] for line in lines if line.startswith("warning")],
@@ -134,10 +135,11 @@ def measured(words: Sequence[str], seconds: float, folder: Path) -> dict[str, An
 
 def table(results: dict[str, Any]) -> str:
     """Return the results as Markdown."""
-    rows = ["| command | seconds | peak MiB | |", "|---|---|---|---|"]
+    rows = ["| command | seconds | of the processor | peak MiB | |", "|---|---|---|---|---|"]
     for name, of in results.items():
         notes = {0: "", -signal.SIGKILL: "stopped"}.get(of["code"], f"exit code {of['code']}")
-        rows.append(f"| {name} | {of['seconds']:,} | {of['mib']:,} | {notes} |")
+        seconds = f"{of['seconds']:,} | {of['processor']:,}"
+        rows.append(f"| {name} | {seconds} | {of['mib']:,} | {notes} |")
     largest = max((of["mib"] for of in results.values()), default=0)
     return "\n".join([*rows, "", f"largest peak: {largest / 1024:.1f} GiB"])
 

@@ -13,6 +13,8 @@ from attention_motifs.errors import InputError, ResourceError
 from attention_motifs.evaluation import Evaluation, Row
 from attention_motifs.figures.arguments import MAX_DRAWN, regular_sample
 from attention_motifs.memory import VARIABLE
+from attention_motifs.reports.comparison_page import comparison_page
+from attention_motifs.stages.compare import measure
 from attention_motifs.stages.evaluate import evaluate
 from attention_motifs.stages.evaluation_sample import (
     MAX_MODELS,
@@ -91,3 +93,20 @@ def test_a_regular_sample_is_whole_or_small(n: int) -> None:
     assert len(rows) == n if n <= MAX_DRAWN else MAX_DRAWN / 2 <= len(rows) <= MAX_DRAWN
     assert rows[0] == 0
     assert len(set(np.diff(rows).tolist())) <= 1
+
+
+def test_the_comparison_of_many_heads_measures_some_models_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = make_synthetic_atlas(tmp_path / "few", 3, n_layers=2, n_heads=3, n_prompts=3)
+    whole = measure(few)
+    assert whole["settings"]["drawn"] is None
+    monkeypatch.setattr("attention_motifs.stages.compare._MOST_HEADS", 12)
+    some = measure(few)
+    drawn = some["settings"]["drawn"]
+    assert drawn == {"models": drawn["models"], "n_heads": 12, "seed": 0}
+    assert some["layers"] == [x for x in whole["layers"] if x["model"] in drawn["models"]]
+    assert some["settings"]["n_heads"] == 18
+    page = comparison_page([some])
+    assert "12 of 2 models" in page
+    assert "12 of 2 models" not in comparison_page([whole])

@@ -184,6 +184,24 @@ def test_clusters_of_the_graph_are_those_of_all_pairs(
     assert after.stability.mean > 0.8
 
 
+def test_leiden_of_many_heads_is_that_of_all_pairs(
+    atlas: Atlas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only its stability is measured on the nearest heads, without data without clusters."""
+    pytest.importorskip("igraph")
+    before = cluster(atlas, method="leiden", n_neighbors=7, n_rounds=2)
+    monkeypatch.setattr("attention_motifs.stages.cluster.ALL_PAIRS_OF_DRAWS", 89)
+    after = cluster(atlas, method="leiden", n_neighbors=7, n_rounds=2)
+    np.testing.assert_array_equal(after.clustering.labels, before.clustering.labels)
+    assert after.stability is not None
+    assert (before.validity.reference is None, after.validity.reference) == (False, None)
+    written = files.read_json(atlas.file("clusters", method="leiden"))
+    assert isinstance(written, dict)
+    assert written["distances"] == "nearest heads"
+    wide = cluster(atlas, method="leiden", n_neighbors=80, n_rounds=0)  # more than are kept
+    assert wide.clustering.parameters["n_neighbors"] == 80
+
+
 def test_linkages_that_need_all_pairs_name_those_that_do_not(thinned: Atlas) -> None:
     with pytest.raises(InputError, match=r"needs the distances of all pairs.*leiden, hdbscan"):
         cluster(thinned, method="average")

@@ -116,11 +116,22 @@ def _setting(measured: Mapping[str, Any]) -> dict[str, str]:
         "prompts": f"{measured['n_prompts']} of {measured['prompts']}, seed {measured['seed']}",
         "tokens": f"{longest}" if same else f"{shortest} to {longest}, median {middle}",
         "bos": f"{measured['bos']}: {', '.join(with_bos) or 'no model'}",
-        "heads": f"{measured['n_heads']:,}",
+        "heads": f"{measured['n_heads']:,}" + _drawn(measured),
         "patterns": f"{measured['n_patterns']:,}",
         "columns": f"{measured['columns']}, of which {measured['columns_kept']} vary",
         "components": str(measured["n_components"]),
     }
+
+
+def _drawn(measured: Mapping[str, Any]) -> str:
+    """Return how many heads of a large atlas were measured; nothing where all were."""
+    drawn = measured.get("drawn")  # earlier versions measured all
+    if not drawn:
+        return ""
+    return (
+        f"; measured: {drawn['n_heads']:,} of {len(drawn['models'])} models, drawn at random with "
+        f"seed {drawn['seed']}"
+    )
 
 
 def _variance(measured: Measured) -> list[str]:

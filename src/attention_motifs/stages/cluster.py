@@ -14,9 +14,11 @@ from attention_motifs.atlas.blocks import clouds_of
 from attention_motifs.atlas.head_distances import (
     AllPairs,
     NearestHeads,
+    NearestOfAllPairs,
     all_pairs_or_nearest,
     stored_distances_of,
 )
+from attention_motifs.distances.neighbours import N_NEAREST
 from attention_motifs.errors import InputError
 from attention_motifs.memory import require_memory
 from attention_motifs.progress import Report, silent
@@ -39,6 +41,10 @@ if TYPE_CHECKING:
 
 N_CLUSTERS = 16
 """Default number of clusters of a hierarchical method."""
+
+ALL_PAIRS_OF_DRAWS = 8192
+"""Heads up to which Leiden's stability computes all pairs on every draw of prompts. Its clusters
+are the same with the nearest heads, whose time grows with the heads and not with their square."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +175,7 @@ def _on_prompts(atlas: Atlas, metric: str, method: str, settings: dict[str, Any]
     """Cluster the heads on all prompts."""
     from attention_motifs import clustering as c
 
-    stored = _distances_for(atlas, metric, method)
+    stored = _distances_for(atlas, metric, method, settings.get("n_neighbors"))
     if isinstance(stored, NearestHeads):
 
         def nearest(**changed: Any) -> Clustering:
@@ -201,8 +207,16 @@ def _on_prompts(atlas: Atlas, metric: str, method: str, settings: dict[str, Any]
     )
 
 
-def _distances_for(atlas: Atlas, metric: str, method: str) -> AllPairs | NearestHeads:
+def _distances_for(
+    atlas: Atlas, metric: str, method: str, n_neighbors: int | None
+) -> AllPairs | NearestHeads:
     """Return the distances that a method works on within the limit of memory.
+
+    Args:
+        atlas: with the distances of the metric.
+        metric: its name.
+        method: the method.
+        n_neighbors: neighbours of each head that Leiden uses; None for its default.
 
     Raises:
         ResourceError: if the method needs all pairs, and they are too many.
@@ -211,6 +225,9 @@ def _distances_for(atlas: Atlas, metric: str, method: str) -> AllPairs | Nearest
 
     n_heads, what = len(atlas.heads), f"cluster --method {method}"
     needed = c.bytes_of_all_pairs(method, n_heads)
+    if method == "leiden" and n_heads > ALL_PAIRS_OF_DRAWS and (n_neighbors or 1) <= N_NEAREST:
+        held = stored_distances_of(atlas, metric)
+        return NearestOfAllPairs(held) if isinstance(held, AllPairs) else held
     if method in c.ON_NEIGHBOURS:
         return all_pairs_or_nearest(atlas, metric, needed, what)
     stored = stored_distances_of(atlas, metric)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attention_motifs.atlas import Atlas
-from attention_motifs.atlas.head_distances import all_pairs_of
+from attention_motifs.atlas.head_distances import stored_distances_of
 from attention_motifs.embedding import PatternEmbedding
 from attention_motifs.errors import AtlasError, InputError
 from attention_motifs.features import feature_names
@@ -25,9 +25,11 @@ from attention_motifs.reports.comparison_measures import (
 )
 from attention_motifs.stages.embed import fit_embedding
 from attention_motifs.stages.evaluate import computed_head_classes, literature_classes
+from attention_motifs.stages.evaluation_sample import ModelSample, draw_models
 from attention_motifs.store.packed_patterns import unpack_triangle
 
 if TYPE_CHECKING:
+    import polars as pl
     from jaxtyping import Float
 
     from attention_motifs.evaluation import HeadClass, HeadPositions
@@ -40,6 +42,9 @@ COUNTS = (3, 10, 16)
 _SKEW, _SKEW_COL = r"^gram\.skew\.", "gram.skew_col."
 _STEPS = 6
 _SAMPLED_HEADS, _SAMPLED_PROMPTS, _NEAREST = 24, 4, 5
+_MOST_HEADS = 4000
+"""Heads up to which all models are measured, since the cost grows with the square of the heads; of
+more, models are drawn at random. The paper has 1,520."""
 _PAIRS = 200_000
 """Largest number of pairs of heads, drawn at random, to correlate two metrics over."""
 
@@ -48,6 +53,8 @@ def measure(
     atlas: Atlas, name: str | None = None, seed: int = 0, report: Report = silent
 ) -> dict[str, Any]:
     """Measure every claim of the paper that this atlas can answer.
+
+    Of an atlas of more than 4,000 heads, models are drawn at random; `settings` says how many.
 
     Args:
         atlas: with distances by `mean`. The feature set `skew_col` adds the results of the other
@@ -67,31 +74,34 @@ def measure(
 
     if not isinstance(atlas, Atlas):
         raise InputError(f"atlas={atlas!r:.80}: expected an Atlas. Open one with Atlas.open(PATH)")
-    heads = atlas.heads
+    sample = draw_models(atlas, seed, _MOST_HEADS)
+    chosen = atlas.heads["model"].is_in(sample.models)
+    heads, rows = atlas.heads.filter(chosen), np.flatnonzero(chosen.to_numpy())
     positions = HeadPositions.of(heads["model"].to_list(), heads["layer"].to_list())
-    distances = {"mean": np.asarray(all_pairs_of(atlas, "mean").matrix, dtype=np.float64)}
-    clouds = atlas.embedded()
+    stored = stored_distances_of(atlas, "mean")
+    distances = {"mean": np.asarray(stored.among(rows), dtype=np.float64)}
+    clouds = atlas.embedded(list(sample.models))
     with report("compare with the paper", _STEPS) as advance:
-        variance, other_clouds = _variance(atlas)
+        variance, other_clouds = _variance(atlas, sample.models)
         advance(1)
         distances["cosine"] = head_distances(clouds, metric="cosine")
         if other_clouds is not None:
             distances["mean, S(A)^T S(A)"] = head_distances(other_clouds, metric="mean")
         advance(1)
         overlap = None
-        if len(atlas.models) > 1:
+        if len(sample.models) > 1:
             overlap = asdict(model_overlap(clouds, list(positions.model), seed))
         advance(1)
         regions = _regions(clouds, positions, seed)
-        likeness = _likeness(atlas, distances["mean"], seed)
+        likeness = _likeness(atlas, sample.models, distances["mean"], seed)
         advance(1)
-        classes, too_few = _classes(atlas, distances, positions, seed)
+        classes, too_few = _classes(atlas, heads, distances, positions, seed)
         advance(1)
         layers = _layers(distances["mean"], positions, seed)
         advance(1)
     return {
         "name": name or atlas.path.resolve().name,
-        "settings": _settings(atlas),
+        "settings": _settings(atlas, sample),
         "variance": variance,
         "overlap": overlap,
         "regions": regions,
@@ -155,7 +165,7 @@ def _same_weights(first: Atlas, other: Atlas, model: str) -> bool:
     return mine is not None and mine == its
 
 
-def _settings(atlas: Atlas) -> dict[str, Any]:
+def _settings(atlas: Atlas, sample: ModelSample) -> dict[str, Any]:
     configuration = atlas.manifest.configuration
     lengths = [len(ids) for m in atlas.models for ids in atlas.tokens(m)["token_ids"].to_list()]
     embedding = atlas.embedding()
@@ -179,6 +189,9 @@ def _settings(atlas: Atlas) -> dict[str, Any]:
         "tokens": [min(lengths), int(np.median(lengths)), max(lengths)],
         "bos": configuration.bos,
         "n_heads": len(atlas.heads),
+        "drawn": None
+        if sample.is_whole
+        else {"models": list(sample.models), "n_heads": sample.n_heads, "seed": sample.seed},
         "n_patterns": n_prompts * len(atlas.heads),
         "feature_set": configuration.feature_sets[0],
         "columns": len(embedding.feature_names),
@@ -188,9 +201,14 @@ def _settings(atlas: Atlas) -> dict[str, Any]:
 
 
 def _variance(
-    atlas: Atlas,
+    atlas: Atlas, models: Sequence[str]
 ) -> tuple[list[dict[str, Any]], Float[np.ndarray, "prompts heads components"] | None]:
-    """Return shares of variance under several choices, and clouds with the other Gram matrix."""
+    """Return shares of variance under several choices, and clouds with the other Gram matrix.
+
+    Args:
+        atlas: the atlas.
+        models: models that are embedded alone, and whose clouds are returned.
+    """
     embedding = atlas.embedding()
     names = list(embedding.feature_names)
     variances = embedding.explained_variance
@@ -204,11 +222,12 @@ def _variance(
     if other_names != names and "skew_col" in atlas.manifest.configuration.feature_sets:
         fitted = fit_embedding(atlas, fitted_models, other_names)
         shares.append(_choice("S(A)^T S(A) for S(A) S(A)^T", fitted.explained_variance))
-        clouds = _clouds(atlas, fitted, atlas.models)
+        clouds = _clouds(atlas, fitted, models)
     if len(fitted_models) > 1:
         shares += [
             _choice(f"{model} alone", fit_embedding(atlas, [model], names).explained_variance)
             for model in fitted_models
+            if model in models
         ]
     return shares, clouds
 
@@ -259,7 +278,7 @@ def _regions(
 
 
 def _likeness(
-    atlas: Atlas, distances: Float[np.ndarray, "heads heads"], seed: int
+    atlas: Atlas, models: Sequence[str], distances: Float[np.ndarray, "heads heads"], seed: int
 ) -> dict[str, Any] | None:
     """Compare how patterns differ from those of the nearest heads and from those of all heads."""
     prompts = atlas.view_prompts()[:_SAMPLED_PROMPTS]
@@ -272,7 +291,7 @@ def _likeness(
     nearest, every = [], []
     for prompt in prompts:
         try:
-            patterns = _patterns(atlas, prompt)
+            patterns = _patterns(atlas, models, prompt)
         except ValueError:  # the tokenizers of the models give different numbers of tokens
             continue
         for head in sampled:
@@ -290,14 +309,14 @@ def _likeness(
     }
 
 
-def _patterns(atlas: Atlas, prompt: str) -> Float[np.ndarray, "heads n n"]:
-    """Patterns of all heads on a prompt, in the order of the heads table.
+def _patterns(atlas: Atlas, models: Sequence[str], prompt: str) -> Float[np.ndarray, "heads n n"]:
+    """Patterns of the heads of some models on a prompt, in the order of the heads table.
 
     Raises:
         ValueError: if they differ in size between models.
     """
     of_model = []
-    for model in atlas.models:
+    for model in models:
         packed = atlas.triangles(model, prompt)
         of_model.append(unpack_triangle(packed.reshape(-1, packed.shape[-1])))
     return np.concatenate(of_model)
@@ -305,6 +324,7 @@ def _patterns(atlas: Atlas, prompt: str) -> Float[np.ndarray, "heads n n"]:
 
 def _classes(
     atlas: Atlas,
+    heads: pl.DataFrame,
     distances: dict[str, Float[np.ndarray, "heads heads"]],
     positions: HeadPositions,
     seed: int,
@@ -312,7 +332,7 @@ def _classes(
     """Return the recovery of every class by every metric, within models, with its null."""
     from attention_motifs.evaluation import class_recovery
 
-    known = [*literature_classes(atlas.heads), *_groups(atlas), *computed_head_classes(atlas.heads)]
+    known = [*literature_classes(heads), *_groups(atlas, heads), *computed_head_classes(heads)]
     rows, small = [], []
     for metric, matrix in distances.items():
         recovered, too_few = class_recovery(matrix, known, positions, seed=seed)
@@ -343,13 +363,13 @@ def _classes(
     return rows, small
 
 
-def _groups(atlas: Atlas) -> list[HeadClass]:
+def _groups(atlas: Atlas, heads: pl.DataFrame) -> list[HeadClass]:
     """Return groups of several classes of the literature, such as all kinds of name movers."""
     from attention_motifs.evaluation import HeadClass
     from attention_motifs.literature.records import load_known_heads
 
     known = load_known_heads(atlas.paths.own_classes).classes
-    listed: list[list[str]] = atlas.heads["classes"].to_list()
+    listed: list[list[str]] = heads["classes"].to_list()
     names_here = {name for of_head in listed for name in of_head if name in known}
     groups = []
     for group in sorted({known[name].group for name in names_here}):
