@@ -101,7 +101,7 @@ def test_the_comparison_of_many_heads_measures_some_models_and_says_so(
     few = make_synthetic_atlas(tmp_path / "few", 3, n_layers=2, n_heads=3, n_prompts=3)
     whole = measure(few)
     assert whole["settings"]["drawn"] is None
-    monkeypatch.setattr("attention_motifs.stages.compare._MOST_HEADS", 12)
+    monkeypatch.setattr("attention_motifs.stages.compare.MAX_HEADS", 12)
     some = measure(few)
     drawn = some["settings"]["drawn"]
     assert drawn == {"models": drawn["models"], "n_heads": 12, "seed": 0}

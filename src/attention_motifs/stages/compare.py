@@ -25,7 +25,7 @@ from attention_motifs.reports.comparison_measures import (
 )
 from attention_motifs.stages.embed import fit_embedding
 from attention_motifs.stages.evaluate import computed_head_classes, literature_classes
-from attention_motifs.stages.evaluation_sample import ModelSample, draw_models
+from attention_motifs.stages.evaluation_sample import MAX_HEADS, ModelSample, draw_models
 from attention_motifs.store.packed_patterns import unpack_triangle
 
 if TYPE_CHECKING:
@@ -42,9 +42,6 @@ COUNTS = (3, 10, 16)
 _SKEW, _SKEW_COL = r"^gram\.skew\.", "gram.skew_col."
 _STEPS = 6
 _SAMPLED_HEADS, _SAMPLED_PROMPTS, _NEAREST = 24, 4, 5
-_MOST_HEADS = 4000
-"""Heads up to which all models are measured, since the cost grows with the square of the heads; of
-more, models are drawn at random. The paper has 1,520."""
 _PAIRS = 200_000
 """Largest number of pairs of heads, drawn at random, to correlate two metrics over."""
 
@@ -54,7 +51,7 @@ def measure(
 ) -> dict[str, Any]:
     """Measure every claim of the paper that this atlas can answer.
 
-    Of an atlas of more than 4,000 heads, models are drawn at random; `settings` says how many.
+    Of an atlas of more than 2,000 heads, models are drawn at random; `settings` says how many.
 
     Args:
         atlas: with distances by `mean`. The feature set `skew_col` adds the results of the other
@@ -74,7 +71,7 @@ def measure(
 
     if not isinstance(atlas, Atlas):
         raise InputError(f"atlas={atlas!r:.80}: expected an Atlas. Open one with Atlas.open(PATH)")
-    sample = draw_models(atlas, seed, _MOST_HEADS)
+    sample = draw_models(atlas, seed, MAX_HEADS)
     chosen = atlas.heads["model"].is_in(sample.models)
     heads, rows = atlas.heads.filter(chosen), np.flatnonzero(chosen.to_numpy())
     positions = HeadPositions.of(heads["model"].to_list(), heads["layer"].to_list())
