@@ -25,7 +25,7 @@ from reliability_work import (
     served,
 )
 
-KILLS_BEFORE_THE_END = 3
+KILLS_BEFORE_THE_END = 5
 """Kills of one command before it is left to finish."""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import hashlib
 import io
 import json
@@ -29,15 +30,33 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 _SLOW_TO_IMPORT = (
     "attention_motifs.cli.app",
     "attention_motifs.atlas.check",
+    "attention_motifs.behaviour.sweep",
+    "attention_motifs.cli.configuration_file",
     "attention_motifs.clustering.methods",
+    "attention_motifs.distances.kernels",
     "attention_motifs.distances.metrics",
     "attention_motifs.extraction.stream",
+    "attention_motifs.features.experimental",
+    "attention_motifs.features.extended",
+    "attention_motifs.features.extended_kernels",
     "attention_motifs.features.kernels",
+    "attention_motifs.features.motif_kernels",
+    "attention_motifs.features.paper2",
+    "attention_motifs.features.similarity_kernels",
+    "attention_motifs.features.simd.rows",
+    "attention_motifs.features.tokens",
     "attention_motifs.projection.methods",
     "attention_motifs.site.export",
     "attention_motifs.stages.ablation.ablate",
+    "attention_motifs.stages.cluster",
+    "attention_motifs.stages.explore",
     "attention_motifs.stages.run",
+    "pandas",
     "polars",
+    "pydantic.main",
+    "sklearn.cluster",
+    "sklearn.metrics",
+    "threadpoolctl",
     "torch._dynamo",
     "transformers.models.auto.modeling_auto",
     "transformers.models.auto.tokenization_auto",
@@ -87,9 +106,19 @@ class Verdict:
 
 
 def import_everything() -> None:
-    """Import what commands need, without starting a thread."""
+    """Import and make what commands need, without computing in a thread."""
     for name in _SLOW_TO_IMPORT:
         import_module(name)
+    import typer
+    from transformers.conversion_mapping import get_checkpoint_conversion_mapping
+
+    from attention_motifs.cli import application
+    from attention_motifs.cli.app import app
+
+    get_checkpoint_conversion_mapping("llama")  # compiles a thousand expressions
+    vars(application)["app"] = typer.main.get_command(app)
+    gc.collect()
+    gc.freeze()  # a forked process copies fewer pages
 
 
 def forked(work: Callable[[], int]) -> int:

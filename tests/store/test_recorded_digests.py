@@ -48,7 +48,8 @@ def flip(path: Path, position: int) -> None:
 def test_every_file_has_a_digest_and_the_record_is_sorted(folder: Path) -> None:
     with Atlas.lock(folder):
         pass
-    lines = (folder / "digests.jsonl").read_text().splitlines()
+    first, *lines = (folder / "digests.jsonl").read_text().splitlines()
+    assert json.loads(first)["lines"] == len(lines)
     names = [json.loads(line)["file"] for line in lines]
     assert names == sorted(set(names))
     assert without_digest(Atlas.open(folder)) == []
@@ -150,6 +151,35 @@ def test_a_line_that_a_full_disk_cut_off_does_not_spoil_the_next_one(folder: Pat
         atlas.write_heads(atlas.heads.with_columns(pl.lit(1.0).alias("more")))
     assert check_atlas(Atlas.open(folder)) == []
     assert "more" in Atlas.open(folder).heads.columns
+
+
+@pytest.mark.parametrize("n_lines", [1, 2, -1])
+def test_a_record_cut_off_between_two_lines_is_named_until_it_is_written_anew(
+    folder: Path, n_lines: int
+) -> None:
+    with Atlas.lock(folder):
+        pass
+    record = folder / "digests.jsonl"
+    record.write_bytes(b"".join(record.read_bytes().splitlines(keepends=True)[:n_lines]))
+    assert any(str(record) in finding for finding in check_atlas(Atlas.open(folder)))
+    with Atlas.lock(folder):
+        atlas = Atlas.open(folder)
+        atlas.write_heads(atlas.heads.with_columns(pl.lit(1.0).alias("more")))
+    assert any(str(record) in finding for finding in check_atlas(Atlas.open(folder)))
+    write_digests(folder)
+    assert check_atlas(Atlas.open(folder)) == []
+
+
+def test_a_record_of_an_earlier_version_is_sound_and_gets_a_first_line(folder: Path) -> None:
+    with Atlas.lock(folder):
+        pass
+    record = folder / "digests.jsonl"
+    data = record.read_bytes()
+    record.write_bytes(data.partition(b"\n")[2])
+    assert check_atlas(Atlas.open(folder)) == []
+    with Atlas.lock(folder):
+        pass
+    assert record.read_bytes() == data
 
 
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -134,8 +134,11 @@ def _check_digests(atlas: Atlas) -> Iterator[str]:
             yield f"{record}: is not a file; delete it and {record.fix}"
         return
     listed = recorded_digests.recorded(atlas.path)
-    if not listed or recorded_digests.unreadable_lines(atlas.path):
-        yield f"{record}: damaged, or cut off by a run that was stopped; {record.fix}"
+    if recorded_digests.is_damaged(atlas.path):
+        yield (
+            f"{record}: is damaged, or was cut off, so that changes of files can go unnoticed; "
+            f"{record.fix}"
+        )
     for name in listed:
         file = atlas.paths.file_named(name)
         if file is None:

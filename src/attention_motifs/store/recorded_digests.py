@@ -2,7 +2,8 @@
 
 A writer appends a line to the record before it puts a file in place, so that a reader finds the
 digest of the file before and of the file after, whenever the writer stops. At the end of a run the
-record is written anew, sorted, with one line per file.
+record is written anew: a line with the number and the digest of the lines below it, then one line
+per file, sorted. A record that was cut off or changed later does not agree with its first line.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ replace the file and the record meanwhile."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
+_FIRST_LINE = re.compile(rb'\{"lines": ([0-9]{1,12}), "sha256": "[0-9a-f]{64}"\}\n')
+"""Records of earlier versions have no such line."""
+
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
@@ -58,6 +62,8 @@ class _Record:
     entries: dict[str, list[FileEntry]] = field(default_factory=dict)
     n_unreadable: int = 0
     """Lines that are no entry: cut off by a full disk, or damaged."""
+    is_incomplete: bool = False
+    """Whether lines that its first line counts are missing or changed."""
 
 
 _records: dict[Path, _Record] = {}
@@ -81,10 +87,14 @@ def _read(folder: Path) -> _Record:
         return known
     record = _Record(stamp)
     try:
-        lines = path.read_bytes().split(b"\n") if stamp else []
+        lines = path.read_bytes().splitlines(keepends=True) if stamp else []
     except OSError:
         lines = []
-    for line in filter(None, lines):
+    if lines and (first := _FIRST_LINE.fullmatch(lines[0])):
+        counted = lines[1 : 1 + int(first[1])]
+        record.is_incomplete = lines[0] != _first_line(counted)
+        del lines[0]
+    for line in filter(bytes.strip, lines):
         parsed = _parsed(line)
         if parsed is None:
             record.n_unreadable += 1
@@ -108,6 +118,11 @@ def _parsed(line: bytes) -> tuple[str, FileEntry] | None:
 def _line(name: str, entry: FileEntry) -> str:
     value: dict[str, Any] = {"file": name, "sha256": entry.sha256, "size": entry.size}
     return json.dumps(value, ensure_ascii=False) + "\n"
+
+
+def _first_line(lines: list[bytes]) -> bytes:
+    digest = hashlib.sha256(b"".join(lines)).hexdigest()
+    return b'{"lines": %d, "sha256": "%s"}\n' % (len(lines), digest.encode())
 
 
 def record(folder: Path, name: str, path: Path) -> None:
@@ -174,17 +189,19 @@ def recorded(folder: Path) -> Mapping[str, list[FileEntry]]:
     return _read(folder).entries
 
 
-def unreadable_lines(folder: Path) -> int:
-    """Return the number of lines of the record that are no entry."""
-    return _read(folder).n_unreadable
+def is_damaged(folder: Path) -> bool:
+    """Return whether the record of an atlas holds no digests, was cut off or was changed."""
+    known = _read(folder)
+    return not known.entries or known.n_unreadable > 0 or known.is_incomplete
 
 
 def settle(folder: Path) -> None:
     """Write the record anew: sorted, one line per file that exists; the caller holds the lock.
 
-    Where a run was stopped between the record and the file, the file decides.
+    Where a run was stopped between the record and the file, the file decides. A record that misses
+    entries stays as it is, so that `motifs check` still reports it.
     """
-    if not (folder / RECORD).is_file():
+    if not (folder / RECORD).is_file() or _read(folder).is_incomplete:
         return
     _write(folder, dict(_settled(folder)))
 
@@ -202,11 +219,12 @@ def _settled(folder: Path) -> Iterator[tuple[str, FileEntry]]:
 
 
 def _write(folder: Path, entries: Mapping[str, FileEntry]) -> None:
-    text = "".join(_line(name, entries[name]) for name in sorted(entries))
+    lines = [_line(name, entries[name]).encode("utf-8") for name in sorted(entries)]
+    data = b"".join([_first_line(lines), *lines])
     path = folder / RECORD
-    if not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != text:
+    if not path.is_file() or path.read_bytes() != data:
         with atomic(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_bytes(data)
 
 
 def write_all(folder: Path, paths: Mapping[str, Path]) -> None:
