@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from reliability_work import (
     ask,
     differences,
     digests,
+    give_up_root,
     run,
 )
 
@@ -98,6 +99,13 @@ DAMAGES: dict[str, Callable[[Path, random.Random, Path], None]] = {
 }
 
 
+def _is_same(path: Path, original: Path) -> bool:
+    """Return whether a damage left a file as it was, as a swap with none of its kind does."""
+    is_file = path.is_file() and not path.is_symlink()
+    can_be_read = is_file and bool(path.stat().st_mode & stat.S_IRUSR)
+    return can_be_read and path.read_bytes() == original.read_bytes()
+
+
 class Damages:
     """Damages of the files of one atlas and of the cache of models."""
 
@@ -114,8 +122,8 @@ class Damages:
         self._make_earlier()
         self._make_gguf()
 
-    def _ask(self) -> dict[str, Answer]:
-        return ask(self.place.atlas, scratch=self.place.folder)
+    def _ask(self, prepare: Callable[[], None] = lambda: None) -> dict[str, Answer]:
+        return ask(self.place.atlas, scratch=self.place.folder, prepare=prepare)
 
     def _make_earlier(self) -> None:
         """Keep an atlas of the same names and other numbers."""
@@ -144,8 +152,7 @@ class Damages:
     def tries(self, seed: int, round_: int) -> Iterator[tuple[str, str, Verdict]]:
         """Damage one file, ask, and repair it; yield the damage, the file and the verdict."""
         random_ = random.Random(f"damage-{seed}-{round_}")  # noqa: S311 - not for secrets
-        kinds = [k for k in DAMAGES if k != "permission" or os.geteuid() != 0]
-        kind = random_.choice(kinds)
+        kind = random_.choice(list(DAMAGES))
         if round_ % EVERY_CACHE == EVERY_CACHE - 1:
             yield self._of_cache(kind, random_)
         else:
@@ -153,18 +160,14 @@ class Damages:
 
     def _of_atlas(self, kind: str, random_: random.Random) -> tuple[str, str, Verdict]:
         name = random_.choice(self.names)
-        if not self.place.atlas.is_dir() or digests(self.place.atlas) != digests(self.kept):
-            self.place.place("mapped")
+        self.place.place("mapped")
         path = self.place.atlas / name
         DAMAGES[kind](path, random_, (self.place.folder / "kept/earlier" / name).resolve())
         verdict = Verdict()
-        is_whole = path.is_file() and not path.is_symlink() and os.access(path, os.R_OK)
-        if is_whole and path.read_bytes() == (self.kept / name).read_bytes():
+        if _is_same(path, self.kept / name):
             return f"{kind} (no change)", name, verdict
-        answers = self._ask()
-        # A record of digests that ends early leaves files without one, which `check` counts.
-        named = answers["check"].code or "no recorded digest" in answers["check"].output
-        if not named:
+        answers = self._ask(give_up_root)
+        if answers["check"].code == 0:
             verdict.lost.append(f"{kind}: {name}: check finds nothing")
         for question, answer in answers.items():
             if question == "check":
@@ -178,13 +181,17 @@ class Damages:
     def _of_cache(self, kind: str, random_: random.Random) -> tuple[str, str, Verdict]:
         shutil.rmtree("cache", ignore_errors=True)
         shutil.copytree("kept/cache", "cache", copy_function=shutil.copy2)
-        name = random_.choice(sorted(digests(Path("cache"))))
-        path = Path("cache") / name
-        if path.stat().st_size:
-            DAMAGES[kind](path, random_, Path("nothing").resolve())
-        self.place.place("nothing")
-        answer = run(GGUF_BUILD, self.place.log)
+        files = [path for path in sorted(Path("cache").rglob("*")) if path.is_file()]
+        path = random_.choice([path for path in files if path.stat().st_size])
+        name = path.relative_to("cache").as_posix()
+        DAMAGES[kind](path, random_, Path("nothing").resolve())
         verdict = Verdict()
+        if _is_same(path, Path("kept/cache") / name):
+            return f"cache {kind} (no change)", name, verdict
+        if run(("check", "--cache"), self.place.log, give_up_root).code == 0:
+            verdict.lost.append(f"{kind}: cache/{name}: check --cache finds nothing")
+        self.place.place("nothing")
+        answer = run(GGUF_BUILD, self.place.log, give_up_root)
         if answer.code == 0:
             for changed in differences(self.of_gguf, digests(self.place.atlas)):
                 verdict.wrong.append(f"{kind}: cache/{name}: builds another {changed}")

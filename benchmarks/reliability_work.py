@@ -78,7 +78,10 @@ QUESTIONS = (
 )
 """Commands that only read, as words after `motifs`."""
 
-_CONTINUED = re.compile(r"`motifs [a-z]|run the same command again|restore it from a copy")
+_CONTINUED = re.compile(
+    r"`motifs [a-z]|run the same command again|restore it from a copy"
+    r"|ask its owner for the right to read it"
+)
 
 
 @dataclass(frozen=True)
@@ -212,14 +215,27 @@ def run_killed(
     return code is None
 
 
+def give_up_root() -> None:
+    """Take from this process what lets root read files without a permission (Linux)."""
+    if os.geteuid() == 0:
+        version_3 = (ctypes.c_uint32 * 2)(0x20080522, 0)
+        none = (ctypes.c_uint32 * 6)()  # effective, permitted and inheritable, of 32 bits each
+        assert ctypes.CDLL(None).capset(version_3, none) == 0, "root keeps its rights"
+
+
 def ask(
-    atlas: Path | str, questions: Sequence[Sequence[str]] = QUESTIONS, *, scratch: Path
+    atlas: Path | str,
+    questions: Sequence[Sequence[str]] = QUESTIONS,
+    *,
+    scratch: Path,
+    prepare: Callable[[], None] = lambda: None,
 ) -> dict[str, Answer]:
     """Ask an atlas questions in one forked process; return the answers by command."""
     target = scratch / "answers.json"
     target.unlink(missing_ok=True)
 
     def work() -> int:
+        prepare()
         answers = {}
         for question in questions:
             with (

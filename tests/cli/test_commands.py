@@ -180,6 +180,9 @@ def test_check_takes_the_atlas_as_argument_or_option(
     atlas: Atlas, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, capsys, "check", "--atlas", str(atlas.path))[0] == 0
+    code, _, err = run(monkeypatch, capsys, "check", "--cache", str(atlas.path))
+    assert code == 2
+    assert "--cache" in err
     code, _, err = run(monkeypatch, capsys, "check", "a", "--atlas", str(atlas.path))
     assert (code, "name one" in err) == (2, True)
 

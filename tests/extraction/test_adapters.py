@@ -96,6 +96,10 @@ def test_an_adapter_alone_is_merged_with_its_base_model_once(
     info = load_model(f"m={adapter}").info
     assert (info.name, info.kind, info.location) == ("m", "folder", "adapter")
     assert load_model(adapter).info.weights_sha256 == info.weights_sha256
+    (weights,) = (own_cache / "models").glob("adapter-*/model.safetensors")
+    data = weights.read_bytes()
+    weights.write_bytes(data[:-1] + bytes([data[-1] ^ 64]))  # damaged, so it is merged anew
+    np.testing.assert_allclose(patterns_of(adapter), expected, atol=1e-6)
     monkeypatch.setattr(adapters, "_merge", None)  # it is merged once
     np.testing.assert_allclose(patterns_of(adapter), expected, atol=1e-6)
 

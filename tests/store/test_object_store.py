@@ -161,6 +161,29 @@ def test_opening_and_near_fetch_only_what_they_need(
     assert here == {"atlas.json", "heads.parquet", "mean.npy"}
 
 
+@pytest.mark.parametrize("damage", ["bit", "folder", "object"])
+def test_a_damaged_copy_is_fetched_anew(
+    damage: str, server: ObjectServer, stored: str, local: Atlas
+) -> None:
+    head = local.heads["head"][0]
+    atlas = Atlas.open(stored)
+    atlas.near(head, 3)
+    path = atlas.path / "distances" / "mean.npy"
+    if damage == "folder":
+        path.unlink()
+        path.mkdir()
+    else:
+        data = bytearray(path.read_bytes())
+        data[-9] ^= 1
+        path.write_bytes(data)  # the object too, of which it is a link
+        if damage == "object":
+            path.unlink()
+    assert Atlas.open(stored).near(head, 3).equals(local.near(head, 3))
+    assert path.read_bytes() == (local.path / "distances" / "mean.npy").read_bytes()
+    (path.parents[1] / "atlas.json").write_text("{}")
+    assert Atlas.open(stored).near(head, 3).equals(local.near(head, 3))
+
+
 def test_near_reads_rows_of_a_large_matrix(
     server: ObjectServer, stored: str, local: Atlas, monkeypatch: pytest.MonkeyPatch
 ) -> None:

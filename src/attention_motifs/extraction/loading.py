@@ -16,14 +16,13 @@ from attention_motifs.extraction.loading_from_memory import load_from_memory
 from attention_motifs.features.numerics import fixed_numerics
 from attention_motifs.memory import available_memory
 from attention_motifs.models import architectures
-from attention_motifs.models.convert import quiet_transformers
+from attention_motifs.models.convert import conversion_record, quiet_transformers
 from attention_motifs.models.diagnosis import checked_configuration
 from attention_motifs.models.digests import weight_files
 from attention_motifs.models.dtypes import AUTO, DTYPES, dtype_as_stored, stored_dtype
 from attention_motifs.models.fetch import local_folder
 from attention_motifs.models.identity import (
     ModelIdentity,
-    conversion_record,
     identity_in_memory,
     identity_of,
 )

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 import numpy as np
 
-from attention_motifs.errors import InputError, RemoteError, did_you_mean
+from attention_motifs.errors import AtlasError, InputError, RemoteError, did_you_mean
 from attention_motifs.literature.records import load_known_heads
 from attention_motifs.progress import Report, silent
-from attention_motifs.store import files
+from attention_motifs.store import files, recorded_digests
 from attention_motifs.store.cache_folder import cache_folder
 from attention_motifs.store.validated_json import parse, parse_document
 
@@ -105,7 +105,7 @@ def graded_scores(model: str | None = None) -> list[GradedScores]:
     for table, name in zip(_tables(), names, strict=True):
         if requested not in (None, name) or not (table.values or table.cached.is_file()):
             continue
-        scores = packaged[table.values] if table.values else files.read_array(table.cached)
+        scores = packaged[table.values] if table.values else _read_cached(table.cached)
         tables.append(
             GradedScores(
                 name, table.head_class, table.source, table.kind, table.url, scores.astype(float)
@@ -134,8 +134,21 @@ def fetch_graded_scores(report: Report = silent) -> int:
             scores = read_scores(_fetched(table.url), table.format, (table.layers, table.heads))
             table.cached.parent.mkdir(parents=True, exist_ok=True)
             files.write_array(table.cached, scores.astype(np.float32))
+            recorded_digests.record(table.cached.parent, table.cached.name, table.cached)
             advance(1)
     return len(missing)
+
+
+def _read_cached(path: Path) -> Float[np.ndarray, "layers heads"]:
+    """Read a fetched table.
+
+    Raises:
+        AtlasError: if it is damaged.
+    """
+    fix = "delete it and run `motifs classes --fetch-scores`"
+    if recorded_digests.is_changed(path.parent, path.name, path):
+        raise AtlasError(f"{path}: was damaged or changed after it was fetched; {fix}")
+    return files.read_array(path, fix)
 
 
 def read_scores(

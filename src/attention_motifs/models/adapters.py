@@ -29,6 +29,7 @@ from attention_motifs.models.digests import (
     weights_sha256,
 )
 from attention_motifs.models.packaged import converted_folder
+from attention_motifs.models.records import changed_file, read_record, write_record
 from attention_motifs.models.view import ADAPTER, view_of
 from attention_motifs.store import files
 from attention_motifs.store.files import replaced_folder
@@ -109,28 +110,30 @@ def merged(adapter: Adapter, base: Path, report: Callable[[str, int], Any]) -> P
     content = checked_configuration(adapter.name, adapter.base, base)
     sha256 = _digest(adapter, base)
     target = converted_folder(f"adapter-{sha256[:16]}")
-    if merge_record(target).get("sha256") == sha256:
+    if _is_merge_of(target, sha256):
         return target
     n_bytes = sum(path.stat().st_size for path in weight_files(base))
     require_disk(target, 2 * n_bytes, f"{adapter.name} merged with its base model")
     with locked(target):
-        if merge_record(target).get("sha256") == sha256:  # another process was faster
+        if _is_merge_of(target, sha256):  # another process was faster
             return target
         with report(f"merge {adapter.name} with {adapter.base}", 1), replaced_folder(target) as new:
             with view_of(base, content) as view:
                 _merge(adapter, view.folder, new)
             _copy_tokenizer(adapter.folder, base, new)
-            files.write_json(new / RECORD, {"sha256": sha256, "revision": _commit(adapter.folder)})
+            write_record(new / RECORD, {"sha256": sha256, "revision": _commit(adapter.folder)})
     return target
 
 
 def merge_record(folder: Path) -> dict[str, Any]:
     """Return the record of a merged folder; an empty one for other folders."""
-    try:
-        record = json.loads((folder / RECORD).read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return record if isinstance(record, dict) else {}
+    return read_record(folder / RECORD)
+
+
+def _is_merge_of(folder: Path, sha256: str) -> bool:
+    """Return whether `folder` holds the unchanged merge of that digest."""
+    record = merge_record(folder)
+    return record.get("sha256") == sha256 and changed_file(folder / RECORD, record) is None
 
 
 def _digest(adapter: Adapter, base: Path) -> str:

@@ -8,7 +8,6 @@ language-model head is left out unless it is tied to the embedding.
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import re
 import shutil
@@ -17,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from attention_motifs.errors import ModelError
-from attention_motifs.models.digests import current_sha256
+from attention_motifs.models import records
+from attention_motifs.models.records import read_record, write_record
 from attention_motifs.store.files import replaced_folder
 
 RECORD = "attention_motifs.json"
@@ -54,11 +54,7 @@ def convert_gguf(
             _convert(gguf, unfinished, vocabulary)
         if licence is not None:
             shutil.copy(licence, unfinished / licence.name)
-        digests = {p.name: current_sha256(p) for p in sorted(unfinished.iterdir())}
-        text = json.dumps(
-            {**record, "conversion": CONVERSION, "files": digests}, indent=1, sort_keys=True
-        )
-        (unfinished / RECORD).write_text(text + "\n", encoding="utf-8")
+        write_record(unfinished / RECORD, {**record, "conversion": CONVERSION})
         mode = unfinished.stat().st_mode & 0o666  # safetensors makes files private
         for path in unfinished.iterdir():
             path.chmod(mode)
@@ -66,12 +62,12 @@ def convert_gguf(
 
 def is_converted(folder: Path) -> bool:
     """Return whether `folder` holds a finished conversion by this version of the program."""
-    return _record(folder).get("conversion") == CONVERSION
+    return conversion_record(folder).get("conversion") == CONVERSION
 
 
 def is_conversion_of(folder: Path, sha256: str) -> bool:
     """Return whether `folder` holds the unchanged conversion of the GGUF file of that digest."""
-    record = _record(folder)
+    record = conversion_record(folder)
     return (
         record.get("conversion") == CONVERSION
         and record.get("sha256") == sha256
@@ -85,32 +81,24 @@ def changed_file(folder: Path) -> str | None:
 
     Conversions by earlier versions hold no digests: theirs are recorded now, if possible.
     """
-    record = _record(folder)
+    record = conversion_record(folder)
+    if not record:
+        return RECORD
     if not isinstance(record.get("files"), dict):
-        names = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
-        record["files"] = {n: current_sha256(folder / n) for n in names if (folder / n).is_file()}
         with contextlib.suppress(OSError):
-            text = json.dumps(record, indent=1, sort_keys=True)
-            (folder / RECORD).write_text(text + "\n", encoding="utf-8")
+            write_record(folder / RECORD, record)
         return None
-    for name, digest in record["files"].items():
-        path = folder / name
-        if not path.is_file() or current_sha256(path) != digest:
-            return str(name)
-    return None
+    return records.changed_file(folder / RECORD, record)
 
 
 def recorded_sha256(folder: Path) -> str | None:
     """Return the SHA-256 of the GGUF file of a conversion; None for other folders."""
-    return _record(folder).get("sha256")
+    return conversion_record(folder).get("sha256")
 
 
-def _record(folder: Path) -> dict[str, Any]:
-    try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return record if isinstance(record, dict) else {}
+def conversion_record(folder: Path) -> dict[str, Any]:
+    """Return the record of a folder that we converted; an empty one for other folders."""
+    return read_record(folder / RECORD)
 
 
 def _checked_vocabulary(gguf: Path) -> str:

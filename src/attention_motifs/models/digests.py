@@ -80,15 +80,29 @@ def current_sha256(path: Path) -> str:
     memo = cache_folder() / "digests" / f"{key}.json"
     try:
         known = json.loads(memo.read_text(encoding="utf-8"))
-        if known["status"] == status and re.fullmatch(r"[0-9a-f]{64}", known["sha256"]):
+        if known["status"] == status and known == _memo(status, known["sha256"]):
             return str(known["sha256"])
     except (OSError, ValueError, LookupError, TypeError):
         pass
     digest = sha256_of(target)
     settled = time.time() - max(status[1], status[2]) / 1e9 > _SETTLED_SECONDS
     if settled and _status(target) == status:
-        _remember(memo, {"status": status, "sha256": digest})
+        _remember(memo, _memo(status, digest))
     return digest
+
+
+def is_memo(value: Any) -> bool:
+    """Return whether a value is one that `current_sha256` writes into the cache, unchanged."""
+    try:
+        return bool(value == _memo(value["status"], value["sha256"]))
+    except (LookupError, TypeError, ValueError):
+        return False
+
+
+def _memo(status: list[int], sha256: str) -> dict[str, Any]:
+    """Return a digest with what changes when its file does, and with the digest of both."""
+    both = hashlib.sha256(json.dumps([status, sha256]).encode()).hexdigest()
+    return {"status": status, "sha256": sha256, "both": both}
 
 
 def _status(path: Path) -> list[int]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attention_motifs.models.adapters import merge_record
-from attention_motifs.models.convert import RECORD
+from attention_motifs.models.convert import conversion_record
 from attention_motifs.models.digests import config_sha256, tokenizer_sha256, weights_sha256
 from attention_motifs.models.in_memory import MEMORY, ModelInMemory
 from attention_motifs.models.sources import ModelReference
@@ -98,15 +97,6 @@ def identity_in_memory(held: ModelInMemory) -> ModelIdentity:
         licence=None,
         dtype=held.dtype,
     )
-
-
-def conversion_record(folder: Path) -> dict[str, Any]:
-    """Return the record of a folder that we converted; an empty one for other folders."""
-    path = folder / RECORD
-    if not path.is_file():
-        return {}
-    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return record
 
 
 def _shown_location(reference: ModelReference) -> str:

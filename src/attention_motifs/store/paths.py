@@ -87,8 +87,12 @@ class Origin(Protocol):
         """All files of the atlas but those deleted here, fetched or not."""
         ...
 
+    def has_copy(self, name: str) -> bool:
+        """Return whether the folder holds a listed file, unchanged since it was fetched."""
+        ...
+
     def fetch(self, name: str) -> None:
-        """Fetch a listed file into the folder."""
+        """Fetch a listed file into the folder, in place of a damaged copy."""
         ...
 
     def read_ranges(self, name: str, ranges: Sequence[tuple[int, int]]) -> list[bytes] | None:
@@ -134,7 +138,8 @@ class AtlasFile:
         """Return the path on this machine, with the file fetched if it is remote.
 
         A file in a folder is compared with the digest that was recorded when it was written, once
-        in each process, up to a size of `recorded_digests.LARGEST_READ`.
+        in each process, up to a size of `recorded_digests.LARGEST_READ`. A damaged copy of a remote
+        file is fetched anew.
 
         Raises:
             RemoteError: if it cannot be fetched.
@@ -143,7 +148,7 @@ class AtlasFile:
         if self.paths.origin is None:
             if recorded_digests.is_changed(self.paths.folder, self.name, self.path):
                 raise self.changed()
-        elif self._is_listed() and not self.path.exists():
+        elif self._is_listed() and not self.paths.origin.has_copy(self.name):
             self.paths.origin.fetch(self.name)
         return self.path
 
@@ -290,10 +295,10 @@ class AtlasPaths:
         return _formatted(present, parts)
 
     def fetch_all(self) -> None:
-        """Fetch every file of a remote atlas that is not here yet."""
+        """Fetch every file of a remote atlas that is not here yet, or whose copy is damaged."""
         if self.origin is not None:
             for name in self.origin.listing:
-                if not (self.folder / name).exists():
+                if not self.origin.has_copy(name):
                     self.origin.fetch(name)
 
     @property

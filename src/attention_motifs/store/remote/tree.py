@@ -32,6 +32,7 @@ from attention_motifs.store.inventory import (
     entry_of,
 )
 from attention_motifs.store.paths import ARTEFACTS, MANIFEST
+from attention_motifs.store.recorded_digests import LARGEST_READ
 from attention_motifs.store.remote.source import Head, Source
 from attention_motifs.store.retry import persistently
 
@@ -66,6 +67,7 @@ class Tree:
         self.report = report
         self._listing: dict[str, FileEntry] = dict(head.listing) if head else {}
         self._lock = threading.Lock()
+        self._compared: set[str] = set()
 
     @property
     def listing(self) -> Mapping[str, FileEntry]:
@@ -76,8 +78,18 @@ class Tree:
         """Refuse: others read this folder."""
         raise AtlasError(f"{self.url}: was opened for reading; {name} cannot be deleted in it")
 
+    def has_copy(self, name: str) -> bool:
+        """Return whether the folder holds a file, unchanged since it was fetched.
+
+        It is compared once in each process, up to a size of `recorded_digests.LARGEST_READ`.
+        """
+        path, entry = self.folder / name, self._listing[name]
+        if name not in self._compared and path.is_file() and _is_copy(path, entry):
+            self._compared.add(name)
+        return name in self._compared and path.is_file()
+
     def fetch(self, name: str) -> None:
-        """Download a file, verify it, and link it into the folder.
+        """Download a file, verify it, and link it into the folder, in place of a damaged copy.
 
         Raises:
             RemoteError: if it cannot be fetched, or differs from its digest three times.
@@ -85,10 +97,16 @@ class Tree:
         """
         entry = self._listing[name]
         with self._lock:
+            if self.has_copy(name):
+                return
             stored = self._object(entry)
+            for copy in (self.folder / name, stored):
+                if os.path.lexists(copy) and not (copy.is_file() and _is_copy(copy, entry)):
+                    files.remove(copy)
             if not stored.is_file():
                 self._download(name, entry, stored)
             _link(stored, self.folder / name)
+            self._compared.add(name)
 
     def read_ranges(self, name: str, ranges: Sequence[tuple[int, int]]) -> list[bytes] | None:
         """Read parts (start, length) of a file; None if it is small, or most of it is asked for.
@@ -129,6 +147,16 @@ def _with_files(manifest: Any, listing: Mapping[str, FileEntry]) -> str:
     return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
+def _is_copy(path: Path, entry: FileEntry) -> bool:
+    """Return whether a file agrees with its entry; of a large one, only the size is compared."""
+    try:
+        if entry.size > LARGEST_READ:
+            return path.stat().st_size == entry.size
+        return difference(path, entry) is None
+    except OSError:  # which the reader reports in its own words
+        return True
+
+
 def _link(stored: Path, target: Path) -> None:
     """Link an object into a folder; copy it where the disk has no links."""
     with files.writable_folder(target):
@@ -157,9 +185,16 @@ def open_tree(source: Source, report: Report) -> Tree | None:
     if head is None:
         return None
     folder = folder_of_url(source.url) / files.digest(head.raw.decode("utf-8", "replace"))
-    if not (folder / MANIFEST).is_file():
+    if not _holds(folder / MANIFEST, head.manifest):
         files.write_json(folder / MANIFEST, head.manifest)
     return Tree(source, folder, head, report)
+
+
+def _holds(path: Path, value: Any) -> bool:
+    try:
+        return bool(files.read_json(path) == value)
+    except AtlasError:
+        return False
 
 
 class WorkTree(Tree):
@@ -171,6 +206,12 @@ class WorkTree(Tree):
         self._raw: str | None = None
         self._version: str | None = None
         self._deleted: set[str] = set()
+
+    def has_copy(self, name: str) -> bool:
+        """Return whether the folder holds a file; one that this run wrote is not compared."""
+        path, stored = self.folder / name, self._object(self._listing[name])
+        is_fetched = path.is_file() and stored.is_file() and path.samefile(stored)
+        return super().has_copy(name) if is_fetched else path.is_file()
 
     @property
     def listing(self) -> Mapping[str, FileEntry]:
