@@ -91,19 +91,24 @@ def main() -> int:
     parser.add_argument(
         "--tries", type=int, default=30, help="tries of each kind, with earlier ones"
     )
-    parser.add_argument("--minutes", type=float, default=10.0, help="time for all kinds")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=10.0,
+        help="time for all kinds, after the models and atlases are made",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--results", type=Path, help="JSON-lines file of all tries")
     parser.add_argument("--folder", type=Path, help="folder to work in; default: a temporary one")
     given = parser.parse_args()
     if unknown := [kind for kind in given.kind if kind not in KINDS]:
         parser.error(f"{unknown[0]!r} is no kind of try; name one of {', '.join(KINDS)}")
-    limit = time.monotonic() + 60 * given.minutes
     results = given.results.absolute() if given.results else None
     work.import_everything()
     tries = earlier(results) if results else []
     with tempfile.TemporaryDirectory() as temporary:
         place = work.Workplace(given.folder or Path(temporary))
+        limit = time.monotonic() + 60 * given.minutes
         for kind in given.kind or KINDS:
             of_kind = [one for one in tries if one["kind"] == kind and one["seed"] == given.seed]
             round_ = 1 + max((one["round"] for one in of_kind), default=-1)

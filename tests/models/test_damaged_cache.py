@@ -85,6 +85,9 @@ def test_a_damaged_memo_of_a_digest_is_named_and_not_used(
     (memo,) = (cache / "digests").iterdir()
     assert check_cache() == []
     value = files.read_json(memo)
+    files.write_json(memo, {"status": value["status"], "sha256": "0" * 64})  # an earlier version's
+    assert check_cache() == []
+    assert digests.current_sha256(path) == sha256
     files.write_json(memo, {**value, "sha256": "0" * 64})
     assert any(str(memo) in finding for finding in check_cache())
     assert digests.current_sha256(path) == sha256

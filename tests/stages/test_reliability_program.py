@@ -1,4 +1,4 @@
-"""The program `benchmarks/reliability.py`, for a few minutes: nothing is lost or wrong."""
+"""The program `benchmarks/reliability.py`, a minute for each kind: nothing is lost or wrong."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def run_program(words: list[str], folder: Path) -> list[dict[str, object]]:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("kind", ["kill", "damage", "hostile"])
 def test_nothing_is_lost_or_wrong(kind: str, tmp_path: Path) -> None:
-    tries = run_program([kind, "--tries", "100", "--minutes", "2"], tmp_path)
-    assert len(tries) >= 6
+    tries = run_program([kind, "--tries", "100", "--minutes", "0.6"], tmp_path)
+    assert len(tries) >= 3
     assert {one["kind"] for one in tries} == {kind}
 
 

@@ -92,10 +92,15 @@ def current_sha256(path: Path) -> str:
 
 
 def is_memo(value: Any) -> bool:
-    """Return whether a value is one that `current_sha256` writes into the cache, unchanged."""
+    """Return whether a value is one that `current_sha256` wrote into the cache, unchanged.
+
+    Those of earlier versions have no digest of both. They are not used.
+    """
     try:
+        if value.keys() == {"status", "sha256"}:
+            return True
         return bool(value == _memo(value["status"], value["sha256"]))
-    except (LookupError, TypeError, ValueError):
+    except (AttributeError, LookupError, TypeError, ValueError):
         return False
 
 
