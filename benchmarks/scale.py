@@ -144,8 +144,18 @@ def table(results: dict[str, Any]) -> str:
     return "\n".join([*rows, "", f"largest peak: {largest / 1024:.1f} GiB"])
 
 
-def make_atlas(path: Path, n_models: int, n_prompts: int, n_tokens: int = 12) -> None:
-    """Write an atlas with features, heads and made-up scores and classes."""
+MODEL_SHAPE = (16, MODEL_HEADS // 16)
+"""Layers of a model, and heads of a layer."""
+
+
+def make_atlas(
+    path: Path,
+    n_models: int,
+    n_prompts: int,
+    n_tokens: int = 12,
+    shape: tuple[int, int] = MODEL_SHAPE,
+) -> None:
+    """Write an embedded atlas with features, heads and made-up scores and classes."""
     from attention_motifs.atlas import Atlas
     from attention_motifs.prompts import Prompt, prompts_digest
     from attention_motifs.stages.create import prompts_table
@@ -168,7 +178,7 @@ def make_atlas(path: Path, n_models: int, n_prompts: int, n_tokens: int = 12) ->
         atlas = Atlas.create(path, configuration, prompts_table(prompts), prompts_digest(prompts))
         with atlas.batched_updates():
             for i, name in enumerate(names):
-                extract_from(atlas, source(name, i, prompts, n_tokens))
+                extract_from(atlas, source(name, i, prompts, n_tokens, shape))
         write_heads(atlas)
         write_share_columns(atlas)
         embed(atlas)
@@ -188,13 +198,15 @@ def write_labels(atlas: Any) -> None:
     atlas.write_heads(table.with_columns(listed, *scores))
 
 
-def source(name: str, seed: int, prompts: Sequence[Any], n_tokens: int) -> Any:
+def source(
+    name: str, seed: int, prompts: Sequence[Any], n_tokens: int, shape: tuple[int, int]
+) -> Any:
     """Return patterns of one model: the softmax of mixed logits of motifs, and noise."""
     from attention_motifs.stages.parts import PatternSource
     from attention_motifs.store.manifest import ModelRecord
     from synthetic_atlas import _tokens
 
-    n, (n_layers, n_heads) = n_tokens, (16, MODEL_HEADS // 16)
+    n, (n_layers, n_heads) = n_tokens, shape
     query, key = np.indices((n, n))
     band = [query - key == d for d in (1, 0, n // 2)]
     motifs = np.stack([*(6.0 * b for b in band), 5.0 * (key == 0), -0.7 * np.abs(query - key - 2)])

@@ -14,7 +14,10 @@ from attention_motifs.atlas.check import check_atlas
 from attention_motifs.atlas.queries import near
 from attention_motifs.distances.neighbour_graph import DENSE_LIMIT
 from attention_motifs.errors import AtlasError, InputError
+from attention_motifs.progress import silent
 from attention_motifs.site.export import export_site
+from attention_motifs.site.export_distances import write_distances
+from attention_motifs.site.output import DataFolder
 from attention_motifs.stages import neighbours as stage
 from attention_motifs.stages.cluster import cluster
 from attention_motifs.stages.distances import distances
@@ -238,6 +241,19 @@ def quantiles_of(site: Path) -> np.ndarray:
     """The quantiles by depth of all pairs of models, by the first metric."""
     metric = manifest_of(site)["metrics"][0]
     return np.stack([values(site, file, "float32") for file in metric["quantiles"]])
+
+
+def test_the_site_of_many_heads_holds_the_nearest_of_all_pairs(
+    atlas: Atlas, thinned: Atlas, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("attention_motifs.site.export_distances.ROWS_LIMIT", 89)
+    data = []
+    for name, chosen in (("all", atlas), ("near", thinned)):
+        metrics = write_distances(chosen, DataFolder(tmp_path / name / "data"), silent)
+        mean = next(metric for metric in metrics if metric.name == "mean")
+        assert (mean.n_nearest, mean.matrix) == (64, None)
+        data.append(values(tmp_path / name, f"{mean.rows.folder}/0/0.bin", "float32"))
+    np.testing.assert_allclose(data[0], data[1], rtol=1e-5)
 
 
 @pytest.mark.slow

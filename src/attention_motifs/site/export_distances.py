@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attention_motifs.atlas import Atlas
-from attention_motifs.atlas.head_distances import AllPairs, NearestHeads, stored_distances
+from attention_motifs.atlas.head_distances import (
+    AllPairs,
+    NearestHeads,
+    NearestOfAllPairs,
+    stored_distances,
+)
 from attention_motifs.distances import get_metric, metric_names
 from attention_motifs.progress import Advance, Report
 from attention_motifs.site.contract import DistanceMetric, HeadFiles
@@ -20,6 +25,9 @@ if TYPE_CHECKING:
 
 MATRIX_LIMIT = 4096
 """Heads up to which the whole matrix is written for the heatmap (32 MiB of codes)."""
+
+ROWS_LIMIT = 8192
+"""Heads up to which the distances of all pairs are written (256 MiB); above, the nearest heads."""
 
 MISSING_CODE = 65535
 DEPTH_BINS = 5
@@ -51,6 +59,8 @@ def write_distances(atlas: Atlas, out: DataFolder, report: Report) -> list[Dista
     described = []
     for code, name in enumerate(order):
         folder, distances = f"distances/{code}", stored[name]
+        if isinstance(distances, AllPairs) and len(atlas.heads) > ROWS_LIMIT:
+            distances = NearestOfAllPairs(distances)
         with report(f"site: distances by {name}", len(atlas.heads)) as advance:
             if isinstance(distances, AllPairs):
                 described.append(_write_whole(atlas, distances, folder, out, advance))
