@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-Advance = Callable[[int], None]
+Advance = Callable[[float], None]
+"""Takes the steps that were done; of a long step also a part."""
 
 
 class Report(Protocol):
@@ -94,10 +95,10 @@ class ConsoleReport:
     def _lines(self, description: str, total: int) -> Iterator[Advance]:
         self._print(f"{description} ...")
         started = time.monotonic()
-        done = 0
+        done = 0.0
         ended = threading.Event()
 
-        def advance(steps: int) -> None:
+        def advance(steps: float) -> None:
             nonlocal done
             done += steps
 
@@ -106,7 +107,7 @@ class ConsoleReport:
                 elapsed = time.monotonic() - started
                 remaining = f", {elapsed * (total - done) / done:.0f} s left" if done else ""
                 self._print(
-                    f"{description}: {done} of {total} after {elapsed:.0f} s{remaining} ..."
+                    f"{description}: {done:.3g} of {total} after {elapsed:.0f} s{remaining} ..."
                 )
 
         thread = threading.Thread(target=print_lines, name="attention-motifs progress", daemon=True)

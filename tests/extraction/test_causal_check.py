@@ -61,7 +61,7 @@ def test_weights_that_are_not_handed_on(
 ) -> None:
     hand_on = tap._pass_weights
     monkeypatch.setattr(
-        tap, "_pass_weights", lambda layer, w: hand_on(layer, w) if layer == 0 else None
+        tap, "_pass_weights", lambda layer, *w: hand_on(layer, *w) if layer == 0 else None
     )
     refused(loaded, r"weights came from layers \[0\], not from each of 2 once")
 
@@ -97,8 +97,8 @@ def test_attention_of_another_kind_than_the_models_own(
 def test_weights_that_do_not_matter(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     hand_on = tap._pass_weights
 
-    def deaf(layer: int, weights: torch.Tensor) -> None:
-        hand_on(layer, weights)
+    def deaf(layer: int, *weights: Any) -> None:
+        hand_on(layer, *weights)
 
     monkeypatch.setattr(tap, "_pass_weights", deaf)
     refused(loaded, "changing the weights does not change the output")

@@ -267,7 +267,7 @@ def test_patterns_of_2048_tokens_are_held_once(
     mask = torch.full((n, n), -1e30).triu(1).to(dtype)[None, None]
     patterns = heads * n * n * 4
     handed: list[int] = []
-    monkeypatch.setattr(tap, "_pass_weights", lambda _layer, w: handed.append(w.nbytes))
+    monkeypatch.setattr(tap, "_pass_weights", lambda _layer, w, _head: handed.append(w.nbytes))
     with torch.inference_mode(), Allocations() as allocations:
         tap.tapped_attention(SimpleNamespace(layer_idx=0), query, key, value, mask)  # type: ignore[arg-type]
     assert handed == [patterns]

@@ -30,6 +30,7 @@ from attention_motifs.stages.parts import (
     finish_model,
     finish_probes,
     is_extracted,
+    positions_of,
     write_part,
 )
 from attention_motifs.store import recorded_digests
@@ -125,6 +126,18 @@ def test_another_process_makes_the_same_part_from_names_alone(
     assert all(built[name] == whole[name] for name in names)
 
 
+def test_a_part_advances_by_layers_and_in_all_by_its_prompts(
+    extracted: Atlas, tiny: Tiny, tmp_path: Path
+) -> None:
+    atlas = begun(tmp_path / "atlas", tiny)
+    n_prompts = len(positions_of(atlas, 1))
+    for path, least in ((atlas.path, 3), (extracted.path, 1)):  # of the second, the part is there
+        steps: list[float] = []
+        extract_part(path, tiny.model("b"), 1, advance=steps.append)
+        assert sum(steps) == pytest.approx(n_prompts)
+        assert len(steps) >= least
+
+
 def test_a_part_of_no_atlas_is_refused(tiny: Tiny, tmp_path: Path) -> None:
     with pytest.raises(AtlasError):
         extract_part(tmp_path / "nothing", tiny.model("a"), 0)
@@ -134,7 +147,7 @@ def test_threads_serve_all_blocks_and_end_with_the_source(
     tiny: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each block in threads of its own leaves memory behind, block by block."""
-    monkeypatch.setattr(extraction, "most_at_once", lambda *_: 2)
+    monkeypatch.setattr(extraction, "most_at_once", lambda *_, **__: 2)
     loaded = extraction.load_model(tiny.model("a"), device="cpu")
     prompts = [(f"p{i}", text) for i, text in enumerate(texts(64))]
     tokenized = extraction.tokenize(loaded, prompts, max_tokens=40)

@@ -6,7 +6,7 @@ cache, and only up to the last key that these queries may attend to.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -69,6 +69,15 @@ class Scoring:
     softcap: float | None = None
     sinks: Float[Tensor, "key_heads groups"] | None = None
     """Scores of a key outside of the sequence; rows then sum to less than 1."""
+
+    def of(self, key_heads: slice, groups: slice, shape: tuple[int, int]) -> Scoring:
+        """Return the settings of some of the heads; `shape` is (key heads, groups) of all."""
+        mask = self.mask
+        if mask is not None and mask.shape[1] > 1:
+            grouped = mask.view(mask.shape[0], *shape, *mask.shape[2:])
+            mask = grouped[:, key_heads, groups].flatten(1, 2)
+        sinks = None if self.sinks is None else self.sinks[key_heads, groups]
+        return replace(self, mask=mask, sinks=sinks)
 
 
 def attention_weights(
@@ -185,6 +194,24 @@ def parts_of(shape: tuple[int, ...] | torch.Size, fitting: int, *, hides_later: 
             for g in range(0, groups, steps[2])
         ]  # fmt: skip
     return parts
+
+
+def head_blocks(key_heads: int, groups: int, fitting: int) -> list[tuple[slice, slice]]:
+    """Split heads into blocks of up to `fitting`, at least 1, in their order.
+
+    Returns:
+        Key heads, and query heads within each of them, of every block.
+    """
+    if fitting >= groups:
+        step = min(key_heads, fitting // groups)
+        starts = range(0, key_heads, step)
+        return [(slice(k, min(key_heads, k + step)), slice(0, groups)) for k in starts]
+    step = max(1, fitting)
+    return [
+        (slice(k, k + 1), slice(g, min(groups, g + step)))
+        for k in range(key_heads)
+        for g in range(0, groups, step)
+    ]
 
 
 def _products(

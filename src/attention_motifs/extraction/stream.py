@@ -23,7 +23,7 @@ from attention_motifs.extraction.loading import free_memory, load_model
 from attention_motifs.extraction.tap import run_tapped
 from attention_motifs.features.numerics import use_own_threads
 from attention_motifs.features.stopping import Stopped, raise_if_stopped, stopped_by
-from attention_motifs.features.threads import using_cores
+from attention_motifs.features.threads import running_pass, using_cores
 from attention_motifs.head import HeadId
 from attention_motifs.models.model import LoadedModel
 from attention_motifs.models.sources import ModelLike
@@ -36,8 +36,12 @@ if TYPE_CHECKING:
 BATCH_TOKENS = 512
 """Tokens per forward pass. More is no faster on a few cores, and takes memory in proportion."""
 
-BlockSink = Callable[[int, Sequence[int], Tensor], Any]
-"""Takes a layer, the positions of the prompts, and their patterns (B, H, n, n), float32."""
+HEAD_BYTES = 1 << 29
+"""Bytes of patterns of a pass that are in memory at once, if a sink takes some heads at a time."""
+
+BlockSink = Callable[..., Any]
+"""Takes a layer, the positions of the prompts, and their patterns (B, H, n, n), float32; of some
+heads at a time, also the number of the first of them."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,7 @@ def for_each_layer(
     at_once: int = 1,
     threads: ThreadPoolExecutor | None = None,
     stopped: threading.Event | None = None,
+    by_heads: bool = False,
 ) -> None:
     """Run prompts through the model and give every layer's patterns to `sink`.
 
@@ -91,6 +96,8 @@ def for_each_layer(
             thread for one pass at a time). Give the same ones to repeated calls, since the memory
             of a thread is not freed in full when it ends.
         stopped: set by another thread to end the passes early.
+        by_heads: give the sink the patterns of some heads at a time, so that those of a layer of
+            long prompts need not be in memory together. Default: of whole layers.
 
     Raises:
         ModelError: if a pattern holds NaN; the head and the prompt are named.
@@ -99,18 +106,22 @@ def for_each_layer(
     stopped = threading.Event() if stopped is None else stopped
 
     def run(positions: Sequence[int]) -> None:
-        def checked(layer: int, weights: Tensor) -> None:
+        def checked(layer: int, weights: Tensor, *first_head: int) -> None:
             raise_if_stopped()
             patterns = weights.float()
             # A row of a softmax is finite everywhere or nowhere.
             if not torch.isfinite(patterns[..., 0].sum()):
-                raise _not_finite(loaded, layer, patterns, [prompts[i] for i in positions])
-            sink(layer, positions, patterns)
+                of_pass = [prompts[i] for i in positions]
+                raise _not_finite(loaded, layer, sum(first_head), patterns, of_pass)
+            sink(layer, positions, patterns, *first_head)
 
         token_ids = torch.tensor([prompts[i].token_ids for i in positions])
-        with stopped_by(stopped):
+        limit = _bytes_at_once(*token_ids.shape) if by_heads else None
+        with stopped_by(stopped), running_pass():
             # What follows the attention of the last layer is not needed.
-            run_tapped(loaded, token_ids, checked, stop_after_layer=loaded.layers[-1])
+            run_tapped(
+                loaded, token_ids, checked, stop_after_layer=loaded.layers[-1], head_bytes=limit
+            )
 
     batches = _batches(prompts, batch_tokens)
     at_once = min(at_once, len(batches))
@@ -160,18 +171,30 @@ def _run_in_threads(
         torch.set_num_threads(cores)  # new threads start with this number too
 
 
-def most_at_once(loaded: LoadedModel, n_tokens: int, batch_tokens: int = BATCH_TOKENS) -> int:
+def _bytes_at_once(n_prompts: int, n_tokens: int) -> int:
+    """Return the bytes of patterns of some heads: at least of one head per core."""
+    return max(HEAD_BYTES, torch.get_num_threads() * 4 * n_prompts * n_tokens**2)
+
+
+def most_at_once(
+    loaded: LoadedModel,
+    n_tokens: int,
+    batch_tokens: int = BATCH_TOKENS,
+    *,
+    by_heads: bool = False,
+) -> int:
     """Return how many passes may run at the same time: one per core, if they share no state.
 
     Args:
         loaded: the model.
         n_tokens: length of the longest prompt.
         batch_tokens: see `for_each_layer`.
+        by_heads: see `for_each_layer`.
 
     Raises:
         ResourceError: if not even one pass fits in the memory that is free.
     """
-    needed = pass_bytes(loaded, n_tokens, batch_tokens)
+    needed = pass_bytes(loaded, n_tokens, batch_tokens, by_heads=by_heads)
     free = free_memory(loaded.model.device)
     if free is not None and needed > free:
         raise ResourceError(
@@ -196,15 +219,24 @@ def _has_hooks(model: torch.nn.Module) -> bool:
 _SHARE_OF_MEMORY = 0.5
 
 
-def pass_bytes(loaded: LoadedModel, n_tokens: int, batch_tokens: int = BATCH_TOKENS) -> int:
+def pass_bytes(
+    loaded: LoadedModel,
+    n_tokens: int,
+    batch_tokens: int = BATCH_TOKENS,
+    *,
+    by_heads: bool = False,
+) -> int:
     """Return about the bytes of one pass besides the weights: patterns and hidden states."""
     config = loaded.model.config
     n_prompts = max(1, batch_tokens // n_tokens)
     wide = [getattr(config, name, None) for name in ("hidden_size", "intermediate_size")]
     hidden = 8 * max(w for w in (*wide, 1) if isinstance(w, int))
     # A tap by hooks holds what the model's own attention makes: scores, and weights twice.
-    copies = 1 if loaded.info.tap == "attention interface" else 3
+    in_blocks = loaded.info.tap == "attention interface"
+    copies = 1 if in_blocks else 3
     patterns = 4 * n_prompts * loaded.info.n_heads * n_tokens**2
+    if by_heads and in_blocks:
+        patterns = min(patterns, _bytes_at_once(n_prompts, n_tokens))
     parts = 2 * min(part_bytes(loaded.model.device), patterns)
     return copies * patterns + parts + 4 * n_prompts * hidden * n_tokens
 
@@ -221,10 +253,14 @@ def _batches(prompts: Sequence[TokenizedPrompt], batch_tokens: int) -> list[list
 
 
 def _not_finite(
-    loaded: LoadedModel, layer: int, patterns: Tensor, prompts: Sequence[TokenizedPrompt]
+    loaded: LoadedModel,
+    layer: int,
+    first_head: int,
+    patterns: Tensor,
+    prompts: Sequence[TokenizedPrompt],
 ) -> ModelError:
     wrong = (~torch.isfinite(patterns)).flatten(2).any(dim=-1).nonzero()[0].tolist()
-    head = HeadId(loaded.info.name, layer, wrong[1])
+    head = HeadId(loaded.info.name, layer, first_head + wrong[1])
     return ModelError(
         f"{head}: its pattern on prompt {prompts[wrong[0]].prompt_id} holds NaN; run the model "
         f"with --dtype float32 (it was {loaded.info.dtype}), or leave out the prompt"
@@ -371,9 +407,10 @@ def _in_thread(loaded: LoadedModel, prompts: Sequence[TokenizedPrompt]) -> Itera
     Several passes run at once, as in an extraction: one pass on all cores would compete for them
     with what the caller computes, and threads of one pass wait for each other.
     """
-    at_once = most_at_once(loaded, max((len(p.token_ids) for p in prompts), default=2))
-    stopped = threading.Event()
     batches = _batches(prompts, BATCH_TOKENS)
+    at_once = most_at_once(loaded, max((len(p.token_ids) for p in prompts), default=2))
+    at_once = min(at_once, max(1, len(batches)))
+    stopped = threading.Event()
     number_of = {positions[0]: number for number, positions in enumerate(batches)}
     ahead = _Ahead(len(batches), stopped)
 

@@ -26,6 +26,7 @@ from attention_motifs.extraction.attention import (
     Scoring,
     attention_output,
     attention_weights,
+    head_blocks,
     hides_later_keys,
 )
 from attention_motifs.features.numerics import fixed_numerics
@@ -39,6 +40,10 @@ INTERFACE = "attention_motifs"
 LayerSink = Callable[[int, Tensor], Any]
 """Takes a layer and its patterns (B, H, n, n). A tensor that it returns replaces the patterns in
 the forward pass, but only through the attention interface."""
+
+HeadSink = Callable[[int, Tensor, int], Any]
+"""As `LayerSink`, for patterns (B, h, n, n) of some heads that follow each other, and the number of
+the first of them."""
 
 OutputSink = Callable[[int, Tensor], Any]
 """Takes a layer and its heads' outputs (B, n, H, d), which it may keep or change in place. A
@@ -100,20 +105,43 @@ def tapped_attention(
     # Queries that share a key head are stacked, so that keys are not repeated.
     grouped = query.reshape(batch, key_heads, groups, n_queries, width)
     hides = hides_later_keys(scoring.mask, n_queries, n_keys)
-    weights = attention_weights(grouped, key, scoring, hides_later=hides)
     layer = int(module.layer_idx)  # type: ignore[arg-type]
-    replaced = _pass_weights(layer, weights.view(batch, n_heads, n_queries, n_keys))
-    if replaced is not None:  # by any others, which may attend to later keys
-        weights, hides = replaced.view(weights.shape), False
-    output = attention_output(weights, value, hides_later=hides)
-    output = output.view(batch, n_heads, n_queries, -1).transpose(1, 2).contiguous()
-    return _pass_output(layer, output), None
+
+    def output_of(keys: slice, within: slice) -> Tensor:
+        """Return the outputs (B, h, n, d) of some heads, after the sink has their weights."""
+        weights = attention_weights(
+            grouped[:, keys, within],
+            key[:, keys],
+            scoring.of(keys, within, (key_heads, groups)),
+            hides_later=hides,
+        )
+        replaced = _pass_weights(layer, weights.flatten(1, 2), keys.start * groups + within.start)
+        if replaced is None:
+            output = attention_output(weights, value[:, keys], hides_later=hides)
+        else:  # by any others, which may attend to later keys
+            replaced = replaced.view(weights.shape)
+            output = attention_output(replaced, value[:, keys], hides_later=False)
+        return output.flatten(1, 2)
+
+    fitting = _head_bytes() // (4 * batch * n_queries * n_keys)
+    outputs = [output_of(*block) for block in head_blocks(key_heads, groups, fitting)]
+    output = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
+    return _pass_output(layer, output.transpose(1, 2).contiguous()), None
 
 
-def _pass_weights(layer: int, weights: Tensor) -> Tensor | None:
-    sink: LayerSink | None = getattr(_active, "sink", None)
-    returned = None if sink is None else sink(layer, weights)
+def _pass_weights(layer: int, weights: Tensor, first_head: int) -> Tensor | None:
+    sink: HeadSink | None = getattr(_active, "sink", None)
+    returned = None if sink is None else sink(layer, weights, first_head)
     return returned if isinstance(returned, Tensor) else None
+
+
+def _head_bytes() -> int:
+    """Return the bytes of weights that are computed at once, unless those of one head are more."""
+    limit: int | None = getattr(_active, "head_bytes", None)
+    return _NO_LIMIT if limit is None else limit
+
+
+_NO_LIMIT = 1 << 62
 
 
 def _pass_output(layer: int, output: Tensor) -> Tensor:
@@ -123,12 +151,14 @@ def _pass_output(layer: int, output: Tensor) -> Tensor:
 
 
 @contextlib.contextmanager
-def _sending_to(sink: LayerSink, output_sink: OutputSink | None) -> Iterator[None]:
-    _active.sink, _active.output_sink = sink, output_sink
+def _sending_to(
+    sink: HeadSink, output_sink: OutputSink | None, head_bytes: int | None
+) -> Iterator[None]:
+    _active.sink, _active.output_sink, _active.head_bytes = sink, output_sink, head_bytes
     try:
         yield
     finally:
-        _active.sink = _active.output_sink = None
+        _active.sink = _active.output_sink = _active.head_bytes = None
 
 
 class _Enough(Exception):  # noqa: N818 - not an error: the requested layers are done
@@ -139,13 +169,14 @@ class _Enough(Exception):  # noqa: N818 - not an error: the requested layers are
 def run_tapped(
     loaded: LoadedModel,
     token_ids: Tensor,
-    sink: LayerSink,
+    sink: LayerSink | HeadSink,
     attention_mask: Tensor | None = None,
     stop_after_layer: int | None = None,
     *,
     output_sink: OutputSink | None = None,
     held: Callable[[int], Tensor] | None = None,
     first_layer: int = 0,
+    head_bytes: int | None = None,
 ) -> Tensor | None:
     """Run the model without its language-model head, and pass each layer's patterns to `sink`.
 
@@ -162,6 +193,9 @@ def run_tapped(
         held: returns the patterns (B, H, n, n) that replace those of a layer; the sink gets these.
             Where hooks tap the model, they replace the result of its softmax.
         first_layer: the first layer that the pass runs, if earlier ones are skipped.
+        head_bytes: pass the patterns of some heads at a time, of up to so many bytes or of one
+            head, to a `HeadSink` (default: whole layers, to a `LayerSink`). Where hooks tap the
+            model, the heads of a layer come together.
 
     Returns:
         The last hidden states (B, n, width), or None if stopped early.
@@ -172,11 +206,13 @@ def run_tapped(
     """
     seen: list[int] = []
 
-    def watched(layer: int, weights: Tensor) -> Any:
-        seen.append(layer)
+    def watched(layer: int, weights: Tensor, first_head: int = 0) -> Any:
+        is_last = head_bytes is None or first_head + weights.shape[1] == loaded.info.n_heads
+        if is_last:
+            seen.append(layer)
         kept = weights if held is None else held(layer).to(weights)
-        returned = sink(layer, kept)
-        if layer == stop_after_layer:
+        returned = sink(layer, kept, *(() if head_bytes is None else (first_head,)))
+        if layer == stop_after_layer and is_last:
             raise _Enough
         if isinstance(returned, Tensor):
             return returned
@@ -193,7 +229,7 @@ def run_tapped(
     try:
         with torch.inference_mode():
             if loaded.info.tap == "attention interface":
-                with _sending_to(watched, output_sink):
+                with _sending_to(watched, output_sink, head_bytes):
                     hidden = loaded.model(**inputs)[0]
             elif loaded.info.tap == "hook points":
                 with loaded.model.sending_to(watched, output_sink):

@@ -35,6 +35,7 @@ from attention_motifs.features.validation import (
     checked_threads,
     refused,
 )
+from attention_motifs.memory import available_memory
 
 if TYPE_CHECKING:
     import torch
@@ -232,6 +233,27 @@ def _blocks_interrupts(n: int) -> bool:
     return n * n >= LONG_ELEMENTS
 
 
+def _free_cores(n: int) -> int:
+    """Return the cores that may compute features: of long patterns all.
+
+    A pass waits while the features of its long patterns are computed.
+    """
+    cores = available_cores()
+    return cores if _blocks_interrupts(n) else max(1, cores - cores_in_use())
+
+
+def _threads_in_memory(n: int) -> int:
+    """Return how many patterns of n tokens may be in work at once, by the memory that is free."""
+    if not _blocks_interrupts(n):
+        return available_cores()
+    free = available_memory()
+    return available_cores() if free is None else max(1, free // (2 * _WORK_BYTES * n * n))
+
+
+_WORK_BYTES = 12
+"""Bytes that a kernel needs per entry of a pattern: panels of triangles, and a copy."""
+
+
 def _rows_in_threads(
     patterns: Float[np.ndarray, "B n n"],
     columns: Columns,
@@ -245,8 +267,8 @@ def _rows_in_threads(
     count, n = patterns.shape[:2]
     out = np.empty((count, len(columns)), np.float32)
     groups = groups_of(columns)
-    free = max(1, available_cores() - cores_in_use())
-    workers = min(threads or free, max(1, count * n * n // THREAD_ELEMENTS))
+    workers = min(threads or _free_cores(n), max(1, count * n * n // THREAD_ELEMENTS))
+    workers = min(workers, _threads_in_memory(n))
     size = max(1, min(CHUNK_BYTES // (4 * n * n), -(-count // workers)))
 
     def compute_chunk(start: int) -> None:

@@ -40,6 +40,30 @@ def cores_in_use() -> int:
     return _cores_in_use
 
 
+_passes = 0
+
+
+@contextlib.contextmanager
+def running_pass() -> Iterator[None]:
+    """Count a pass of a model, for the time of the block; see `cores_of_pass`."""
+    global _passes
+    with _counting:
+        _passes += 1
+    try:
+        yield
+    finally:
+        with _counting:
+            _passes -= 1
+
+
+def cores_of_pass(cores: int) -> int:
+    """Return the share of the cores that belongs to a pass that runs now, rounded up.
+
+    The number of running passes changes: the last of several takes the cores of those that ended.
+    """
+    return max(1, -(-cores // max(1, _passes)))
+
+
 def run_in_threads(run: Callable[[Item], object], items: Iterable[Item], n_threads: int) -> None:
     """Call a function for every item, in some threads.
 

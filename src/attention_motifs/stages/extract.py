@@ -6,6 +6,7 @@ to an executor. A model is loaded once for both.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from attention_motifs.atlas.stimuli import PROBES, PROMPTS, Stimuli, get_stimuli
 from attention_motifs.errors import AtlasError, InputError, JobsFailedError, MotifsError
 from attention_motifs.executors import LOCAL, Executor, Job
 from attention_motifs.head import model_folder
-from attention_motifs.progress import Report, silent
+from attention_motifs.progress import Advance, Report, silent
 from attention_motifs.stages.heads import write_heads
 from attention_motifs.stages.model_source import (
     dtype_in,
@@ -238,6 +239,11 @@ class Extraction:
         if jobs:
             try:
                 with self.report(title, sum(job.steps for job in jobs)) as advance:
+                    if (live := self.executor.share(advance, None)) is not None:
+                        # Jobs in this process advance it themselves, layer by layer.
+                        jobs = [
+                            replace(job, arguments=(*job.arguments, live), steps=0) for job in jobs
+                        ]
                     self.executor.run(jobs, advance, done)
             except MotifsError as error:
                 if failed is None:
@@ -274,6 +280,7 @@ def extract_part(
     begin: bool = False,
     stimuli: str = PROMPTS.name,
     softmax_only: bool = False,
+    advance: Advance | None = None,
 ) -> ModelRecord:
     """Make one part in any process that sees the folder of the atlas.
 
@@ -289,6 +296,7 @@ def extract_part(
         begin: whether to write the tokens of the model's prompts or probes too.
         stimuli: `prompts` or `probes`.
         softmax_only: see `extract`.
+        advance: called with prompts that are done, and with parts of a prompt after each layer.
 
     Returns:
         Record of the model for the manifest.
@@ -309,8 +317,35 @@ def extract_part(
         )
     if begin:
         begin_model(opened, source)
-    write_part(opened, source, block)
+    if advance is None:
+        write_part(opened, source, block)
+        return source.info
+    steps = _Steps(advance, len(positions_of(opened, block, source.stimuli)))
+    try:
+        write_part(opened, source, block, steps.take)
+    finally:
+        steps.finish()
     return source.info
+
+
+class _Steps:
+    """Steps of a job that several threads advance by parts: in all as many as it has."""
+
+    def __init__(self, advance: Advance, total: int) -> None:
+        self._advance = advance
+        self._remaining = float(total)
+        self._lock = threading.Lock()
+
+    def take(self, steps: float) -> None:
+        """Advance by so many steps."""
+        with self._lock:
+            steps = min(steps, self._remaining)
+            self._remaining -= steps
+            self._advance(steps)
+
+    def finish(self) -> None:
+        """Advance by the rest, also that of a part that was complete."""
+        self.take(self._remaining)
 
 
 def _opened(atlas: Atlas | str | Path) -> Atlas:

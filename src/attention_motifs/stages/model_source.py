@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -201,13 +202,14 @@ def source_of(
     from attention_motifs.extraction import for_each_layer, most_at_once
     from attention_motifs.models.tokenizing import prefix_tokens
 
-    at_once = most_at_once(loaded, max((len(t.token_ids) for t in tokenized), default=2))
+    longest = max((len(t.token_ids) for t in tokenized), default=2)
+    at_once = most_at_once(loaded, longest, by_heads=True)
     # The threads end when the source is garbage.
     threads = ThreadPoolExecutor(at_once, "attention-motifs pass")
 
-    def run_block(positions: Sequence[int], sink: Sink) -> None:
+    def run_block(positions: Sequence[int], sink: Sink, by_heads: bool = False) -> None:
         prompts = [tokenized[i] for i in positions]
-        for_each_layer(loaded, prompts, sink, at_once=at_once, threads=threads)
+        for_each_layer(loaded, prompts, sink, at_once=at_once, threads=threads, by_heads=by_heads)
 
     return PatternSource(
         loaded.info.name,
@@ -216,5 +218,5 @@ def source_of(
         ),
         [(t.token_ids, t.tokens) for t in tokenized],
         run_block,
-        at_once,
+        partial(run_block, by_heads=True),
     )

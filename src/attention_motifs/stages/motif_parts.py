@@ -39,13 +39,19 @@ class BlockShares:
         self._bits = [key_motifs(*_identity_and_separators(*each)) for each in tokens]
 
     def take(
-        self, layer: int, prompt: int, patterns: Float32[np.ndarray, "heads n n"], threads: int
+        self,
+        layer: int,
+        prompt: int,
+        patterns: Float32[np.ndarray, "heads n n"],
+        threads: int,
+        first_head: int = 0,
     ) -> None:
-        """Compute the shares of the patterns of one layer on one prompt of the block."""
+        """Compute the shares of heads of one layer, from `first_head` on, on one prompt."""
         from attention_motifs.features.motif_kernels import batch_motif_shares
 
         shares = batch_motif_shares(patterns, self._bits[prompt], threads)
-        self.shares[prompt, self._row_of_layer[layer]] = shares
+        heads = slice(first_head, first_head + len(patterns))
+        self.shares[prompt, self._row_of_layer[layer], heads] = shares
 
 
 def _identity_and_separators(ids: Sequence[int], texts: Sequence[str]) -> tuple[Any, Any]:

@@ -19,7 +19,8 @@ from attention_motifs.atlas.stimuli import N_VIEW_PROBES, PROBES, PROMPTS, Stimu
 from attention_motifs.errors import AtlasError
 from attention_motifs.features import compute_features, feature_names
 from attention_motifs.features.compute import available_cores
-from attention_motifs.progress import Report, silent
+from attention_motifs.features.threads import cores_of_pass
+from attention_motifs.progress import Advance, Report, silent
 from attention_motifs.stages.disk import require_disk
 from attention_motifs.stages.heads import heads_of
 from attention_motifs.stages.motif_parts import BlockShares, write_shares
@@ -36,9 +37,9 @@ if TYPE_CHECKING:
 
     Identity = ModelRecord | ModelIdentity
 
-Sink = Callable[[int, Sequence[int], Any], None]
+Sink = Callable[..., None]
 """Takes a layer, the positions of the prompts in the block, and patterns (B, H, n, n). Probes are
-treated as prompts are."""
+treated as prompts are. Of some heads at a time, it also takes the number of the first of them."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,15 @@ class PatternSource:
     """Ids and texts of the tokens, per prompt."""
     run_block: Callable[[Sequence[int], Sink], None]
     """Passes the patterns of these prompts (positions in the atlas) to the sink."""
-    at_once: int = 1
-    """Largest number of threads in which `run_block` calls the sink at the same time."""
+    run_heads: Callable[[Sequence[int], Sink], None] | None = None
+    """As `run_block`, for some heads at a time; None where a source has whole layers."""
     stimuli: Stimuli = PROMPTS
     repeat_lengths: Sequence[int] = ()
     """Per probe: number of tokens after which it repeats, or 0; empty for prompts."""
+
+    def run(self, positions: Sequence[int], sink: Sink) -> None:
+        """Pass the patterns of these prompts to the sink, of as few heads at a time as it can."""
+        (self.run_heads or self.run_block)(positions, sink)
 
 
 def extract_from(
@@ -130,10 +135,19 @@ def _in_configured_order(atlas: Atlas, models: dict[str, ModelRecord]) -> dict[s
     return dict(sorted(models.items(), key=lambda item: rank.get(item[0], len(rank))))
 
 
-def write_part(atlas: Atlas, source: PatternSource, block: int) -> None:
+def write_part(
+    atlas: Atlas, source: PatternSource, block: int, advance: Advance | None = None
+) -> None:
     """Write one part of a model's features, unless it is complete and of the same inputs.
 
     The part is written after its viewing patterns and motif shares, so that it stands for all.
+
+    Args:
+        atlas: the atlas to write to.
+        source: patterns of the model.
+        block: number of the block of prompts or probes, from 0.
+        advance: called with the number of prompts, divided by that of the layers, after each layer
+            of a pass; from any thread.
     """
     stimuli = source.stimuli
     inputs = extract_inputs(atlas, source.info, stimuli)
@@ -162,7 +176,7 @@ def write_part(atlas: Atlas, source: PatternSource, block: int) -> None:
         shares = None
         if stimuli is PROMPTS:
             shares = BlockShares([source.tokens[i] for i in positions], source.info)
-        features = _features(source, positions, sets, triangles, shares)
+        features = _features(source, positions, sets, triangles, shares, advance)
     if shares is not None:
         write_shares(atlas, source.info, block, prompt_ids, shares.shares, inputs)
     table = _part_table(source.info, prompt_ids, lengths, features, feature_names(sets))
@@ -177,19 +191,21 @@ def _features(
     sets: list[str],
     triangles: Mapping[int, UInt8[np.ndarray, "layers heads entries"]],
     shares: BlockShares | None,
+    advance: Advance | None,
 ) -> Float[np.ndarray, "prompts layers heads features"]:
     """Compute the features of these prompts, and fill `triangles` and `shares`."""
     row_of_layer, n_heads = source.info.row_of_layer, source.info.n_heads
     n_features = len(feature_names(sets))
     features = np.empty((len(positions), len(row_of_layer), n_heads, n_features), dtype=np.float32)
-    threads = max(1, available_cores() // source.at_once)
 
-    def sink(layer: int, indices: Sequence[int], patterns: Any) -> None:
-        flat = patterns.reshape(-1, *patterns.shape[-2:])
-        texts = [source.tokens[positions[i]][1] for i in indices for _ in range(n_heads)]
+    def sink(layer: int, indices: Sequence[int], patterns: Any, first_head: int = 0) -> None:
+        threads = cores_of_pass(available_cores())
+        flat, end = patterns.reshape(-1, *patterns.shape[-2:]), first_head + patterns.shape[1]
+        texts = [source.tokens[positions[i]][1] for i in indices for _ in range(patterns.shape[1])]
         rows = to_numpy(compute_features(flat, sets, tokens=texts, threads=threads))
         at = row_of_layer[layer]
-        features[np.asarray(indices), at] = rows.reshape(len(indices), n_heads, -1)
+        shape = len(indices), patterns.shape[1], -1
+        features[np.asarray(indices), at, first_head:end] = rows.reshape(shape)
         for row, i in enumerate(indices):
             if shares is None and i not in triangles:
                 continue
@@ -197,12 +213,14 @@ def _features(
             # memory of what it packs.
             of_prompt = to_numpy(patterns[row])
             if shares is not None:
-                shares.take(layer, i, of_prompt, threads)
+                shares.take(layer, i, of_prompt, threads, first_head)
             if i in triangles:
-                for head, pattern in enumerate(of_prompt):
+                for head, pattern in enumerate(of_prompt, first_head):
                     triangles[i][at, head] = pack_triangles(pattern)
+        if advance is not None and end == n_heads:
+            advance(len(indices) / len(row_of_layer))
 
-    source.run_block(positions, sink)
+    source.run(positions, sink)
     return features
 
 

@@ -216,7 +216,7 @@ def _blended(
 
         run_block(positions, blended)
 
-    return replace(source, run_block=run)
+    return replace(source, run_block=run, run_heads=None)
 
 
 class _Vectors:

@@ -10,6 +10,7 @@ from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.stimuli import PROMPTS
 from attention_motifs.errors import InputError
 from attention_motifs.features.compute import available_cores
+from attention_motifs.features.threads import cores_of_pass
 from attention_motifs.progress import Report, silent
 from attention_motifs.stages.model_source import load_for, source_on, wanted_model
 from attention_motifs.stages.motif_parts import (
@@ -79,7 +80,6 @@ def _compute(
     if changed := changes(atlas, replace(loaded.info, name=info.name)):
         raise changed_model(atlas, requested, info.name, changed)
     source = source_on(atlas, loaded, PROMPTS)
-    threads = max(1, available_cores() // source.at_once)
     ids: list[str] = atlas.prompts["prompt_id"].to_list()
     title = f"motif shares of {info.name}"
     with report(title, sum(len(positions_of(atlas, block)) for block in missing)) as advance:
@@ -87,11 +87,18 @@ def _compute(
             positions = positions_of(atlas, block)
             part = BlockShares([source.tokens[i] for i in positions], info)
 
-            def take(layer: int, indices: Sequence[int], patterns: Any, part: Any = part) -> None:
+            def take(
+                layer: int,
+                indices: Sequence[int],
+                patterns: Any,
+                first_head: int = 0,
+                part: BlockShares = part,
+            ) -> None:
+                threads = cores_of_pass(available_cores())
                 for row, i in enumerate(indices):
-                    part.take(layer, i, to_numpy(patterns[row]), threads)
+                    part.take(layer, i, to_numpy(patterns[row]), threads, first_head)
 
-            source.run_block(positions, take)
+            source.run(positions, take)
             inputs = extract_inputs(atlas, info)
             write_shares(atlas, info, block, [ids[i] for i in positions], part.shares, inputs)
             advance(len(positions))
