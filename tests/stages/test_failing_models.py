@@ -58,10 +58,10 @@ def test_what_is_complete_of_a_model_is_kept_when_it_fails_later(
 
     write_part = stage.write_part
 
-    def fail_in_the_second_part(atlas: Atlas, source: object, block: int) -> None:
+    def fail_in_the_second_part(atlas: Atlas, source: object, block: int, advance: object) -> None:
         if source.model == "a" and block == 1:  # type: ignore[attr-defined]
             raise InputError("no such block")
-        write_part(atlas, source, block)  # type: ignore[arg-type]
+        write_part(atlas, source, block, advance)  # type: ignore[arg-type]
 
     path = tmp_path / "atlas"
     with monkeypatch.context() as patch:
