@@ -243,13 +243,17 @@ def run_tapped(
                     hidden = loaded.model(**inputs, output_attentions=True)[0]
     except _Enough:
         return None
-    expected = [layer for layer in loaded.layers if layer >= first_layer]
+    _check_layers(loaded, seen, [layer for layer in loaded.layers if layer >= first_layer])
+    return hidden  # type: ignore[no-any-return]
+
+
+def _check_layers(loaded: LoadedModel, seen: list[int], expected: list[int]) -> None:
+    """Refuse a pass in which some layer did not give its weights once."""
     if seen != expected:
         raise ModelError(
             f"{loaded.info.name}: attention weights came from layers {seen}, not from each of "
             f"{len(expected)} once; the architecture {loaded.info.architecture} cannot be tapped"
         )
-    return hidden  # type: ignore[no-any-return]
 
 
 @contextlib.contextmanager
