@@ -28,6 +28,17 @@ export default defineConfig({
     emptyOutDir: true,
     // Everything is a file of its own: the Content-Security-Policy allows nothing inline.
     assetsInlineLimit: 0,
+    // Few files, since a browser asks a host for six at a time and the data wait behind scripts: one
+    // style sheet, and one script of what three pages or more use.
+    cssCodeSplit: false,
+    rolldownOptions: {
+      output: {
+        codeSplitting: {
+          includeDependenciesRecursively: false,
+          groups: [{ name: "shared", test: /[\\/](src[\\/](?!app[\\/])|node_modules[\\/](?!katex))/, minShareCount: 3 }],
+        },
+      },
+    },
     target: "es2022",
     chunkSizeWarningLimit: 1000,
   },

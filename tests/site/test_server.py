@@ -327,3 +327,9 @@ def test_a_taken_port_and_an_unknown_host_are_named() -> None:
         bind("127.0.0.1", 70000)
     with pytest.raises(InputError, match="--host not an address"):
         bind("not an address", 0)
+
+
+def test_small_answers_are_sent_at_once() -> None:
+    # asyncio looks at the protocol before it switches Nagle's algorithm off.
+    with bind("127.0.0.1", 0) as opened:
+        assert opened.proto == socket.IPPROTO_TCP

@@ -16,7 +16,7 @@ import { ClassList } from "./head/class-list";
 import { Controls } from "./head/controls";
 import { Effects } from "./head/effects";
 import { Features } from "./head/features";
-import { beginRows } from "./head/load";
+import { beginPatterns, beginRows } from "./head/load";
 import { like } from "./head/params";
 import { Place } from "./head/place";
 import { Rows } from "./head/rows";
@@ -24,7 +24,7 @@ import { Scores } from "./head/scores";
 import { Suggested } from "./head/suggested";
 import { Verdict } from "./head/verdict";
 import type { PageProps } from "./page";
-import type { Manifest, Prompt } from "../contract/generated";
+import type { HeadExplanation, Manifest, Prompt } from "../contract/generated";
 
 /** One head: its patterns next to those of other heads, and its profile. */
 export default function HeadPage({ manifest }: PageProps) {
@@ -42,6 +42,7 @@ function OneHead({ manifest, row }: { manifest: Manifest; row: number }) {
       loadClassesByHead(manifest),
       loadExplanation(manifest, row),
     ]);
+    beginPatterns(manifest, row, shownPrompts(prompts, found));
     return { prompts, byHead, found };
   }, [manifest, row]);
   const others = like.value.flatMap((name) => headRow(manifest, name) ?? []);
@@ -54,15 +55,7 @@ function OneHead({ manifest, row }: { manifest: Manifest; row: number }) {
       <Loaded resource={known} what="prompts and classes">
         {({ prompts, byHead, found }) => {
           const viewable = viewablePrompts(prompts, where.value);
-          const ofGroup = (probes: boolean) =>
-            viewable.filter((place) => isProbe(prompts[place] as Prompt) === probes);
-          const chosen = choosePrompts(
-            promptsById(prompts, promptsParam.value).filter((item) => viewable.includes(item)),
-            mostItself(ofGroup(false), found),
-            nPrompts.value,
-            seed.value,
-            ofGroup(true).slice(0, nProbes.value),
-          );
+          const chosen = shownPrompts(prompts, found);
           return (
             <>
               <Verdict manifest={manifest} row={row} prompts={prompts} />
@@ -95,6 +88,19 @@ function OneHead({ manifest, row }: { manifest: Manifest; row: number }) {
         }}
       </Loaded>
     </>
+  );
+}
+
+/** Return the chosen prompts, or those on which the head is most itself, and probes. */
+function shownPrompts(prompts: Prompt[], found: HeadExplanation | null): number[] {
+  const viewable = viewablePrompts(prompts, where.value);
+  const ofGroup = (probes: boolean) => viewable.filter((place) => isProbe(prompts[place] as Prompt) === probes);
+  return choosePrompts(
+    promptsById(prompts, promptsParam.value).filter((item) => viewable.includes(item)),
+    mostItself(ofGroup(false), found),
+    nPrompts.value,
+    seed.value,
+    ofGroup(true).slice(0, nProbes.value),
   );
 }
 

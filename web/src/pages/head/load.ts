@@ -12,6 +12,7 @@ import {
   rowOf,
   type DistanceBlock,
 } from "../../data/distances";
+import { loadPattern } from "../../data/patterns";
 
 /** Distances of the viewed heads to all heads, with ranks. */
 export interface Neighbours {
@@ -66,6 +67,11 @@ export function beginRows(manifest: Manifest, metric: DistanceMetric | null, row
   const loading: Promise<unknown>[] = [loadLabels(manifest), loadExplanation(manifest, row)];
   if (metric) loading.push(loadNeighbours(manifest, metric, [row]));
   void Promise.allSettled(loading); // the rows show failures
+}
+
+/** Begin to load the patterns of a head, which are fetched otherwise only once they are on the screen. */
+export function beginPatterns(manifest: Manifest, row: number, prompts: readonly number[]): void {
+  void Promise.allSettled(prompts.map((prompt) => loadPattern(manifest, row, prompt))); // the rows show failures
 }
 
 /** Return the heads that share a class with a viewed head. */

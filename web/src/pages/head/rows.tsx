@@ -1,5 +1,5 @@
 import { useRef, useState } from "preact/hooks";
-import type { Manifest, Prompt } from "../../contract/generated";
+import type { HeadClass, Manifest, Prompt } from "../../contract/generated";
 import { loadClasses, rowsOfClasses, type TaggedClass } from "../../data/classes";
 import { depthPercentile, loadQuantiles, metricOf, nullPercentile } from "../../data/distances";
 import { headName, passing } from "../../data/heads";
@@ -8,7 +8,7 @@ import { labelText, loadLabels, type Labels } from "../../data/explanations";
 import { loadPattern } from "../../data/patterns";
 import { shortId } from "../../data/prompts";
 import { classes, heads, layers, metric, models, prompts as promptsParam, seed, size } from "../../state/params";
-import { useResource } from "../../state/resource";
+import { useResource, type Resource } from "../../state/resource";
 import { link } from "../../state/url";
 import { ExportMenu } from "../../views/export-menu/view";
 import { csv } from "../../views/export-menu/csv";
@@ -50,43 +50,30 @@ export function Rows(props: Props) {
   if (!current) {
     return <Empty title="This atlas holds no distances">{manifest.missing["distances"]}</Empty>;
   }
-  return (
-    <Loaded resource={loaded} what="the distances" height={600}>
-      {(all) => {
-        if (all === null) return null;
-        const passes = passing(manifest, {
-          models: [...models.value],
-          layers: layers.value,
-          rows: rowsOfClasses(all.known, classes.value),
-        });
-        return <Ready {...props} {...all} passes={passes} onWhole={() => setWhole(query[0] ?? null)} />;
-      }}
-    </Loaded>
-  );
+  return <Ready {...props} loaded={loaded} onWhole={() => setWhole(query[0] ?? null)} />;
+}
+
+/** What the rows of other heads need. */
+interface Known {
+  neighbours: Neighbours;
+  known: HeadClass[];
+  labels: Labels;
+  quantiles: Float32Array | null;
 }
 
 interface ReadyProps extends Props {
-  neighbours: Neighbours;
-  labels: Labels;
-  quantiles: Float32Array | null;
-  passes: Uint8Array;
+  loaded: Resource<Known | null>;
   /** Load the rows of the whole layer. */
   onWhole: () => void;
 }
 
+/** The row of the viewed head, which waits for nothing, and the others once their distances are loaded. */
 function Ready(props: ReadyProps) {
-  const { manifest, query, byHead, prompts, neighbours, passes } = props;
+  const { manifest, query, prompts, loaded } = props;
   const place = useRef<HTMLDivElement>(null);
-  const chosen = chooseRows({
-    order: neighbours.order,
-    distances: neighbours.distances,
-    ranks: neighbours.ranks,
-    passes,
-    mates: classMates(byHead, query),
-    counts: { near: near.value, far: far.value, same: same.value, random: random.value },
-    seed: seed.value,
-  });
-  const groups = groupsOf(props, chosen);
+  const known = loaded.value ?? null;
+  const neighbours = known?.neighbours ?? null;
+  const groups = groupsOf(props, known);
   const names = [...new Set(groups.flatMap((group) => group.heads.map((head) => head.head)))];
   const all = link(
     "compare",
@@ -99,7 +86,7 @@ function Ready(props: ReadyProps) {
         <a class="button" href={all}>
           Compare all {names.length} heads
         </a>
-        {neighbours.omitted === 0 ? null : (
+        {neighbours === null || neighbours.omitted === 0 ? null : (
           <button type="button" onClick={props.onWhole}>
             Percentiles and chance (fetches {(neighbours.omitted / 1e6).toPrecision(2)} MB)
           </button>
@@ -107,9 +94,11 @@ function Ready(props: ReadyProps) {
         <ExportMenu
           target={() => place.current}
           name={`${names[0] ?? "head"}-rows`}
-          data={[
-            { title: "CSV", extension: "csv", type: "text/csv", make: () => table(manifest, neighbours) },
-          ]}
+          data={
+            neighbours === null
+              ? []
+              : [{ title: "CSV", extension: "csv", type: "text/csv", make: () => table(manifest, neighbours) }]
+          }
         />
       </div>
       <div ref={place} class="head-rows-picture">
@@ -122,16 +111,52 @@ function Ready(props: ReadyProps) {
           size={size.value}
           load={(row, prompt) => loadPattern(manifest, row, prompt)}
           info={(row, group) => (
-            <RowInfo row={row} total={neighbours.nNearest === null ? neighbours.order.length : manifest.n_heads - query.length} byHead={byHead} first={group.key === "this"} />
+            <RowInfo
+              row={row}
+              total={neighbours?.nNearest === null ? neighbours.order.length : manifest.n_heads - query.length}
+              byHead={props.byHead}
+              first={group.key === "this"}
+            />
           )}
         />
+        <Loaded resource={loaded} what="the distances" height={500}>
+          {() => null}
+        </Loaded>
       </div>
     </div>
   );
 }
 
-function groupsOf(props: ReadyProps, chosen: ReturnType<typeof chooseRows>): RowGroup<InfoRow>[] {
-  const { manifest, query, neighbours, labels, quantiles, passes } = props;
+function groupsOf(props: ReadyProps, known: Known | null): RowGroup<InfoRow>[] {
+  const { manifest, query, byHead } = props;
+  const these = query.map((row) => ({
+    row,
+    head: headName(manifest, row),
+    label: known ? labelText(manifest, known.labels, row) : "",
+    distance: 0,
+    rank: 0,
+    share: 0,
+    percentile: null,
+    depth: null,
+    chance: null,
+  }));
+  const first = { key: "this", title: query.length > 1 ? "These heads" : "This head", heads: these };
+  if (known === null) return [first];
+  const { neighbours, labels, quantiles } = known;
+  const passes = passing(manifest, {
+    models: [...models.value],
+    layers: layers.value,
+    rows: rowsOfClasses(known.known, classes.value),
+  });
+  const chosen = chooseRows({
+    order: neighbours.order,
+    distances: neighbours.distances,
+    ranks: neighbours.ranks,
+    passes,
+    mates: classMates(byHead, query),
+    counts: { near: near.value, far: far.value, same: same.value, random: random.value },
+    seed: seed.value,
+  });
   const chance = neighbours.block
     ? nearByChance(manifest, neighbours.block, query[0] as number, passes, chosen.near.map(({ row }) => row))
     : null;
@@ -157,21 +182,10 @@ function groupsOf(props: ReadyProps, chosen: ReturnType<typeof chooseRows>): Row
   // With the nearest heads only, none is far, and a sample of them is not random.
   const nearest = neighbours.nNearest;
   const few = nearest === null ? none : `This atlas has the distances of the nearest ${nearest} heads only.`;
-  const these = query.map((row) => ({
-    row,
-    head: headName(manifest, row),
-    label: labelText(manifest, labels, row),
-    distance: 0,
-    rank: 0,
-    share: 0,
-    percentile: null,
-    depth: null,
-    chance: null,
-  }));
   const groupOf = (n: number, key: string, title: string, help: string, shown: readonly Shown[], empty = none) =>
     n === 0 ? [] : [{ key, title, help, heads: infos(shown), empty }];
   return [
-    { key: "this", title: query.length > 1 ? "These heads" : "This head", heads: these },
+    first,
     ...groupOf(near.value, "near", "Nearest", "", chosen.near),
     ...groupOf(same.value, "same", "Same class", "a random sample", chosen.same, "No other head that matches the filters shares a class with it."),
     ...groupOf(random.value, "random", "Random", "", nearest === null ? chosen.random : [], few),
