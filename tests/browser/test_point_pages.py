@@ -154,6 +154,34 @@ def test_a_rectangle_selects_what_lies_in_it(visit: Visit, demo: Path, tmp_path:
     assert visit.wrong == []
 
 
+def test_a_worker_makes_a_long_table_while_the_page_answers(
+    visit: Visit, demo: Path, tmp_path: Path
+) -> None:
+    manifest = manifest_of(demo / "site")
+    opened(visit, "?page=patterns-3d")
+    page = visit.page
+    page.evaluate("""() => {
+      window.ticks = 0;
+      const made = window.Worker;
+      window.Worker = class extends made {
+        constructor(...words) { super(...words); window.script = String(words[0]); }
+      };
+      setInterval(() => window.ticks++, 1);
+    }""")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV", exact=True).click()
+    assert "/assets/long-table-worker" in page.evaluate("window.script")
+    assert page.evaluate("window.ticks") > 0
+    download.value.save_as(tmp_path / "patterns.csv")
+    with (tmp_path / "patterns.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == manifest["n_patterns"]
+    names = heads_of(demo / "site")
+    assert [row["head"] for row in rows[: len(names)]] == names
+    assert len({row["prompt"] for row in rows}) == manifest["n_patterns"] // len(names)
+    assert visit.wrong == []
+
+
 def test_the_legend_filters_and_cycles(visit: Visit, demo: Path) -> None:
     manifest = manifest_of(demo / "site")
     opened(visit, "?page=patterns-3d&colour=model")

@@ -140,10 +140,7 @@ describe("tables and exports", () => {
   });
 
   it("CSV quotes, and disarms formulas", async () => {
-    const { csv, csvBlob } = await import("../src/views/export-menu/csv");
-    const long = Array.from({ length: 45_000 }, (_, i) => [i, `row ${i}`]);
-    const blob = await csvBlob(["n", "name"], long.length, (i) => long[i] as (string | number)[]);
-    expect(await blob.text()).toBe(csv(["n", "name"], long));
+    const { csv } = await import("../src/views/export-menu/csv");
     expect(csv(["a", "b"], [['=1+1', 'x"y'], [Number.NaN, -2]])).toBe(`a,b\r\n'=1+1,"x""y"\r\n,-2\r\n`);
   });
 

@@ -21,6 +21,13 @@ export function parseHead(text: string): HeadName | null {
   return { model: match[1] as string, layer: Number(match[2]), index: Number(match[3]) };
 }
 
+/** Return the names of all heads, in the order of the atlas. */
+export function headNames(manifest: Manifest): string[] {
+  return manifest.models.flatMap((model) =>
+    model.layers.flatMap((layer) => Array.from({ length: model.n_heads }, (_, index) => `${model.name}:L${layer}:H${index}`)),
+  );
+}
+
 /** Return the model of a row. The rows of a model are contiguous. */
 export function modelOfRow(manifest: Manifest, row: number): Model {
   const model = manifest.models.find((model) => row >= model.first_row && row < rowsEnd(model));

@@ -1,6 +1,6 @@
 import { useMemo } from "preact/hooks";
 import type { Manifest } from "../contract/generated";
-import { headName, headRow } from "../data/heads";
+import { headName, headNames, headRow } from "../data/heads";
 import { projectionId } from "../data/projections";
 import { classes, colour, head as headParam, heads as headsParam, layers, models } from "../state/params";
 import { useResource } from "../state/resource";
@@ -96,7 +96,7 @@ function Body({ manifest, base }: { manifest: Manifest; base: Base }) {
                 preview={(row, colourText) => <HeadPreview manifest={manifest} base={base} colourText={colourText} row={row} />}
                 onOpen={open}
                 onClick={open}
-                naming={{ titles: ["head"], of: (row) => [headName(manifest, row)] }}
+                naming={() => [{ title: "head", every: 1, labels: headNames(manifest) }]}
                 actions={(rows) => <Actions manifest={manifest} rows={rows} />}
               />
             )}

@@ -1,6 +1,6 @@
 import { useMemo } from "preact/hooks";
 import type { Manifest } from "../contract/generated";
-import { headName, headRow } from "../data/heads";
+import { headName, headNames, headRow } from "../data/heads";
 import { isLive } from "../data/live";
 import { ofPoint, pointOf } from "../data/points";
 import { hasLabels, promptsById, shortId } from "../data/prompts";
@@ -102,13 +102,10 @@ function Body({ manifest, base }: { manifest: Manifest; base: Base }) {
                   const { head, prompt } = ofPoint(manifest, point);
                   go(patternLink(manifest, base, head, prompt));
                 }}
-                naming={{
-                  titles: ["head", "prompt"],
-                  of: (point) => {
-                    const { head, prompt } = ofPoint(manifest, point);
-                    return [headName(manifest, head), base.prompts[prompt]?.id ?? prompt];
-                  },
-                }}
+                naming={() => [
+                  { title: "head", every: 1, labels: headNames(manifest) },
+                  { title: "prompt", every: manifest.n_heads, labels: base.prompts.slice(0, manifest.points.n_prompts).map(({ id }) => id) },
+                ]}
               />
             )}
           </Loaded>

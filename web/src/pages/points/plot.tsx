@@ -5,7 +5,8 @@ import type { ComponentChildren } from "preact";
 import { composed } from "../../data/composed";
 import { colour } from "../../state/params";
 import { dark } from "../../state/theme";
-import { csvBlob } from "../../views/export-menu/csv";
+import type { LongColumn } from "../../views/export-menu/long-table";
+import { longTableBlob } from "../../views/export-menu/long-table-blob";
 import { ExportMenu } from "../../views/export-menu/view";
 import type { PointAxis, PointKey, PointLabel } from "../../views/points-3d/api";
 import { colourPoints, countCategories, legendPasses, type Colouring } from "../../views/points-3d/colours";
@@ -34,8 +35,8 @@ interface PlotProps {
   preview: (point: number, colourText: string) => ComponentChildren;
   onOpen: (point: number) => void;
   onClick?: (point: number) => void;
-  /** Titles and values that name a point in a table. */
-  naming: { titles: readonly string[]; of: (point: number) => readonly (string | number)[] };
+  /** Columns that name a point in a table. */
+  naming: () => readonly LongColumn[];
   /** Links for the selection. */
   actions?: (points: Uint32Array) => ComponentChildren;
 }
@@ -82,18 +83,14 @@ export function Plot(props: PlotProps) {
     },
   ];
   const listed = () => selection.mask ?? shown ?? new Uint8Array(n).fill(1);
-  const table = () => {
-    const titles = [...props.naming.titles, ...axes.map((axis) => axis.title), colouring.title];
-    const points = pointsOf(listed());
-    const row = (place: number) => {
-      const point = points[place] as number;
-      return [
-        ...props.naming.of(point),
-        ...axes.map((axis) => axis.values[point] ?? null),
-        colouring.kind === "amounts" ? (colouring.values[point] ?? null) : (colouring.labels[colouring.codes[point] ?? -1] ?? null),
-      ];
-    };
-    return { titles, n: points.length, row };
+  const save = (format: "csv" | "json") => {
+    const { title } = colouring;
+    const coloured =
+      colouring.kind === "amounts"
+        ? { title, values: colouring.values }
+        : { title, codes: colouring.codes, labels: colouring.labels };
+    const placed = axes.map((axis) => ({ title: axis.title, values: axis.values }));
+    return longTableBlob({ columns: [...props.naming(), ...placed, coloured], points: pointsOf(listed()) }, format);
   };
   const points = selection.mask && selection.count <= ACTIONS ? pointsOf(selection.mask) : null;
   return (
@@ -162,19 +159,13 @@ export function Plot(props: PlotProps) {
               title: "CSV",
               extension: "csv",
               type: "text/csv",
-              make: () => {
-                const { titles, n: count, row } = table();
-                return csvBlob(titles, count, row);
-              },
+              make: () => save("csv"),
             },
             {
               title: "JSON",
               extension: "json",
               type: "application/json",
-              make: () => {
-                const { titles, n: count, row } = table();
-                return JSON.stringify({ columns: titles, rows: Array.from({ length: count }, (_, place) => row(place)) });
-              },
+              make: () => save("json"),
             },
           ]}
         />

@@ -12,24 +12,10 @@ type Row = readonly (string | number | null | undefined)[];
 
 /** Return a table as CSV, with a line of titles. */
 export function csv(titles: readonly string[], rows: readonly Row[]): string {
-  return [titles, ...rows].map(line).join("");
+  return [titles, ...rows].map(csvLine).join("");
 }
 
-function line(row: Row): string {
+/** Return a row as a line of CSV. */
+export function csvLine(row: Row): string {
   return `${row.map(cell).join(",")}\r\n`;
-}
-
-/** Rows written before the page gets time to answer. */
-const AT_ONCE = 20_000;
-
-/** Return a long table as CSV. Its rows are made one after the other, and the page answers in between. */
-export async function csvBlob(titles: readonly string[], n: number, row: (place: number) => Row): Promise<Blob> {
-  const parts = [line(titles)];
-  for (let start = 0; start < n; start += AT_ONCE) {
-    let part = "";
-    for (let place = start; place < Math.min(n, start + AT_ONCE); place++) part += line(row(place));
-    parts.push(part);
-    await new Promise((resume) => setTimeout(resume));
-  }
-  return new Blob(parts);
 }

@@ -25,7 +25,11 @@ export function ExportMenu({ target, name, data = [] }: ExportMenuProps) {
     if (busy) return;
     setBusy(true);
     try {
+      setProblem("");
       saveBlob(new Blob([await format.make()], { type: format.type }), fileName(name, format.extension));
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      setProblem(`${format.title} was not saved: ${reason}. Show less, or load the page again, then try again.`);
     } finally {
       setBusy(false);
     }
