@@ -5,7 +5,10 @@
 opens every page of each site, served by `motifs serve`, in headless Chromium with an empty cache at
 1280 x 800, and prints for each: kB received (and kB without files of patterns), requests, elements
 in the document, rows of patterns on the first screen, and the median seconds to the first pattern.
-`NAME=FOLDER` names a site; several are measured in turn. Needs Chromium and Playwright.
+`NAME=FOLDER` names a site; several are measured in turn. `--clicks` does by itself what a reader
+does to see the five look-alikes of a head by the best metric, on the prompts of the page and on two
+prompts of the reader's choice, and counts the clicks and Enter keys; the result is checked on the
+page. Needs Chromium and Playwright.
 """
 
 from __future__ import annotations
@@ -66,6 +69,7 @@ def main() -> None:
     parser.add_argument("sites", nargs="*", help="NAME=FOLDER of a site")
     parser.add_argument("--pages", nargs="+", default=list(PAGES))
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--clicks", action="store_true", help="count clicks, open no other page")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/weight.json"))
     given = parser.parse_args()
     sites = {
@@ -76,6 +80,15 @@ def main() -> None:
         program = shutil.which("chromium") or shutil.which("google-chrome")
         for name, folder in sites.items():
             measured[name] = {}
+            if given.clicks:
+                browser = playwright.chromium.launch(
+                    executable_path=program, args=EXPLORER["FLAGS"]
+                )
+                with EXPLORER["served"](folder, True) as address:
+                    measured[name]["clicks"] = count_clicks(browser, address, folder)
+                print(name, measured[name]["clicks"], flush=True)
+                browser.close()
+                continue
             for page in given.pages:
                 # A browser each: a page that crashes takes its browser.
                 rounds = []
@@ -137,6 +150,51 @@ def open_page(browser: Browser, address: str) -> dict[str, Any]:
     }
     context.close()
     return result
+
+
+def count_clicks(browser: Browser, address: str, site: Path) -> dict[str, Any]:
+    """Open the site, and click and type as a reader does; return the clicks for each goal."""
+    manifest = json.loads((site / "data" / "manifest.json").read_text("utf-8"))
+    best = manifest["metrics"][0]["name"]
+    head = query_of(site, "head").partition("head=")[2]
+    page = browser.new_context(viewport=EXPLORER["WINDOW"]).new_page()
+    page.goto(address)
+    page.locator(".bench-rows .pattern-cell canvas").first.wait_for(timeout=60_000)
+    clicks = 0
+    page.keyboard.type(head)
+    page.get_by_role("option", name=head, exact=False).first.wait_for()
+    page.keyboard.press("Enter")
+    clicks += 1
+    page.locator("main h1", has_text=head).wait_for()
+    look_alikes(page, best)
+    result: dict[str, Any] = {"on the prompts of the page": clicks}
+    page.get_by_text("Heads and prompts shown").click()
+    page.locator("summary", has_text="Choose prompts").click()
+    clicks += 2
+    boxes = page.locator("details.many", has_text="Choose prompts").locator("label")
+    chosen = [boxes.nth(i).inner_text().strip()[:20] for i in (1, 2)]
+    for text in chosen:
+        boxes.filter(has_text=text).first.click()
+        clicks += 1
+    shown = page.locator(".pattern-rows-prompts [role=columnheader] >> nth=2")
+    shown.wait_for()
+    look_alikes(page, best)
+    titles = page.locator(".pattern-rows-prompts").inner_text()
+    if not all(text[:12] in titles for text in chosen):
+        raise SystemExit(f"the rows are not on the chosen prompts: {chosen}, {titles}")
+    result["on two prompts of one's own"] = clicks
+    page.context.close()
+    return result
+
+
+def look_alikes(page: Page, best: str) -> None:
+    """Wait until five look-alikes by a metric are drawn."""
+    page.locator(".pattern-rows-heading", has_text=f"nearest 5 heads by {best}").wait_for()
+    near = page.locator(".pattern-rows [role=rowgroup] >> nth=1")
+    for row in range(5):
+        cells = near.locator(".pattern-rows-line").nth(row).locator(".pattern-cell")
+        cells.first.scroll_into_view_if_needed()
+        cells.first.locator("canvas").first.wait_for(timeout=60_000)
 
 
 def settle(page: Page, sizes: dict[str, int]) -> None:
