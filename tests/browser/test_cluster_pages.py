@@ -74,6 +74,12 @@ def test_both_patterns_of_a_cell_are_shown_on_one_prompt(visit: Visit) -> None:
         for link in visit.page.locator(".distances-pair .pattern-cell a").all()
     }
     assert len(prompts) == 1
+    # A token under the pointer is marked in both patterns.
+    pictures.nth(1).hover(position={"x": 60, "y": 120})
+    readouts = visit.page.locator(".distances-pair .pattern-cell-readout")
+    wait_until(visit.page, "document.querySelectorAll('.pattern-cell-readout').length === 2")
+    places = [text.split("\n")[-1] for text in readouts.all_inner_texts()]
+    assert places[0] == places[1]
     assert visit.wrong == []
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attention_motifs.site.export_pictures import block_starts, shrunk
+from attention_motifs.site.export_pictures import block_starts, class_means, shrunk
 
 
 def plain_shrunk(packed: np.ndarray, n: int, side: int) -> np.ndarray:
@@ -57,3 +57,16 @@ def test_attention_to_the_previous_token_stays_next_to_the_diagonal(n: int) -> N
         assert set(queries) == set(range(side))
     assert picture[0, 0] == 1
     assert picture[1, 0] == 1
+
+
+@given(seed=st.integers(0, 99), n_heads=st.integers(1, 7), n_classes=st.integers(0, 4))
+def test_a_class_has_the_mean_weight_of_its_heads(seed: int, n_heads: int, n_classes: int) -> None:
+    rng = np.random.default_rng(seed)
+    pictures = rng.integers(0, 256, (n_heads, 6), dtype=np.uint8)
+    rows = [np.flatnonzero(rng.random(n_heads) < 0.5).tolist() for _ in range(n_classes)]
+    means = class_means(pictures, rows)
+    assert means.shape == (n_classes, 6)
+    for of_class, mean in zip(rows, means, strict=True):
+        weights = [(int(byte) / 255) ** 2 for head in of_class for byte in pictures[head]]
+        expected = np.reshape(weights, (-1, 6)).mean(axis=0) if of_class else np.zeros(6)
+        np.testing.assert_allclose(mean, 255 * np.sqrt(expected), atol=0.51)

@@ -182,6 +182,56 @@ def test_layers_have_the_mean_distance_of_their_heads(
     np.testing.assert_allclose(shown, plain_means(atlas, exact))
 
 
+def test_tiles_are_the_matrix_at_every_zoom(
+    atlas: Atlas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact = np.array(atlas.distances("mean"), dtype=np.float64)
+    n = len(exact)
+    monkeypatch.setattr(export_distances, "MATRIX_LIMIT", n - 1)
+    monkeypatch.setattr(export_distances, "TILE_SIDE", 4)
+    export_site(atlas, tmp_path / "site")
+    metric = manifest_of(tmp_path / "site")["metrics"][0]
+    tiles = metric["tiles"]
+    assert (tiles["side"], tiles["spans"][-1]) == (4, 1)
+    for zoom, span in enumerate(tiles["spans"]):
+        expected = plain_cells(exact, span)
+        for i in range(-(-len(expected) // 4)):
+            for j in range(i, -(-len(expected) // 4)):
+                part = expected[4 * i : 4 * i + 4, 4 * j : 4 * j + 4]
+                name = f"{tiles['folder']}/{zoom}-{i}-{j}.bin"
+                codes = values(tmp_path / "site", name, "uint16").reshape(part.shape)
+                shown = np.where(codes == export_distances.MISSING_CODE, np.nan, codes)
+                np.testing.assert_allclose(shown * metric["scale"], part, atol=metric["scale"])
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 9])
+@pytest.mark.parametrize("span", [1, 2, 4])
+def test_cells_have_the_mean_of_the_known_distances_of_different_heads(n: int, span: int) -> None:
+    rng = np.random.default_rng(n)
+    exact = rng.random((n, n))
+    exact[rng.random((n, n)) < 0.3] = np.nan
+    first = min(span, n - 1) // span * span
+    shown = export_distances.cell_means(exact[first:], first, first, span)
+    np.testing.assert_allclose(shown, plain_cells(exact[first:, first:], span))
+
+
+def plain_cells(distances: np.ndarray, span: int) -> np.ndarray:
+    """The means of squares of heads by the definition."""
+    n = len(distances)
+    firsts = range(0, n, span)
+    means = np.full((len(firsts), len(firsts)), np.nan)
+    for a, first in enumerate(firsts):
+        for b, second in enumerate(firsts):
+            known = [
+                distances[i, j]
+                for i in range(first, min(n, first + span))
+                for j in range(second, min(n, second + span))
+                if (i != j or span == 1) and np.isfinite(distances[i, j])
+            ]
+            means[a, b] = np.mean(known) if known else np.nan
+    return means
+
+
 def test_layers_have_the_mean_of_the_known_distances(atlas: Atlas) -> None:
     exact = np.array(atlas.distances("mean"), dtype=np.float64)
     np.fill_diagonal(exact, np.inf)

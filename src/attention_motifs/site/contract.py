@@ -19,6 +19,11 @@ from attention_motifs.evaluation.table import HeadlineCell as EvaluationCell  # 
 from attention_motifs.evaluation.table import HeadlineRow as EvaluationLine
 from attention_motifs.evaluation.table import Row as EvaluationRow
 from attention_motifs.evaluation.table import TagAgreement as EvaluationTag
+from attention_motifs.site.contract_distances import (
+    DistanceMetric,
+    DistanceTiles,  # noqa: F401 - of a metric
+    HeadFiles,
+)
 from attention_motifs.site.contract_explanations import (
     ClassProbability,  # noqa: F401 - of an explanation
     HeadExplanation,  # noqa: F401 - of a file that the manifest names
@@ -101,19 +106,6 @@ class Model:
 
 
 @dataclass(frozen=True)
-class HeadFiles:
-    """Small files with a few heads each, so that a page fetches the heads that it shows.
-
-    Heads of a model are numbered from its first row. Head i of the model with code m is in the file
-    `<folder>/<m>/<k>.bin` with k = i // per_file[m]; the last file of a model may have fewer heads.
-    """
-
-    folder: str
-    per_file: list[int]
-    """Heads per file, by model."""
-
-
-@dataclass(frozen=True)
 class PatternFiles:
     """Packed patterns of a model on the viewable prompts and probes.
 
@@ -141,6 +133,9 @@ class Pictures:
     files: list[str]
     """Per model: uint8 file (heads, side (side + 1) / 2), lower triangles row by row,
     round(255 * sqrt(weight)). A weight is the mean of the largest weights of its block."""
+    classes: str
+    """uint8 file (classes, side (side + 1) / 2): the mean over the heads of each class, in the
+    order of the classes, in the same bytes. A class without heads is 0."""
 
 
 @dataclass(frozen=True)
@@ -174,35 +169,6 @@ class Tokens:
     """Indices into the list of prompts."""
     tokens: list[list[str]]
     """Tokens of each prompt. A token of more than 100 characters is cut and ends in `…`."""
-
-
-@dataclass(frozen=True)
-class DistanceMetric:
-    """Distances of all heads by one metric."""
-
-    name: str
-    formula: str
-    """LaTeX."""
-    title: str
-    blind: str
-    """Differences that the metric does not see."""
-    rows: HeadFiles
-    """float32 rows of the matrix: (heads of the file, H), or (heads of the file, n_nearest)."""
-    n_nearest: int | None
-    """None if rows are whole; else the number of nearest heads per head with known distances. The
-    file `<k>-heads.bin` next to `<k>.bin` then holds their rows (uint32), nearest first."""
-    matrix: str | None
-    """uint16 codes of the whole matrix, H x H, for the heatmap; None if H is above 4,096."""
-    layers: str | None
-    """Without `matrix`: uint16 codes (L, L) of the mean of the known distances between different
-    heads of two layers, of all layers of all models in order; else None."""
-    scale: float
-    """Scale of the codes: distance = code * scale. Code 65535 means missing."""
-    quantiles: list[str]
-    """Per model a: float32 file (M, 5, 101), quantiles 0 to 100 % of the distances between
-    different heads of model a and of model b whose depths differ by 0 to 0.2, 0.2 to 0.4, ... 0.8
-    to 1 (NaN if there is no such pair). They give the percentile of a distance among pairs as far
-    apart in depth."""
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from attention_motifs.store.paths import AtlasPaths
 ASSETS = Path(__file__).parent / "assets"
 """The built pages: index.html and the files that it loads."""
 
-EXPORT_VERSION = 7
+EXPORT_VERSION = 8
 """Raise it when the same atlas gives other files."""
 
 MANIFEST = Path("data") / "manifest.json"
@@ -177,15 +177,15 @@ def _write_data(
     """Write every data file except for the manifest, which is returned."""
     tokens = of_heads.write_tokens(atlas, out)
     patterns = write_patterns(atlas, out, report)
-    pictures = write_pictures(atlas, out, report)
+    tags = of_heads.tags(atlas)
+    classes = of_heads.classes(atlas, tags)
+    pictures = write_pictures(atlas, classes, out, report)
     metrics = write_distances(atlas, out, report)
     points, features = write_points(atlas, out, report)
     projections = of_stages.write_projections(atlas, out)
     if not projections:
         missing = missing_parts(atlas, stale=("projections",))
     clusterings = of_stages.write_clusterings(atlas, out)
-    tags = of_heads.tags(atlas)
-    classes = of_heads.classes(atlas, tags)
     heads = of_heads.heads_table(atlas, classes, clusterings, out)
     measured = of_heads.write_measured(atlas, out)
     scores_of_heads = of_heads.write_scores_of_heads(atlas, out)

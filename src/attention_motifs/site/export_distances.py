@@ -16,7 +16,7 @@ from attention_motifs.atlas.head_distances import (
 )
 from attention_motifs.distances import get_metric, metric_names
 from attention_motifs.progress import Advance, Report
-from attention_motifs.site.contract import DistanceMetric, HeadFiles
+from attention_motifs.site.contract_distances import DistanceMetric, DistanceTiles, HeadFiles
 from attention_motifs.site.head_blocks import head_blocks
 from attention_motifs.site.output import DataFolder
 
@@ -28,6 +28,12 @@ MATRIX_LIMIT = 4096
 
 ROWS_LIMIT = 8192
 """Heads up to which the distances of all pairs are written (256 MiB); above, the nearest heads."""
+
+TILE_SIDE = 256
+"""Cells on each side of a tile; those at the end of the matrix have fewer."""
+
+TILE_SPANS = (4, 1)
+"""Heads on each side of a cell, by zoom. The means of two layers are coarser still."""
 
 MISSING_CODE = 65535
 DEPTH_BINS = 5
@@ -59,13 +65,14 @@ def write_distances(atlas: Atlas, out: DataFolder, report: Report) -> list[Dista
     described = []
     for code, name in enumerate(order):
         folder, distances = f"distances/{code}", stored[name]
+        matrix = None
         if isinstance(distances, AllPairs) and len(atlas.heads) > ROWS_LIMIT:
-            distances = NearestOfAllPairs(distances)
+            matrix, distances = distances.matrix, NearestOfAllPairs(distances)
         with report(f"site: distances by {name}", len(atlas.heads)) as advance:
             if isinstance(distances, AllPairs):
                 described.append(_write_whole(atlas, distances, folder, out, advance))
             else:
-                described.append(_write_nearest(atlas, distances, folder, out, advance))
+                described.append(_write_nearest(atlas, distances, matrix, folder, out, advance))
     return described
 
 
@@ -77,15 +84,67 @@ def _write_whole(
     for file, block in head_blocks(atlas, rows):
         out.array(f"{file}.bin", np.asarray(matrix[block], dtype=np.float32), "float32")
         advance(block.stop - block.start)
-    whole, layers = None, None
+    step = code_step(matrix)
+    whole, layers, tiles = None, None, None
     if len(matrix) <= MATRIX_LIMIT:
         whole = f"{folder}/matrix.bin"
-        out.array(whole, coded(matrix, code_step(matrix)), "uint16")
+        out.array(whole, coded(matrix, step), "uint16")
     else:
         layers = f"{folder}/layers.bin"
-        out.array(layers, coded(layer_means(atlas, matrix), code_step(matrix)), "uint16")
+        out.array(layers, coded(layer_means(atlas, matrix), step), "uint16")
+        tiles = _write_tiles(matrix, folder, step, out)
     quantiles = _write_quantiles(_quantiles(atlas, matrix), folder, out)
-    return _described(distances.metric, rows, None, (whole, layers), code_step(matrix), quantiles)
+    return _described(distances.metric, rows, None, (whole, layers, tiles), step, quantiles)
+
+
+def _write_tiles(
+    matrix: Float[np.ndarray, "heads heads"], folder: str, step: float, out: DataFolder
+) -> DistanceTiles:
+    """Write the tiles of each zoom on and above the diagonal, of a few hundred heads at a time."""
+    n = len(matrix)
+    for zoom, span in enumerate(TILE_SPANS):
+        heads = TILE_SIDE * span
+        for row, start in enumerate(range(0, n, heads)):
+            firsts = range(start, min(n, start + heads), TILE_SIDE)
+            ends = [min(first + TILE_SIDE, start + heads, n) for first in firsts]
+            cells = np.concatenate(
+                [
+                    coded(cell_means(matrix[first:end], first, start, span), step)
+                    for first, end in zip(firsts, ends, strict=True)
+                ]
+            )
+            for column, left in enumerate(range(0, cells.shape[1], TILE_SIDE), start=row):
+                tile = cells[:, left : left + TILE_SIDE]
+                out.array(f"{folder}/{zoom}-{row}-{column}.bin", tile, "uint16")
+    return DistanceTiles(folder, TILE_SIDE, list(TILE_SPANS))
+
+
+def cell_means(
+    rows: Float[np.ndarray, "some heads"], first: int, left: int, span: int
+) -> Float[np.ndarray, "rows columns"]:
+    """Return the mean distances of squares of `span` x `span` heads.
+
+    A distance of a head to itself counts only where it is the whole square; missing distances do
+    not count, and a square without any is NaN.
+
+    Args:
+        rows: distances of consecutive heads to all.
+        first: head of the first row.
+        left: head of the first column of the result.
+        span: heads on each side of a square.
+    """
+    values = np.asarray(rows[:, left:], dtype=np.float64)
+    if span == 1:
+        return values
+    known = np.isfinite(values)
+    known[np.arange(len(values)), np.arange(len(values)) + first - left] = False
+    edges = [np.arange(0, n, span) for n in values.shape]
+
+    def summed(parts: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        return np.add.reduceat(np.add.reduceat(parts, edges[0], axis=0), edges[1], axis=1)
+
+    sums, counts = summed(np.where(known, values, 0.0)), summed(known.astype(np.int64))
+    return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
 
 
 LAYER_BYTES = 1 << 18
@@ -121,9 +180,17 @@ _SAMPLED_HEADS = 512
 
 
 def _write_nearest(
-    atlas: Atlas, distances: NearestHeads, folder: str, out: DataFolder, advance: Advance
+    atlas: Atlas,
+    distances: NearestHeads,
+    matrix: Float[np.ndarray, "heads heads"] | None,
+    folder: str,
+    out: DataFolder,
+    advance: Advance,
 ) -> DistanceMetric:
-    """Write the nearest heads of each head, and quantiles from sampled exact rows."""
+    """Write the nearest heads of each head, and quantiles from sampled exact rows.
+
+    Means of layers and tiles are from the `matrix` of all pairs; without it, there are no tiles.
+    """
     neighbours = distances.neighbours
     rows = _row_files(atlas, folder, 8 * neighbours.heads.shape[1])
     for file, block in head_blocks(atlas, rows):
@@ -138,12 +205,16 @@ def _write_nearest(
     depths = atlas.heads["depth"].to_numpy()
     of_models = [np.flatnonzero(model_of == model) for model in atlas.models]
     quantiles = _write_quantiles(sampled_quantiles(sampled, some, depths, of_models), folder, out)
-    step = code_step(neighbours.distances)
     layers = f"{folder}/layers.bin"
-    means = near_layer_means(atlas, neighbours.heads, neighbours.distances)
+    if matrix is None:
+        step, tiles = code_step(neighbours.distances), None
+        means = near_layer_means(atlas, neighbours.heads, neighbours.distances)
+    else:
+        step, means = code_step(matrix), layer_means(atlas, matrix)
+        tiles = _write_tiles(matrix, folder, step, out)
     out.array(layers, coded(means, step), "uint16")
     n_nearest = neighbours.heads.shape[1]
-    return _described(distances.metric, rows, n_nearest, (None, layers), step, quantiles)
+    return _described(distances.metric, rows, n_nearest, (None, layers, tiles), step, quantiles)
 
 
 def _layer_starts(atlas: Atlas) -> np.ndarray[Any, Any]:
@@ -199,7 +270,7 @@ def _described(
     name: str,
     rows: HeadFiles,
     n_nearest: int | None,
-    coarse: tuple[str | None, str | None],
+    coarse: tuple[str | None, str | None, DistanceTiles | None],
     scale: float,
     quantiles: list[str],
 ) -> DistanceMetric:
@@ -213,6 +284,7 @@ def _described(
         n_nearest=n_nearest,
         matrix=coarse[0],
         layers=coarse[1],
+        tiles=coarse[2],
         scale=scale,
         quantiles=quantiles,
     )

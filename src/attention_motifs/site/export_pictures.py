@@ -10,7 +10,7 @@ import numpy as np
 from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.stimuli import PROMPTS
 from attention_motifs.progress import Report
-from attention_motifs.site.contract import Pictures
+from attention_motifs.site.contract import HeadClass, Pictures
 from attention_motifs.site.output import DataFolder
 from attention_motifs.site.viewable import read_layer, tokens_of, viewable
 
@@ -22,8 +22,10 @@ MANY_HEADS = 4096
 _DENSE_BYTES = 1 << 24
 
 
-def write_pictures(atlas: Atlas, out: DataFolder, report: Report) -> Pictures | None:
-    """Write the mean pattern of every head; None if no prompt is kept for viewing.
+def write_pictures(
+    atlas: Atlas, classes: Sequence[HeadClass], out: DataFolder, report: Report
+) -> Pictures | None:
+    """Write the mean pattern of every head and class; None if no prompt is kept for viewing.
 
     Probes and prompts of one token are left out. A head that has no other prompt has a black
     picture.
@@ -35,7 +37,8 @@ def write_pictures(atlas: Atlas, out: DataFolder, report: Report) -> Pictures | 
     if not shown:
         return None
     side = SIDE if len(atlas.heads) <= MANY_HEADS else SMALL_SIDE
-    written = []
+    written: list[str] = []
+    of_heads: list[np.ndarray[Any, np.dtype[np.uint8]]] = []
     for code, (model, info) in enumerate(atlas.manifest.models.items()):
         lengths = [len(tokens) for tokens in tokens_of(atlas, model, shown)]
         layers = []
@@ -51,9 +54,30 @@ def write_pictures(atlas: Atlas, out: DataFolder, report: Report) -> Pictures | 
                 layers.append(np.rint(255 * np.sqrt(sums / max(n_prompts, 1))))
                 advance(1)
         file = f"pictures/{code}.bin"
-        out.array(file, np.concatenate(layers), "uint8")
+        of_heads.append(np.concatenate(layers).astype(np.uint8))
+        out.array(file, of_heads[-1], "uint8")
         written.append(file)
-    return Pictures(side, written)
+    of_classes = "pictures/classes.bin"
+    rows = [list(of_class.rows) for of_class in classes]
+    out.array(of_classes, class_means(np.concatenate(of_heads), rows), "uint8")
+    return Pictures(side, written, of_classes)
+
+
+def class_means(
+    pictures: np.ndarray[Any, np.dtype[np.uint8]], rows: Sequence[Sequence[int]]
+) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Return the mean of the pictures of each group of heads, in bytes as they are.
+
+    Args:
+        pictures: (heads, cells) bytes of round(255 * sqrt(weight)).
+        rows: heads of each group; the mean of a group without heads is 0.
+    """
+    means = np.zeros((len(rows), pictures.shape[1]), np.uint8)
+    for place, of_group in enumerate(rows):
+        if of_group:
+            mean = ((pictures[of_group] / 255.0) ** 2).mean(axis=0)
+            means[place] = np.rint(255 * np.sqrt(mean))
+    return means
 
 
 def shrunk(

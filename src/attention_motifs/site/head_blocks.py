@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from attention_motifs.atlas import Atlas
-from attention_motifs.site.contract import HeadFiles
+from attention_motifs.site.contract_distances import HeadFiles
 
 
 def head_blocks(atlas: Atlas, files: HeadFiles) -> Iterator[tuple[str, slice]]:

@@ -78,6 +78,68 @@ export interface EvaluationTag {
   readonly jaccard: number | null;
 }
 
+/** Distances of all heads by one metric. */
+export interface DistanceMetric {
+  readonly name: string;
+  /** LaTeX. */
+  readonly formula: string;
+  readonly title: string;
+  /** Differences that the metric does not see. */
+  readonly blind: string;
+  /** float32 rows of the matrix: (heads of the file, H), or (heads of the file, n_nearest). */
+  readonly rows: HeadFiles;
+  /**
+   * None if rows are whole; else the number of nearest heads per head with known distances. The
+   * file `<k>-heads.bin` next to `<k>.bin` then holds their rows (uint32), nearest first.
+   */
+  readonly n_nearest: number | null;
+  /** uint16 codes of the whole matrix, H x H, for the heatmap; None if H is above 4,096. */
+  readonly matrix: string | null;
+  /**
+   * Without `matrix`: uint16 codes (L, L) of the mean of the known distances between different
+   * heads of two layers, of all layers of all models in order; else None.
+   */
+  readonly layers: string | null;
+  /** Without `matrix`, if all distances are known: the matrix in tiles; else None. */
+  readonly tiles: DistanceTiles | null;
+  /** Scale of the codes: distance = code * scale. Code 65535 means missing. */
+  readonly scale: number;
+  /**
+   * Per model a: float32 file (M, 5, 101), quantiles 0 to 100 % of the distances between
+   * different heads of model a and of model b whose depths differ by 0 to 0.2, 0.2 to 0.4, ... 0.8
+   * to 1 (NaN if there is no such pair). They give the percentile of a distance among pairs as far
+   * apart in depth.
+   */
+  readonly quantiles: ReadonlyArray<string>;
+}
+
+/**
+ * Squares of the matrix of many heads at several zooms, so that a page fetches what it shows.
+ *
+ * Heads are in the order of the atlas. At zoom z, a cell is the mean distance of spans[z] x
+ * spans[z] heads, without those of a head to itself, and a tile has side x side cells, fewer at
+ * the end of the matrix. Tile (i, j) is the file `<folder>/<z>-<i>-<j>.bin`, uint16 codes row by
+ * row. The matrix is symmetric: only tiles with i <= j are stored.
+ */
+export interface DistanceTiles {
+  readonly folder: string;
+  readonly side: number;
+  /** Heads on each side of a cell; the last is 1. */
+  readonly spans: ReadonlyArray<number>;
+}
+
+/**
+ * Small files with a few heads each, so that a page fetches the heads that it shows.
+ *
+ * Heads of a model are numbered from its first row. Head i of the model with code m is in the file
+ * `<folder>/<m>/<k>.bin` with k = i // per_file[m]; the last file of a model may have fewer heads.
+ */
+export interface HeadFiles {
+  readonly folder: string;
+  /** Heads per file, by model. */
+  readonly per_file: ReadonlyArray<number>;
+}
+
 /** A class and its probability for a head; those of a head need not sum to 1. */
 export interface ClassProbability {
   readonly name: string;
@@ -271,18 +333,6 @@ export interface Model {
 }
 
 /**
- * Small files with a few heads each, so that a page fetches the heads that it shows.
- *
- * Heads of a model are numbered from its first row. Head i of the model with code m is in the file
- * `<folder>/<m>/<k>.bin` with k = i // per_file[m]; the last file of a model may have fewer heads.
- */
-export interface HeadFiles {
-  readonly folder: string;
-  /** Heads per file, by model. */
-  readonly per_file: ReadonlyArray<number>;
-}
-
-/**
  * Packed patterns of a model on the viewable prompts and probes.
  *
  * Heads are numbered as in `HeadFiles`. Head i on `prompts[j]` is in the file
@@ -309,6 +359,11 @@ export interface Pictures {
    * round(255 * sqrt(weight)). A weight is the mean of the largest weights of its block.
    */
   readonly files: ReadonlyArray<string>;
+  /**
+   * uint8 file (classes, side (side + 1) / 2): the mean over the heads of each class, in the
+   * order of the classes, in the same bytes. A class without heads is 0.
+   */
+  readonly classes: string;
 }
 
 /**
@@ -339,39 +394,6 @@ export interface Tokens {
   readonly prompts: ReadonlyArray<number>;
   /** Tokens of each prompt. A token of more than 100 characters is cut and ends in `…`. */
   readonly tokens: ReadonlyArray<ReadonlyArray<string>>;
-}
-
-/** Distances of all heads by one metric. */
-export interface DistanceMetric {
-  readonly name: string;
-  /** LaTeX. */
-  readonly formula: string;
-  readonly title: string;
-  /** Differences that the metric does not see. */
-  readonly blind: string;
-  /** float32 rows of the matrix: (heads of the file, H), or (heads of the file, n_nearest). */
-  readonly rows: HeadFiles;
-  /**
-   * None if rows are whole; else the number of nearest heads per head with known distances. The
-   * file `<k>-heads.bin` next to `<k>.bin` then holds their rows (uint32), nearest first.
-   */
-  readonly n_nearest: number | null;
-  /** uint16 codes of the whole matrix, H x H, for the heatmap; None if H is above 4,096. */
-  readonly matrix: string | null;
-  /**
-   * Without `matrix`: uint16 codes (L, L) of the mean of the known distances between different
-   * heads of two layers, of all layers of all models in order; else None.
-   */
-  readonly layers: string | null;
-  /** Scale of the codes: distance = code * scale. Code 65535 means missing. */
-  readonly scale: number;
-  /**
-   * Per model a: float32 file (M, 5, 101), quantiles 0 to 100 % of the distances between
-   * different heads of model a and of model b whose depths differ by 0 to 0.2, 0.2 to 0.4, ... 0.8
-   * to 1 (NaN if there is no such pair). They give the percentile of a distance among pairs as far
-   * apart in depth.
-   */
-  readonly quantiles: ReadonlyArray<string>;
 }
 
 /** Coordinates of heads: columns x, y (and z), float32, of the rows of the scope. */

@@ -212,6 +212,18 @@ export async function loadQuantiles(manifest: Manifest, metric: DistanceMetric, 
   return floats(file, manifest.models.length * DEPTH_BINS * QUANTILES);
 }
 
+/** Return codes of distances near the ends of a model's quantiles, and the largest code. */
+export function codeLimits(quantiles: Float32Array, scale: number): [number, number, number] {
+  let [low, high] = [Number.POSITIVE_INFINITY, 0];
+  for (let start = 0; start + QUANTILES <= quantiles.length; start += QUANTILES) {
+    const [first, last] = [quantiles[start + 1] as number, quantiles[start + QUANTILES - 2] as number];
+    if (!Number.isFinite(first) || !Number.isFinite(last)) continue;
+    low = Math.min(low, first / scale);
+    high = Math.max(high, last / scale);
+  }
+  return high > low ? [low, high, MISSING_CODE - 1] : [0, MISSING_CODE - 1, MISSING_CODE - 1];
+}
+
 /**
  * Return the percentile, 0 to 100, of a distance among pairs of heads of the same two models that are as
  * far apart in depth; null if there is no such pair.

@@ -38,6 +38,20 @@ export async function loadPictures(manifest: Manifest, rows: readonly number[]):
   };
 }
 
+/** Load the mean pictures of all classes, in the order of `loadClasses`; null if the site holds none. */
+export async function loadClassPictures(manifest: Manifest, nClasses: number): Promise<Pattern[] | null> {
+  const pictures = manifest.pictures;
+  if (!pictures) return null;
+  const size = triangleSize(pictures.side);
+  const all = (await values(pictures.classes, "uint8", nClasses * size)) as Uint8Array;
+  return Array.from({ length: nClasses }, (_, place) => ({
+    head: 0,
+    prompt: -1,
+    n: pictures.side,
+    triangle: all.subarray(place * size, (place + 1) * size),
+  }));
+}
+
 /** Return at most `most` of the rows, evenly spaced. */
 export function spaced(rows: readonly number[], most: number): number[] {
   if (rows.length <= most) return [...rows];

@@ -4,7 +4,8 @@ import type { ClassTag, HeadClass, Manifest } from "../contract/generated";
 import { isolated } from "../data/composed";
 import { loadClasses, loadTags } from "../data/classes";
 import { loadHeads, type Heads } from "../data/heads";
-import { loadPictures, type Pictures } from "../data/pictures";
+import type { Pattern } from "../data/patterns";
+import { loadClassPictures } from "../data/pictures";
 import { choice, flag } from "../state/codecs";
 import { classes as classesParam, filter, models as modelsParam } from "../state/params";
 import { useResource } from "../state/resource";
@@ -30,9 +31,9 @@ export default function Classes({ manifest }: PageProps) {
       loadTags(manifest),
       loadHeads(manifest),
     ]);
-    const classes = presentFirst(known);
-    const pictures = await loadPictures(manifest, classes.flatMap(({ rows }) => rows));
-    return { classes, tags, heads, pictures };
+    const all = await loadClassPictures(manifest, known.length);
+    const pictures = all && new Map(known.map(({ name }, place) => [name, all[place] as Pattern]));
+    return { classes: presentFirst(known), tags, heads, pictures };
   }, [manifest]);
   return (
     <>
@@ -53,7 +54,8 @@ interface ContentProps {
   classes: readonly HeadClass[];
   tags: readonly ClassTag[];
   heads: Heads;
-  pictures: Pictures | null;
+  /** Mean picture of each class, by its name. */
+  pictures: ReadonlyMap<string, Pattern> | null;
 }
 
 function Content({ manifest, classes, tags, heads, pictures }: ContentProps) {
@@ -76,7 +78,7 @@ function Content({ manifest, classes, tags, heads, pictures }: ContentProps) {
         {open.length > 0 ? (
           <div class="class-opened">
             {open.map((headClass) => (
-              <OpenClass key={headClass.name} {...{ manifest, class: headClass, tags, models, heads, pictures }} />
+              <OpenClass key={headClass.name} {...{ manifest, class: headClass, tags, models, heads }} />
             ))}
           </div>
         ) : null}

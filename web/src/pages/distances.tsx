@@ -1,13 +1,14 @@
 import "./distances/distances.css";
 import { useSignal } from "@preact/signals";
 import { useMemo, useRef } from "preact/hooks";
-import type { DistanceMetric, Manifest } from "../contract/generated";
+import type { DistanceMetric, DistanceTiles, Manifest } from "../contract/generated";
 import { composed } from "../data/composed";
 import { clusterName, clusteringId } from "../data/clusters";
-import { loadLayerMeans, loadMatrix, metricOf, MISSING_CODE } from "../data/distances";
+import { codeLimits, loadLayerMeans, loadMatrix, loadQuantiles, metricOf, MISSING_CODE } from "../data/distances";
 import { loadLabels } from "../data/explanations";
 import { headName } from "../data/heads";
 import { loadPrompts } from "../data/prompts";
+import { MOST_CELLS, type ShownCell } from "../data/tiles";
 import { choice, flag, type Codec } from "../state/codecs";
 import { heads, map, metric as metricParam } from "../state/params";
 import { useResource } from "../state/resource";
@@ -15,7 +16,7 @@ import { change, go, link, param } from "../state/url";
 import { Check, Select } from "../views/controls/view";
 import { ExportMenu } from "../views/export-menu/view";
 import { Formula } from "../views/formula/view";
-import type { CodeMatrix } from "../views/heatmap/api";
+import type { CodeMatrix, ReadMatrix } from "../views/heatmap/api";
 import { within, whole, type Frame } from "../views/heatmap/frame";
 import { codeQuantiles } from "../views/heatmap/image";
 import { Heatmap } from "../views/heatmap/view";
@@ -26,6 +27,7 @@ import { atlasOrder, clusterOrder, placeName, treeOrder, type Order } from "./di
 import { PairPatterns, type HeadPair } from "./distances/pair";
 import { Layers } from "./distances/layers";
 import { Range } from "./distances/range";
+import { useTiles } from "./distances/tiled";
 import type { PageProps } from "./page";
 
 /** Visible part of the matrix, `left,top,cells` with two decimals; empty is all. */
@@ -77,12 +79,9 @@ export default function Distances({ manifest }: PageProps) {
       <Loaded resource={matrix} what="the distances" height={500}>
         {({ codes, layers }) =>
           codes ? (
-            <Matrix
-              manifest={manifest}
-              metric={metric}
-              matrix={{ codes, n: manifest.n_heads }}
-              clusters={clusters.value ?? null}
-            />
+            <Whole manifest={manifest} metric={metric} codes={codes} clusters={clusters.value ?? null} />
+          ) : metric.tiles && layers ? (
+            <Tiled key={metric.name} manifest={manifest} metric={metric} tiles={metric.tiles} means={layers} />
           ) : (
             <Layers
               manifest={manifest}
@@ -98,19 +97,62 @@ export default function Distances({ manifest }: PageProps) {
   );
 }
 
-interface MatrixProps {
+interface WholeProps {
   manifest: Manifest;
   metric: DistanceMetric;
-  matrix: CodeMatrix;
+  codes: Uint16Array;
   clusters: CutClustering | null;
 }
 
-function Matrix({ manifest, metric, matrix: given, clusters }: MatrixProps) {
+/** All pairs of heads, in any order. */
+function Whole({ manifest, metric, codes, clusters }: WholeProps) {
+  const n = manifest.n_heads;
+  const matrix = useMemo(() => ({ codes, n }), [codes, n]);
+  const limits = useMemo(() => codeQuantiles(matrix, [0.002, 0.99, 1]) as [number, number, number], [matrix]);
+  const read = (row: number, column: number) => ({ code: codes[row * n + column] as number, span: 1 });
+  return <Matrix manifest={manifest} metric={metric} matrix={matrix} limits={limits} read={read} clusters={clusters} />;
+}
+
+/** Very many heads: the means of every two layers, and finer cells when the picture is enlarged. */
+function Tiled({ manifest, metric, tiles, means }: { manifest: Manifest; metric: DistanceMetric; tiles: DistanceTiles; means: Uint16Array }) {
+  const n = manifest.n_heads;
+  const shown = useTiles(manifest, metric, tiles, means, within(frameParam.value ?? whole(n), n));
+  const quantiles = useResource(() => loadQuantiles(manifest, metric, 0), [manifest, metric]);
+  const limits = useMemo(() => codeLimits(quantiles.value ?? new Float32Array(), metric.scale), [quantiles.value, metric]);
+  return (
+    <>
+      <p role="status">
+        {n.toLocaleString("en")} heads are too many for one picture, so they are in the order of models and layers. Shown now:{" "}
+        <strong>{spanWords(shown.span)}</strong>
+        {shown.missing > 0 && shown.problem === "" ? `; ${shown.missing} ${shown.missing === 1 ? "part is" : "parts are"} loading` : ""}.{" "}
+        {shown.span === 1 ? "" : "Zoom in, or click a cell, to see finer cells."}
+      </p>
+      {shown.problem === "" ? null : <p role="alert">Finer cells could not be shown: {shown.problem}</p>}
+      <Matrix manifest={manifest} metric={metric} matrix={shown.matrix} limits={limits} read={shown.read} clusters={null} />
+    </>
+  );
+}
+
+function spanWords(span: number | null): string {
+  if (span === null) return "the mean distance of every two layers";
+  return span === 1 ? "every pair of heads" : `the mean distance of ${span} × ${span} heads`;
+}
+
+interface MatrixProps {
+  manifest: Manifest;
+  metric: DistanceMetric;
+  matrix: CodeMatrix | ReadMatrix;
+  /** Codes at the ends of the colours, and the largest one. */
+  limits: readonly [number, number, number];
+  read: (row: number, column: number) => ShownCell;
+  clusters: CutClustering | null;
+}
+
+function Matrix({ manifest, metric, matrix, limits, read, clusters }: MatrixProps) {
   const figure = useRef<HTMLDivElement>(null);
-  const matrix = useMemo(() => given, [given.codes, given.n]);
-  const [from, to, top] = useMemo(() => codeQuantiles(matrix, [0.002, 0.99, 1]), [matrix]);
+  const [from, to, top] = limits;
   const toDistance = (code: number) => code * metric.scale;
-  const range = { low: low.value ?? toDistance(from ?? 0), high: high.value ?? toDistance(to ?? 1) };
+  const range = { low: low.value ?? toDistance(from), high: high.value ?? toDistance(to) };
   const kind = order.value === "tree" && clusters && !clusters.linkage ? "clusters" : order.value;
   const arranged = useMemo(() => arrange(manifest, clusters, kind), [manifest, clusters, kind]);
   const frame = within(frameParam.value ?? whole(matrix.n), matrix.n);
@@ -121,11 +163,18 @@ function Matrix({ manifest, metric, matrix: given, clusters }: MatrixProps) {
     return { prompts, labels };
   }, [manifest]);
   const name = (place: number) => headName(manifest, arranged.rows[place] as number);
+  const cellOf = (row: number, column: number) => read(arranged.rows[row] as number, arranged.rows[column] as number);
   const describe = (row: number, column: number) => {
-    const at = (arranged.rows[row] as number) * matrix.n + (arranged.rows[column] as number);
-    const code = matrix.codes[at] as number;
+    const { code, span } = cellOf(row, column);
     const distance = code === MISSING_CODE ? "not known" : String(Number(toDistance(code).toPrecision(4)));
-    return composed`${name(row)} to ${name(column)}: ${distance}`;
+    const mean = span === 1 ? "" : span === null ? ", the mean of their layers" : `, the mean of ${span} × ${span} heads`;
+    return composed`${name(row)} to ${name(column)}: ${distance}${mean}`;
+  };
+  const open = (row: number, column: number) => {
+    const { span } = cellOf(row, column);
+    if (span === 1) return go(link("compare", heads.to([...new Set([name(row), name(column)])])));
+    const cells = MOST_CELLS * (span === null ? 3 : 0.75);
+    return frameParam.set(within({ left: column - cells / 2, top: row - cells / 2, cells }, matrix.n));
   };
   return (
     <>
@@ -134,7 +183,7 @@ function Matrix({ manifest, metric, matrix: given, clusters }: MatrixProps) {
         <Range
           low={range.low}
           high={range.high}
-          most={toDistance(top ?? 1)}
+          most={toDistance(top)}
           onChange={(a, b) => change([low.to(a), high.to(b)], "replace")}
           onReset={low.value === null && high.value === null ? null : () => change([low.to(null), high.to(null)])}
         />
@@ -160,14 +209,15 @@ function Matrix({ manifest, metric, matrix: given, clusters }: MatrixProps) {
           onFrame={show}
           describe={describe}
           onCell={(cell) => {
-            pair.value = cell && [arranged.rows[cell.row] as number, arranged.rows[cell.column] as number];
+            const isPair = cell !== null && cellOf(cell.row, cell.column).span === 1;
+            pair.value = !isPair ? null : [arranged.rows[cell.row] as number, arranged.rows[cell.column] as number];
           }}
           detail={
             <Loaded resource={loaded} what="the prompts">
               {(known) => <PairPatterns manifest={manifest} pair={pair} {...known} />}
             </Loaded>
           }
-          onOpen={(row, column) => go(link("compare", heads.to([...new Set([name(row), name(column)])])))}
+          onOpen={open}
           label={`Distances of ${matrix.n} heads by ${metric.name}`}
         >
           <ColourBar map={map.value} reversed={near.value} low={range.low} high={range.high} title={`${metric.name} distance`} />

@@ -1,7 +1,7 @@
 import type { ClassTag, HeadClass, Manifest } from "../../contract/generated";
 import { composed } from "../../data/composed";
 import { headName, type Heads } from "../../data/heads";
-import { meanPicture, type Pictures } from "../../data/pictures";
+import type { Pattern } from "../../data/patterns";
 import { classes as classesParam } from "../../state/params";
 import { here } from "../../state/url";
 import { Citation } from "../../views/citation/view";
@@ -18,7 +18,8 @@ interface CardsProps {
   tags: readonly ClassTag[];
   papers: ReadonlyMap<string, ReadonlyMap<string, string>>;
   heads: Heads;
-  pictures: Pictures | null;
+  /** Mean picture of each class, by its name. */
+  pictures: ReadonlyMap<string, Pattern> | null;
 }
 
 /** One card per class, with the mean pattern of its heads and the best of them; it opens the class. */
@@ -30,7 +31,7 @@ export function Cards({ manifest, classes, tags, papers, heads, pictures }: Card
         <li key={headClass.name} class="panel class-card" data-open={open.includes(headClass.name)}>
           {pictures && headClass.rows.length > 0 ? (
             <HeadPicture
-              picture={meanPicture(pictures, headClass.rows)}
+              picture={pictures.get(headClass.name) ?? null}
               size={SIZE}
               label={composed`Mean pattern of the class ${headClass.name}`}
             />

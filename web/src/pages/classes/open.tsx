@@ -1,14 +1,16 @@
 import { useRef } from "preact/hooks";
 import type { ClassTag, HeadClass, Manifest, Model } from "../../contract/generated";
 import { headName, rowsEnd, type Heads } from "../../data/heads";
-import { meanPicture, type Pictures } from "../../data/pictures";
+import { loadPictures, meanPicture } from "../../data/pictures";
 import { classes as classesParam, heads as headsParam, sort } from "../../state/params";
+import { useResource } from "../../state/resource";
 import { here, link } from "../../state/url";
 import { Citation } from "../../views/citation/view";
 import { csv } from "../../views/export-menu/csv";
 import { ExportMenu } from "../../views/export-menu/view";
 import { HeadLink } from "../../views/head-link/view";
 import { HeadPicture } from "../../views/head-picture/view";
+import { WhenNear } from "../../views/near/view";
 import type { TableColumn } from "../../views/table/api";
 import { Table } from "../../views/table/view";
 import { themed } from "../../views/palette/themed";
@@ -32,11 +34,10 @@ interface OpenProps {
   tags: readonly ClassTag[];
   models: readonly Model[];
   heads: Heads;
-  pictures: Pictures | null;
 }
 
 /** A class and its heads, those with the highest score first. */
-export function OpenClass({ manifest, class: headClass, tags, models, heads, pictures }: OpenProps) {
+export function OpenClass({ manifest, class: headClass, tags, models, heads }: OpenProps) {
   const target = useRef<HTMLElement>(null);
   const score = scoreOf(headClass, manifest.scores);
   const values = score ? heads.column(score.name)?.values : undefined;
@@ -48,7 +49,7 @@ export function OpenClass({ manifest, class: headClass, tags, models, heads, pic
       tags: tags.filter((tag) => tag.row === row && tag.head_class === headClass.name),
       score: values?.[row] ?? null,
     }));
-  const columns = columnsOf(score?.name ?? null, entries, pictures);
+  const columns = columnsOf(manifest, score?.name ?? null, entries);
   const others = classesParam.value.filter((name) => name !== headClass.name);
   const table = () => {
     const written = columns.filter((column) => column.name !== "pattern");
@@ -114,21 +115,19 @@ function isOf(model: Model, row: number): boolean {
   return row >= model.first_row && row < rowsEnd(model);
 }
 
-function columnsOf(score: string | null, entries: readonly Entry[], pictures: Pictures | null): TableColumn<Entry>[] {
+function columnsOf(manifest: Manifest, score: string | null, entries: readonly Entry[]): TableColumn<Entry>[] {
   const join = (entry: Entry, part: (tag: ClassTag) => string) =>
     [...new Set(entry.tags.map(part).filter(Boolean))].join("; ");
   const columns: TableColumn<Entry>[] = [
     { name: "head", title: "Head", value: (entry) => entry.head, cell: (entry) => <HeadLink head={entry.head} /> },
   ];
-  if (pictures) {
+  if (manifest.pictures) {
     columns.unshift({
       name: "pattern",
       title: "Mean pattern",
       help: "Mean of its patterns over the prompts that can be viewed; the strip at the left is the first token",
       value: () => null,
-      cell: ({ row, head }) => (
-        <HeadPicture picture={meanPicture(pictures, [row])} size={SIZE} label={`Mean pattern of ${head}`} />
-      ),
+      cell: (entry) => <WhenNear height={SIZE}>{() => <MeanOf manifest={manifest} {...entry} />}</WhenNear>,
     });
   }
   if (score !== null) {
@@ -158,6 +157,12 @@ function columnsOf(score: string | null, entries: readonly Entry[], pictures: Pi
     },
   );
   return columns;
+}
+
+/** The picture of a head. It is loaded when it comes near the screen. */
+function MeanOf({ manifest, row, head }: Pick<Entry, "row" | "head"> & { manifest: Manifest }) {
+  const pictures = useResource(() => loadPictures(manifest, [row]), [manifest, row]).value;
+  return <HeadPicture picture={pictures ? meanPicture(pictures, [row]) : null} size={SIZE} label={`Mean pattern of ${head}`} />;
 }
 
 function Sources({ tags }: { tags: readonly ClassTag[] }) {

@@ -1,15 +1,17 @@
-import { useEffect, useState } from "preact/hooks";
-import type { ReadonlySignal } from "@preact/signals";
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { useSignal, type ReadonlySignal } from "@preact/signals";
 import type { Manifest, Prompt } from "../../contract/generated";
 import { labelText, type Labels } from "../../data/explanations";
 import { headName } from "../../data/heads";
 import { loadPattern } from "../../data/patterns";
 import { choiceTitle, promptsById, shortId, viewablePrompts } from "../../data/prompts";
 import { prompt as promptParam } from "../../state/params";
+import { useResource } from "../../state/resource";
 import { Select } from "../../views/controls/view";
 import { HeadLink } from "../../views/head-link/view";
 import { PatternCell } from "../../views/pattern-cell/view";
 import { promptLine } from "../../views/prompt-label/view";
+import { loadTokenTable, translator, type Spot } from "../home/cursor";
 
 /** Milliseconds that the pointer rests on a cell before its patterns are loaded. */
 const REST = 120;
@@ -26,9 +28,12 @@ interface Props {
   pair: ReadonlySignal<HeadPair | null>;
 }
 
-/** The patterns of the two heads of a cell on one prompt. */
+/** The patterns of the two heads of a cell on one prompt. A token under the pointer is marked in both. */
 export function PairPatterns({ manifest, prompts, labels, pair }: Props) {
   const shown = useResting(pair);
+  const spot = useSignal<Spot | null>(null);
+  const table = useResource(() => loadTokenTable(manifest, shown ?? []), [manifest, shown?.join()], { keep: true });
+  const translate = useMemo(() => translator(manifest, prompts, table.value ?? new Map()), [manifest, prompts, table.value]);
   const viewable = viewablePrompts(prompts);
   const chosen = promptsById([...prompts], promptParam.value ? [promptParam.value] : []);
   const place = chosen.find((item) => viewable.includes(item)) ?? viewable[0];
@@ -55,6 +60,10 @@ export function PairPatterns({ manifest, prompts, labels, pair }: Props) {
               promptId={shortId(prompt)}
               size={SIZE}
               load={(head, on) => loadPattern(manifest, head, on)}
+              cursor={{
+                at: (head, on) => (spot.value ? translate(spot.value, head, on) : null),
+                onMove: (pattern, cell) => (spot.value = { row: pattern.head, prompt: pattern.prompt, cell }),
+              }}
             />
             <figcaption>
               <HeadLink head={headName(manifest, row)} />

@@ -9,6 +9,12 @@ export interface CodeMatrix {
   n: number;
 }
 
+/** A square matrix of means, whose codes are read one by one. */
+export interface ReadMatrix {
+  at: (row: number, column: number) => number;
+  n: number;
+}
+
 /** Colours of codes. */
 export interface HeatmapStyle {
   map: MapName;
@@ -29,7 +35,7 @@ export interface AxisGroup {
 
 /** A matrix on a canvas: wheel, pinch, `+` and `-` zoom; dragging pans; arrow keys move the cell. */
 export interface HeatmapProps {
-  matrix: CodeMatrix;
+  matrix: CodeMatrix | ReadMatrix;
   /** Row of the matrix at every place of both axes. */
   order: Uint32Array;
   style: HeatmapStyle;

@@ -1,7 +1,7 @@
 // A part of a matrix as pixels. Pure functions.
 
 import { colourAt, rgb } from "../pattern-canvas/colour-map";
-import type { CodeMatrix, HeatmapStyle } from "./api";
+import type { CodeMatrix, HeatmapStyle, ReadMatrix } from "./api";
 import type { Frame } from "./frame";
 
 const MISSING = 0xffff;
@@ -18,9 +18,9 @@ export function heatmapTable(style: Pick<HeatmapStyle, "map" | "reversed">): Uin
   return table;
 }
 
-/** Return the places that the pixels of an axis show, `samples` per pixel. */
-function sampled(first: number, cells: number, side: number, n: number) {
-  const samples = cells > side ? SAMPLES : 1;
+/** Return the places that the pixels of an axis show, `samples` per pixel with several cells. */
+function sampled(first: number, cells: number, side: number, n: number, most: number) {
+  const samples = cells > side ? most : 1;
   const places = new Int32Array(side * samples);
   for (let i = 0; i < places.length; i++) {
     places[i] = Math.min(n - 1, Math.floor(first + ((i + 0.5) / places.length) * cells));
@@ -33,20 +33,24 @@ function sampled(first: number, cells: number, side: number, n: number) {
  * cells shows the mean of some of them; missing cells are transparent.
  */
 export function heatmapPixels(
-  { codes, n }: CodeMatrix,
+  matrix: CodeMatrix | ReadMatrix,
   order: Uint32Array,
   frame: Frame,
   side: number,
   style: HeatmapStyle,
 ): Uint8ClampedArray<ArrayBuffer> {
+  const { n } = matrix;
   const data = new Uint8ClampedArray(side * side * 4);
   if (n === 0) return data;
+  const read = readerOf(matrix);
+  // The neighbours of a mean are in it already.
+  const most = "at" in matrix ? 1 : SAMPLES;
   const table = heatmapTable(style);
   const slope = 255 / Math.max(1, style.high - style.low);
-  const across = sampled(frame.left, frame.cells, side, n);
-  const down = sampled(frame.top, frame.cells, side, n);
+  const across = sampled(frame.left, frame.cells, side, n, most);
+  const down = sampled(frame.top, frame.cells, side, n, most);
   const columns = across.places.map((place) => order[place] as number);
-  const rows = down.places.map((place) => (order[place] as number) * n);
+  const rows = down.places.map((place) => order[place] as number);
   for (let y = 0; y < side; y++) {
     for (let x = 0; x < side; x++) {
       let sum = 0;
@@ -54,7 +58,7 @@ export function heatmapPixels(
       for (let i = 0; i < down.samples; i++) {
         const row = rows[y * down.samples + i] as number;
         for (let j = 0; j < across.samples; j++) {
-          const code = codes[row + (columns[x * across.samples + j] as number)] as number;
+          const code = read(row, columns[x * across.samples + j] as number);
           if (code === MISSING) continue;
           sum += code;
           count += 1;
@@ -70,6 +74,12 @@ export function heatmapPixels(
     }
   }
   return data;
+}
+
+function readerOf(matrix: CodeMatrix | ReadMatrix): (row: number, column: number) => number {
+  if ("at" in matrix) return matrix.at;
+  const { codes, n } = matrix;
+  return (row, column) => codes[row * n + column] as number;
 }
 
 /** Return quantiles of the codes off the diagonal; 0 and 1 if there are none. */
