@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 import threading
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from attention_motifs.atlas import Atlas
@@ -18,6 +20,7 @@ from attention_motifs.live.models import LiveModels
 from attention_motifs.site.export import export_site
 from browser.conftest import Visit, visiting
 from chromium import wait_until
+from exported_site import read_json
 from site_server import serving_site
 
 if TYPE_CHECKING:
@@ -164,6 +167,30 @@ def test_leaving_the_page_stops_the_request(
     assert begun.wait(10)
     visit.page.get_by_role("link", name="About").click()
     assert ended.wait(10)
+    assert visit.wrong == []
+
+
+def test_a_pattern_that_is_not_stored_is_computed(
+    visit: Visit, served: Served, tmp_path: Path
+) -> None:
+    atlas, page = served.atlas, visit.page
+    place = len(atlas.view_prompts())
+    prompt = atlas.prompts["prompt_id"][place]
+    model = atlas.models[0]
+    visit.open(f"?page=pattern&head={model}:L1:H0&prompt={prompt[:8]}")
+    assert "the server computed it" in page.locator("main").inner_text()
+    with page.expect_download() as waiting:
+        inspected = page.locator(".pattern-inspect")
+        inspected.get_by_role("button", name="CSV", exact=True).click()
+    waiting.value.save_as(tmp_path / "pattern.csv")
+    rows = list(csv.DictReader((tmp_path / "pattern.csv").open(newline="", encoding="utf-8")))
+    text = read_json(atlas.path / "site", "prompts.json.bin")[place]["text"]
+    expected = served.live.read(text, model).layers[1][0]
+    shown = np.zeros_like(expected)
+    for row in rows:
+        shown[int(row["query"]), int(row["key"])] = float(row["weight"])
+    # Weights are sent as bytes of their square roots.
+    np.testing.assert_allclose(np.sqrt(shown), np.sqrt(expected), atol=0.5 / 255 + 1e-3)
     assert visit.wrong == []
 
 
