@@ -183,7 +183,7 @@ def test_a_pattern_that_is_not_stored_is_computed(
         inspected = page.locator(".pattern-inspect")
         inspected.get_by_role("button", name="CSV", exact=True).click()
     waiting.value.save_as(tmp_path / "pattern.csv")
-    rows = list(csv.DictReader((tmp_path / "pattern.csv").open(newline="", encoding="utf-8")))
+    rows = list(csv.DictReader((tmp_path / "pattern.csv").read_text("utf-8").splitlines()))
     text = read_json(atlas.path / "site", "prompts.json.bin")[place]["text"]
     expected = served.live.read(text, model).layers[1][0]
     shown = np.zeros_like(expected)
