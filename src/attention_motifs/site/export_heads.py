@@ -22,7 +22,6 @@ from attention_motifs.site.contract import (
     ClassTag,
     Clustering,
     HeadClass,
-    HeadFiles,
     Model,
     PatternFiles,
     Prompt,
@@ -30,6 +29,7 @@ from attention_motifs.site.contract import (
     Table,
     Tokens,
 )
+from attention_motifs.site.contract_distances import HeadFiles
 from attention_motifs.site.head_blocks import head_blocks
 from attention_motifs.site.output import DataFolder, NamedColumn, codes
 from attention_motifs.site.viewable import tokens_of, viewable

@@ -21,10 +21,10 @@ from attention_motifs.site.contract import (
     Feature,
     FeatureExample,
     Features,
-    HeadFiles,
     PointFeature,
     Points,
 )
+from attention_motifs.site.contract_distances import HeadFiles
 from attention_motifs.site.head_blocks import head_blocks
 from attention_motifs.site.output import DataFolder, finite
 from attention_motifs.store.files import parquet_columns
