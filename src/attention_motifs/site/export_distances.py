@@ -141,12 +141,12 @@ def cell_means(
     edges = [np.arange(0, n, span) for n in values.shape]
 
     def summed(parts: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        return np.asarray(
-            np.add.reduceat(np.add.reduceat(parts, edges[0], axis=0), edges[1], axis=1)
-        )
+        return np.add.reduceat(np.add.reduceat(parts, edges[0], axis=0), edges[1], axis=1)
 
     sums, counts = summed(np.where(known, values, 0.0)), summed(known.astype(np.int64))
-    return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
+    means = np.full(sums.shape, np.nan)
+    np.divide(sums, counts, out=means, where=counts > 0)
+    return means
 
 
 LAYER_BYTES = 1 << 18
