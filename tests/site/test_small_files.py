@@ -182,15 +182,18 @@ def test_layers_have_the_mean_distance_of_their_heads(
     np.testing.assert_allclose(shown, plain_means(atlas, exact))
 
 
+@pytest.mark.parametrize("has_rows", [True, False])
 def test_tiles_are_the_matrix_at_every_zoom(
-    atlas: Atlas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    atlas: Atlas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_rows: bool
 ) -> None:
     exact = np.array(atlas.distances("mean"), dtype=np.float64)
     n = len(exact)
     monkeypatch.setattr(export_distances, "MATRIX_LIMIT", n - 1)
+    monkeypatch.setattr(export_distances, "ROWS_LIMIT", n if has_rows else n - 1)
     monkeypatch.setattr(export_distances, "TILE_SIDE", 4)
     export_site(atlas, tmp_path / "site")
     metric = manifest_of(tmp_path / "site")["metrics"][0]
+    assert (metric["n_nearest"] is None) == has_rows
     tiles = metric["tiles"]
     assert (tiles["side"], tiles["spans"][-1]) == (4, 1)
     for zoom, span in enumerate(tiles["spans"]):

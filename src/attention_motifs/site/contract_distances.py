@@ -55,7 +55,8 @@ class DistanceMetric:
     """Without `matrix`: uint16 codes (L, L) of the mean of the known distances between different
     heads of two layers, of all layers of all models in order; else None."""
     tiles: DistanceTiles | None
-    """Without `matrix`, if all distances are known: the matrix in tiles; else None."""
+    """Without `matrix`, if the atlas stores the distances of all pairs: the matrix in tiles; else
+    None. `layers` then are means of all pairs too."""
     scale: float
     """Scale of the codes: distance = code * scale. Code 65535 means missing."""
     quantiles: list[str]

@@ -100,7 +100,10 @@ export interface DistanceMetric {
    * heads of two layers, of all layers of all models in order; else None.
    */
   readonly layers: string | null;
-  /** Without `matrix`, if all distances are known: the matrix in tiles; else None. */
+  /**
+   * Without `matrix`, if the atlas stores the distances of all pairs: the matrix in tiles; else
+   * None. `layers` then are means of all pairs too.
+   */
   readonly tiles: DistanceTiles | null;
   /** Scale of the codes: distance = code * scale. Code 65535 means missing. */
   readonly scale: number;
