@@ -176,7 +176,8 @@ _RunModelsOption = Annotated[
 _MaxHeadsOption = Annotated[
     int,
     o.count_option(
-        "--max-heads", "Largest number of heads; of a larger atlas, models are drawn at random."
+        "--max-heads",
+        "Of a larger atlas, draw models at random up to this many heads, at least one model.",
     ),
 ]
 

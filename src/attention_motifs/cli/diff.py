@@ -71,7 +71,7 @@ def _print(answer: ModelDiff, n: int) -> None:
     matched.sort(key=lambda c: -(change_ratio(c) or 0.0))
     if matched:
         print_table(
-            "Matched heads that changed most: distance over the noise between prompts",
+            "Matched heads, most changed first (ratio: distance over noise)",
             ["head", "match", "distance", "noise", "ratio", "changed", "same place", "motif"],
             [
                 [c.head, c.match, c.distance, c.noise, change_ratio(c),

@@ -160,9 +160,10 @@ def _print(e: Explanation) -> None:
     _print_prompts("Most itself on", e.typical)
     _print_prompts("Departs on", e.departs)
     if e.null_percentile is not None:
+        share = "more than 99" if e.null_percentile > 99 else f"{e.null_percentile:.0f}"
         print_line(
-            f"Its neighbours are {e.verdict} heads more often than in {e.null_percentile:.0f} % of "
-            "draws that keep the layers."
+            f"Its nearest labelled heads are {e.verdict} heads more often than in {share} % of "
+            "draws that deal the labels at random within each layer (chance: 50 %)."
         )
     if e.probability is not None:
         print_line(e.would_change)

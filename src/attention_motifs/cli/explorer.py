@@ -128,11 +128,11 @@ def serve(
         from attention_motifs.live.models import live_names
 
         live_names(Atlas.open(path), model or None)  # refused before the site is written
-    exported = _export(path, None, False)
-    if not exported.has_pages:
-        raise ResourceError(f"{exported.path}: {_NO_PAGES}")
-    extension = _live(path, model, device) if live else None
-    with bind(host, port) as socket:
+    with bind(host, port) as socket:  # a port in use is refused before the site is written
+        exported = _export(path, None, False)
+        if not exported.has_pages:
+            raise ResourceError(f"{exported.path}: {_NO_PAGES}")
+        extension = _live(path, model, device) if live else None
         number = socket.getsockname()[1]
         shown = f"[{host}]" if ":" in host else host
         if not is_loopback(host):

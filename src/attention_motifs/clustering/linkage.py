@@ -140,7 +140,7 @@ def cut(
         raise InputError("cut: give either n_clusters or height")
     if n_clusters is not None:
         if not 1 <= n_clusters <= n:
-            raise InputError(f"n_clusters {n_clusters}: with {n} heads give 1 to {n}")
+            raise InputError(f"{n_clusters} clusters cannot be cut of {n} heads; give 1 to {n}")
         n_merges = n - n_clusters
     else:
         if height is None or not height >= 0:

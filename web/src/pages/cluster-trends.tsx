@@ -159,7 +159,7 @@ function Caption({ view, cluster }: { view: View; cluster: number }) {
   return (
     <figcaption>
       <span class="trend-colour" style={{ background: view.colour(cluster) }} aria-hidden="true" />
-      <a href={href}>{view.title(cluster)}</a> <span class="muted">{size} heads</span>
+      <a href={href}>{view.title(cluster)}</a> <span class="muted">{size === 1 ? "1 head" : `${size} heads`}</span>
     </figcaption>
   );
 }

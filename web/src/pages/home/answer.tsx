@@ -22,7 +22,7 @@ export function Answer({ manifest, labels, row, children }: Props & { labels: La
   return (
     <header class="bench-answer">
       <h1>{headName(manifest, row)}</h1>
-      {isUnknown ? <p role="status">{composed`${head.value} is not in this atlas. ${reason(manifest, head.value)}`}</p> : null}
+      {isUnknown ? <p role="status">{composed`${head.value} is not in this atlas. ${reason(manifest, head.value)} Shown instead: ${headName(manifest, row)}.`}</p> : null}
       <Loaded resource={loaded} what="the verdict" height={44}>
         {(found) =>
           found ? (
