@@ -146,6 +146,10 @@ def test_files_are_those_named_and_named_are_those_there(site: Path) -> None:
     view = [i for i, p in enumerate(read_json(site, manifest["prompts"])) if p["viewable"]]
     for name, _ in head_files(manifest, features["of_patterns"]):
         named |= {f"{name}-{prompt}.bin" for prompt in view}
+    nearest = manifest["points"]["nearest"]
+    for name, _ in head_files(manifest, nearest["files"]):
+        for prompt in range(nearest["n_prompts"]):
+            named |= {f"{name}-{prompt}.bin", f"{name}-{prompt}-heads.bin"}
     for model in manifest["models"]:
         files = model["patterns"]
         n_files = model["n_layers"] * model["n_heads"] // files["n_heads"]

@@ -205,6 +205,23 @@ class Points:
     features: list[PointFeature]
     prompts: list[str]
     """Per prompt: float32 file (H, n_components), for distances between patterns."""
+    nearest: NearestPatterns | None
+    """None without an embedding."""
+
+
+@dataclass(frozen=True)
+class NearestPatterns:
+    """The nearest patterns on the same prompt of each pattern of the first prompts.
+
+    Of the heads in the file `<k>.bin` of `files`, on prompt p: `<k>-<p>.bin`, float32 (heads, n),
+    Euclidean distances in the embedding, nearest first, and `<k>-<p>-heads.bin`, uint32, the rows
+    of the other heads. A distance that is not finite is NaN.
+    """
+
+    files: HeadFiles
+    n_prompts: int
+    """Prompts that can be viewed: the first ones, without probes."""
+    n: int
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,12 @@ from attention_motifs.site.contract import (
     Feature,
     FeatureExample,
     Features,
+    NearestPatterns,
     PointFeature,
     Points,
 )
 from attention_motifs.site.contract_distances import HeadFiles
+from attention_motifs.site.export_nearest import write_nearest
 from attention_motifs.site.head_blocks import head_blocks
 from attention_motifs.site.output import DataFolder, finite
 from attention_motifs.store.files import parquet_columns
@@ -56,9 +58,10 @@ class Described:
     feature: Feature
 
 
-def write_components(atlas: Atlas, out: DataFolder) -> tuple[list[str], list[str], list[float]]:
+def write_components(
+    atlas: Atlas, embedded: Float[np.ndarray, "prompts heads components"], out: DataFolder
+) -> tuple[list[str], list[str], list[float]]:
     """Write the embedding by component and by prompt; return the files and the variances."""
-    embedded = atlas.embedded()
     shares = atlas.embedding().explained_variance_ratio[: embedded.shape[2]].tolist()
     components, of_prompts = [], []
     for c in range(embedded.shape[2]):
@@ -79,9 +82,12 @@ def write_points(atlas: Atlas, out: DataFolder, report: Report) -> tuple[Points,
     components: list[str] = []
     of_prompts: list[str] = []
     shares: list[float] = []
+    nearest: NearestPatterns | None = None
     importance: dict[str, list[float]] = {}
     if "embed" in atlas.manifest.stages:
-        components, of_prompts, shares = write_components(atlas, out)
+        embedded = atlas.embedded()
+        components, of_prompts, shares = write_components(atlas, embedded, out)
+        nearest = write_nearest(atlas, embedded, out, report)
         embedding = atlas.embedding()
         importance = {
             name: column.tolist()
@@ -111,6 +117,7 @@ def write_points(atlas: Atlas, out: DataFolder, report: Report) -> tuple[Points,
         components=components,
         features=[d.point for d in described],
         prompts=of_prompts,
+        nearest=nearest,
     )
     return points, file
 

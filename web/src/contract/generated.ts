@@ -430,6 +430,22 @@ export interface Points {
   readonly features: ReadonlyArray<PointFeature>;
   /** Per prompt: float32 file (H, n_components), for distances between patterns. */
   readonly prompts: ReadonlyArray<string>;
+  /** None without an embedding. */
+  readonly nearest: NearestPatterns | null;
+}
+
+/**
+ * The nearest patterns on the same prompt of each pattern of the first prompts.
+ *
+ * Of the heads in the file `<k>.bin` of `files`, on prompt p: `<k>-<p>.bin`, float32 (heads, n),
+ * Euclidean distances in the embedding, nearest first, and `<k>-<p>-heads.bin`, uint32, the rows
+ * of the other heads. A distance that is not finite is NaN.
+ */
+export interface NearestPatterns {
+  readonly files: HeadFiles;
+  /** Prompts that can be viewed: the first ones, without probes. */
+  readonly n_prompts: number;
+  readonly n: number;
 }
 
 /** A feature of every pattern, in the order of `Points`; NaN where it is not finite. */

@@ -7,8 +7,6 @@ import { PatternCell } from "../../views/pattern-cell/view";
 import { Loaded } from "../../views/states/view";
 import { loadNearestPatterns } from "./nearest";
 
-const FEW = 10;
-
 interface Props {
   manifest: Manifest;
   row: number;
@@ -24,9 +22,9 @@ export function Neighbours({ manifest, row, prompt, promptId }: Props) {
       <h2>Nearest patterns on this prompt</h2>
       <p class="muted">By Euclidean distance in the pattern embedding, all heads of all models.</p>
       <Loaded resource={loaded} what="the embedding" height={180}>
-        {({ distances, order }) => (
+        {(nearest) => (
           <div class="pattern-neighbours">
-            {order.slice(0, FEW).map((other) => (
+            {nearest.map(({ head: other, distance }) => (
               <figure key={other}>
                 <PatternCell
                   head={headName(manifest, other)}
@@ -38,7 +36,7 @@ export function Neighbours({ manifest, row, prompt, promptId }: Props) {
                 />
                 <figcaption>
                   <HeadLink head={headName(manifest, other)} />
-                  <span class="muted">{(distances[other] as number).toPrecision(3)}</span>
+                  <span class="muted">{distance.toPrecision(3)}</span>
                 </figcaption>
               </figure>
             ))}

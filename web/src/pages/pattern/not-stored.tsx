@@ -101,18 +101,18 @@ function Computed({ manifest, row, prompt }: Props) {
 
 function Nearest({ manifest, row, place }: Omit<Props, "prompt">) {
   const loaded = useResource(async () => {
-    const [{ distances, order }, labels] = await Promise.all([loadNearestPatterns(manifest, row, place), loadLabels(manifest)]);
-    const nearest = order.slice(0, FEW);
-    return { distances, nearest, labels, pictures: await loadPictures(manifest, nearest) };
+    const [all, labels] = await Promise.all([loadNearestPatterns(manifest, row, place), loadLabels(manifest)]);
+    const nearest = all.slice(0, FEW);
+    return { nearest, labels, pictures: await loadPictures(manifest, nearest.map(({ head }) => head)) };
   }, [manifest, row, place]);
   return (
     <section>
       <h2>Nearest patterns on this prompt</h2>
       <p class="muted">By Euclidean distance in the pattern embedding. A picture is the mean over the prompts that can be viewed.</p>
       <Loaded resource={loaded} what="the embedding" height={180}>
-        {({ distances, nearest, labels, pictures }) => (
+        {({ nearest, labels, pictures }) => (
           <div class="pattern-neighbours">
-            {nearest.map((head) => (
+            {nearest.map(({ head, distance }) => (
               <figure key={head}>
                 {pictures ? (
                   <PatternCanvas pattern={meanPicture(pictures, [head])} size={120} label={`mean attention of ${headName(manifest, head)}`} />
@@ -120,7 +120,7 @@ function Nearest({ manifest, row, place }: Omit<Props, "prompt">) {
                 <figcaption>
                   <HeadLink head={headName(manifest, head)} />
                   <span class="muted">
-                    {(distances[head] as number).toPrecision(3)} {labelText(manifest, labels, head)}
+                    {distance.toPrecision(3)} {labelText(manifest, labels, head)}
                   </span>
                 </figcaption>
               </figure>

@@ -80,8 +80,8 @@ function Nearest({ manifest, row, prompt }: { manifest: Manifest; row: number; p
   const settled = useSettled(`${row} ${prompt}`, 90);
   const loaded = useResource(async () => {
     const [head, on] = settled.split(" ").map(Number) as [number, number];
-    const [{ order }, labels] = await Promise.all([loadNearestPatterns(manifest, head, on), loadLabels(manifest)]);
-    return { settled, lines: order.slice(0, 3).map((near) => [headName(manifest, near), labelText(manifest, labels, near)]) };
+    const [nearest, labels] = await Promise.all([loadNearestPatterns(manifest, head, on), loadLabels(manifest)]);
+    return { settled, lines: nearest.slice(0, 3).map(({ head: near }) => [headName(manifest, near), labelText(manifest, labels, near)]) };
   }, [settled]);
   if (loaded.status === "failed") return <Failed error={loaded.error} />;
   const lines = loaded.value?.settled === `${row} ${prompt}` ? loaded.value.lines : [];
