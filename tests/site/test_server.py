@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import logging
 import mimetypes
+import os
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 from attention_motifs.errors import InputError, ResourceError
+from attention_motifs.site import server
 from attention_motifs.site.server import (
     MEDIA_TYPES,
     accepts_gzip,
@@ -138,6 +140,33 @@ def test_a_changed_file_has_another_tag(port: int, folder: Path) -> None:
     (folder / "changing.txt").write_text("another")
     answer = get(port, "/changing.txt", more=f"If-None-Match: {tag}\r\n")
     assert (answer.status, answer.body) == (200, b"another")
+
+
+@pytest.mark.parametrize("name", ["replaced.bin", "replaced.json"])
+def test_an_answer_is_one_file_while_another_takes_its_place(
+    port: int, folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is replaced after it was opened, and before it is read."""
+    path, new = folder / "data" / name, folder / "data" / ".new"
+    bodies = [b"[" + b"1," * 1000 + b"1]", b"[" + b"2," * 5000 + b"2]"]
+    path.write_bytes(bodies[0])
+    real, n_tags = server._entity_tag, 0
+
+    def replaced(status: os.stat_result) -> str:
+        nonlocal n_tags
+        n_tags += 1
+        new.write_bytes(bodies[n_tags % 2])
+        new.replace(path)
+        return real(status)
+
+    monkeypatch.setattr(server, "_entity_tag", replaced)
+    for more in ("", "Accept-Encoding: gzip\r\n") * 2:
+        answer = get(port, f"/data/{name}", more=more)
+        zipped = answer.headers.get("content-encoding") == "gzip"
+        assert int(answer.headers["content-length"]) == len(answer.body)
+        assert (gzip.decompress(answer.body) if zipped else answer.body) in bodies
+    assert n_tags == 4
+    path.unlink()
 
 
 @pytest.mark.parametrize(

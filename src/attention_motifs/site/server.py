@@ -13,6 +13,7 @@ import hashlib
 import html
 import ipaddress
 import logging
+import os
 import re
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,8 +26,6 @@ from urllib.parse import unquote
 from attention_motifs.errors import InputError, ResourceError
 
 if TYPE_CHECKING:
-    import os
-
     import uvicorn
     from starlette.requests import Request
     from starlette.responses import Response
@@ -89,6 +88,9 @@ _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 _COMPRESSIBLE = {".html", ".js", ".mjs", ".css", ".json", ".svg", ".csv", ".txt", ".map", ".md"}
 _LARGEST_COMPRESSED = 16 << 20
 """Larger files are sent as stored: a compressed copy is kept in memory."""
+_LARGEST_WHOLE = 64 << 20
+"""Larger files are read while they are sent."""
+_NO_SUCH_FILE = "this site has no such file\n"
 _LARGEST_REQUEST = 32 << 10
 """Bytes of a request's first line and headers."""
 _FOREVER = "public, max-age=31536000, immutable"
@@ -293,10 +295,13 @@ def application(
     def answer(request: Request) -> Response:
         path = resolve(folder, request.scope["path"])
         if path is None:
-            return PlainTextResponse("this site has no such file\n", 404)
+            return PlainTextResponse(_NO_SUCH_FILE, 404)
         if extension is not None and path == folder.resolve() / "index.html":
             return _marked_page(path, extension)
-        return _file_response(request, path)
+        try:
+            return _file_response(request, path)
+        except FileNotFoundError:  # removed since its name was resolved
+            return PlainTextResponse(_NO_SUCH_FILE, 404)
 
     routes = list(extension.routes) if extension else []
     posts = extension.posts if extension else frozenset()
@@ -320,27 +325,36 @@ def _marked_page(path: Path, extension: Extension) -> Response:
 
 
 def _file_response(request: Request, path: Path) -> Response:
+    """Return the answer with a file.
+
+    The file is opened once: its size, tag and bytes belong together, whatever takes its place
+    meanwhile. Parts of a file, and very large ones, are read while they are sent.
+    """
     from starlette.responses import FileResponse, Response
 
     suffix = path.suffix.lower()
     media_type = MEDIA_TYPES.get(suffix, "application/octet-stream")
     # Names of scripts hold a digest, and so does the query of a data file: neither ever changes.
     fixed = path.parent.name == "assets" or "v" in request.query_params
-    status = path.stat()
-    tag = _entity_tag(status)
-    headers = {
-        "Cache-Control": _FOREVER if fixed else "no-cache",
-        "ETag": tag,
-        "Vary": "Accept-Encoding",
-    }
-    if _matches(tag, request.headers.getlist("if-none-match")):
-        return Response(status_code=304, headers=headers)
-    wants_gzip = accepts_gzip(request.headers.get("accept-encoding", ""))
-    if suffix in _COMPRESSIBLE and status.st_size <= _LARGEST_COMPRESSED and wants_gzip:
-        data = _compressed(path, status.st_mtime_ns, status.st_size)
-        # Weak, since it is not byte for byte what other readers get.
-        headers |= {"ETag": f"W/{tag}", "Content-Encoding": "gzip"}
-        return Response(data, headers=headers, media_type=media_type)
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        tag = _entity_tag(status)
+        headers = {
+            "Accept-Ranges": "bytes",
+            "Cache-Control": _FOREVER if fixed else "no-cache",
+            "ETag": tag,
+            "Vary": "Accept-Encoding",
+        }
+        if _matches(tag, request.headers.getlist("if-none-match")):
+            return Response(status_code=304, headers=headers)
+        wants_gzip = accepts_gzip(request.headers.get("accept-encoding", ""))
+        if suffix in _COMPRESSIBLE and status.st_size <= _LARGEST_COMPRESSED and wants_gzip:
+            data = _compressed(path, status.st_mtime_ns, status.st_size)
+            # Weak, since it is not byte for byte what other readers get.
+            headers |= {"ETag": f"W/{tag}", "Content-Encoding": "gzip"}
+            return Response(data, headers=headers, media_type=media_type)
+        if "range" not in request.headers and status.st_size <= _LARGEST_WHOLE:
+            return Response(file.read(), headers=headers, media_type=media_type)
     return FileResponse(path, headers=headers, media_type=media_type, stat_result=status)
 
 
