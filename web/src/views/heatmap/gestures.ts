@@ -34,12 +34,14 @@ function listen(target: HTMLElement, now: () => Gestures): () => void {
     return { u: (event.clientX - box.left) / box.width, v: (event.clientY - box.top) / box.height };
   };
   const onWheel = (event: WheelEvent) => {
-    const { frame, n, onFrame } = now();
+    const { frame, n, onFrame, onHover } = now();
     const factor = Math.exp(-event.deltaY * (event.deltaMode === 1 ? 0.05 : 0.0016));
     // The whole matrix is visible: let the page scroll.
     if (factor < 1 && frame.cells >= n) return;
     event.preventDefault();
     const { u, v } = share(event);
+    // The page may have moved under the pointer since its last move.
+    onHover({ u, v });
     onFrame(zoomAt(frame, n, factor, u, v));
   };
   const onDown = (event: PointerEvent) => {

@@ -101,6 +101,7 @@ function Marker({ cell, frame, side }: { cell: Cell; frame: Frame; side: number 
   const size = side / frame.cells;
   const x = (cell.column - frame.left) * size;
   const y = (cell.row - frame.top) * size;
+  if (Math.min(x, y) <= -size || Math.max(x, y) >= side) return null;
   const least = Math.max(size, 5);
   return (
     <g class="heatmap-marker" data-export="no">
