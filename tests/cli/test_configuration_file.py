@@ -156,6 +156,12 @@ def test_a_mistake_names_file_key_value_and_fix(text: str, statements: str, tmp_
     assert re.search(statements, message), message
 
 
+def test_a_json_file_that_is_no_atlas_is_refused_with_the_name_of_one(tmp_path: Path) -> None:
+    path = tmp_path / "names.json"
+    path.write_text('["a"')
+    assert "atlas.json" in refusal(str(path))
+
+
 @pytest.mark.parametrize("reference", ["papr", "no-such.toml", "", ".", "a\0b"])
 def test_a_configuration_that_is_not_there_offers_those_that_are(reference: str) -> None:
     with pytest.raises(InputError, match=r"cannot be read .*packaged, paper") as caught:

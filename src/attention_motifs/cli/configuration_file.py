@@ -64,7 +64,10 @@ def read_configuration(name: str) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise InputError(f"{source}: not UTF-8 (byte {error.start}); save it as UTF-8") from error
     except (ValueError, RecursionError) as error:  # also for a number of over 4,300 digits
-        raise InputError(f"{source}: not TOML ({error!s:.200}); correct that place") from error
+        fix = "correct that place"
+        if name.endswith(".json"):
+            fix = f"of JSON files, only the {MANIFEST} of an atlas is a configuration"
+        raise InputError(f"{source}: not TOML ({error!s:.200}); {fix}") from error
     settings = {setting.key: setting for setting in SETTINGS}
     values = {}
     if "presets" in table:
