@@ -162,8 +162,8 @@ def test_a_worker_makes_a_long_table_while_the_page_answers(
     page = visit.page
     page.evaluate("""() => {
       window.ticks = 0;
-      const made = window.Worker;
-      window.Worker = class extends made {
+      const OwnWorker = window.Worker;
+      window.Worker = class extends OwnWorker {
         constructor(...words) { super(...words); window.script = String(words[0]); }
       };
       setInterval(() => window.ticks++, 1);

@@ -147,7 +147,6 @@ def cluster(
         _name_cluster(opened, method, name)
         return
     imported = () if names is None else import_names(opened, names)
-    words = {entry.name for entry in imported}
     clusters = run_cluster(
         opened,
         method=method,
@@ -161,7 +160,8 @@ def cluster(
     )
     _print_clusters(opened, method, clusters)
     if imported:
-        fitting = sum(given in words for given in clusters.names.names.values())
+        names_of_file = {entry.name for entry in imported}
+        fitting = sum(given in names_of_file for given in clusters.names.names.values())
         print_line(f"{fitting} of the {len(imported)} names of {names} fit a cluster.")
         known = set(opened.heads["head"].to_list())
         absent = {head for entry in imported for head in entry.members if head not in known}

@@ -151,9 +151,7 @@ def evaluate(
     if not metrics:
         raise InputError("there is no metric to evaluate. Give the distances of at least one.")
     reference = reference or list(metrics)[-1]
-    if reference not in metrics:
-        advice = did_you_mean(reference, list(metrics))
-        raise InputError(f"reference {reference!r} is not among the metrics. {advice}")
+    check_reference(reference, list(metrics))
     _check_names(evidence.classes)
     table = LabelTable(evidence.labels, heads)
     labelled: dict[str, LabelRows] = {}
@@ -242,6 +240,17 @@ def _other_rows(
         matrices = ((given.resampled(a), given.resampled(b)) for a, b in pairs)
         rows += reliability_rows(metric, half_agreement(matrices, n_each, heads), "source")
     return rows, [*small_classes, *small_models]
+
+
+def check_reference(reference: str, metrics: Sequence[str]) -> None:
+    """Refuse a reference that is not among the metrics.
+
+    Raises:
+        InputError: naming it and the nearest metric.
+    """
+    if reference not in metrics:
+        advice = did_you_mean(reference, metrics)
+        raise InputError(f"reference {reference!r} is not among the metrics. {advice}")
 
 
 def _check_names(classes: Sequence[HeadClass]) -> None:

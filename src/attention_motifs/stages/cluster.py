@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         NamedClusters,
         Stability,
         Validity,
-    )  # fmt: skip
+    )
 
 N_CLUSTERS = 16
 """Default number of clusters of a hierarchical method."""

@@ -11,7 +11,7 @@ from attention_motifs.atlas import Atlas
 from attention_motifs.atlas.blocks import BEST_METRICS
 from attention_motifs.atlas.head_distances import stored_distances, stored_distances_of
 from attention_motifs.atlas.prompt_labels import Where
-from attention_motifs.errors import AtlasError, InputError, did_you_mean
+from attention_motifs.errors import AtlasError
 from attention_motifs.evaluation.label_scores import RANDOM_TOKENS
 from attention_motifs.executors import LOCAL, Executor
 from attention_motifs.progress import Report, silent
@@ -83,12 +83,12 @@ def evaluate(
     """
     from attention_motifs.evaluation import HeadPositions, Settings
     from attention_motifs.evaluation import evaluate as evaluate_metrics
+    from attention_motifs.evaluation.metric_comparison import check_reference
 
     heads, compared = atlas.heads, atlas if where is None else atlas.where(where)
     chosen = _stored_metrics(atlas, compared, metrics)  # refused before the models run
-    if reference is not None and reference not in chosen:
-        advice = did_you_mean(reference, chosen)
-        raise InputError(f"reference {reference!r} is not among the metrics. {advice}")
+    if reference is not None:
+        check_reference(reference, chosen)
     sample = draw_models(atlas, seed, max_heads)
     require_room(compared, sample, len(chosen))
     heads = heads.filter(heads["model"].is_in(sample.models))
