@@ -45,6 +45,16 @@ def test_a_log_gets_lines_with_the_steps_done_while_the_work_goes_on() -> None:
     assert not [t for t in threading.enumerate() if "progress" in t.name]
 
 
+@pytest.mark.parametrize(("steps", "shown"), [(12345, "12345 of 20000"), (0.25, "0.2 of 20000")])
+def test_a_log_shows_many_steps_and_parts_of_one(steps: float, shown: str) -> None:
+    log, stream = console(terminal=False)
+    with ConsoleReport(log, interval=0.02)("long", total=20000) as advance:
+        advance(steps)
+        while " of 20000" not in stream.getvalue():
+            threading.Event().wait(0.01)
+    assert shown in stream.getvalue()
+
+
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_the_time_left_fits_on_any_terminal(width: int) -> None:
     stream = io.StringIO()

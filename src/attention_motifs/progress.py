@@ -106,8 +106,9 @@ class ConsoleReport:
             while not ended.wait(self.interval):
                 elapsed = time.monotonic() - started
                 remaining = f", {elapsed * (total - done) / done:.0f} s left" if done else ""
+                steps_done = f"{done:.1f}".removesuffix(".0")
                 self._print(
-                    f"{description}: {done:.3g} of {total} after {elapsed:.0f} s{remaining} ..."
+                    f"{description}: {steps_done} of {total} after {elapsed:.0f} s{remaining} ..."
                 )
 
         thread = threading.Thread(target=print_lines, name="attention-motifs progress", daemon=True)
